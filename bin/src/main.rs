@@ -1,0 +1,3 @@
+//! The `tribler-rs` command.
+
+fn main() {}

@@ -1,0 +1,31 @@
+//! BitTorrent on the wire: formats and state machines, pure.
+//!
+//! # What
+//! Identifiers, bencode, metainfo (v1, v2, hybrid), magnet links, piece geometry, bitfields, the peer wire protocol
+//! with its extensions, and the messages of HTTP and UDP trackers.
+//!
+//! # What not
+//! No sockets, no clock, no async runtime: time and randomness are arguments, output buffers belong to the caller.
+//!
+//! # Map of modules
+//! - [`id`]: info-hashes and peer ids.
+//! - [`geometry`]: pieces, blocks and their sizes, in one place.
+//! - [`bitfield`]: who has which piece.
+//! - [`bencode`]: the borrowed scanner every byte from outside passes first, and the encoder.
+//! - [`metainfo`]: reading and writing .torrent files.
+//! - [`magnet`]: magnet links.
+//! - [`peer`]: the peer wire session.
+//! - [`tracker`]: tracker client messages.
+//!
+//! # Invariants
+//! - Bytes from the network never reach a panic: parsers return errors, and every length is bounded before it is used.
+//! - An info-hash is the digest of the raw bytes of the info dictionary, never of a re-encoding.
+
+pub mod bencode;
+pub mod bitfield;
+pub mod geometry;
+pub mod id;
+pub mod magnet;
+pub mod metainfo;
+pub mod peer;
+pub mod tracker;
