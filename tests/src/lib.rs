@@ -1,1 +1,1 @@
-//! Room under construction.
+//! What the test suites share.
