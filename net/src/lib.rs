@@ -1,1 +1,45 @@
-//! Room under construction.
+//! Where every connection starts and ends.
+//!
+//! **What.** Streams, datagrams, name look-ups and rate limits behind small traits, with implementations on tokio for
+//! the real network. The rest of the program names [`Network`] and never a socket, so that source address,
+//! proxies, circuits and simulation are a property of the bundle that was handed in.
+//!
+//! **What not.** No torrents, no peers, no protocol: bytes only. No actors.
+//!
+//! # Map of modules
+//!
+//! | module | noun |
+//! |---|---|
+//! | [`stream`] | [`ByteStream`], [`Dialer`], [`Listener`] |
+//! | [`datagram`] | [`DatagramSocket`] |
+//! | [`resolve`] | [`Resolver`] and the operating system's one |
+//! | [`network`] | [`Network`], the bundle, and listening with port retry |
+//! | [`real`] | the operating system's sockets |
+//! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
+//! | [`limit`] | [`RateLimiter`], token buckets in a tree |
+//!
+//! # Invariants
+//!
+//! - Only this crate opens sockets for outgoing traffic, the HTTP client included.
+//! - What depends on the operating system stands in `real::platform` and nowhere else.
+//! - Time is tokio's, so that a paused clock makes everything here deterministic.
+//! - Addresses that leave this crate are canonical: an IPv4 peer of a dual-stack socket shows as IPv4.
+
+pub mod datagram;
+pub mod limit;
+pub mod network;
+pub mod pool;
+pub mod real;
+pub mod resolve;
+pub mod stream;
+
+pub use datagram::DatagramSocket;
+pub use limit::{RateLimiter, Throttle};
+pub use network::{Binder, Network};
+pub use pool::{OwnedPool, Pool, Task};
+pub use real::RealOptions;
+pub use resolve::Resolver;
+pub use stream::{BoxStream, ByteStream, Dialer, Listener};
+
+/// A boxed future that may move between threads.
+pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

@@ -1,0 +1,420 @@
+//! The buckets of one tree, the line of those who wait, and the task that serves it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
+
+use super::BURST;
+
+/// A bucket's place in its tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BucketId(usize);
+
+/// A taker's place in the line; smaller ones came earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WaiterId(u64);
+
+/// All buckets under one root.
+#[derive(Default)]
+pub(super) struct Tree {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// A slab: a free place is `None` and stands in `free`.
+    buckets: Vec<Option<BucketState>>,
+    free: Vec<usize>,
+    /// Who waits, in order of arrival.
+    line: BTreeMap<WaiterId, Waiter>,
+    /// What was granted to takers of the line who have not fetched it yet.
+    served: BTreeMap<WaiterId, (BucketId, u64)>,
+    next_waiter: u64,
+    /// Whether a task is serving the line.
+    driven: bool,
+}
+
+struct Waiter {
+    bucket: BucketId,
+    want: u64,
+    waker: Waker,
+}
+
+struct BucketState {
+    parent: Option<BucketId>,
+    rate: Option<u64>,
+    /// What may pass now, in bytes times [`SCALE`]; below zero it is a debt.
+    credit: i128,
+    /// When `credit` was last right; `None` before the first use.
+    filled: Option<Instant>,
+    /// How many in line had to stay there because this very bucket had too little.
+    starved: usize,
+    /// How many in line take from this bucket and have not had their turn in the current round.
+    turns: u64,
+}
+
+/// Credit is kept in billionths of a byte, so that rates in bytes per second and times in nanoseconds lose nothing.
+const SCALE: i128 = 1_000_000_000;
+
+/// How often the line is served at least, while it is there.
+const LONGEST_TICK: Duration = BURST;
+
+/// How often the line is served at most: the granularity of tokio's timers.
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
+
+/// What is worth a system call at rates where it is not a matter of time: 16 KiB, one block.
+const LARGE_ENOUGH: u64 = 16 * 1024;
+
+/// What is worth a system call at low rates, in bytes.
+const SMALL_ENOUGH: u64 = 512;
+
+/// What passes in this time is worth a system call: the line is served about this often under load.
+const SLICES_PER_S: u64 = 50;
+
+impl Tree {
+    pub(super) fn add_bucket(&self, parent: Option<BucketId>, rate: Option<u64>) -> BucketId {
+        let bucket = BucketState {
+            parent,
+            rate,
+            credit: 0,
+            filled: None,
+            starved: 0,
+            turns: 0,
+        };
+        let mut state = self.state.lock();
+        let place = state.free.pop().unwrap_or(state.buckets.len());
+        if place == state.buckets.len() {
+            state.buckets.push(Some(bucket));
+        } else {
+            state.buckets[place] = Some(bucket);
+        }
+        BucketId(place)
+    }
+
+    pub(super) fn remove_bucket(&self, id: BucketId) {
+        let mut state = self.state.lock();
+        state.buckets[id.0] = None;
+        state.free.push(id.0);
+    }
+
+    pub(super) fn rate(&self, id: BucketId) -> Option<u64> {
+        self.state.lock().bucket(id).rate
+    }
+
+    pub(super) fn set_rate(&self, id: BucketId, rate: Option<u64>) {
+        let now = super::now();
+        let mut state = self.state.lock();
+        let bucket = state.bucket(id);
+        bucket.fill(now);
+        bucket.rate = rate;
+        bucket.credit = match rate {
+            // A bucket without a limit remembers nothing: neither thrift nor debt.
+            None => 0,
+            Some(rate) => bucket.credit.min(capacity(rate)),
+        };
+        let (woken, _) = state.serve(now);
+        drop(state);
+        wake(woken);
+    }
+
+    /// Grants up to `want` bytes at a bucket, or puts the taker in line.
+    pub(super) fn poll_take(
+        self: &Arc<Self>,
+        bucket: BucketId,
+        place: &mut Option<WaiterId>,
+        waker: &Waker,
+        want: u64,
+    ) -> Poll<u64> {
+        let mut state = self.state.lock();
+        if let Some(id) = *place {
+            if let Some((_, granted)) = state.served.remove(&id) {
+                *place = None;
+                let used = granted.min(want);
+                let woken = state.give_back(bucket, granted - used);
+                drop(state);
+                wake(woken);
+                return Poll::Ready(used);
+            }
+            if let Some(waiter) = state.line.get_mut(&id) {
+                waiter.want = want;
+                waiter.waker.clone_from(waker);
+            }
+        } else {
+            if let Some(granted) = state.take_now(bucket, want) {
+                return Poll::Ready(granted);
+            }
+            *place = Some(state.join_line(bucket, want, waker.clone()));
+        }
+        if !std::mem::replace(&mut state.driven, true) {
+            drop(state);
+            tokio::spawn(drive(Driver(Arc::downgrade(self))));
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn refund(&self, bucket: BucketId, bytes: u64) {
+        let woken = self.state.lock().give_back(bucket, bytes);
+        wake(woken);
+    }
+
+    pub(super) fn charge(&self, bucket: BucketId, bytes: u64) {
+        let now = super::now();
+        self.state.lock().pay(bucket, bytes, now);
+    }
+
+    pub(super) fn remove_waiter(&self, id: WaiterId) {
+        let mut state = self.state.lock();
+        let mut woken = Vec::new();
+        if let Some((bucket, granted)) = state.served.remove(&id) {
+            woken = state.give_back(bucket, granted);
+        } else if let Some(waiter) = state.line.remove(&id) {
+            // Who was stuck behind it need not be any longer.
+            state.for_path(waiter.bucket, |bucket| bucket.starved = 0);
+            (woken, _) = state.serve(super::now());
+        }
+        drop(state);
+        wake(woken);
+    }
+}
+
+impl State {
+    #[expect(
+        clippy::expect_used,
+        reason = "an id is made with its bucket and outlives no handle of it"
+    )]
+    fn bucket(&mut self, id: BucketId) -> &mut BucketState {
+        self.buckets[id.0].as_mut().expect("a bucket in use")
+    }
+
+    /// Calls `with` for a bucket and everything above it.
+    fn for_path(&mut self, from: BucketId, mut with: impl FnMut(&mut BucketState)) {
+        let mut next = Some(from);
+        while let Some(id) = next {
+            let bucket = self.bucket(id);
+            with(bucket);
+            next = bucket.parent;
+        }
+    }
+
+    /// Grants at once, when nobody who is in line would be overtaken and there is enough.
+    fn take_now(&mut self, from: BucketId, want: u64) -> Option<u64> {
+        let now = super::now();
+        let (mut room, mut enough) = (want, true);
+        self.for_path(from, |bucket| {
+            bucket.fill(now);
+            enough &= bucket.starved == 0 && bucket.has_enough_for(want);
+            room = room.min(bucket.room());
+        });
+        (enough && room > 0).then(|| {
+            self.pay(from, room, now);
+            room
+        })
+    }
+
+    fn pay(&mut self, from: BucketId, bytes: u64, now: Instant) {
+        self.for_path(from, |bucket| {
+            bucket.fill(now);
+            if bucket.rate.is_some() {
+                bucket.credit = bucket.credit.saturating_sub(scaled(bytes));
+            }
+        });
+    }
+
+    fn give_back(&mut self, to: BucketId, bytes: u64) -> Vec<Waker> {
+        if bytes == 0 {
+            return Vec::new();
+        }
+        let now = super::now();
+        self.for_path(to, |bucket| {
+            bucket.fill(now);
+            if let Some(rate) = bucket.rate {
+                bucket.credit = (bucket.credit + scaled(bytes)).min(capacity(rate));
+            }
+        });
+        self.serve(now).0
+    }
+
+    fn join_line(&mut self, bucket: BucketId, want: u64, waker: Waker) -> WaiterId {
+        let id = WaiterId(self.next_waiter);
+        self.next_waiter += 1;
+        let waiter = Waiter {
+            bucket,
+            want,
+            waker,
+        };
+        self.line.insert(id, waiter);
+        self.for_path(bucket, |bucket| {
+            if !bucket.has_enough_for(want) {
+                bucket.starved += 1;
+            }
+        });
+        id
+    }
+
+    /// One round along the line, in order of arrival: everyone for whom there is enough gets an even share.
+    ///
+    /// Nobody overtakes another who waits for the same bucket. Returns whom to wake, and how long until the next
+    /// round is worth its while (`None`: nobody waits).
+    fn serve(&mut self, now: Instant) -> (Vec<Waker>, Option<Duration>) {
+        let mut woken = Vec::new();
+        if self.line.is_empty() {
+            return (woken, None);
+        }
+        let line: Vec<_> = self
+            .line
+            .iter()
+            .map(|(id, waiter)| (*id, waiter.bucket, waiter.want))
+            .collect();
+        for (_, bucket, _) in &line {
+            self.for_path(*bucket, |bucket| {
+                bucket.fill(now);
+                bucket.starved = 0;
+                bucket.turns = 0;
+            });
+        }
+        for (_, bucket, _) in &line {
+            self.for_path(*bucket, |bucket| bucket.turns += 1);
+        }
+        let mut next = LONGEST_TICK;
+        for (id, bucket, want) in line {
+            match self.turn(bucket, want) {
+                Ok(granted) => {
+                    self.pay(bucket, granted, now);
+                    self.served.insert(id, (bucket, granted));
+                    woken.extend(self.line.remove(&id).map(|waiter| waiter.waker));
+                }
+                Err(wait) => next = next.min(wait),
+            }
+        }
+        let next = next.clamp(SHORTEST_TICK, LONGEST_TICK);
+        (woken, (!self.line.is_empty()).then_some(next))
+    }
+
+    /// What one in line gets now, or how long it has to wait at least.
+    fn turn(&mut self, from: BucketId, want: u64) -> Result<u64, Duration> {
+        let (mut share, mut wait) = (want, None);
+        self.for_path(from, |bucket| {
+            if bucket.starved > 0 || !bucket.has_enough_for(want) {
+                bucket.starved += 1;
+                wait = wait.max(Some(bucket.time_until_enough_for(want)));
+            }
+            share = share.min(bucket.share_for(want));
+            bucket.turns = bucket.turns.saturating_sub(1);
+        });
+        match wait {
+            Some(wait) => Err(wait),
+            None => Ok(share),
+        }
+    }
+}
+
+impl BucketState {
+    /// Adds what has come in since the last time.
+    fn fill(&mut self, now: Instant) {
+        let since = self.filled.replace(now);
+        let (Some(rate), Some(since)) = (self.rate, since) else {
+            return;
+        };
+        let elapsed = now.saturating_duration_since(since).as_nanos();
+        let income = i128::try_from(elapsed.saturating_mul(u128::from(rate))).unwrap_or(i128::MAX);
+        self.credit = self.credit.saturating_add(income).min(capacity(rate));
+    }
+
+    /// The whole bytes that may pass now.
+    fn room(&self) -> u64 {
+        match self.rate {
+            None => u64::MAX,
+            Some(_) => u64::try_from(self.credit.max(0) / SCALE).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// How much must be there before a taker of `want` is served: not so little that each system call moves a few
+    /// bytes, and well below what the bucket can hold, so that nothing spills while the line is served.
+    fn enough_for(rate: u64, want: u64) -> u64 {
+        let slice = (rate / SLICES_PER_S).clamp(SMALL_ENOUGH, LARGE_ENOUGH);
+        let half_full = u64::try_from(capacity(rate) / SCALE / 2).unwrap_or(u64::MAX);
+        want.min(slice).min(half_full).max(1)
+    }
+
+    fn has_enough_for(&self, want: u64) -> bool {
+        match self.rate {
+            None => true,
+            Some(rate) => self.room() >= Self::enough_for(rate, want),
+        }
+    }
+
+    fn time_until_enough_for(&self, want: u64) -> Duration {
+        let Some(rate) = self.rate.filter(|rate| *rate > 0) else {
+            return LONGEST_TICK;
+        };
+        let lacking = scaled(Self::enough_for(rate, want)) - self.credit;
+        let nanos = lacking.max(0) / i128::from(rate);
+        u64::try_from(nanos).map_or(LONGEST_TICK, Duration::from_nanos)
+    }
+
+    /// An even share for each who has not had its turn, but enough.
+    fn share_for(&self, want: u64) -> u64 {
+        let Some(rate) = self.rate else {
+            return u64::MAX;
+        };
+        let room = self.room();
+        room.div_ceil(self.turns.max(1))
+            .max(Self::enough_for(rate, want))
+            .min(room)
+    }
+}
+
+/// What a bucket of this rate holds at most: [`BURST`] worth, and never less than two bytes, or it would not fill.
+fn capacity(rate: u64) -> i128 {
+    let burst = i128::from(rate) * i128::try_from(BURST.as_nanos()).unwrap_or(i128::MAX);
+    burst.max(2 * SCALE)
+}
+
+fn scaled(bytes: u64) -> i128 {
+    i128::from(bytes) * SCALE
+}
+
+fn wake(wakers: Vec<Waker>) {
+    for waker in wakers {
+        waker.wake();
+    }
+}
+
+/// The right to serve a tree's line. When the runtime drops the task half-way, those in line are woken and start
+/// another one.
+struct Driver(Weak<Tree>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let Some(tree) = self.0.upgrade() else {
+            return;
+        };
+        let mut state = tree.state.lock();
+        state.driven = false;
+        let woken = state
+            .line
+            .values()
+            .map(|waiter| waiter.waker.clone())
+            .collect();
+        drop(state);
+        wake(woken);
+    }
+}
+
+/// Serves the line until it is empty.
+async fn drive(driver: Driver) {
+    while let Some(tree) = driver.0.upgrade() {
+        let (woken, next) = tree.state.lock().serve(super::now());
+        drop(tree);
+        wake(woken);
+        match next {
+            Some(wait) => sleep(wait).await,
+            // Whoever joins the line before the guard is gone is woken by it.
+            None => return,
+        }
+    }
+}

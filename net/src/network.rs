@@ -1,0 +1,223 @@
+//! The bundle of doors that a part of the program is given.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::sleep;
+
+use crate::real::{RealBinder, RealDialer, RealOptions};
+use crate::resolve::SystemResolver;
+use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Resolver};
+
+/// Opens local ends: listeners and datagram sockets.
+pub trait Binder: Send + Sync {
+    /// Listens for streams at `at`; port 0 takes any free port.
+    ///
+    /// Listening at `[::]` takes IPv4 too where the system can, and at `0.0.0.0` takes only IPv4. Must be called
+    /// inside the runtime on which the listener will be polled.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` when the port is taken; else what the system says.
+    fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>>;
+
+    /// Binds a datagram socket at `at`; the same rules as for [`Self::listen`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::listen`].
+    fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>>;
+}
+
+/// One way into the network: how to dial, listen, send datagrams and look up names.
+///
+/// Cheap to clone. Made by [`Network::real`], by a host of the simulation, or from parts.
+#[derive(Clone)]
+pub struct Network {
+    dialer: Arc<dyn Dialer>,
+    binder: Arc<dyn Binder>,
+    resolver: Arc<dyn Resolver>,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").finish_non_exhaustive()
+    }
+}
+
+impl Network {
+    /// The operating system's network.
+    pub fn real(options: RealOptions) -> Self {
+        Self::new(
+            Arc::new(RealDialer::new(options)),
+            Arc::new(RealBinder),
+            Arc::new(SystemResolver),
+        )
+    }
+
+    /// A network from its parts.
+    pub fn new(
+        dialer: Arc<dyn Dialer>,
+        binder: Arc<dyn Binder>,
+        resolver: Arc<dyn Resolver>,
+    ) -> Self {
+        Self {
+            dialer,
+            binder,
+            resolver,
+        }
+    }
+
+    /// The same network with another way to dial.
+    #[must_use]
+    pub fn with_dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
+        self.dialer = dialer;
+        self
+    }
+
+    /// The same network with another way to find addresses.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
+        self
+    }
+
+    /// The dialer itself.
+    pub fn dialer(&self) -> &Arc<dyn Dialer> {
+        &self.dialer
+    }
+
+    /// Connects to `to`; see [`Dialer::dial`] for errors and cancel safety.
+    pub fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
+        self.dialer.dial(to)
+    }
+
+    /// Connects to whichever of several addresses of one host answers first.
+    ///
+    /// Address families alternate, and the next address is tried [`FALLBACK_DELAY`] after the last one, or at once
+    /// when all that were tried have failed ([RFC 8305], "Connection Attempts").
+    ///
+    /// # Errors
+    ///
+    /// The first failure when every address failed; `NotFound` when there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future abandons every attempt.
+    ///
+    /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305#section-5
+    pub async fn dial_any(&self, addrs: &[SocketAddr]) -> io::Result<BoxStream> {
+        let mut rest = alternate_families(addrs).into_iter();
+        let mut attempts = FuturesUnordered::new();
+        let mut failure = None;
+        loop {
+            if let Some(addr) = rest.next() {
+                attempts.push(self.dial(addr));
+            }
+            let last = rest.len() == 0;
+            loop {
+                let Some(outcome) = (if last {
+                    attempts.next().await
+                } else {
+                    match select(attempts.next(), Box::pin(sleep(FALLBACK_DELAY))).await {
+                        Either::Left((outcome, _)) => outcome,
+                        Either::Right(_) => break,
+                    }
+                }) else {
+                    break;
+                };
+                match outcome {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+            if last {
+                return Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()));
+            }
+        }
+    }
+
+    /// Listens at `at`; see [`Binder::listen`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Binder::listen`].
+    pub fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        self.binder.listen(at)
+    }
+
+    /// Listens at `at`, or, when its port is taken, at the next free one of the `more` ports after it.
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse` when all of them are taken; any other failure at once.
+    pub fn listen_near(&self, at: SocketAddr, more: u16) -> io::Result<Box<dyn Listener>> {
+        near(at, more, |at| self.listen(at))
+    }
+
+    /// Binds a datagram socket at `at`; see [`Binder::datagram`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Binder::datagram`].
+    pub fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
+        self.binder.datagram(at)
+    }
+
+    /// Finds the addresses of a host; see [`Resolver::lookup`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::lookup`].
+    pub async fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.resolver.lookup(host, port).await
+    }
+}
+
+/// How long one connection attempt is given before the next address is tried as well: RFC 8305's recommendation.
+pub const FALLBACK_DELAY: Duration = Duration::from_millis(250);
+
+/// Tries `open` at the port of `at` and then at up to `more` ports after it while they are taken.
+fn near<T>(at: SocketAddr, more: u16, open: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+    let first = at.port();
+    let last = if first == 0 {
+        0
+    } else {
+        first.saturating_add(more)
+    };
+    let mut outcome = open(at);
+    for port in first.saturating_add(1)..=last {
+        match &outcome {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                outcome = open(SocketAddr::new(at.ip(), port));
+            }
+            _ => break,
+        }
+    }
+    outcome
+}
+
+/// The addresses in their order, but with the families taking turns; the first one stays first.
+fn alternate_families(addrs: &[SocketAddr]) -> Vec<SocketAddr> {
+    let Some(first) = addrs.first() else {
+        return Vec::new();
+    };
+    let (same, other): (Vec<SocketAddr>, Vec<SocketAddr>) = addrs
+        .iter()
+        .partition(|addr| addr.is_ipv4() == first.is_ipv4());
+    let (mut same, mut other) = (same.into_iter(), other.into_iter());
+    let mut mixed = Vec::with_capacity(addrs.len());
+    while mixed.len() < addrs.len() {
+        mixed.extend(same.next());
+        mixed.extend(other.next());
+    }
+    mixed
+}
+
+#[cfg(test)]
+mod tests;

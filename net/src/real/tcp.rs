@@ -1,0 +1,146 @@
+//! TCP streams and listeners.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use socket2::{Protocol, Type};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::platform;
+use crate::resolve::canonical;
+use crate::{BoxStream, ByteStream, Listener};
+
+/// Connections that may wait to be accepted; the system's own limit (`somaxconn`) holds as well.
+const BACKLOG: i32 = 1024;
+
+/// Connects to `to`, from `source` if there is one.
+pub(super) async fn dial(to: SocketAddr, source: Option<IpAddr>) -> io::Result<BoxStream> {
+    let socket = match source {
+        Some(ip) => platform::bound(SocketAddr::new(ip, 0), Type::STREAM, Protocol::TCP)?,
+        None => platform::open(to, Type::STREAM, Protocol::TCP)?,
+    };
+    let stream = TcpSocket::from_std_stream(socket.into())
+        .connect(to)
+        .await?;
+    Ok(Box::new(Tcp::new(stream, to)?))
+}
+
+/// A TCP stream that remembers its addresses.
+struct Tcp {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+}
+
+impl Tcp {
+    fn new(stream: TcpStream, peer: SocketAddr) -> io::Result<Self> {
+        // Requests are small and waiting for more of them only costs: writers gather frames themselves.
+        stream.set_nodelay(true)?;
+        let local = canonical(stream.local_addr()?);
+        Ok(Self {
+            stream,
+            peer: canonical(peer),
+            local,
+        })
+    }
+}
+
+impl ByteStream for Tcp {
+    fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+impl AsyncRead for Tcp {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A TCP listener.
+pub(super) struct TcpListener {
+    listener: tokio::net::TcpListener,
+    local: SocketAddr,
+}
+
+impl TcpListener {
+    /// Listens at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead.
+    pub(super) fn bind(at: SocketAddr) -> io::Result<Self> {
+        let opened = platform::listening(at, BACKLOG);
+        let socket = match opened {
+            Err(error) if at.ip() == UNSPECIFIED_V6 && platform::is_family_missing(&error) => {
+                let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, at.port()));
+                platform::listening(at, BACKLOG)?
+            }
+            other => other?,
+        };
+        let listener = tokio::net::TcpListener::from_std(socket.into())?;
+        let local = listener.local_addr()?;
+        Ok(Self { listener, local })
+    }
+}
+
+/// Every IPv6 address of this host, and with it every IPv4 one.
+pub(super) const UNSPECIFIED_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+
+impl Listener for TcpListener {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
+        loop {
+            let accepted = ready!(self.listener.poll_accept(cx))
+                .and_then(|(stream, peer)| Tcp::new(stream, peer));
+            match accepted {
+                Ok(stream) => {
+                    let peer = stream.peer;
+                    return Poll::Ready(Ok((Box::new(stream), peer)));
+                }
+                Err(error) if platform::is_lost_connection(&error) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+}

@@ -1,0 +1,207 @@
+use std::io::IoSlice;
+use std::net::Ipv4Addr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::Network;
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn real() -> Network {
+    Network::real(RealOptions::default())
+}
+
+/// Whether this host has IPv6 at all: some containers do not.
+fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind("[::1]:0").is_ok()
+}
+
+async fn pair(network: &Network, at: &str) -> (BoxStream, BoxStream) {
+    let mut listener = network.listen(addr(at)).unwrap();
+    let to = listener.local_addr();
+    let (dialled, accepted) = tokio::join!(network.dial(to), listener.accept());
+    (dialled.unwrap(), accepted.unwrap().0)
+}
+
+#[tokio::test]
+async fn bytes_and_half_close_pass_through_a_stream_both_ways() {
+    let (mut ours, mut theirs) = pair(&real(), "127.0.0.1:0").await;
+    assert_eq!(ours.peer_addr(), theirs.local_addr());
+    assert_eq!(ours.local_addr(), theirs.peer_addr());
+    assert!(ours.is_write_vectored());
+    let parts = [IoSlice::new(b"head"), IoSlice::new(b"er and payload")];
+    let written = ours.write_vectored(&parts).await.unwrap();
+    assert_eq!(written, 18, "both parts go out in one write");
+    ours.shutdown().await.unwrap();
+    let mut heard = Vec::new();
+    theirs.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, b"header and payload");
+    theirs.write_all(b"still open this way").await.unwrap();
+    drop(theirs);
+    heard.clear();
+    ours.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, b"still open this way");
+}
+
+#[tokio::test]
+async fn one_read_fills_a_large_buffer_with_all_that_waits() {
+    let (mut ours, mut theirs) = pair(&real(), "127.0.0.1:0").await;
+    let sent = vec![7; 64 * 1024];
+    ours.write_all(&sent).await.unwrap();
+    drop(ours);
+    let mut buf = vec![0; 256 * 1024];
+    let (mut got, mut reads) = (0, 0);
+    loop {
+        let n = theirs.read(&mut buf).await.unwrap();
+        if n == 0 {
+            break;
+        }
+        got += n;
+        reads += 1;
+    }
+    assert_eq!(got, sent.len());
+    assert!(reads <= 8, "{reads} reads");
+}
+
+#[tokio::test]
+async fn a_dual_stack_listener_shows_ipv4_peers_as_ipv4() {
+    if !has_ipv6() {
+        return;
+    }
+    let mut listener = real().listen(addr("[::]:0")).unwrap();
+    let port = listener.local_addr().port();
+    for target in ["127.0.0.1", "[::1]"] {
+        let to = addr(&format!("{target}:{port}"));
+        let network = real();
+        let (dialled, accepted) = tokio::join!(network.dial(to), listener.accept());
+        let (stream, from) = accepted.unwrap();
+        assert_eq!(from, dialled.unwrap().local_addr());
+        assert_eq!(stream.local_addr(), to);
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_address_other_than_the_unspecified_one_leaves_ipv4_free() {
+    if !has_ipv6() {
+        return;
+    }
+    let v6 = real().listen(addr("[::1]:0")).unwrap();
+    let port = v6.local_addr().port();
+    let refused = real()
+        .dial(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .await;
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        io::ErrorKind::ConnectionRefused
+    );
+}
+
+#[tokio::test]
+async fn listening_near_a_taken_port_takes_a_later_one() {
+    let taken = real().listen(addr("127.0.0.1:0")).unwrap();
+    let at = taken.local_addr();
+    assert_eq!(
+        real().listen(at).unwrap_err().kind(),
+        io::ErrorKind::AddrInUse
+    );
+    let near = real().listen_near(at, 9).unwrap().local_addr();
+    assert!(
+        near.port() > at.port() && near.port() <= at.port() + 9,
+        "{near}"
+    );
+}
+
+#[tokio::test]
+async fn a_port_whose_connections_linger_can_be_listened_on_again() {
+    let mut listener = real().listen(addr("127.0.0.1:0")).unwrap();
+    let at = listener.local_addr();
+    let network = real();
+    let (dialled, accepted) = tokio::join!(network.dial(at), listener.accept());
+    // The listening side closes first, so its end of the connection goes to TIME_WAIT.
+    drop(accepted);
+    let mut rest = Vec::new();
+    dialled.unwrap().read_to_end(&mut rest).await.unwrap();
+    drop(listener);
+    assert_eq!(real().listen(at).unwrap().local_addr(), at);
+}
+
+#[tokio::test]
+async fn a_source_address_is_used_where_the_family_agrees() {
+    // Every address of 127.0.0.0/8 is this host on Linux.
+    let source = "127.0.0.9".parse().unwrap();
+    let network = Network::real(RealOptions::from_source(source));
+    let (ours, theirs) = pair(&network, "127.0.0.1:0").await;
+    assert_eq!(ours.local_addr().ip(), source);
+    assert_eq!(theirs.peer_addr().ip(), source);
+    if has_ipv6() {
+        let (ours, _) = pair(&network, "[::1]:0").await;
+        assert_eq!(ours.local_addr().ip(), addr("[::1]:0").ip());
+    }
+}
+
+#[tokio::test]
+async fn an_exclusive_source_refuses_the_other_family_without_a_packet() {
+    let options = RealOptions {
+        source: Some("127.0.0.9".parse().unwrap()),
+        only_source: true,
+    };
+    let error = Network::real(options)
+        .dial(addr("[::1]:9"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+}
+
+#[tokio::test]
+async fn an_unspecified_source_means_none() {
+    let network = Network::real(RealOptions::from_source("::".parse().unwrap()));
+    let (ours, _) = pair(&network, "127.0.0.1:0").await;
+    assert!(ours.local_addr().ip().is_loopback());
+}
+
+#[tokio::test]
+async fn nobody_listening_is_a_refusal() {
+    let listener = real().listen(addr("127.0.0.1:0")).unwrap();
+    let at = listener.local_addr();
+    drop(listener);
+    let error = real().dial(at).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+#[tokio::test]
+async fn dialling_any_of_several_addresses_ends_at_the_one_that_listens() {
+    let network = real();
+    let closed = network.listen(addr("127.0.0.1:0")).unwrap().local_addr();
+    let listener = network.listen(addr("127.0.0.1:0")).unwrap();
+    let open = listener.local_addr();
+    let stream = network.dial_any(&[closed, open]).await.unwrap();
+    assert_eq!(stream.peer_addr(), open);
+}
+
+#[tokio::test]
+async fn datagrams_pass_between_families_of_a_dual_stack_socket() {
+    let v4 = real().datagram(addr("127.0.0.1:0")).unwrap();
+    let wide = real().datagram(addr("[::]:0")).unwrap();
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, wide.local_addr().port()));
+    v4.send_to(b"ping", to).await.unwrap();
+    let mut buf = [0; 100];
+    let (n, from) = wide.recv_from(&mut buf).await.unwrap();
+    assert_eq!((&buf[..n], from), (&b"ping"[..], v4.local_addr()));
+    wide.try_send_to(b"pong", from).unwrap();
+    let (n, from) = v4.recv_from(&mut buf).await.unwrap();
+    assert_eq!((&buf[..n], from), (&b"pong"[..], to));
+}
+
+#[tokio::test]
+async fn a_datagram_that_is_too_large_is_refused_and_the_socket_stays_good() {
+    let socket = real().datagram(addr("127.0.0.1:0")).unwrap();
+    let me = socket.local_addr();
+    let max = socket.max_payload();
+    assert!(socket.send_to(&vec![0; max + 1], me).await.is_err());
+    socket.send_to(&vec![1; max], me).await.unwrap();
+    let mut buf = vec![0; max + 1];
+    assert_eq!(socket.recv_from(&mut buf).await.unwrap(), (max, me));
+}

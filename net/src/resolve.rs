@@ -1,0 +1,118 @@
+//! Host names to addresses.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::BoxFuture;
+
+/// Finds the addresses of a host.
+pub trait Resolver: Send + Sync {
+    /// Looks `host` up and joins `port` to each address.
+    ///
+    /// An IP literal (an IPv6 one with or without brackets) is its own answer and asks nobody. Answers stand in the
+    /// order of preference, without duplicates, and there is at least one.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when the host has no address; else what the look-up says.
+    fn lookup<'a>(&'a self, host: &'a str, port: u16)
+    -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
+}
+
+impl fmt::Debug for dyn Resolver + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver")
+    }
+}
+
+/// The address that an IP literal means; IPv6 with or without brackets.
+pub fn ip_literal(host: &str) -> Option<IpAddr> {
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match bare {
+        Some(inside) => inside.parse().ok().map(IpAddr::V6),
+        None => host.parse::<IpAddr>().ok(),
+    }
+    .map(|ip| ip.to_canonical())
+}
+
+/// The operating system's resolver (`getaddrinfo`), run on tokio's blocking threads.
+///
+/// It asks the servers that the system is configured with, by the system's own routes: a bound source address does
+/// not hold for it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn lookup<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move {
+            if let Some(ip) = ip_literal(host) {
+                return Ok(vec![SocketAddr::new(ip, port)]);
+            }
+            let mut found = Vec::new();
+            for addr in tokio::net::lookup_host((host, port)).await? {
+                let addr = canonical(addr);
+                if !found.contains(&addr) {
+                    found.push(addr);
+                }
+            }
+            if found.is_empty() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            Ok(found)
+        })
+    }
+}
+
+/// The same address with IPv4 shown as IPv4 even when it came mapped into IPv6.
+pub fn canonical(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V4(_) => addr,
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::from((v4, v6.port())),
+            None => addr,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ip_literals_are_known_with_and_without_brackets() {
+        let cases = [
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("::1", Some("::1")),
+            ("[::1]", Some("::1")),
+            ("::ffff:10.0.0.1", Some("10.0.0.1")),
+            ("[10.0.0.1]", None),
+            ("[::1", None),
+            ("localhost", None),
+            ("", None),
+            ("1.2.3", None),
+        ];
+        for (host, ip) in cases {
+            assert_eq!(ip_literal(host), ip.map(|ip| ip.parse().unwrap()), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_system_resolver_answers_literals_and_the_name_of_this_host() {
+        let addrs = SystemResolver.lookup("[::1]", 80).await.unwrap();
+        assert_eq!(addrs, ["[::1]:80".parse().unwrap()]);
+        let addrs = SystemResolver.lookup("localhost", 7).await.unwrap();
+        assert!(!addrs.is_empty());
+        assert!(
+            addrs
+                .iter()
+                .all(|addr| addr.ip().is_loopback() && addr.port() == 7)
+        );
+    }
+}

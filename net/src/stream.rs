@@ -1,0 +1,91 @@
+//! Byte streams and the two doors they come through.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::BoxFuture;
+
+/// A connected, ordered, reliable stream of bytes: TCP, and whatever is dressed up as it.
+///
+/// Implementations forward vectored writes and say so, and a read fills as much of the caller's buffer as one system
+/// call gives: throughput is decided by the buffer that the caller brings.
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// The address of the other end, canonical (never IPv4 mapped into IPv6).
+    fn peer_addr(&self) -> SocketAddr;
+
+    /// The address of this end, canonical.
+    fn local_addr(&self) -> SocketAddr;
+}
+
+/// Any byte stream.
+pub type BoxStream = Box<dyn ByteStream>;
+
+impl fmt::Debug for dyn ByteStream + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "ByteStream({} -> {})",
+            self.local_addr(),
+            self.peer_addr()
+        )
+    }
+}
+
+/// Opens streams to others.
+pub trait Dialer: Send + Sync {
+    /// Connects to `to`.
+    ///
+    /// There is no deadline in here but the operating system's own, which is minutes: the caller sets one with
+    /// [`tokio::time::timeout`]. The stream belongs to the runtime on which the future was polled.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system, the proxy or the simulation says; `AddrNotAvailable` when the address family is one
+    /// that this dialer must not use.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future abandons the attempt and closes its socket.
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>>;
+}
+
+/// Takes streams that others open.
+pub trait Listener: Send {
+    /// Takes the next incoming stream.
+    ///
+    /// A connection that died in the queue is skipped and not reported. Only the task that polled last is woken.
+    ///
+    /// # Errors
+    ///
+    /// What remains is about this host, mostly a lack of file descriptors or memory: the listener is still good, and
+    /// the caller should wait a moment before it polls again.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>>;
+
+    /// The address that is listened on, with the port that was really given.
+    fn local_addr(&self) -> SocketAddr;
+}
+
+impl fmt::Debug for dyn Listener + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Listener({})", self.local_addr())
+    }
+}
+
+impl dyn Listener + '_ {
+    /// Takes the next incoming stream: [`Listener::poll_accept`] as a future.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::poll_accept`].
+    ///
+    /// # Cancel safety
+    ///
+    /// No connection is lost when the future is dropped.
+    pub async fn accept(&mut self) -> io::Result<(BoxStream, SocketAddr)> {
+        std::future::poll_fn(|cx| self.poll_accept(cx)).await
+    }
+}
