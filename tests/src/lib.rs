@@ -1,1 +1,30 @@
-//! What the test suites share.
+//! What the test suites share: private networks, payloads, torrents, and drivers for real BitTorrent programs.
+//!
+//! # What
+//! A test that runs real programs is written with [`isolated_test!`]. Its body runs in a process of its own inside new
+//! network, mount and process namespaces, so that all traffic stays on a private loopback, mounts vanish with the test,
+//! and no program outlives it.
+//!
+//! # What not
+//! Nothing here uses the project's own crates: torrents are written and bytes compared by independent code, so that a
+//! mistake of ours cannot hide itself.
+//!
+//! # Map of modules
+//! - [`sandbox`]: the namespaces, time limits, and what is needed or skipped.
+//! - [`payload`]: reproducible files, compared by SHA-256.
+//! - [`torrent`]: a plain .torrent writer.
+//! - [`process`]: a program that is ended by its process id, with its log and its memory.
+//! - [`ours`]: the `tribler-rs` command.
+//! - [`clients`]: libtorrent, Transmission, aria2 and opentracker.
+//! - [`wire`]: a peer that says whatever a test wants over a plain socket.
+
+pub mod clients;
+pub mod ours;
+pub mod payload;
+pub mod process;
+pub mod sandbox;
+pub mod torrent;
+pub mod wait;
+pub mod wire;
+
+pub use sandbox::{Lab, Need};

@@ -1,0 +1,91 @@
+"""libtorrent as a program: one torrent, one JSON object a line on standard output.
+
+    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]...
+    lt_peer.py create PATH OUT --piece BYTES --kind v1|v2|hybrid
+
+`get` checks what is in DIR, downloads the rest, says "seeding" when everything is verified, and serves until it is
+ended.
+"""
+import argparse
+import json
+import pathlib
+
+import libtorrent as lt
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def session(listen):
+    return lt.session({
+        "listen_interfaces": listen,
+        "outgoing_interfaces": listen.rsplit(":", 1)[0],
+        "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        "allow_multiple_connections_per_ip": True,
+        "enable_outgoing_utp": False, "enable_incoming_utp": False,
+        "min_reconnect_time": 1,
+        "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+    })
+
+
+def get(args):
+    ses = session(args.listen)
+    if args.source.startswith("magnet:"):
+        params = lt.parse_magnet_uri(args.source)
+    else:
+        params = lt.add_torrent_params()
+        params.ti = lt.torrent_info(args.source)
+    params.save_path = args.dir
+    params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    handle = ses.add_torrent(params)
+    for peer in args.peer:
+        host, port = peer.rsplit(":", 1)
+        handle.connect_peer((host, int(port)))
+    seeding = False
+    while True:
+        ses.wait_for_alert(50)
+        for alert in ses.pop_alerts():
+            if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
+                say("error", message=alert.message())
+            elif isinstance(alert, lt.metadata_received_alert):
+                say("metadata")
+            elif isinstance(alert, (lt.hash_failed_alert, lt.peer_error_alert, lt.tracker_error_alert)):
+                say("trouble", message=alert.message())
+            elif isinstance(alert, lt.cache_flushed_alert) and not seeding:
+                seeding = True
+                say("seeding")
+        if not seeding and handle.status().is_seeding:
+            handle.flush_cache()        # answered by cache_flushed_alert, when all is with the kernel
+
+
+def create(args):
+    files = lt.file_storage()
+    lt.add_files(files, args.path)
+    flags = {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only, "hybrid": 0}[args.kind]
+    torrent = lt.create_torrent(files, args.piece, flags)
+    lt.set_piece_hashes(torrent, str(pathlib.Path(args.path).parent))
+    pathlib.Path(args.out).write_bytes(lt.bencode(torrent.generate()))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    p = commands.add_parser("get")
+    p.add_argument("source")
+    p.add_argument("--dir", required=True)
+    p.add_argument("--listen", required=True)
+    p.add_argument("--peer", action="append", default=[])
+    p.set_defaults(run=get)
+    p = commands.add_parser("create")
+    p.add_argument("path")
+    p.add_argument("out")
+    p.add_argument("--piece", type=int, required=True)
+    p.add_argument("--kind", choices=("v1", "v2", "hybrid"), required=True)
+    p.set_defaults(run=create)
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+//! libtorrent through its Python binding: `tests/interop/lt_peer.py` is the program.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Job, Running, Stage};
+use crate::process::Process;
+
+/// The versions that the tests drive.
+pub const VERSIONS: [&str; 2] = ["2.0.11", "2.1.1"];
+
+/// A running libtorrent.
+#[derive(Debug)]
+pub struct Libtorrent {
+    process: Process,
+}
+
+impl Libtorrent {
+    /// Starts it; it serves until it is ended.
+    pub fn start(version: &str, job: &Job, home: &Path) -> Self {
+        let mut command = program(version);
+        command
+            .args(["get", &job.source, "--dir"])
+            .arg(&job.dir)
+            .args(["--listen", &job.listen.to_string()]);
+        for peer in &job.peers {
+            command.args(["--peer", &peer.to_string()]);
+        }
+        Self {
+            process: Process::start(command, home, "libtorrent"),
+        }
+    }
+}
+
+impl Running for Libtorrent {
+    fn stage(&mut self) -> Stage {
+        let output = self.process.output();
+        let failed = output.contains("\"event\": \"error\"") || self.process.ended().is_some();
+        assert!(!failed, "libtorrent failed\n{}", self.process.last_words());
+        if output.contains("\"event\": \"seeding\"") {
+            Stage::Done
+        } else {
+            Stage::Busy
+        }
+    }
+
+    fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+/// Has libtorrent describe `path` in a .torrent file `out`; `kind` is `v1`, `v2` or `hybrid`.
+///
+/// # Panics
+/// When it fails.
+pub fn create(version: &str, path: &Path, out: &Path, piece_len: u64, kind: &str) {
+    let mut command = program(version);
+    command.arg("create").arg(path).arg(out).args([
+        "--piece",
+        &piece_len.to_string(),
+        "--kind",
+        kind,
+    ]);
+    let output = command.output().expect("python runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The Python interpreter that knows this version, whether it is there or not.
+pub fn python(version: &str) -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
+        || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache"),
+        PathBuf::from,
+    );
+    cache
+        .join("tribler-rs-tests")
+        .join(format!("libtorrent-{version}"))
+        .join("bin/python")
+}
+
+fn program(version: &str) -> Command {
+    let mut command = Command::new(python(version));
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/lt_peer.py"))
+        .env("PYTHONUNBUFFERED", "1");
+    command
+}

@@ -1,0 +1,173 @@
+//! The project's own command, built when needed and driven by its command line.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::clients::{Job, Running, Stage};
+use crate::process::Process;
+use crate::wait;
+
+/// The environment variable that names the command inside a sandbox, where nothing can be built.
+pub const BINARY: &str = "TRIBLER_TESTS_BINARY";
+
+/// Path of the command, inside a sandbox.
+///
+/// # Panics
+/// When the test does not list `Need::Ours`.
+pub fn binary() -> PathBuf {
+    PathBuf::from(std::env::var_os(BINARY).expect("the test lists Need::Ours"))
+}
+
+/// Builds the command in the profile of the running tests, once per process, and returns its path.
+///
+/// The targets are chosen so that cargo resolves the same features as for `cargo test --workspace`: after that command
+/// there is nothing left to build.
+///
+/// # Panics
+/// When the build fails.
+pub fn build() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let test = std::env::current_exe().expect("the test binary");
+            // target/PROFILE/deps/NAME-HASH
+            let folder = test
+                .ancestors()
+                .nth(2)
+                .expect("a folder of its profile")
+                .to_owned();
+            let mut cargo =
+                Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            cargo
+                .args([
+                    "build",
+                    "--workspace",
+                    "--locked",
+                    "--quiet",
+                    "--bin",
+                    "tribler-rs",
+                    "--test",
+                    "arch",
+                ])
+                .arg("--target-dir")
+                .arg(folder.parent().expect("the target folder"))
+                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+            if folder.ends_with("release") {
+                cargo.arg("--release");
+            }
+            let output = cargo.output().expect("cargo runs");
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            folder.join("tribler-rs")
+        })
+        .clone()
+}
+
+/// A running `tribler-rs download` or `tribler-rs seed`.
+#[derive(Debug)]
+pub struct Ours {
+    process: Process,
+    seed: bool,
+}
+
+impl Ours {
+    /// Does the job, with its state in `home`.
+    pub fn start(job: &Job, home: &Path) -> Self {
+        Self::start_with(job, home, &[])
+    }
+
+    /// Does the job with further arguments.
+    pub fn start_with(job: &Job, home: &Path, more: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        if job.seed {
+            command.args(["seed", &job.source, "--data"]).arg(&job.dir);
+        } else {
+            command
+                .args(["download", &job.source, "--output"])
+                .arg(&job.dir);
+        }
+        command
+            .args(["--json", "--listen", &job.listen.to_string(), "--state"])
+            .arg(home.join("state"));
+        for peer in &job.peers {
+            command.args(["--peer", &peer.to_string()]);
+        }
+        command
+            .args(more)
+            .env("HOME", home)
+            .env_remove("XDG_STATE_HOME");
+        Self {
+            process: Process::start(command, home, "ours"),
+            seed: job.seed,
+        }
+    }
+
+    /// All events so far.
+    pub fn events(&self) -> Vec<Value> {
+        self.process
+            .output()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// The last event of this name.
+    pub fn event(&self, name: &str) -> Option<Value> {
+        self.events()
+            .into_iter()
+            .rev()
+            .find(|event| event["event"] == name)
+    }
+
+    /// Waits for an event that `wanted` accepts.
+    ///
+    /// # Panics
+    /// When none comes within `limit`.
+    pub fn expect(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let found = wait::until(limit, || {
+            self.events().into_iter().find(|event| wanted(event))
+        });
+        found.unwrap_or_else(|| panic!("no {what} within {limit:?}\n{}", self.process.last_words()))
+    }
+}
+
+impl Running for Ours {
+    fn stage(&mut self) -> Stage {
+        if self.seed {
+            assert!(
+                self.process.ended().is_none(),
+                "seed ended\n{}",
+                self.process.last_words()
+            );
+            return if self.event("seeding").is_some() {
+                Stage::Done
+            } else {
+                Stage::Busy
+            };
+        }
+        match self.process.ended() {
+            Some(status) if status.success() => Stage::Done,
+            Some(status) => panic!(
+                "download ended with {status}\n{}",
+                self.process.last_words()
+            ),
+            None => Stage::Busy,
+        }
+    }
+
+    fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
