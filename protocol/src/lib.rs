@@ -12,6 +12,7 @@
 //! - [`geometry`]: pieces, blocks and their sizes, in one place.
 //! - [`bitfield`]: who has which piece.
 //! - [`bencode`]: the borrowed scanner every byte from outside passes first, and the encoder.
+//! - [`merkle`]: hash trees of v2 files.
 //! - [`metainfo`]: reading and writing .torrent files.
 //! - [`magnet`]: magnet links.
 //! - [`peer`]: the peer wire session.
@@ -26,6 +27,7 @@ pub mod bitfield;
 pub mod geometry;
 pub mod id;
 pub mod magnet;
+pub mod merkle;
 pub mod metainfo;
 pub mod peer;
 pub mod tracker;

@@ -1,0 +1,69 @@
+//! New names for files that would overwrite each other.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{FileEntry, MetainfoError};
+
+/// Gives every file whose path another file or a directory has a new one: `<base>.<n><extension>`, with the smallest
+/// free `n`. Case is ignored for ASCII letters, since file systems may. Pad files are never written and take no part.
+///
+/// At most `max` names are tried. Paths are compared by digest, so that deep trees cost no more than their elements; a
+/// collision of digests costs a needless new name and nothing else.
+pub(super) fn make_unique(files: &mut [FileEntry], max: u32) -> Result<(), MetainfoError> {
+    let mut taken: HashSet<u64> = HashSet::new();
+    for file in files.iter().filter(|file| !file.attr.pad) {
+        let mut hasher = DefaultHasher::new();
+        for directory in file.path.iter().rev().skip(1).rev() {
+            feed(&mut hasher, directory);
+            taken.insert(hasher.finish());
+        }
+    }
+    let mut tried: u32 = 0;
+    for file in files.iter_mut().filter(|file| !file.attr.pad) {
+        let mut directory = DefaultHasher::new();
+        let Some((name, directories)) = file.path.split_last() else {
+            continue;
+        };
+        for element in directories {
+            feed(&mut directory, element);
+        }
+        let digest = |name: &str| {
+            let mut hasher = directory.clone();
+            feed(&mut hasher, name);
+            hasher.finish()
+        };
+        if taken.insert(digest(name)) {
+            continue;
+        }
+        let (base, extension) = match name.rfind('.') {
+            Some(dot) if dot > 0 => name.split_at(dot),
+            _ => (name.as_str(), ""),
+        };
+        let mut number: u32 = 0;
+        let new_name = loop {
+            number = number.saturating_add(1);
+            tried = tried.saturating_add(1);
+            if tried > max {
+                return Err(MetainfoError::TooManyDuplicates);
+            }
+            let candidate = format!("{base}.{number}{extension}");
+            if taken.insert(digest(&candidate)) {
+                break candidate;
+            }
+        };
+        let mut renamed = directories.to_vec();
+        renamed.push(new_name);
+        file.renamed = Some(renamed);
+    }
+    Ok(())
+}
+
+fn feed(hasher: &mut DefaultHasher, element: &str) {
+    for byte in element.bytes() {
+        hasher.write_u8(byte.to_ascii_lowercase());
+    }
+    // No safe element contains a slash.
+    b'/'.hash(hasher);
+}
