@@ -17,6 +17,7 @@
 //! | [`real`] | the operating system's sockets |
 //! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
 //! | [`limit`] | [`RateLimiter`], token buckets in a tree |
+//! | [`http`] | the GET client
 //!
 //! # Invariants
 //!
@@ -26,6 +27,7 @@
 //! - Addresses that leave this crate are canonical: an IPv4 peer of a dual-stack socket shows as IPv4.
 
 pub mod datagram;
+pub mod http;
 pub mod limit;
 pub mod network;
 pub mod pool;

@@ -1,0 +1,257 @@
+//! A small HTTP client: GET over the dialer.
+//!
+//! It speaks HTTP/1.1, `http` and `https`, one connection for each request, and holds itself to limits that the caller
+//! sets, because the servers it asks are named by strangers: one deadline for everything, a largest head, a largest
+//! body on the wire and after unpacking, a number of redirects, and a [`Policy`] that is asked about every address and
+//! every redirect before a connection is opened.
+//!
+//! Connections come from the [`Network`] and so does name look-up: source address, proxy, circuit and simulation hold
+//! for them too.
+
+mod auth;
+mod body;
+mod error;
+mod exchange;
+mod tls;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use tokio::time::timeout;
+pub use url::Url;
+
+pub use error::{Error, Stage};
+pub use tls::ClientTls;
+
+use crate::Network;
+
+/// An HTTP client. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    network: Network,
+    tls: ClientTls,
+    user_agent: HeaderValue,
+}
+
+/// What to get, and how much of it is acceptable.
+#[derive(Clone)]
+pub struct Request {
+    /// An `http` or `https` URL. A user and password in it are sent as basic authentication ([RFC 7617]).
+    ///
+    /// [RFC 7617]: https://www.rfc-editor.org/rfc/rfc7617
+    pub url: Url,
+    /// The time for everything together, redirects included.
+    pub deadline: Duration,
+    /// Headers beside those that the client sets itself (`Host`, `User-Agent`, `Accept-Encoding`, `Connection`,
+    /// `Authorization`). They go to redirect targets too.
+    pub headers: HeaderMap,
+    /// How much is accepted.
+    pub limits: Limits,
+    /// What is asked before each connection.
+    pub policy: Arc<dyn Policy>,
+}
+
+/// How much of a reply is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest head (status line and headers) in bytes.
+    pub head: usize,
+    /// The largest body in bytes as it comes over the wire.
+    pub body: usize,
+    /// The largest body in bytes after unpacking.
+    pub unpacked: usize,
+    /// How many redirects are followed.
+    pub redirects: usize,
+}
+
+impl Default for Limits {
+    /// A head of 64 KiB, a body of 4 MiB on the wire and 16 MiB unpacked, 5 redirects.
+    fn default() -> Self {
+        Self {
+            head: 64 * 1024,
+            body: 4 * 1024 * 1024,
+            unpacked: 16 * 1024 * 1024,
+            redirects: 5,
+        }
+    }
+}
+
+/// Decides where a request may go. Everything is allowed by default.
+pub trait Policy: Send + Sync {
+    /// Whether `url` may be fetched from `address`, which its host resolved to. Asked for the first URL and for each
+    /// redirect's, of every address; those that are refused are not dialled.
+    fn may_connect(&self, url: &Url, address: SocketAddr) -> bool {
+        let _ = (url, address);
+        true
+    }
+
+    /// Whether the server at `from` may send us on to `to`.
+    fn may_follow(&self, from: &Url, to: &Url) -> bool {
+        let _ = (from, to);
+        true
+    }
+}
+
+/// The [`Policy`] that allows everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllowAll;
+
+impl Policy for AllowAll {}
+
+/// A reply, read to its end.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status code; any that is not a redirect that was followed.
+    pub status: u16,
+    /// The headers as they came.
+    pub headers: HeaderMap,
+    /// The body, unpacked.
+    pub body: Bytes,
+    /// Where the reply came from in the end.
+    pub url: Url,
+    /// The server that gave it.
+    pub peer: SocketAddr,
+}
+
+impl Request {
+    /// A request for `url` with a deadline of 30 seconds, [`Limits::default`] and [`AllowAll`].
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            deadline: Duration::from_secs(30),
+            headers: HeaderMap::new(),
+            limits: Limits::default(),
+            policy: Arc::new(AllowAll),
+        }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may carry a password or a passkey.
+        f.debug_struct("Request")
+            .field("host", &self.url.host_str())
+            .field("deadline", &self.deadline)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client on `network` that calls itself `user_agent`, and trusts the roots of [`ClientTls::default`].
+    pub fn new(network: Network, user_agent: HeaderValue) -> Self {
+        Self {
+            network,
+            tls: ClientTls::default(),
+            user_agent,
+        }
+    }
+
+    /// The same client with another view of whom to trust.
+    #[must_use]
+    pub fn with_tls(mut self, tls: ClientTls) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Gets a URL, following redirects.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. A status other than 200 is not an error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn get(&self, request: &Request) -> Result<Response, Error> {
+        let mut stage = Stage::LookUp;
+        let work = Box::pin(self.follow(request, &mut stage));
+        let outcome = timeout(request.deadline, work).await;
+        outcome.unwrap_or(Err(Error::Deadline { stage }))
+    }
+
+    /// Gets a URL and whatever it redirects to.
+    async fn follow(&self, request: &Request, stage: &mut Stage) -> Result<Response, Error> {
+        let mut url = request.url.clone();
+        for _ in 0..=request.limits.redirects {
+            let response = Box::pin(self.fetch(&url, request, stage)).await?;
+            let Some(location) = redirect_target(&response) else {
+                return Ok(response);
+            };
+            let next = location
+                .to_str()
+                .ok()
+                .and_then(|location| url.join(location).ok())
+                .ok_or(Error::BadRedirect)?;
+            if !request.policy.may_follow(&url, &next) {
+                return Err(Error::Forbidden);
+            }
+            url = auth::carried_over(&url, next);
+        }
+        Err(Error::TooManyRedirects)
+    }
+
+    /// Gets one URL.
+    async fn fetch(
+        &self,
+        url: &Url,
+        request: &Request,
+        stage: &mut Stage,
+    ) -> Result<Response, Error> {
+        let message = exchange::message(url, &request.headers, &self.user_agent)?;
+        let (host, port) = exchange::host_and_port(url)?;
+        let tls = match url.scheme() {
+            "https" => Some(self.tls.connector().await?),
+            _ => None,
+        };
+
+        *stage = Stage::LookUp;
+        let mut addrs = self
+            .network
+            .lookup(host, port)
+            .await
+            .map_err(Error::LookUp)?;
+        addrs.retain(|addr| request.policy.may_connect(url, *addr));
+        if addrs.is_empty() {
+            return Err(Error::Forbidden);
+        }
+
+        *stage = Stage::Connect;
+        let stream = self
+            .network
+            .dial_any(&addrs)
+            .await
+            .map_err(Error::Connect)?;
+        let peer = stream.peer_addr();
+        let limits = request.limits;
+        let reply = match tls {
+            None => exchange::run(stream, message, limits, stage).await?,
+            Some(tls) => {
+                *stage = Stage::Tls;
+                let stream = tls.connect(host, stream).await?;
+                exchange::run(stream, message, limits, stage).await?
+            }
+        };
+        Ok(Response {
+            status: reply.status,
+            headers: reply.headers,
+            body: reply.body,
+            url: url.clone(),
+            peer,
+        })
+    }
+}
+
+/// Where a redirect points to; `None` when the reply is not one.
+fn redirect_target(response: &Response) -> Option<&HeaderValue> {
+    matches!(response.status, 301 | 302 | 303 | 307 | 308)
+        .then(|| response.headers.get(header::LOCATION))
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests;
