@@ -1,1 +1,5 @@
-//! Room under construction.
+//! The engine: torrents, their peers and announces.
+
+pub mod announce;
+pub mod peer;
+pub mod torrent;

@@ -1,0 +1,1 @@
+//! Announcing to trackers.

@@ -1,0 +1,4 @@
+//! One connection to a peer.
+
+pub mod key;
+pub mod pipeline;

@@ -1,0 +1,15 @@
+//! The name of a connection within its torrent.
+
+use std::fmt;
+
+/// Names one connection of a torrent; never used again after the connection has ended.
+///
+/// The store records it as the contributor of a block, so that a bad block leads back to who sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerKey(pub u32);
+
+impl fmt::Display for PeerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}

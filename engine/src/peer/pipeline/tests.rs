@@ -1,0 +1,236 @@
+use std::collections::VecDeque;
+
+use super::*;
+
+/// A peer behind a link: requests take half a round trip, are answered in order at the link's rate, and the blocks take
+/// the other half.
+struct Link {
+    round_trip: Duration,
+    bytes_per_s: f64,
+    free_at: Instant,
+    /// When each block comes, and when it was asked for.
+    blocks: VecDeque<(Instant, Instant)>,
+}
+
+struct Lab {
+    now: Instant,
+    link: Link,
+    pipeline: Pipeline,
+    received: u64,
+}
+
+impl Lab {
+    fn new(round_trip: Duration, bytes_per_s: f64) -> Self {
+        let now = Instant::now();
+        Self {
+            now,
+            link: Link {
+                round_trip,
+                bytes_per_s,
+                free_at: now,
+                blocks: VecDeque::new(),
+            },
+            pipeline: Pipeline::new(now),
+            received: 0,
+        }
+    }
+
+    fn refill(&mut self) {
+        let room = self.pipeline.room();
+        self.pipeline.requested(self.now, room);
+        for _ in 0..room {
+            let link = &mut self.link;
+            let begin = link.free_at.max(self.now + link.round_trip / 2);
+            let spent = Duration::from_secs_f64(f64::from(BLOCK_LEN) / link.bytes_per_s);
+            link.free_at = begin + spent;
+            link.blocks
+                .push_back((link.free_at + link.round_trip / 2, self.now));
+        }
+    }
+
+    /// Runs for a while, a read taking in whatever came within 0.2 ms; gives the mean rate.
+    fn run(&mut self, time: Duration) -> f64 {
+        let (begin, end, before) = (self.now, self.now + time, self.received);
+        self.refill();
+        while let Some((at, asked)) = self.link.blocks.front().copied()
+            && at <= end
+        {
+            let read = at + Duration::from_micros(200);
+            let mut count = 0;
+            while self.link.blocks.front().is_some_and(|(at, _)| *at <= read) {
+                self.link.blocks.pop_front();
+                count += 1;
+            }
+            self.now = read;
+            let bytes = u64::from(count) * u64::from(BLOCK_LEN);
+            self.received += bytes;
+            self.pipeline.received(read, count, bytes, read - asked);
+            self.refill();
+        }
+        self.now = self.now.max(end);
+        (self.received - before) as f64 / (self.now - begin).as_secs_f64()
+    }
+
+    fn queued(&self) -> f64 {
+        f64::from(self.pipeline.in_flight() * BLOCK_LEN) / self.link.bytes_per_s
+    }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn secs(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+#[test]
+fn a_long_link_is_filled_and_stays_filled() {
+    let mut lab = Lab::new(ms(100), 10e6);
+    lab.run(secs(2));
+    let rate = lab.run(secs(60));
+    assert!(rate > 9.7e6, "{rate}");
+    lab.run(secs(600));
+    // Twice the product of rate and round trip is 122 blocks; a queue must not feed on itself.
+    let target = lab.pipeline.target();
+    assert!((110..=160).contains(&target), "{target}");
+}
+
+#[test]
+fn start_up_takes_few_round_trips() {
+    let mut lab = Lab::new(ms(100), 10e6);
+    lab.run(ms(600));
+    let rate = lab.run(ms(300));
+    assert!(rate > 9e6, "{rate}");
+}
+
+#[test]
+fn a_short_fast_link_is_filled() {
+    let mut lab = Lab::new(ms(1), 1e9);
+    lab.run(ms(200));
+    let rate = lab.run(secs(2));
+    assert!(rate > 0.95e9, "{rate}");
+    assert!(lab.pipeline.target() <= 160, "{}", lab.pipeline.target());
+}
+
+#[test]
+fn a_slow_peer_holds_on_to_few_blocks() {
+    let mut lab = Lab::new(ms(50), 20e3);
+    // The first requests go out before anything is known.
+    lab.run(secs(14));
+    for _ in 0..60 {
+        let rate = lab.run(secs(2));
+        assert!(lab.queued() < 3.1, "{} s in flight", lab.queued());
+        assert!(rate > 15e3, "{rate}");
+    }
+}
+
+#[test]
+fn a_link_that_grows_faster_is_followed() {
+    let mut lab = Lab::new(ms(40), 1e6);
+    lab.run(secs(5));
+    lab.link.bytes_per_s = 50e6;
+    lab.run(secs(3));
+    let rate = lab.run(secs(2));
+    assert!(rate > 47e6, "{rate}");
+}
+
+#[test]
+fn a_link_that_grows_slower_is_followed() {
+    let mut lab = Lab::new(ms(40), 50e6);
+    lab.run(secs(5));
+    lab.link.bytes_per_s = 100e3;
+    lab.run(secs(90));
+    assert!(lab.queued() < 3.2, "{} s in flight", lab.queued());
+    let rate = lab.run(secs(30));
+    assert!(rate > 95e3, "{rate}");
+}
+
+#[test]
+fn a_longer_round_trip_is_noticed() {
+    let mut lab = Lab::new(ms(10), 10e6);
+    lab.run(secs(5));
+    lab.link.round_trip = ms(150);
+    lab.run(secs(40));
+    let rate = lab.run(secs(20));
+    assert!(rate > 9.5e6, "{rate}");
+}
+
+#[test]
+fn the_peers_queue_bounds_the_target() {
+    let mut lab = Lab::new(ms(200), 100e6);
+    lab.run(secs(5));
+    assert_eq!(lab.pipeline.target(), 250);
+    lab.pipeline.set_reqq(500);
+    lab.run(secs(5));
+    assert_eq!(lab.pipeline.target(), 500);
+    lab.pipeline.set_reqq(1_000_000);
+    lab.run(secs(20));
+    assert_eq!(lab.pipeline.target(), 2_000);
+    lab.pipeline.set_reqq(0);
+    assert_eq!(lab.pipeline.target(), 1);
+}
+
+#[test]
+fn a_silent_peer_is_asked_for_one_block_at_a_time() {
+    let mut lab = Lab::new(ms(10), 10e6);
+    lab.run(secs(1));
+    let quiet = lab.now;
+    assert_eq!(
+        lab.pipeline.poll_timeout().map(|(at, _)| at),
+        Some(lab.pipeline.progress + secs(30))
+    );
+    assert!(!lab.pipeline.snubbed(quiet + secs(29)));
+    assert!(lab.pipeline.snubbed(quiet + secs(31)));
+    assert_eq!(lab.pipeline.target(), 1);
+    assert_eq!(lab.pipeline.poll_timeout(), None);
+    lab.pipeline.returned(u32::MAX);
+    assert!(
+        lab.pipeline.snubbed(quiet + secs(40)),
+        "until a block comes"
+    );
+    lab.pipeline.requested(quiet + secs(40), 1);
+    lab.pipeline
+        .received(quiet + secs(41), 1, u64::from(BLOCK_LEN), secs(1));
+    assert!(!lab.pipeline.snubbed(quiet + secs(41)));
+    assert!(lab.pipeline.target() > 1);
+}
+
+#[test]
+fn a_peer_that_was_asked_nothing_is_not_silent() {
+    let now = Instant::now();
+    let mut pipeline = Pipeline::new(now);
+    assert!(!pipeline.snubbed(now + secs(100)));
+    pipeline.requested(now + secs(100), 5);
+    assert!(!pipeline.snubbed(now + secs(101)));
+    pipeline.choked();
+    assert!(!pipeline.snubbed(now + secs(200)));
+    assert_eq!(pipeline.poll_timeout(), None);
+}
+
+#[test]
+fn a_want_of_requests_does_not_shrink_the_target() {
+    let mut lab = Lab::new(ms(100), 10e6);
+    lab.run(secs(3));
+    let before = lab.pipeline.target();
+    // Only two blocks at a time are to be had for a while.
+    lab.pipeline.choked();
+    lab.link.blocks.clear();
+    for _ in 0..100 {
+        lab.pipeline.requested(lab.now, 2);
+        lab.now += ms(102);
+        lab.pipeline
+            .received(lab.now, 2, 2 * u64::from(BLOCK_LEN), ms(102));
+    }
+    let after = lab.pipeline.target();
+    assert!(after * 5 >= before * 4, "{before} to {after}");
+}
+
+#[test]
+fn the_rate_is_what_came_of_late() {
+    let mut lab = Lab::new(ms(10), 2e6);
+    lab.run(secs(10));
+    let rate = lab.pipeline.rate(lab.now) as f64;
+    assert!((1.8e6..2.2e6).contains(&rate), "{rate}");
+    assert_eq!(lab.pipeline.rate(lab.now + secs(5)), 0);
+}

@@ -1,0 +1,3 @@
+//! One torrent.
+
+pub mod picker;

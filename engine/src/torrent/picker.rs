@@ -1,0 +1,597 @@
+//! Which block to ask from whom: rarest first, in whole pieces, with priorities, sequential order and end-game.
+//!
+//! # How
+//! Every piece is missing, begun, full (under verification) or had. Missing pieces that are wanted stand in order of
+//! rarity ([`rarity`]); begun pieces know what became of each block ([`partial`]); [`choose`] weighs the two against
+//! each other for one peer. Nothing here is sorted or scanned per request, so the cost does not grow with the torrent:
+//! a change of one piece's availability is one swap, a peer that has everything counts as one number.
+//!
+//! # Invariants
+//! - A block is given to a second peer only in end-game, to at most three peers, and never twice to the same.
+//! - A piece that the peer lacks, or that is had, full or unwanted, is never handed out.
+//! - A block that was handed out is in flight until it is written, returned, or its peer is gone; then it can be handed
+//!   out again.
+
+mod choose;
+mod partial;
+mod rarity;
+
+use std::collections::BTreeMap;
+
+use protocol::bitfield::Bitfield;
+use protocol::geometry::{Geometry, PieceIndex};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use smallvec::SmallVec;
+
+use self::choose::Shortlist;
+use self::partial::Partial;
+use self::rarity::Rarity;
+use crate::peer::key::PeerKey;
+
+/// How much a piece is wanted: 0 not at all, 7 before everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(u8);
+
+/// The pieces that a peer has.
+#[derive(Clone, Copy, Debug)]
+pub enum PeerPieces<'a> {
+    /// Every piece.
+    All,
+    /// No piece, or not known yet.
+    None,
+    /// These.
+    Some(&'a Bitfield),
+}
+
+/// Neighbouring blocks of one piece, given to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The piece.
+    pub piece: PieceIndex,
+    /// The first block.
+    pub from: u32,
+    /// The block after the last.
+    pub to: u32,
+    /// The piece is begun by this run: whoever got it activates the piece in the store.
+    pub fresh: bool,
+    /// Others hold these blocks in flight too (end-game).
+    pub duplicate: bool,
+}
+
+/// A block, and a peer that still holds it in flight although another delivered it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Superfluous {
+    /// The peer whose request should be cancelled.
+    pub peer: PeerKey,
+    /// The block's index in its piece.
+    pub block: u32,
+}
+
+/// What is still to be had of the wanted pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Wanted pieces that are not verified.
+    pub pieces: u32,
+    /// Blocks of wanted pieces that are not written.
+    pub blocks: u64,
+    /// Bytes of wanted pieces that are not verified.
+    pub bytes: u64,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Picker {
+    geometry: Geometry,
+    have: Bitfield,
+    /// Missing pieces that are wanted and not begun: those that `rarity` lists.
+    open: Bitfield,
+    /// Pieces that are wanted and not had: `open`, and those begun or full.
+    lacking: Bitfield,
+    /// No piece before this one is open.
+    first_open: u32,
+    stage: Vec<Stage>,
+    priority: Vec<Priority>,
+    rarity: Rarity,
+    partials: Vec<Partial>,
+    /// Where each begun piece stands in `partials`.
+    begun: BTreeMap<u32, u32>,
+    /// Begun, wanted pieces with missing blocks, by their place in `partials`.
+    hungry: Vec<u32>,
+    peers: BTreeMap<PeerKey, PeerState>,
+    left: Left,
+    sequential: bool,
+    end_game: bool,
+    /// Grows with every piece that is begun.
+    serial: u64,
+    /// Grows whenever a piece becomes open: an exhausted shortlist is worth a new search.
+    opened: u64,
+    /// Grows whenever a priority changes: no shortlist is in order any more.
+    rearranged: u64,
+    rng: SmallRng,
+}
+
+/// What the picker remembers of a peer that it gave blocks to or searched pieces for.
+#[derive(Debug, Default)]
+struct PeerState {
+    /// Blocks in flight.
+    held: u32,
+    shortlist: Shortlist,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Missing,
+    Begun,
+    Full,
+    Had,
+}
+
+impl Priority {
+    /// Not wanted.
+    pub const SKIP: Self = Self(0);
+    /// Wanted, as everything is unless told otherwise.
+    pub const NORMAL: Self = Self(4);
+    /// Wanted before everything else.
+    pub const TOP: Self = Self(7);
+
+    /// The priority with this number; above 7 it is 7.
+    pub const fn new(priority: u8) -> Self {
+        Self(if priority > 7 { 7 } else { priority })
+    }
+
+    /// The priority as a number from 0 to 7.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Whether the piece is wanted at all.
+    pub const fn is_wanted(self) -> bool {
+        self.0 > 0
+    }
+}
+
+impl PeerPieces<'_> {
+    /// Whether the peer has the piece.
+    pub fn has(&self, piece: PieceIndex) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Some(pieces) => pieces.get(piece),
+        }
+    }
+}
+
+impl Run {
+    /// Number of blocks.
+    pub const fn len(&self) -> u32 {
+        self.to - self.from
+    }
+
+    /// Whether there is no block in it.
+    pub const fn is_empty(&self) -> bool {
+        self.to <= self.from
+    }
+}
+
+impl Picker {
+    /// A picker for a torrent of which the pieces in `have` are verified; every other piece is wanted normally.
+    pub fn new(geometry: Geometry, have: &Bitfield, rng_seed: u64) -> Self {
+        let pieces = geometry.pieces();
+        let mut picker = Self {
+            have: Bitfield::new(pieces),
+            open: Bitfield::new(pieces),
+            lacking: Bitfield::new(pieces),
+            first_open: 0,
+            stage: vec![Stage::Missing; pieces as usize],
+            priority: vec![Priority::NORMAL; pieces as usize],
+            rarity: Rarity::new(pieces),
+            partials: Vec::new(),
+            begun: BTreeMap::new(),
+            hungry: Vec::new(),
+            peers: BTreeMap::new(),
+            left: Left::default(),
+            sequential: false,
+            end_game: true,
+            serial: 0,
+            opened: 0,
+            rearranged: 0,
+            rng: SmallRng::seed_from_u64(rng_seed),
+            geometry,
+        };
+        for piece in geometry.iter() {
+            if have.get(piece) {
+                picker.have.insert(piece);
+                picker.stage[piece.index()] = Stage::Had;
+            }
+        }
+        picker.relist();
+        picker
+    }
+
+    /// Changes how much a piece is wanted. Blocks in flight stay in flight; a begun piece keeps what was written.
+    pub fn set_priority(&mut self, piece: PieceIndex, priority: Priority) {
+        let index = piece.index();
+        if self.priority[index] == priority {
+            return;
+        }
+        self.rearranged += 1;
+        self.transition(piece, |picker| {
+            picker.rarity.unlist(piece.get());
+            picker.priority[index] = priority;
+        });
+    }
+
+    /// Changes how much each piece is wanted, 0 to 7 per piece; pieces past the end of `priorities` keep theirs.
+    pub fn set_priorities(&mut self, priorities: &[u8]) {
+        for (own, new) in self.priority.iter_mut().zip(priorities) {
+            *own = Priority::new(*new);
+        }
+        self.relist();
+        for slot in 0..self.partials.len() {
+            self.update_hunger(slot);
+        }
+    }
+
+    /// How much a piece is wanted.
+    pub fn priority(&self, piece: PieceIndex) -> Priority {
+        self.priority[piece.index()]
+    }
+
+    /// Whether pieces are begun in the order of their index rather than rarest first.
+    pub fn set_sequential(&mut self, sequential: bool) {
+        self.sequential = sequential;
+    }
+
+    /// Whether blocks in flight may be asked from a second peer once every block is in flight. On at first.
+    pub fn set_end_game(&mut self, allowed: bool) {
+        self.end_game = allowed;
+    }
+
+    /// A peer that has everything came.
+    pub fn peer_joined_full(&mut self) {
+        self.rarity.raise_all();
+    }
+
+    /// A peer that came as one that has everything left.
+    pub fn peer_left_full(&mut self) {
+        self.rarity.lower_all();
+    }
+
+    /// A peer that has these pieces came.
+    pub fn peer_bitfield_added(&mut self, pieces: &Bitfield) {
+        for piece in pieces.ones() {
+            self.rarity.raise(piece);
+        }
+    }
+
+    /// A peer that has these pieces, counted before, left.
+    pub fn peer_bitfield_removed(&mut self, pieces: &Bitfield) {
+        for piece in pieces.ones() {
+            self.rarity.lower(piece);
+        }
+    }
+
+    /// A peer, not counted among those that have everything, got one more piece.
+    pub fn peer_have(&mut self, piece: PieceIndex) {
+        self.rarity.raise(piece.get());
+    }
+
+    /// Blocks of `piece` will not come from the peer: it choked us, rejected them, or is too slow. Blocks that the peer
+    /// does not hold in flight are passed over.
+    pub fn returned(
+        &mut self,
+        peer: PeerKey,
+        piece: PieceIndex,
+        blocks: impl IntoIterator<Item = u32>,
+    ) {
+        let Some(slot) = self.slot(piece) else {
+            return;
+        };
+        let partial = &mut self.partials[slot];
+        let given = blocks
+            .into_iter()
+            .filter(|block| partial.give_back(peer, *block))
+            .count();
+        self.release(peer, given as u32);
+        self.settle(piece, slot);
+    }
+
+    /// The peer's connection ended: everything that it held comes back.
+    pub fn peer_gone(&mut self, peer: PeerKey) {
+        self.peers.remove(&peer);
+        let held: Vec<PieceIndex> = self
+            .partials
+            .iter()
+            .filter(|partial| partial.held_by(peer) > 0)
+            .map(|partial| partial.piece)
+            .collect();
+        for piece in held {
+            if let Some(slot) = self.slot(piece) {
+                self.partials[slot].give_back_all(peer);
+                self.settle(piece, slot);
+            }
+        }
+    }
+
+    /// The blocks `from..to` of a piece, from this peer, are in the store. Says who else holds them in flight; those
+    /// are no longer held, and their requests should be cancelled.
+    pub fn written_run(
+        &mut self,
+        peer: PeerKey,
+        piece: PieceIndex,
+        from: u32,
+        to: u32,
+    ) -> SmallVec<[Superfluous; 4]> {
+        let mut superfluous = SmallVec::new();
+        let slot = match (self.slot(piece), self.stage[piece.index()]) {
+            (Some(slot), _) => slot,
+            // A late block of a piece that was put back.
+            (None, Stage::Missing) => self.begin(piece, peer),
+            (None, _) => return superfluous,
+        };
+        let (mut written, mut own) = (0, 0);
+        for block in from..to {
+            let Some(holders) = self.partials[slot].write(block) else {
+                continue;
+            };
+            written += 1;
+            for holder in holders {
+                if holder == peer {
+                    own += 1;
+                } else {
+                    self.release(holder, 1);
+                    superfluous.push(Superfluous {
+                        peer: holder,
+                        block,
+                    });
+                }
+            }
+        }
+        self.release(peer, own);
+        if self.priority[piece.index()].is_wanted() {
+            self.left.blocks -= written;
+        }
+        self.settle(piece, slot);
+        superfluous
+    }
+
+    /// All blocks of the piece are written, and it is being verified.
+    pub fn piece_full(&mut self, piece: PieceIndex) {
+        if self.stage[piece.index()] == Stage::Begun {
+            self.transition(piece, |picker| picker.drop_partial(piece, Stage::Full));
+        }
+    }
+
+    /// The piece is right: it is had now.
+    pub fn verified(&mut self, piece: PieceIndex) {
+        self.transition(piece, |picker| picker.drop_partial(piece, Stage::Had));
+    }
+
+    /// The piece is wrong: all of its blocks are missing again.
+    pub fn failed(&mut self, piece: PieceIndex) {
+        if self.stage[piece.index()] != Stage::Had {
+            self.transition(piece, |picker| picker.drop_partial(piece, Stage::Missing));
+        }
+    }
+
+    /// The data of a piece that was had, or was being fetched, vanished: all of its blocks are missing again.
+    pub fn lost(&mut self, piece: PieceIndex) {
+        self.transition(piece, |picker| picker.drop_partial(piece, Stage::Missing));
+    }
+
+    /// The verified pieces.
+    pub fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    /// Whether every wanted piece is had.
+    pub fn is_finished(&self) -> bool {
+        self.left.pieces == 0
+    }
+
+    /// What is still to be had.
+    pub fn wanted_left(&self) -> Left {
+        self.left
+    }
+
+    /// Whether the peer has a piece that is wanted and not had. Costs one pass over the bitfield, 8 bytes a step.
+    pub fn is_interesting(&self, has: PeerPieces<'_>) -> bool {
+        match has {
+            PeerPieces::All => self.lacking.count() > 0,
+            PeerPieces::None => false,
+            PeerPieces::Some(pieces) => {
+                choose::first_common(pieces.as_bytes(), self.lacking.as_bytes(), 0).is_some()
+            }
+        }
+    }
+
+    /// Whether a peer that got this piece is interesting for it.
+    pub fn interesting_have(&self, piece: PieceIndex) -> bool {
+        self.lacking.get(piece)
+    }
+
+    /// Number of begun pieces.
+    pub fn active_pieces(&self) -> usize {
+        self.partials.len()
+    }
+
+    /// Blocks that the peer holds in flight.
+    pub fn held_by(&self, peer: PeerKey) -> u32 {
+        self.peers.get(&peer).map_or(0, |state| state.held)
+    }
+
+    /// Peers that have the piece.
+    pub fn availability(&self, piece: PieceIndex) -> u32 {
+        self.rarity.availability(piece.get())
+    }
+
+    /// Copies of the torrent among the peers, ours not counted: whole copies, and the share of pieces of which there
+    /// is one more, in thousandths.
+    pub fn distributed_copies(&self) -> (u32, u32) {
+        self.rarity.copies()
+    }
+
+    fn slot(&self, piece: PieceIndex) -> Option<usize> {
+        self.begun.get(&piece.get()).map(|slot| *slot as usize)
+    }
+
+    fn release(&mut self, peer: PeerKey, blocks: u32) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.held = state.held.saturating_sub(blocks);
+        }
+    }
+
+    /// Changes a piece's stage or priority, and keeps everything that follows from them in step.
+    fn transition(&mut self, piece: PieceIndex, change: impl FnOnce(&mut Self)) {
+        self.account(piece, false);
+        change(self);
+        self.account(piece, true);
+        let wanted = self.priority[piece.index()].is_wanted();
+        let stage = self.stage[piece.index()];
+        if wanted && stage == Stage::Missing {
+            self.rarity
+                .list(piece.get(), self.priority[piece.index()].get());
+            self.open.insert(piece);
+            self.first_open = self.first_open.min(piece.get());
+            self.opened += 1;
+        } else {
+            self.rarity.unlist(piece.get());
+            self.open.remove(piece);
+        }
+        if wanted && stage != Stage::Had {
+            self.lacking.insert(piece);
+        } else {
+            self.lacking.remove(piece);
+        }
+        if stage == Stage::Had {
+            self.have.insert(piece);
+        } else {
+            self.have.remove(piece);
+        }
+        if let Some(slot) = self.slot(piece) {
+            self.update_hunger(slot);
+        }
+    }
+
+    /// Rebuilds from stages and priorities what follows from them.
+    fn relist(&mut self) {
+        self.left = Left::default();
+        self.open = Bitfield::new(self.geometry.pieces());
+        self.lacking = Bitfield::new(self.geometry.pieces());
+        for piece in self.geometry.iter() {
+            let wanted = self.priority[piece.index()].is_wanted();
+            let stage = self.stage[piece.index()];
+            if wanted && stage == Stage::Missing {
+                self.open.insert(piece);
+            }
+            if wanted && stage != Stage::Had {
+                self.lacking.insert(piece);
+            }
+            self.account(piece, true);
+        }
+        let (stage, priority) = (&self.stage, &self.priority);
+        self.rarity.list_all(|piece| match stage[piece as usize] {
+            Stage::Missing => priority[piece as usize].get(),
+            Stage::Begun | Stage::Full | Stage::Had => 0,
+        });
+        self.first_open = 0;
+        self.opened += 1;
+        self.rearranged += 1;
+    }
+
+    /// Adds a piece to what is left, or takes it away.
+    fn account(&mut self, piece: PieceIndex, add: bool) {
+        if !self.priority[piece.index()].is_wanted() {
+            return;
+        }
+        let blocks = match self.stage[piece.index()] {
+            Stage::Missing => self.geometry.blocks_in(piece),
+            Stage::Begun => self
+                .slot(piece)
+                .map_or(0, |slot| self.partials[slot].unwritten()),
+            Stage::Full => 0,
+            Stage::Had => return,
+        };
+        let bytes = u64::from(self.geometry.len_of(piece));
+        if add {
+            self.left.pieces += 1;
+            self.left.blocks += u64::from(blocks);
+            self.left.bytes += bytes;
+        } else {
+            self.left.pieces -= 1;
+            self.left.blocks -= u64::from(blocks);
+            self.left.bytes -= bytes;
+        }
+    }
+
+    /// Begins a piece.
+    fn begin(&mut self, piece: PieceIndex, owner: PeerKey) -> usize {
+        let slot = self.partials.len();
+        self.transition(piece, |picker| {
+            let blocks = picker.geometry.blocks_in(piece);
+            let partial = Partial::new(piece, blocks, owner, picker.serial);
+            picker.serial += 1;
+            picker.partials.push(partial);
+            picker.begun.insert(piece.get(), slot as u32);
+            picker.stage[piece.index()] = Stage::Begun;
+        });
+        slot
+    }
+
+    /// Puts a piece of which nothing is left in flight or written back among the missing.
+    fn settle(&mut self, piece: PieceIndex, slot: usize) {
+        if self.partials[slot].is_untouched() {
+            self.transition(piece, |picker| picker.drop_partial(piece, Stage::Missing));
+        } else {
+            self.update_hunger(slot);
+        }
+    }
+
+    /// Sets a piece's stage, forgetting its blocks.
+    fn drop_partial(&mut self, piece: PieceIndex, stage: Stage) {
+        self.stage[piece.index()] = stage;
+        let Some(slot) = self.begun.remove(&piece.get()) else {
+            return;
+        };
+        let slot = slot as usize;
+        self.set_hungry(slot, false);
+        let partial = self.partials.swap_remove(slot);
+        for (holder, held) in partial.loads() {
+            self.release(*holder, *held);
+        }
+        if let Some(moved) = self.partials.get(slot) {
+            self.begun.insert(moved.piece.get(), slot as u32);
+            if let Some(at) = moved.hungry_at {
+                self.hungry[at as usize] = slot as u32;
+            }
+        }
+    }
+
+    fn update_hunger(&mut self, slot: usize) {
+        let partial = &self.partials[slot];
+        let wanted = self.priority[partial.piece.index()].is_wanted();
+        let hungry = wanted && partial.missing() > 0;
+        self.set_hungry(slot, hungry);
+    }
+
+    fn set_hungry(&mut self, slot: usize, hungry: bool) {
+        match (self.partials[slot].hungry_at, hungry) {
+            (None, true) => {
+                self.partials[slot].hungry_at = Some(self.hungry.len() as u32);
+                self.hungry.push(slot as u32);
+            }
+            (Some(at), false) => {
+                self.partials[slot].hungry_at = None;
+                self.hungry.swap_remove(at as usize);
+                if let Some(moved) = self.hungry.get(at as usize) {
+                    self.partials[*moved as usize].hungry_at = Some(at);
+                }
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
