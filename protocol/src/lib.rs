@@ -9,6 +9,7 @@
 //!
 //! # Map of modules
 //! - [`id`]: info-hashes and peer ids.
+//! - [`fault`]: whose fault an error is.
 //! - [`geometry`]: pieces, blocks and their sizes, in one place.
 //! - [`bitfield`]: who has which piece.
 //! - [`bencode`]: the borrowed scanner every byte from outside passes first, and the encoder.
@@ -24,6 +25,7 @@
 
 pub mod bencode;
 pub mod bitfield;
+pub mod fault;
 pub mod geometry;
 pub mod id;
 pub mod magnet;

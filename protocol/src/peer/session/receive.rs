@@ -1,0 +1,411 @@
+//! What comes from the peer.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use super::{
+    CHOKE_GRACE, Event, MAX_ALLOWED_FAST, MAX_CHOKED_REQUESTS, MAX_INVALID_REQUESTS,
+    MAX_PIECE_MAPS, MAX_UNSOLICITED_BLOCKS, Phase, Session,
+};
+use crate::geometry::PieceIndex;
+use crate::peer::codec::Frame;
+use crate::peer::error::SessionError;
+use crate::peer::extension::{Extension, ExtensionError, ExtensionHandshake};
+use crate::peer::handshake::Handshake;
+use crate::peer::in_flight::Taken;
+use crate::peer::message::{Message, RawRequest, id};
+use crate::peer::metadata::MetadataMessage;
+use crate::peer::pieces::EarlyError;
+use crate::peer::requests::PeerRequest;
+
+/// An event, nothing to tell, or the end of the session.
+type Outcome<'a> = Result<Option<Event<'a>>, SessionError>;
+
+impl Session {
+    /// Pulls the next event out of `input`, advancing it past what was consumed.
+    ///
+    /// `Ok(None)`: all of `input` is taken; the rest of what it began is kept inside, bounded by its kind. Payload of
+    /// blocks comes as slices of `input`, never copied.
+    ///
+    /// # Errors
+    /// [`SessionError`] says why the session is over and whose fault that is; further calls return the same. The
+    /// exception is [`SessionError::NotAccepted`]: [`Session::accept`] was forgotten, nothing was consumed.
+    pub fn handle<'a>(&mut self, now: Instant, input: &mut &'a [u8]) -> Outcome<'a> {
+        self.clock.now = now;
+        if !input.is_empty() {
+            self.clock.heard = now;
+        }
+        let result = self.pull(now, input);
+        if let Err(error) = &result
+            && *error != SessionError::NotAccepted
+        {
+            self.phase = Phase::Failed(*error);
+        }
+        result
+    }
+
+    fn pull<'a>(&mut self, now: Instant, input: &mut &'a [u8]) -> Outcome<'a> {
+        match &mut self.phase {
+            Phase::Failed(error) => return Err(*error),
+            Phase::Accepting if input.is_empty() => return Ok(None),
+            Phase::Accepting => return Err(SessionError::NotAccepted),
+            Phase::Handshake(reader) => {
+                let handshake = reader
+                    .read(input)
+                    .map_err(|_| SessionError::NotBitTorrent)?;
+                return handshake.map_or(Ok(None), |peer| self.on_handshake(peer).map(Some));
+            }
+            Phase::Open => {}
+        }
+        loop {
+            self.check_output()?;
+            let Some(frame) = self.decoder.next(input)? else {
+                self.clock.frame_since = if self.decoder.in_control() {
+                    self.clock.frame_since.or(Some(now))
+                } else {
+                    None
+                };
+                return Ok(None);
+            };
+            let event = match frame {
+                Frame::Payload { offset, data, last } => self.on_payload(offset, data, last),
+                Frame::Piece(head) => self.on_piece(head)?,
+                Frame::Message(message) => {
+                    self.clock.frame_since = None;
+                    self.on_message(message)?
+                }
+            };
+            if event.is_some() {
+                return Ok(event);
+            }
+        }
+    }
+
+    fn on_handshake<'a>(&mut self, peer: Handshake) -> Result<Event<'a>, SessionError> {
+        if peer.peer_id == self.config.peer_id {
+            return Err(SessionError::SelfConnection);
+        }
+        self.peer = Some(peer);
+        match &self.torrent {
+            Some(torrent) => {
+                let sent = torrent.hashes.wire();
+                let upgraded = torrent.v2_upgrade && torrent.hashes.matches(peer.info_hash);
+                if peer.info_hash != sent && !upgraded {
+                    return Err(SessionError::WrongInfoHash(peer.info_hash));
+                }
+                self.open(peer);
+            }
+            None => self.phase = Phase::Accepting,
+        }
+        Ok(Event::Handshake(peer))
+    }
+
+    fn on_payload<'a>(&mut self, offset: u32, data: &'a [u8], last: bool) -> Option<Event<'a>> {
+        let Some(block) = self.receiving else {
+            self.stats.payload_unwanted += data.len() as u64;
+            return None;
+        };
+        self.stats.payload_received += data.len() as u64;
+        if last {
+            self.receiving = None;
+        }
+        Some(Event::BlockData {
+            block,
+            offset,
+            data,
+            last,
+        })
+    }
+
+    fn on_piece<'a>(&mut self, head: RawRequest) -> Outcome<'a> {
+        self.clock.frame_since = None;
+        let geometry = self.torrent.as_ref().and_then(|t| t.geometry);
+        let taken = geometry.map_or(Taken::Unasked, |g| self.in_flight.answered(&g, head));
+        let late = match taken {
+            Taken::Wanted(block) => {
+                self.receiving = Some(block);
+                return Ok(None);
+            }
+            Taken::Late(block) => Some(block),
+            Taken::Unasked => {
+                bump(
+                    &mut self.counters.unsolicited,
+                    MAX_UNSOLICITED_BLOCKS,
+                    SessionError::Unsolicited,
+                )?;
+                None
+            }
+        };
+        Ok(Some(Event::UnwantedBlock {
+            late,
+            len: head.len,
+        }))
+    }
+
+    fn on_message<'a>(&mut self, message: Message<'a>) -> Outcome<'a> {
+        match message {
+            Message::KeepAlive => Ok(Some(Event::KeepAlive)),
+            Message::Choke => Ok(self.on_choke()),
+            Message::Unchoke => {
+                let news = std::mem::replace(&mut self.them.choking, false);
+                Ok(news.then_some(Event::Unchoked))
+            }
+            Message::Interested => {
+                let news = !std::mem::replace(&mut self.them.interested, true);
+                Ok(news.then_some(Event::Interested))
+            }
+            Message::NotInterested => {
+                let news = std::mem::replace(&mut self.them.interested, false);
+                Ok(news.then_some(Event::NotInterested))
+            }
+            Message::Have(index) => self.on_have(index),
+            Message::Bitfield(bits) => {
+                self.on_map()?;
+                self.pieces.set_bits(&bits)?;
+                Ok(Some(Event::PiecesKnown))
+            }
+            Message::HaveAll => {
+                self.need_fast(id::HAVE_ALL)?;
+                self.on_map()?;
+                self.pieces.set_all();
+                Ok(Some(Event::PiecesKnown))
+            }
+            Message::HaveNone => {
+                self.need_fast(id::HAVE_NONE)?;
+                self.on_map()?;
+                self.pieces.set_none();
+                Ok(Some(Event::PiecesKnown))
+            }
+            Message::Request(raw) => self.on_request(raw),
+            Message::Cancel(raw) => Ok(self.on_cancel(raw)),
+            Message::Reject(raw) => self.on_reject(raw),
+            Message::Suggest(index) => {
+                self.need_fast(id::SUGGEST)?;
+                Ok(self.piece(index).map(Event::Suggested))
+            }
+            Message::AllowedFast(index) => self.on_allowed_fast(index),
+            Message::Port(port) => Ok(Some(Event::Port(port))),
+            Message::Extended { id, payload } => self.on_extended(id, payload),
+            Message::HashRequest(request) => Ok(Some(Event::HashRequest(request))),
+            Message::Hashes { request, hashes } => Ok(Some(Event::Hashes { request, hashes })),
+            Message::HashReject(request) => Ok(Some(Event::HashRejected(request))),
+        }
+    }
+
+    fn on_choke<'a>(&mut self) -> Option<Event<'a>> {
+        let news = !std::mem::replace(&mut self.them.choking, true);
+        let returned = if self.fast {
+            Vec::new()
+        } else {
+            self.in_flight.drop_all()
+        };
+        (news || !returned.is_empty()).then_some(Event::Choked { returned })
+    }
+
+    fn on_have<'a>(&mut self, index: u32) -> Outcome<'a> {
+        if self.geometry().is_none() {
+            return if self.pieces.early_have(index) {
+                Ok(None)
+            } else {
+                Err(SessionError::EarlyHaves)
+            };
+        }
+        let piece = self
+            .piece(index)
+            .ok_or(SessionError::PieceOutOfRange { index })?;
+        Ok(self.pieces.insert(piece).then_some(Event::Have(piece)))
+    }
+
+    fn on_map(&mut self) -> Result<(), SessionError> {
+        bump(
+            &mut self.piece_maps,
+            MAX_PIECE_MAPS,
+            SessionError::PieceMaps,
+        )
+    }
+
+    fn on_request<'a>(&mut self, raw: RawRequest) -> Outcome<'a> {
+        let geometry = self.torrent.as_ref().and_then(|t| t.geometry);
+        let Some(request) = geometry.and_then(|g| PeerRequest::check(raw, &g)) else {
+            bump(
+                &mut self.counters.invalid_requests,
+                MAX_INVALID_REQUESTS,
+                SessionError::InvalidRequests,
+            )?;
+            self.refuse(raw);
+            return Ok(None);
+        };
+        if self.us.choking && !self.allowed_to_them.contains(&request.piece()) {
+            if self.clock.now.duration_since(self.clock.choked_at) > CHOKE_GRACE {
+                bump(
+                    &mut self.counters.choked_requests,
+                    MAX_CHOKED_REQUESTS,
+                    SessionError::RequestsWhileChoked,
+                )?;
+            }
+            self.refuse(raw);
+            return Ok(None);
+        }
+        if !self.requests.push(request) {
+            self.refuse(raw);
+            return Ok(None);
+        }
+        Ok(Some(Event::Request(request)))
+    }
+
+    fn on_cancel<'a>(&mut self, raw: RawRequest) -> Option<Event<'a>> {
+        let geometry = self.torrent.as_ref().and_then(|t| t.geometry)?;
+        let request = PeerRequest::check(raw, &geometry)?;
+        if !self.requests.remove(request) {
+            return None;
+        }
+        self.refuse(raw);
+        Some(Event::Cancelled(request))
+    }
+
+    fn on_reject<'a>(&mut self, raw: RawRequest) -> Outcome<'a> {
+        self.need_fast(id::REJECT)?;
+        let Some(geometry) = self.torrent.as_ref().and_then(|t| t.geometry) else {
+            return Ok(None);
+        };
+        match self.in_flight.answered(&geometry, raw) {
+            Taken::Wanted(block) => Ok(Some(Event::Rejected(block))),
+            Taken::Late(_) | Taken::Unasked => Ok(None),
+        }
+    }
+
+    fn on_allowed_fast<'a>(&mut self, index: u32) -> Outcome<'a> {
+        self.need_fast(id::ALLOWED_FAST)?;
+        let known = self.geometry().is_some();
+        let piece = self.piece(index);
+        if (known && piece.is_none())
+            || self.allowed_to_us.len() >= MAX_ALLOWED_FAST
+            || self.allowed_to_us.contains(&index)
+        {
+            return Ok(None);
+        }
+        self.allowed_to_us.push(index);
+        Ok(piece.map(Event::AllowedFast))
+    }
+
+    fn on_extended<'a>(&mut self, id: u8, payload: Cow<'a, [u8]>) -> Outcome<'a> {
+        if id == 0 {
+            let handshake = ExtensionHandshake::parse(&payload)?;
+            self.peer_ids.update(&handshake.ids);
+            self.peer_extensions = Some(handshake.clone());
+            return Ok(Some(Event::ExtensionHandshake(Box::new(handshake))));
+        }
+        let Some(extension) = Extension::from_local_id(id) else {
+            return Ok(None);
+        };
+        match extension {
+            Extension::Metadata => self.on_metadata(payload),
+            Extension::DontHave => {
+                let index = fixed(extension, &payload).map(u32::from_be_bytes)?;
+                self.on_dont_have(index)
+            }
+            Extension::UploadOnly => {
+                let [flag] = fixed(extension, &payload)?;
+                if let Some(peer) = &mut self.peer_extensions {
+                    peer.upload_only = Some(flag != 0);
+                }
+                Ok(Some(Event::UploadOnly(flag != 0)))
+            }
+            Extension::Holepunch | Extension::Pex => {
+                Ok(Some(Event::Extended { extension, payload }))
+            }
+        }
+    }
+
+    fn on_dont_have<'a>(&mut self, index: u32) -> Outcome<'a> {
+        if self.geometry().is_none() {
+            self.pieces.early_dont_have(index);
+            return Ok(None);
+        }
+        let piece = self
+            .piece(index)
+            .ok_or(SessionError::PieceOutOfRange { index })?;
+        Ok(self.pieces.remove(piece).then_some(Event::DontHave(piece)))
+    }
+
+    fn on_metadata<'a>(&mut self, payload: Cow<'a, [u8]>) -> Outcome<'a> {
+        match MetadataMessage::parse(payload)? {
+            None => Ok(None),
+            Some(MetadataMessage::Request { piece }) => {
+                if self.peer_id_of(Extension::Metadata).is_none() {
+                    return Ok(None);
+                }
+                // A peer that asks faster than it reads is told so at once.
+                if self.output_room() == 0 {
+                    self.metadata_reject(piece);
+                    return Ok(None);
+                }
+                Ok(Some(Event::MetadataRequest { piece }))
+            }
+            Some(MetadataMessage::Data {
+                piece,
+                total_size,
+                data,
+            }) => Ok(self
+                .take_metadata_asked(piece)
+                .then_some(Event::MetadataData {
+                    piece,
+                    total_size,
+                    data,
+                })),
+            Some(MetadataMessage::Reject { piece }) => Ok(self
+                .take_metadata_asked(piece)
+                .then_some(Event::MetadataRejected { piece })),
+        }
+    }
+
+    fn take_metadata_asked(&mut self, piece: u32) -> bool {
+        let at = self.metadata_asked.iter().position(|p| *p == piece);
+        at.is_some_and(|at| {
+            self.metadata_asked.remove(at);
+            true
+        })
+    }
+
+    /// Turns a request away: with the fast extension by a reject, else by silence.
+    fn refuse(&mut self, raw: RawRequest) {
+        self.stats.requests_refused += 1;
+        if self.fast {
+            self.push(|out| out.extend_from_slice(&raw.frame(id::REJECT)));
+        }
+    }
+
+    const fn need_fast(&self, id: u8) -> Result<(), SessionError> {
+        if self.fast {
+            Ok(())
+        } else {
+            Err(SessionError::FastNotAgreed { id })
+        }
+    }
+
+    fn piece(&self, index: u32) -> Option<PieceIndex> {
+        self.geometry()?.piece(index)
+    }
+}
+
+/// Counts one more; an error above `max`.
+fn bump(counter: &mut u32, max: u32, error: SessionError) -> Result<(), SessionError> {
+    *counter = counter.saturating_add(1);
+    if *counter > max { Err(error) } else { Ok(()) }
+}
+
+fn fixed<const N: usize>(extension: Extension, payload: &[u8]) -> Result<[u8; N], ExtensionError> {
+    payload.try_into().map_err(|_| ExtensionError::Length {
+        extension,
+        len: payload.len(),
+    })
+}
+
+impl From<EarlyError> for SessionError {
+    fn from(error: EarlyError) -> Self {
+        match error {
+            EarlyError::Bitfield(error) => Self::Bitfield(error),
+            EarlyError::Have(index) => Self::PieceOutOfRange { index },
+        }
+    }
+}

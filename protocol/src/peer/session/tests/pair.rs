@@ -1,0 +1,307 @@
+//! Two sessions that talk to each other over chunked pipes.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// One end: the session, and what it was told.
+struct End {
+    session: Session,
+    seen: Vec<String>,
+    /// Blocks that came whole, with their bytes.
+    blocks: Vec<(BlockRef, Vec<u8>)>,
+    partial: Vec<u8>,
+}
+
+/// Two ends on one clock. Payload of blocks is the content itself; see [`content`].
+struct Pair {
+    now: Instant,
+    ends: [End; 2],
+    chunks: std::iter::Cycle<std::vec::IntoIter<usize>>,
+}
+
+/// The byte at an offset of the torrent.
+fn content(offset: u64) -> u8 {
+    (offset / 251 + offset) as u8
+}
+
+impl Pair {
+    fn new(configs: [SessionConfig; 2], chunks: Vec<usize>) -> Self {
+        let now = Instant::now();
+        let [a, b] = configs;
+        let end = |session| End {
+            session,
+            seen: vec![],
+            blocks: vec![],
+            partial: vec![],
+        };
+        let chunks = chunks.into_iter().cycle();
+        Self {
+            now,
+            ends: [
+                end(Session::initiator(a, params(), now)),
+                end(Session::acceptor(b, now)),
+            ],
+            chunks,
+        }
+    }
+
+    fn connected(chunks: Vec<usize>) -> Self {
+        let mut pair = Self::new([config(1), config(2)], chunks);
+        pair.drive();
+        assert!(pair.ends.iter().all(|end| end.session.is_open()));
+        pair
+    }
+
+    /// Moves bytes both ways until nobody has anything to say.
+    fn drive(&mut self) {
+        loop {
+            let mut quiet = true;
+            for from in [0, 1] {
+                let mut wire = self.ends[from].session.output().to_vec();
+                self.ends[from].session.consume_output(wire.len());
+                while let Some(request) = self.ends[from].session.next_request() {
+                    wire.extend_from_slice(&self.ends[from].session.piece_header(request));
+                    let start = request.offset(&geometry());
+                    wire.extend((start..start + u64::from(request.len())).map(content));
+                }
+                quiet &= wire.is_empty();
+                let mut rest = &wire[..];
+                while !rest.is_empty() {
+                    let len = self.chunks.next().unwrap().clamp(1, rest.len());
+                    let (chunk, later) = rest.split_at(len);
+                    rest = later;
+                    self.ends[1 - from].read(self.now, chunk);
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+}
+
+impl End {
+    fn read(&mut self, now: Instant, mut input: &[u8]) {
+        while let Some(event) = self.session.handle(now, &mut input).unwrap() {
+            self.on_event(event);
+        }
+        assert!(input.is_empty());
+    }
+
+    fn on_event(&mut self, event: Event<'_>) {
+        if let Event::BlockData {
+            block,
+            offset,
+            data,
+            last,
+        } = event
+        {
+            assert_eq!(self.partial.len(), offset as usize);
+            self.partial.extend_from_slice(data);
+            if last {
+                self.blocks.push((block, std::mem::take(&mut self.partial)));
+            }
+        } else if let Event::Handshake(_) = event {
+            if !self.session.is_initiator() {
+                self.session.accept(params()).unwrap();
+            }
+            self.seen.push("handshake".into());
+        } else if let Event::ExtensionHandshake(peer) = event {
+            self.seen.push(format!("extensions of {:?}", peer.client));
+        } else {
+            self.seen.push(format!("{:?}", own(event)));
+        }
+    }
+}
+
+#[test]
+fn both_sides_learn_who_the_other_is() {
+    for chunk in [1, 3, 67, 68, 69, 1000] {
+        let mut pair = Pair::connected(vec![chunk]);
+        let client = format!(
+            "extensions of Some(\"tribler-rs {}\")",
+            env!("CARGO_PKG_VERSION")
+        );
+        for end in &mut pair.ends {
+            assert_eq!(end.seen, ["handshake", &client]);
+            assert!(end.session.supports_fast() && end.session.supports(Extension::Pex));
+            assert_eq!(end.session.peer_reqq(), 2000);
+        }
+        let ids = pair
+            .ends
+            .each_ref()
+            .map(|e| e.session.peer().unwrap().peer_id);
+        assert_eq!(ids, [PeerId([2; 20]), PeerId([1; 20])]);
+    }
+}
+
+#[test]
+fn every_message_arrives_as_its_event() {
+    let mut pair = Pair::connected(vec![5, 1, 64]);
+    pair.ends.iter_mut().for_each(|end| end.seen.clear());
+    let piece = block(7, 0).piece();
+    let hashes = HashRequest {
+        root: [3; 32],
+        base_layer: 0,
+        index: 0,
+        length: 2,
+        proof_layers: 0,
+    };
+    let a = &mut pair.ends[0].session;
+    a.have_none();
+    a.interested(true);
+    a.have(piece);
+    a.dont_have(piece).unwrap();
+    a.suggest(piece);
+    a.allow_fast(piece);
+    a.port(6881);
+    a.metadata_request(0).unwrap();
+    a.metadata_request(1).unwrap();
+    a.set_upload_only(true);
+    a.extended(Extension::Pex, b"de").unwrap();
+    a.extended(Extension::Holepunch, b"x").unwrap();
+    a.hash_request(hashes);
+    a.hash_reject(hashes);
+    assert!(a.hashes(hashes, &[9; 64]));
+    a.unchoke();
+    a.choke();
+    a.interested(false);
+    pair.drive();
+    let seen = pair.ends[1].seen.join("\n");
+    let request = format!("{hashes:?}");
+    let expected = [
+        "PiecesKnown".into(),
+        "Interested".into(),
+        "Have(PieceIndex(7))".into(),
+        "DontHave(PieceIndex(7))".into(),
+        "Suggested(PieceIndex(7))".into(),
+        "AllowedFast(PieceIndex(7))".into(),
+        "Port(6881)".into(),
+        "MetadataRequest { piece: 0 }".into(),
+        "MetadataRequest { piece: 1 }".into(),
+        "UploadOnly(true)".into(),
+        "Extended { extension: Pex, payload: [100, 101] }".into(),
+        "Extended { extension: Holepunch, payload: [120] }".into(),
+        format!("HashRequest({request})"),
+        format!("HashRejected({request})"),
+        format!("Hashes {{ request: {request}, hashes: {:?} }}", [9; 64]),
+        "Unchoked".into(),
+        "Choked { returned: [] }".into(),
+        "NotInterested".into(),
+    ];
+    assert_eq!(seen, expected.join("\n"));
+
+    let b = &mut pair.ends[1].session;
+    b.metadata_data(0, 16_400, &[1; 16_384]);
+    b.metadata_reject(1);
+    // Neither was asked for again.
+    b.metadata_data(0, 16_400, &[1; 16_384]);
+    b.metadata_reject(5);
+    pair.drive();
+    let seen = &pair.ends[0].seen;
+    assert_eq!(seen.len(), 2);
+    assert!(seen[0].starts_with("MetadataData { piece: 0, total_size: 16400"));
+    assert_eq!(seen[1], "MetadataRejected { piece: 1 }");
+}
+
+#[test]
+fn ten_thousand_haves_are_one_buffer() {
+    let g = Geometry::new(60_000, 1).unwrap();
+    let torrent = TorrentParams {
+        geometry: Some(g),
+        ..params()
+    };
+    let mut lone = Lone::open(torrent, Reserved::default());
+    assert_eq!(lone.session.haves(g.iter().take(10_000)), 10_000);
+    assert_eq!(lone.session.output().len(), 90_000);
+    // More than the output has room for wait with the caller.
+    let more = lone.session.haves(g.iter());
+    assert_eq!(more, (OUTPUT_SOFT_LIMIT - 90_000) / 9);
+    assert_eq!(lone.session.haves(g.iter()), 0);
+}
+
+#[test]
+fn a_torrent_passes_from_one_to_the_other() {
+    for chunk in [1_usize, 4, 13, 17, 4096, 1 << 20] {
+        let mut pair = Pair::connected(vec![chunk, 7]);
+        let g = geometry();
+        pair.ends[1].session.bitfield(&Bitfield::full(g.pieces()));
+        pair.ends[1].session.unchoke();
+        pair.drive();
+        let a = &mut pair.ends[0].session;
+        assert!(a.peer_is_seed());
+        for piece in g.iter() {
+            for at in 0..g.blocks_in(piece) {
+                a.request(g.block(piece, at).unwrap()).unwrap();
+            }
+        }
+        pair.drive();
+        let end = &pair.ends[0];
+        assert_eq!(end.session.in_flight(), 0);
+        assert_eq!(end.blocks.len(), 20);
+        for (block, data) in &end.blocks {
+            let start = g.block_offset(*block);
+            let expected: Vec<u8> = (start..start + u64::from(g.block_len(*block)))
+                .map(content)
+                .collect();
+            assert!(*data == expected, "{block:?}");
+        }
+        assert_eq!(end.session.stats().payload_received, g.total_len());
+        assert_eq!(pair.ends[1].session.stats().payload_sent, g.total_len());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Request(u32),
+    Cancel(u32),
+    Choke,
+    Unchoke,
+    Drive,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (0_u32..20).prop_map(Act::Request),
+        1 => (0_u32..20).prop_map(Act::Cancel),
+        1 => Just(Act::Choke),
+        1 => Just(Act::Unchoke),
+        2 => Just(Act::Drive),
+    ]
+}
+
+proptest! {
+    /// Whatever the order of requests, cancels and chokes: each request is answered once, by a block, a reject, a
+    /// return or our own cancel, and nothing stays in flight at the end.
+    #[test]
+    fn every_request_ends_in_exactly_one_way(
+        acts in proptest::collection::vec(act(), 1..60),
+        chunks in proptest::collection::vec(1_usize..40_000, 1..8),
+        fast: bool,
+    ) {
+        let configs = [1, 2].map(|name| SessionConfig { fast, ..config(name) });
+        let mut pair = Pair::new(configs, chunks);
+        pair.drive();
+        let (mut asked, mut cancelled) = (0, 0);
+        let nth = |n: u32| block(n / 2, n % 2);
+        for act in acts {
+            let [a, b] = &mut pair.ends;
+            match act {
+                Act::Request(n) => asked += usize::from(a.session.request(nth(n)).is_ok()),
+                Act::Cancel(n) => cancelled += usize::from(a.session.cancel(nth(n))),
+                Act::Choke => b.session.choke(),
+                Act::Unchoke => b.session.unchoke(),
+                Act::Drive => pair.drive(),
+            }
+        }
+        pair.ends[1].session.choke();
+        pair.drive();
+        let end = &pair.ends[0];
+        let rejected = end.seen.iter().filter(|s| s.starts_with("Rejected")).count();
+        let returned: usize = end.seen.iter().filter(|s| s.starts_with("Choked"))
+            .map(|s| s.matches("BlockRef").count()).sum();
+        prop_assert_eq!(end.session.in_flight(), 0);
+        prop_assert_eq!(end.blocks.len() + rejected + returned + cancelled, asked);
+    }
+}
