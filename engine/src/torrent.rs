@@ -1,3 +1,5 @@
 //! One torrent.
 
+pub mod candidates;
+pub mod gather;
 pub mod picker;

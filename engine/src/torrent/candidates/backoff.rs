@@ -1,0 +1,58 @@
+//! How long to leave an address alone.
+
+use std::time::Duration;
+
+use super::{DialFailure, Ended, Source};
+
+/// A connection that lasted so long was a good one: earlier failures are forgotten.
+pub(super) const LASTING: Duration = Duration::from_mins(1);
+
+/// The user's addresses are dialled again after 1 s, 2 s, 4 s and so on, up to this.
+const MANUAL_LONGEST: Duration = Duration::from_mins(1);
+
+/// The first pause after a failure.
+const FIRST: Duration = Duration::from_secs(15);
+
+/// The longest pause, after failures in a row.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// The pause before a peer that closed a good connection is dialled again.
+const AFTER_GOOD: Duration = Duration::from_secs(30);
+
+/// A peer that breaks the protocol is likely to do it again.
+const AFTER_MISBEHAVIOUR: Duration = Duration::from_mins(30);
+
+/// Two seeds have nothing to say to each other.
+const AFTER_BOTH_SEEDS: Duration = Duration::from_mins(30);
+
+/// The pause after the `failures`-th failure in a row, at least 1.
+pub(super) fn after_failure(source: Source, failures: u32, failure: DialFailure) -> Duration {
+    if source == Source::Manual {
+        return doubled(Duration::from_secs(1), failures, MANUAL_LONGEST);
+    }
+    let first = match failure {
+        // A host that answers may have its client back soon; a silent or unknown one seldom.
+        DialFailure::Refused | DialFailure::Other => FIRST,
+        DialFailure::Timeout | DialFailure::Unreachable | DialFailure::Handshake => FIRST * 2,
+    };
+    doubled(first, failures, LONGEST)
+}
+
+/// The pause after a connection; `failures` is 0 if it was a good one.
+pub(super) fn after_end(source: Source, failures: u32, ended: Ended) -> Duration {
+    if matches!(ended, Ended::BothSeeds | Ended::Duplicate) {
+        AFTER_BOTH_SEEDS
+    } else if source == Source::Manual {
+        doubled(Duration::from_secs(1), failures.max(1), MANUAL_LONGEST)
+    } else if ended == Ended::ProtocolError {
+        AFTER_MISBEHAVIOUR
+    } else {
+        doubled(AFTER_GOOD, failures.max(1), LONGEST)
+    }
+}
+
+/// `first` for the first failure, twice as much for each further one, at most `longest`.
+fn doubled(first: Duration, failures: u32, longest: Duration) -> Duration {
+    let times = 1_u32 << failures.saturating_sub(1).min(20);
+    first.saturating_mul(times).min(longest)
+}

@@ -1,0 +1,349 @@
+use super::*;
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn host(n: u32) -> SocketAddr {
+    SocketAddr::new(IpAddr::from((0x0808_0000 + n).to_be_bytes()), 6881)
+}
+
+fn secs(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+/// Dials what is next and lets it fail; gives the address.
+fn fail_next(list: &mut Candidates, now: Instant) -> Option<SocketAddr> {
+    let next = list.next(now)?;
+    list.dialing(next);
+    list.failed(next, now, DialFailure::Refused);
+    Some(next)
+}
+
+#[test]
+fn addresses_that_cannot_be_peers_are_refused() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    for bad in [
+        "0.0.0.0:1",
+        "0.1.2.3:1",
+        "1.2.3.4:0",
+        "224.0.0.1:1",
+        "239.192.152.143:6771",
+        "255.255.255.255:1",
+        "[::]:1",
+        "[ff02::1]:1",
+        "[::ffff:0.0.0.0]:1",
+        "[::ffff:224.0.0.1]:9",
+    ] {
+        assert!(!list.add(addr(bad), Source::Tracker, now), "{bad}");
+    }
+    assert_eq!(list.next(now), None);
+}
+
+#[test]
+fn the_users_addresses_come_first_then_those_with_fewest_failures() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Dht, now);
+    list.add(host(2), Source::Tracker, now);
+    assert_eq!(fail_next(&mut list, now), Some(host(2)));
+    list.add(host(3), Source::Manual, now);
+    assert_eq!(list.next(now), Some(host(3)));
+    list.dialing(host(3));
+    list.connected(host(3), now);
+    let later = now + secs(60);
+    assert_eq!(list.next(later), Some(host(1)));
+    list.dialing(host(1));
+    assert_eq!(list.next(later), Some(host(2)));
+}
+
+#[test]
+fn the_pause_after_a_failure_doubles_up_to_an_hour() {
+    let mut now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    let mut pauses = Vec::new();
+    for _ in 0..11 {
+        fail_next(&mut list, now);
+        assert_eq!(list.next(now), None);
+        let due = list.next_due().unwrap();
+        assert_eq!(list.next(now + (due - now) / 2), None);
+        pauses.push((due - now).as_secs());
+        now = due;
+    }
+    assert_eq!(
+        pauses,
+        [15, 30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600]
+    );
+}
+
+#[test]
+fn the_users_address_is_dialled_for_ever_at_short_pauses() {
+    let mut now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Manual, now);
+    let mut pauses = Vec::new();
+    for _ in 0..100 {
+        assert_eq!(fail_next(&mut list, now), Some(host(1)));
+        let due = list.next_due().unwrap();
+        pauses.push((due - now).as_secs());
+        now = due;
+    }
+    assert_eq!(pauses[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
+    assert_eq!(pauses[99], 60);
+}
+
+#[test]
+fn a_lasting_connection_clears_the_failures() {
+    let mut now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Manual, now);
+    for _ in 0..6 {
+        fail_next(&mut list, now);
+        now = list.next_due().unwrap();
+    }
+    list.connected(host(1), now);
+    now += secs(300);
+    list.disconnected(host(1), now, Ended::Normal);
+    assert_eq!(list.next_due(), Some(now + secs(1)));
+    // Connections that end at once do not.
+    for pause in [1, 2, 4] {
+        now = list.next_due().unwrap();
+        assert_eq!(list.next(now), Some(host(1)));
+        list.connected(host(1), now);
+        list.disconnected(host(1), now, Ended::Normal);
+        assert_eq!(list.next_due(), Some(now + secs(pause)));
+    }
+}
+
+#[test]
+fn a_connected_or_dialled_address_is_not_dialled_again() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    list.dialing(host(1));
+    assert!(!list.add(host(1), Source::Manual, now));
+    assert_eq!(list.next(now + secs(9_999)), None);
+    list.connected(host(1), now);
+    assert!(!list.add(host(1), Source::Pex, now));
+    assert_eq!(list.next(now + secs(9_999)), None);
+    assert_eq!(
+        list.counts(),
+        Counts {
+            known: 1,
+            connected: 1,
+            ..Counts::default()
+        }
+    );
+}
+
+#[test]
+fn a_banned_host_is_forgotten_in_every_form_of_its_address() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(addr("8.8.8.8:1"), Source::Tracker, now);
+    list.add(addr("[::ffff:8.8.8.8]:2"), Source::Tracker, now);
+    list.add(addr("8.8.8.9:1"), Source::Tracker, now);
+    list.ban("::ffff:8.8.8.8".parse().unwrap());
+    assert!(list.is_banned("8.8.8.8".parse().unwrap()));
+    assert!(!list.add(addr("8.8.8.8:3"), Source::Manual, now));
+    assert_eq!(list.counts().known, 1);
+    assert_eq!(list.next(now), Some(addr("8.8.8.9:1")));
+}
+
+#[test]
+fn a_ban_list_is_bounded() {
+    let mut list = Candidates::new(100);
+    for n in 0..20_000 {
+        list.ban(host(n).ip());
+    }
+    assert_eq!(list.counts().banned, MAX_BANNED);
+    assert!(list.is_banned(host(19_999).ip()));
+    assert!(!list.is_banned(host(0).ip()));
+}
+
+#[test]
+fn our_own_address_is_dialled_once() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    list.connected(host(1), now);
+    list.disconnected(host(1), now, Ended::SelfConnection);
+    assert!(!list.add(host(1), Source::Pex, now));
+    assert_eq!(list.counts().known, 0);
+}
+
+#[test]
+fn no_source_fills_the_list_alone() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    let taken = (0..500)
+        .filter(|n| list.add(host(*n), Source::Pex, now))
+        .count();
+    assert_eq!(taken, 50);
+    assert!(list.add(host(1_000), Source::Tracker, now));
+    assert!(list.add(host(1_001), Source::Manual, now));
+}
+
+#[test]
+fn no_public_host_fills_the_list_with_its_ports() {
+    let now = Instant::now();
+    let mut list = Candidates::new(1_000);
+    let ports = |list: &mut Candidates, ip: &str| {
+        let ip: IpAddr = ip.parse().unwrap();
+        (1..200)
+            .filter(|port| list.add(SocketAddr::new(ip, *port), Source::Tracker, now))
+            .count()
+    };
+    assert_eq!(ports(&mut list, "8.8.8.8"), MAX_PER_HOST);
+    assert_eq!(ports(&mut list, "127.0.0.1"), 199);
+}
+
+#[test]
+fn a_full_list_puts_out_the_worst_but_never_the_users() {
+    let now = Instant::now();
+    let mut list = Candidates::new(4);
+    list.add(host(0), Source::Manual, now);
+    list.add(host(1), Source::Tracker, now);
+    list.add(host(2), Source::Tracker, now);
+    list.add(host(3), Source::Dht, now);
+    for n in [0, 1] {
+        list.dialing(host(n));
+        list.failed(host(n), now, DialFailure::Timeout);
+    }
+    assert!(list.add(host(4), Source::Dht, now));
+    assert!(!list.known.contains_key(&host(1)), "it had failed");
+    assert!(list.known.contains_key(&host(0)));
+    // A fresh address of a poor source gives way to a better one, not the other way round.
+    assert!(!list.add(host(5), Source::Dht, now));
+    assert!(list.add(host(6), Source::Tracker, now));
+    assert_eq!(list.counts().known, 4);
+}
+
+#[test]
+fn what_is_known_already_takes_the_better_source() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    list.add(host(2), Source::Dht, now);
+    assert!(!list.add(host(2), Source::Manual, now));
+    assert_eq!(list.next(now), Some(host(2)));
+    fail_next(&mut list, now);
+    list.add(host(2), Source::Tracker, now);
+    assert_eq!(list.next_due(), Some(now + secs(1)), "still the user's");
+    list.add(host(2), Source::Manual, now);
+    assert_eq!(list.next(now), Some(host(2)), "due at once");
+}
+
+#[test]
+fn seeds_are_left_alone_until_they_are_needed_again() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    list.connected(host(1), now);
+    list.disconnected(host(1), now, Ended::BothSeeds);
+    assert_eq!(list.next(now + secs(600)), None);
+    list.retry_all();
+    assert_eq!(list.next(now), Some(host(1)));
+}
+
+mod property {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Add(u8, u8),
+        Dial,
+        Connected(u8),
+        Failed(u8),
+        Ended(u8, u8),
+        Ban(u8),
+        Wait(u16),
+        Retry,
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            4 => (0..40_u8, 0..7_u8).prop_map(|(who, source)| Op::Add(who, source)),
+            4 => Just(Op::Dial),
+            2 => (0..40_u8).prop_map(Op::Connected),
+            2 => (0..40_u8).prop_map(Op::Failed),
+            2 => (0..40_u8, 0..7_u8).prop_map(|(who, how)| Op::Ended(who, how)),
+            1 => (0..40_u8).prop_map(Op::Ban),
+            3 => any::<u16>().prop_map(Op::Wait),
+            1 => Just(Op::Retry),
+        ]
+    }
+
+    const SOURCES: [Source; 7] = [
+        Source::Manual,
+        Source::Lsd,
+        Source::Resume,
+        Source::Incoming,
+        Source::Tracker,
+        Source::Pex,
+        Source::Dht,
+    ];
+
+    const ENDS: [Ended; 7] = [
+        Ended::Normal,
+        Ended::ProtocolError,
+        Ended::Banned,
+        Ended::BothSeeds,
+        Ended::SelfConnection,
+        Ended::Duplicate,
+        Ended::Timeout,
+    ];
+
+    fn check(list: &Candidates) {
+        assert!(list.known.len() <= list.limit);
+        let mut indexed = 0;
+        for (addr, candidate) in &list.known {
+            assert!(!list.is_banned(addr.ip()));
+            let ready = list.ready.contains(&(candidate.rank(), *addr));
+            let waiting = list.waiting.iter().any(|(_, waiting)| waiting == addr);
+            assert_eq!(ready, candidate.state == State::Ready);
+            assert_eq!(waiting, matches!(candidate.state, State::Waiting(_)));
+            indexed += usize::from(ready) + usize::from(waiting);
+        }
+        assert_eq!(list.ready.len() + list.waiting.len(), indexed);
+        assert_eq!(list.by_source.values().sum::<usize>(), list.known.len());
+        assert_eq!(list.by_host.values().sum::<usize>(), list.known.len());
+    }
+
+    proptest! {
+        #[test]
+        fn the_indexes_agree_with_the_list(
+            limit in 0..12_usize,
+            ops in prop::collection::vec(op(), 0..200),
+        ) {
+            let mut now = Instant::now();
+            let mut list = Candidates::new(limit);
+            let who = |n: u8| SocketAddr::new(host(u32::from(n) / 2).ip(), 1 + u16::from(n) % 2);
+            for op in ops {
+                match op {
+                    Op::Add(n, source) => {
+                        list.add(who(n), SOURCES[usize::from(source)], now);
+                    }
+                    Op::Dial => if let Some(next) = list.next(now) {
+                        assert!(!list.is_banned(next.ip()));
+                        list.dialing(next);
+                        assert_ne!(list.next(now), Some(next));
+                    }
+                    Op::Connected(n) => list.connected(who(n), now),
+                    Op::Failed(n) => list.failed(who(n), now, DialFailure::Timeout),
+                    Op::Ended(n, how) => {
+                        list.disconnected(who(n), now, ENDS[usize::from(how)]);
+                    }
+                    Op::Ban(n) => list.ban(who(n).ip()),
+                    Op::Wait(s) => now += secs(u64::from(s)),
+                    Op::Retry => list.retry_all(),
+                }
+                check(&list);
+            }
+        }
+    }
+}
