@@ -98,25 +98,25 @@ impl Process {
             tail(self.errors())
         )
     }
-
-    /// Memory of the process right now, or `None` when it has ended.
-    pub fn memory(&self) -> Option<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let field = |name: &str| -> Option<u64> {
-            let line = status.lines().find(|line| line.starts_with(name))?;
-            Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
-        };
-        Some(Memory {
-            anonymous: field("RssAnon:")?,
-            peak_resident: field("VmHWM:")?,
-        })
-    }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Memory of the process `pid` right now, or `None` when there is none.
+pub fn memory(pid: u32) -> Option<Memory> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| -> Option<u64> {
+        let line = status.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+    };
+    Some(Memory {
+        anonymous: field("RssAnon:")?,
+        peak_resident: field("VmHWM:")?,
+    })
 }
 
 /// Memory of a process in bytes, as the kernel counts it.
