@@ -1,1 +1,49 @@
-//! Room under construction.
+//! The piece store: a torrent's content on disk.
+//!
+//! # What
+//! [`Store`] lays pieces out over files, hands out block leases ([`Store::activate`], [`ActivePiece::lease`]), takes
+//! blocks in ([`Store::write`]), gives views of pieces out ([`Store::view`]), and checks pieces ([`Store::verify`],
+//! [`Store::recheck`]). Reading goes through maps of bounded size that never raise a signal; writing goes through
+//! positioned vectored writes or, if chosen, through the maps.
+//!
+//! # What not
+//! No runtime, no actors, no peers: everything is synchronous, and callers bring their own threads.
+//!
+//! # Map of modules
+//! - `spec`: what a store is opened with. `layout`: torrent space to files. `error`: what can go wrong, on which file.
+//! - `store`: the public handle. `inner`: file slots and window cache behind it. `budget`: bounds shared by stores.
+//! - `active`: block leases. `write`, `view`, `verify`, `recheck`: one path each.
+//! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
+//!   operating system.
+//!
+//! # Invariants
+//! - Nothing is made, written or removed outside the chosen folder, and no symbolic link below it is followed.
+//! - No lock is held during input and output but the one of the file that is being opened.
+//! - Resident memory from maps, open files and unsynced bytes stay inside the [`Budget`].
+
+mod active;
+mod budget;
+mod error;
+mod inner;
+mod layout;
+mod map;
+mod platform;
+mod recheck;
+mod spec;
+mod store;
+mod verify;
+mod view;
+mod write;
+
+pub use active::{ActivePiece, BlockState, Committed, Lease, NOBODY};
+pub use budget::{Budget, Limits, Usage};
+pub use error::{ErrorKind, Op, StoreError};
+pub use recheck::{Progress, RecheckOptions};
+pub use spec::{
+    FileSpec, MissingPieceLayers, PieceHashes, Preallocate, ReadMode, StoreOptions, StoreSpec,
+    WriteMode,
+};
+pub use store::Store;
+pub use verify::Verdict;
+pub use view::PieceView;
+pub use write::Chunk;

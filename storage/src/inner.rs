@@ -1,0 +1,419 @@
+//! The shared state of a store: file slots and window cache.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use protocol::geometry::Geometry;
+
+use crate::active::Registry;
+use crate::budget::{OpenTicket, WindowKey};
+use crate::error::{Cause, Op, StoreError};
+use crate::layout::{FileKind, Layout, Segment};
+use crate::map::Window;
+use crate::platform::{self, Access, Root, Stat};
+use crate::spec::{PieceHashes, Preallocate, StoreOptions, WriteMode};
+
+/// What clones of a store share. Files are named by their index in the layout; one index more names the part file.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) root: PathBuf,
+    pub(crate) layout: Layout,
+    pub(crate) geometry: Geometry,
+    pub(crate) hashes: PieceHashes,
+    pub(crate) options: StoreOptions,
+    pub(crate) active: Arc<Registry>,
+    part_file: PathBuf,
+    slots: Box<[Slot]>,
+    windows: [Mutex<BTreeMap<WindowKey, Arc<Window>>>; SHARDS],
+    sync_failed: AtomicBool,
+    sync_error: Mutex<Option<StoreError>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    open: RwLock<Option<Arc<OpenFile>>>,
+    dirty: AtomicU64,
+    flags: AtomicU8,
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(crate) file: File,
+    writable: bool,
+    used: AtomicBool,
+    _ticket: OpenTicket,
+}
+
+/// Locks of the window cache; more than the threads that look at it at once.
+const SHARDS: usize = 16;
+/// Slot flag: the file has its full length (and room, where asked for).
+const PREPARED: u8 = 1;
+/// Slot flag: bytes of the file go to the part file.
+const IN_PART: u8 = 2;
+
+impl Inner {
+    pub(crate) fn new(
+        root: PathBuf,
+        layout: Layout,
+        geometry: Geometry,
+        hashes: PieceHashes,
+        (part_file, options): (String, StoreOptions),
+    ) -> Self {
+        Self {
+            root,
+            geometry,
+            hashes,
+            options,
+            active: Arc::default(),
+            part_file: part_file.into(),
+            slots: (0..=layout.files().len())
+                .map(|_| Slot::default())
+                .collect(),
+            windows: Default::default(),
+            sync_failed: AtomicBool::new(false),
+            sync_error: Mutex::default(),
+            layout,
+        }
+    }
+
+    /// The index of the part file.
+    pub(crate) fn part(&self) -> u32 {
+        self.layout.files().len() as u32
+    }
+
+    /// A file's path below the root.
+    pub(crate) fn relative(&self, file: u32) -> &std::path::Path {
+        match self.layout.files().get(file as usize) {
+            Some(meta) => &meta.path,
+            None => &self.part_file,
+        }
+    }
+
+    /// An error about a file.
+    pub(crate) fn error(&self, op: Op, file: u32, cause: impl Into<Cause>) -> StoreError {
+        StoreError::new(op, &self.root.join(self.relative(file)), cause)
+    }
+
+    /// Where a segment lies on disk: the file and the offset in it; `None` for padding.
+    pub(crate) fn locate(&self, segment: Segment) -> Option<(u32, u64)> {
+        if matches!(self.layout.file(segment.file).kind, FileKind::Pad) {
+            None
+        } else if self.in_part(segment.file) {
+            // The part file has the torrent's own offsets; what it lacks is a hole.
+            Some((self.part(), self.layout.start(segment.file) + segment.at))
+        } else {
+            Some((segment.file, segment.at))
+        }
+    }
+
+    /// Whether bytes of the file go to the part file.
+    pub(crate) fn in_part(&self, file: u32) -> bool {
+        self.slots[file as usize].flags.load(Ordering::Acquire) & IN_PART != 0
+    }
+
+    pub(crate) fn set_in_part(&self, file: u32, yes: bool) {
+        let flags = &self.slots[file as usize].flags;
+        if yes {
+            flags.fetch_or(IN_PART, Ordering::AcqRel);
+        } else {
+            flags.fetch_and(!IN_PART, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn open_root(&self, create: bool) -> Result<Root, Cause> {
+        Root::open(&self.root, create)
+    }
+
+    /// The file, open to read.
+    pub(crate) fn reader(self: &Arc<Self>, file: u32) -> Result<Arc<OpenFile>, StoreError> {
+        self.handle(file, false)
+            .map_err(|cause| self.error(Op::Read, file, cause))
+    }
+
+    /// The file, open to write; made if it is not there.
+    pub(crate) fn writer(self: &Arc<Self>, file: u32) -> Result<Arc<OpenFile>, StoreError> {
+        self.handle(file, true)
+            .map_err(|cause| self.error(Op::Create, file, cause))
+    }
+
+    fn handle(self: &Arc<Self>, file: u32, write: bool) -> Result<Arc<OpenFile>, Cause> {
+        let slot = &self.slots[file as usize];
+        if let Some(open) = &*slot.open.read()
+            && (open.writable || !write)
+        {
+            open.touch();
+            return Ok(Arc::clone(open));
+        }
+        let opened = {
+            let mut place = slot.open.write();
+            if let Some(open) = &*place
+                && (open.writable || !write)
+            {
+                return Ok(Arc::clone(open));
+            }
+            let access = match self
+                .layout
+                .files()
+                .get(file as usize)
+                .map(|meta| &meta.kind)
+            {
+                _ if !write => Access::Read,
+                Some(FileKind::Plain { executable }) => Access::Write {
+                    executable: *executable,
+                },
+                _ => Access::Write { executable: false },
+            };
+            let handle = self
+                .open_root(write)?
+                .open_file(self.relative(file), access)?;
+            if write && slot.flags.load(Ordering::Acquire) & PREPARED == 0 && file != self.part() {
+                self.give_room(file, &handle)?;
+                slot.flags.fetch_or(PREPARED, Ordering::AcqRel);
+            }
+            let open = Arc::new(OpenFile {
+                file: handle,
+                writable: write,
+                used: AtomicBool::new(true),
+                _ticket: self.options.budget.0.ticket(),
+            });
+            *place = Some(Arc::clone(&open));
+            open
+        };
+        self.options.budget.0.opened(self, file);
+        Ok(opened)
+    }
+
+    /// Brings a file to its full length, and reserves its room if the options say so. A longer file stays as it is.
+    fn give_room(&self, file: u32, handle: &File) -> Result<(), Cause> {
+        let len = self.layout.file(file).len;
+        let full =
+            self.options.preallocate == Preallocate::Full || self.options.write == WriteMode::Map;
+        if len > 0 && full {
+            platform::preallocate(handle, len)?;
+        }
+        if Stat::of(handle)?.len < len {
+            handle.set_len(len)?;
+        }
+        Ok(())
+    }
+
+    /// Closes the file unless it was used since the last call; `true` if it is closed now.
+    pub(crate) fn close_if_idle(&self, file: u32) -> bool {
+        let Some(mut place) = self.slots[file as usize].open.try_write() else {
+            return false;
+        };
+        if place
+            .as_ref()
+            .is_some_and(|open| open.used.swap(false, Ordering::Relaxed))
+        {
+            return false;
+        }
+        *place = None;
+        true
+    }
+
+    /// Forgets everything about an open file, so that the next use looks at the disk again.
+    pub(crate) fn forget(&self, file: u32) {
+        let slot = &self.slots[file as usize];
+        let closed = slot.open.write().take();
+        slot.flags.fetch_and(!PREPARED, Ordering::AcqRel);
+        for shard in &self.windows {
+            let mut shard = shard.lock();
+            let dropped: Vec<_> = shard
+                .extract_if((file, 0)..=(file, u32::MAX), |_, _| true)
+                .collect();
+            drop(shard);
+            drop(dropped);
+        }
+        drop(closed);
+    }
+
+    /// Forgets everything about all files.
+    pub(crate) fn forget_all(&self) {
+        for shard in &self.windows {
+            let dropped = std::mem::take(&mut *shard.lock());
+            drop(dropped);
+        }
+        for slot in &self.slots {
+            let closed = slot.open.write().take();
+            drop(closed);
+            slot.flags.fetch_and(!PREPARED, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether the file is open.
+    pub(crate) fn is_open(&self, file: u32) -> bool {
+        self.slots[file as usize].open.read().is_some()
+    }
+
+    /// Whether the window is in the cache.
+    pub(crate) fn is_mapped(&self, key: WindowKey) -> bool {
+        self.shard(key).lock().contains_key(&key)
+    }
+
+    fn shard(&self, (file, window): WindowKey) -> &Mutex<BTreeMap<WindowKey, Arc<Window>>> {
+        &self.windows[(file.wrapping_mul(7).wrapping_add(window)) as usize % SHARDS]
+    }
+
+    /// The window that holds the byte at `at`; it holds at least up to `at + len` or the window's end, whichever comes
+    /// first. `Ok(None)` if no map is to be had: the budget is used up, or the file system has no maps.
+    pub(crate) fn window(
+        self: &Arc<Self>,
+        file: u32,
+        (at, len): (u64, u64),
+        write: bool,
+    ) -> Result<Option<Arc<Window>>, StoreError> {
+        let size = self.options.budget.0.limits.window;
+        let key = (file, (at / size) as u32);
+        let start = at - at % size;
+        let need = (at + len).min(start + size) - start;
+        if let Some(window) = self.shard(key).lock().get(&key)
+            && window.len() as u64 >= need
+            && (window.writable() || !write)
+            && !window.faulted()
+        {
+            window.touch();
+            return Ok(Some(Arc::clone(window)));
+        }
+        self.map_window(file, key, (start, need), write)
+    }
+
+    #[cold]
+    fn map_window(
+        self: &Arc<Self>,
+        file: u32,
+        key: WindowKey,
+        (start, need): (u64, u64),
+        write: bool,
+    ) -> Result<Option<Arc<Window>>, StoreError> {
+        let stale = self.shard(key).lock().remove(&key);
+        drop(stale);
+        let budget = &self.options.budget.0;
+        let handle = if write {
+            self.writer(file)?
+        } else {
+            self.reader(file)?
+        };
+        let fail = |cause| self.error(Op::Map, file, cause);
+        let there = self.check(file, &handle.file)?.len;
+        if there < start + need {
+            return Err(fail(Cause::TooShort));
+        }
+        let len = (there - start).min(budget.limits.window);
+        let Some(reservation) = budget.reserve(len) else {
+            return Ok(None);
+        };
+        let writable = handle.writable && self.options.write == WriteMode::Map;
+        let path = self.root.join(self.relative(file));
+        let window = match Window::map(
+            &handle.file,
+            (start, len as usize),
+            writable,
+            path,
+            reservation,
+        ) {
+            Ok(window) => Arc::new(window),
+            Err(error) => {
+                tracing::debug!(%error, file, "no map, copying instead");
+                return Ok(None);
+            }
+        };
+        let replaced = self.shard(key).lock().insert(key, Arc::clone(&window));
+        drop(replaced);
+        budget.mapped(self, key);
+        Ok(Some(window))
+    }
+
+    /// Looks whether an open file is still there; forgets it if not.
+    pub(crate) fn check(&self, file: u32, handle: &File) -> Result<Stat, StoreError> {
+        let stat = Stat::of(handle).map_err(|cause| self.error(Op::Read, file, cause))?;
+        if stat.links == 0 {
+            self.forget(file);
+            return Err(self.error(Op::Read, file, Cause::Unlinked));
+        }
+        Ok(stat)
+    }
+
+    /// Unmaps the window unless it is held or was used since the last call; `true` if it is gone from the cache.
+    pub(crate) fn unmap_if_idle(&self, key: WindowKey) -> bool {
+        let mut shard = self.shard(key).lock();
+        let Some(window) = shard.get(&key) else {
+            return true;
+        };
+        if window.untouch() || Arc::strong_count(window) > 1 {
+            return false;
+        }
+        let idle = shard.remove(&key);
+        drop(shard);
+        drop(idle);
+        true
+    }
+
+    /// Counts written bytes; `true` if the file had none before.
+    #[inline]
+    pub(crate) fn add_dirty(&self, file: u32, bytes: u64) -> bool {
+        self.slots[file as usize]
+            .dirty
+            .fetch_add(bytes, Ordering::AcqRel)
+            == 0
+    }
+
+    pub(crate) fn take_dirty(&self, file: u32) -> u64 {
+        self.slots[file as usize].dirty.swap(0, Ordering::AcqRel)
+    }
+
+    /// Files with unsynced bytes.
+    pub(crate) fn dirty_files(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.slots.len() as u32)
+            .filter(|file| self.slots[*file as usize].dirty.load(Ordering::Acquire) > 0)
+    }
+
+    /// Does one step of bringing a file to the disk on behalf of whichever store; an error is kept for this store's
+    /// next write or flush.
+    pub(crate) fn sync_step(self: &Arc<Self>, file: u32, step: fn(&File) -> io::Result<()>) {
+        let done = self
+            .reader(file)
+            .and_then(|open| step(&open.file).map_err(|error| self.error(Op::Sync, file, error)));
+        if let Err(error) = done {
+            *self.sync_error.lock() = Some(error);
+            self.sync_failed.store(true, Ordering::Release);
+        }
+    }
+
+    /// The error that a sync step met since the last call.
+    #[inline]
+    pub(crate) fn take_sync_error(&self) -> Result<(), StoreError> {
+        if self.sync_failed.load(Ordering::Acquire) {
+            self.sync_failed.store(false, Ordering::Release);
+            if let Some(error) = self.sync_error.lock().take() {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let left = self
+            .slots
+            .iter_mut()
+            .map(|slot| *slot.dirty.get_mut())
+            .sum();
+        self.options.budget.0.synced(left);
+    }
+}
+
+impl OpenFile {
+    fn touch(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Linux: `openat2`, `fallocate`, `SEEK_DATA`.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path};
+
+use rustix::fs::{self, AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom};
+use rustix::io::Errno;
+
+use crate::error::Cause;
+
+pub(crate) use crate::map::{await_writeback, start_writeback};
+
+/// A folder below which files are opened; no path given to it leads outside, whatever stands on the disk.
+#[derive(Debug)]
+pub(crate) struct Root {
+    dir: OwnedFd,
+    /// Whether the kernel resolves paths for us (`openat2`, Linux 5.6); else they are walked by component.
+    resolve: bool,
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// An existing file, to read.
+    Read,
+    /// An existing or new file, to read and write.
+    Write { executable: bool },
+}
+
+/// What stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// Bytes.
+    pub(crate) len: u64,
+    /// Last change of the bytes, in ns since 1970.
+    pub(crate) mtime: i128,
+    /// Number of names; 0 once removed.
+    pub(crate) links: u64,
+}
+
+impl Root {
+    /// Opens the folder, following symbolic links on the way to it (they are the user's choice); makes it first if
+    /// told so.
+    pub(crate) fn open(path: &Path, create: bool) -> Result<Self, Cause> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = match fs::open(path, flags, Mode::empty()) {
+            Err(Errno::NOENT) if create => {
+                std::fs::create_dir_all(path)?;
+                fs::open(path, flags, Mode::empty())
+            }
+            other => other,
+        }?;
+        Ok(Self { dir, resolve: true })
+    }
+
+    /// Opens a plain file, making it and its folders if it is opened to be written. Never waits for the other end of
+    /// a pipe, and refuses whatever is not a plain file.
+    pub(crate) fn open_file(&self, path: &Path, access: Access) -> Result<File, Cause> {
+        let common = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let (flags, mode) = match access {
+            Access::Read => (OFlags::RDONLY | common, Mode::empty()),
+            Access::Write { executable } => (
+                OFlags::RDWR | OFlags::CREATE | common,
+                Mode::from_raw_mode(if executable { 0o777 } else { 0o666 }),
+            ),
+        };
+        let fd = match self.open_beneath(path, flags, mode) {
+            Err(cause) if cause.is_not_found() && access != Access::Read => {
+                self.make_parents(path)?;
+                self.open_beneath(path, flags, mode)?
+            }
+            other => other?,
+        };
+        let file = File::from(fd);
+        if FileType::from_raw_mode(fs::fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Err(Cause::NotAFile);
+        }
+        Ok(file)
+    }
+
+    fn open_beneath(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Cause> {
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        // A rename in progress elsewhere makes the kernel ask for another try.
+        for _ in 0..16 {
+            if !self.resolve {
+                break;
+            }
+            match fs::openat2(&self.dir, path, flags, mode, resolve) {
+                Ok(fd) => return Ok(fd),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                // Old kernels and sandboxes.
+                Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => break,
+                Err(Errno::LOOP | Errno::XDEV) => return Err(Cause::Symlink),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        let (parent, name) = self.walk(path, false)?;
+        match fs::openat(&parent, name, flags | OFlags::NOFOLLOW, mode) {
+            Err(Errno::LOOP) => Err(Cause::Symlink),
+            other => Ok(other?),
+        }
+    }
+
+    /// Makes the folders that lead to `path`.
+    pub(crate) fn make_parents(&self, path: &Path) -> Result<(), Cause> {
+        self.walk(path, true).map(|_| ())
+    }
+
+    /// Opens the folder of `path` component by component, never through a symbolic link.
+    fn walk<'p>(&self, path: &'p Path, create: bool) -> Result<(OwnedFd, &'p OsStr), Cause> {
+        let mut dir = self.dir.as_fd().try_clone_to_owned()?;
+        let mut components = path.components().peekable();
+        while let Some(component) = components.next() {
+            let Component::Normal(name) = component else {
+                return Err(Cause::BadComponent);
+            };
+            if components.peek().is_none() {
+                return Ok((dir, name));
+            }
+            dir = step(&dir, name, create)?;
+        }
+        Err(Cause::BadComponent)
+    }
+
+    /// What stands at the path, if a plain file does.
+    pub(crate) fn stat(&self, path: &Path) -> Result<Stat, Cause> {
+        let (parent, name) = self.walk(path, false)?;
+        let stat = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Cause::NotAFile);
+        }
+        Ok(Stat::new(&stat))
+    }
+
+    /// Makes a symbolic link; one that stands there with the same text is as good.
+    pub(crate) fn symlink(&self, path: &Path, text: &Path) -> Result<(), Cause> {
+        let (parent, name) = self.walk(path, true)?;
+        match fs::symlinkat(text, &parent, name) {
+            Err(Errno::EXIST) => match fs::readlinkat(&parent, name, Vec::new()) {
+                Ok(there) if there.as_bytes() == text.as_os_str().as_encoded_bytes() => Ok(()),
+                _ => Err(Cause::NotAFile),
+            },
+            other => Ok(other?),
+        }
+    }
+
+    /// Removes a file or link; nothing there is as good.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), Cause> {
+        let (parent, name) = match self.walk(path, false) {
+            Err(cause) if cause.is_not_found() => return Ok(()),
+            other => other?,
+        };
+        match fs::unlinkat(&parent, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// Removes an empty folder; says whether it is gone.
+    pub(crate) fn remove_dir(&self, path: &Path) -> bool {
+        self.walk(path, false)
+            .is_ok_and(|(parent, name)| fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).is_ok())
+    }
+}
+
+fn step(dir: &OwnedFd, name: &OsStr, create: bool) -> Result<OwnedFd, Cause> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || fs::openat(dir, name, flags, Mode::empty());
+    let opened = match open() {
+        Err(Errno::NOENT) if create => {
+            match fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            open()
+        }
+        other => other,
+    };
+    opened.map_err(|errno| {
+        let is_link = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
+        if is_link {
+            Cause::Symlink
+        } else {
+            errno.into()
+        }
+    })
+}
+
+impl Stat {
+    fn new(stat: &fs::Stat) -> Self {
+        Self {
+            len: stat.st_size as u64,
+            mtime: i128::from(stat.st_mtime) * 1_000_000_000 + stat.st_mtime_nsec as i128,
+            links: stat.st_nlink,
+        }
+    }
+
+    /// Of an open file.
+    pub(crate) fn of(file: &File) -> Result<Self, Cause> {
+        Ok(Self::new(&fs::fstat(file)?))
+    }
+}
+
+/// Reserves room for the whole file. `Ok(false)` where the file system can't.
+pub(crate) fn preallocate(file: &File, len: u64) -> Result<bool, Cause> {
+    loop {
+        match fs::fallocate(file, FallocateFlags::empty(), 0, len) {
+            Ok(()) => return Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+}
+
+/// First offset from `from` on that may hold something other than a hole; `None` if only holes follow. Moves the
+/// file's cursor, which nothing here uses.
+pub(crate) fn next_data(file: &File, from: u64) -> Option<u64> {
+    match fs::seek(file, SeekFrom::Data(from)) {
+        Ok(at) => Some(at),
+        Err(Errno::NXIO) => None,
+        Err(_) => Some(from),
+    }
+}
+
+/// Whether a component that has neither `/` nor NUL is one plain name here.
+pub(crate) fn component_is_plain(_component: &str) -> bool {
+    true
+}
+
+/// Bytes of memory that the machine has.
+pub(crate) fn total_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram as u64 * u64::from(info.mem_unit)
+}

@@ -1,0 +1,265 @@
+//! The store: a torrent's content on disk.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use protocol::bitfield::Bitfield;
+use protocol::geometry::{BLOCK_LEN, Geometry, PieceIndex};
+
+use crate::active::ActivePiece;
+use crate::error::{Cause, Op, StoreError};
+use crate::inner::Inner;
+use crate::layout::{FileKind, Layout};
+use crate::platform::Root;
+use crate::recheck::{Progress, RecheckOptions};
+use crate::spec::{PieceHashes, Preallocate, StoreOptions, StoreSpec};
+use crate::verify::Verdict;
+use crate::view::PieceView;
+use crate::write::Chunk;
+
+/// A torrent's content on disk. Clones are the same store; every method may be called from any thread, and all of them
+/// are synchronous.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+impl Store {
+    /// Checks the specification and opens the store. Makes nothing on disk: files come into being when their first
+    /// byte is written or by [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) if lengths or paths contradict each other,
+    /// [`UnsafePath`](crate::ErrorKind::UnsafePath) if a path has a component that no file may have.
+    pub fn open(spec: StoreSpec, options: StoreOptions) -> Result<Self, StoreError> {
+        let layout = Layout::new(&spec)?;
+        check_hashes(&spec, &layout)
+            .map_err(|cause| StoreError::new(Op::Open, &spec.root, cause))?;
+        let inner = Inner::new(
+            spec.root,
+            layout,
+            spec.geometry,
+            spec.hashes,
+            (spec.part_file, options),
+        );
+        let root = inner.open_root(false);
+        for (index, file) in spec.files.iter().enumerate() {
+            if file.wanted || file.pad || file.symlink.is_some() {
+                continue;
+            }
+            // What the user has already is used where it lies.
+            let path = &inner.layout.files()[index].path;
+            let there = root.as_ref().is_ok_and(|root| root.stat(path).is_ok());
+            inner.set_in_part(index as u32, !there);
+        }
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The lengths of pieces.
+    pub fn geometry(&self) -> Geometry {
+        self.0.geometry
+    }
+
+    /// The folder that the user chose.
+    pub fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// The options, with the shared budget.
+    pub fn options(&self) -> &StoreOptions {
+        &self.0.options
+    }
+
+    /// The download state of a piece, shared by all who ask for it while someone holds it. Blocks that lie in padding
+    /// are written from the start.
+    pub fn activate(&self, piece: PieceIndex) -> Arc<ActivePiece> {
+        let geometry = &self.0.geometry;
+        let offset = geometry.offset_of(piece);
+        let len = u64::from(geometry.len_of(piece));
+        self.0
+            .active
+            .activate(piece, geometry.blocks_in(piece), |block| {
+                let from = u64::from(block) * u64::from(BLOCK_LEN);
+                self.0
+                    .layout
+                    .segments(offset + from, (len - from).min(u64::from(BLOCK_LEN)))
+                    .all(|segment| matches!(self.0.layout.file(segment.file).kind, FileKind::Pad))
+            })
+    }
+
+    /// Writes chunks; neighbours in the slice that are neighbours in a file go into one system call. Bytes of padding
+    /// are dropped. Files and folders are made as needed. May wait for the disk when it has fallen behind by
+    /// [`Limits::unsynced`](crate::Limits).
+    ///
+    /// # Errors
+    /// Names the file that could not be made or written; some of the chunks may have been written.
+    pub fn write(&self, chunks: &[Chunk<'_>]) -> Result<(), StoreError> {
+        self.0.write(chunks)
+    }
+
+    /// A view of a range of the torrent, for verified pieces.
+    ///
+    /// # Errors
+    /// Names the file that can't be opened or is too short.
+    pub fn view(&self, offset: u64, len: u32) -> Result<PieceView, StoreError> {
+        self.0.view(offset, u64::from(len))
+    }
+
+    /// Copies a range of the torrent.
+    ///
+    /// # Errors
+    /// Names the file that can't be read.
+    pub fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), StoreError> {
+        self.0.read(offset, out)
+    }
+
+    /// Checks pieces against their digests, the more at once the cheaper; replaces `out` by their verdicts, in order.
+    pub fn verify(&self, pieces: &[PieceIndex], out: &mut Vec<Verdict>) {
+        self.0.verify(pieces, out);
+    }
+
+    /// Checks the whole torrent, or some of its pieces, on several threads. `progress` is called on the calling thread.
+    /// Pieces of missing or short files count as bad. When `cancel` turns true, gives what was found by then.
+    ///
+    /// # Errors
+    /// Names the file that can't be read although it is there.
+    pub fn recheck(
+        &self,
+        options: &RecheckOptions,
+        progress: &dyn Fn(Progress),
+        cancel: &AtomicBool,
+    ) -> Result<Bitfield, StoreError> {
+        self.0.recheck(options, progress, cancel)
+    }
+
+    /// SHA-1 of every block of a piece as it stands on disk, to find out later who sent the bad one.
+    ///
+    /// # Errors
+    /// Names the file that can't be read.
+    pub fn block_digests(&self, piece: PieceIndex) -> Result<Vec<[u8; 20]>, StoreError> {
+        self.0.block_digests(piece)
+    }
+
+    /// Makes empty files and symbolic links, and all wanted files if their room is to be reserved.
+    ///
+    /// # Errors
+    /// Names the file that can't be made.
+    pub fn prepare(&self) -> Result<(), StoreError> {
+        let inner = &self.0;
+        let all = inner.options.preallocate == Preallocate::Full;
+        let mut root: Option<Root> = None;
+        for (index, meta) in inner.layout.files().iter().enumerate() {
+            let file = index as u32;
+            match &meta.kind {
+                FileKind::Plain { .. } if inner.in_part(file) => {}
+                FileKind::Plain { .. } if meta.len == 0 || all => {
+                    inner.writer(file)?;
+                }
+                FileKind::Link(text) => {
+                    let fail = |cause| inner.error(Op::Create, file, cause);
+                    let root = match &root {
+                        Some(root) => root,
+                        None => root.insert(inner.open_root(true).map_err(fail)?),
+                    };
+                    root.symlink(&meta.path, text).map_err(fail)?;
+                }
+                FileKind::Plain { .. } | FileKind::Pad => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings every written byte to the disk.
+    ///
+    /// # Errors
+    /// Names a file whose bytes did not arrive, now or since the last call.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.0.flush()
+    }
+
+    /// Closes all files and unmaps all windows that no view holds. They open again when needed.
+    pub fn close_files(&self) {
+        self.0.forget_all();
+    }
+
+    /// Removes the torrent's files, links, part file and the folders that are empty then; the chosen folder stays.
+    ///
+    /// # Errors
+    /// Names the first file that could not be removed; the others are removed nevertheless.
+    pub fn remove_files(&self) -> Result<(), StoreError> {
+        let inner = &self.0;
+        inner.forget_all();
+        let root = match inner.open_root(false) {
+            Err(cause) if cause.is_not_found() => return Ok(()),
+            other => other.map_err(|cause| StoreError::new(Op::Remove, &inner.root, cause))?,
+        };
+        let mut folders = BTreeSet::new();
+        let mut first = Ok(());
+        for file in 0..=inner.part() {
+            let path = inner.relative(file);
+            if path == Path::new("") {
+                continue;
+            }
+            folders.extend(
+                path.ancestors()
+                    .skip(1)
+                    .filter(|path| *path != Path::new("")),
+            );
+            if let Err(cause) = root.remove(path)
+                && first.is_ok()
+            {
+                first = Err(inner.error(Op::Remove, file, cause));
+            }
+        }
+        // Folders sort before what they hold.
+        for folder in folders.into_iter().rev() {
+            root.remove_dir(folder);
+        }
+        first
+    }
+
+    /// Bytes of each file that lie in the given pieces, in file order; pads count like files.
+    pub fn file_progress(&self, have: &Bitfield) -> Vec<u64> {
+        let inner = &self.0;
+        let geometry = &inner.geometry;
+        let mut out = vec![0; inner.layout.files().len()];
+        for piece in have.ones().filter_map(|index| geometry.piece(index)) {
+            let len = u64::from(geometry.len_of(piece));
+            for segment in inner.layout.segments(geometry.offset_of(piece), len) {
+                out[segment.file as usize] += segment.len;
+            }
+        }
+        out
+    }
+
+    /// The path of a file on disk, by its index in the specification; of the part file, for the index after the last.
+    pub fn path_of(&self, file: usize) -> PathBuf {
+        self.0.root.join(self.0.relative(file as u32))
+    }
+}
+
+fn check_hashes(spec: &StoreSpec, layout: &Layout) -> Result<(), Cause> {
+    let pieces = spec.geometry.pieces() as usize;
+    match &spec.hashes {
+        PieceHashes::V1(hashes) if hashes.len() == pieces * 20 => Ok(()),
+        PieceHashes::V2(roots) if roots.len() == pieces * 32 => {
+            let piece_len = spec.geometry.piece_len();
+            let aligned = (0_u32..).zip(layout.files()).all(|(file, meta)| {
+                meta.len == 0
+                    || matches!(meta.kind, FileKind::Pad)
+                    || layout.start(file).is_multiple_of(u64::from(piece_len))
+            });
+            // Pieces begin with a file's bytes: padding only fills what a file leaves of its last piece.
+            let begun = spec.geometry.iter().all(|piece| {
+                let first = layout.file_at(spec.geometry.offset_of(piece));
+                matches!(layout.file(first).kind, FileKind::Plain { .. })
+            });
+            if aligned && begun && piece_len.is_power_of_two() && piece_len >= BLOCK_LEN {
+                Ok(())
+            } else {
+                Err(Cause::Lengths)
+            }
+        }
+        PieceHashes::V1(_) | PieceHashes::V2(_) => Err(Cause::Lengths),
+    }
+}
