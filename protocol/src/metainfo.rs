@@ -26,6 +26,7 @@ use bytes::Bytes;
 
 pub use error::{LoadLimits, MetainfoError, WriteError};
 pub use file::{FileAttr, FileEntry};
+pub use url::is_tracker as is_tracker_url;
 
 use crate::geometry::{Geometry, PieceIndex};
 use crate::id::{InfoHash, InfoHashes};

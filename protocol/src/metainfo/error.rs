@@ -62,9 +62,9 @@ pub enum MetainfoError {
     /// A path element is not a string.
     #[error("a file's path has an element that is not a string")]
     FileName,
-    /// The v2 file tree has not the shape BEP 52 demands.
-    #[error("the v2 file tree is malformed")]
-    FileTree,
+    /// The list of files, or the v2 file tree, has not the shape BEP 3 and BEP 52 demand.
+    #[error("the list of files is malformed")]
+    FileList,
     /// The total length and the piece length do not go together.
     #[error(transparent)]
     Geometry(#[from] GeometryError),

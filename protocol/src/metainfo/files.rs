@@ -19,14 +19,15 @@ const BITCOMET_PAD: &[u8] = b"_____padding_file_";
 /// Collects files, keeping the running offset and the limits.
 pub(super) struct FileList<'a> {
     pub(super) files: Vec<FileEntry>,
-    name: &'a str,
+    /// The torrent's name; the file's, where the torrent is a single v2 file.
+    pub(super) name: String,
     limits: &'a LoadLimits,
     offset: u64,
     path_bytes: usize,
 }
 
 impl<'a> FileList<'a> {
-    pub(super) const fn new(name: &'a str, limits: &'a LoadLimits) -> Self {
+    pub(super) const fn new(name: String, limits: &'a LoadLimits) -> Self {
         Self {
             files: Vec::new(),
             name,
@@ -38,19 +39,19 @@ impl<'a> FileList<'a> {
 
     /// Reads the single file of a v1 info dictionary.
     pub(super) fn v1_single(&mut self, info: Dict<'_>) -> Result<(), MetainfoError> {
-        let path = vec![self.name.to_owned()];
+        let path = vec![self.name.clone()];
         self.v1_file(info, path, false)
     }
 
     /// Reads the `files` of a v1 info dictionary.
     pub(super) fn v1_multi(&mut self, files: List<'_>) -> Result<(), MetainfoError> {
         for file in files.iter() {
-            let dict = file.as_dict().ok_or(MetainfoError::FileName)?;
+            let dict = file.as_dict().ok_or(MetainfoError::FileList)?;
             let [utf8, plain] = dict.get_many([b"path.utf-8", b"path"]);
             let elements = utf8
                 .and_then(Value::as_list)
                 .or_else(|| plain.and_then(Value::as_list));
-            let mut path = vec![self.name.to_owned()];
+            let mut path = vec![self.name.clone()];
             let mut pad = false;
             for element in elements.into_iter().flat_map(List::iter) {
                 let element = element.as_bytes().ok_or(MetainfoError::FileName)?;
@@ -106,9 +107,17 @@ impl<'a> FileList<'a> {
     /// Reads the `file tree` of a v2 info dictionary, and pads every file to whole pieces.
     ///
     /// Walks the encoding once, so that the cost does not depend on the depth.
-    pub(super) fn v2_tree(&mut self, tree: Value<'_>, piece_len: u64) -> Result<(), MetainfoError> {
-        let mut walk = TreeWalk::new(tree).ok_or(MetainfoError::FileTree)?;
-        let mut path = vec![self.name.to_owned()];
+    ///
+    /// Where the tree is one file and nothing else, and there is no v1 list of files (`listed`) that would put it into a
+    /// directory, the torrent is that file, whatever its name.
+    pub(super) fn v2_tree(
+        &mut self,
+        tree: Value<'_>,
+        piece_len: u64,
+        listed: bool,
+    ) -> Result<(), MetainfoError> {
+        let mut walk = TreeWalk::new(tree).ok_or(MetainfoError::FileList)?;
+        let mut path = vec![self.name.clone()];
         while let Some(step) = walk.next()? {
             match step {
                 TreeStep::Enter(name) => self.push_element(&mut path, name)?,
@@ -117,8 +126,9 @@ impl<'a> FileList<'a> {
                     path.pop();
                 }
                 TreeStep::File { name, dict, alone } => {
-                    let path = if alone {
-                        vec![safe_element(name)]
+                    let path = if alone && !listed {
+                        self.name = safe_element(name);
+                        vec![self.name.clone()]
                     } else {
                         let mut path = path.clone();
                         self.push_element(&mut path, name)?;
@@ -180,7 +190,7 @@ impl<'a> FileList<'a> {
         }
         let len = piece_len.saturating_sub(over);
         self.push(FileEntry {
-            path: vec![self.name.to_owned(), ".pad".to_owned(), len.to_string()],
+            path: vec![self.name.clone(), ".pad".to_owned(), len.to_string()],
             renamed: None,
             len,
             offset: 0,
@@ -209,8 +219,9 @@ impl<'a> FileList<'a> {
         };
         let mut target = Vec::new();
         for element in elements.iter() {
-            let element = element.as_bytes().ok_or(MetainfoError::FileName)?;
-            if let Some(element) = super::path::safe_name(element) {
+            let raw = element.as_bytes().ok_or(MetainfoError::FileName)?;
+            if !matches!(raw, b"." | b"..") {
+                let element = safe_element(raw);
                 self.charge(element.len())?;
                 target.push(element);
             }
@@ -299,7 +310,7 @@ impl<'a> TreeWalk<'a> {
         match self.step() {
             Some(TreeStep::End) => Ok(None),
             Some(step) => Ok(Some(step)),
-            None => Err(MetainfoError::FileTree),
+            None => Err(MetainfoError::FileList),
         }
     }
 

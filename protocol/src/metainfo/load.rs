@@ -73,25 +73,26 @@ fn from_value(value: Value<'_>, limits: &LoadLimits) -> Result<Metainfo, Metainf
         .ok_or(MetainfoError::MissingName)?;
     let v1 = !info.v2 || info.files.is_some() || info.length;
     let hashes = hashes_of(value.raw(), v1, info.v2);
-    let name = path::safe_name(raw_name).unwrap_or_else(|| match hashes.get_v1() {
-        Some(v1) => v1.to_string(),
-        None => hashes.wire().to_string(),
-    });
     let single_v1 = v1 && info.files.is_none();
-    if single_v1 && raw_name.is_empty() {
-        return Err(MetainfoError::MissingName);
-    }
-
+    let mut name = match path::safe_name(raw_name) {
+        Some(name) => name,
+        None if single_v1 => return Err(MetainfoError::MissingName),
+        // An empty name is taken like an empty path element; one of separators or dots alone says nothing at all.
+        None if raw_name.is_empty() => path::safe_element(raw_name),
+        None => hashes.wire().to_string(),
+    };
+    let v1_name = name.clone();
     let v2_files = match info.tree.filter(|_| info.v2) {
         Some(tree) => {
-            let mut list = FileList::new(&name, limits);
-            list.v2_tree(tree, u64::from(info.piece_len))?;
+            let mut list = FileList::new(name.clone(), limits);
+            list.v2_tree(tree, u64::from(info.piece_len), info.files.is_some())?;
+            name = list.name;
             Some(list.files)
         }
         None => None,
     };
     let v1_files = if v1 {
-        let mut list = FileList::new(&name, limits);
+        let mut list = FileList::new(v1_name, limits);
         match info.files {
             Some(files) => list.v1_multi(files)?,
             None => list.v1_single(info.dict)?,
@@ -220,14 +221,8 @@ fn merge(
 /// files may stand in another order.
 fn same(v1: &FileEntry, v2: &FileEntry) -> bool {
     let content = |file: &FileEntry| file.len > 0 && !file.attr.pad;
-    if content(v1) || content(v2) {
-        v1.path == v2.path
-            && v1.len == v2.len
-            && v1.offset == v2.offset
-            && v1.attr.pad == v2.attr.pad
-    } else {
-        v1.symlink == v2.symlink
-    }
+    let same_place = v1.path == v2.path && v1.len == v2.len && v1.offset == v2.offset;
+    same_place && v1.attr.pad == v2.attr.pad || !content(v1) && !content(v2)
 }
 
 /// Removes the padding behind the last file with content: writers of hybrids left it out of the v1 list.
@@ -250,7 +245,7 @@ fn end_of(files: &[FileEntry]) -> u64 {
         .map_or(0, |last| last.offset.saturating_add(last.len))
 }
 
-fn hashes_of(info: &[u8], v1: bool, v2: bool) -> InfoHashes {
+pub(super) fn hashes_of(info: &[u8], v1: bool, v2: bool) -> InfoHashes {
     let sha1 = InfoHash(sha1_smol::Sha1::from(info).digest().bytes());
     let mut sha256 = InfoHashV2([0; 32]);
     if v2 {
@@ -312,10 +307,10 @@ fn outside(metainfo: &mut Metainfo, top: Dict<'_>) {
     metainfo.collections_outside = strings(collections);
 }
 
-/// A string as text; what is not UTF-8 becomes the replacement character. `None` where it is missing or empty.
+/// A string as text; what is not UTF-8 becomes `_`. `None` where it is missing or empty.
 pub(super) fn text(value: Option<Value<'_>>) -> Option<String> {
     let bytes = value?.as_bytes()?;
-    (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
+    (!bytes.is_empty()).then(|| path::text(bytes))
 }
 
 /// A list of strings, or a single string, without empty ones.
@@ -364,7 +359,7 @@ fn web_seeds(list: Option<Value<'_>>, directory: bool) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut seeds = Vec::new();
     for mut seed in strings(list) {
-        seed = seed.trim_start().replace(' ', "%20");
+        seed = url::encode(seed.trim_start());
         if directory && !seed.ends_with('/') {
             seed.push('/');
         }

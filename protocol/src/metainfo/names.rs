@@ -1,27 +1,29 @@
 //! New names for files that would overwrite each other.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{FileEntry, MetainfoError};
 
 /// Gives every file whose path another file or a directory has a new one: `<base>.<n><extension>`, with the smallest
-/// free `n`. Case is ignored for ASCII letters, since file systems may. Pad files are never written and take no part.
+/// free `n`. Case is ignored for ASCII letters, since file systems may. Pad files of equal length may share a path.
 ///
 /// At most `max` names are tried. Paths are compared by digest, so that deep trees cost no more than their elements; a
 /// collision of digests costs a needless new name and nothing else.
 pub(super) fn make_unique(files: &mut [FileEntry], max: u32) -> Result<(), MetainfoError> {
-    let mut taken: HashSet<u64> = HashSet::new();
-    for file in files.iter().filter(|file| !file.attr.pad) {
+    // What has a path: the padding of some length, or anything else.
+    let mut taken: HashMap<u64, Option<u64>> = HashMap::new();
+    for file in files.iter() {
         let mut hasher = DefaultHasher::new();
         for directory in file.path.iter().rev().skip(1).rev() {
             feed(&mut hasher, directory);
-            taken.insert(hasher.finish());
+            taken.insert(hasher.finish(), None);
         }
     }
     let mut tried: u32 = 0;
-    for file in files.iter_mut().filter(|file| !file.attr.pad) {
+    for file in files.iter_mut() {
         let mut directory = DefaultHasher::new();
         let Some((name, directories)) = file.path.split_last() else {
             continue;
@@ -34,12 +36,20 @@ pub(super) fn make_unique(files: &mut [FileEntry], max: u32) -> Result<(), Metai
             feed(&mut hasher, name);
             hasher.finish()
         };
-        if taken.insert(digest(name)) {
+        let pad = file.attr.pad.then_some(file.len);
+        let mut free = |name: &str| match taken.entry(digest(name)) {
+            Entry::Vacant(entry) => {
+                entry.insert(pad);
+                true
+            }
+            Entry::Occupied(entry) => pad.is_some() && *entry.get() == pad,
+        };
+        if free(name) {
             continue;
         }
         let (base, extension) = match name.rfind('.') {
-            Some(dot) if dot > 0 => name.split_at(dot),
-            _ => (name.as_str(), ""),
+            Some(dot) => name.split_at(dot),
+            None => (name.as_str(), ""),
         };
         let mut number: u32 = 0;
         let new_name = loop {
@@ -49,7 +59,7 @@ pub(super) fn make_unique(files: &mut [FileEntry], max: u32) -> Result<(), Metai
                 return Err(MetainfoError::TooManyDuplicates);
             }
             let candidate = format!("{base}.{number}{extension}");
-            if taken.insert(digest(&candidate)) {
+            if free(&candidate) {
                 break candidate;
             }
         };

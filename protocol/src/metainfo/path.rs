@@ -58,28 +58,40 @@ fn filter(raw: &[u8]) -> String {
     out
 }
 
-/// The first character and the bytes it takes; a byte that starts no valid character gives the replacement.
+/// Reads a text that should be UTF-8; every invalid sequence becomes one `_`.
+pub(super) fn text(raw: &[u8]) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((c, len)) = next_char(rest) {
+        out.push(c);
+        rest = rest.get(len..).unwrap_or_default();
+    }
+    out
+}
+
+/// The first character and the bytes it takes. An invalid sequence gives the replacement, and takes as many bytes as
+/// its first byte announces: names must come out as in other clients, so that they find each other's files.
 fn next_char(bytes: &[u8]) -> Option<(char, usize)> {
     let first = *bytes.first()?;
     let len = match first {
         0..0x80 => return Some((char::from(first), 1)),
-        0xc2..0xe0 => 2,
+        0x80..0xc0 | 0xfc.. => 1,
+        0xc0..0xe0 => 2,
         0xe0..0xf0 => 3,
-        0xf0..0xf5 => 4,
-        _ => return Some((REPLACEMENT, 1)),
+        0xf0..0xf8 => 4,
+        0xf8..0xfc => 5,
     };
-    let valid = bytes.get(..len).and_then(|b| std::str::from_utf8(b).ok());
-    match valid.and_then(|text| text.chars().next()) {
-        Some(c) => Some((c, len)),
-        None => Some((REPLACEMENT, 1)),
-    }
+    let sequence = bytes.get(..len).unwrap_or(bytes);
+    let valid = std::str::from_utf8(sequence).ok();
+    let c = valid.and_then(|text| text.chars().next());
+    Some((c.unwrap_or(REPLACEMENT), sequence.len()))
 }
 
-/// Separators, and characters that are not seen or that turn the reading direction round ("gpj.exe").
+/// Separators, NUL, and characters that are not seen or that turn the reading direction round ("gpj.exe").
 const fn is_dropped(c: char) -> bool {
     matches!(
         c,
-        '/' | '\\'
+        '\0' | '/' | '\\'
             | '\u{061c}'
             | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}'
@@ -90,7 +102,7 @@ const fn is_dropped(c: char) -> bool {
 }
 
 const fn is_replaced(c: char) -> bool {
-    matches!(c, '\0'..'\u{20}' | '\u{7f}'..='\u{9f}')
+    matches!(c, '\u{1}'..'\u{20}' | '\u{7f}'..='\u{9f}')
         || cfg!(windows) && matches!(c, '?' | '<' | '>' | '"' | '|' | '*' | ':')
 }
 
@@ -101,7 +113,7 @@ mod tests {
     #[test]
     fn separators_and_invisible_characters_vanish() {
         assert_eq!(safe_element("a/b\\c\u{202e}d\u{feff}".as_bytes()), "abcd");
-        assert_eq!(safe_element(b"a\0b\x7fc\xc2\x85d\xff"), "a_b_c_d_");
+        assert_eq!(safe_element(b"a\0b\x7fc\xc2\x85d\xff"), "ab_c_d_");
     }
 
     #[test]
@@ -112,6 +124,25 @@ mod tests {
         }
         assert_eq!(safe_element(b"..."), "...");
         assert_eq!(safe_element(b"../.."), "....");
+    }
+
+    #[test]
+    fn an_invalid_sequence_is_one_character_as_long_as_it_announces() {
+        let cases: [(&[u8], &str); 9] = [
+            (b"a\x80b", "a_b"),
+            (b"a\xc3(b", "a_b"),
+            (b"a\xe2\x82b", "a_"),
+            (b"\xf0\x9f\x98", "_"),
+            (b"\xf4\x90\x80\x80z", "_z"),
+            (b"\xf8\x88\x80\x80\x80z", "_z"),
+            (b"\xfc\x80\x80z", "___z"),
+            (b"\xc3\xc3\xa9", "__"),
+            (b"\xef\xbf\xbez", "\u{fffe}z"),
+        ];
+        for (raw, safe) in cases {
+            assert_eq!(safe_element(raw), safe, "{}", raw.escape_ascii());
+            assert_eq!(text(raw), safe, "{}", raw.escape_ascii());
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn error_name(error: &MetainfoError) -> &'static str {
         MetainfoError::Bencode(e) if e.kind == ErrorKind::TooDeep => "depth_exceeded",
         MetainfoError::FileLength => "torrent_invalid_length",
         MetainfoError::FileName => "torrent_invalid_name",
-        MetainfoError::FileTree => "torrent_file_parse_failed",
+        MetainfoError::FileList => "torrent_file_parse_failed",
         MetainfoError::Inconsistent => "torrent_inconsistent_files",
         MetainfoError::MissingInfo => "torrent_missing_info",
         MetainfoError::MissingName => "torrent_missing_name",

@@ -3,7 +3,7 @@
 
 /// Whether a text is a tracker's URL: `http`, `https`, `udp`, `ws` or `wss`, with a host, a port in range if there is
 /// one, and no blank or control character.
-pub(crate) fn is_tracker(url: &str) -> bool {
+pub fn is_tracker(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };
@@ -25,6 +25,24 @@ pub(crate) fn is_tracker(url: &str) -> bool {
         },
     };
     !host.is_empty() && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+/// Percent-encodes what may not stand in a URL as it is: blanks, control characters, quotes, brackets and everything
+/// beyond ASCII. Escapes that are already there stay.
+pub(crate) fn encode(url: &str) -> String {
+    let mut out = String::with_capacity(url.len());
+    for byte in url.bytes() {
+        let plain = byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+        if plain {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.extend(
+                [byte >> 4, byte & 15].map(|n| char::from_digit(u32::from(n), 16).unwrap_or('0')),
+            );
+        }
+    }
+    out
 }
 
 /// The host of a URL, without user info and port; empty where there is none.
@@ -72,6 +90,10 @@ mod tests {
         ] {
             assert!(!is_tracker(bad), "{bad}");
         }
+        assert_eq!(
+            encode("http://a/b c?x=%20\"é"),
+            "http://a/b%20c?x=%20%22%c3%a9"
+        );
         assert_eq!(host("http://u:p@x.i2p:80/a"), "x.i2p");
         assert_eq!(host("udp://[::1]:80"), "::1");
     }
