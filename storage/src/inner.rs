@@ -133,16 +133,17 @@ impl Inner {
     /// The file, open to read.
     pub(crate) fn reader(self: &Arc<Self>, file: u32) -> Result<Arc<OpenFile>, StoreError> {
         self.handle(file, false)
-            .map_err(|cause| self.error(Op::Read, file, cause))
+            .map_err(|(op, cause)| self.error(op, file, cause))
     }
 
     /// The file, open to write; made if it is not there.
     pub(crate) fn writer(self: &Arc<Self>, file: u32) -> Result<Arc<OpenFile>, StoreError> {
         self.handle(file, true)
-            .map_err(|cause| self.error(Op::Create, file, cause))
+            .map_err(|(op, cause)| self.error(op, file, cause))
     }
 
-    fn handle(self: &Arc<Self>, file: u32, write: bool) -> Result<Arc<OpenFile>, Cause> {
+    fn handle(self: &Arc<Self>, file: u32, write: bool) -> Result<Arc<OpenFile>, (Op, Cause)> {
+        let op = if write { Op::Create } else { Op::Read };
         let slot = &self.slots[file as usize];
         if let Some(open) = &*slot.open.read()
             && (open.writable || !write)
@@ -170,10 +171,12 @@ impl Inner {
                 _ => Access::Write { executable: false },
             };
             let handle = self
-                .open_root(write)?
-                .open_file(self.relative(file), access)?;
+                .open_root(write)
+                .and_then(|root| root.open_file(self.relative(file), access))
+                .map_err(|cause| (op, cause))?;
             if write && slot.flags.load(Ordering::Acquire) & PREPARED == 0 && file != self.part() {
-                self.give_room(file, &handle)?;
+                self.give_room(file, &handle)
+                    .map_err(|cause| (Op::Preallocate, cause))?;
                 slot.flags.fetch_or(PREPARED, Ordering::AcqRel);
             }
             let open = Arc::new(OpenFile {

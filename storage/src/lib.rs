@@ -12,6 +12,8 @@
 //! # Map of modules
 //! - `spec`: what a store is opened with. `layout`: torrent space to files. `error`: what can go wrong, on which file.
 //! - `store`: the public handle. `inner`: file slots and window cache behind it. `budget`: bounds shared by stores.
+//! - `selection`: wanted files and the part file.
+//! - `resume`: what a torrent had on disk, kept between runs.
 //! - `active`: block leases. `write`, `view`, `verify`, `recheck`: one path each.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
 //!   operating system.
@@ -29,6 +31,8 @@ mod layout;
 mod map;
 mod platform;
 mod recheck;
+pub mod resume;
+mod selection;
 mod spec;
 mod store;
 mod verify;

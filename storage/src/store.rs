@@ -14,6 +14,7 @@ use crate::inner::Inner;
 use crate::layout::{FileKind, Layout};
 use crate::platform::Root;
 use crate::recheck::{Progress, RecheckOptions};
+use crate::resume::FileStamp;
 use crate::spec::{PieceHashes, Preallocate, StoreOptions, StoreSpec};
 use crate::verify::Verdict;
 use crate::view::PieceView;
@@ -73,18 +74,20 @@ impl Store {
     /// The download state of a piece, shared by all who ask for it while someone holds it. Blocks that lie in padding
     /// are written from the start.
     pub fn activate(&self, piece: PieceIndex) -> Arc<ActivePiece> {
-        let geometry = &self.0.geometry;
-        let offset = geometry.offset_of(piece);
-        let len = u64::from(geometry.len_of(piece));
-        self.0
-            .active
-            .activate(piece, geometry.blocks_in(piece), |block| {
-                let from = u64::from(block) * u64::from(BLOCK_LEN);
-                self.0
-                    .layout
-                    .segments(offset + from, (len - from).min(u64::from(BLOCK_LEN)))
-                    .all(|segment| matches!(self.0.layout.file(segment.file).kind, FileKind::Pad))
-            })
+        self.activate_with(piece, |_| false)
+    }
+
+    /// As [`activate`](Self::activate), with those blocks written from the start that `present` says, such as a
+    /// [`resume::Record`](crate::resume::Record) does. Has no effect on a piece that is active already.
+    pub fn activate_with(
+        &self,
+        piece: PieceIndex,
+        present: impl Fn(u32) -> bool,
+    ) -> Arc<ActivePiece> {
+        let blocks = self.0.geometry.blocks_in(piece);
+        self.0.active.activate(piece, blocks, |block| {
+            present(block) || self.is_padding(piece, block)
+        })
     }
 
     /// Writes chunks; neighbours in the slice that are neighbours in a file go into one system call. Bytes of padding
@@ -216,6 +219,55 @@ impl Store {
             root.remove_dir(folder);
         }
         first
+    }
+
+    /// Says whether a file is wanted, by its index in the specification. A file that becomes wanted takes its bytes
+    /// over from the part file; one that is no longer wanted stays if it is there already. No block of the file may be
+    /// on its way meanwhile.
+    ///
+    /// # Errors
+    /// Names the file that could not be made, read or written; the choice has not changed then.
+    pub fn set_wanted(&self, file: usize, wanted: bool) -> Result<(), StoreError> {
+        self.0.set_wanted(file as u32, wanted)
+    }
+
+    /// Lengths and times of all files as they are now, in the order of the specification, for a
+    /// [`resume::Record`](crate::resume::Record).
+    pub fn stamps(&self) -> Vec<FileStamp> {
+        let inner = &self.0;
+        let root = inner.open_root(false);
+        let absent = FileStamp {
+            len: None,
+            mtime: 0,
+        };
+        inner
+            .layout
+            .files()
+            .iter()
+            .map(|meta| match (&meta.kind, &root) {
+                (FileKind::Plain { .. }, Ok(root)) => {
+                    root.stat(&meta.path).map_or(absent, |stat| FileStamp {
+                        len: Some(stat.len),
+                        mtime: stat.mtime as i64,
+                    })
+                }
+                _ => absent,
+            })
+            .collect()
+    }
+
+    /// Whether a block consists of padding, which nobody needs to send.
+    pub fn is_padding(&self, piece: PieceIndex, block: u32) -> bool {
+        let geometry = &self.0.geometry;
+        geometry.block(piece, block).is_some_and(|block| {
+            self.0
+                .layout
+                .segments(
+                    geometry.block_offset(block),
+                    u64::from(geometry.block_len(block)),
+                )
+                .all(|segment| matches!(self.0.layout.file(segment.file).kind, FileKind::Pad))
+        })
     }
 
     /// Bytes of each file that lie in the given pieces, in file order; pads count like files.

@@ -7,12 +7,14 @@ use smallvec::SmallVec;
 use crate::error::{Cause, Op, StoreError};
 use crate::inner::Inner;
 use crate::map::Window;
+use crate::platform;
 use crate::spec::ReadMode;
 
 /// A stretch of the torrent, as slices that need no copy. Holds its windows of the map; drop it soon.
 ///
 /// If the file is cut or its device fails while the view is alive, the missing bytes read as zeros and
-/// [`check`](Self::check) says so; a system call that is handed such a slice gives `EFAULT`.
+/// [`check`](Self::check) says so. A system call that is handed such a slice fails with `EFAULT` and leaves no mark:
+/// verify the piece then, which names the file.
 #[derive(Debug)]
 pub struct PieceView {
     parts: SmallVec<[Part; 2]>,
@@ -97,12 +99,9 @@ impl Inner {
     }
 
     fn read_file(self: &Arc<Self>, file: u32, at: u64, out: &mut [u8]) -> Result<(), StoreError> {
-        use std::os::unix::fs::FileExt;
-
         let open = self.reader(file)?;
-        open.file
-            .read_exact_at(out, at)
-            .map_err(|error| self.error(Op::Read, file, error))
+        platform::read_exact_at(&open.file, out, at)
+            .map_err(|cause| self.error(Op::Read, file, cause))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Cause, Op, StoreError};
 use crate::inner::Inner;
+use crate::platform;
 use crate::spec::WriteMode;
 
 /// Bytes that belong at an offset of the torrent: a block, or a part of one.
@@ -79,23 +80,12 @@ impl Inner {
     fn pwrite_run(
         self: &Arc<Self>,
         file: u32,
-        mut at: u64,
-        mut slices: &mut [IoSlice<'_>],
+        at: u64,
+        slices: &mut [IoSlice<'_>],
     ) -> Result<(), StoreError> {
         let open = self.writer(file)?;
-        let fail = |cause: Cause| self.error(Op::Write, file, cause);
-        while !slices.is_empty() {
-            match rustix::io::pwritev(&open.file, slices, at) {
-                Ok(0) => return Err(fail(Cause::WriteZero)),
-                Ok(wrote) => {
-                    at += wrote as u64;
-                    IoSlice::advance_slices(&mut slices, wrote);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(fail(errno.into())),
-            }
-        }
-        Ok(())
+        platform::write_all_at(&open.file, slices, at)
+            .map_err(|cause| self.error(Op::Write, file, cause))
     }
 
     /// Copies into the map; what the map can't take is written.
@@ -134,7 +124,7 @@ impl Inner {
         let mut first = self.take_sync_error();
         // All at once first, so that the disk can order the work.
         for file in &dirty {
-            self.sync_step(*file, crate::platform::start_writeback);
+            self.sync_step(*file, platform::start_writeback);
         }
         for file in dirty {
             let bytes = self.take_dirty(file);

@@ -2,7 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 
 use rustix::fs::{self, AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom};
@@ -203,6 +205,31 @@ impl Stat {
     pub(crate) fn of(file: &File) -> Result<Self, Cause> {
         Ok(Self::new(&fs::fstat(file)?))
     }
+}
+
+/// Reads exactly `out.len()` bytes.
+pub(crate) fn read_exact_at(file: &File, out: &mut [u8], at: u64) -> Result<(), Cause> {
+    Ok(file.read_exact_at(out, at)?)
+}
+
+/// Writes all slices, one after the other, from `at` on.
+pub(crate) fn write_all_at(
+    file: &File,
+    mut slices: &mut [IoSlice<'_>],
+    mut at: u64,
+) -> Result<(), Cause> {
+    while !slices.is_empty() {
+        match rustix::io::pwritev(file, slices, at) {
+            Ok(0) => return Err(Cause::WriteZero),
+            Ok(wrote) => {
+                at += wrote as u64;
+                IoSlice::advance_slices(&mut slices, wrote);
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Reserves room for the whole file. `Ok(false)` where the file system can't.

@@ -1,4 +1,5 @@
 //! The store from outside: what it promises to the engine.
+#![cfg(test)]
 
 mod basics;
 mod support;
