@@ -32,4 +32,6 @@ pub mod magnet;
 pub mod merkle;
 pub mod metainfo;
 pub mod peer;
+#[cfg(test)]
+mod testing;
 pub mod tracker;

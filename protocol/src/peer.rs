@@ -32,6 +32,8 @@ mod pieces;
 mod requests;
 pub mod session;
 mod timer;
+#[cfg(test)]
+mod vectors;
 
 pub use codec::{CodecError, Decoder, Frame};
 pub use error::SessionError;
