@@ -1,1 +1,3 @@
 //! Announcing to trackers.
+
+pub mod tiers;

@@ -88,6 +88,14 @@ impl InfoHashes {
         }
     }
 
+    /// Whether the raw bytes of an info dictionary have every one of these hashes.
+    pub fn describe(&self, info: &[u8]) -> bool {
+        let v1 = || InfoHash(sha1_smol::Sha1::from(info).digest().bytes());
+        let v2 = || ring::digest::digest(&ring::digest::SHA256, info);
+        self.v1.is_none_or(|hash| hash == v1())
+            && self.v2.is_none_or(|hash| hash.0 == v2().as_ref())
+    }
+
     /// Whether `hash`, as received from a peer, names this torrent by either of its hashes.
     pub fn matches(&self, hash: InfoHash) -> bool {
         self.v1 == Some(hash) || self.v2.is_some_and(|v2| v2.truncated() == hash)
@@ -203,6 +211,18 @@ mod tests {
             "é123456789abcdef0123456789abcdef0123456".parse::<InfoHash>(),
             Err(ParseHashError)
         );
+    }
+
+    #[test]
+    fn a_hybrid_describes_what_has_both_hashes() {
+        let v1: InfoHash = "a9993e364706816aba3e25717850c26c9cd0d89d".parse().unwrap();
+        let v2 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let v2: InfoHashV2 = v2.parse().unwrap();
+        let hybrid = InfoHashes::hybrid(v1, v2);
+        assert!(hybrid.describe(b"abc") && !hybrid.describe(b"abd"));
+        assert!(InfoHashes::v1(v1).describe(b"abc") && InfoHashes::v2(v2).describe(b"abc"));
+        assert!(!InfoHashes::hybrid(v1, InfoHashV2([0; 32])).describe(b"abc"));
+        assert!(!InfoHashes::hybrid(InfoHash([0; 20]), v2).describe(b"abc"));
     }
 
     #[test]

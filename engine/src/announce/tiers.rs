@@ -1,1 +1,413 @@
-//! x
+//! Which tracker to announce to, and when (BEP 12), as a pure machine.
+//!
+//! Trackers stand in tiers; within a tier in random order, until one works and moves to the front. An announce goes to
+//! the first tracker that has not failed of late, so a later tier is reached only when every tracker before it failed.
+//! A tracker that fails is left alone for a time that doubles with each failure. Every announce that [`Tiers::next`]
+//! gives must be answered by [`Tiers::succeeded`] or [`Tiers::failed`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+/// The pause after a tracker's first failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause after failures in a row, unless the tracker asks for more.
+const LONGEST_PAUSE: Duration = Duration::from_mins(30);
+
+/// A tracker that asks for announces more often than this is not heeded.
+const SHORTEST_INTERVAL: Duration = Duration::from_mins(1);
+
+/// A tracker that asks for announces less often than this is not heeded: it would never see us again.
+const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
+
+/// The least time between two announces to a tracker that does not say.
+const DEFAULT_MIN_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The longest of such times that is heeded.
+const LONGEST_MIN_INTERVAL: Duration = Duration::from_hours(1);
+
+/// Names a tracker of a torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackerKey(usize);
+
+/// What happened since the last announce (BEP 3, "event").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Event {
+    /// The download was completed.
+    Completed,
+    /// Nothing in particular.
+    #[default]
+    None,
+    /// The tracker hears of us for the first time.
+    Started,
+    /// We leave.
+    Stopped,
+}
+
+/// An announce to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announce {
+    /// The tracker, for the answer.
+    pub tracker: TrackerKey,
+    /// Its address, as the torrent names it.
+    pub url: Arc<str>,
+    /// What to tell it.
+    pub event: Event,
+}
+
+/// When a tracker that failed may be asked again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retry {
+    /// After a pause that grows with each failure.
+    #[default]
+    Default,
+    /// After this long, as the tracker says (BEP 31), or the usual pause if that is longer.
+    After(Duration),
+    /// Never: the tracker says so (BEP 31), or its address cannot be used.
+    Never,
+}
+
+/// How a tracker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It is being announced to.
+    Announcing,
+    /// It failed so many times in a row.
+    Failed(u32),
+    /// It is not to be asked again.
+    GivenUp,
+    /// It has not been needed yet.
+    Untried,
+    /// It answered last time.
+    Working,
+}
+
+/// A tracker, for display.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackerStatus {
+    /// The tracker.
+    pub tracker: TrackerKey,
+    /// Its address.
+    pub url: Arc<str>,
+    /// Its tier, from 0.
+    pub tier: usize,
+    /// How it is doing.
+    pub condition: Condition,
+    /// Not before this is it asked again.
+    pub next: Option<Instant>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Tiers {
+    trackers: Vec<Tracker>,
+    /// Trackers in the order in which they are tried.
+    order: Vec<Vec<TrackerKey>>,
+    /// The next announce that nothing special asks for.
+    due: Instant,
+    in_flight: Option<(TrackerKey, Event)>,
+    /// The download was completed, and no tracker was told yet.
+    completed: bool,
+    /// Trackers to tell that we leave, once we do.
+    farewells: Option<BTreeSet<TrackerKey>>,
+    /// Trackers that are being told that we leave.
+    leaving: BTreeSet<TrackerKey>,
+}
+
+#[derive(Debug)]
+struct Tracker {
+    url: Arc<str>,
+    /// It answered an announce, and so it has us on its list.
+    knows_us: bool,
+    tried: bool,
+    failures: u32,
+    /// It failed, and is passed over until then.
+    failed_until: Option<Instant>,
+    /// It is not announced to before this unless there is an event to tell.
+    not_before: Option<Instant>,
+    /// It is passed over for good.
+    given_up: bool,
+}
+
+impl Tiers {
+    /// The tiers of a torrent, each shuffled; empty addresses and repeated ones are left out. The first announce is due
+    /// at once.
+    pub fn new(trackers: &[Vec<String>], now: Instant, rng: &mut impl Rng) -> Self {
+        let mut seen = BTreeSet::new();
+        let mut all = Vec::new();
+        let mut order = Vec::new();
+        for urls in trackers {
+            let mut tier = Vec::new();
+            for url in urls.iter().map(|url| url.trim()) {
+                if !url.is_empty() && seen.insert(url) {
+                    tier.push(TrackerKey(all.len()));
+                    all.push(Tracker::new(url));
+                }
+            }
+            tier.shuffle(rng);
+            if !tier.is_empty() {
+                order.push(tier);
+            }
+        }
+        Self {
+            trackers: all,
+            order,
+            due: now,
+            in_flight: None,
+            completed: false,
+            farewells: None,
+            leaving: BTreeSet::new(),
+        }
+    }
+
+    /// The announce to make now, if any. Call again after each answer, and at [`poll_timeout`](Self::poll_timeout).
+    /// One is under way at a time; farewells go out all at once.
+    pub fn next(&mut self, now: Instant) -> Option<Announce> {
+        if let Some(farewells) = &mut self.farewells {
+            let tracker = farewells.pop_first()?;
+            self.leaving.insert(tracker);
+            return Some(self.announce(tracker, Event::Stopped));
+        }
+        if self.in_flight.is_some() || self.ready_at(now)? > now {
+            return None;
+        }
+        let tracker = self.first(now)?;
+        let event = match (self.completed, self.tracker(tracker)?.knows_us) {
+            (true, _) => Event::Completed,
+            (false, true) => Event::None,
+            (false, false) => Event::Started,
+        };
+        self.in_flight = Some((tracker, event));
+        Some(self.announce(tracker, event))
+    }
+
+    /// The tracker answered; `interval` and `min_interval` are what it asks for.
+    pub fn succeeded(
+        &mut self,
+        tracker: TrackerKey,
+        now: Instant,
+        interval: Duration,
+        min_interval: Option<Duration>,
+    ) {
+        let Some(event) = self.settle(tracker) else {
+            return;
+        };
+        let Some(state) = self.trackers.get_mut(tracker.0) else {
+            return;
+        };
+        if event == Event::Stopped {
+            state.knows_us = false;
+            return;
+        }
+        let interval = interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+        let least = min_interval.unwrap_or(DEFAULT_MIN_INTERVAL);
+        let least = least.min(interval).min(LONGEST_MIN_INTERVAL);
+        state.knows_us = true;
+        state.failures = 0;
+        state.failed_until = None;
+        state.not_before = Some(now + least);
+        self.due = now + interval;
+        if event == Event::Completed {
+            self.completed = false;
+        }
+        for tier in &mut self.order {
+            if let Some(at) = tier.iter().position(|key| *key == tracker) {
+                tier[..=at].rotate_right(1);
+            }
+        }
+        if let Some(farewells) = &mut self.farewells {
+            // We left while it was being told that we came.
+            farewells.insert(tracker);
+        }
+    }
+
+    /// The tracker did not answer, or with a failure.
+    pub fn failed(&mut self, tracker: TrackerKey, now: Instant, retry: Retry) {
+        if self
+            .settle(tracker)
+            .is_none_or(|event| event == Event::Stopped)
+        {
+            return;
+        }
+        let Some(state) = self.trackers.get_mut(tracker.0) else {
+            return;
+        };
+        state.failures = state.failures.saturating_add(1);
+        let times = 1_u32 << (state.failures - 1).min(20);
+        let pause = FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE);
+        state.failed_until = Some(match retry {
+            Retry::Default | Retry::Never => now + pause,
+            Retry::After(asked) => now + pause.max(asked.min(LONGEST_INTERVAL)),
+        });
+        state.given_up = retry == Retry::Never;
+    }
+
+    /// Something happened that a tracker should hear of. [`Event::Completed`] is told once, at once.
+    /// [`Event::Stopped`] goes to every tracker that knows us, and ends everything else; what is in flight should still
+    /// be answered. [`Event::Started`] begins anew after that.
+    pub fn set_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Completed => self.completed = true,
+            Event::None => {}
+            Event::Started => {
+                self.farewells = None;
+                self.completed = false;
+                self.due = now;
+            }
+            Event::Stopped => {
+                if self.farewells.is_none() {
+                    let know_us = |key: &TrackerKey| self.tracker(*key).is_some_and(|t| t.knows_us);
+                    self.farewells = Some(self.keys().filter(know_us).collect());
+                }
+            }
+        }
+    }
+
+    /// Peers are few: the next announce is due as soon as the tracker allows.
+    pub fn want_more_peers(&mut self, now: Instant) {
+        self.due = self.due.min(now);
+    }
+
+    /// Whether every farewell was answered, after [`Event::Stopped`].
+    pub fn is_done(&self) -> bool {
+        self.farewells.as_ref().is_some_and(BTreeSet::is_empty)
+            && self.leaving.is_empty()
+            && self.in_flight.is_none()
+    }
+
+    /// Whether there is no tracker at all.
+    pub fn is_empty(&self) -> bool {
+        self.trackers.is_empty()
+    }
+
+    /// When [`next`](Self::next) should be called, if time alone makes a difference; at once if that is past.
+    pub fn poll_timeout(&self, now: Instant) -> Option<(Instant, &'static str)> {
+        if let Some(farewells) = &self.farewells {
+            return (!farewells.is_empty()).then_some((now, "farewell"));
+        }
+        if self.in_flight.is_some() {
+            return None;
+        }
+        self.ready_at(now).map(|at| (at, "announce"))
+    }
+
+    /// Every tracker, in the order in which they are tried.
+    pub fn statuses(&self) -> Vec<TrackerStatus> {
+        let mut statuses = Vec::with_capacity(self.trackers.len());
+        for (tier, keys) in self.order.iter().enumerate() {
+            for key in keys {
+                if let Some(tracker) = self.tracker(*key) {
+                    statuses.push(TrackerStatus {
+                        tracker: *key,
+                        url: Arc::clone(&tracker.url),
+                        tier,
+                        condition: self.condition(*key, tracker),
+                        next: tracker.failed_until.or(tracker.not_before),
+                    });
+                }
+            }
+        }
+        statuses
+    }
+
+    fn condition(&self, key: TrackerKey, tracker: &Tracker) -> Condition {
+        if self.in_flight.is_some_and(|(busy, _)| busy == key) || self.leaving.contains(&key) {
+            Condition::Announcing
+        } else if tracker.given_up {
+            Condition::GivenUp
+        } else if tracker.failures > 0 {
+            Condition::Failed(tracker.failures)
+        } else if tracker.tried {
+            Condition::Working
+        } else {
+            Condition::Untried
+        }
+    }
+
+    fn tracker(&self, key: TrackerKey) -> Option<&Tracker> {
+        self.trackers.get(key.0)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = TrackerKey> {
+        self.order.iter().flatten().copied()
+    }
+
+    fn announce(&mut self, tracker: TrackerKey, event: Event) -> Announce {
+        let url = self.trackers.get_mut(tracker.0).map_or_else(
+            || "".into(),
+            |state| {
+                state.tried = true;
+                Arc::clone(&state.url)
+            },
+        );
+        Announce {
+            tracker,
+            url,
+            event,
+        }
+    }
+
+    /// Takes note that an announce was answered; says what it had told.
+    fn settle(&mut self, tracker: TrackerKey) -> Option<Event> {
+        if self.leaving.remove(&tracker) {
+            return Some(Event::Stopped);
+        }
+        let (_, event) = self.in_flight.take_if(|(key, _)| *key == tracker)?;
+        Some(event)
+    }
+
+    /// The tracker to announce to at a time: the first that is not passed over.
+    fn first(&self, at: Instant) -> Option<TrackerKey> {
+        self.keys().find(|key| {
+            self.tracker(*key).is_some_and(|tracker| {
+                !tracker.given_up && tracker.failed_until.is_none_or(|until| until <= at)
+            })
+        })
+    }
+
+    /// When the next announce may go out: the earliest time at which a tracker is first in line and may be asked.
+    fn ready_at(&self, now: Instant) -> Option<Instant> {
+        let due = if self.completed { now } else { self.due };
+        let mut ready: Option<Instant> = None;
+        // From then on a tracker before this one is back in line.
+        let mut taken: Option<Instant> = None;
+        for key in self.keys() {
+            let Some(tracker) = self.tracker(key).filter(|tracker| !tracker.given_up) else {
+                continue;
+            };
+            let not_before = tracker.not_before.filter(|_| !self.completed);
+            let at = due
+                .max(tracker.failed_until.unwrap_or(due))
+                .max(not_before.unwrap_or(due));
+            if taken.is_none_or(|taken| at < taken) {
+                ready = Some(ready.map_or(at, |ready| ready.min(at)));
+            }
+            let Some(until) = tracker.failed_until else {
+                break;
+            };
+            taken = Some(taken.map_or(until, |taken| taken.min(until)));
+        }
+        ready
+    }
+}
+
+impl Tracker {
+    fn new(url: &str) -> Self {
+        Self {
+            url: url.into(),
+            knows_us: false,
+            tried: false,
+            failures: 0,
+            failed_until: None,
+            not_before: None,
+            given_up: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -204,6 +204,25 @@ impl Candidates {
         self.ready.first().map(|(_, addr)| *addr)
     }
 
+    /// Like [`next`](Self::next), but only among the addresses that the user gave.
+    pub fn next_manual(&mut self, now: Instant) -> Option<SocketAddr> {
+        // The user's come first.
+        self.next(now).filter(|addr| {
+            let candidate = self.known.get(addr);
+            candidate.is_some_and(|candidate| candidate.source == Source::Manual)
+        })
+    }
+
+    /// Number of known addresses.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether no address is known.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// When an address becomes due, if none is now: the time to call [`next`](Self::next) again.
     pub fn next_due(&self) -> Option<Instant> {
         self.waiting.first().map(|(due, _)| *due)

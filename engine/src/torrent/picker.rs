@@ -100,6 +100,8 @@ pub struct Picker {
     hungry: Vec<u32>,
     peers: BTreeMap<PeerKey, PeerState>,
     left: Left,
+    /// Bytes of wanted pieces, had or not.
+    wanted_bytes: u64,
     sequential: bool,
     end_game: bool,
     /// Grows with every piece that is begun.
@@ -191,6 +193,7 @@ impl Picker {
             hungry: Vec::new(),
             peers: BTreeMap::new(),
             left: Left::default(),
+            wanted_bytes: 0,
             sequential: false,
             end_game: true,
             serial: 0,
@@ -395,6 +398,11 @@ impl Picker {
         self.left
     }
 
+    /// Bytes of all wanted pieces, those that are had included.
+    pub fn wanted_bytes(&self) -> u64 {
+        self.wanted_bytes
+    }
+
     /// Whether the peer has a piece that is wanted and not had. Costs one pass over the bitfield, 8 bytes a step.
     pub fn is_interesting(&self, has: PeerPieces<'_>) -> bool {
         match has {
@@ -477,6 +485,7 @@ impl Picker {
     /// Rebuilds from stages and priorities what follows from them.
     fn relist(&mut self) {
         self.left = Left::default();
+        self.wanted_bytes = 0;
         self.open = Bitfield::new(self.geometry.pieces());
         self.lacking = Bitfield::new(self.geometry.pieces());
         for piece in self.geometry.iter() {
@@ -505,6 +514,12 @@ impl Picker {
         if !self.priority[piece.index()].is_wanted() {
             return;
         }
+        let bytes = u64::from(self.geometry.len_of(piece));
+        if add {
+            self.wanted_bytes += bytes;
+        } else {
+            self.wanted_bytes -= bytes;
+        }
         let blocks = match self.stage[piece.index()] {
             Stage::Missing => self.geometry.blocks_in(piece),
             Stage::Begun => self
@@ -513,7 +528,6 @@ impl Picker {
             Stage::Full => 0,
             Stage::Had => return,
         };
-        let bytes = u64::from(self.geometry.len_of(piece));
         if add {
             self.left.pieces += 1;
             self.left.blocks += u64::from(blocks);

@@ -352,6 +352,7 @@ impl Model {
 
     fn check(&self) {
         let mut left = Left::default();
+        let mut wanted_bytes = 0;
         for piece in self.geometry.iter() {
             let index = piece.index();
             assert_eq!(self.picker.have().get(piece), self.had[index]);
@@ -363,6 +364,9 @@ impl Model {
                 holders.count(),
                 "{piece:?}"
             );
+            if self.priority[index] > 0 {
+                wanted_bytes += u64::from(self.geometry.len_of(piece));
+            }
             if wanted {
                 left.pieces += 1;
                 left.bytes += u64::from(self.geometry.len_of(piece));
@@ -373,6 +377,7 @@ impl Model {
             }
         }
         assert_eq!(self.picker.wanted_left(), left);
+        assert_eq!(self.picker.wanted_bytes(), wanted_bytes);
         assert_eq!(self.picker.is_finished(), left.pieces == 0);
         for peer in self.peers.values() {
             let wanted = |piece: PieceIndex| self.picker.interesting_have(piece);

@@ -1,0 +1,322 @@
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use super::*;
+
+const INTERVAL: Duration = Duration::from_mins(30);
+
+struct Lab {
+    tiers: Tiers,
+    now: Instant,
+}
+
+impl Lab {
+    fn new(tiers: &[&[&str]]) -> Self {
+        let tiers: Vec<Vec<String>> = tiers
+            .iter()
+            .map(|tier| tier.iter().map(ToString::to_string).collect())
+            .collect();
+        let now = Instant::now();
+        let mut rng = SmallRng::seed_from_u64(3);
+        Self {
+            tiers: Tiers::new(&tiers, now, &mut rng),
+            now,
+        }
+    }
+
+    fn url(&self, key: TrackerKey) -> String {
+        self.tiers.trackers[key.0].url.to_string()
+    }
+
+    /// Goes to the next announce, and gives how many seconds that took.
+    fn wait(&mut self) -> (Announce, u64) {
+        let begin = self.now;
+        if let Some((at, _)) = self.tiers.poll_timeout(self.now) {
+            assert!(
+                at <= self.now || self.tiers.next(self.now).is_none(),
+                "announced before the time that was promised"
+            );
+            self.now = self.now.max(at);
+        }
+        let announce = self.tiers.next(self.now).expect("an announce is due");
+        (announce, (self.now - begin).as_secs())
+    }
+
+    fn work(&mut self, announce: &Announce) {
+        self.tiers
+            .succeeded(announce.tracker, self.now, INTERVAL, None);
+    }
+
+    fn fail(&mut self, announce: &Announce) {
+        self.tiers
+            .failed(announce.tracker, self.now, Retry::Default);
+    }
+
+    /// Announces once at the trackers in turn until one of `up` answers; gives whom it asked.
+    fn round(&mut self, up: &[&str]) -> Vec<String> {
+        let mut asked = Vec::new();
+        loop {
+            let (announce, _) = self.wait();
+            let url = announce.url.to_string();
+            asked.push(url.clone());
+            if up.contains(&url.as_str()) {
+                self.work(&announce);
+                return asked;
+            }
+            self.fail(&announce);
+        }
+    }
+}
+
+#[test]
+fn the_first_announce_is_due_at_once_and_says_started() {
+    let mut lab = Lab::new(&[&["a"]]);
+    let (first, waited) = lab.wait();
+    assert_eq!((&*first.url, first.event, waited), ("a", Event::Started, 0));
+    assert_eq!(lab.tiers.next(lab.now), None, "one at a time");
+    assert_eq!(lab.tiers.poll_timeout(lab.now), None);
+    lab.work(&first);
+    let (second, waited) = lab.wait();
+    assert_eq!((second.event, waited), (Event::None, 1_800));
+}
+
+#[test]
+fn a_later_tier_is_reached_only_when_all_before_it_failed() {
+    let mut lab = Lab::new(&[&["a", "b"], &["c"], &["d"]]);
+    let asked = lab.round(&["c", "d"]);
+    assert_eq!(asked.len(), 3);
+    let mut first = asked[..2].to_vec();
+    first.sort_unstable();
+    assert_eq!(first, ["a", "b"]);
+    assert_eq!(asked[2], "c");
+    assert_eq!(lab.tiers.statuses()[3].condition, Condition::Untried);
+}
+
+#[test]
+fn the_tracker_that_works_moves_to_the_front_of_its_tier() {
+    let mut lab = Lab::new(&[&["a", "b", "c", "d"]]);
+    let order: Vec<String> = lab.tiers.keys().map(|key| lab.url(key)).collect();
+    let third = order[2].clone();
+    assert_eq!(lab.round(&[&third]), order[..3]);
+    let after: Vec<String> = lab.tiers.keys().map(|key| lab.url(key)).collect();
+    assert_eq!(
+        after,
+        [&order[2], &order[0], &order[1], &order[3]].map(Clone::clone)
+    );
+    assert_eq!(lab.round(&[&third]), [third]);
+}
+
+#[test]
+fn each_tier_is_shuffled_and_tiers_keep_their_order() {
+    let urls: Vec<String> = (0..8).map(|n| n.to_string()).collect();
+    let firsts: BTreeSet<Arc<str>> = (0..64)
+        .map(|seed| {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let now = Instant::now();
+            let tiers = [urls.clone(), vec!["last".into()]];
+            let mut tiers = Tiers::new(&tiers, now, &mut rng);
+            tiers.next(now).unwrap().url
+        })
+        .collect();
+    assert!(firsts.len() >= 7 && !firsts.contains("last"), "{firsts:?}");
+}
+
+#[test]
+fn repeated_and_empty_addresses_are_left_out() {
+    let lab = Lab::new(&[&["a", " ", "a"], &[""], &["b ", "a"], &[]]);
+    let all: Vec<(usize, String)> = lab
+        .tiers
+        .statuses()
+        .iter()
+        .map(|status| (status.tier, status.url.to_string()))
+        .collect();
+    assert_eq!(all, [(0, "a".to_owned()), (1, "b".to_owned())]);
+}
+
+#[test]
+fn a_lone_tracker_that_fails_is_tried_again_after_a_growing_pause() {
+    let mut lab = Lab::new(&[&["a"]]);
+    let mut pauses = Vec::new();
+    for _ in 0..12 {
+        let (announce, waited) = lab.wait();
+        pauses.push(waited);
+        assert_eq!(announce.event, Event::Started);
+        lab.fail(&announce);
+    }
+    assert_eq!(
+        pauses,
+        [0, 5, 10, 20, 40, 80, 160, 320, 640, 1_280, 1_800, 1_800]
+    );
+}
+
+#[test]
+fn a_first_tier_that_comes_back_is_used_again() {
+    let mut lab = Lab::new(&[&["a"], &["b"]]);
+    assert_eq!(lab.round(&["b"]), ["a", "b"]);
+    assert_eq!(lab.round(&["a", "b"]), ["a"]);
+    assert_eq!(lab.round(&["b"]), ["a", "b"]);
+}
+
+#[test]
+fn a_tracker_may_ask_for_a_longer_pause_or_for_peace() {
+    let mut lab = Lab::new(&[&["a"], &["b"]]);
+    let (a, _) = lab.wait();
+    lab.tiers
+        .failed(a.tracker, lab.now, Retry::After(Duration::from_hours(1)));
+    let (b, waited) = lab.wait();
+    assert_eq!((&*b.url, waited), ("b", 0));
+    lab.tiers.failed(b.tracker, lab.now, Retry::Never);
+    let (again, waited) = lab.wait();
+    assert_eq!((&*again.url, waited), ("a", 3_600));
+    lab.tiers.failed(again.tracker, lab.now, Retry::Never);
+    assert_eq!(lab.tiers.poll_timeout(lab.now), None);
+    assert_eq!(lab.tiers.next(lab.now + Duration::from_hours(99)), None);
+    let given = lab.tiers.statuses();
+    assert!(given.iter().all(|s| s.condition == Condition::GivenUp));
+}
+
+#[test]
+fn completed_is_told_once_and_at_once() {
+    let mut lab = Lab::new(&[&["a"], &["b"]]);
+    lab.round(&["a", "b"]);
+    lab.tiers.set_event(lab.now, Event::Completed);
+    let (told, waited) = lab.wait();
+    assert_eq!((told.event, waited), (Event::Completed, 0));
+    lab.fail(&told);
+    let (told, waited) = lab.wait();
+    assert_eq!((&*told.url, told.event, waited), ("b", Event::Completed, 0));
+    lab.work(&told);
+    let (next, _) = lab.wait();
+    assert_eq!((&*next.url, next.event), ("a", Event::None));
+}
+
+#[test]
+fn completion_during_an_announce_follows_it() {
+    let mut lab = Lab::new(&[&["a"]]);
+    let (started, _) = lab.wait();
+    lab.tiers.set_event(lab.now, Event::Completed);
+    assert_eq!(lab.tiers.next(lab.now), None);
+    lab.work(&started);
+    let (next, waited) = lab.wait();
+    assert_eq!((next.event, waited), (Event::Completed, 0));
+}
+
+#[test]
+fn stopped_goes_to_those_who_know_us_only() {
+    let mut lab = Lab::new(&[&["a"], &["b"], &["c"]]);
+    lab.round(&["b"]);
+    lab.now += Duration::from_hours(1);
+    lab.round(&["a", "b"]);
+    lab.tiers.set_event(lab.now, Event::Stopped);
+    assert!(!lab.tiers.is_done());
+    let mut told = Vec::new();
+    while let Some(farewell) = lab.tiers.next(lab.now) {
+        assert_eq!(farewell.event, Event::Stopped);
+        told.push(farewell);
+    }
+    let urls: Vec<&str> = told.iter().map(|farewell| &*farewell.url).collect();
+    assert_eq!(urls, ["a", "b"]);
+    lab.fail(&told[0]);
+    assert!(!lab.tiers.is_done());
+    lab.work(&told[1]);
+    assert!(lab.tiers.is_done());
+    assert_eq!(lab.tiers.next(lab.now + INTERVAL), None);
+    assert_eq!(lab.tiers.poll_timeout(lab.now), None);
+}
+
+#[test]
+fn nobody_is_told_of_the_end_if_nobody_knows_us() {
+    let mut lab = Lab::new(&[&["a"]]);
+    let (started, _) = lab.wait();
+    lab.tiers.set_event(lab.now, Event::Stopped);
+    assert!(!lab.tiers.is_done(), "an answer may still come");
+    lab.fail(&started);
+    assert!(lab.tiers.is_done());
+}
+
+#[test]
+fn a_tracker_that_answers_after_the_end_is_told_of_it() {
+    let mut lab = Lab::new(&[&["a"]]);
+    let (started, _) = lab.wait();
+    lab.tiers.set_event(lab.now, Event::Stopped);
+    lab.work(&started);
+    let farewell = lab.tiers.next(lab.now).unwrap();
+    assert_eq!(farewell.event, Event::Stopped);
+    lab.work(&farewell);
+    assert!(lab.tiers.is_done());
+}
+
+#[test]
+fn a_torrent_started_again_says_started() {
+    let mut lab = Lab::new(&[&["a"]]);
+    lab.round(&["a"]);
+    lab.tiers.set_event(lab.now, Event::Stopped);
+    let farewell = lab.tiers.next(lab.now).unwrap();
+    lab.work(&farewell);
+    lab.now += Duration::from_mins(5);
+    lab.tiers.set_event(lab.now, Event::Started);
+    let (again, waited) = lab.wait();
+    assert_eq!((again.event, waited), (Event::Started, 0));
+}
+
+#[test]
+fn a_want_of_peers_honours_the_min_interval() {
+    let mut lab = Lab::new(&[&["a"], &["b"]]);
+    let (announce, _) = lab.wait();
+    let least = Duration::from_mins(10);
+    lab.tiers
+        .succeeded(announce.tracker, lab.now, INTERVAL, Some(least));
+    lab.tiers.want_more_peers(lab.now);
+    let (next, waited) = lab.wait();
+    assert_eq!((&*next.url, waited), ("a", 600));
+}
+
+#[test]
+fn a_first_tier_that_comes_back_is_not_held_up_by_anothers_min_interval() {
+    let mut lab = Lab::new(&[&["a"], &["b"]]);
+    let (a, _) = lab.wait();
+    lab.fail(&a);
+    let (b, _) = lab.wait();
+    let least = Duration::from_mins(10);
+    lab.tiers
+        .succeeded(b.tracker, lab.now, INTERVAL, Some(least));
+    lab.tiers.want_more_peers(lab.now);
+    let (next, waited) = lab.wait();
+    assert_eq!((&*next.url, waited), ("a", 5));
+}
+
+#[test]
+fn absurd_intervals_are_not_heeded() {
+    let mut lab = Lab::new(&[&["a"]]);
+    for (asked, given) in [(0, 60), (u64::MAX, 86_400)] {
+        let (announce, _) = lab.wait();
+        let asked = Duration::from_secs(asked);
+        lab.tiers
+            .succeeded(announce.tracker, lab.now, asked, Some(asked));
+        assert_eq!(
+            lab.tiers.poll_timeout(lab.now).map(|(at, _)| at),
+            Some(lab.now + Duration::from_secs(given))
+        );
+        lab.now += Duration::from_secs(given);
+    }
+}
+
+#[test]
+fn answers_that_nobody_waits_for_change_nothing() {
+    let mut lab = Lab::new(&[&["a"]]);
+    let (announce, _) = lab.wait();
+    lab.work(&announce);
+    lab.fail(&announce);
+    lab.tiers.failed(TrackerKey(99), lab.now, Retry::Never);
+    assert_eq!(lab.tiers.statuses()[0].condition, Condition::Working);
+}
+
+#[test]
+fn a_torrent_without_trackers_announces_nothing() {
+    let mut lab = Lab::new(&[]);
+    assert!(lab.tiers.is_empty());
+    assert_eq!(lab.tiers.next(lab.now), None);
+    assert_eq!(lab.tiers.poll_timeout(lab.now), None);
+    lab.tiers.set_event(lab.now, Event::Stopped);
+    assert!(lab.tiers.is_done());
+}

@@ -1,0 +1,324 @@
+//! Who is served: tit-for-tat while we download, turns while we seed, and a chance for newcomers.
+//!
+//! While we download, the interested peers that send us the most are served, and one more at random so that a peer
+//! which has nothing to give yet gets a first piece (BEP 3, "choking"). A peer that snubs us is served only at random.
+//! While we seed, peers take turns ([`SeedMode::RoundRobin`]) or the fastest are served. Slots that are free are given
+//! at once, not at the next round.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rand::{Rng, RngExt};
+
+use crate::peer::key::PeerKey;
+
+/// A connection this young counts as new for the random slot.
+const NEW: Duration = Duration::from_mins(1);
+
+/// How much more often the random slot goes to a new peer: the newest have nothing yet (BEP 3).
+const NEW_WEIGHT: u32 = 3;
+
+/// The turn of a peer while we seed and others wait.
+const TURN: Duration = Duration::from_mins(1);
+
+/// A slot that becomes free between two rounds is given away this long after the last one.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// How peers are chosen while we seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SeedMode {
+    /// The peers to which we send fastest.
+    FastestUpload,
+    /// Everyone in turn.
+    #[default]
+    RoundRobin,
+}
+
+/// The figures that a choker goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct ChokerConfig {
+    /// Peers served at a time.
+    pub slots: usize,
+    /// Time between two decisions (10 s in BEP 3: shorter makes for fibrillation, longer is slow to answer).
+    pub round_every: Duration,
+    /// Time that a peer keeps the random slot.
+    pub optimistic_every: Duration,
+    /// How peers are chosen while we seed.
+    pub seed_mode: SeedMode,
+}
+
+/// One connection, as the choker sees it.
+#[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name"
+)]
+pub struct Contender {
+    /// Its name.
+    pub key: PeerKey,
+    /// It wants pieces of ours.
+    pub interested: bool,
+    /// We do not serve it at the moment.
+    pub choked: bool,
+    /// What it sends us, in bytes per second.
+    pub down_rate: u64,
+    /// What we send it, in bytes per second.
+    pub up_rate: u64,
+    /// Since when it is connected.
+    pub connected_at: Instant,
+    /// It promised blocks and sends none.
+    pub snubbed: bool,
+    /// It has everything, or wants nothing more.
+    pub is_seed: bool,
+    /// Since when we serve it.
+    pub unchoked_since: Option<Instant>,
+}
+
+/// What a round changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Serve these from now on.
+    pub unchoke: Vec<PeerKey>,
+    /// Serve these no longer.
+    pub choke: Vec<PeerKey>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Choker {
+    config: ChokerConfig,
+    served: BTreeSet<PeerKey>,
+    /// The peer in the random slot, and since when.
+    optimistic: Option<(PeerKey, Instant)>,
+    /// When each peer was last served, for turns.
+    last_served: BTreeMap<PeerKey, Instant>,
+    last_round: Option<Instant>,
+    next_round: Option<Instant>,
+}
+
+impl Default for ChokerConfig {
+    fn default() -> Self {
+        Self {
+            slots: 8,
+            round_every: Duration::from_secs(10),
+            optimistic_every: Duration::from_secs(30),
+            seed_mode: SeedMode::default(),
+        }
+    }
+}
+
+impl Choker {
+    /// A choker that serves nobody yet; its first round is due at once.
+    pub fn new(config: ChokerConfig) -> Self {
+        Self {
+            config,
+            served: BTreeSet::new(),
+            optimistic: None,
+            last_served: BTreeMap::new(),
+            last_round: None,
+            next_round: None,
+        }
+    }
+
+    /// Changes the number of peers served at a time, from the next round on.
+    pub fn set_slots(&mut self, slots: usize) {
+        self.config.slots = slots;
+    }
+
+    /// Decides who is served until the next round. `contenders` are all connections; `seeding` says that we need
+    /// nothing more.
+    pub fn round(
+        &mut self,
+        now: Instant,
+        seeding: bool,
+        contenders: &[Contender],
+        rng: &mut impl Rng,
+    ) -> Decision {
+        self.last_round = Some(now);
+        self.next_round = Some(now + self.config.round_every);
+        let mut waiting: Vec<Contender> = contenders
+            .iter()
+            .filter(|contender| contender.interested && !contender.is_seed)
+            .copied()
+            .collect();
+        waiting.sort_unstable_by_key(|contender| contender.key);
+        let chosen = match (seeding, self.config.seed_mode) {
+            _ if waiting.len() <= self.config.slots => {
+                self.optimistic = None;
+                waiting.iter().map(|contender| contender.key).collect()
+            }
+            (true, SeedMode::RoundRobin) => self.turns(now, waiting),
+            (true, SeedMode::FastestUpload) => {
+                self.fastest(now, waiting, |contender| contender.up_rate, rng)
+            }
+            (false, _) => self.fastest(now, waiting, |contender| contender.down_rate, rng),
+        };
+        self.decide(now, contenders, chosen)
+    }
+
+    /// The peer wants pieces of ours now. Says whether it is served: a free slot is its own at once. If it is not, the
+    /// next round decides.
+    pub fn interested(&mut self, now: Instant, key: PeerKey) -> bool {
+        if self.served.len() < self.config.slots && self.served.insert(key) {
+            self.last_served.insert(key, now);
+        }
+        self.served.contains(&key)
+    }
+
+    /// The peer wants nothing any more. It is choked at the next round, which comes sooner if it held a slot.
+    pub fn not_interested(&mut self, key: PeerKey) {
+        if self.served.contains(&key) {
+            self.hurry();
+        }
+    }
+
+    /// The connection ended. Its slot is given away soon.
+    pub fn gone(&mut self, key: PeerKey) {
+        self.last_served.remove(&key);
+        if self.optimistic.is_some_and(|(peer, _)| peer == key) {
+            self.optimistic = None;
+        }
+        if self.served.remove(&key) {
+            self.hurry();
+        }
+    }
+
+    /// When [`round`](Self::round) is due; `None` stands for at once, before the first.
+    pub fn next_round(&self) -> Option<Instant> {
+        self.next_round
+    }
+
+    fn hurry(&mut self) {
+        if let (Some(last), Some(next)) = (self.last_round, &mut self.next_round) {
+            *next = (*next).min(last + HURRY);
+        }
+    }
+
+    /// The fastest in all slots but one, which goes round at random. `waiting` are more than the slots.
+    fn fastest(
+        &mut self,
+        now: Instant,
+        mut waiting: Vec<Contender>,
+        rate: impl Fn(&Contender) -> u64,
+        rng: &mut impl Rng,
+    ) -> BTreeSet<PeerKey> {
+        // With one slot only, the fastest has it, and newcomers get it while nobody sends anything.
+        let regular = self.config.slots.saturating_sub(1).max(1);
+        waiting.sort_by_key(|contender| (Reverse(rate(contender)), contender.choked));
+        let mut chosen: BTreeSet<PeerKey> = waiting
+            .iter()
+            .filter(|contender| !contender.snubbed && rate(contender) > 0)
+            .take(regular.min(self.config.slots))
+            .map(|contender| contender.key)
+            .collect();
+        waiting.retain(|contender| !chosen.contains(&contender.key));
+        let kept = self.optimistic.filter(|(key, since)| {
+            now.saturating_duration_since(*since) < self.config.optimistic_every
+                && waiting.iter().any(|contender| contender.key == *key)
+        });
+        self.optimistic = None;
+        if chosen.len() < self.config.slots {
+            let turn = kept.or_else(|| {
+                // The one whose time is over had its chance.
+                let others: Vec<Contender> = waiting
+                    .iter()
+                    .filter(|contender| contender.choked)
+                    .copied()
+                    .collect();
+                lot(now, &others, rng)
+                    .or_else(|| lot(now, &waiting, rng))
+                    .map(|key| (key, now))
+            });
+            self.optimistic = turn;
+            chosen.extend(turn.map(|(key, _)| key));
+            waiting.retain(|contender| !chosen.contains(&contender.key));
+        }
+        // Slots that no fast peer fills: those who have one keep it, at most as long as a random one.
+        let (stay, mut rest): (Vec<Contender>, Vec<Contender>) =
+            waiting.into_iter().partition(|contender| {
+                contender.unchoked_since.is_some_and(|since| {
+                    now.saturating_duration_since(since) < self.config.optimistic_every
+                })
+            });
+        for contender in stay {
+            if chosen.len() < self.config.slots {
+                chosen.insert(contender.key);
+            }
+        }
+        while chosen.len() < self.config.slots
+            && let Some(key) = lot(now, &rest, rng)
+        {
+            rest.retain(|contender| contender.key != key);
+            chosen.insert(key);
+        }
+        chosen
+    }
+
+    /// Everyone in turn: who has been served for less than a turn goes on, then those who waited longest.
+    fn turns(&mut self, now: Instant, mut waiting: Vec<Contender>) -> BTreeSet<PeerKey> {
+        self.optimistic = None;
+        waiting.sort_by_key(|contender| {
+            let turn_over = contender
+                .unchoked_since
+                .is_none_or(|since| now.saturating_duration_since(since) >= TURN);
+            // Who is served now was served last of all.
+            let last = if contender.choked {
+                self.last_served.get(&contender.key).copied()
+            } else {
+                Some(now)
+            };
+            (turn_over, last, contender.connected_at)
+        });
+        let turns = waiting.iter().take(self.config.slots);
+        turns.map(|contender| contender.key).collect()
+    }
+
+    fn decide(
+        &mut self,
+        now: Instant,
+        contenders: &[Contender],
+        chosen: BTreeSet<PeerKey>,
+    ) -> Decision {
+        let mut decision = Decision::default();
+        for contender in contenders {
+            match (contender.choked, chosen.contains(&contender.key)) {
+                (true, true) => decision.unchoke.push(contender.key),
+                (false, false) => decision.choke.push(contender.key),
+                (true, false) | (false, true) => {}
+            }
+        }
+        for key in chosen.iter().chain(&decision.choke) {
+            self.last_served.insert(*key, now);
+        }
+        self.served = chosen;
+        decision
+    }
+}
+
+/// Draws one at random; new peers have more lots.
+fn lot(now: Instant, waiting: &[Contender], rng: &mut impl Rng) -> Option<PeerKey> {
+    let weight = |contender: &Contender| {
+        if now.saturating_duration_since(contender.connected_at) < NEW {
+            NEW_WEIGHT
+        } else {
+            1
+        }
+    };
+    let total: u32 = waiting.iter().map(weight).sum();
+    if total == 0 {
+        return None;
+    }
+    let mut drawn = rng.random_range(0..total);
+    for contender in waiting {
+        let weight = weight(contender);
+        if drawn < weight {
+            return Some(contender.key);
+        }
+        drawn -= weight;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
