@@ -50,6 +50,8 @@ pub enum Need {
     Program(&'static str),
     /// Real root: loop devices and other users are out of reach in a user namespace.
     Root,
+    /// opentracker, and the rights to start it.
+    Tracker,
 }
 
 /// A test's private corner: a folder, addresses, and a place for what people should see.
@@ -178,6 +180,10 @@ fn lack(needs: &[Need]) -> Option<String> {
             .then(|| format!("no libtorrent {version}")),
         Need::Ours => None,
         Need::Program(name) => (!on_path(name)).then(|| format!("no `{name}` program")),
+        Need::Tracker if !is_root() => {
+            Some("opentracker changes its user, for which it needs root".to_owned())
+        }
+        Need::Tracker => (!on_path("opentracker")).then(|| "no `opentracker` program".to_owned()),
         Need::Root => (!is_root()).then(|| "not root".to_owned()),
     })
 }
