@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use rand::Rng;
 
+mod client;
+
+pub use client::identify;
+
 /// The prefix of our peer ids in Azureus style (BEP 20): client `RU`, version 0.1.0.0.
 pub const PEER_ID_PREFIX: [u8; 8] = *b"-RU0100-";
 
