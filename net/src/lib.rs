@@ -18,6 +18,7 @@
 //! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
 //! | [`limit`] | [`RateLimiter`], token buckets in a tree |
 //! | [`http`] | the GET client
+//! | [`sim`] | a simulated network in virtual time |
 //!
 //! # Invariants
 //!
@@ -33,6 +34,7 @@ pub mod network;
 pub mod pool;
 pub mod real;
 pub mod resolve;
+pub mod sim;
 pub mod stream;
 
 pub use datagram::DatagramSocket;
