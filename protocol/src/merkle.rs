@@ -62,9 +62,22 @@ fn parents(layer: &[Hash], filler: &Hash) -> Vec<Hash> {
         .collect()
 }
 
+/// The height of the tree of a file with this many bytes; 0 for one that fits into a block.
+pub const fn height_of(len: u64) -> u32 {
+    let blocks = len.div_ceil(BLOCK_LEN as u64);
+    match blocks.checked_next_power_of_two() {
+        Some(leaves) => leaves.ilog2(),
+        None => 0,
+    }
+}
+
 /// The height of the layer whose nodes each stand for one piece; `piece_len` is a power of two of at least 16 KiB.
+/// Shorter lengths count as 16 KiB.
 pub const fn piece_height(piece_len: u32) -> u32 {
-    (piece_len / BLOCK_LEN).ilog2()
+    match (piece_len / BLOCK_LEN).checked_ilog2() {
+        Some(height) => height,
+        None => 0,
+    }
 }
 
 /// The node of one whole piece, from the leaves of its blocks; the last piece of a file is filled up with missing

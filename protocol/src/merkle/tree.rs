@@ -94,14 +94,20 @@ impl Tree {
     }
 }
 
-/// Whether `proof`, the answer to a request for the nodes from `index` on, leads to `root`.
+/// Whether `proof`, the answer to a request for the nodes from `index` on in the layer at height `base`, leads to `root`
+/// of a tree this high (see [`height_of`](super::height_of)).
 ///
-/// The number of hashes must be a power of two and `index` a multiple of it; the uncles must lead all the way up.
-pub fn verify(root: &Hash, index: u32, proof: &Proof) -> bool {
+/// The number of hashes must be a power of two and `index` a multiple of it. The uncles must lead all the way up: nodes
+/// of another layer, which would also hash to the root, do not pass.
+pub fn verify(root: &Hash, height: u32, base: u32, index: u32, proof: &Proof) -> bool {
     let Ok(count) = u32::try_from(proof.hashes.len()) else {
         return false;
     };
     if !count.is_power_of_two() || !index.is_multiple_of(count) {
+        return false;
+    }
+    let climbed = count.ilog2().saturating_add(proof.uncles.len() as u32);
+    if base.checked_add(climbed) != Some(height) {
         return false;
     }
     let mut hash = super::root(&proof.hashes, [0; 32]);

@@ -37,22 +37,28 @@ impl<'a> FileList<'a> {
         }
     }
 
-    /// Reads the single file of a v1 info dictionary.
-    pub(super) fn v1_single(&mut self, info: Dict<'_>) -> Result<(), MetainfoError> {
+    /// Reads the single file of a v1 info dictionary; `named` tells whether the torrent's name is usable, since it is the
+    /// file's too.
+    pub(super) fn v1_single(&mut self, info: Dict<'_>, named: bool) -> Result<(), MetainfoError> {
         let path = vec![self.name.clone()];
-        self.v1_file(info, path, false)
+        let (attr, len) = size_of_file(info)?;
+        if !named {
+            return Err(MetainfoError::MissingName);
+        }
+        self.v1_file(info, path, attr, len)
     }
 
     /// Reads the `files` of a v1 info dictionary.
     pub(super) fn v1_multi(&mut self, files: List<'_>) -> Result<(), MetainfoError> {
         for file in files.iter() {
             let dict = file.as_dict().ok_or(MetainfoError::FileList)?;
+            let (attr, len) = size_of_file(dict)?;
             let [utf8, plain] = dict.get_many([b"path.utf-8", b"path"]);
             let elements = utf8
                 .and_then(Value::as_list)
                 .or_else(|| plain.and_then(Value::as_list));
             let mut path = vec![self.name.clone()];
-            let mut pad = false;
+            let mut pad = attr.pad;
             for element in elements.into_iter().flat_map(List::iter) {
                 let element = element.as_bytes().ok_or(MetainfoError::FileName)?;
                 self.push_element(&mut path, element)?;
@@ -62,13 +68,12 @@ impl<'a> FileList<'a> {
             }
             if path.len() == 1 {
                 // Only padding may go without a path; its place on disk does not matter.
-                let [attr, length] = dict.get_many([b"attr", b"length"]);
-                if !letters(attr).pad {
+                if !pad {
                     return Err(MetainfoError::MissingName);
                 }
-                path.extend([".pad".to_owned(), length_of(length)?.to_string()]);
+                path.extend([".pad".to_owned(), len.to_string()]);
             }
-            self.v1_file(dict, path, pad)?;
+            self.v1_file(dict, path, FileAttr { pad, ..attr }, len)?;
         }
         if self.files.is_empty() {
             return Err(MetainfoError::NoFiles);
@@ -76,21 +81,15 @@ impl<'a> FileList<'a> {
         Ok(())
     }
 
-    /// Reads what the dictionary of a v1 file says beside its path.
+    /// Adds a v1 file, with what its dictionary says beside path and length.
     fn v1_file(
         &mut self,
         dict: Dict<'_>,
         path: Vec<String>,
-        pad: bool,
+        mut attr: FileAttr,
+        len: u64,
     ) -> Result<(), MetainfoError> {
-        let [attr, length, mtime, target] =
-            dict.get_many([b"attr", b"length", b"mtime", b"symlink path"]);
-        let mut attr = letters(attr);
-        let len = if attr.symlink { 0 } else { length_of(length)? };
-        if len > MAX_OFFSET {
-            return Err(MetainfoError::FileLength);
-        }
-        attr.pad |= pad;
+        let [mtime, target] = dict.get_many([b"mtime", b"symlink path"]);
         let symlink = self.target(&mut attr, target)?;
         self.push(FileEntry {
             path,
@@ -146,19 +145,13 @@ impl<'a> FileList<'a> {
     }
 
     fn v2_file(&mut self, dict: Dict<'_>, path: Vec<String>) -> Result<(), MetainfoError> {
-        let [attr, length, mtime, root, target] = dict.get_many([
-            b"attr",
-            b"length",
-            b"mtime",
-            b"pieces root",
-            b"symlink path",
-        ]);
-        let mut attr = letters(attr);
+        let [mtime, root, target] = dict.get_many([b"mtime", b"pieces root", b"symlink path"]);
+        let mut attr = letters(dict.get(b"attr"));
         if attr.pad {
             return Err(MetainfoError::PadFile);
         }
-        let len = if attr.symlink { 0 } else { length_of(length)? };
-        if len > MAX_OFFSET || len >= MAX_V2_LEN {
+        let (_, len) = size_of_file(dict)?;
+        if len >= MAX_V2_LEN {
             return Err(MetainfoError::FileLength);
         }
         let root = if len > 0 {
@@ -226,6 +219,10 @@ impl<'a> FileList<'a> {
                 target.push(element);
             }
         }
+        if target.is_empty() {
+            attr.symlink = false;
+            return Ok(None);
+        }
         Ok(Some(target))
     }
 
@@ -266,11 +263,19 @@ fn letters(attr: Option<Value<'_>>) -> FileAttr {
     FileAttr::from_letters(attr.and_then(Value::as_bytes).unwrap_or_default())
 }
 
-fn length_of(length: Option<Value<'_>>) -> Result<u64, MetainfoError> {
-    length
+/// Attributes and length; links have none.
+fn size_of_file(dict: Dict<'_>) -> Result<(FileAttr, u64), MetainfoError> {
+    let [attr, length] = dict.get_many([b"attr", b"length"]);
+    let attr = letters(attr);
+    if attr.symlink {
+        return Ok((attr, 0));
+    }
+    let len = length
         .and_then(Value::as_int)
         .and_then(|len| u64::try_from(len).ok())
-        .ok_or(MetainfoError::FileLength)
+        .filter(|&len| len <= MAX_OFFSET)
+        .ok_or(MetainfoError::FileLength)?;
+    Ok((attr, len))
 }
 
 /// A walk over the encoding of a file tree.

@@ -20,6 +20,8 @@ const MAX_LOADED_PIECE_LEN: u64 = MAX_PIECE_LEN as u64 - BLOCK_LEN as u64;
 /// The members of an info dictionary that decide about the layout.
 struct Info<'a> {
     dict: Dict<'a>,
+    /// The name as it was given.
+    name: &'a [u8],
     v2: bool,
     piece_len: u32,
     files: Option<List<'a>>,
@@ -66,51 +68,10 @@ pub(super) fn from_info(bytes: &[u8], limits: &LoadLimits) -> Result<Metainfo, M
 
 fn from_value(value: Value<'_>, limits: &LoadLimits) -> Result<Metainfo, MetainfoError> {
     let info = Info::read(value, limits)?;
-    let [name_utf8, name] = info.dict.get_many([b"name.utf-8", b"name"]);
-    let raw_name = name_utf8
-        .and_then(Value::as_bytes)
-        .or_else(|| name.and_then(Value::as_bytes))
-        .ok_or(MetainfoError::MissingName)?;
-    let v1 = !info.v2 || info.files.is_some() || info.length;
+    let v1 = info.has_v1();
     let hashes = hashes_of(value.raw(), v1, info.v2);
-    let single_v1 = v1 && info.files.is_none();
-    let mut name = match path::safe_name(raw_name) {
-        Some(name) => name,
-        None if single_v1 => return Err(MetainfoError::MissingName),
-        // An empty name is taken like an empty path element; one of separators or dots alone says nothing at all.
-        None if raw_name.is_empty() => path::safe_element(raw_name),
-        None => hashes.wire().to_string(),
-    };
-    let v1_name = name.clone();
-    let v2_files = match info.tree.filter(|_| info.v2) {
-        Some(tree) => {
-            let mut list = FileList::new(name.clone(), limits);
-            list.v2_tree(tree, u64::from(info.piece_len), info.files.is_some())?;
-            name = list.name;
-            Some(list.files)
-        }
-        None => None,
-    };
-    let v1_files = if v1 {
-        let mut list = FileList::new(v1_name, limits);
-        match info.files {
-            Some(files) => list.v1_multi(files)?,
-            None => list.v1_single(info.dict)?,
-        }
-        Some(list.files)
-    } else {
-        None
-    };
-    // A torrent of one file has no directory of its own.
-    let single = [&v1_files, &v2_files]
-        .into_iter()
-        .flatten()
-        .all(|files| files.first().is_some_and(|file| file.path.len() == 1));
-    let mut files = merge(v1_files, v2_files, single)?;
-
-    let total: u64 = files
-        .last()
-        .map_or(0, |last| last.offset.saturating_add(last.len));
+    let mut layout = info.layout(hashes, limits)?;
+    let total = end_of(&layout.files);
     if total == 0 {
         return Err(MetainfoError::FileLength);
     }
@@ -125,18 +86,25 @@ fn from_value(value: Value<'_>, limits: &LoadLimits) -> Result<Metainfo, Metainf
             return Err(MetainfoError::PieceHashes);
         }
     }
-    names::make_unique(&mut files, limits.duplicate_names)?;
+    names::make_unique(&mut layout.files, limits.duplicate_names)?;
 
     let info_bytes = Bytes::copy_from_slice(value.raw());
     let pieces = match info.pieces.filter(|_| v1) {
         Some(pieces) => slice_of(&info_bytes, value.raw(), pieces),
         None => Bytes::new(),
     };
-    let mut metainfo = Metainfo::bare(hashes, info_bytes, name, geometry, files);
-    metainfo.single_file = single;
+    let mut metainfo = Metainfo::bare(hashes, info_bytes, geometry, layout);
     metainfo.pieces = pieces;
     metainfo.inside(info.dict);
     Ok(metainfo)
+}
+
+/// Name and files of a torrent.
+struct Layout {
+    name: String,
+    files: Vec<FileEntry>,
+    /// Whether the torrent is a file and not a directory.
+    single: bool,
 }
 
 impl<'a> Info<'a> {
@@ -161,23 +129,29 @@ impl<'a> Info<'a> {
         }
         let v2 = version == 2;
         let tree = tree.filter(|tree| tree.as_dict().is_some());
-        match (v2, tree.is_some()) {
-            (true, false) => return Err(MetainfoError::MissingFileTree),
-            (false, true) => return Err(MetainfoError::MissingMetaVersion),
-            (true, true) | (false, false) => {}
-        }
         let piece_len = piece_len
             .and_then(Value::as_int)
             .and_then(|len| u64::try_from(len).ok())
             .filter(|&len| len > 0 && len <= MAX_LOADED_PIECE_LEN)
             .filter(|&len| !v2 || len.is_power_of_two() && len >= u64::from(BLOCK_LEN))
             .ok_or(MetainfoError::PieceLength)?;
+        let [name_utf8, name] = dict.get_many([b"name.utf-8", b"name"]);
+        let name = name_utf8
+            .and_then(Value::as_bytes)
+            .or_else(|| name.and_then(Value::as_bytes))
+            .ok_or(MetainfoError::MissingName)?;
+        match (v2, tree.is_some()) {
+            (true, false) => return Err(MetainfoError::MissingFileTree),
+            (false, true) => return Err(MetainfoError::MissingMetaVersion),
+            (true, true) | (false, false) => {}
+        }
         let pieces = pieces.and_then(Value::as_bytes);
         if merkle_root.is_some() && pieces.is_none() && !v2 {
             return Err(MetainfoError::MerkleTorrent);
         }
         Ok(Self {
             dict,
+            name,
             v2,
             piece_len: piece_len as u32,
             files: files.and_then(Value::as_list),
@@ -186,34 +160,65 @@ impl<'a> Info<'a> {
             pieces,
         })
     }
+
+    /// Whether the info dictionary lists files as BEP 3 has it.
+    const fn has_v1(&self) -> bool {
+        !self.v2 || self.files.is_some() || self.length
+    }
+
+    /// Reads the name and the lists of files.
+    fn layout(&self, hashes: InfoHashes, limits: &LoadLimits) -> Result<Layout, MetainfoError> {
+        let safe = path::safe_name(self.name);
+        let mut name = match &safe {
+            Some(name) => name.clone(),
+            // An empty name is taken like an empty path element; one of dots or separators alone says nothing at all.
+            None if self.name.is_empty() => path::safe_element(self.name),
+            None => hashes.wire().to_string(),
+        };
+        let mut v1 = FileList::new(name.clone(), limits);
+        let mut v2 = FileList::new(name.clone(), limits);
+        if let Some(tree) = self.tree {
+            v2.v2_tree(tree, u64::from(self.piece_len), self.files.is_some())?;
+            name = v2.name;
+        }
+        match self.files {
+            Some(files) => v1.v1_multi(files)?,
+            None if self.has_v1() => v1.v1_single(self.dict, safe.is_some())?,
+            None => {}
+        }
+        // A torrent of one file has no directory of its own.
+        let is_single =
+            |files: &[FileEntry]| files.first().is_some_and(|file| file.path.len() == 1);
+        let single = match (self.has_v1(), self.v2) {
+            (true, true) => is_single(&v1.files) && is_single(&v2.files),
+            (true, false) => is_single(&v1.files),
+            (false, _) => is_single(&v2.files),
+        };
+        symlink::resolve(&mut v1.files, single);
+        symlink::resolve(&mut v2.files, single);
+        let files = match (self.has_v1(), self.v2) {
+            (true, true) => agreed(&v1.files, v2.files)?,
+            (true, false) => v1.files,
+            (false, _) => v2.files,
+        };
+        Ok(Layout {
+            name,
+            files,
+            single,
+        })
+    }
 }
 
-/// The one list of files, once the two of a hybrid are known to agree.
-fn merge(
-    v1: Option<Vec<FileEntry>>,
-    v2: Option<Vec<FileEntry>>,
-    single: bool,
-) -> Result<Vec<FileEntry>, MetainfoError> {
-    let resolved = |files: Option<Vec<FileEntry>>| {
-        files.map(|mut files| {
-            symlink::resolve(&mut files, single);
-            files
-        })
-    };
-    match (resolved(v1), resolved(v2)) {
-        (Some(v1), Some(mut v2)) => {
-            if v2.len() == v1.len().saturating_add(1) {
-                drop_tail_pad(&mut v2);
-            }
-            let agree = v1.len() == v2.len() && v1.iter().zip(&v2).all(|(a, b)| same(a, b));
-            if agree && end_of(&v1) == end_of(&v2) {
-                Ok(v2)
-            } else {
-                Err(MetainfoError::Inconsistent)
-            }
-        }
-        (Some(files), None) | (None, Some(files)) => Ok(files),
-        (None, None) => Err(MetainfoError::NoFiles),
+/// The one list of files of a hybrid, the v2 one, once it is known to agree with the v1 one.
+fn agreed(v1: &[FileEntry], mut v2: Vec<FileEntry>) -> Result<Vec<FileEntry>, MetainfoError> {
+    if v2.len() == v1.len().saturating_add(1) {
+        drop_tail_pad(&mut v2);
+    }
+    let agree = v1.len() == v2.len() && v1.iter().zip(&v2).all(|(a, b)| same(a, b));
+    if agree && end_of(v1) == end_of(&v2) {
+        Ok(v2)
+    } else {
+        Err(MetainfoError::Inconsistent)
     }
 }
 
@@ -385,20 +390,14 @@ fn node_list(nodes: Option<Value<'_>>) -> Vec<(String, u16)> {
 
 impl Metainfo {
     /// A torrent of which only the info dictionary's layout is known.
-    fn bare(
-        hashes: InfoHashes,
-        info: Bytes,
-        name: String,
-        geometry: Geometry,
-        files: Vec<FileEntry>,
-    ) -> Self {
+    fn bare(hashes: InfoHashes, info: Bytes, geometry: Geometry, layout: Layout) -> Self {
         Self {
             hashes,
             info,
-            name,
+            name: layout.name,
             geometry,
-            files,
-            single_file: false,
+            files: layout.files,
+            single_file: layout.single,
             pieces: Bytes::new(),
             layers: BTreeMap::new(),
             private: false,

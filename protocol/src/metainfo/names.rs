@@ -17,8 +17,13 @@ pub(super) fn make_unique(files: &mut [FileEntry], max: u32) -> Result<(), Metai
     let mut taken: HashMap<u64, Option<u64>> = HashMap::new();
     for file in files.iter() {
         let mut hasher = DefaultHasher::new();
-        for directory in file.path.iter().rev().skip(1).rev() {
+        let directories = file.path.split_last().map_or(&[][..], |(_, rest)| rest);
+        for (depth, directory) in directories.iter().enumerate() {
             feed(&mut hasher, directory);
+            // Nothing clashes with the torrent's own directory: everything else is in it.
+            if depth == 0 {
+                continue;
+            }
             taken.insert(hasher.finish(), None);
         }
     }

@@ -1,8 +1,9 @@
 //! Which URLs are taken from torrents and magnet links.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-/// Whether a text is a tracker's URL: `http`, `https`, `udp`, `ws` or `wss`, with a host, a port in range if there is
-/// one, and no blank or control character.
+/// Whether a text is a tracker's URL: `http`, `https`, `udp`, `ws` or `wss`, with a host of letters, digits,
+/// dots, dashes and underscores or a bracketed address, a port in range if there is one, and no blank or control
+/// character.
 pub fn is_tracker(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
@@ -24,7 +25,10 @@ pub fn is_tracker(url: &str) -> bool {
             None => (host_port, None),
         },
     };
-    !host.is_empty() && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+    let host_char = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    !host.is_empty()
+        && host.chars().all(host_char)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
 /// Percent-encodes what may not stand in a URL as it is: blanks, control characters, quotes, brackets and everything
@@ -70,6 +74,7 @@ mod tests {
             "https://a.example:443/x?y=1",
             "udp://[::1]:80",
             "wss://t.example",
+            "http://tracker_1:80/é",
             "HTTP://user:pw@host:1/",
         ] {
             assert!(is_tracker(good), "{good}");
@@ -85,6 +90,11 @@ mod tests {
             "http://a b/",
             "http://a\n/",
             "http:/a",
+            "http://é/",
+            "http://a\"b/",
+            "http://a@/",
+            "http://a:/",
+            "http://a:1:2/",
             "udp://[::1",
             "javascript:alert(1)",
         ] {
