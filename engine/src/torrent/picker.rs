@@ -9,6 +9,7 @@
 //! # Invariants
 //! - A block is given to a second peer only in end-game, to at most three peers, and never twice to the same.
 //! - A piece that the peer lacks, or that is had, full or unwanted, is never handed out.
+//! - A piece that failed its hash is taken from one peer at a time, so that the peer that spoils it is found.
 //! - A block that was handed out is in flight until it is written, returned, or its peer is gone; then it can be handed
 //!   out again.
 
@@ -98,6 +99,8 @@ pub struct Picker {
     begun: BTreeMap<u32, u32>,
     /// Begun, wanted pieces with missing blocks, by their place in `partials`.
     hungry: Vec<u32>,
+    /// How often pieces that are missing or begun failed their hash.
+    failures: BTreeMap<u32, u32>,
     peers: BTreeMap<PeerKey, PeerState>,
     left: Left,
     /// Bytes of wanted pieces, had or not.
@@ -191,6 +194,7 @@ impl Picker {
             partials: Vec::new(),
             begun: BTreeMap::new(),
             hungry: Vec::new(),
+            failures: BTreeMap::new(),
             peers: BTreeMap::new(),
             left: Left::default(),
             wanted_bytes: 0,
@@ -368,18 +372,21 @@ impl Picker {
 
     /// The piece is right: it is had now.
     pub fn verified(&mut self, piece: PieceIndex) {
+        self.failures.remove(&piece.get());
         self.transition(piece, |picker| picker.drop_partial(piece, Stage::Had));
     }
 
-    /// The piece is wrong: all of its blocks are missing again.
+    /// The piece is wrong: all of its blocks are missing again, and one peer alone will be asked for them.
     pub fn failed(&mut self, piece: PieceIndex) {
         if self.stage[piece.index()] != Stage::Had {
+            *self.failures.entry(piece.get()).or_default() += 1;
             self.transition(piece, |picker| picker.drop_partial(piece, Stage::Missing));
         }
     }
 
     /// The data of a piece that was had, or was being fetched, vanished: all of its blocks are missing again.
     pub fn lost(&mut self, piece: PieceIndex) {
+        self.failures.remove(&piece.get());
         self.transition(piece, |picker| picker.drop_partial(piece, Stage::Missing));
     }
 
@@ -544,7 +551,8 @@ impl Picker {
         let slot = self.partials.len();
         self.transition(piece, |picker| {
             let blocks = picker.geometry.blocks_in(piece);
-            let partial = Partial::new(piece, blocks, owner, picker.serial);
+            let mut partial = Partial::new(piece, blocks, owner, picker.serial);
+            partial.failures = picker.failures.get(&piece.get()).copied().unwrap_or(0);
             picker.serial += 1;
             picker.partials.push(partial);
             picker.begun.insert(piece.get(), slot as u32);

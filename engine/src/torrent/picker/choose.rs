@@ -21,6 +21,9 @@ const SHORTLIST: usize = 64;
 /// too few to fetch a pipeline's worth of blocks twice.
 const END_GAME_DEPTH: u32 = 16;
 
+/// A piece that failed more often than this is not doubled in end-game either: somebody spoils it each time.
+const MAX_DOUBLED_FAILURES: u32 = 2;
+
 /// The best pieces to begin for a peer, found by searching its whole bitfield.
 #[derive(Debug, Default)]
 pub(super) struct Shortlist {
@@ -75,7 +78,7 @@ impl Picker {
     /// begun piece that nobody works on, and, for a peer whose pipeline holds a whole piece, a new piece; a slower peer
     /// helps with the pieces of others before it begins one. Among equals the rarest comes first. A peer that has few
     /// blocks in flight is given a few that others have in flight, once no block is left that any peer could be asked
-    /// for (end-game).
+    /// for (end-game). A piece that failed its hash goes to one peer at a time.
     pub fn pick(&mut self, peer: PeerKey, has: PeerPieces<'_>, want: u32, out: &mut Vec<Run>) {
         let has = match has {
             PeerPieces::Some(pieces) if pieces.is_full() => PeerPieces::All,
@@ -145,7 +148,10 @@ impl Picker {
     fn best_begun(&self, peer: PeerKey, has: PeerPieces<'_>) -> Option<(Rank, usize)> {
         self.hungry
             .iter()
-            .filter(|slot| has.has(self.partials[**slot as usize].piece))
+            .filter(|slot| {
+                let partial = &self.partials[**slot as usize];
+                has.has(partial.piece) && partial.is_open_to(peer)
+            })
             .map(|slot| (self.begun_rank(peer, *slot as usize), *slot as usize))
             .min()
     }
@@ -339,8 +345,8 @@ impl Picker {
     fn is_all_in_flight(&self) -> bool {
         self.rarity.available() == 0
             && self.hungry.iter().all(|slot| {
-                let piece = self.partials[*slot as usize].piece;
-                !self.rarity.is_available(piece.get())
+                let partial = &self.partials[*slot as usize];
+                partial.is_reserved() || !self.rarity.is_available(partial.piece.get())
             })
     }
 
@@ -351,8 +357,10 @@ impl Picker {
         }
         let mut oldest: Vec<(u64, usize)> = (0..self.partials.len())
             .filter(|slot| {
-                let piece = self.partials[*slot].piece;
-                has.has(piece) && self.priority(piece).is_wanted()
+                let partial = &self.partials[*slot];
+                has.has(partial.piece)
+                    && self.priority(partial.piece).is_wanted()
+                    && partial.failures <= MAX_DOUBLED_FAILURES
             })
             .map(|slot| (self.partials[slot].begun, slot))
             .collect();

@@ -19,6 +19,8 @@ pub(super) struct Partial {
     pub(super) begun: u64,
     /// Who opened or took over the piece, and goes on with it first.
     pub(super) owner: PeerKey,
+    /// How often the piece failed its hash before it was begun.
+    pub(super) failures: u32,
     /// Where the piece stands in the picker's list of pieces with missing blocks.
     pub(super) hungry_at: Option<u32>,
     blocks: u32,
@@ -49,6 +51,7 @@ impl Partial {
             piece,
             begun,
             owner,
+            failures: 0,
             hungry_at: None,
             blocks,
             missing: blocks,
@@ -79,6 +82,16 @@ impl Partial {
     /// Whether no peer holds a block of the piece in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.load.is_empty()
+    }
+
+    /// Whether the peer may be given missing blocks: a piece that failed is taken from one peer at a time.
+    pub(super) fn is_open_to(&self, peer: PeerKey) -> bool {
+        self.failures == 0 || self.load.iter().all(|(holder, _)| *holder == peer)
+    }
+
+    /// Whether missing blocks are kept for the peer that holds others of the piece.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.failures > 0 && !self.is_idle()
     }
 
     /// Blocks that the peer holds in flight.

@@ -317,6 +317,31 @@ fn a_failed_piece_is_missing_from_its_first_block_on() {
 }
 
 #[test]
+fn a_failed_piece_is_taken_from_one_peer_at_a_time() {
+    let mut picker = picker(2, 8);
+    picker.peer_joined_full();
+    let bad = pick(&mut picker, A, PeerPieces::All, 8)[0].piece;
+    let other = pick(&mut picker, B, PeerPieces::All, 8)[0].piece;
+    picker.written_run(A, bad, 0, 8);
+    picker.piece_full(bad);
+    picker.failed(bad);
+    assert_eq!(
+        shape(&pick(&mut picker, C, PeerPieces::All, 2)),
+        [(bad.get(), 0, 2, true, false)]
+    );
+    // The rest is kept for the one who began it; others may double what is in flight.
+    let doubles = pick(&mut picker, A, PeerPieces::All, 4);
+    assert_eq!(shape(&doubles), [(other.get(), 0, 4, false, true)]);
+    assert_eq!(
+        shape(&pick(&mut picker, C, PeerPieces::All, 2)),
+        [(bad.get(), 2, 4, false, false)]
+    );
+    picker.peer_gone(C);
+    let rest = pick(&mut picker, A, PeerPieces::All, 8);
+    assert_eq!(shape(&rest)[0], (bad.get(), 0, 8, true, false));
+}
+
+#[test]
 fn a_lost_piece_is_wanted_again() {
     let mut picker = picker(1, 2);
     picker.peer_joined_full();

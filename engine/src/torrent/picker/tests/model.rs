@@ -70,6 +70,7 @@ struct Model {
     blocks: Vec<Vec<Block>>,
     had: Vec<bool>,
     full: Vec<bool>,
+    failures: Vec<u32>,
     priority: Vec<u8>,
     end_game: bool,
     peers: BTreeMap<usize, Peer>,
@@ -93,6 +94,7 @@ impl Model {
                 .collect(),
             had: geometry.iter().map(|piece| had.get(piece)).collect(),
             full: vec![false; pieces as usize],
+            failures: vec![0; pieces as usize],
             priority: vec![4; pieces as usize],
             end_game: true,
             peers: BTreeMap::new(),
@@ -121,6 +123,7 @@ impl Model {
                 if let Some(piece) = self.geometry.piece(piece) {
                     self.picker.lost(piece);
                     self.had[piece.index()] = false;
+                    self.failures[piece.index()] = 0;
                     self.reset(piece);
                 }
             }
@@ -200,6 +203,11 @@ impl Model {
             .count()
     }
 
+    fn others_hold(&self, piece: PieceIndex, key: PeerKey) -> bool {
+        let mut holders = self.blocks[piece.index()].iter().flat_map(|b| &b.holders);
+        holders.any(|holder| *holder != key)
+    }
+
     fn available(&self, piece: PieceIndex) -> bool {
         self.peers.values().any(|peer| peer.has.get(piece))
     }
@@ -222,6 +230,7 @@ impl Model {
             .geometry
             .iter()
             .filter(|piece| has.get(*piece) && self.playable(*piece))
+            .filter(|piece| self.failures[piece.index()] == 0 || !self.others_hold(*piece, key))
             .map(|piece| self.missing(piece))
             .sum();
         assert_eq!(
@@ -233,6 +242,11 @@ impl Model {
             assert!(run.from < run.to);
             assert!(has.get(run.piece), "the peer lacks {:?}", run.piece);
             assert!(self.playable(run.piece), "{:?} is out of play", run.piece);
+            if self.others_hold(run.piece, key) {
+                let failures = self.failures[run.piece.index()];
+                let most = if run.duplicate { 2 } else { 0 };
+                assert!(failures <= most, "failed {failures} times: {run:?}");
+            }
             let untouched = self.blocks[run.piece.index()]
                 .iter()
                 .all(|block| !block.written && block.holders.is_empty());
@@ -248,7 +262,9 @@ impl Model {
         if runs.iter().any(|run| run.duplicate) {
             assert!(self.end_game);
             for piece in self.geometry.iter().filter(|piece| self.playable(*piece)) {
-                let possible = self.available(piece) && self.missing(piece) > 0;
+                let kept =
+                    self.failures[piece.index()] > 0 && self.others_hold(piece, PeerKey(u32::MAX));
+                let possible = self.available(piece) && self.missing(piece) > 0 && !kept;
                 assert!(!possible, "doubled although {piece:?} has missing blocks");
             }
         }
@@ -335,8 +351,10 @@ impl Model {
             if good {
                 self.picker.verified(piece);
                 self.had[index] = true;
+                self.failures[index] = 0;
             } else {
                 self.picker.failed(piece);
+                self.failures[index] += 1;
             }
             self.reset(piece);
         } else if complete && !self.had[index] {
