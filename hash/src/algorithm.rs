@@ -1,7 +1,8 @@
 //! The constants of SHA-1 and SHA-256 (FIPS 180-4), and how a state becomes a digest.
 
 use crate::kernel::{Columns, Kernel, LANES};
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Plan};
+use crate::message::Message;
 
 /// A digest that [`hash_many`](crate::hash_many) can make: `[u8; 20]` by SHA-1, `[u8; 32]` by SHA-256.
 pub trait Digest: Copy + Default + Eq + Send + Sync + 'static {
@@ -32,8 +33,11 @@ pub(crate) trait Algorithm<const W: usize> {
     /// The state before the first block.
     const INITIAL: [u32; W];
 
-    /// The kernel for `active` messages, 1 to [`LANES`].
-    fn kernel(lanes: &Lanes, active: usize) -> Kernel;
+    /// The plan of this function, out of the two.
+    fn plan<'a>(sha1: &'a Plan, sha256: &'a Plan) -> &'a Plan;
+
+    /// The digest of one message by the library.
+    fn library(message: &Message<'_>) -> Self::Digest;
 
     /// Advances the first lanes of `state` by `blocks` blocks; see [`Kernel::sha1`].
     fn compress(kernel: Kernel, state: &mut Columns<W>, inputs: &[&[u8]; LANES], blocks: usize);
@@ -61,8 +65,14 @@ impl Algorithm<5> for Sha1 {
         0xc3d2_e1f0,
     ];
 
-    fn kernel(lanes: &Lanes, active: usize) -> Kernel {
-        lanes.sha1_kernel(active)
+    fn plan<'a>(sha1: &'a Plan, _: &'a Plan) -> &'a Plan {
+        sha1
+    }
+
+    fn library(message: &Message<'_>) -> [u8; 20] {
+        let mut sha1 = sha1_smol::Sha1::new();
+        message.each(|part| sha1.update(part));
+        sha1.digest().bytes()
     }
 
     fn compress(kernel: Kernel, state: &mut Columns<5>, inputs: &[&[u8]; LANES], blocks: usize) {
@@ -92,8 +102,16 @@ impl Algorithm<8> for Sha256 {
         0x5be0_cd19,
     ];
 
-    fn kernel(lanes: &Lanes, active: usize) -> Kernel {
-        lanes.sha256_kernel(active)
+    fn plan<'a>(_: &'a Plan, sha256: &'a Plan) -> &'a Plan {
+        sha256
+    }
+
+    fn library(message: &Message<'_>) -> [u8; 32] {
+        let mut sha256 = ring::digest::Context::new(&ring::digest::SHA256);
+        message.each(|part| sha256.update(part));
+        let mut digest = [0; 32];
+        digest.copy_from_slice(sha256.finish().as_ref());
+        digest
     }
 
     fn compress(kernel: Kernel, state: &mut Columns<8>, inputs: &[&[u8]; LANES], blocks: usize) {

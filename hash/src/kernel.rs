@@ -2,12 +2,12 @@
 //!
 //! # The boundary
 //! A kernel advances the first [`Kernel::width`] lanes of a [`Columns`] by a number of blocks, one input slice per lane.
-//! A module of an instruction set offers a zero-sized token, which only its `detect` makes and only where the processor
-//! has the instructions, with safe methods `sha1` and `sha256` that check the length of every input before any pointer
-//! is made from it. To add one (NEON with the SHA-1 and SHA-256 extensions is the next candidate: 4 interleaved
-//! streams, as in `shani`): write `kernel/neon.rs` under `#[cfg(target_arch = "aarch64")]` with such a token, add a
-//! variant here, list it in `Lanes::available` and place it in the plans of `lanes`. The tests then cover it without a
-//! change, because they ask `Lanes::available`.
+//! A module of an instruction set offers a token, which only its `detect` makes and only where the processor has the
+//! instructions, with safe methods `sha1` and `sha256` that check the length of every input before any pointer is made
+//! from it. To add one (NEON with the SHA-1 and SHA-256 extensions is the next candidate: interleaved streams, as in
+//! `shani`): write `kernel/neon.rs` under `#[cfg(target_arch = "aarch64")]` with such a token, add a variant here and a
+//! [`Backend`](crate::Backend), list it in `Lanes::available` and place it in the plan of `lanes`. The tests then cover
+//! it without a change, because they ask `Lanes::available`.
 
 #[macro_use]
 mod rounds;
@@ -17,6 +17,7 @@ pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod portable;
+pub(crate) mod scalar;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod shani;
 
@@ -26,49 +27,39 @@ pub(crate) const BLOCK: usize = 64;
 /// The lanes of a [`Columns`]: what the widest kernel takes.
 pub(crate) const LANES: usize = 16;
 
-/// The states of all lanes, word by word: `columns[w][lane]`.
+/// The states of all lanes, word by word: `columns[word][lane]`.
 pub(crate) type Columns<const W: usize> = [[u32; LANES]; W];
 
 /// A compression function that this machine can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kernel {
-    /// Plain code, 1 lane.
-    Scalar,
-    /// Plain arrays of [`portable::WIDTH`] lanes, which the compiler may map to whatever vectors the target has.
-    Portable,
     /// 8 lanes of AVX2.
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
     /// 16 lanes of AVX-512.
     #[cfg(target_arch = "x86_64")]
     Avx512(avx512::Avx512),
-    /// 1 stream of the SHA extensions.
+    /// 16 lanes of plain arrays, which the compiler maps to whatever vectors the target has.
+    Portable,
+    /// 1 lane of plain code.
+    Scalar,
+    /// Interleaved streams of the SHA extensions.
     #[cfg(target_arch = "x86_64")]
-    ShaNi1(shani::ShaNi),
-    /// 2 interleaved streams of the SHA extensions.
-    #[cfg(target_arch = "x86_64")]
-    ShaNi2(shani::ShaNi),
-    /// 4 interleaved streams of the SHA extensions.
-    #[cfg(target_arch = "x86_64")]
-    ShaNi4(shani::ShaNi),
+    ShaNi(shani::ShaNi),
 }
 
 impl Kernel {
     /// How many lanes a call advances.
     pub(crate) fn width(self) -> usize {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => avx2::WIDTH,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => LANES,
+            Self::Portable => LANES,
             Self::Scalar => 1,
-            Self::Portable => portable::WIDTH,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(_) => 8,
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512(_) => 16,
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi1(_) => 1,
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi2(_) => 2,
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi4(_) => 4,
+            Self::ShaNi(token) => token.width(),
         }
     }
 
@@ -79,18 +70,14 @@ impl Kernel {
     /// When an input of those lanes is shorter than `blocks` blocks.
     pub(crate) fn sha1(self, state: &mut Columns<5>, inputs: &[&[u8]; LANES], blocks: usize) {
         match self {
-            Self::Scalar => portable::sha1::<1>(state, inputs, blocks),
-            Self::Portable => portable::sha1::<{ portable::WIDTH }>(state, inputs, blocks),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(token) => token.sha1(state, inputs, blocks),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(token) => token.sha1(state, inputs, blocks),
+            Self::Portable => portable::sha1(state, inputs, blocks),
+            Self::Scalar => scalar::sha1(state, inputs, blocks),
             #[cfg(target_arch = "x86_64")]
-            Self::ShaNi1(token) => token.sha1::<1>(state, inputs, blocks),
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi2(token) => token.sha1::<2>(state, inputs, blocks),
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi4(token) => token.sha1::<4>(state, inputs, blocks),
+            Self::ShaNi(token) => token.sha1(state, inputs, blocks),
         }
     }
 
@@ -100,18 +87,14 @@ impl Kernel {
     /// When an input of those lanes is shorter than `blocks` blocks.
     pub(crate) fn sha256(self, state: &mut Columns<8>, inputs: &[&[u8]; LANES], blocks: usize) {
         match self {
-            Self::Scalar => portable::sha256::<1>(state, inputs, blocks),
-            Self::Portable => portable::sha256::<{ portable::WIDTH }>(state, inputs, blocks),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(token) => token.sha256(state, inputs, blocks),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(token) => token.sha256(state, inputs, blocks),
+            Self::Portable => portable::sha256(state, inputs, blocks),
+            Self::Scalar => scalar::sha256(state, inputs, blocks),
             #[cfg(target_arch = "x86_64")]
-            Self::ShaNi1(token) => token.sha256::<1>(state, inputs, blocks),
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi2(token) => token.sha256::<2>(state, inputs, blocks),
-            #[cfg(target_arch = "x86_64")]
-            Self::ShaNi4(token) => token.sha256::<4>(state, inputs, blocks),
+            Self::ShaNi(token) => token.sha256(state, inputs, blocks),
         }
     }
 }
@@ -120,6 +103,7 @@ impl Kernel {
 ///
 /// # Panics
 /// When one of them is shorter.
+#[inline]
 fn blocks_of<'a, const N: usize>(
     inputs: &[&'a [u8]; LANES],
     blocks: usize,

@@ -1,12 +1,17 @@
 //! Which back ends there are, and which one serves how many messages.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use crate::algorithm::{Algorithm, Sha1, Sha256};
-use crate::kernel::{Kernel, LANES};
 #[cfg(target_arch = "x86_64")]
-use crate::kernel::{avx2::Avx2, avx512::Avx512, shani::ShaNi};
+use crate::kernel::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::shani::{ShaNi, Streams};
+use crate::kernel::{Kernel, LANES};
 use crate::message::Message;
 use crate::schedule;
 
@@ -20,53 +25,60 @@ pub enum Backend {
     Avx2,
     /// 16 lanes of AVX-512.
     Avx512,
-    /// 4 lanes of plain arrays.
+    /// One message after the other, SHA-1 by `sha1_smol` and SHA-256 by `ring`.
+    Library,
+    /// 16 lanes of plain arrays.
     Portable,
     /// One message after the other, in plain code.
     Scalar,
-    /// One message after the other, by the SHA extensions of x86.
-    ShaNi1,
-    /// 2 interleaved streams of the SHA extensions of x86.
-    ShaNi2,
-    /// 4 interleaved streams of the SHA extensions of x86.
-    ShaNi4,
+    /// Interleaved streams of the SHA extensions of x86.
+    ShaNi {
+        /// How many messages are interleaved.
+        streams: usize,
+    },
 }
 
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Adaptive => "adaptive",
-            Self::Avx2 => "avx2 x8",
-            Self::Avx512 => "avx512 x16",
-            Self::Portable => "portable x4",
-            Self::Scalar => "scalar",
-            Self::ShaNi1 => "sha-ni",
-            Self::ShaNi2 => "sha-ni x2",
-            Self::ShaNi4 => "sha-ni x4",
-        })
+        match self {
+            Self::Adaptive => f.pad("adaptive"),
+            Self::Avx2 => f.pad("avx2-x8"),
+            Self::Avx512 => f.pad("avx512-x16"),
+            Self::Library => f.pad("library"),
+            Self::Portable => f.pad("portable-x16"),
+            Self::Scalar => f.pad("scalar"),
+            Self::ShaNi { streams } => f.pad(&format!("sha-ni-x{streams}")),
+        }
     }
+}
+
+/// How one hash function runs.
+#[derive(Clone, Debug)]
+pub(crate) enum Plan {
+    /// Side by side: the kernel for 1 to [`LANES`] messages, at index `messages - 1`.
+    Kernels([Kernel; LANES]),
+    /// One after the other, by the library.
+    Library,
 }
 
 /// A way to hash many messages that this machine can run; the functions of the crate root use [`Lanes::best`].
 #[derive(Clone)]
 pub struct Lanes {
     backend: Backend,
-    /// The kernel for 1 to [`LANES`] messages of SHA-1, at index `messages - 1`.
-    sha1: [Kernel; LANES],
-    /// The same for SHA-256.
-    sha256: [Kernel; LANES],
+    sha1: Plan,
+    sha256: Plan,
 }
 
 impl fmt::Debug for Lanes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lanes")
-            .field("backend", &self.backend)
+        let mut f = f.debug_struct("Lanes");
+        f.field("backend", &self.backend)
             .field("full", &self.full())
             .finish_non_exhaustive()
     }
 }
 
-static BEST: LazyLock<Lanes> = LazyLock::new(adaptive);
+static BEST: LazyLock<Lanes> = LazyLock::new(Lanes::adaptive);
 
 impl Lanes {
     /// The fastest mix of back ends, found once per process.
@@ -76,26 +88,37 @@ impl Lanes {
 
     /// Everything that this machine can run: the mix first, then each back end by itself.
     pub fn available() -> Vec<Self> {
-        let mut available = vec![adaptive()];
-        available.extend([
+        let mut available = vec![
+            Self::adaptive(),
+            Self {
+                backend: Backend::Library,
+                sha1: Plan::Library,
+                sha256: Plan::Library,
+            },
             Self::only(Backend::Scalar, Kernel::Scalar),
             Self::only(Backend::Portable, Kernel::Portable),
-        ]);
+        ];
         #[cfg(target_arch = "x86_64")]
         {
-            if let Some(token) = Avx2::detect() {
-                available.push(Self::only(Backend::Avx2, Kernel::Avx2(token)));
-            }
-            if let Some(token) = ShaNi::detect() {
-                available.extend([
-                    Self::only(Backend::ShaNi1, Kernel::ShaNi1(token)),
-                    Self::only(Backend::ShaNi2, Kernel::ShaNi2(token)),
-                    Self::only(Backend::ShaNi4, Kernel::ShaNi4(token)),
-                ]);
-            }
-            if let Some(token) = Avx512::detect() {
-                available.push(Self::only(Backend::Avx512, Kernel::Avx512(token)));
-            }
+            use Streams::{Four, One, Six, Three, Two};
+            available
+                .extend(Avx2::detect().map(|token| Self::only(Backend::Avx2, Kernel::Avx2(token))));
+            available.extend(
+                [One, Two, Three, Four, Six]
+                    .into_iter()
+                    .filter_map(|streams| {
+                        let token = ShaNi::detect(streams)?;
+                        Some(Self::only(
+                            Backend::ShaNi {
+                                streams: token.width(),
+                            },
+                            Kernel::ShaNi(token),
+                        ))
+                    }),
+            );
+            available.extend(
+                Avx512::detect().map(|token| Self::only(Backend::Avx512, Kernel::Avx512(token))),
+            );
         }
         available
     }
@@ -107,7 +130,10 @@ impl Lanes {
 
     /// How many messages fill the widest back end: a caller who can wait gathers as many.
     pub fn full(&self) -> usize {
-        self.sha1[LANES - 1].width()
+        match &self.sha1 {
+            Plan::Kernels(kernels) => kernels[LANES - 1].width(),
+            Plan::Library => 1,
+        }
     }
 
     /// As [`sha1_many`](crate::sha1_many), by this way.
@@ -150,7 +176,7 @@ impl Lanes {
         let old = out.len();
         out.resize(old + data.len().div_ceil(block_len), [0; 32]);
         let queue = data.chunks(block_len).map(Message::whole).enumerate();
-        schedule::run::<8, Sha256>(self, queue, |i, digest| out[old + i] = digest);
+        schedule::run::<8, Sha256>(&self.sha256, queue, |i, digest| out[old + i] = digest);
     }
 
     /// As [`sha256_pairs`](crate::sha256_pairs), by this way.
@@ -159,30 +185,8 @@ impl Lanes {
     /// When `nodes` is not twice as long as `out`.
     pub fn sha256_pairs(&self, nodes: &[[u8; 32]], out: &mut [[u8; 32]]) {
         assert_eq!(nodes.len(), 2 * out.len(), "two nodes per digest");
-        let queue = nodes
-            .as_flattened()
-            .chunks(64)
-            .map(Message::whole)
-            .enumerate();
-        schedule::run::<8, Sha256>(self, queue, |i, digest| out[i] = digest);
-    }
-
-    /// The kernel for `active` messages, 1 to [`LANES`].
-    pub(crate) fn sha1_kernel(&self, active: usize) -> Kernel {
-        self.sha1[active - 1]
-    }
-
-    /// The kernel for `active` messages, 1 to [`LANES`].
-    pub(crate) fn sha256_kernel(&self, active: usize) -> Kernel {
-        self.sha256[active - 1]
-    }
-
-    fn only(backend: Backend, kernel: Kernel) -> Self {
-        Self {
-            backend,
-            sha1: [kernel; LANES],
-            sha256: [kernel; LANES],
-        }
+        let (messages, _) = nodes.as_flattened().as_chunks();
+        schedule::blocks::<8, Sha256>(&self.sha256, messages, out);
     }
 
     fn many<'a, const W: usize, A: Algorithm<W>>(
@@ -192,47 +196,76 @@ impl Lanes {
         out: &mut [A::Digest],
     ) {
         assert_eq!(count, out.len(), "one digest per message");
-        let first = if count == 0 { 0 } else { message(0).len() };
-        // More messages than lanes: the long ones first, so that all lanes end at about the same time.
-        if count > 1 && (1..count).any(|i| message(i).len() != first) {
+        let plan = A::plan(&self.sha1, &self.sha256);
+        let done = |i: usize, digest| out[i] = digest;
+        if count > 1 && (1..count).any(|i| message(i).len() != message(0).len()) {
+            // The long ones first, so that the short ones fill the gaps and all lanes end at about the same time.
             let mut order: Vec<usize> = (0..count).collect();
-            order.sort_by_key(|&i| std::cmp::Reverse(message(i).len()));
+            order.sort_by_cached_key(|&i| std::cmp::Reverse(message(i).len()));
             let queue = order.into_iter().map(|i| (i, message(i)));
-            schedule::run::<W, A>(self, queue, |i, digest| out[i] = digest);
+            schedule::run::<W, A>(plan, queue, done);
         } else {
-            let queue = (0..count).map(|i| (i, message(i)));
-            schedule::run::<W, A>(self, queue, |i, digest| out[i] = digest);
+            schedule::run::<W, A>(plan, (0..count).map(|i| (i, message(i))), done);
+        }
+    }
+
+    fn only(backend: Backend, kernel: Kernel) -> Self {
+        let plan = Plan::Kernels([kernel; LANES]);
+        Self {
+            backend,
+            sha1: plan.clone(),
+            sha256: plan,
+        }
+    }
+
+    /// The mix for this machine. The numbers of messages from which a kernel wins were measured on Zen 5; see
+    /// `docs/adr/0003-hash-many-at-once.md`. A kernel runs as fast when some of its lanes are idle, so 16 lanes win long
+    /// before they are full.
+    fn adaptive() -> Self {
+        let mut sha1 = [Kernel::Scalar; LANES];
+        let mut sha256 = None;
+        set(&mut sha1, 9..=LANES, Kernel::Portable);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(token) = Avx2::detect() {
+                set(&mut sha1, 3..=LANES, Kernel::Avx2(token));
+                set(
+                    sha256.get_or_insert([Kernel::Scalar; LANES]),
+                    3..=LANES,
+                    Kernel::Avx2(token),
+                );
+            }
+            let streams = [
+                Streams::One,
+                Streams::Two,
+                Streams::Three,
+                Streams::Four,
+                Streams::Six,
+            ];
+            for (streams, from) in streams.into_iter().zip(1..) {
+                if let Some(token) = ShaNi::detect(streams) {
+                    set(&mut sha1, from..=LANES, Kernel::ShaNi(token));
+                    let sha256 = sha256.get_or_insert([Kernel::Scalar; LANES]);
+                    set(sha256, from..=LANES, Kernel::ShaNi(token));
+                }
+            }
+            if let Some(token) = Avx512::detect() {
+                set(&mut sha1, 7..=LANES, Kernel::Avx512(token));
+                let sha256 = sha256.get_or_insert([Kernel::Scalar; LANES]);
+                set(sha256, 9..=LANES, Kernel::Avx512(token));
+            }
+        }
+        Self {
+            backend: Backend::Adaptive,
+            sha1: Plan::Kernels(sha1),
+            sha256: sha256.map_or(Plan::Library, Plan::Kernels),
         }
     }
 }
 
-/// The mix for this machine.
-fn adaptive() -> Lanes {
-    let mut lanes = Lanes::only(Backend::Adaptive, Kernel::Portable);
-    lanes.set(1..=1, Kernel::Scalar);
-    #[cfg(target_arch = "x86_64")]
-    {
-        if let Some(token) = Avx2::detect() {
-            lanes.set(3..=LANES, Kernel::Avx2(token));
-        }
-        if let Some(token) = ShaNi::detect() {
-            lanes.set(1..=1, Kernel::ShaNi1(token));
-            lanes.set(2..=2, Kernel::ShaNi2(token));
-            lanes.set(3..=LANES, Kernel::ShaNi4(token));
-        }
-        if let Some(token) = Avx512::detect() {
-            lanes.set(8..=LANES, Kernel::Avx512(token));
-        }
-    }
-    lanes
-}
-
-impl Lanes {
-    /// Plans `kernel` for these numbers of messages.
-    fn set(&mut self, messages: std::ops::RangeInclusive<usize>, kernel: Kernel) {
-        for messages in messages {
-            self.sha1[messages - 1] = kernel;
-            self.sha256[messages - 1] = kernel;
-        }
+/// Plans `kernel` for these numbers of messages.
+fn set(kernels: &mut [Kernel; LANES], messages: RangeInclusive<usize>, kernel: Kernel) {
+    for messages in messages {
+        kernels[messages - 1] = kernel;
     }
 }

@@ -26,6 +26,12 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Gives each part to `take`, in order.
+    pub(crate) fn each(&self, mut take: impl FnMut(&'a [u8])) {
+        take(self.first);
+        self.rest.iter().for_each(|part| take(part));
+    }
+
     /// The length of all parts, in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.rest.iter().map(|part| part.len() as u64).sum::<u64>() + self.first.len() as u64

@@ -1,12 +1,12 @@
 //! Fills lanes with messages, runs the kernel that is fastest for their number, and refills lanes as messages end.
 
 use crate::algorithm::Algorithm;
-use crate::kernel::{BLOCK, Columns, LANES};
-use crate::lanes::Lanes;
-use crate::message::{Cursor, Message};
+use crate::kernel::{BLOCK, Columns, Kernel, LANES};
+use crate::lanes::Plan;
+use crate::message::{Cursor, Message, pad};
 
-/// The messages under way: lane `i` of the state belongs to `cursors[i]`, the digest of which goes to place `places[i]`.
-/// Lanes `0..active` are busy, so that a kernel with fewer lanes takes the first ones and the others wait for a place.
+/// The messages under way: lane `i` of the state belongs to `cursors[i]`, whose digest goes to place `places[i]`. Lanes
+/// `0..active` are busy, so that a kernel with fewer lanes takes the first ones and the others wait for a turn.
 struct Table<'a, const W: usize> {
     state: Columns<W>,
     cursors: [Cursor<'a>; LANES],
@@ -16,12 +16,19 @@ struct Table<'a, const W: usize> {
 
 /// Hashes each message that `queue` gives, with its place, and hands place and digest to `done`.
 ///
-/// Lanes stay full when long messages come first: then the short ones fill the gaps.
+/// Lanes stay full longest when long messages come first: then the short ones fill the gaps.
 pub(crate) fn run<'a, const W: usize, A: Algorithm<W>>(
-    lanes: &Lanes,
-    mut queue: impl Iterator<Item = (usize, Message<'a>)>,
+    plan: &Plan,
+    mut queue: impl ExactSizeIterator<Item = (usize, Message<'a>)>,
     mut done: impl FnMut(usize, A::Digest),
 ) {
+    let kernels = match plan {
+        Plan::Kernels(kernels) => kernels,
+        Plan::Library => return queue.for_each(|(i, message)| done(i, A::library(&message))),
+    };
+    if queue.len() == 1 {
+        return queue.for_each(|(i, message)| done(i, one::<W, A>(kernels[0], message)));
+    }
     let mut table = Table {
         state: [[0; LANES]; W],
         cursors: [const { Cursor::IDLE }; LANES],
@@ -37,7 +44,59 @@ pub(crate) fn run<'a, const W: usize, A: Algorithm<W>>(
         if table.active == 0 {
             return;
         }
-        table.step::<A>(lanes, &mut done);
+        table.step::<A>(kernels[table.active - 1], &mut done);
+    }
+}
+
+/// The digest of one message, without a table to fill.
+fn one<const W: usize, A: Algorithm<W>>(kernel: Kernel, message: Message<'_>) -> A::Digest {
+    let mut state = A::INITIAL.map(|word| [word; LANES]);
+    let mut cursor = Cursor::IDLE;
+    cursor.start(message);
+    loop {
+        let run = cursor.run();
+        let blocks = run.len() / BLOCK;
+        A::compress(kernel, &mut state, &[run; LANES], blocks);
+        if !cursor.advance(blocks) {
+            return A::digest(state.map(|word| word[0]));
+        }
+    }
+}
+
+/// Hashes messages that are each one block long; `out` has one place per message.
+pub(crate) fn blocks<const W: usize, A: Algorithm<W>>(
+    plan: &Plan,
+    messages: &[[u8; BLOCK]],
+    out: &mut [A::Digest],
+) {
+    let kernels = match plan {
+        Plan::Kernels(kernels) => kernels,
+        Plan::Library => {
+            for (message, out) in messages.iter().zip(out) {
+                *out = A::library(&Message::whole(message));
+            }
+            return;
+        }
+    };
+    let mut padding = [0; 2 * BLOCK];
+    let padded = pad(&mut padding, 0, BLOCK as u64);
+    let padding: [&[u8]; LANES] = [&padding[..padded]; LANES];
+    let (mut messages, mut out) = (messages, out);
+    while let Some(first) = messages.first() {
+        let kernel = kernels[messages.len().min(LANES) - 1];
+        let busy = kernel.width().min(messages.len());
+        let mut inputs: [&[u8]; LANES] = [first; LANES];
+        for (input, message) in inputs.iter_mut().zip(&messages[..busy]) {
+            *input = message;
+        }
+        let mut state = A::INITIAL.map(|word| [word; LANES]);
+        A::compress(kernel, &mut state, &inputs, 1);
+        A::compress(kernel, &mut state, &padding, 1);
+        let (digests, rest) = out.split_at_mut(busy);
+        for (lane, digest) in digests.iter_mut().enumerate() {
+            *digest = A::digest(state.map(|word| word[lane]));
+        }
+        (messages, out) = (&messages[busy..], rest);
     }
 }
 
@@ -54,20 +113,17 @@ impl<'a, const W: usize> Table<'a, W> {
     }
 
     /// Runs the first lanes as far as the shortest run among them reaches.
-    fn step<A: Algorithm<W>>(&mut self, lanes: &Lanes, done: &mut impl FnMut(usize, A::Digest)) {
-        let kernel = A::kernel(lanes, self.active);
+    fn step<A: Algorithm<W>>(&mut self, kernel: Kernel, done: &mut impl FnMut(usize, A::Digest)) {
         let busy = kernel.width().min(self.active);
         // A lane without a message computes what lane 0 does, out of the same cache lines.
         let mut inputs = [self.cursors[0].run(); LANES];
         for (input, cursor) in inputs.iter_mut().zip(&self.cursors[..busy]) {
             *input = cursor.run();
         }
-        let blocks = inputs
-            .iter()
-            .map(|input| input.len() / BLOCK)
-            .min()
-            .unwrap_or(0);
+        let shortest = inputs.iter().map(|input| input.len()).min().unwrap_or(0);
+        let blocks = shortest / BLOCK;
         A::compress(kernel, &mut self.state, &inputs, blocks);
+        // From the last lane down, because a lane that ends takes over the last one.
         for lane in (0..busy).rev() {
             if !self.cursors[lane].advance(blocks) {
                 done(
@@ -83,12 +139,10 @@ impl<'a, const W: usize> Table<'a, W> {
     fn retire(&mut self, lane: usize) {
         self.active -= 1;
         let last = self.active;
-        if lane != last {
-            for word in &mut self.state {
-                word[lane] = word[last];
-            }
-            self.cursors.swap(lane, last);
-            self.places.swap(lane, last);
+        for word in &mut self.state {
+            word[lane] = word[last];
         }
+        self.cursors.swap(lane, last);
+        self.places.swap(lane, last);
     }
 }

@@ -8,8 +8,9 @@
 use std::arch::x86_64::{
     __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_loadu_si256, _mm256_or_si256,
     _mm256_permute2x128_si256, _mm256_set_epi32, _mm256_set1_epi32, _mm256_shuffle_epi8,
-    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_unpackhi_epi32,
-    _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64, _mm256_xor_si256,
+    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi32,
+    _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
+    _mm256_xor_si256,
 };
 
 use super::{BLOCK, Columns, LANES, blocks_of};
@@ -19,10 +20,7 @@ use super::{BLOCK, Columns, LANES, blocks_of};
 pub(crate) struct Avx2(());
 
 /// The lanes of this kernel.
-const WIDTH: usize = 8;
-
-/// The blocks of 8 lanes, all of one length.
-type Inputs<'a> = [&'a [[u8; BLOCK]]; WIDTH];
+pub(super) const WIDTH: usize = 8;
 
 impl Avx2 {
     /// Looks for the instructions.
@@ -33,17 +31,15 @@ impl Avx2 {
     /// See [`Kernel::sha1`](super::Kernel::sha1).
     pub(crate) fn sha1(self, state: &mut Columns<5>, inputs: &[&[u8]; LANES], blocks: usize) {
         let Self(()) = self;
-        let inputs = blocks_of::<WIDTH>(inputs, blocks);
         // SAFETY: `self` exists only where `detect` found AVX2, all that the function enables.
-        unsafe { sha1(state, &inputs, blocks) }
+        unsafe { sha1(state, inputs, blocks) }
     }
 
     /// See [`Kernel::sha256`](super::Kernel::sha256).
     pub(crate) fn sha256(self, state: &mut Columns<8>, inputs: &[&[u8]; LANES], blocks: usize) {
         let Self(()) = self;
-        let inputs = blocks_of::<WIDTH>(inputs, blocks);
         // SAFETY: `self` exists only where `detect` found AVX2, all that the function enables.
-        unsafe { sha256(state, &inputs, blocks) }
+        unsafe { sha256(state, inputs, blocks) }
     }
 }
 
@@ -64,80 +60,62 @@ macro_rules! shift {
 }
 
 #[target_feature(enable = "avx2")]
-fn sha1(state: &mut Columns<5>, inputs: &Inputs<'_>, blocks: usize) {
-    let mut lanes = load(state);
-    for block in 0..blocks {
-        let words = words(inputs, block);
-        lanes = sha1_rounds!(lanes, words);
-    }
-    store(state, lanes);
+fn sha1(state: &mut Columns<5>, inputs: &[&[u8]; LANES], blocks: usize) {
+    compress(state, inputs, blocks, |lanes, words| {
+        sha1_rounds!(lanes, words)
+    });
 }
 
 #[target_feature(enable = "avx2")]
-fn sha256(state: &mut Columns<8>, inputs: &Inputs<'_>, blocks: usize) {
-    let mut lanes = load(state);
-    for block in 0..blocks {
-        let words = words(inputs, block);
-        lanes = sha256_rounds!(lanes, words);
-    }
-    store(state, lanes);
+fn sha256(state: &mut Columns<8>, inputs: &[&[u8]; LANES], blocks: usize) {
+    compress(state, inputs, blocks, |lanes, words| {
+        sha256_rounds!(lanes, words)
+    });
 }
 
+/// Runs `rounds` over each block.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load<const W: usize>(state: &Columns<W>) -> [__m256i; W] {
-    // SAFETY: a column is 16 words of 4 bytes, and the unaligned load reads the first 32 bytes of them.
-    state
-        .each_ref()
-        .map(|column| unsafe { _mm256_loadu_si256(column.as_ptr().cast()) })
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn store<const W: usize>(state: &mut Columns<W>, lanes: [__m256i; W]) {
+fn compress<const W: usize>(
+    state: &mut Columns<W>,
+    inputs: &[&[u8]; LANES],
+    blocks: usize,
+    rounds: impl Fn([__m256i; W], [__m256i; 16]) -> [__m256i; W],
+) {
+    let inputs = blocks_of::<WIDTH>(inputs, blocks);
+    let mut lanes = state.each_ref().map(|column| {
+        // SAFETY: a column is 16 words of 4 bytes, and the unaligned load reads the first 32 bytes of them.
+        unsafe { _mm256_loadu_si256(column.as_ptr().cast()) }
+    });
+    for block in 0..blocks {
+        let (low, high) = (half::<W, 0>(&inputs, block), half::<W, 1>(&inputs, block));
+        let words = std::array::from_fn(|word| if word < 8 { low[word] } else { high[word - 8] });
+        lanes = rounds(lanes, words);
+    }
     for (column, lane) in state.iter_mut().zip(lanes) {
         // SAFETY: a column is 16 words of 4 bytes, and the unaligned store writes the first 32 bytes of them.
         unsafe { _mm256_storeu_si256(column.as_mut_ptr().cast(), lane) }
     }
 }
 
-/// The 16 big-endian words of one block of each lane: half a row per lane is read, swapped and transposed, twice.
+/// Words 8 * `HALF` to 8 * `HALF` + 7 of one block of each lane, a column per word: half a row per lane is read, its
+/// bytes are turned into words, and the rows are transposed.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn words(inputs: &Inputs<'_>, block: usize) -> [__m256i; 16] {
-    let low = half::<0>(inputs, block);
-    let high = half::<1>(inputs, block);
-    std::array::from_fn(|word| if word < 8 { low[word] } else { high[word - 8] })
-}
-
-/// Words 8 * `HALF` and the 7 after it.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn half<const HALF: usize>(inputs: &Inputs<'_>, block: usize) -> [__m256i; 8] {
-    let swap = _mm256_set_epi32(
-        0x0c0d_0e0f,
-        0x0809_0a0b,
-        0x0405_0607,
-        0x0001_0203,
-        0x0c0d_0e0f,
-        0x0809_0a0b,
-        0x0405_0607,
-        0x0001_0203,
-    );
-    transpose(inputs.map(|input| {
+fn half<const W: usize, const HALF: usize>(
+    inputs: &[&[[u8; BLOCK]]; WIDTH],
+    block: usize,
+) -> [__m256i; 8] {
+    let [a, b, c, d] = [0x0c0d_0e0f, 0x0809_0a0b, 0x0405_0607, 0x0001_0203];
+    let swap = _mm256_set_epi32(a, b, c, d, a, b, c, d);
+    let rows = inputs.map(|input| {
         let bytes = &input[block].as_chunks::<32>().0[HALF];
         // SAFETY: `bytes` is an array of the 32 bytes that the unaligned load reads.
         let row = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
         _mm256_shuffle_epi8(row, swap)
-    }))
-}
-
-/// Turns a row of 8 words per lane into a column per word.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn transpose(rows: [__m256i; 8]) -> [__m256i; 8] {
+    });
+    // The words of four neighbouring rows, within each 128-bit half.
     let mut quads = [rows[0]; 8];
-    // Within each 128-bit half: 4x4 transposition of the words of four neighbouring rows.
     for g in 0..2 {
         let [a, b, c, d] = [
             rows[4 * g],
@@ -152,6 +130,7 @@ fn transpose(rows: [__m256i; 8]) -> [__m256i; 8] {
         quads[4 * g + 2] = _mm256_unpacklo_epi64(ab_high, cd_high);
         quads[4 * g + 3] = _mm256_unpackhi_epi64(ab_high, cd_high);
     }
+    // Then the halves.
     let mut columns = [rows[0]; 8];
     for w in 0..4 {
         columns[w] = _mm256_permute2x128_si256::<0x20>(quads[w], quads[4 + w]);
@@ -164,6 +143,12 @@ fn transpose(rows: [__m256i; 8]) -> [__m256i; 8] {
 #[target_feature(enable = "avx2")]
 fn add(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sub(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_sub_epi32(a, b)
 }
 
 #[inline]
@@ -197,4 +182,10 @@ fn majority(a: __m256i, b: __m256i, c: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn splat(word: u32) -> __m256i {
     _mm256_set1_epi32(word.cast_signed())
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pin(a: __m256i) -> __m256i {
+    a
 }

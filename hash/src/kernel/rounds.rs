@@ -1,10 +1,14 @@
-//! The rounds of SHA-1 and SHA-256 over vectors of lanes, written once for every vector type.
+//! The rounds of SHA-1 and SHA-256 (FIPS 180-4, section 6), written once for every vector type.
 //!
-//! A module that uses these macros has in scope, for its vector type: `add(a, b)`, `rotate!(a, LEFT)`,
+//! A module that uses these macros has in scope, for its vector type: `add(a, b)`, `sub(a, b)`, `rotate!(a, LEFT)`,
 //! `shift!(a, RIGHT)`, `xor(a, b)`, `xor3(a, b, c)`, `choose(x, y, z)` (y where x has a one, else z),
-//! `majority(a, b, c)` and `splat(word)`. Each round is spelled out, so that every index is a constant and state and
-//! schedule can live in registers. The working variables keep their places while their roles go round: in round `t` the
-//! variable `a` is at `(ROUNDS - t) % WORDS`, and the others follow it.
+//! `majority(a, b, c)`, `splat(word)`, and `pin(a)`, which returns `a` and may keep the compiler from reordering the sum
+//! that made it. Each round is spelled out, so that every index is a constant and state and schedule can live in
+//! registers. The working variables keep their places while their roles go round: in round `t` the variable `a` is at
+//! `(ROUNDS - t) % WORDS`, and the others follow it.
+//!
+//! Lanes are bound by the latency of each round's longest chain, so sums are taken in the order in which their terms
+//! become known: what comes out of the previous round is added last.
 
 /// Runs the 80 rounds of SHA-1 over `$w`, the 16 words of a block, and returns the new state.
 macro_rules! sha1_rounds {
@@ -27,7 +31,7 @@ macro_rules! sha1_rounds {
         }
         let (a, b, c) = ($s[(80 - $t) % 5], $s[(81 - $t) % 5], $s[(82 - $t) % 5]);
         let (d, e) = ($s[(83 - $t) % 5], $s[(84 - $t) % 5]);
-        let sum = add(add(e, add($w[$t % 16], $k)), $f(b, c, d));
+        let sum = pin(add(pin(add(e, add($w[$t % 16], $k))), $f(b, c, d)));
         $s[(81 - $t) % 5] = rotate!(b, 30);
         $s[(84 - $t) % 5] = add(sum, rotate!(a, 5));
     };
@@ -59,8 +63,11 @@ macro_rules! sha256_rounds {
         let k = splat($crate::algorithm::SHA256_K[$t]);
         let s1 = xor3(rotate!(e, 26), rotate!(e, 21), rotate!(e, 7));
         let s0 = xor3(rotate!(a, 30), rotate!(a, 19), rotate!(a, 10));
-        let t1 = add(add(add(h, add($w[$t % 16], k)), choose(e, f, g)), s1);
-        $s[(67 - $t) % 8] = add(d, t1);
-        $s[(71 - $t) % 8] = add(t1, add(s0, majority(a, b, c)));
+        // With t1 = h + w + k + choose + s1: the new e is d + t1, and the new a is t1 + s0 + majority, which is the new
+        // e - d + s0 + majority. So neither waits for t1 by itself.
+        let known = pin(add(add(h, d), pin(add($w[$t % 16], k))));
+        let next = add(pin(add(known, choose(e, f, g))), s1);
+        $s[(67 - $t) % 8] = next;
+        $s[(71 - $t) % 8] = add(pin(add(sub(majority(a, b, c), d), next)), s0);
     };
 }
