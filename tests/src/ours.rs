@@ -11,7 +11,8 @@ use crate::clients::{Job, Running, Stage};
 use crate::process::Process;
 use crate::wait;
 
-/// The environment variable that names the command inside a sandbox, where nothing can be built.
+/// The environment variable that names the command: inside a sandbox, where nothing can be built, and for people who want
+/// to test a command that they have.
 pub const BINARY: &str = "TRIBLER_TESTS_BINARY";
 
 /// Path of the command, inside a sandbox.
@@ -22,7 +23,7 @@ pub fn binary() -> PathBuf {
     PathBuf::from(std::env::var_os(BINARY).expect("the test lists Need::Ours"))
 }
 
-/// Builds the command in the profile of the running tests, once per process, and returns its path.
+/// The command that [`BINARY`] names, or else built in the profile of the running tests, once per process.
 ///
 /// The targets are chosen so that cargo resolves the same features as for `cargo test --workspace`: after that command
 /// there is nothing left to build.
@@ -33,6 +34,9 @@ pub fn build() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
+            if let Some(path) = std::env::var_os(BINARY) {
+                return path.into();
+            }
             let test = std::env::current_exe().expect("the test binary");
             // target/PROFILE/deps/NAME-HASH
             let folder = test

@@ -5,7 +5,6 @@
 //! address of its own. The inner process is the first of its process namespace: when it ends, for whatever reason, the
 //! kernel ends everything that it started.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -250,17 +249,15 @@ fn raise_loopback() {
     );
 }
 
-/// Runs a command line to its end and panics with its output when it fails. For set-up such as mounts.
-pub fn must(line: &str) {
-    let mut words = line.split_whitespace();
-    let program = words.next().expect("a program");
-    let output = Command::new(program)
-        .args(words)
-        .output()
-        .unwrap_or_else(|e| panic!("{line}: {e}"));
-    let mut text = String::new();
-    let _ = write!(text, "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{line}: {text}");
+/// Runs a program to its end and panics with its words when it fails. For set-up such as mounts.
+pub fn must(command: &[&str]) {
+    let output = Command::new(command[0]).args(&command[1..]).output();
+    let output = output.unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// Writes past the capture of libtest.

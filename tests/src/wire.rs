@@ -50,10 +50,7 @@ impl RawPeer {
     /// # Errors
     /// What the socket says; no answer within [`PATIENCE`] is an error too.
     pub fn dial(to: SocketAddr, from: IpAddr) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
-        socket.bind(&SocketAddr::new(from, 0).into())?;
-        socket.connect_timeout(&to.into(), PATIENCE)?;
-        Self::over(socket.into())
+        Self::over(connect(to, from)?)
     }
 
     /// Takes the next connection of `listener`.
@@ -165,6 +162,14 @@ impl RawPeer {
     }
 }
 
+/// Connects from an address: clients keep one connection for each.
+fn connect(to: SocketAddr, from: IpAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    socket.bind(&SocketAddr::new(from, 0).into())?;
+    socket.connect_timeout(&to.into(), PATIENCE)?;
+    Ok(socket.into())
+}
+
 /// A handshake with the bits of BEP 6 and 10 and a peer id that nobody else has.
 pub fn handshake(info_hash: &[u8; 20]) -> Vec<u8> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -209,7 +214,7 @@ impl Relay {
         let counter = Arc::clone(&passed);
         std::thread::spawn(move || {
             for dialer in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(to) else {
+                let Ok(server) = connect(to, address.ip()) else {
                     continue;
                 };
                 let (Ok(dialer2), Ok(server2)) = (dialer.try_clone(), server.try_clone()) else {

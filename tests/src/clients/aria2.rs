@@ -25,8 +25,9 @@ impl Aria2 {
                 "--enable-color=false",
                 "--disable-ipv6=true",
             ])
+            // aria2 speaks to UDP trackers through its DHT's socket; the network has no DHT node to find.
             .args([
-                "--enable-dht=false",
+                "--enable-dht=true",
                 "--enable-dht6=false",
                 "--bt-enable-lpd=false",
             ])
@@ -35,6 +36,11 @@ impl Aria2 {
                 "--follow-torrent=mem",
                 "--file-allocation=none",
             ])
+            .arg(format!("--dht-listen-port={}", job.listen.port()))
+            .arg(format!(
+                "--dht-file-path={}",
+                home.join("dht.dat").display()
+            ))
             .arg(format!("--dir={}", job.dir.display()))
             .arg(format!("--listen-port={}", job.listen.port()))
             .arg(format!("--interface={}", job.listen.ip()))
