@@ -1,3 +1,43 @@
-//! The `tribler-rs` command.
+//! The `tribler-rs` command: reads the command line, wires the rooms together and shows what they do.
+//!
+//! # What
+//! One module per command under [`commands`]; [`cli`] is the command line, [`wire`] builds the network.
+//! # What not
+//! Nothing here knows a protocol: files, wires and torrents belong to the libraries.
+//! # Map of modules
+//! [`cli`] flags; [`commands`] what they do; [`source`] where torrents come from; [`screen`] bars and lines; [`units`]
+//! sizes and rates; [`log`]; [`failure`] exit codes.
+//! # Invariants
+//! Only this crate reads arguments and the environment. With `--json`, standard output carries JSON lines only.
 
-fn main() {}
+mod cli;
+mod commands;
+mod content;
+mod failure;
+mod json;
+mod log;
+mod screen;
+mod source;
+mod units;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let screen = screen::Screen::new(cli.command.json());
+    let ended =
+        log::start(cli.log.as_deref(), &screen).and_then(|()| commands::run(cli.command, &screen));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let line = failure.to_string();
+            if !line.is_empty() {
+                screen.warn("error", line);
+            }
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The command line: every command and flag.
+//!
+//! Flags and commands whose feature this build does not have are parsed as well, so that they answer with one line
+//! instead of a usage screen; see [`later`].
+
+pub(crate) mod later;
+pub(crate) mod transfer;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use later::LaterCommand;
+pub(crate) use transfer::{DownloadArgs, SeedArgs};
+
+use crate::units::Size;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tribler-rs",
+    version,
+    about = "Downloads, seeds, creates and checks torrents",
+    after_help = "Sizes and rates are written 4MiB, 250KiB/s or plain bytes; lengths of time 90s, 2h.\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a named file or torrent does not exist.",
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as
+    /// `engine=debug` (RUST_LOG does the same)
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        help_heading = "Output",
+        display_order = 1000
+    )]
+    pub(crate) log: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Download torrents; ends when all is complete and verified
+    Download(Box<DownloadArgs>),
+    /// Verify a torrent's data, then serve it until Ctrl-C
+    Seed(Box<SeedArgs>),
+    /// Make a .torrent of a file or folder
+    Create(CreateArgs),
+    /// Show a torrent or magnet link: files, sizes, hashes, trackers, flags
+    Info(InfoArgs),
+    /// Hash a torrent's data and report each bad piece and file
+    Check(CheckArgs),
+    /// Show the whole main job on parts of its own: tracker, seeder and downloader on loopback
+    Demo(DemoArgs),
+    /// Print the completion script of a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    Man(ManArgs),
+
+    #[command(flatten)]
+    Later(LaterCommand),
+}
+
+impl Command {
+    /// Whether the command was asked to speak JSON.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Download(args) => args.common.json,
+            Self::Seed(args) => args.common.json,
+            Self::Create(args) => args.json,
+            Self::Info(args) => args.json,
+            Self::Check(args) => args.json,
+            Self::Demo(args) => args.json,
+            Self::Completions(_) | Self::Man(_) | Self::Later(_) => false,
+        }
+    }
+}
+
+/// Which versions of the format a new torrent carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// BEP 3: SHA-1 of pieces, every client reads it.
+    V1,
+    /// BEP 52: a SHA-256 tree for each file.
+    V2,
+    /// Both in one file.
+    Hybrid,
+}
+
+/// When a new torrent says it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Date {
+    /// No date.
+    None,
+    /// Seconds since 1970.
+    Unix(i64),
+}
+
+impl std::str::FromStr for Date {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        let seconds = text
+            .parse()
+            .map_err(|_| "use `none` or seconds since 1970")?;
+        Ok(Self::Unix(seconds))
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "tribler-rs create PATH -o FILE [OPTIONS]",
+    after_help = "Example:\n  tribler-rs create holiday/ -o holiday.torrent --tracker http://tracker.example/announce"
+)]
+pub(crate) struct CreateArgs {
+    /// The file or folder to share
+    pub(crate) path: PathBuf,
+    /// Where to write the .torrent; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// A tracker; repeat for further tiers, join with commas for one tier
+    #[arg(long, value_name = "URL")]
+    pub(crate) tracker: Vec<String>,
+    /// A web seed (BEP 19); repeatable
+    #[arg(long, value_name = "URL")]
+    pub(crate) web_seed: Vec<String>,
+    /// A DHT node (BEP 5); repeatable
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) node: Vec<String>,
+    /// Bytes in a piece, a power of two of 16KiB or more [default: by size]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) piece_length: Option<Size>,
+    /// v1 (BEP 3) is read by every client, v2 (BEP 52) has a hash tree for each file, hybrid is both
+    #[arg(long, value_enum, value_name = "v1|v2|hybrid", hide_possible_values = true, default_value_t = Format::Hybrid)]
+    pub(crate) format: Format,
+    /// Ask clients to find peers through the trackers only (BEP 27)
+    #[arg(long)]
+    pub(crate) private: bool,
+    /// The `source` field, which makes the info-hash a tracker's own
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) source: Option<String>,
+    /// A comment for people
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) comment: Option<String>,
+    /// The creation date: `none` or seconds since 1970 [default: now]
+    #[arg(long, value_name = "none|UNIX")]
+    pub(crate) date: Option<Date>,
+    /// The torrent's name [default: the file's or folder's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Threads that hash [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InfoArgs {
+    /// A .torrent file, magnet link, http(s) URL of a .torrent, info-hash, or `-`
+    pub(crate) source: String,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The .torrent file, its http(s) URL, or `-`
+    pub(crate) torrent: String,
+    /// The folder that holds the torrent's top-level name
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Threads that hash [default: one per core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Print JSON lines instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Bytes to transfer
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    pub(crate) size: Size,
+    /// Print JSON lines instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ManArgs {
+    /// Write one page per command into this folder, instead of the main page to standard output
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}

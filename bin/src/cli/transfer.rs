@@ -1,0 +1,177 @@
+//! The flags of `download` and `seed`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::later::LaterFlags;
+use crate::units::{Rate, Span};
+
+/// How peers are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    Tcp,
+    /// Not in this build.
+    #[value(hide = true)]
+    Utp,
+    /// Whatever is there: in this build TCP.
+    Both,
+}
+
+/// Whether connections to peers are obfuscated. This build never does: what is not `Require` means off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Encryption {
+    Off,
+    Allow,
+    Prefer,
+    /// Not in this build.
+    #[value(hide = true)]
+    Require,
+}
+
+/// How blocks are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Storage {
+    /// Through a memory map.
+    Map,
+    /// By positioned writes.
+    Pwrite,
+}
+
+/// Whether files get their full size on the disk at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preallocate {
+    /// Files grow as blocks come.
+    Sparse,
+    /// All space is taken at the start.
+    Full,
+}
+
+/// What `download` and `seed` share.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Peers")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(crate) struct Common {
+    /// Connect straight to this peer; repeatable
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) peer: Vec<String>,
+    /// Where to listen; port 0 takes any [default: [::]:6881, or the next free port up to 6890]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Every socket uses this address or network interface, or nothing runs
+    #[arg(long, value_name = "IP_OR_INTERFACE")]
+    pub(crate) bind: Option<String>,
+    /// Largest rate of downloading [default: unlimited]
+    #[arg(long, value_name = "RATE", help_heading = "Limits")]
+    pub(crate) max_down: Option<Rate>,
+    /// Largest rate of uploading [default: unlimited]
+    #[arg(long, value_name = "RATE", help_heading = "Limits")]
+    pub(crate) max_up: Option<Rate>,
+    /// Most peers connected at a time
+    #[arg(long, value_name = "N", help_heading = "Limits", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) max_peers: Option<u32>,
+    /// Ask no tracker
+    #[arg(long)]
+    pub(crate) no_trackers: bool,
+    /// Use no DHT (this build has none)
+    #[arg(long)]
+    pub(crate) no_dht: bool,
+    /// Exchange no peers with peers (this build does not)
+    #[arg(long)]
+    pub(crate) no_pex: bool,
+    /// Look for no peers in the local network (this build does not)
+    #[arg(long)]
+    pub(crate) no_lsd: bool,
+    /// Use no web seeds (this build does not)
+    #[arg(long)]
+    pub(crate) no_webseeds: bool,
+    /// Ask the router for no port (this build does not)
+    #[arg(long)]
+    pub(crate) no_portmap: bool,
+    /// How to connect to peers; this build has TCP only
+    #[arg(long, value_enum, value_name = "tcp|both", hide_possible_values = true, default_value_t = Transport::Both)]
+    pub(crate) transport: Transport,
+    /// Obfuscation of connections; this build speaks plaintext only, so all that is offered here means off
+    #[arg(long, value_enum, value_name = "off|allow|prefer", hide_possible_values = true, default_value_t = Encryption::Allow)]
+    pub(crate) encryption: Encryption,
+    /// How blocks are written
+    #[arg(long, value_enum, value_name = "pwrite|map", help_heading = "Storage", hide_possible_values = true, default_value_t = Storage::Pwrite)]
+    pub(crate) storage: Storage,
+    /// Whether files get their full size on the disk at the start
+    #[arg(long, value_enum, value_name = "sparse|full", help_heading = "Storage", hide_possible_values = true, default_value_t = Preallocate::Sparse)]
+    pub(crate) preallocate: Preallocate,
+    /// Where resume data is kept [default: $XDG_STATE_HOME/tribler-rs or ~/.local/state/tribler-rs]
+    #[arg(long, value_name = "DIR", help_heading = "Storage")]
+    pub(crate) state: Option<PathBuf>,
+    /// Print JSON lines instead of text
+    #[arg(long, help_heading = "Output")]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) later: LaterFlags,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "tribler-rs download SOURCE... [OPTIONS]",
+    after_help = "Examples:\n  tribler-rs download debian.torrent -o ~/Downloads\n  \
+                  tribler-rs download 'magnet:?xt=urn:btih:...' --max-down 4MiB/s --keep-seeding"
+)]
+pub(crate) struct DownloadArgs {
+    /// A .torrent file, magnet link, http(s) URL of a .torrent, info-hash, or `-` (standard input)
+    #[arg(required = true)]
+    pub(crate) source: Vec<String>,
+    /// Where content goes
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub(crate) output: PathBuf,
+    /// Which files, by number (0,3-7) or pattern ('*.mkv'); the rest is not written
+    #[arg(long, value_name = "FILES")]
+    pub(crate) files: Vec<String>,
+    /// In order, first and last pieces of each file first
+    #[arg(long)]
+    pub(crate) sequential: bool,
+    /// Go on seeding after completion until Ctrl-C
+    #[arg(long)]
+    pub(crate) keep_seeding: bool,
+    /// Go on seeding until this many times the size is uploaded
+    #[arg(long, value_name = "RATIO", value_parser = ratio)]
+    pub(crate) seed_ratio: Option<f64>,
+    /// Go on seeding for this long after completion
+    #[arg(long, value_name = "TIME")]
+    pub(crate) seed_time: Option<Span>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Args, Debug)]
+#[command(override_usage = "tribler-rs seed TORRENT --data DIR [OPTIONS]")]
+pub(crate) struct SeedArgs {
+    /// The .torrent file, its http(s) URL, or `-`
+    pub(crate) torrent: String,
+    /// The folder that holds the torrent's top-level name
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Trust the data as it is, without hashing it first
+    #[arg(long)]
+    pub(crate) no_check: bool,
+    /// Stop when this many times the size is uploaded
+    #[arg(long, value_name = "RATIO", value_parser = ratio)]
+    pub(crate) seed_ratio: Option<f64>,
+    /// Stop after this long
+    #[arg(long, value_name = "TIME")]
+    pub(crate) seed_time: Option<Span>,
+    #[arg(long, hide = true)]
+    pub(crate) super_seed: bool,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+fn ratio(text: &str) -> Result<f64, &'static str> {
+    match text.parse::<f64>() {
+        Ok(ratio) if ratio.is_finite() && ratio >= 0.0 => Ok(ratio),
+        _ => Err("use a number such as 1.5"),
+    }
+}

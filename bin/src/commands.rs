@@ -1,0 +1,48 @@
+//! One module per command.
+
+mod check;
+mod completions;
+mod create;
+mod info;
+mod man;
+
+use std::path::Path;
+
+use crate::cli::Command;
+use crate::failure::Failure;
+use crate::screen::Screen;
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// [`Failure`] says how it ended and carries the exit code.
+pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
+    if let Some(name) = command.later() {
+        return Err(Failure::Usage(format!(
+            "this build does not have `{name}` yet"
+        )));
+    }
+    match command {
+        Command::Check(args) => check::run(&args, screen),
+        Command::Completions(args) => completions::run(&args, screen),
+        Command::Create(args) => create::run(&args, screen),
+        Command::Info(args) => info::run(&args, screen),
+        Command::Man(args) => man::run(&args, screen),
+        Command::Demo(_) | Command::Download(_) | Command::Seed(_) | Command::Later(_) => Err(
+            Failure::Usage("this build does not transfer yet".to_owned()),
+        ),
+    }
+}
+
+/// Refuses a path that is no folder.
+fn must_be_folder(path: &Path) -> Result<(), Failure> {
+    let meta = std::fs::metadata(path).map_err(|error| Failure::on_file(path, &error))?;
+    if meta.is_dir() {
+        Ok(())
+    } else {
+        Err(Failure::Failed(format!(
+            "{} is not a folder",
+            path.display()
+        )))
+    }
+}

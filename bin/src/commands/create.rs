@@ -1,0 +1,356 @@
+//! `create`: makes a .torrent of a file or folder.
+
+mod hashing;
+mod layout;
+mod read;
+mod walk;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use protocol::metainfo::build::{self, Extras, FileHashes, Hashes, Padding, Plan, SourceFile};
+use protocol::metainfo::{FileAttr, LoadLimits, Metainfo, Version};
+
+use self::hashing::{Digests, Work};
+use self::layout::Layout;
+use self::walk::{Found, Tree};
+use crate::cli::{CreateArgs, Date, Format};
+use crate::failure::{Failure, reason};
+use crate::screen::{Meter, Screen, Style};
+use crate::units::Size;
+use crate::wire;
+
+pub(crate) fn run(args: &CreateArgs, screen: &Screen) -> Result<(), Failure> {
+    let wish = Wish::new(args)?;
+    let tree = wish.find_files(screen)?;
+    let plan = wish.plan(&tree)?;
+    let layout = Layout::of(&plan);
+    let work = Work {
+        files: &tree.files,
+        layout: &layout,
+        v1: args.format != Format::V2,
+        v2: args.format != Format::V1,
+    };
+    let digests = hash(&work, &wish, screen)?;
+    if let Some(file) = tree.files.iter().find(|file| !file.is_unchanged()) {
+        return Err(Failure::Failed(read::changed(file)));
+    }
+    let hashes = hashes(&plan, digests);
+    let (bytes, _) = plan
+        .write(&hashes, &wish.extras())
+        .map_err(Failure::failed)?;
+    wish.write(&bytes, screen)?;
+    wish.tell(&bytes, screen)
+}
+
+/// Piece lengths that deployed clients take: 16 KiB to 256 MiB.
+const PIECE_LENS: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
+
+/// What is asked for, checked.
+struct Wish<'a> {
+    args: &'a CreateArgs,
+    name: String,
+    trackers: Vec<Vec<String>>,
+    nodes: Vec<(String, u16)>,
+    piece_len: Option<u32>,
+}
+
+impl<'a> Wish<'a> {
+    /// Checks the flags before anything is read.
+    fn new(args: &'a CreateArgs) -> Result<Self, Failure> {
+        let piece_len = match args.piece_length.map(|size| size.0) {
+            Some(len) if !len.is_power_of_two() || !PIECE_LENS.contains(&len) => {
+                let why = "--piece-length takes a power of two from 16KiB to 256MiB";
+                return Err(Failure::Usage(why.to_owned()));
+            }
+            len => len.map(|len| len as u32),
+        };
+        let trackers = args.tracker.iter().map(|tier| tier_of(tier));
+        let nodes = args.node.iter().map(|node| node_of(node));
+        for url in &args.web_seed {
+            check_url("--web-seed", url, &["http", "https"])?;
+        }
+        Ok(Self {
+            args,
+            name: name_of(args)?,
+            trackers: trackers.collect::<Result<_, _>>()?,
+            nodes: nodes.collect::<Result<_, _>>()?,
+            piece_len,
+        })
+    }
+
+    /// The files to share, without the one that is being made.
+    fn find_files(&self, screen: &Screen) -> Result<Tree, Failure> {
+        let output = &self.args.output;
+        if let Some(folder) = parent_of(output).filter(|_| !self.to_stdout()) {
+            super::must_be_folder(folder)?;
+        }
+        let mut tree = walk::walk(&self.args.path)?;
+        for path in &tree.skipped {
+            screen.warn(
+                "warning",
+                format_args!("left out {}: not a file", path.display()),
+            );
+        }
+        if let Ok(output) = fs::canonicalize(output) {
+            let is_output = |file: &Found| {
+                file.at.file_name() == output.file_name()
+                    && fs::canonicalize(&file.at).is_ok_and(|at| at == output)
+            };
+            tree.files.retain(|file| !is_output(file));
+        }
+        if tree.files.iter().all(|file| file.len == 0) {
+            let path = self.args.path.display();
+            return Err(Failure::Failed(format!(
+                "{path}: there is nothing in it to share"
+            )));
+        }
+        Ok(tree)
+    }
+
+    /// Decides order, padding and piece length.
+    fn plan(&self, tree: &Tree) -> Result<Plan, Failure> {
+        let version = match self.args.format {
+            Format::Hybrid => Version::Hybrid,
+            Format::V1 => Version::V1,
+            Format::V2 => Version::V2,
+        };
+        let layout = match tree.files.as_slice() {
+            [file] if file.path.is_empty() => build::Layout::SingleFile,
+            _ => build::Layout::Directory,
+        };
+        let files = tree.files.iter().map(|file| SourceFile {
+            path: file.path.clone(),
+            len: file.len,
+            attr: FileAttr {
+                executable: file.executable,
+                ..FileAttr::default()
+            },
+            ..SourceFile::default()
+        });
+        Plan::new(
+            &self.name,
+            version,
+            layout,
+            files.collect(),
+            Padding::None,
+            self.piece_len,
+        )
+        .map_err(Failure::failed)
+    }
+
+    /// What the torrent says beside its content.
+    fn extras(&self) -> Extras {
+        let now = || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            i64::try_from(since.as_secs()).ok()
+        };
+        Extras {
+            trackers: self.trackers.clone(),
+            web_seeds: self.args.web_seed.clone(),
+            nodes: self.nodes.clone(),
+            private: self.args.private,
+            source: self.args.source.clone(),
+            comment: self.args.comment.clone(),
+            created_by: Some(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")).to_owned()),
+            created: match self.args.date {
+                Some(Date::None) => None,
+                Some(Date::Unix(seconds)) => Some(seconds),
+                None => now(),
+            },
+            ..Extras::default()
+        }
+    }
+
+    fn to_stdout(&self) -> bool {
+        self.args.output == Path::new("-")
+    }
+
+    /// Writes the torrent: to its place in one step, so that no half of it is ever seen there.
+    fn write(&self, bytes: &[u8], screen: &Screen) -> Result<(), Failure> {
+        if self.to_stdout() {
+            return screen.write_bytes(bytes);
+        }
+        let output = &self.args.output;
+        let failed = |error: &std::io::Error| {
+            Failure::Failed(format!("{}: {}", output.display(), reason(error)))
+        };
+        let mut name = std::ffi::OsString::from(".");
+        name.push(output.file_name().ok_or_else(|| {
+            Failure::Usage(format!(
+                "--output {}: not the name of a file",
+                output.display()
+            ))
+        })?);
+        name.push(format!(".{}.tmp", std::process::id()));
+        let beside = output.with_file_name(name);
+        let written = fs::File::create(&beside)
+            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| fs::rename(&beside, output));
+        written.map_err(|error| {
+            // What is left of the attempt is of no use; that it may not be there is no matter.
+            let _ = fs::remove_file(&beside);
+            failed(&error)
+        })
+    }
+
+    /// Says what was made.
+    fn tell(&self, bytes: &[u8], screen: &Screen) -> Result<(), Failure> {
+        let metainfo = Metainfo::from_bytes(bytes, &LoadLimits::default())
+            .map_err(|error| Failure::Failed(format!("the torrent came out wrong: {error}")))?;
+        if screen.style() == Style::Json && !self.to_stdout() {
+            return super::info::show_made(&metainfo, &self.args.output, screen);
+        }
+        let text = self.summary(&metainfo);
+        if self.to_stdout() {
+            screen.note(&text);
+            return Ok(());
+        }
+        screen.write(&text)
+    }
+
+    fn summary(&self, metainfo: &Metainfo) -> String {
+        let hashes = metainfo.hashes();
+        let geometry = metainfo.geometry();
+        let piece_len = Size(geometry.piece_len().into());
+        let rows = [
+            ("Info-hash v1", hashes.get_v1().map(|hash| hash.to_string())),
+            ("Info-hash v2", hashes.get_v2().map(|hash| hash.to_string())),
+            ("Size", Some(Size(metainfo.content_len()).to_string())),
+            (
+                "Pieces",
+                Some(format!("{} of {piece_len}", geometry.pieces())),
+            ),
+            ("Magnet", Some(metainfo.magnet().to_string())),
+            (
+                "Written to",
+                Some(self.args.output.display().to_string()).filter(|_| !self.to_stdout()),
+            ),
+        ];
+        let mut text = String::new();
+        for (name, value) in rows {
+            if let Some(value) = value {
+                let _ = writeln!(text, "{name:<13} {value}");
+            }
+        }
+        text
+    }
+}
+
+/// The digests as the torrent's writer wants them: the nodes of pieces gathered by file.
+fn hashes(plan: &Plan, digests: Digests) -> Hashes {
+    let piece_len = plan.geometry().piece_len();
+    let mut nodes = digests.v2.into_iter();
+    let with_content = plan
+        .entries()
+        .iter()
+        .filter(|entry| entry.source.is_some() && entry.len > 0);
+    let files = with_content.map(|entry| {
+        let pieces = entry.len.div_ceil(piece_len.into()) as usize;
+        let layer: Vec<_> = nodes.by_ref().take(pieces).collect();
+        match layer.as_slice() {
+            &[root] => FileHashes {
+                root,
+                layer: Vec::new(),
+            },
+            _ => FileHashes::from_piece_nodes(layer, piece_len),
+        }
+    });
+    Hashes {
+        files: if plan.version() == Version::V1 {
+            Vec::new()
+        } else {
+            files.collect()
+        },
+        pieces: digests.v1,
+    }
+}
+
+/// Hashes everything on threads of its own, and shows how far it is on this one.
+fn hash(work: &Work<'_>, wish: &Wish<'_>, screen: &Screen) -> Result<Digests, Failure> {
+    let threads = wish.args.threads.map_or_else(wire::cores, usize::from);
+    let total = work.files.iter().map(|file| file.len).sum();
+    let done = AtomicU64::new(0);
+    let mut meter = Meter::new(screen, &wish.name, total);
+    let watcher = thread::current();
+    let digests = thread::scope(|scope| {
+        let hashing = scope.spawn(|| {
+            let digests = hashing::hash_all(work, threads, &done);
+            watcher.unpark();
+            digests
+        });
+        while !hashing.is_finished() {
+            thread::park_timeout(Duration::from_millis(100));
+            meter.update(done.load(Ordering::Relaxed));
+        }
+        hashing.join()
+    });
+    meter.finish();
+    digests.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The torrent's name: as asked for, else the last part of the path.
+fn name_of(args: &CreateArgs) -> Result<String, Failure> {
+    if let Some(name) = &args.name {
+        if name.is_empty() || name.contains('/') || name == "." || name == ".." {
+            return Err(Failure::Usage(format!("--name {name}: not a name")));
+        }
+        return Ok(name.clone());
+    }
+    let real =
+        fs::canonicalize(&args.path).map_err(|error| Failure::on_file(&args.path, &error))?;
+    // A link lends its own name, but `.` and `..` have none.
+    let name = args.path.file_name().or_else(|| real.file_name());
+    let name = name.and_then(|name| name.to_str()).map(str::to_owned);
+    name.ok_or_else(|| {
+        let path = args.path.display();
+        Failure::Usage(format!(
+            "{path} has no name that a torrent can have: give one with --name"
+        ))
+    })
+}
+
+/// The trackers of one `--tracker` value.
+fn tier_of(value: &str) -> Result<Vec<String>, Failure> {
+    let urls = value.split(',').map(str::trim);
+    urls.map(|url| {
+        check_url("--tracker", url, &["http", "https", "udp", "ws", "wss"]).map(|()| url.to_owned())
+    })
+    .collect()
+}
+
+fn check_url(flag: &str, text: &str, schemes: &[&str]) -> Result<(), Failure> {
+    let known = |url: &url::Url| schemes.contains(&url.scheme()) && url.has_host();
+    match url::Url::parse(text) {
+        Ok(url) if known(&url) => Ok(()),
+        _ => Err(Failure::Usage(format!(
+            "{flag} {text}: not a URL of the kind {}",
+            schemes.join(", ")
+        ))),
+    }
+}
+
+/// The host and port of a `--node` value.
+fn node_of(value: &str) -> Result<(String, u16), Failure> {
+    let parts = value.rsplit_once(':').and_then(|(host, port)| {
+        let port: u16 = port.parse().ok()?;
+        let host = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .unwrap_or(host);
+        (!host.is_empty() && port > 0).then(|| (host.to_owned(), port))
+    });
+    parts.ok_or_else(|| Failure::Usage(format!("--node {value}: write it as HOST:PORT")))
+}
+
+fn parent_of(path: &Path) -> Option<&Path> {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Some(Path::new(".")),
+        parent => parent,
+    }
+}

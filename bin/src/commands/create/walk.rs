@@ -1,0 +1,183 @@
+//! Finds the files of a new torrent.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::failure::{Failure, reason};
+
+/// Folders deeper than this below the start are taken for a loop.
+const MAX_DEPTH: usize = 128;
+
+/// One file to share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Where it is.
+    pub(crate) at: PathBuf,
+    /// Path below the start, by component; empty where the start is the file itself.
+    pub(crate) path: Vec<String>,
+    /// Bytes.
+    pub(crate) len: u64,
+    /// Whether its owner may execute it.
+    pub(crate) executable: bool,
+    /// When it was last changed, to notice a change while it is read.
+    pub(crate) changed: Option<SystemTime>,
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// The files, by the bytes of their path's components.
+    pub(crate) files: Vec<Found>,
+    /// Sockets, devices and pipes, which a torrent cannot hold.
+    pub(crate) skipped: Vec<PathBuf>,
+}
+
+/// Lists the files at and below `start`, in the order in which a torrent names them.
+///
+/// Symbolic links are followed; hidden files are taken like any other; empty folders leave no trace.
+///
+/// # Errors
+/// [`Failure::NotFound`] where `start` is not there; [`Failure::Failed`] where a file cannot be looked at, a name is
+/// not UTF-8, or links lead round in a circle.
+pub(crate) fn walk(start: &Path) -> Result<Tree, Failure> {
+    let meta = fs::metadata(start).map_err(|error| Failure::on_file(start, &error))?;
+    let mut tree = Tree::default();
+    if meta.is_dir() {
+        let mut above = vec![(meta.dev(), meta.ino())];
+        let mut path = Vec::new();
+        tree.enter(start, &mut path, &mut above)?;
+        tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    } else {
+        tree.take(start.to_owned(), &[], &meta);
+    }
+    Ok(tree)
+}
+
+impl Tree {
+    /// Takes all of a folder. `above` holds the folders on the way to it, so that a link back to one is noticed.
+    fn enter(
+        &mut self,
+        folder: &Path,
+        path: &mut Vec<String>,
+        above: &mut Vec<(u64, u64)>,
+    ) -> Result<(), Failure> {
+        if path.len() >= MAX_DEPTH {
+            return Err(Failure::Failed(format!(
+                "{}: folders are nested too deep",
+                folder.display()
+            )));
+        }
+        let failed = |error: std::io::Error| {
+            Failure::Failed(format!("{}: {}", folder.display(), reason(&error)))
+        };
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let at = entry.path();
+            let name = entry.file_name().into_string().map_err(|_| {
+                Failure::Failed(format!("{}: the name is not valid UTF-8", at.display()))
+            })?;
+            let meta = fs::metadata(&at)
+                .map_err(|e| Failure::Failed(format!("{}: {}", at.display(), reason(&e))))?;
+            path.push(name);
+            if meta.is_dir() {
+                let this = (meta.dev(), meta.ino());
+                if above.contains(&this) {
+                    return Err(Failure::Failed(format!(
+                        "{}: the link leads back to a folder above it",
+                        at.display()
+                    )));
+                }
+                above.push(this);
+                self.enter(&at, path, above)?;
+                above.pop();
+            } else {
+                self.take(at, path, &meta);
+            }
+            path.pop();
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, at: PathBuf, path: &[String], meta: &Metadata) {
+        if !meta.is_file() {
+            self.skipped.push(at);
+            return;
+        }
+        self.files.push(Found {
+            at,
+            path: path.to_vec(),
+            len: meta.len(),
+            executable: meta.permissions().mode() & 0o100 != 0,
+            changed: meta.modified().ok(),
+        });
+    }
+}
+
+impl Found {
+    /// Whether the file is as it was when it was found.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        fs::metadata(&self.at)
+            .is_ok_and(|now| now.len() == self.len && now.modified().ok() == self.changed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn tree_of(files: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            let at = dir.path().join(file);
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            fs::write(at, file).unwrap();
+        }
+        dir
+    }
+
+    fn paths(tree: &Tree) -> Vec<String> {
+        tree.files.iter().map(|f| f.path.join("/")).collect()
+    }
+
+    #[test]
+    fn files_come_in_the_byte_order_of_their_components() {
+        let dir = tree_of(&["b", "a/z", "a.txt", "a/B", "Z", ".hidden"]);
+        let tree = walk(dir.path()).unwrap();
+        // "a/…" sorts before "a.txt" by component, though '.' is a smaller byte than '/'.
+        assert_eq!(paths(&tree), [".hidden", "Z", "a/B", "a/z", "a.txt", "b"]);
+        assert_eq!(tree.files[1].len, 1);
+    }
+
+    #[test]
+    fn a_single_file_has_no_path_below_itself() {
+        let dir = tree_of(&["only"]);
+        let tree = walk(&dir.path().join("only")).unwrap();
+        assert_eq!(tree.files[0].path, Vec::<String>::new());
+    }
+
+    #[test]
+    fn links_are_followed_and_circles_are_refused() {
+        let dir = tree_of(&["in/file"]);
+        symlink(dir.path().join("in/file"), dir.path().join("link")).unwrap();
+        assert_eq!(paths(&walk(dir.path()).unwrap()), ["in/file", "link"]);
+        symlink(dir.path(), dir.path().join("in/up")).unwrap();
+        assert_eq!(walk(dir.path()).unwrap_err().code(), 1);
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_found() {
+        assert_eq!(walk(Path::new("/nonexistent/x")).unwrap_err().code(), 3);
+    }
+
+    #[test]
+    fn a_change_is_noticed() {
+        let dir = tree_of(&["f"]);
+        let tree = walk(dir.path()).unwrap();
+        assert!(tree.files[0].is_unchanged());
+        fs::write(dir.path().join("f"), "longer than before").unwrap();
+        assert!(!tree.files[0].is_unchanged());
+    }
+}

@@ -1,0 +1,86 @@
+//! How a command ends when it does not end well, and the exit code of each way.
+
+use std::process::ExitCode;
+
+/// Why a command stopped. The text is one line that a person can act on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The work could not be done: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// The command was understood and did its work; the answer is "no" and has been told: exit code 1.
+    #[error("")]
+    Told,
+    /// The command line asks for something wrong, or for what this build does not have: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// A named file, torrent or key does not exist: exit code 3.
+    #[error("{0}")]
+    NotFound(String),
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) | Self::Told => 1,
+            Self::Usage(_) => 2,
+            Self::NotFound(_) => 3,
+        }
+    }
+
+    /// The same as the standard library wants it.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    /// A failed work with any error's text.
+    pub(crate) fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+
+    /// An error on the named file: not found where it does not exist, else failed.
+    pub(crate) fn on_file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        let path = path.display();
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Self::NotFound(format!("{path} does not exist"))
+        } else {
+            Self::Failed(format!("{path}: {}", reason(error)))
+        }
+    }
+}
+
+/// An input or output error's text without Rust's ` (os error N)`.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::path::Path;
+
+    #[test]
+    fn a_missing_file_is_told_from_an_unreadable_one() {
+        let on = |kind| Failure::on_file(Path::new("a.torrent"), &io::Error::from(kind));
+        assert_eq!(on(io::ErrorKind::NotFound).code(), 3);
+        assert_eq!(on(io::ErrorKind::PermissionDenied).code(), 1);
+        assert_eq!(
+            on(io::ErrorKind::NotFound).to_string(),
+            "a.torrent does not exist"
+        );
+    }
+
+    #[test]
+    fn operating_system_errors_lose_their_number() {
+        assert_eq!(
+            reason(&io::Error::from_raw_os_error(28)),
+            "No space left on device"
+        );
+    }
+}

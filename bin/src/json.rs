@@ -1,0 +1,87 @@
+//! The JSON lines of `download`, `seed`, `check` and `demo`.
+
+use serde::Serialize;
+
+/// One line. Later versions may add fields and events.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[allow(dead_code, reason = "lines of commands that are being built")]
+pub(crate) enum Line<'a> {
+    /// A torrent was added. `size` and `name` are null while a magnet link's metadata is not there.
+    Added {
+        info_hash: &'a str,
+        name: Option<&'a str>,
+        size: Option<u64>,
+    },
+    /// A piece of checked data is wrong or missing.
+    BadPiece { piece: u32, files: &'a [String] },
+    /// A file of checked data is wrong or missing.
+    BadFile {
+        path: &'a str,
+        missing: bool,
+        bad_pieces: u32,
+    },
+    /// Data was checked.
+    Checked {
+        info_hash: &'a str,
+        pieces: u32,
+        good: u32,
+        bad: u32,
+        size: u64,
+        seconds: f64,
+    },
+    /// The work failed, or is held up where it may go on by itself.
+    Error { message: &'a str },
+    /// A torrent is complete and verified.
+    Finished { info_hash: &'a str, seconds: f64 },
+    /// Peers can connect here.
+    Listening { addr: String },
+    /// A magnet link's metadata is there.
+    Metadata {
+        info_hash: &'a str,
+        name: &'a str,
+        size: u64,
+    },
+    /// How far a torrent is, about once a second.
+    Progress {
+        info_hash: &'a str,
+        done: u64,
+        size: u64,
+        down: u64,
+        up: u64,
+        peers: usize,
+        state: &'a str,
+    },
+    /// A torrent that had failed goes on.
+    Recovered { info_hash: &'a str },
+    /// A torrent is complete and served.
+    Seeding {
+        info_hash: &'a str,
+        name: &'a str,
+        size: u64,
+    },
+    /// The demonstration's bytes were compared.
+    Verified { sha256: &'a str, equal: bool },
+}
+
+/// Seconds with three decimals, which is all that a person or a program can use.
+pub(crate) fn seconds(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_starts_with_its_event() {
+        let line = Line::Finished {
+            info_hash: "ab",
+            seconds: seconds(std::time::Duration::from_micros(1_234_567)),
+        };
+        assert_eq!(
+            serde_json::to_string(&line).unwrap(),
+            r#"{"event":"finished","info_hash":"ab","seconds":1.235}"#
+        );
+    }
+}

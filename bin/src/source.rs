@@ -1,0 +1,220 @@
+//! Where torrents come from: files, magnet links, addresses, bare hashes, standard input.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use net::Network;
+use net::http::{Client, HeaderValue, Request, Url};
+use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
+use protocol::magnet::Magnet;
+use protocol::metainfo::{LoadLimits, Metainfo, MetainfoError};
+
+use crate::failure::{Failure, reason};
+
+/// Most bytes of a torrent that is fetched over HTTP: 30 MiB.
+const MAX_FETCHED: usize = 30 << 20;
+
+/// A torrent, or what names one.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// All of its metadata.
+    Torrent(Arc<Metainfo>),
+    /// Its info-hash, and perhaps more.
+    Magnet(Box<Magnet>),
+}
+
+/// What the text of a SOURCE argument is.
+#[derive(Clone, Debug, PartialEq)]
+enum Kind<'a> {
+    File(&'a Path),
+    Hash(InfoHashes),
+    Magnet(&'a str),
+    Stdin,
+    Url(&'a str),
+}
+
+impl Source {
+    /// Reads a SOURCE argument; only a URL uses the network.
+    ///
+    /// # Errors
+    /// [`Failure::NotFound`] where a file is not there, [`Failure::Failed`] where it is not acceptable; the text names
+    /// the source.
+    pub(crate) async fn read(text: &str, network: &Network) -> Result<Self, Failure> {
+        match kind(text) {
+            Kind::Url(url) => Self::from_bytes(url, &fetch(url, network).await?),
+            Kind::File(_) | Kind::Hash(_) | Kind::Magnet(_) | Kind::Stdin => Self::read_local(text),
+        }
+    }
+
+    /// Whether reading it needs the network.
+    pub(crate) fn is_remote(text: &str) -> bool {
+        matches!(kind(text), Kind::Url(_))
+    }
+
+    /// Reads a SOURCE argument that needs no network.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) fn read_local(text: &str) -> Result<Self, Failure> {
+        match kind(text) {
+            Kind::Magnet(link) => magnet(link),
+            Kind::Hash(hashes) => Ok(Self::Magnet(Box::new(Magnet::new(hashes)))),
+            Kind::Stdin => {
+                let bytes = read_bounded(io::stdin().lock()).map_err(|error| {
+                    Failure::Failed(format!("standard input: {}", reason(&error)))
+                })?;
+                Self::from_bytes("standard input", &bytes)
+            }
+            Kind::File(path) => {
+                let bytes = File::open(path)
+                    .and_then(read_bounded)
+                    .map_err(|error| Failure::on_file(path, &error))?;
+                Self::from_bytes(text, &bytes)
+            }
+            Kind::Url(url) => Err(Failure::Failed(format!("{url} needs the network"))),
+        }
+    }
+
+    /// Reads a torrent file's bytes, or a text with a magnet link or hash in it.
+    fn from_bytes(whence: &str, bytes: &[u8]) -> Result<Self, Failure> {
+        let refused = |why: &dyn std::fmt::Display| Failure::Failed(format!("{whence}: {why}"));
+        let error = match Metainfo::from_bytes(bytes, &LoadLimits::default()) {
+            Ok(metainfo) => return Ok(Self::Torrent(Arc::new(metainfo))),
+            Err(MetainfoError::MagnetInstead(magnet)) => return Ok(Self::Magnet(magnet)),
+            Err(error) => error,
+        };
+        match std::str::from_utf8(bytes).map(str::trim) {
+            Ok(text) if text.len() < 64 * 1024 => match kind(text) {
+                Kind::Magnet(link) => magnet(link),
+                Kind::Hash(hashes) => Ok(Self::Magnet(Box::new(Magnet::new(hashes)))),
+                Kind::File(_) | Kind::Stdin | Kind::Url(_) => Err(refused(&error)),
+            },
+            _ => Err(refused(&error)),
+        }
+    }
+
+    /// The metadata.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where only a hash is known.
+    pub(crate) fn into_torrent(self, text: &str) -> Result<Arc<Metainfo>, Failure> {
+        match self {
+            Self::Torrent(metainfo) => Ok(metainfo),
+            Self::Magnet(_) => Err(Failure::Usage(format!(
+                "{text} names a torrent but does not hold its metadata; a .torrent file is needed here"
+            ))),
+        }
+    }
+
+    /// The info-hashes; `None` for a link that names its torrent in another way.
+    #[allow(dead_code, reason = "for commands that are being built")]
+    pub(crate) fn hashes(&self) -> Option<InfoHashes> {
+        match self {
+            Self::Torrent(metainfo) => Some(metainfo.hashes()),
+            Self::Magnet(magnet) => magnet.hashes,
+        }
+    }
+}
+
+/// The info-hash that people know a torrent by: v1 where there is one, else the whole v2.
+pub(crate) fn shown_hash(hashes: InfoHashes) -> String {
+    match (hashes.get_v1(), hashes.get_v2()) {
+        (Some(v1), _) => v1.to_string(),
+        (None, Some(v2)) => v2.to_string(),
+        (None, None) => hashes.wire().to_string(),
+    }
+}
+
+fn kind(text: &str) -> Kind<'_> {
+    let starts = |prefix: &str| {
+        text.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    if text == "-" {
+        Kind::Stdin
+    } else if starts("magnet:") {
+        Kind::Magnet(text)
+    } else if starts("http://") || starts("https://") {
+        Kind::Url(text)
+    } else if let Ok(v1) = text.parse::<InfoHash>() {
+        Kind::Hash(InfoHashes::v1(v1))
+    } else if let Ok(v2) = text.parse::<InfoHashV2>() {
+        Kind::Hash(InfoHashes::v2(v2))
+    } else {
+        Kind::File(Path::new(text))
+    }
+}
+
+fn magnet(link: &str) -> Result<Source, Failure> {
+    let parsed = Magnet::parse(link);
+    let magnet = parsed.map_err(|error| Failure::Failed(format!("magnet link: {error}")))?;
+    Ok(Source::Magnet(Box::new(magnet)))
+}
+
+/// Reads no more than a torrent may have, and one byte to tell that there was more.
+fn read_bounded(from: impl Read) -> io::Result<Vec<u8>> {
+    let most = LoadLimits::default().bencode.bytes as u64;
+    let mut bytes = Vec::new();
+    from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Fetches a torrent over HTTP.
+async fn fetch(address: &str, network: &Network) -> Result<Vec<u8>, Failure> {
+    let failed = |why: &dyn std::fmt::Display| Failure::Failed(format!("{address}: {why}"));
+    let url: Url = address.parse().map_err(|error| failed(&error))?;
+    let agent = HeaderValue::from_static(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")));
+    let mut request = Request::new(url);
+    request.limits.body = MAX_FETCHED;
+    request.limits.unpacked = MAX_FETCHED;
+    let response = Client::new(network.clone(), agent).get(&request).await;
+    let response = response.map_err(|error| failed(&error))?;
+    match response.status {
+        200 => Ok(response.body.into()),
+        404 | 410 => Err(Failure::NotFound(format!("{address} does not exist"))),
+        status => Err(failed(&format_args!(
+            "the server answered with status {status}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V1: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    #[test]
+    fn a_source_is_what_it_looks_like() {
+        let v2 = "01".repeat(32);
+        assert_eq!(kind("-"), Kind::Stdin);
+        assert_eq!(kind("Magnet:?x"), Kind::Magnet("Magnet:?x"));
+        assert_eq!(kind("HTTPS://x/y"), Kind::Url("HTTPS://x/y"));
+        assert_eq!(kind("a.torrent"), Kind::File(Path::new("a.torrent")));
+        assert_eq!(kind(V1), Kind::Hash(InfoHashes::v1(V1.parse().unwrap())));
+        assert_eq!(kind(&v2), Kind::Hash(InfoHashes::v2(v2.parse().unwrap())));
+        assert_eq!(kind(&V1[1..]), Kind::File(Path::new(&V1[1..])));
+        assert_eq!(kind("é"), Kind::File(Path::new("é")));
+    }
+
+    #[test]
+    fn a_text_with_a_link_or_hash_in_it_will_do() {
+        let link = format!("magnet:?xt=urn:btih:{V1}\n");
+        for text in [link.as_str(), V1] {
+            let source = Source::from_bytes("x", text.as_bytes()).unwrap();
+            assert_eq!(shown_hash(source.hashes().unwrap()), V1);
+        }
+        let refused = Source::from_bytes("x", b"hello").unwrap_err();
+        assert_eq!(refused.code(), 1);
+        assert!(refused.to_string().starts_with("x: "), "{refused}");
+    }
+
+    #[test]
+    fn metadata_cannot_be_had_from_a_link() {
+        let source = Source::read_local(V1).unwrap();
+        assert_eq!(source.into_torrent(V1).unwrap_err().code(), 2);
+        assert_eq!(Source::read_local("/nonexistent").unwrap_err().code(), 3);
+    }
+}

@@ -1,0 +1,128 @@
+//! `check`: good data, bad pieces, missing files.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{content, run, text, write};
+
+/// A folder `data` of two files and its torrent in pieces of 16 KiB.
+fn shared(dir: &Path, format: &str) -> PathBuf {
+    write(&dir.join("data/a.bin"), &content(1, 100_000));
+    write(&dir.join("data/b/c.bin"), &content(2, 20_000));
+    let torrent = dir.join("t.torrent");
+    let data = dir.join("data");
+    run([
+        "create",
+        text(&data),
+        "-o",
+        text(&torrent),
+        "--format",
+        format,
+        "--piece-length",
+        "16KiB",
+    ])
+    .ok();
+    torrent
+}
+
+#[test]
+fn good_data_is_exit_code_0() {
+    for format in ["v1", "v2", "hybrid"] {
+        let dir = tempfile::tempdir().unwrap();
+        let torrent = shared(dir.path(), format);
+        let ran = run(["check", text(&torrent), "--data", text(dir.path())]).ok();
+        assert!(ran.out.contains("all good"), "{ran:?}");
+        let lines = run([
+            "check",
+            text(&torrent),
+            "--data",
+            text(dir.path()),
+            "--json",
+        ])
+        .ok()
+        .json_lines();
+        let last = lines.last().unwrap();
+        assert_eq!(
+            (&last["event"], &last["bad"]),
+            (&"checked".into(), &0.into()),
+            "{format}"
+        );
+        assert_eq!(last["size"], 120_000);
+    }
+}
+
+#[test]
+fn each_bad_piece_and_file_is_named() {
+    for format in ["v1", "v2", "hybrid"] {
+        let dir = tempfile::tempdir().unwrap();
+        let torrent = shared(dir.path(), format);
+        let file = dir.path().join("data/a.bin");
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[40_000] ^= 1;
+        bytes[99_999] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        let ran = run([
+            "check",
+            text(&torrent),
+            "--data",
+            text(dir.path()),
+            "--json",
+        ]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let lines = ran.json_lines();
+        let bad: Vec<_> = lines.iter().filter(|l| l["event"] == "bad_piece").collect();
+        let pieces: Vec<_> = bad.iter().map(|l| l["piece"].as_u64().unwrap()).collect();
+        assert_eq!(pieces, [2, 6], "{format}");
+        assert_eq!(
+            bad[0]["files"],
+            serde_json::json!(["data/a.bin"]),
+            "{format}"
+        );
+        let text_form = run(["check", text(&torrent), "--data", text(dir.path())]);
+        assert_eq!(text_form.code, 1);
+        for part in ["bad piece 2", "bad piece 6", "data/a.bin", "not complete"] {
+            assert!(text_form.out.contains(part), "{part}: {text_form:?}");
+        }
+    }
+}
+
+#[test]
+fn missing_and_short_files_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let torrent = shared(dir.path(), "hybrid");
+    std::fs::remove_file(dir.path().join("data/b/c.bin")).unwrap();
+    std::fs::write(
+        dir.path().join("data/a.bin"),
+        &content(1, 100_000)[..50_000],
+    )
+    .unwrap();
+    let ran = run([
+        "check",
+        text(&torrent),
+        "--data",
+        text(dir.path()),
+        "--json",
+    ]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let lines = ran.json_lines();
+    let files: Vec<_> = lines.iter().filter(|l| l["event"] == "bad_file").collect();
+    assert_eq!(files.len(), 2, "{ran:?}");
+    assert_eq!(
+        (&files[0]["path"], &files[0]["missing"]),
+        (&"data/a.bin".into(), &false.into())
+    );
+    assert_eq!(files[0]["bad_pieces"], 4);
+    assert_eq!(
+        (&files[1]["path"], &files[1]["missing"]),
+        (&"data/b/c.bin".into(), &true.into())
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_not_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let torrent = shared(dir.path(), "v1");
+    let ran = run(["check", text(&torrent), "--data", "/nonexistent/x"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let ran = run(["check", &"0".repeat(40), "--data", text(dir.path())]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+}

@@ -1,0 +1,121 @@
+//! `info`: shapes, sources, refusals.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{run, run_with, text};
+
+const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
+
+#[test]
+fn a_magnet_link_is_shown_in_the_same_shape() {
+    let link =
+        format!("magnet:?xt=urn:btih:{HASH}&dn=a%20name&tr=http://t.example/a&x.pe=127.0.0.1:5");
+    let shown = run(["info", &link, "--json"]).ok().json();
+    assert_eq!(shown["name"], "a name");
+    assert_eq!(shown["info_hash_v1"], HASH);
+    assert_eq!(shown["info_hash_v2"], Value::Null);
+    assert_eq!(shown["trackers"], json!([["http://t.example/a"]]));
+    assert_eq!(shown["files"], json!([]));
+    for key in [
+        "piece_length",
+        "pieces",
+        "size",
+        "private",
+        "comment",
+        "created_by",
+        "created",
+    ] {
+        assert_eq!(shown.get(key), Some(&Value::Null), "{key}");
+    }
+}
+
+#[test]
+fn a_bare_hash_and_standard_input_are_sources() {
+    let shown = run(["info", HASH, "--json"]).ok().json();
+    assert_eq!(shown["magnet"], format!("magnet:?xt=urn:btih:{HASH}"));
+    let v2 = "ab".repeat(32);
+    let shown = run_with(["info", "-", "--json"], v2.as_bytes()).ok().json();
+    assert_eq!(shown["info_hash_v2"], v2);
+    let text = run(["info", HASH]).ok().out;
+    assert!(text.contains(HASH), "{text}");
+}
+
+#[test]
+fn refusals_are_one_line_that_says_why() {
+    for (bytes, why) in [
+        (&b"d4:infode"[..], ""),
+        (b"", ""),
+        (b"hello", ""),
+        (
+            b"d4:infod6:lengthi5e4:name1:a12:piece lengthi16384e6:pieces3:abcee",
+            "piece",
+        ),
+    ] {
+        let ran = run_with(["info", "-", "--json"], bytes);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
+        assert!(ran.out.is_empty() && ran.err.contains(why), "{ran:?}");
+    }
+    let ran = run(["info", "magnet:?xt=urn:btih:12"]);
+    assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{ran:?}");
+}
+
+/// The torrents of other projects, read where they lie; `None` where they are not on this machine.
+fn fixtures() -> Option<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/torrents");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "CI needs {}",
+        folder.display()
+    );
+    println!("skipped: {} is not there", folder.display());
+    None
+}
+
+#[test]
+fn other_projects_torrents_are_shown_or_refused_as_libtorrent_does() {
+    let Some(folder) = fixtures() else { return };
+    let index = std::fs::read(folder.join("INDEX.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    for (file, case) in index["files"].as_object().unwrap() {
+        let ran = run(["info", text(&folder.join(file)), "--json"]);
+        if case["outcome"] != "ok" {
+            assert_eq!(
+                (ran.code, ran.err.lines().count()),
+                (1, 1),
+                "{file}: {ran:?}"
+            );
+            continue;
+        }
+        let shown = ran.ok().json();
+        for (ours, theirs) in [
+            ("name", "name"),
+            ("info_hash_v1", "info_hash_v1"),
+            ("info_hash_v2", "info_hash_v2"),
+            ("piece_length", "piece_length"),
+            ("pieces", "num_pieces"),
+            ("private", "private"),
+        ] {
+            assert_eq!(shown[ours], case[theirs], "{file}: {ours}");
+        }
+        let paths = |files: &Value| -> Vec<String> {
+            let files = files.as_array().unwrap().iter();
+            files
+                .map(|f| format!("{} {}", f["path"], f["size"]))
+                .collect()
+        };
+        let pads = |f: &Value| f["attr"].as_str().unwrap().contains('p');
+        assert_eq!(paths(&shown["files"]), paths(&case["files"]), "{file}");
+        let files = shown["files"].as_array().unwrap().iter();
+        let sum: u64 = files
+            .filter(|f| !pads(f))
+            .map(|f| f["size"].as_u64().unwrap())
+            .sum();
+        assert_eq!(shown["size"], sum, "{file}");
+    }
+}

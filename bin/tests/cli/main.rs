@@ -1,0 +1,12 @@
+//! The command as its users meet it: exit codes, what is printed where, and files that come out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests stop at what they did not expect, and say what they skip"
+)]
+
+mod check;
+mod create;
+mod info;
+mod support;
+mod usage;

@@ -1,0 +1,130 @@
+//! Wrong usage, missing things, and commands for packagers.
+
+use crate::support::{run, text};
+
+#[test]
+fn help_and_version_are_asked_for_and_so_go_well() {
+    let help = run(["--help"]).ok();
+    for command in [
+        "download",
+        "seed",
+        "create",
+        "info",
+        "check",
+        "demo",
+        "completions",
+        "man",
+    ] {
+        assert!(help.out.contains(command), "{}", help.out);
+    }
+    assert!(!help.out.contains("bootstrap-server"), "{}", help.out);
+    assert!(run(["--version"]).ok().out.starts_with("tribler-rs "));
+    run(["create", "--help"]).ok();
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for args in [
+        &[][..],
+        &["frobnicate"],
+        &["create", "x"],
+        &["create", "x", "-o", "y", "--threads", "0"],
+        &["info"],
+        &["check", "x.torrent"],
+        &["completions", "tcsh2"],
+        &["--log", "a=b=c", "man"],
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
+        assert!(
+            ran.out.is_empty() && !ran.err.is_empty(),
+            "{args:?}: {ran:?}"
+        );
+    }
+}
+
+#[test]
+fn what_this_build_does_not_have_is_said_in_one_line() {
+    for (args, named) in [
+        (&["daemon"][..], "daemon"),
+        (
+            &["daemon", "--state", "x", "--api", "127.0.0.1:1"],
+            "daemon",
+        ),
+        (
+            &["tracker", "--udp", "127.0.0.1:1", "--workers", "1"],
+            "tracker",
+        ),
+        (&["dht", "ping", "x"], "dht"),
+        (&["relay"], "relay"),
+        (&["exit", "--max-circuits", "3"], "exit"),
+        (&["bootstrap-server"], "bootstrap-server"),
+        (&["circuits"], "circuits"),
+        (&["testnet", "3"], "testnet"),
+        (&["ctl", "add", "--paused", "x"], "ctl"),
+        (&["import"], "import"),
+        (&["backup"], "backup"),
+        (&["restore"], "restore"),
+        (&["config", "default"], "config"),
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{args:?}: {ran:?}");
+        assert!(ran.err.contains(named), "{args:?}: {ran:?}");
+        assert!(ran.out.is_empty(), "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_exit_code_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("x");
+    std::fs::write(&there, "x").unwrap();
+    for args in [
+        &["info", "/nonexistent/x.torrent"][..],
+        &["check", "/nonexistent/x.torrent", "--data", "/"],
+        &["create", "/nonexistent/x", "-o", "/dev/null"],
+        &["create", text(&there), "-o", "/nonexistent/y/z.torrent"],
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.code, 3, "{args:?}: {ran:?}");
+        assert!(ran.err.contains("/nonexistent"), "{args:?}: {ran:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(["completions", shell]).ok().out;
+        assert!(
+            script.contains("tribler-rs") && script.contains("max-down"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn manual_pages_are_made_for_the_shown_commands() {
+    let main = run(["man"]).ok().out;
+    assert!(
+        main.starts_with(".ie") || main.contains(".TH tribler-rs 1"),
+        "{main}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    run(["man", "-o", text(folder.path())]).ok();
+    let page = |name: &str| std::fs::read_to_string(folder.path().join(name));
+    assert!(
+        page("tribler-rs-download.1")
+            .unwrap()
+            .contains("max\\-down")
+    );
+    assert!(page("tribler-rs.1").is_ok());
+    assert!(page("tribler-rs-daemon.1").is_err());
+}
+
+#[test]
+fn nothing_is_coloured_where_there_is_no_terminal() {
+    let ran = run(["info", "/nonexistent"]);
+    assert_eq!(ran.err, "error: /nonexistent does not exist\n");
+}
