@@ -82,7 +82,6 @@ impl SessionError {
             | Self::PieceMaps
             | Self::PieceOutOfRange { .. }
             | Self::RequestsWhileChoked
-            | Self::Timeout(Timer::Frame)
             | Self::Unsolicited
             | Self::WrongInfoHash(_) => Fault::Peer,
             Self::Timeout(_) => Fault::Network,

@@ -194,8 +194,7 @@ impl ExtensionIds {
         }
     }
 
-    /// Takes over what a later handshake says; what that does not name stays (BEP 10).
-    pub(crate) fn update(&mut self, later: &Self) {
+    fn update(&mut self, later: &Self) {
         for (slot, new) in self.0.iter_mut().zip(later.0) {
             *slot = new.or(*slot);
         }
@@ -230,6 +229,26 @@ impl ExtensionHandshake {
             upload_only: flag(dict, b"upload_only"),
             yourip: dict.bytes(b"yourip").and_then(read_ip),
         })
+    }
+
+    /// Takes over what a later handshake says; what that does not name stays (BEP 10).
+    pub fn update(&mut self, later: &Self) {
+        fn over<T: Clone>(known: &mut Option<T>, later: Option<&T>) {
+            if let Some(later) = later {
+                *known = Some(later.clone());
+            }
+        }
+        self.ids.update(&later.ids);
+        over(&mut self.client, later.client.as_ref());
+        over(&mut self.complete_ago, later.complete_ago.as_ref());
+        over(&mut self.encryption, later.encryption.as_ref());
+        over(&mut self.ipv4, later.ipv4.as_ref());
+        over(&mut self.ipv6, later.ipv6.as_ref());
+        over(&mut self.metadata_size, later.metadata_size.as_ref());
+        over(&mut self.port, later.port.as_ref());
+        over(&mut self.reqq, later.reqq.as_ref());
+        over(&mut self.upload_only, later.upload_only.as_ref());
+        over(&mut self.yourip, later.yourip.as_ref());
     }
 
     /// The payload, keys in order.
@@ -376,13 +395,32 @@ mod tests {
 
     #[test]
     fn a_later_handshake_adds_and_takes_away() {
-        let ids = |text: &[u8]| ExtensionHandshake::parse(text).unwrap().ids;
-        let mut known = ids(b"d1:md11:ut_metadatai3e6:ut_pexi1eee");
-        known.update(&ids(b"d1:md12:ut_holepunchi4e6:ut_pexi0eee"));
-        assert_eq!(known.get(Extension::Metadata), Some(3));
-        assert_eq!(known.get(Extension::Pex), Some(0));
-        assert_eq!(known.get(Extension::Holepunch), Some(4));
-        assert_eq!(known.get(Extension::DontHave), None);
+        let parse = |text: &[u8]| ExtensionHandshake::parse(text).unwrap();
+        let mut known = parse(b"d1:md11:ut_metadatai3e6:ut_pexi1ee4:reqqi50e1:v1:xe");
+        known.update(&parse(b"d1:md12:ut_holepunchi4e6:ut_pexi0ee1:v1:ye"));
+        assert_eq!(known.ids.get(Extension::Metadata), Some(3));
+        assert_eq!(known.ids.get(Extension::Pex), Some(0));
+        assert_eq!(known.ids.get(Extension::Holepunch), Some(4));
+        assert_eq!(known.ids.get(Extension::DontHave), None);
+        assert_eq!(known.reqq, Some(50));
+        assert_eq!(known.client.as_deref(), Some("y"));
+        let all = ExtensionHandshake {
+            ids: ExtensionIds::local(Extensions::ALL),
+            client: Some("z".into()),
+            complete_ago: Some(1),
+            encryption: Some(false),
+            ipv4: Some([1, 1, 1, 1].into()),
+            ipv6: Some(Ipv6Addr::LOCALHOST),
+            metadata_size: Some(7),
+            port: Some(8),
+            reqq: Some(9),
+            upload_only: Some(true),
+            yourip: Some([2, 2, 2, 2].into()),
+        };
+        known.update(&all);
+        assert_eq!(known, all);
+        known.update(&ExtensionHandshake::default());
+        assert_eq!(known, all);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::geometry::{BlockRef, Geometry};
 use crate::peer::message::RawRequest;
 
 /// Cancelled requests that are remembered while their answer is due; the oldest are forgotten.
-const MAX_CANCELLED: usize = 1024;
+const MAX_CANCELLED: usize = 4096;
 
 /// The blocks asked for, oldest first.
 ///
@@ -34,24 +34,30 @@ impl InFlight {
         self.wanted.len()
     }
 
-    /// Answers that the peer may still owe, cancelled ones included.
-    pub(crate) fn owed(&self) -> usize {
-        self.wanted.len() + self.cancelled.len()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = BlockRef> + '_ {
         self.wanted.iter().copied()
     }
 
     pub(crate) fn contains(&self, block: BlockRef) -> bool {
-        self.wanted.contains(&block)
+        // Without an early end the comparison runs several blocks at a time; mostly the answer is no.
+        let in_slice = |slice: &[BlockRef]| {
+            let found = slice.iter().fold(0, |found, other| {
+                found
+                    | u32::from((other.piece() == block.piece()) & (other.block() == block.block()))
+            });
+            found != 0
+        };
+        let (front, back) = self.wanted.as_slices();
+        in_slice(front) || in_slice(back)
     }
 
     pub(crate) fn push(&mut self, block: BlockRef) {
         self.wanted.push_back(block);
     }
 
-    /// Takes out the request that `head` answers.
+    /// Takes out the request that a block with this head answers.
+    ///
+    /// Where a block was asked for, cancelled, and asked for again, the first that comes is the wanted one.
     pub(crate) fn answered(&mut self, geometry: &Geometry, head: RawRequest) -> Taken {
         if let Some(&first) = self.wanted.front()
             && first.piece().get() == head.piece
@@ -70,6 +76,15 @@ impl InFlight {
             Taken::Late(block)
         } else {
             Taken::Unasked
+        }
+    }
+
+    /// Takes out the request that a reject answers: a cancelled one first, for the cancel made the peer reject it.
+    pub(crate) fn rejected(&mut self, geometry: &Geometry, raw: RawRequest) -> Taken {
+        match geometry.block_at(raw.piece, raw.begin, raw.len) {
+            Some(block) if remove(&mut self.cancelled, block) => Taken::Late(block),
+            Some(block) if remove(&mut self.wanted, block) => Taken::Wanted(block),
+            Some(_) | None => Taken::Unasked,
         }
     }
 
@@ -138,7 +153,7 @@ mod tests {
                 assert_eq!(set.answered(&geometry, head), Taken::Wanted(block));
                 assert_eq!(set.answered(&geometry, head), Taken::Unasked);
             }
-            assert_eq!(set.owed(), 0);
+            assert_eq!(set.len(), 0);
         }
     }
 
@@ -169,6 +184,26 @@ mod tests {
     }
 
     #[test]
+    fn a_block_asked_for_again_is_told_from_its_cancelled_request() {
+        let (geometry, blocks) = eight_blocks();
+        let (block, head) = (blocks[0], raw(&geometry, blocks[0]));
+        let mut set = InFlight::default();
+        set.push(block);
+        set.cancel(block);
+        set.push(block);
+        assert!(set.contains(block));
+        // The reject answers the cancel, the block the second request.
+        let mut rejecting = set.clone();
+        assert_eq!(rejecting.rejected(&geometry, head), Taken::Late(block));
+        assert_eq!(rejecting.answered(&geometry, head), Taken::Wanted(block));
+        assert_eq!(rejecting.rejected(&geometry, head), Taken::Unasked);
+        // Both blocks come: the first is taken, the second is late.
+        assert_eq!(set.answered(&geometry, head), Taken::Wanted(block));
+        assert!(!set.contains(block));
+        assert_eq!(set.answered(&geometry, head), Taken::Late(block));
+    }
+
+    #[test]
     fn memory_of_cancelled_requests_is_bounded() {
         let geometry = Geometry::new(1 << 30, 1 << 20).unwrap();
         let block = |n: u32| {
@@ -177,14 +212,15 @@ mod tests {
                 .unwrap()
         };
         let mut set = InFlight::default();
-        for n in 0..3_000 {
+        for n in 0..3 * MAX_CANCELLED as u32 {
             set.push(block(n));
             assert!(set.cancel(block(n)));
         }
-        assert_eq!(set.owed(), MAX_CANCELLED);
+        let last = 3 * MAX_CANCELLED as u32 - 1;
+        assert_eq!(set.cancelled.len(), MAX_CANCELLED);
         assert_eq!(
-            set.answered(&geometry, raw(&geometry, block(2_999))),
-            Taken::Late(block(2_999))
+            set.answered(&geometry, raw(&geometry, block(last))),
+            Taken::Late(block(last))
         );
         assert_eq!(
             set.answered(&geometry, raw(&geometry, block(0))),

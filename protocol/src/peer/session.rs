@@ -25,7 +25,7 @@ use crate::geometry::{BlockRef, Geometry, PieceIndex};
 use crate::id::{InfoHash, InfoHashes, PeerId};
 use crate::peer::codec::Decoder;
 use crate::peer::error::SessionError;
-use crate::peer::extension::{Extension, ExtensionHandshake, ExtensionIds, Extensions};
+use crate::peer::extension::{Extension, ExtensionHandshake, Extensions};
 use crate::peer::handshake::{Handshake, HandshakeReader, Reserved};
 use crate::peer::in_flight::InFlight;
 use crate::peer::message::HashRequest;
@@ -259,7 +259,6 @@ pub struct Session {
     allowed_to_us: Vec<u32>,
     /// Pieces that we let the peer ask for while choked.
     allowed_to_them: Vec<PieceIndex>,
-    peer_ids: ExtensionIds,
     peer_extensions: Option<ExtensionHandshake>,
     metadata_asked: SmallVec<[u32; 8]>,
     counters: Counters,
@@ -410,7 +409,6 @@ impl Session {
             requests,
             allowed_to_us: Vec::new(),
             allowed_to_them: Vec::new(),
-            peer_ids: ExtensionIds::default(),
             peer_extensions: None,
             metadata_asked: SmallVec::new(),
             counters: Counters::default(),
@@ -638,7 +636,7 @@ impl Session {
         self.peer_id_of(extension).is_some()
     }
 
-    /// The peer's latest extension handshake.
+    /// What the peer's extension handshakes told, later ones over earlier ones (BEP 10).
     pub const fn peer_extensions(&self) -> Option<&ExtensionHandshake> {
         self.peer_extensions.as_ref()
     }
@@ -677,7 +675,7 @@ impl Session {
     /// Requests that [`Session::request`] would take now.
     pub fn request_room(&self) -> usize {
         let most = (self.peer_reqq() as usize).min(MAX_IN_FLIGHT);
-        most.saturating_sub(self.in_flight.owed())
+        most.saturating_sub(self.in_flight.len())
     }
 
     /// Whether a request for a block of this piece may be sent now.
@@ -702,7 +700,8 @@ impl Session {
 
     fn peer_id_of(&self, extension: Extension) -> Option<u8> {
         let ours = self.torrent.as_ref()?.extensions.contains(extension);
-        let id = self.peer_ids.get(extension).filter(|id| *id != 0)?;
+        let ids = &self.peer_extensions.as_ref()?.ids;
+        let id = ids.get(extension).filter(|id| *id != 0)?;
         (self.extended && ours).then_some(id)
     }
 

@@ -268,7 +268,7 @@ impl Session {
         let Some(geometry) = self.torrent.as_ref().and_then(|t| t.geometry) else {
             return Ok(None);
         };
-        match self.in_flight.answered(&geometry, raw) {
+        match self.in_flight.rejected(&geometry, raw) {
             Taken::Wanted(block) => Ok(Some(Event::Rejected(block))),
             Taken::Late(_) | Taken::Unasked => Ok(None),
         }
@@ -291,8 +291,10 @@ impl Session {
     fn on_extended<'a>(&mut self, id: u8, payload: Cow<'a, [u8]>) -> Outcome<'a> {
         if id == 0 {
             let handshake = ExtensionHandshake::parse(&payload)?;
-            self.peer_ids.update(&handshake.ids);
-            self.peer_extensions = Some(handshake.clone());
+            match &mut self.peer_extensions {
+                Some(known) => known.update(&handshake),
+                None => self.peer_extensions = Some(handshake.clone()),
+            }
             return Ok(Some(Event::ExtensionHandshake(Box::new(handshake))));
         }
         let Some(extension) = Extension::from_local_id(id) else {

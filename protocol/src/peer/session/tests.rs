@@ -2,6 +2,7 @@ use super::*;
 use crate::fault::Fault;
 use crate::id::InfoHashV2;
 use crate::peer::codec::Frame;
+use crate::peer::extension::ExtensionIds;
 use crate::peer::message::{Message, RawRequest, id, piece_header};
 
 mod bounds;
@@ -278,11 +279,42 @@ fn as_many_requests_go_out_as_the_peer_queues() {
         lone.session.request(block(n, 0)).unwrap();
     }
     assert_eq!(lone.session.request(block(3, 0)), Err(RequestError::Full));
-    // A cancelled request still holds its place until it is answered.
+    // A cancelled request gives its place free, whether or not the peer answers it.
     lone.session.cancel(block(0, 0));
-    assert_eq!(lone.session.request(block(3, 0)), Err(RequestError::Full));
-    lone.peer(&[Message::Reject(raw(block(0, 0)))]).unwrap();
     assert_eq!(lone.session.request(block(3, 0)), Ok(()));
+    assert_eq!(lone.session.request(block(4, 0)), Err(RequestError::Full));
+    // Its answer is no answer to the others.
+    let rejected = lone.peer(&[Message::Reject(raw(block(0, 0)))]);
+    assert_eq!(rejected, Ok(vec![]));
+    assert_eq!(lone.session.in_flight(), 3);
+}
+
+#[test]
+fn a_later_extension_handshake_keeps_what_it_does_not_name() {
+    let mut lone = Lone::fast();
+    for text in [
+        &b"d1:md6:ut_pexi9ee4:reqqi3ee"[..],
+        b"d1:md11:ut_metadatai2eee",
+    ] {
+        let payload = Cow::Borrowed(text);
+        lone.peer(&[Message::Extended { id: 0, payload }]).unwrap();
+    }
+    assert_eq!(lone.session.peer_reqq(), 3);
+    assert!(lone.session.supports(Extension::Pex) && lone.session.supports(Extension::Metadata));
+}
+
+#[test]
+fn many_chokes_leave_room_for_requests() {
+    let mut lone = Lone::slow();
+    for _ in 0..1000 {
+        lone.peer(&[Message::Unchoke]).unwrap();
+        for n in 0..10 {
+            lone.session.request(block(n, 0)).unwrap();
+        }
+        lone.sent();
+        lone.peer(&[Message::Choke]).unwrap();
+    }
+    assert_eq!(lone.session.request_room(), DEFAULT_REQQ as usize);
 }
 
 #[test]

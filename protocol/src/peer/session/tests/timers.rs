@@ -118,7 +118,7 @@ fn a_message_that_trickles_in_times_out() {
         .handle_timeout(start + 60 * SECOND)
         .unwrap_err();
     assert_eq!(error, SessionError::Timeout(Timer::Frame));
-    assert_eq!(error.fault(), Fault::Peer);
+    assert_eq!(error.fault(), Fault::Network);
 }
 
 #[test]
