@@ -179,7 +179,8 @@ impl Client {
         let mut url = request.url.clone();
         for _ in 0..=request.limits.redirects {
             let response = Box::pin(self.fetch(&url, request, stage)).await?;
-            let Some(location) = redirect_target(&response) else {
+            let target = exchange::redirect_target(response.status, &response.headers);
+            let Some(location) = target else {
                 return Ok(response);
             };
             let next = location
@@ -244,13 +245,6 @@ impl Client {
             peer,
         })
     }
-}
-
-/// Where a redirect points to; `None` when the reply is not one.
-fn redirect_target(response: &Response) -> Option<&HeaderValue> {
-    matches!(response.status, 301 | 302 | 303 | 307 | 308)
-        .then(|| response.headers.get(header::LOCATION))
-        .flatten()
 }
 
 #[cfg(test)]

@@ -68,12 +68,10 @@ impl RateLimiter {
 
     /// Changes the rate. Who waits is served by the new one from now on.
     pub fn set_rate(&self, rate_bytes_per_s: Option<u64>) {
-        let bucket = &*self.bucket;
-        // The tree first: a taker that sees "limited" must find the rate.
-        bucket.tree.set_rate(bucket.id, rate_bytes_per_s);
-        bucket
-            .limited
-            .store(rate_bytes_per_s.is_some(), Ordering::Relaxed);
+        let Bucket {
+            tree, id, limited, ..
+        } = &*self.bucket;
+        tree.set_rate(*id, rate_bytes_per_s, limited);
     }
 
     /// The rate of this very bucket.

@@ -18,7 +18,7 @@
 //!
 //! Datagrams are lost, doubled, held back and translated by a NAT. Streams behave as TCP with selective
 //! acknowledgements does: connecting takes a round trip, a lost segment comes a round trip (or a timeout) later and
-//! holds up what follows, the sender's window starts small, grows with acknowledgements and halves on loss,
+//! holds up what follows, the sender's window starts small, grows with acknowledgements and shrinks on loss,
 //! and a reader that does not read stops the writer. Headers count towards bandwidth, acknowledgements do not.
 //!
 //! Silence costs what it costs in reality: connecting to nobody fails after 127 seconds.

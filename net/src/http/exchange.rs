@@ -102,9 +102,25 @@ where
     beside(connection, exchange).await
 }
 
+/// Where a redirect points to; `None` when the reply is not one.
+pub(super) fn redirect_target(status: u16, headers: &HeaderMap) -> Option<&HeaderValue> {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+        .then(|| headers.get(header::LOCATION))
+        .flatten()
+}
+
 /// Receives the body of a reply.
 async fn receive(response: hyper::Response<Incoming>, limits: Limits) -> Result<Reply, Error> {
     let (head, mut incoming) = response.into_parts();
+    let status = head.status.as_u16();
+    if redirect_target(status, &head.headers).is_some() {
+        // Nobody reads the body of a redirect, so nobody waits for it.
+        return Ok(Reply {
+            status,
+            headers: head.headers,
+            body: Bytes::new(),
+        });
+    }
     let encoding = match head.headers.get(header::CONTENT_ENCODING) {
         Some(value) => Encoding::parse(value.as_bytes()).ok_or(Error::UnknownEncoding)?,
         None => Encoding::Identity,
@@ -121,7 +137,7 @@ async fn receive(response: hyper::Response<Incoming>, limits: Limits) -> Result<
         }
     }
     Ok(Reply {
-        status: head.status.as_u16(),
+        status,
         headers: head.headers,
         // A reply without a body is not packed, whatever its head says.
         body: body.map(Body::finish).transpose()?.unwrap_or_default(),

@@ -226,6 +226,14 @@ async fn redirects_are_followed_five_times_and_no_more() {
 }
 
 #[tokio::test]
+async fn the_body_of_a_redirect_is_not_waited_for() {
+    let hanging = "HTTP/1.1 301 Moved\r\nLocation: /there\r\nContent-Length: 99999999\r\n\r\n";
+    let replies = vec![Reply::text(hanging).then_hang(), Reply::ok("there")];
+    let server = Server::start(&real(), replies).await;
+    assert_eq!(get(&server.url("/")).await.unwrap().body, "there");
+}
+
+#[tokio::test]
 async fn a_redirect_to_something_else_than_http_is_an_error() {
     let targets = [
         ("file:///etc/passwd", "BadUrl"),

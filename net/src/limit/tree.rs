@@ -1,6 +1,7 @@
 //! The buckets of one tree, the line of those who wait, and the task that serves it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -63,10 +64,12 @@ const SCALE: i128 = 1_000_000_000;
 /// How often the line is served at least, while it is there.
 const LONGEST_TICK: Duration = BURST;
 
-/// How often the line is served at most: the granularity of tokio's timers.
-const SHORTEST_TICK: Duration = Duration::from_millis(1);
+/// How often the line is served at most: more would wake everyone for little, and a delay of this length is lost in
+/// what a limit delays anyway.
+const SHORTEST_TICK: Duration = Duration::from_millis(5);
 
-/// What is worth a system call at rates where it is not a matter of time: 16 KiB, one block.
+/// What is worth a system call at rates where it is not a matter of time: 16 KiB, one block. Who asks for less at a time
+/// has a smaller share when all wait.
 const LARGE_ENOUGH: u64 = 16 * 1024;
 
 /// What is worth a system call at low rates, in bytes.
@@ -105,9 +108,12 @@ impl Tree {
         self.state.lock().bucket(id).rate
     }
 
-    pub(super) fn set_rate(&self, id: BucketId, rate: Option<u64>) {
+    /// Changes a bucket's rate, and with it the flag that says whether it has one.
+    pub(super) fn set_rate(&self, id: BucketId, rate: Option<u64>, limited: &AtomicBool) {
         let now = super::now();
         let mut state = self.state.lock();
+        // Under the lock, or two changes at once might leave the flag of one with the rate of the other.
+        limited.store(rate.is_some(), Ordering::Relaxed);
         let bucket = state.bucket(id);
         bucket.fill(now);
         bucket.rate = rate;

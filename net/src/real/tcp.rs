@@ -127,12 +127,13 @@ pub(super) const UNSPECIFIED_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECI
 impl Listener for TcpListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
         loop {
-            let accepted = ready!(self.listener.poll_accept(cx))
-                .and_then(|(stream, peer)| Tcp::new(stream, peer));
-            match accepted {
-                Ok(stream) => {
-                    let peer = stream.peer;
-                    return Poll::Ready(Ok((Box::new(stream), peer)));
+            match ready!(self.listener.poll_accept(cx)) {
+                Ok((stream, peer)) => {
+                    // Options can fail to be set on a connection that was reset while it waited.
+                    if let Ok(stream) = Tcp::new(stream, peer) {
+                        let peer = stream.peer;
+                        return Poll::Ready(Ok((Box::new(stream), peer)));
+                    }
                 }
                 Err(error) if platform::is_lost_connection(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),

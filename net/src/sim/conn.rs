@@ -269,12 +269,15 @@ impl World {
             return;
         };
         let dialling = side == Side::Dialer && conn.outcome.is_none();
+        let failed = matches!(conn.outcome, Some(Err(_)));
         let end = conn.end(side);
         if dialling || end.incoming.unread > 0 {
             return self.abort(id, side, now);
         }
         end.held = false;
-        self.shut_down(id, side, now);
+        if !failed {
+            self.shut_down(id, side, now);
+        }
         self.forget_if_free(id);
     }
 

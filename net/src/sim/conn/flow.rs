@@ -35,14 +35,16 @@ pub(super) const SHORTEST_TIMEOUT: Duration = Duration::from_millis(200);
 /// The longest such wait.
 const LONGEST_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// Waiting for links that is not yet a sign of them being full (RFC 9406, `MIN_RTT_THRESH`).
+const SHORTEST_QUEUEING: Duration = Duration::from_millis(4);
+
 /// How often a segment is sent before the stream is given up, which takes about five minutes.
 const SEGMENT_TRIES: u32 = 12;
 
 /// What one end sends.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    /// Written and not sent.
-    unsent: BytesMut,
+    unsent: Unsent,
     /// The place in the stream of the next byte to send.
     next: u64,
     /// Bytes sent and not acknowledged.
@@ -54,6 +56,13 @@ pub(super) struct Outgoing {
     /// Losses before this time have been answered for.
     recovering_until: Instant,
     finish: Finish,
+}
+
+/// What was written and not sent.
+#[derive(Debug, Default)]
+struct Unsent {
+    chunks: VecDeque<Bytes>,
+    len: usize,
 }
 
 /// How far one direction is from its end.
@@ -89,6 +98,42 @@ pub(super) struct Loss {
     /// How often it had been sent before.
     pub(super) attempt: u32,
     pub(super) why: Lost,
+}
+
+impl Unsent {
+    /// Adds the first `len` bytes of a vectored write.
+    fn push(&mut self, bufs: &[IoSlice<'_>], len: usize) {
+        if len == 0 {
+            return;
+        }
+        let mut chunk = BytesMut::with_capacity(len);
+        for buf in bufs {
+            let fits = buf.len().min(len - chunk.len());
+            chunk.extend_from_slice(&buf[..fits]);
+        }
+        self.len += len;
+        self.chunks.push_back(chunk.freeze());
+    }
+
+    /// Takes the first `len` bytes, of which there are as many at least.
+    fn take(&mut self, len: usize) -> Bytes {
+        let mut taken = BytesMut::new();
+        self.len -= len;
+        while let Some(chunk) = self.chunks.front_mut() {
+            let part = chunk.split_to(chunk.len().min(len - taken.len()));
+            if chunk.is_empty() {
+                self.chunks.pop_front();
+            }
+            if part.len() == len {
+                return part;
+            }
+            taken.extend_from_slice(&part);
+            if taken.len() == len {
+                break;
+            }
+        }
+        taken.freeze()
+    }
 }
 
 impl Incoming {
@@ -128,7 +173,7 @@ impl Incoming {
 impl Outgoing {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            unsent: BytesMut::new(),
+            unsent: Unsent::default(),
             next: 0,
             in_flight: 0,
             window: FIRST_WINDOW,
@@ -140,7 +185,7 @@ impl Outgoing {
 
     /// Lets nothing more go out.
     pub(super) fn clear(&mut self) {
-        self.unsent = BytesMut::new();
+        self.unsent = Unsent::default();
         self.finish = Finish::Sent;
     }
 
@@ -153,7 +198,7 @@ impl Outgoing {
 
     /// Room for writing.
     fn room(&self) -> usize {
-        BUFFER.saturating_sub(self.unsent.len() + self.in_flight)
+        BUFFER.saturating_sub(self.unsent.len + self.in_flight)
     }
 
     /// Takes the next segment from what was written, if the windows allow one.
@@ -162,7 +207,7 @@ impl Outgoing {
             .window
             .min(BUFFER.saturating_sub(other_unread))
             .saturating_sub(self.in_flight);
-        let len = self.unsent.len().min(largest);
+        let len = self.unsent.len.min(largest);
         let at = self.next;
         if len == 0 {
             let end = self.finish == Finish::Wanted;
@@ -176,7 +221,7 @@ impl Outgoing {
         if room == 0 || room < len && self.in_flight > 0 {
             return None;
         }
-        let data = self.unsent.split_to(len.min(room)).freeze();
+        let data = self.unsent.take(len.min(room));
         self.next += data.len() as u64;
         self.in_flight += data.len();
         let end = false;
@@ -184,23 +229,27 @@ impl Outgoing {
     }
 
     /// Opens the window by what was acknowledged: quickly at first, then by one segment for each round trip.
-    fn acknowledged(&mut self, bytes: usize) {
+    fn acknowledged(&mut self, bytes: usize, segment: usize, queueing: bool) {
         let busy = self.in_flight * 2 >= self.window;
         self.in_flight = self.in_flight.saturating_sub(bytes);
+        if queueing {
+            // Links are full; growing on would only overflow their queues (RFC 9406, HyStart++).
+            self.slow_from = self.slow_from.min(self.window);
+        }
         if busy {
             let growth = if self.window < self.slow_from {
                 bytes
             } else {
-                SMALLEST_SEGMENT * bytes / self.window
+                segment * bytes / self.window
             };
             self.window = (self.window + growth).min(BUFFER);
         }
     }
 
-    /// Halves the window for a loss, once for each round trip.
+    /// Narrows the window for a loss, once for each round trip, to seven tenths (RFC 9438, CUBIC).
     fn narrow(&mut self, round_trip: Duration, now: Instant) {
         if now >= self.recovering_until {
-            self.slow_from = (self.window / 2).max(2 * SMALLEST_SEGMENT);
+            self.slow_from = (self.window * 7 / 10).max(2 * SMALLEST_SEGMENT);
             self.window = self.slow_from;
             self.recovering_until = now + round_trip;
         }
@@ -227,13 +276,10 @@ impl World {
         if outgoing.finish != Finish::Open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let mut written = 0;
-        for buf in bufs {
-            let fits = buf.len().min(outgoing.room());
-            outgoing.unsent.extend_from_slice(&buf[..fits]);
-            written += fits;
-        }
-        if written == 0 && bufs.iter().any(|buf| !buf.is_empty()) {
+        let asked = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        let written = asked.min(outgoing.room());
+        outgoing.unsent.push(bufs, written);
+        if written == 0 && asked > 0 {
             end.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -319,8 +365,15 @@ impl World {
         let Some(conn) = self.conns.get(id) else {
             return;
         };
+        let (from, to) = (conn.end(side).host, conn.end(side.other()).host);
+        let segment = self.segment_size(from, to);
+        let waits = self.queueing(from, to, now);
+        let queueing = waits > SHORTEST_QUEUEING.max(self.one_way(from, to) / 4);
+        let Some(conn) = self.conns.get(id) else {
+            return;
+        };
         let end = conn.end(side);
-        end.outgoing.acknowledged(bytes);
+        end.outgoing.acknowledged(bytes, segment, queueing);
         let writer = (end.outgoing.room() > 0)
             .then(|| end.writer.take())
             .flatten();
