@@ -1,3 +1,6 @@
-//! Announcing to trackers.
+//! Trackers: the Announcer actor, and the tiers that it works through.
 
+pub(crate) mod actor;
+mod exchange;
+pub(crate) mod messages;
 pub mod tiers;

@@ -1,5 +1,46 @@
-//! The engine: torrents, their peers and announces.
+//! The BitTorrent engine: Supervisor, Torrent, Peer, Announcer, Disk and Listener over pure policies.
+//!
+//! # What
+//! Actors are the control plane: each owns a lifecycle and decides. One driver task per connection is the data
+//! plane: it moves bytes between its socket and the store. Policies (picker, choker, candidates, pipeline and their like) are plain
+//! structs without clock or IO.
+//!
+//! There are two doors: [`EngineHandle`] for everyone, and the [`Supervisor`]'s messages for actix programs.
+//!
+//! # What not
+//! No sockets of its own: every connection starts in `net`. No files: content is the store's. No HTTP, no tunnels.
+//!
+//! # Map of modules
+//! - `supervisor`, `listener`, `disk`: one each in an engine.
+//! - `torrent`: the actor and its policies.
+//! - `peer`: the actor of a connection, its driver and the pipeline of requests.
+//! - `announce`: trackers.
+//! - `content`: what the connections of a torrent share.
+//!
+//! # Invariants
+//! - No payload byte rides in a mailbox.
+//! - Only verified pieces are served.
+//! - What a peer sends can end its connection, never the process.
 
 pub mod announce;
+mod command;
+mod config;
+mod content;
+mod disk;
+mod event;
+mod handle;
+mod listener;
 pub mod peer;
+mod snapshot;
+mod supervisor;
 pub mod torrent;
+
+pub use command::{AddTorrent, CommandError, Source, TorrentError, TorrentId};
+pub use config::{EngineConfig, Limits};
+pub use event::Event;
+pub use handle::EngineHandle;
+pub use snapshot::{Snapshot, State, TorrentStatus};
+pub use supervisor::messages::{
+    Add, GetSnapshot, Pause, Recheck, Remove, Resume, SetLimits, Shutdown,
+};
+pub use supervisor::{StartError, Supervisor};

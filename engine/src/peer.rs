@@ -1,4 +1,12 @@
-//! One connection to a peer.
+//! Connections: the Peer actor, its driver, and what they are made of.
 
+pub(crate) mod actor;
+pub(crate) mod assigned;
+pub(crate) mod bell;
+pub(crate) mod driver;
+pub(crate) mod intake;
 pub mod key;
+pub(crate) mod messages;
+pub(crate) mod opening;
 pub mod pipeline;
+pub(crate) mod upload;

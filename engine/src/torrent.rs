@@ -1,8 +1,17 @@
-//! One torrent.
+//! Torrents: the actor, and the policies that it decides by.
 
+pub(crate) mod actor;
 pub mod candidates;
 pub mod choker;
+mod crowd;
 pub mod gather;
+pub(crate) mod messages;
 pub mod metadata;
+mod metadata_phase;
+pub(crate) mod open;
+pub(crate) mod peers;
 pub mod picker;
+mod report;
+mod resume;
 pub mod smart_ban;
+mod transfer;

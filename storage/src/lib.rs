@@ -35,6 +35,7 @@ pub mod resume;
 mod selection;
 mod spec;
 mod store;
+mod upkeep;
 mod verify;
 mod view;
 mod write;
@@ -48,6 +49,7 @@ pub use spec::{
     WriteMode,
 };
 pub use store::Store;
+pub use upkeep::hash_lanes;
 pub use verify::Verdict;
 pub use view::PieceView;
 pub use write::Chunk;

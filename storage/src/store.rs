@@ -23,7 +23,7 @@ use crate::write::Chunk;
 /// A torrent's content on disk. Clones are the same store; every method may be called from any thread, and all of them
 /// are synchronous.
 #[derive(Clone, Debug)]
-pub struct Store(Arc<Inner>);
+pub struct Store(pub(crate) Arc<Inner>);
 
 impl Store {
     /// Checks the specification and opens the store. Makes nothing on disk: files come into being when their first

@@ -1,0 +1,148 @@
+//! What an engine can be asked to do.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::magnet::Magnet;
+use protocol::metainfo::Metainfo;
+use storage::StoreError;
+use tokio::sync::oneshot;
+
+use crate::Limits;
+
+/// A torrent's number in its engine; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TorrentId(pub(crate) u64);
+
+/// A torrent to be added.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent choices of the user"
+)]
+pub struct AddTorrent {
+    /// What is known of it.
+    pub source: Source,
+    /// The folder that content goes to; the torrent's own name is below it.
+    pub dir: PathBuf,
+    /// Peers to connect to at once and again for as long as the torrent runs.
+    pub peers: Vec<SocketAddr>,
+    /// Which files are wanted, by their number in the metadata, pad files counted; `None` for all.
+    pub files: Option<Vec<usize>>,
+    /// Fetch in order, the first and last piece of each file first.
+    pub sequential: bool,
+    /// Take the data on disk as complete and right, without a check.
+    pub trust_data: bool,
+    /// Announce to the trackers of the torrent.
+    pub use_trackers: bool,
+    /// Add it, but do nothing until it is resumed.
+    pub paused: bool,
+    /// Connections; `None` for the engine's default.
+    pub max_peers: Option<usize>,
+    /// Rates of this torrent.
+    pub limits: Limits,
+}
+
+/// What is known of a torrent that is added.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Everything.
+    Metainfo(Arc<Metainfo>),
+    /// An info-hash; the metadata comes from peers.
+    Magnet(Box<Magnet>),
+}
+
+impl AddTorrent {
+    /// A torrent with content in `dir` and otherwise usual choices.
+    pub const fn new(source: Source, dir: PathBuf) -> Self {
+        Self {
+            source,
+            dir,
+            peers: Vec::new(),
+            files: None,
+            sequential: false,
+            trust_data: false,
+            use_trackers: true,
+            paused: false,
+            max_peers: None,
+            limits: Limits {
+                down: None,
+                up: None,
+            },
+        }
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
+    /// A torrent with one of these info-hashes is there already.
+    #[error("the torrent is already here")]
+    Duplicate(TorrentId),
+    /// No torrent has this number.
+    #[error("there is no such torrent")]
+    NoSuchTorrent,
+    /// The torrent has only a v2 part.
+    #[error("the torrent has no v1 part, and v2-only torrents cannot be transferred by this build")]
+    V2Only,
+    /// The magnet link has no info-hash.
+    #[error(
+        "the magnet link has no info-hash, only the key of a DHT item, which this build cannot look up"
+    )]
+    NoHash,
+    /// The files to fetch name one that does not exist.
+    #[error("the torrent has no file number {0}")]
+    NoSuchFile(usize),
+}
+
+/// Why a torrent has stopped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TorrentError {
+    /// Reading or writing content failed; the text names the file.
+    #[error("{0}")]
+    Storage(Arc<str>),
+    /// The metadata that peers delivered cannot be accepted.
+    #[error("the torrent's metadata cannot be accepted: {0}")]
+    Metadata(Arc<str>),
+    /// The torrent's actor failed and was restarted too often.
+    #[error("the torrent failed again and again; see the log")]
+    Internal,
+}
+
+impl From<&StoreError> for TorrentError {
+    fn from(error: &StoreError) -> Self {
+        Self::Storage(error.to_string().into())
+    }
+}
+
+/// A command with the channel for its answer, as it travels from an [`EngineHandle`](crate::EngineHandle) to the
+/// Supervisor.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Add(
+        Box<AddTorrent>,
+        oneshot::Sender<Result<TorrentId, CommandError>>,
+    ),
+    AddPeer(
+        TorrentId,
+        SocketAddr,
+        oneshot::Sender<Result<(), CommandError>>,
+    ),
+    Limit(
+        Option<TorrentId>,
+        Limits,
+        oneshot::Sender<Result<(), CommandError>>,
+    ),
+    Pause(TorrentId, oneshot::Sender<Result<(), CommandError>>),
+    Recheck(TorrentId, oneshot::Sender<Result<(), CommandError>>),
+    Remove(TorrentId, bool, oneshot::Sender<Result<(), CommandError>>),
+    Resume(TorrentId, oneshot::Sender<Result<(), CommandError>>),
+    Shutdown(Duration, oneshot::Sender<()>),
+}

@@ -1,0 +1,72 @@
+//! What an engine is started with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use net::{Network, Pool};
+use storage::StoreOptions;
+
+/// The settings of an engine.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Where connections start and end: the real network, or a host of a simulated one.
+    pub network: Network,
+    /// The runtime that carries connections.
+    pub pool: Pool,
+    /// Where to listen for peers; `None` for no listening at all. Port 0 takes any free port.
+    pub listen: Option<SocketAddr>,
+    /// How many ports after the one of `listen` are tried if it is taken.
+    pub port_tries: u16,
+    /// Where resume data is kept; `None` keeps none.
+    pub state_dir: Option<PathBuf>,
+    /// Connections of all torrents together.
+    pub max_peers: usize,
+    /// Connections of one torrent, unless the torrent says otherwise.
+    pub max_peers_per_torrent: usize,
+    /// Peers of one torrent that are served at the same time.
+    pub upload_slots: usize,
+    /// Rates of all torrents together.
+    pub limits: Limits,
+    /// How content files are written and mapped.
+    pub storage: StoreOptions,
+    /// Threads that hash and check; 0 runs them in the actor's own thread, which tests in virtual time need.
+    pub disk_threads: usize,
+    /// Threads that run torrents; 0 runs them in the calling thread.
+    pub torrent_threads: usize,
+    /// The seed of every random choice; `None` takes one from the system.
+    pub seed: Option<u64>,
+    /// The client name that peers and trackers are told.
+    pub client: String,
+}
+
+/// Rates in bytes a second; `None` is unlimited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// From peers to us.
+    pub down: Option<u64>,
+    /// From us to peers.
+    pub up: Option<u64>,
+}
+
+impl EngineConfig {
+    /// Settings for a desktop on `network`, with connections carried by `pool`.
+    pub fn new(network: Network, pool: Pool) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            network,
+            pool,
+            listen: None,
+            port_tries: 0,
+            state_dir: None,
+            max_peers: 500,
+            max_peers_per_torrent: 100,
+            upload_slots: 8,
+            limits: Limits::default(),
+            storage: StoreOptions::default(),
+            disk_threads: (cores / 2).max(1),
+            torrent_threads: (cores / 4).clamp(1, 4),
+            seed: None,
+            client: format!("tribler-rs/{}", env!("CARGO_PKG_VERSION")),
+        }
+    }
+}

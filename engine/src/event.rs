@@ -1,0 +1,88 @@
+//! What an engine tells whoever listens: changes of state, not samples.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::metainfo::Metainfo;
+
+use crate::{TorrentError, TorrentId};
+
+/// A change in the engine.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A torrent was added.
+    Added {
+        /// Which.
+        id: TorrentId,
+    },
+    /// The check of existing data has ended.
+    CheckFinished {
+        /// Which torrent.
+        id: TorrentId,
+        /// Pieces that are there and right.
+        good: u32,
+    },
+    /// The torrent stopped with an error; it tries again by itself where that can help.
+    Error {
+        /// Which torrent.
+        id: TorrentId,
+        /// What went wrong, and with which file.
+        error: TorrentError,
+    },
+    /// Every wanted piece is there and verified.
+    Finished {
+        /// Which torrent.
+        id: TorrentId,
+        /// Time since it was added.
+        after: Duration,
+    },
+    /// The engine listens for peers.
+    Listening {
+        /// Address and port.
+        addr: SocketAddr,
+    },
+    /// Metadata of a magnet link is there.
+    MetadataReceived {
+        /// Which torrent.
+        id: TorrentId,
+        /// The metadata.
+        metainfo: Arc<Metainfo>,
+    },
+    /// A peer was found to have sent bad data and is no longer spoken to.
+    PeerBanned {
+        /// Which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        ip: IpAddr,
+    },
+    /// A torrent that had stopped with an error goes on.
+    Recovered {
+        /// Which torrent.
+        id: TorrentId,
+    },
+    /// A torrent was removed.
+    Removed {
+        /// Which.
+        id: TorrentId,
+    },
+    /// A tracker refused an announce or could not be reached.
+    TrackerError {
+        /// Which torrent.
+        id: TorrentId,
+        /// The tracker.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A tracker answered an announce.
+    TrackerReply {
+        /// Which torrent.
+        id: TorrentId,
+        /// The tracker.
+        url: String,
+        /// Peers in the answer.
+        peers: usize,
+    },
+}

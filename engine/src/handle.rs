@@ -1,0 +1,133 @@
+//! The door for everyone who is not an actix actor.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::command::Command;
+use crate::{AddTorrent, CommandError, Event, Limits, Snapshot, TorrentId};
+
+/// A running engine: commands in, snapshots and events out.
+///
+/// Cheap to clone, usable from any thread. The engine stops by [`EngineHandle::shutdown`]; dropping handles does
+/// nothing. Every method is cancel safe: a command that was handed over is carried out whether or not the answer
+/// is awaited.
+#[derive(Clone, Debug)]
+pub struct EngineHandle {
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+/// Commands that may wait for the Supervisor; more callers than this wait in line.
+pub(crate) const COMMAND_QUEUE: usize = 64;
+
+/// Events that a slow listener may be behind before it loses the oldest.
+pub(crate) const EVENT_QUEUE: usize = 1024;
+
+impl EngineHandle {
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, CommandError>>) -> Command,
+    ) -> Result<T, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(command(reply))
+            .await
+            .map_err(|_| CommandError::Stopped)?;
+        answer.await.map_err(|_| CommandError::Stopped)?
+    }
+
+    /// Adds a torrent; it starts at once unless it is added paused.
+    ///
+    /// # Errors
+    /// [`CommandError::Duplicate`], [`CommandError::V2Only`], [`CommandError::NoSuchFile`] or
+    /// [`CommandError::Stopped`].
+    pub async fn add(&self, torrent: AddTorrent) -> Result<TorrentId, CommandError> {
+        self.ask(|reply| Command::Add(Box::new(torrent), reply))
+            .await
+    }
+
+    /// Connects a torrent to a peer, and again whenever the connection is lost.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
+    pub async fn add_peer(&self, id: TorrentId, peer: SocketAddr) -> Result<(), CommandError> {
+        self.ask(|reply| Command::AddPeer(id, peer, reply)).await
+    }
+
+    /// Sets the rates of one torrent, or of all together with `None`.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
+    pub async fn set_limits(
+        &self,
+        id: Option<TorrentId>,
+        limits: Limits,
+    ) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Limit(id, limits, reply)).await
+    }
+
+    /// Stops a torrent until it is resumed.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
+    pub async fn pause(&self, id: TorrentId) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Pause(id, reply)).await
+    }
+
+    /// Lets a paused torrent go on; also one that stopped with an error.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
+    pub async fn resume(&self, id: TorrentId) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Resume(id, reply)).await
+    }
+
+    /// Hashes all that is on disk again.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
+    pub async fn recheck(&self, id: TorrentId) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Recheck(id, reply)).await
+    }
+
+    /// Removes a torrent, and its content with `delete_data`.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
+    pub async fn remove(&self, id: TorrentId, delete_data: bool) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Remove(id, delete_data, reply))
+            .await
+    }
+
+    /// The state as last published.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// A receiver that is told of each new snapshot.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Events from now on. A receiver that falls behind by more than 1,024 of them is told how many it lost.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Stops the engine: resume data is saved, trackers are told, and whatever is not done at the deadline is left.
+    pub async fn shutdown(&self, deadline: Duration) {
+        let (reply, answer) = oneshot::channel();
+        if self
+            .commands
+            .send(Command::Shutdown(deadline, reply))
+            .await
+            .is_ok()
+        {
+            let _ = answer.await;
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The Peer actor: owns one connection, from the dial to its end.
+
+use std::fmt;
+
+use actix::{
+    Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient, StreamHandler,
+};
+use actors::tell_recipient;
+use net::{Pool, Task};
+use tokio::sync::mpsc;
+
+use crate::peer::driver::{Parts, Wiring};
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Ended, Fact, Order, Report};
+use crate::peer::opening::{self, Opening};
+
+/// Reports of a driver that may wait; a driver that finds no room stops reading.
+const REPORTS: usize = 16;
+
+/// Orders that may wait for a driver. A driver that takes none while so many pile up is stuck, and is ended.
+const ORDERS: usize = 256;
+
+/// What a connection did: Peer to Torrent, one for each report of the driver.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct PeerReport {
+    /// Which connection.
+    pub(crate) key: PeerKey,
+    /// What happened, in order.
+    pub(crate) facts: Vec<Fact>,
+    /// Set when the connection has ended; nothing comes after it.
+    pub(crate) ended: Option<Ended>,
+}
+
+/// One connection: starts its driver, passes orders down and facts up, and ends with it.
+pub(crate) struct Peer {
+    key: PeerKey,
+    torrent: Recipient<PeerReport>,
+    orders: mpsc::Sender<Order>,
+    reports: Option<mpsc::Receiver<Report>>,
+    begin: Option<(Opening, Parts)>,
+    pool: Pool,
+    driver: Option<Task<()>>,
+    ended: Option<Ended>,
+}
+
+impl Peer {
+    /// Starts the actor on the current arbiter, and the driver on `pool`.
+    pub(crate) fn launch(
+        opening: Opening,
+        wiring: Wiring,
+        pool: Pool,
+        torrent: Recipient<PeerReport>,
+    ) -> Addr<Self> {
+        let (orders, order_queue) = mpsc::channel(ORDERS);
+        let (report_queue, reports) = mpsc::channel(REPORTS);
+        let key = wiring.key;
+        let parts = Parts {
+            wiring,
+            orders: order_queue,
+            reports: report_queue,
+        };
+        let peer = Self {
+            key,
+            torrent,
+            orders,
+            reports: Some(reports),
+            begin: Some((opening, parts)),
+            pool,
+            driver: None,
+            ended: None,
+        };
+        peer.start()
+    }
+
+    fn end(&mut self, ended: Ended, ctx: &mut Context<Self>) {
+        self.ended.get_or_insert(ended);
+        ctx.stop();
+    }
+}
+
+impl Actor for Peer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(mut reports) = self.reports.take() {
+            ctx.add_stream(futures_util::stream::poll_fn(move |cx| {
+                reports.poll_recv(cx)
+            }));
+        }
+        if let Some((opening, parts)) = self.begin.take() {
+            self.driver = Some(self.pool.spawn(opening::drive(opening, parts)));
+        }
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        self.driver = None;
+        let ended = self.ended.take().unwrap_or(Ended::Lost);
+        let report = PeerReport {
+            key: self.key,
+            facts: Vec::new(),
+            ended: Some(ended),
+        };
+        tell_recipient(&self.torrent, report);
+    }
+}
+
+impl StreamHandler<Report> for Peer {
+    fn handle(&mut self, report: Report, ctx: &mut Context<Self>) {
+        if !report.facts.is_empty() {
+            let facts = PeerReport {
+                key: self.key,
+                facts: report.facts,
+                ended: None,
+            };
+            tell_recipient(&self.torrent, facts);
+        }
+        if let Some(ended) = report.ended {
+            self.end(ended, ctx);
+        }
+    }
+
+    /// The driver is gone without a last word: it panicked.
+    fn finished(&mut self, ctx: &mut Context<Self>) {
+        self.end(Ended::Lost, ctx);
+    }
+}
+
+impl Handler<Order> for Peer {
+    type Result = ();
+
+    fn handle(&mut self, order: Order, ctx: &mut Context<Self>) {
+        if let Order::Close(ended) = order {
+            self.end(ended, ctx);
+        } else if self.orders.try_send(order).is_err() {
+            self.end(Ended::Silent, ctx);
+        }
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}

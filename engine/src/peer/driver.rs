@@ -1,0 +1,378 @@
+//! The driver: one task per connection that moves its bytes.
+//!
+//! It reads into a buffer that all drivers of a thread share, lets the session machine take the frames apart,
+//! writes payload straight from that buffer to the store, answers requests with slices of the map, and keeps the
+//! requests flowing. Its Peer actor hears of facts in batches and gives orders; no block rides in a message.
+
+mod events;
+mod orders;
+mod transmit;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use net::{BoxStream, Throttle};
+use protocol::fault::Fault;
+use protocol::geometry::PieceIndex;
+use protocol::peer::{Session, SessionError, TorrentParams};
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+use tokio_util::sync::PollSender;
+
+use crate::content::{Content, Traffic};
+use crate::peer::assigned::Assigned;
+use crate::peer::bell::Bell;
+use crate::peer::intake::{Catch, Intake};
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Ended, Fact, Order, Report};
+use crate::peer::pipeline::Pipeline;
+use crate::peer::upload::Outbox;
+
+/// Bytes of the buffer that the drivers of one thread share. 256 KiB stays in the second-level cache and takes what
+/// a socket holds at full speed.
+const READ_BUFFER: usize = 256 * 1024;
+
+/// Reads of one driver before others get their turn.
+const READS_PER_TURN: usize = 8;
+
+/// Facts that may wait for company before they are reported.
+const FACTS_MOST: usize = 64;
+
+/// How long a fact that is not urgent may wait.
+const FACTS_WAIT: Duration = Duration::from_millis(50);
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into());
+}
+
+/// What a driver is made of besides its stream and session.
+pub(crate) struct Parts {
+    /// From the torrent.
+    pub(crate) wiring: Wiring,
+    /// From the Peer actor.
+    pub(crate) orders: mpsc::Receiver<Order>,
+    /// To the Peer actor.
+    pub(crate) reports: mpsc::Sender<Report>,
+}
+
+/// What a connection shares with its torrent.
+pub(crate) struct Wiring {
+    /// The connection's number in its torrent; marks the blocks that it brings.
+    pub(crate) key: PeerKey,
+    /// The content, once the metadata is known.
+    pub(crate) content: Option<Arc<Content>>,
+    /// Limit of what is received.
+    pub(crate) down: Throttle,
+    /// Limit of what is sent.
+    pub(crate) up: Throttle,
+    /// Counters of this connection.
+    pub(crate) traffic: Arc<Traffic>,
+    /// Counters of the torrent.
+    pub(crate) torrent_traffic: Arc<Traffic>,
+}
+
+/// A connection at work.
+pub(crate) struct Driver {
+    key: PeerKey,
+    stream: BoxStream,
+    session: Session,
+    torrent: Option<TorrentParams>,
+    content: Option<Arc<Content>>,
+    orders: mpsc::Receiver<Order>,
+    reports: PollSender<Report>,
+    down: Throttle,
+    up: Throttle,
+    traffic: Arc<Traffic>,
+    torrent_traffic: Arc<Traffic>,
+    assigned: Assigned,
+    intake: Intake,
+    outbox: Outbox,
+    pipeline: Pipeline,
+    asked_at: std::collections::VecDeque<(Instant, u32)>,
+    bell: Bell,
+    cursor: usize,
+    fresh: Vec<PieceIndex>,
+    facts: Vec<Fact>,
+    facts_since: Option<Instant>,
+    urgent: bool,
+    hungry: bool,
+    up_credit: usize,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Driver {
+    /// A driver for a stream whose session has begun; an acceptor's is told the torrent when the peer's handshake is
+    /// whole.
+    pub(crate) fn new(
+        stream: BoxStream,
+        session: Session,
+        parts: Parts,
+        torrent: Option<TorrentParams>,
+    ) -> Self {
+        let mut driver = Self {
+            key: parts.wiring.key,
+            stream,
+            session,
+            torrent,
+            content: None,
+            orders: parts.orders,
+            reports: PollSender::new(parts.reports),
+            down: parts.wiring.down,
+            up: parts.wiring.up,
+            traffic: parts.wiring.traffic,
+            torrent_traffic: parts.wiring.torrent_traffic,
+            assigned: Assigned::default(),
+            intake: Intake::default(),
+            outbox: Outbox::default(),
+            pipeline: Pipeline::new(now()),
+            asked_at: std::collections::VecDeque::new(),
+            bell: Bell::silent(),
+            cursor: 0,
+            fresh: Vec::new(),
+            facts: Vec::new(),
+            facts_since: None,
+            urgent: false,
+            hungry: false,
+            up_credit: 0,
+            timer: Box::pin(tokio::time::sleep(Duration::from_secs(3600))),
+        };
+        if let Some(content) = parts.wiring.content {
+            driver.take_content(content);
+        }
+        driver
+    }
+
+    /// Runs the connection to its end. `first` are bytes that were read already.
+    ///
+    /// The last report carries the reason of the end. Dropping the future closes the connection without a report.
+    pub(crate) async fn run(mut self, first: Vec<u8>) {
+        let mut first = Some(first);
+        let ended = poll_fn(|cx| self.poll(cx, &mut first)).await;
+        let facts = std::mem::take(&mut self.facts);
+        let report = Report {
+            facts,
+            ended: Some(ended),
+        };
+        if poll_fn(|cx| self.reports.poll_reserve(cx)).await.is_ok() {
+            let _ = self.reports.send_item(report);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, first: &mut Option<Vec<u8>>) -> Poll<Ended> {
+        let now = now();
+        let outcome = self.turn(cx, now, first);
+        if let Err(ended) = outcome {
+            return Poll::Ready(ended);
+        }
+        if self.report(cx, now).is_err() {
+            return Poll::Ready(Ended::Dismissed);
+        }
+        self.arm(cx);
+        Poll::Pending
+    }
+
+    /// One turn: orders, reads, requests, writes, until nothing more moves or others should have a turn.
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        first: &mut Option<Vec<u8>>,
+    ) -> Result<(), Ended> {
+        self.take_orders(cx)?;
+        self.session
+            .handle_timeout(now)
+            .map_err(|error| ended_by(&error))?;
+        if let Some(bytes) = first.take() {
+            self.digest(now, &bytes)?;
+        }
+        let mut reads = 0;
+        loop {
+            self.ask(now);
+            self.tell_haves(cx);
+            self.transmit(cx)?;
+            if reads == READS_PER_TURN {
+                cx.waker().wake_by_ref();
+                return Ok(());
+            }
+            match self.read(cx, now) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Ok(()),
+            }
+            reads += 1;
+        }
+    }
+
+    /// Reads once and digests what came.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Ended>> {
+        // A reader that cannot report must not read: that is the back-pressure towards the peer.
+        if self.facts.len() >= FACTS_MOST && ready!(self.poll_report(cx)).is_err() {
+            return Poll::Ready(Err(Ended::Dismissed));
+        }
+        let allowed = ready!(self.down.poll_take(cx, READ_BUFFER));
+        BUFFER.with_borrow_mut(|buffer| {
+            let room = buffer.len().min(allowed);
+            let mut into = ReadBuf::new(&mut buffer[..room]);
+            let outcome = Pin::new(&mut self.stream).poll_read(cx, &mut into);
+            let got = into.filled().len();
+            self.down.refund(allowed.saturating_sub(got));
+            match outcome {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(_)) => Poll::Ready(Err(Ended::Lost)),
+                Poll::Ready(Ok(())) if got == 0 => Poll::Ready(Err(Ended::Lost)),
+                Poll::Ready(Ok(())) => Poll::Ready(self.digest(now, &buffer[..got])),
+            }
+        })
+    }
+
+    /// Takes received bytes apart, lands their payload and acts on their messages.
+    fn digest(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Ended> {
+        let mut input = bytes;
+        let mut catch = Catch::default();
+        let mut arrived = (0, 0);
+        let mut outcome = Ok(());
+        loop {
+            match self.session.handle(now, &mut input) {
+                Ok(Some(event)) => {
+                    if let Err(ended) = self.on_event(event, &mut catch, &mut arrived) {
+                        outcome = Err(ended);
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    outcome = Err(ended_by(&error));
+                    break;
+                }
+            }
+        }
+        self.land(catch, arrived, now)?;
+        outcome
+    }
+
+    fn land(
+        &mut self,
+        catch: Catch<'_>,
+        (blocks, bytes): (u32, u32),
+        now: Instant,
+    ) -> Result<(), Ended> {
+        if bytes > 0 {
+            Traffic::add(&self.traffic.down, u64::from(bytes));
+            Traffic::add(&self.torrent_traffic.down, u64::from(bytes));
+            let latency = self.latency(blocks, now);
+            self.pipeline
+                .received(now, blocks, u64::from(bytes), latency);
+        }
+        let Some(content) = &self.content else {
+            return Ok(());
+        };
+        let before = self.facts.len();
+        let landed = match catch.land(&content.store, &mut self.facts) {
+            Ok(landed) => landed,
+            Err(error) => {
+                self.facts.push(Fact::Storage(error));
+                return Err(Ended::Dismissed);
+            }
+        };
+        let wasted = u64::from(bytes).saturating_sub(landed);
+        if wasted > 0 {
+            Traffic::add(&self.torrent_traffic.wasted, wasted);
+        }
+        self.urgent |= self
+            .facts
+            .iter()
+            .skip(before)
+            .any(|fact| matches!(fact, Fact::PieceFull(_)));
+        Ok(())
+    }
+
+    /// How long ago the oldest of the requests was sent that these blocks answer.
+    fn latency(&mut self, mut blocks: u32, now: Instant) -> Duration {
+        let mut latency = Duration::ZERO;
+        while blocks > 0 {
+            let Some((at, count)) = self.asked_at.front_mut() else {
+                break;
+            };
+            latency = latency.max(now.saturating_duration_since(*at));
+            let taken = blocks.min(*count);
+            *count -= taken;
+            blocks -= taken;
+            if *count == 0 {
+                self.asked_at.pop_front();
+            }
+        }
+        latency
+    }
+
+    /// Sends the facts that wait, if they are urgent, many or old enough.
+    fn report(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), ()> {
+        if self.facts.is_empty() {
+            return Ok(());
+        }
+        let since = *self.facts_since.get_or_insert(now);
+        let due = self.urgent
+            || self.facts.len() >= FACTS_MOST
+            || now.saturating_duration_since(since) >= FACTS_WAIT;
+        if !due {
+            return Ok(());
+        }
+        match self.poll_report(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        if ready!(self.reports.poll_reserve(cx)).is_err() {
+            return Poll::Ready(Err(()));
+        }
+        let facts = std::mem::take(&mut self.facts);
+        self.urgent = false;
+        self.facts_since = None;
+        let report = Report { facts, ended: None };
+        Poll::Ready(self.reports.send_item(report).map_err(|_| ()))
+    }
+
+    /// Notes something that the torrent should hear of at once.
+    fn tell(&mut self, fact: Fact) {
+        self.facts.push(fact);
+        self.urgent = true;
+    }
+
+    /// Arms the timer for whatever is due first, and sees to it that this task is woken then.
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        let deadlines = [
+            self.session.poll_timeout().map(|(at, _)| at),
+            self.facts_since.map(|since| since + FACTS_WAIT),
+        ];
+        let Some(next) = deadlines.into_iter().flatten().min() else {
+            return;
+        };
+        let next = tokio::time::Instant::from_std(next);
+        // A deadline that moved later is found out when the timer fires.
+        if next < self.timer.deadline() || self.timer.is_elapsed() {
+            self.timer.as_mut().reset(next);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+/// The time by the runtime's clock, which tests may stop.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// How a connection ends by an error of its session.
+pub(crate) fn ended_by(error: &SessionError) -> Ended {
+    match (error, error.fault()) {
+        (SessionError::SelfConnection, _) => Ended::OurOwn,
+        (_, Fault::Network) => Ended::Silent,
+        _ => Ended::Misbehaved(error.to_string().into()),
+    }
+}

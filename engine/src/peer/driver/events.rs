@@ -1,0 +1,171 @@
+//! What a driver does with each event of its session.
+
+use bytes::Bytes;
+use protocol::geometry::BlockRef;
+use protocol::peer::Event;
+use protocol::peer::metadata::METADATA_PIECE_LEN;
+
+use crate::content::Traffic;
+use crate::peer::assigned::returned;
+use crate::peer::intake::Catch;
+use crate::peer::messages::{Ended, Fact, Holdings};
+
+use super::{Driver, ended_by};
+
+/// Blocks and bytes of payload that a read brought.
+pub(super) type Arrived = (u32, u32);
+
+impl Driver {
+    /// Acts on one event.
+    pub(super) fn on_event<'a>(
+        &mut self,
+        event: Event<'a>,
+        catch: &mut Catch<'a>,
+        arrived: &mut Arrived,
+    ) -> Result<(), Ended> {
+        match event {
+            Event::BlockData {
+                block,
+                offset,
+                data,
+                last,
+            } => {
+                self.on_data((block, offset, data), last, catch, arrived);
+            }
+            Event::UnwantedBlock { len, .. } => {
+                Traffic::add(&self.torrent_traffic.down, u64::from(len));
+                Traffic::add(&self.torrent_traffic.wasted, u64::from(len));
+            }
+            Event::Handshake(handshake) => {
+                if let Some(torrent) = self.torrent.take() {
+                    self.session
+                        .accept(torrent)
+                        .map_err(|error| ended_by(&error))?;
+                }
+                self.tell(Fact::Handshaken {
+                    peer_id: handshake.peer_id,
+                });
+                self.greet();
+            }
+            Event::ExtensionHandshake(theirs) => {
+                self.pipeline.set_reqq(self.session.peer_reqq());
+                if let Some(size) = theirs.metadata_size
+                    && self.content.is_none()
+                {
+                    self.tell(Fact::MetadataSize(size));
+                }
+            }
+            Event::Choked { returned: blocks } => {
+                self.pipeline.choked();
+                self.asked_at.clear();
+                self.give_back(blocks);
+                self.assigned.give_back_queue(&mut self.facts);
+                self.hungry = false;
+                self.tell(Fact::Unchoked(false));
+            }
+            Event::Unchoked => self.tell(Fact::Unchoked(true)),
+            Event::Interested => self.tell(Fact::Interested(true)),
+            Event::NotInterested => self.tell(Fact::Interested(false)),
+            Event::Have(piece) => match self.facts.last_mut() {
+                Some(Fact::Haves(list)) => list.push(piece),
+                _ => self.tell(Fact::Haves(vec![piece])),
+            },
+            Event::PiecesKnown | Event::DontHave(_) => self.tell_holdings(),
+            Event::Rejected(block) => self.give_back([block]),
+            Event::MetadataRequest { piece } => self.serve_metadata(piece),
+            Event::MetadataData {
+                piece,
+                total_size,
+                data,
+            } => {
+                let data = Bytes::copy_from_slice(&data);
+                self.tell(Fact::Metadata {
+                    piece,
+                    total: total_size,
+                    data,
+                });
+            }
+            Event::MetadataRejected { piece } => self.tell(Fact::MetadataRejected(piece)),
+            Event::HashRequest(request) => self.session.hash_reject(request),
+            Event::AllowedFast(_)
+            | Event::Cancelled(_)
+            | Event::Extended { .. }
+            | Event::Hashes { .. }
+            | Event::HashRejected(_)
+            | Event::KeepAlive
+            | Event::Port(_)
+            | Event::Request(_)
+            | Event::Suggested(_)
+            | Event::UploadOnly(_) => {}
+        }
+        Ok(())
+    }
+
+    fn on_data<'a>(
+        &mut self,
+        part: (BlockRef, u32, &'a [u8]),
+        last: bool,
+        catch: &mut Catch<'a>,
+        arrived: &mut Arrived,
+    ) {
+        let (block, offset, data) = part;
+        let Some(content) = &self.content else { return };
+        if offset == 0 {
+            let active = self.assigned.arrived(block);
+            let lease = active.and_then(|active| active.lease(block.block(), self.key.0));
+            self.intake.begin(lease);
+        }
+        arrived.0 += u32::from(last);
+        arrived.1 += data.len() as u32;
+        self.intake.data(&content.geometry, part, last, catch);
+    }
+
+    /// Says what we have, first of all.
+    fn greet(&mut self) {
+        let Some(content) = &self.content else { return };
+        let (all, cursor) = content.have.all();
+        self.cursor = cursor;
+        self.session.bitfield(&all);
+    }
+
+    pub(super) fn tell_holdings(&mut self) {
+        let holdings = if self.session.peer_is_seed() {
+            Holdings::All
+        } else if let Some(pieces) = self.session.pieces() {
+            Holdings::Some(pieces.clone())
+        } else {
+            return;
+        };
+        self.tell(Fact::Pieces(holdings));
+    }
+
+    /// Blocks that were in flight will not come from this peer.
+    pub(super) fn give_back(&mut self, blocks: impl IntoIterator<Item = BlockRef>) {
+        let blocks: Vec<BlockRef> = blocks.into_iter().collect();
+        for block in &blocks {
+            self.assigned.arrived(*block);
+        }
+        self.pipeline.returned(blocks.len() as u32);
+        if !blocks.is_empty() {
+            returned(blocks, &mut self.facts);
+            self.urgent = true;
+        }
+    }
+
+    fn serve_metadata(&mut self, piece: u32) {
+        let info = self.content.as_ref().map(|content| content.info.clone());
+        let from = piece as usize * METADATA_PIECE_LEN as usize;
+        let slice = info.as_ref().and_then(|info| {
+            let to = info
+                .len()
+                .min(from.checked_add(METADATA_PIECE_LEN as usize)?);
+            info.get(from..to).filter(|slice| !slice.is_empty())
+        });
+        match (slice, &info) {
+            (Some(slice), Some(info)) => {
+                self.session.metadata_data(piece, info.len() as u32, slice);
+            }
+            _ => self.session.metadata_reject(piece),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a driver does with each order of its torrent.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::content::Content;
+use crate::peer::bell::Bell;
+use crate::peer::messages::{Ended, Fact, Order};
+
+use super::{Driver, ended_by};
+
+impl Driver {
+    /// Carries out the orders that wait.
+    pub(super) fn take_orders(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        loop {
+            match self.orders.poll_recv(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(None) => return Err(Ended::Dismissed),
+                Poll::Ready(Some(order)) => self.on_order(order)?,
+            }
+        }
+    }
+
+    fn on_order(&mut self, order: Order) -> Result<(), Ended> {
+        match order {
+            Order::Assign(assignments) => {
+                self.hungry = false;
+                // A choke may have crossed the assignment on its way.
+                let choked = self.session.peer_choking();
+                for assignment in assignments {
+                    self.assigned.push(assignment);
+                }
+                if choked {
+                    self.assigned.give_back_queue(&mut self.facts);
+                    self.urgent = true;
+                }
+            }
+            Order::Cancel(blocks) => {
+                for block in blocks {
+                    if self.session.cancel(block) {
+                        self.assigned.arrived(block);
+                    } else {
+                        self.assigned.cancel_queued(block);
+                    }
+                }
+            }
+            Order::Choke(true) => self.session.choke(),
+            Order::Choke(false) => self.session.unchoke(),
+            Order::Content(content) => {
+                self.take_content(Arc::clone(&content));
+                if self.session.geometry().is_none() {
+                    self.session
+                        .set_geometry(content.geometry)
+                        .map_err(|e| ended_by(&e))?;
+                    self.session.set_metadata_size(content.info.len() as u32);
+                    self.tell_holdings();
+                }
+                self.catch_up();
+            }
+            Order::Interested(interested) => self.session.interested(interested),
+            Order::Metadata(piece) => {
+                if self.session.metadata_request(piece).is_err() {
+                    self.tell(Fact::MetadataRejected(piece));
+                }
+            }
+            Order::Close(ended) => return Err(ended),
+        }
+        Ok(())
+    }
+
+    /// Takes up work on the content.
+    pub(super) fn take_content(&mut self, content: Arc<Content>) {
+        self.bell = Bell::new(content.have.bell());
+        self.content = Some(content);
+    }
+
+    /// Tells the peer what we have, where the handshake was before the content came up.
+    fn catch_up(&mut self) {
+        let Some(content) = &self.content else { return };
+        if self.session.is_open() {
+            let (all, cursor) = content.have.all();
+            self.cursor = cursor;
+            self.session
+                .haves(all.ones().filter_map(|index| content.geometry.piece(index)));
+        }
+    }
+}

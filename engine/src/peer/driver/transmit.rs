@@ -1,0 +1,156 @@
+//! The sending half of a driver: control frames, blocks, news of our pieces, requests.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::AsyncWrite as _;
+
+use crate::content::Traffic;
+use crate::peer::assigned::returned;
+use crate::peer::messages::{Ended, Fact};
+use crate::peer::upload::{HEADER_LEN, Slices};
+
+use super::Driver;
+
+impl Driver {
+    /// Asks for assigned blocks, up to what keeps the peer busy, and for more to be assigned in time.
+    pub(super) fn ask(&mut self, now: Instant) {
+        let Some(content) = &self.content else { return };
+        if self.session.peer_choking() {
+            return;
+        }
+        let target = self.pipeline.target();
+        let in_flight = self.session.in_flight() as u32;
+        // A gap of a quarter lets requests leave in batches.
+        if in_flight > target - target / 4 {
+            return;
+        }
+        let mut asked = 0;
+        while in_flight + asked < target {
+            let Some(block) = self.assigned.next(&content.geometry) else {
+                break;
+            };
+            if self.session.request(block).is_err() {
+                self.assigned.arrived(block);
+                returned([block], &mut self.facts);
+                self.urgent = true;
+                break;
+            }
+            asked += 1;
+        }
+        if asked > 0 {
+            self.asked_at.push_back((now, asked));
+            self.pipeline.requested(now, asked);
+        }
+        let queued = self.assigned.queued();
+        if !self.hungry && queued < target {
+            self.hungry = true;
+            self.tell(Fact::Hungry(2 * target - queued));
+        }
+    }
+
+    /// Tells the peer of pieces that we have got since it was told last.
+    pub(super) fn tell_haves(&mut self, cx: &mut Context<'_>) {
+        if !self.bell.poll(cx) {
+            return;
+        }
+        let Some(content) = &self.content else { return };
+        self.cursor = content.have.since(self.cursor, &mut self.fresh);
+        if self.session.is_open() && !self.session.peer_is_seed() {
+            self.session.haves(self.fresh.iter().copied());
+        }
+        self.fresh.clear();
+    }
+
+    /// Sends as much as the socket takes.
+    pub(super) fn transmit(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        loop {
+            self.stage(cx)?;
+            if self.session.output().is_empty() && self.outbox.is_empty() {
+                return Ok(());
+            }
+            match self.write(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(ended)) => return Err(ended),
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+
+    /// Turns requests of the peer into staged blocks.
+    fn stage(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        let Some(content) = &self.content else {
+            return Ok(());
+        };
+        while self.outbox.has_room() {
+            let Some(request) = self.session.peek_request() else {
+                return Ok(());
+            };
+            let len = request.len() as usize + HEADER_LEN;
+            while self.up_credit < len {
+                match self.up.poll_take(cx, len - self.up_credit) {
+                    Poll::Ready(granted) => self.up_credit += granted,
+                    Poll::Pending => return Ok(()),
+                }
+            }
+            let Some(request) = self.session.next_request() else {
+                return Ok(());
+            };
+            self.up_credit -= len;
+            if !content.have.contains(request.piece()) {
+                self.session.reject(request);
+                continue;
+            }
+            match content
+                .store
+                .view(request.offset(&content.geometry), request.len())
+            {
+                Ok(view) => self.outbox.push(self.session.piece_header(request), view),
+                Err(error) => {
+                    self.facts.push(Fact::Storage(error));
+                    return Err(Ended::Dismissed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One vectored write: the rest of a block that is partly sent, then control frames, then blocks.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
+        let control = self.session.output().len();
+        let head = if self.outbox.mid_block() {
+            self.outbox.head_left()
+        } else {
+            0
+        };
+        let outcome = {
+            let mut slices = Slices::new();
+            if head > 0 {
+                self.outbox.slices(0, 1, &mut slices);
+            }
+            if control > 0 {
+                slices.push(std::io::IoSlice::new(self.session.output()));
+            }
+            self.outbox
+                .slices(usize::from(head > 0), usize::MAX, &mut slices);
+            Pin::new(&mut self.stream).poll_write_vectored(cx, &slices)
+        };
+        let mut sent = match outcome {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Ended::Lost)),
+            Poll::Ready(Ok(sent)) => sent,
+        };
+        let of_head = sent.min(head);
+        let mut payload = self.outbox.consume(of_head);
+        sent -= of_head;
+        let of_control = sent.min(control);
+        self.session.consume_output(of_control);
+        payload += self.outbox.consume(sent - of_control);
+        if payload > 0 {
+            Traffic::add(&self.traffic.up, payload);
+            Traffic::add(&self.torrent_traffic.up, payload);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,88 @@
+//! Blocks on their way in: from slices of the read buffer to the store.
+
+use protocol::geometry::{BlockRef, Geometry, PieceIndex};
+use smallvec::SmallVec;
+use storage::{Chunk, Lease, Store, StoreError};
+
+use crate::peer::messages::Fact;
+
+/// The block that is arriving, across reads.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    open: Option<Lease>,
+}
+
+/// What one read brought: slices to write, and the leases of the blocks that are whole with them.
+///
+/// Nothing here outlives the read buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Catch<'a> {
+    chunks: SmallVec<[Chunk<'a>; 40]>,
+    whole: SmallVec<[(BlockRef, Lease); 40]>,
+    bytes: u64,
+}
+
+impl Intake {
+    /// A wanted block begins; `None` where its lease could not be had, because it came from elsewhere meanwhile.
+    pub(crate) fn begin(&mut self, lease: Option<Lease>) {
+        self.open = lease;
+    }
+
+    /// The next bytes of the block that is arriving; returns whether they are of use.
+    pub(crate) fn data<'a>(
+        &mut self,
+        geometry: &Geometry,
+        part: (BlockRef, u32, &'a [u8]),
+        last: bool,
+        catch: &mut Catch<'a>,
+    ) -> bool {
+        let (block, offset, data) = part;
+        let useful = self.open.is_some();
+        if useful {
+            let at = geometry.block_offset(block) + u64::from(offset);
+            catch.chunks.push(Chunk { offset: at, data });
+            catch.bytes += data.len() as u64;
+        }
+        if last && let Some(lease) = self.open.take() {
+            catch.whole.push((block, lease));
+        }
+        useful
+    }
+}
+
+impl Catch<'_> {
+    /// Writes what was caught, commits the whole blocks and appends what there is to tell.
+    ///
+    /// # Errors
+    /// What the store says; the blocks are missing again then.
+    pub(crate) fn land(self, store: &Store, facts: &mut Vec<Fact>) -> Result<u64, StoreError> {
+        if !self.chunks.is_empty() {
+            store.write(&self.chunks)?;
+        }
+        let mut run: Option<(PieceIndex, u32, u32)> = None;
+        for (block, lease) in self.whole {
+            let full = lease.commit().piece_complete;
+            run = Some(match run {
+                Some((piece, from, to)) if piece == block.piece() && to == block.block() => {
+                    (piece, from, to + 1)
+                }
+                other => {
+                    push_run(other, facts);
+                    (block.piece(), block.block(), block.block() + 1)
+                }
+            });
+            if full {
+                push_run(run.take(), facts);
+                facts.push(Fact::PieceFull(block.piece()));
+            }
+        }
+        push_run(run, facts);
+        Ok(self.bytes)
+    }
+}
+
+fn push_run(run: Option<(PieceIndex, u32, u32)>, facts: &mut Vec<Fact>) {
+    if let Some((piece, from, to)) = run {
+        facts.push(Fact::Written { piece, from, to });
+    }
+}

@@ -1,0 +1,137 @@
+//! What a connection's driver and its Peer actor say to each other.
+
+use std::sync::Arc;
+
+use actix::Message;
+use bytes::Bytes;
+use protocol::bitfield::Bitfield;
+use protocol::geometry::{BlockRef, PieceIndex};
+use protocol::id::PeerId;
+use smallvec::SmallVec;
+use storage::{ActivePiece, StoreError};
+
+use crate::content::Content;
+use crate::torrent::candidates::DialFailure;
+
+/// Blocks of one piece that a peer shall be asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Assignment {
+    /// The piece, with the state of its blocks.
+    pub(crate) active: Arc<ActivePiece>,
+    /// First block.
+    pub(crate) from: u32,
+    /// One past the last block.
+    pub(crate) to: u32,
+}
+
+/// What a connection shall do: Torrent to Peer to driver, a few a second at most.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Order {
+    /// Ask for these blocks, after those already assigned.
+    Assign(Vec<Assignment>),
+    /// These blocks came from elsewhere.
+    Cancel(Vec<BlockRef>),
+    /// Choke or unchoke.
+    Choke(bool),
+    /// Metadata is known: pieces can be spoken of.
+    Content(Arc<Content>),
+    /// Say whether we want anything of what the peer has.
+    Interested(bool),
+    /// Ask for a piece of the metadata.
+    Metadata(u32),
+    /// End the connection.
+    Close(Ended),
+}
+
+/// What a connection tells its torrent.
+#[derive(Debug)]
+pub(crate) enum Fact {
+    /// The handshake is done.
+    Handshaken {
+        /// Who the peer says it is.
+        peer_id: PeerId,
+    },
+    /// The extension handshake named the size of the metadata.
+    MetadataSize(u32),
+    /// A piece of the metadata.
+    Metadata {
+        /// Which piece.
+        piece: u32,
+        /// Size of the whole, as the peer says.
+        total: u32,
+        /// Its bytes.
+        data: Bytes,
+    },
+    /// The peer does not give that piece of the metadata.
+    MetadataRejected(u32),
+    /// The peer serves us, or no longer does.
+    Unchoked(bool),
+    /// The peer wants pieces, or no longer does.
+    Interested(bool),
+    /// All that the peer has, as far as is known now; replaces what was said before.
+    Pieces(Holdings),
+    /// Pieces that the peer has got since.
+    Haves(Vec<PieceIndex>),
+    /// Blocks that were written, all of one piece.
+    Written {
+        /// The piece.
+        piece: PieceIndex,
+        /// First block.
+        from: u32,
+        /// One past the last block.
+        to: u32,
+    },
+    /// The last missing block of this piece was written.
+    PieceFull(PieceIndex),
+    /// Blocks that will not come from this peer.
+    Returned {
+        /// The piece.
+        piece: PieceIndex,
+        /// The blocks.
+        blocks: SmallVec<[u32; 8]>,
+    },
+    /// The assigned blocks run out: so many more can be asked for.
+    Hungry(u32),
+    /// Content could not be written or read.
+    Storage(StoreError),
+}
+
+/// What a peer has.
+#[derive(Clone, Debug)]
+pub(crate) enum Holdings {
+    /// Every piece.
+    All,
+    /// Some pieces.
+    Some(Bitfield),
+}
+
+/// A batch of facts: driver to Peer, one for each time the driver had something to tell.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// What, in the order in which it happened.
+    pub(crate) facts: Vec<Fact>,
+    /// Set in the last report of a connection.
+    pub(crate) ended: Option<Ended>,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The connection could not be made.
+    Unreachable(DialFailure),
+    /// The peer closed it, or the network did.
+    Lost,
+    /// The peer broke the protocol.
+    Misbehaved(Arc<str>),
+    /// The peer was silent for too long.
+    Silent,
+    /// Both have everything.
+    Redundant,
+    /// We are connected to ourselves.
+    OurOwn,
+    /// The peer sent bad data.
+    Banned,
+    /// The torrent stopped, or made room for better peers.
+    Dismissed,
+}

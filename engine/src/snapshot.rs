@@ -1,0 +1,92 @@
+//! The state of an engine at one moment, for anyone who asks, without asking an actor.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::id::InfoHashes;
+
+use crate::{TorrentError, TorrentId};
+
+/// The state of an engine, published twice a second and after each command.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Where the engine listens for peers.
+    pub listen: Option<SocketAddr>,
+    /// All torrents, in the order in which they were added.
+    pub torrents: Vec<Arc<TorrentStatus>>,
+}
+
+/// The state of one torrent.
+#[derive(Clone, Debug)]
+pub struct TorrentStatus {
+    /// Its number in this engine.
+    pub id: TorrentId,
+    /// Its info-hashes.
+    pub hashes: InfoHashes,
+    /// Its name; of a magnet link without metadata, the link's display name or the info-hash.
+    pub name: String,
+    /// What it is doing.
+    pub state: State,
+    /// Bytes of the whole content, pad files included; 0 while unknown.
+    pub size: u64,
+    /// Bytes of the wanted pieces.
+    pub wanted: u64,
+    /// Bytes of the wanted pieces that are there and verified.
+    pub done: u64,
+    /// Bytes of payload received in this run, whatever became of them.
+    pub downloaded: u64,
+    /// Bytes of payload sent in this run.
+    pub uploaded: u64,
+    /// Bytes received that were of no use: duplicates, late blocks and pieces that failed their hash.
+    pub wasted: u64,
+    /// Payload received, bytes a second.
+    pub down_rate: u64,
+    /// Payload sent, bytes a second.
+    pub up_rate: u64,
+    /// Connected peers.
+    pub peers: usize,
+    /// Connected peers that have everything.
+    pub seeds: usize,
+    /// Time since it was added.
+    pub age: Duration,
+    /// What it is waiting for, for a person to read, where it is waiting.
+    pub reason: Option<String>,
+}
+
+/// What a torrent is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Hashing what is on disk.
+    Checking {
+        /// Bytes looked at.
+        done: u64,
+        /// Bytes to look at.
+        total: u64,
+    },
+    /// Fetching pieces.
+    Downloading,
+    /// Stopped by an error.
+    Error(TorrentError),
+    /// Fetching the metadata of a magnet link.
+    FetchingMetadata,
+    /// Stopped by command.
+    Paused,
+    /// Complete, serving others.
+    Seeding,
+}
+
+impl State {
+    /// One word for programs: `checking`, `downloading`, `error`, `metadata`, `paused` or `seeding`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Checking { .. } => "checking",
+            Self::Downloading => "downloading",
+            Self::Error(_) => "error",
+            Self::FetchingMetadata => "metadata",
+            Self::Paused => "paused",
+            Self::Seeding => "seeding",
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The Supervisor: the one actor that knows all torrents.
+//!
+//! It takes commands from handles and messages from actix programs, starts and restarts Torrents, routes incoming
+//! connections, and publishes snapshots and events.
+
+pub(crate) mod messages;
+mod torrents;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, StreamHandler};
+use actix_rt::{Arbiter, ArbiterHandle};
+use actors::{Exited, RestartPolicy, tell};
+use net::RateLimiter;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::command::Command;
+use crate::disk::Disk;
+use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
+use crate::listener::{self, Arrival};
+use crate::torrent::actor::Torrent;
+use crate::torrent::messages::{Control, Incoming, News, Stop};
+use crate::{
+    CommandError, EngineConfig, EngineHandle, Event, Snapshot, TorrentError, TorrentId,
+    TorrentStatus,
+};
+
+/// How often the snapshot is published while nothing else brings it about.
+const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+
+/// Restarts of a torrent whose actor panicked.
+const RESTARTS: (usize, Duration) = (3, Duration::from_secs(600));
+
+/// The actor at the root of an engine.
+///
+/// Actix programs hold its `Addr` and send [`Add`](crate::Add), [`Remove`](crate::Remove),
+/// [`GetSnapshot`](crate::GetSnapshot) and their like; everyone else uses [`EngineHandle`].
+pub struct Supervisor {
+    config: EngineConfig,
+    seed: u64,
+    disk: Disk,
+    down: RateLimiter,
+    up: RateLimiter,
+    arbiters: Vec<ArbiterHandle>,
+    threads: Vec<Arbiter>,
+    torrents: BTreeMap<TorrentId, Child>,
+    next_id: u64,
+    listen: Option<SocketAddr>,
+    listener: Option<net::Task<()>>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    events: broadcast::Sender<Event>,
+    commands: Option<mpsc::Receiver<Command>>,
+    dirty: bool,
+}
+
+/// A torrent as the Supervisor sees it.
+struct Child {
+    actor: Addr<Torrent>,
+    add: crate::AddTorrent,
+    hashes: protocol::id::InfoHashes,
+    status: Option<Arc<TorrentStatus>>,
+    restarts: RestartPolicy,
+    leaving: bool,
+}
+
+/// Why an engine could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address to listen on could not be had.
+    #[error("cannot listen on {addr}: {source}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The directory for resume data could not be made.
+    #[error("cannot use the state directory {}: {source}", path.display())]
+    StateDir {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Supervisor {
+    /// Starts an engine; to be called inside an actix `System` or, for tests in virtual time, a tokio `LocalSet`.
+    ///
+    /// # Errors
+    /// [`StartError`] if the listening address or the state directory cannot be had.
+    pub fn launch(config: EngineConfig) -> Result<(Addr<Self>, EngineHandle), StartError> {
+        if let Some(path) = &config.state_dir {
+            std::fs::create_dir_all(path).map_err(|source| StartError::StateDir {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        let (arrivals, incoming) = mpsc::channel(listener::ARRIVALS);
+        let mut listen = None;
+        let mut listener = None;
+        if let Some(addr) = config.listen {
+            let _runtime = config.pool.handle().enter();
+            let door = config
+                .network
+                .listen_near(addr, config.port_tries)
+                .map_err(|source| StartError::Listen { addr, source })?;
+            listen = Some(door.local_addr());
+            listener = Some(config.pool.spawn(listener::listen(
+                door,
+                arrivals,
+                config.pool.clone(),
+            )));
+        }
+        let (command_queue, commands) = mpsc::channel(COMMAND_QUEUE);
+        let (events, _) = broadcast::channel(EVENT_QUEUE);
+        let first = Arc::new(Snapshot {
+            listen,
+            torrents: Vec::new(),
+        });
+        let (snapshots, published) = watch::channel(first);
+        let handle = EngineHandle {
+            commands: command_queue,
+            snapshots: published,
+            events: events.clone(),
+        };
+        let threads: Vec<Arbiter> = (0..config.torrent_threads)
+            .map(|_| Arbiter::new())
+            .collect();
+        let supervisor = Self {
+            seed: config.seed.unwrap_or_else(rand::random),
+            disk: Disk::start(config.disk_threads, &config.pool),
+            down: RateLimiter::new(config.limits.down),
+            up: RateLimiter::new(config.limits.up),
+            arbiters: threads.iter().map(Arbiter::handle).collect(),
+            threads,
+            torrents: BTreeMap::new(),
+            next_id: 1,
+            listen,
+            listener,
+            snapshots,
+            events,
+            commands: Some(commands),
+            dirty: false,
+            config,
+        };
+        let addr = Self::create(|ctx| {
+            let mut incoming = incoming;
+            ctx.add_stream(futures_util::stream::poll_fn(move |cx| {
+                incoming.poll_recv(cx)
+            }));
+            supervisor
+        });
+        Ok((addr, handle))
+    }
+
+    fn event(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
+    fn publish(&mut self) {
+        self.dirty = false;
+        let torrents = self
+            .torrents
+            .values()
+            .filter_map(|child| child.status.clone())
+            .collect();
+        self.snapshots.send_replace(Arc::new(Snapshot {
+            listen: self.listen,
+            torrents,
+        }));
+    }
+
+    fn stop_all(
+        &mut self,
+        deadline: Duration,
+        reply: oneshot::Sender<()>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.listener = None;
+        let deadline = Instant::now() + deadline;
+        let mut waiting = Vec::new();
+        for child in self.torrents.values_mut() {
+            child.leaving = true;
+            let (done, heard) = oneshot::channel();
+            let stop = Stop {
+                delete_data: false,
+                done,
+                deadline: deadline.into_std(),
+            };
+            tell(&child.actor, stop);
+            waiting.push(heard);
+        }
+        let all = async move {
+            for heard in waiting {
+                let _ = tokio::time::timeout_at(deadline, heard).await;
+            }
+        };
+        ctx.spawn(actix::fut::wrap_future(all).map(
+            move |(), supervisor: &mut Self, ctx: &mut Context<Self>| {
+                supervisor.publish();
+                let _ = reply.send(());
+                ctx.stop();
+            },
+        ));
+    }
+}
+
+use actix::ActorFutureExt as _;
+
+impl Actor for Supervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(mut commands) = self.commands.take() {
+            ctx.add_stream(futures_util::stream::poll_fn(move |cx| {
+                commands.poll_recv(cx)
+            }));
+        }
+        if let Some(addr) = self.listen {
+            self.event(Event::Listening { addr });
+        }
+        ctx.run_interval(PUBLISH_EVERY, |supervisor, _| {
+            if supervisor.dirty {
+                supervisor.publish();
+            }
+        });
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        for thread in self.threads.drain(..) {
+            thread.stop();
+        }
+    }
+}
+
+impl StreamHandler<Command> for Supervisor {
+    fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
+        match command {
+            Command::Add(add, reply) => {
+                let _ = reply.send(self.add(*add, ctx));
+            }
+            Command::AddPeer(id, peer, reply) => {
+                let _ = reply.send(self.control(id, Control::AddPeer(peer)));
+            }
+            Command::Limit(None, limits, reply) => {
+                self.down.set_rate(limits.down);
+                self.up.set_rate(limits.up);
+                let _ = reply.send(Ok(()));
+            }
+            Command::Limit(Some(id), limits, reply) => {
+                let _ = reply.send(self.control(id, Control::Limit(limits)));
+            }
+            Command::Pause(id, reply) => {
+                let _ = reply.send(self.control(id, Control::Pause));
+            }
+            Command::Recheck(id, reply) => {
+                let _ = reply.send(self.control(id, Control::Recheck));
+            }
+            Command::Remove(id, delete_data, reply) => self.remove(id, delete_data, reply),
+            Command::Resume(id, reply) => {
+                let _ = reply.send(self.control(id, Control::Resume));
+            }
+            Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
+        }
+        self.publish();
+    }
+
+    /// All handles are gone; the engine goes on for those who hold the `Addr`.
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl StreamHandler<Arrival> for Supervisor {
+    fn handle(&mut self, arrival: Arrival, _: &mut Context<Self>) {
+        let child = self
+            .torrents
+            .values()
+            .find(|child| child.hashes.matches(arrival.info_hash));
+        let room = self
+            .torrents
+            .values()
+            .filter_map(|child| child.status.as_ref())
+            .map(|status| status.peers)
+            .sum::<usize>()
+            < self.config.max_peers;
+        if let Some(child) = child.filter(|child| room && !child.leaving) {
+            let Arrival { stream, first, .. } = arrival;
+            tell(&child.actor, Incoming { stream, first });
+        }
+    }
+
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl Handler<News> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, news: News, _: &mut Context<Self>) {
+        match news {
+            News::Status(status) => {
+                if let Some(child) = self.torrents.get_mut(&status.id) {
+                    let moved = child
+                        .status
+                        .as_ref()
+                        .is_none_or(|old| old.state != status.state);
+                    child.status = Some(status);
+                    self.dirty = true;
+                    if moved {
+                        self.publish();
+                    }
+                }
+            }
+            News::Event(event) => self.event(event),
+            News::Gone(id) => {
+                if self.torrents.remove(&id).is_some() {
+                    self.event(Event::Removed { id });
+                    self.publish();
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Exited<TorrentId>> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, exited: Exited<TorrentId>, ctx: &mut Context<Self>) {
+        let again = match self.torrents.get_mut(&exited.id) {
+            Some(child) if exited.panicked && !child.leaving => {
+                child.restarts.failed(Instant::now())
+            }
+            _ => return,
+        };
+        tracing::error!(torrent = ?exited.id, again, "a torrent's actor panicked");
+        if again {
+            self.restart(exited.id, ctx);
+        } else {
+            self.event(Event::Error {
+                id: exited.id,
+                error: TorrentError::Internal,
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("torrents", &self.torrents.len())
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Supervisor {
+    fn child(&self, id: TorrentId) -> Result<&Child, CommandError> {
+        self.torrents.get(&id).ok_or(CommandError::NoSuchTorrent)
+    }
+
+    fn control(&self, id: TorrentId, control: Control) -> Result<(), CommandError> {
+        tell(&self.child(id)?.actor, control);
+        Ok(())
+    }
+}

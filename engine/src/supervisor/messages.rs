@@ -1,0 +1,116 @@
+//! The Supervisor's public messages, for actix programs that hold its `Addr`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Context, Handler, Message, ResponseFuture};
+use tokio::sync::oneshot;
+
+use crate::torrent::messages::Control;
+use crate::{AddTorrent, CommandError, Limits, Snapshot, TorrentId};
+
+use super::Supervisor;
+
+/// Adds a torrent.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<TorrentId, CommandError>")]
+pub struct Add(pub AddTorrent);
+
+/// Stops a torrent until [`Resume`].
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct Pause(pub TorrentId);
+
+/// Lets a paused torrent go on.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct Resume(pub TorrentId);
+
+/// Hashes a torrent's content again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct Recheck(pub TorrentId);
+
+/// Changes the rates of a torrent.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct SetLimits(pub TorrentId, pub Limits);
+
+/// Removes a torrent, and its content with `delete_data`.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct Remove {
+    /// Which torrent.
+    pub id: TorrentId,
+    /// Whether its content is deleted.
+    pub delete_data: bool,
+}
+
+/// Asks for the state of the moment.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Arc<Snapshot>")]
+pub struct GetSnapshot;
+
+/// Stops the engine; answered when everything is saved and said, at the deadline at the latest.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Shutdown(pub Duration);
+
+impl Handler<Add> for Supervisor {
+    type Result = Result<TorrentId, CommandError>;
+
+    fn handle(&mut self, add: Add, ctx: &mut Context<Self>) -> Self::Result {
+        self.add(add.0, ctx)
+    }
+}
+
+macro_rules! controls {
+    ($($message:ty => $control:expr;)*) => {$(
+        impl Handler<$message> for Supervisor {
+            type Result = Result<(), CommandError>;
+
+            fn handle(&mut self, message: $message, _: &mut Context<Self>) -> Self::Result {
+                let control: fn($message) -> Control = $control;
+                self.control(message.0, control(message))
+            }
+        }
+    )*};
+}
+
+controls! {
+    Pause => |_| Control::Pause;
+    Recheck => |_| Control::Recheck;
+    Resume => |_| Control::Resume;
+    SetLimits => |message| Control::Limit(message.1);
+}
+
+impl Handler<Remove> for Supervisor {
+    type Result = Result<(), CommandError>;
+
+    fn handle(&mut self, message: Remove, _: &mut Context<Self>) -> Self::Result {
+        self.child(message.id)?;
+        self.remove(message.id, message.delete_data, oneshot::channel().0);
+        Ok(())
+    }
+}
+
+impl Handler<GetSnapshot> for Supervisor {
+    type Result = Arc<Snapshot>;
+
+    fn handle(&mut self, _: GetSnapshot, _: &mut Context<Self>) -> Arc<Snapshot> {
+        self.publish();
+        self.snapshots.borrow().clone()
+    }
+}
+
+impl Handler<Shutdown> for Supervisor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, shutdown: Shutdown, ctx: &mut Context<Self>) -> ResponseFuture<()> {
+        let (reply, done) = oneshot::channel();
+        self.stop_all(shutdown.0, reply, ctx);
+        Box::pin(async move {
+            let _ = done.await;
+        })
+    }
+}

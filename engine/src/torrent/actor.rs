@@ -1,0 +1,343 @@
+//! The Torrent actor: decides what is fetched from whom and who is served.
+//!
+//! Its handlers live beside it by subject: [`open`](super::open) brings the content up, [`metadata_phase`](super::metadata_phase)
+//! fetches what a magnet link lacks, [`crowd`](super::crowd) keeps the connections, [`transfer`](super::transfer) acts on
+//! what they report, [`report`](super::report) tells the rest of the engine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient};
+use actors::{ExitGuard, OneTimer};
+use net::{Network, Pool, RateLimiter};
+use protocol::bitfield::Bitfield;
+use protocol::geometry::PieceIndex;
+use protocol::id::{InfoHashes, PeerId};
+use protocol::metainfo::Metainfo;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use storage::ActivePiece;
+
+use crate::announce::actor::Announcer;
+use crate::announce::messages::{Announce, Progress};
+use crate::content::{Content, Traffic};
+use crate::disk::Disk;
+use crate::peer::driver::now;
+use crate::peer::messages::{Ended, Order};
+use crate::torrent::candidates::Candidates;
+use crate::torrent::choker::{Choker, ChokerConfig};
+use crate::torrent::gather::Gather;
+use crate::torrent::messages::{Control, News, Stop};
+use crate::torrent::metadata::MetadataFetch;
+use crate::torrent::open::CheckProgress;
+use crate::torrent::peers::{Peers, Rate};
+use crate::torrent::picker::Picker;
+use crate::torrent::smart_ban::SmartBan;
+use crate::{AddTorrent, Source, TorrentError, TorrentId};
+
+/// How often a torrent samples its rates and looks after its connections.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+
+/// How long new pieces wait for others before peers are told.
+pub(crate) const RING_EVERY: Duration = Duration::from_millis(20);
+
+/// Addresses that a torrent remembers at most.
+const MOST_CANDIDATES: usize = 4000;
+
+/// What a torrent gets from its engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) network: Network,
+    pub(crate) pool: Pool,
+    pub(crate) disk: Disk,
+    pub(crate) storage: storage::StoreOptions,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) listen_port: Option<u16>,
+    pub(crate) client: Arc<str>,
+    pub(crate) max_peers: usize,
+    pub(crate) upload_slots: usize,
+    pub(crate) down: RateLimiter,
+    pub(crate) up: RateLimiter,
+    pub(crate) seed: u64,
+    pub(crate) supervisor: Recipient<News>,
+}
+
+/// A torrent's content at work.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) content: Arc<Content>,
+    pub(crate) picker: Picker,
+    /// Bytes of the wanted pieces.
+    pub(crate) wanted: u64,
+    pub(crate) gather: Gather,
+    pub(crate) smart_ban: SmartBan,
+    pub(crate) pieces: BTreeMap<PieceIndex, Arc<ActivePiece>>,
+    pub(crate) batches: usize,
+    pub(crate) last_ring: Instant,
+    pub(crate) ring_due: bool,
+    pub(crate) finished: bool,
+}
+
+/// What a torrent is in the middle of.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Transferring.
+    Active(Box<Active>),
+    /// Hashing what is on disk.
+    Checking(Arc<CheckProgress>),
+    /// Stopped by an error; tried again at the time given.
+    Failed(TorrentError, Instant),
+    /// Fetching the metadata.
+    Metadata(Box<MetadataFetch>),
+    /// Opening the files.
+    Opening,
+    /// Stopped by command.
+    Paused,
+}
+
+/// One torrent.
+pub(crate) struct Torrent {
+    pub(crate) id: TorrentId,
+    pub(crate) hashes: InfoHashes,
+    pub(crate) peer_id: PeerId,
+    pub(crate) add: AddTorrent,
+    pub(crate) setup: Setup,
+    pub(crate) metainfo: Option<Arc<Metainfo>>,
+    pub(crate) phase: Phase,
+    pub(crate) peers: Peers,
+    pub(crate) candidates: Candidates,
+    pub(crate) choker: Choker,
+    pub(crate) rng: StdRng,
+    pub(crate) down: RateLimiter,
+    pub(crate) up: RateLimiter,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) down_rate: Rate,
+    pub(crate) up_rate: Rate,
+    pub(crate) announcer: Option<Addr<Announcer>>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) added_at: Instant,
+    pub(crate) last_tick: Instant,
+    pub(crate) timer: OneTimer,
+    pub(crate) known: Option<Bitfield>,
+    pub(crate) saved: Option<u32>,
+    pub(crate) last_save: Instant,
+    pub(crate) seen_trackers: bool,
+    pub(crate) reported_complete: bool,
+    _exit: ExitGuard<TorrentId>,
+}
+
+impl Torrent {
+    /// A torrent that begins when it is started as an actor.
+    pub(crate) fn new(
+        id: TorrentId,
+        hashes: InfoHashes,
+        add: AddTorrent,
+        setup: Setup,
+        exit: ExitGuard<TorrentId>,
+    ) -> Self {
+        let now = now();
+        let mut rng = StdRng::seed_from_u64(setup.seed ^ id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let metainfo = match &add.source {
+            Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
+            Source::Magnet(_) => None,
+        };
+        Self {
+            id,
+            hashes,
+            peer_id: PeerId::random(&mut rng),
+            metainfo,
+            phase: Phase::Paused,
+            peers: Peers::default(),
+            candidates: Candidates::new(MOST_CANDIDATES),
+            choker: Choker::new(ChokerConfig {
+                slots: setup.upload_slots,
+                ..ChokerConfig::default()
+            }),
+            rng,
+            down: setup.down.child(add.limits.down),
+            up: setup.up.child(add.limits.up),
+            traffic: Arc::default(),
+            down_rate: Rate::default(),
+            up_rate: Rate::default(),
+            announcer: None,
+            progress: Arc::default(),
+            added_at: now,
+            last_tick: now,
+            timer: OneTimer::new(),
+            known: None,
+            saved: None,
+            last_save: now,
+            seen_trackers: false,
+            reported_complete: false,
+            add,
+            setup,
+            _exit: exit,
+        }
+    }
+
+    /// The content at work, if it is.
+    pub(crate) fn active(&mut self) -> Option<&mut Active> {
+        match &mut self.phase {
+            Phase::Active(active) => Some(active),
+            Phase::Checking(_)
+            | Phase::Failed(..)
+            | Phase::Metadata(_)
+            | Phase::Opening
+            | Phase::Paused => None,
+        }
+    }
+
+    /// Goes to work: with the content where the metadata is known, else to fetch it.
+    pub(crate) fn begin(&mut self, ctx: &mut Context<Self>) {
+        if self.metainfo.is_some() {
+            self.open(ctx);
+        } else {
+            self.phase = Phase::Metadata(Box::new(MetadataFetch::new(self.hashes)));
+            self.go_online(ctx);
+        }
+    }
+
+    /// Leaves the network and the content as they are, to stand still.
+    pub(crate) fn halt(&mut self, phase: Phase) {
+        self.save_resume(false);
+        if let Phase::Checking(check) = &self.phase {
+            check.cancel();
+        }
+        self.phase = phase;
+        self.dismiss_all();
+    }
+
+    /// Ends every connection.
+    pub(crate) fn dismiss_all(&mut self) {
+        for (_, peer) in self.peers.iter() {
+            peer.order(Order::Close(Ended::Dismissed));
+        }
+    }
+
+    /// The single place that moves things on after anything happened, and arms the timer for what comes next.
+    pub(crate) fn drive(&mut self, ctx: &mut Context<Self>) {
+        let now = now();
+        if now.saturating_duration_since(self.last_tick) >= TICK {
+            self.tick(now);
+        }
+        self.retry_if_due(now, ctx);
+        self.move_pieces(now, ctx);
+        self.dial(now, ctx);
+        let mut due = self.last_tick + TICK;
+        if let Some(at) = self.pieces_due() {
+            due = due.min(at);
+        }
+        let at = tokio::time::Instant::from_std(due);
+        self.timer.arm::<Self>(ctx, at, |torrent, ctx| {
+            torrent.timer.fired();
+            torrent.drive(ctx);
+        });
+    }
+
+    /// What a torrent does once a second.
+    fn tick(&mut self, now: Instant) {
+        let seconds = now.saturating_duration_since(self.last_tick).as_secs_f64();
+        self.last_tick = now;
+        self.sample(seconds, now);
+        self.run_choker(now);
+        self.tidy_peers(now);
+        self.ask_metadata(now);
+        self.feed_hungry();
+        self.save_if_due(now);
+        self.publish();
+    }
+}
+
+impl Actor for Torrent {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let mut peers = std::mem::take(&mut self.add.peers);
+        if let Source::Magnet(magnet) = &self.add.source {
+            peers.extend_from_slice(&magnet.peers);
+        }
+        for peer in peers {
+            self.add_candidate(peer, crate::torrent::candidates::Source::Manual);
+        }
+        if !self.add.paused {
+            self.begin(ctx);
+        }
+        self.publish();
+        self.drive(ctx);
+    }
+}
+
+impl Handler<Control> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, control: Control, ctx: &mut Context<Self>) {
+        match control {
+            Control::AddPeer(peer) => {
+                self.add_candidate(peer, crate::torrent::candidates::Source::Manual);
+            }
+            Control::Limit(limits) => {
+                self.down.set_rate(limits.down);
+                self.up.set_rate(limits.up);
+            }
+            Control::Pause => {
+                self.halt(Phase::Paused);
+                self.farewell(tokio::time::Instant::now() + Duration::from_secs(5), None);
+            }
+            Control::Recheck => self.recheck(ctx),
+            Control::Resume => {
+                if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
+                    self.begin(ctx);
+                }
+            }
+        }
+        self.publish();
+        self.drive(ctx);
+    }
+}
+
+impl Handler<Stop> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, stop: Stop, ctx: &mut Context<Self>) {
+        self.save_resume(true);
+        self.halt(Phase::Paused);
+        if stop.delete_data {
+            self.delete_data();
+        }
+        let deadline = tokio::time::Instant::from_std(stop.deadline);
+        let id = self.id;
+        let supervisor = self.setup.supervisor.clone();
+        let (done, heard) = tokio::sync::oneshot::channel();
+        self.farewell(deadline, Some(done));
+        ctx.spawn(actix::fut::wrap_future(heard).map(
+            move |_, _: &mut Self, ctx: &mut Context<Self>| {
+                actors::tell_recipient(&supervisor, News::Gone(id));
+                let _ = stop.done.send(());
+                ctx.stop();
+            },
+        ));
+    }
+}
+
+use actix::ActorFutureExt as _;
+
+impl Torrent {
+    /// Lets the Announcer say goodbye; `done` is told at once where there is none.
+    fn farewell(
+        &mut self,
+        deadline: tokio::time::Instant,
+        done: Option<tokio::sync::oneshot::Sender<()>>,
+    ) {
+        let done = done.unwrap_or_else(|| tokio::sync::oneshot::channel().0);
+        match self.announcer.take() {
+            Some(announcer) => {
+                actors::tell(&announcer, Announce::Farewell { deadline, done });
+            }
+            None => {
+                let _ = done.send(());
+            }
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! The connections of a torrent: whom to dial, whom to let in, whom to serve, whom to let go.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{AsyncContext, Context, Handler};
+use protocol::peer::{Extension, Extensions, SessionConfig, TorrentParams};
+
+use crate::announce::actor::{Announcer, AnnouncerSetup};
+use crate::announce::messages::{Announce, Announced};
+use crate::content::Traffic;
+use crate::peer::actor::Peer;
+use crate::peer::driver::{Wiring, now};
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Ended, Order};
+use crate::peer::opening::Opening;
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::candidates::{self, DialFailure, Source};
+use crate::torrent::choker::Contender;
+use crate::torrent::messages::Incoming;
+use crate::torrent::peers::{PeerEntry, Rate};
+use crate::torrent::picker::PeerPieces;
+use crate::{Event, Source as TorrentSource};
+
+/// Dials that may be under way at the same time.
+const HALF_OPEN: usize = 30;
+
+/// A connected peer that is of no use to either side is let go after this time.
+const USELESS_AFTER: Duration = Duration::from_secs(300);
+
+/// Peers below which more are asked for.
+const FEW_PEERS: usize = 20;
+
+impl Torrent {
+    /// Starts to look for peers, once.
+    pub(crate) fn go_online(&mut self, ctx: &mut Context<Self>) {
+        if self.announcer.is_some() || !self.add.use_trackers {
+            return;
+        }
+        let trackers = match (&self.metainfo, &self.add.source) {
+            (Some(metainfo), _) if !metainfo.trackers().is_empty() => metainfo.trackers().to_vec(),
+            (_, TorrentSource::Magnet(magnet)) => magnet
+                .trackers
+                .iter()
+                .map(|url| vec![url.clone()])
+                .collect(),
+            (_, TorrentSource::Metainfo(metainfo)) => metainfo.trackers().to_vec(),
+        };
+        if trackers.is_empty() {
+            return;
+        }
+        self.update_progress();
+        let setup = AnnouncerSetup {
+            trackers,
+            hashes: self.hashes,
+            peer_id: self.peer_id,
+            port: self.setup.listen_port,
+            network: self.setup.network.clone(),
+            pool: self.setup.pool.clone(),
+            client: Arc::clone(&self.setup.client),
+            progress: Arc::clone(&self.progress),
+            seed: self.setup.seed ^ self.id.0,
+        };
+        self.announcer = Some(Announcer::launch(setup, ctx.address().recipient()));
+    }
+
+    /// Notes an address at which there may be a peer.
+    pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
+        self.candidates.add(addr, source, now());
+    }
+
+    /// Whether the torrent wants connections at all.
+    const fn is_online(&self) -> bool {
+        matches!(self.phase, Phase::Active(_) | Phase::Metadata(_))
+    }
+
+    /// Connects to candidates while there is room for more peers.
+    pub(crate) fn dial(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        if !self.is_online() {
+            return;
+        }
+        while self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN {
+            let Some(addr) = self.candidates.next(now) else {
+                return;
+            };
+            self.candidates.dialing(addr);
+            let opening = Opening::Dial {
+                network: self.setup.network.clone(),
+                to: addr,
+                config: self.session_config(),
+                torrent: self.session_torrent(),
+            };
+            self.connect(addr, true, opening, ctx);
+        }
+    }
+
+    fn most_peers(&self) -> usize {
+        self.add.max_peers.unwrap_or(self.setup.max_peers)
+    }
+
+    /// What our side of a session is.
+    pub(crate) fn session_config(&self) -> SessionConfig {
+        SessionConfig {
+            client: Some(Cow::Owned(self.setup.client.to_string())),
+            listen_port: self.setup.listen_port,
+            ..SessionConfig::new(self.peer_id)
+        }
+    }
+
+    /// What a session must know of this torrent.
+    pub(crate) fn session_torrent(&self) -> TorrentParams {
+        let online = matches!(self.phase, Phase::Active(_));
+        let metainfo = self.metainfo.as_ref().filter(|_| online);
+        let private = self
+            .metainfo
+            .as_ref()
+            .is_some_and(|metainfo| metainfo.is_private());
+        let extensions = Extensions::NONE.with(Extension::Metadata);
+        TorrentParams {
+            geometry: metainfo.map(|metainfo| metainfo.geometry()),
+            metadata_size: metainfo.map(|metainfo| metainfo.info_bytes().len() as u32),
+            extensions: if private {
+                Extensions::NONE
+            } else {
+                extensions
+            },
+            ..TorrentParams::new(self.hashes)
+        }
+    }
+
+    fn connect(
+        &mut self,
+        addr: SocketAddr,
+        outgoing: bool,
+        opening: Opening,
+        ctx: &mut Context<Self>,
+    ) -> PeerKey {
+        let key = self.peers.key(addr.ip());
+        let traffic = Arc::<Traffic>::default();
+        let content = match &self.phase {
+            Phase::Active(active) => Some(Arc::clone(&active.content)),
+            Phase::Checking(_)
+            | Phase::Failed(..)
+            | Phase::Metadata(_)
+            | Phase::Opening
+            | Phase::Paused => None,
+        };
+        let wiring = Wiring {
+            key,
+            content,
+            down: self.down.throttle(),
+            up: self.up.throttle(),
+            traffic: Arc::clone(&traffic),
+            torrent_traffic: Arc::clone(&self.traffic),
+        };
+        let pool = self.setup.pool.clone();
+        let actor = Peer::launch(opening, wiring, pool, ctx.address().recipient());
+        let entry = PeerEntry {
+            actor,
+            addr,
+            outgoing,
+            since: None,
+            holdings: None,
+            unchoked_us: false,
+            interested: false,
+            unchoked: false,
+            we_are_interested: false,
+            hungry: 0,
+            traffic,
+            down: Rate::default(),
+            up: Rate::default(),
+            last_payload: now(),
+            unchoked_since: None,
+        };
+        self.peers.insert(key, entry);
+        key
+    }
+
+    /// Notes the end of a connection and takes back what it held.
+    pub(crate) fn on_ended(&mut self, key: PeerKey, ended: &Ended) {
+        let Some(entry) = self.peers.remove(key) else {
+            return;
+        };
+        let now = now();
+        tracing::debug!(peer = %entry.addr, ?ended, "connection ended");
+        self.choker.gone(key);
+        match &mut self.phase {
+            Phase::Active(active) => {
+                match entry.pieces() {
+                    PeerPieces::All => active.picker.peer_left_full(),
+                    PeerPieces::Some(set) => active.picker.peer_bitfield_removed(set),
+                    PeerPieces::None => {}
+                }
+                active.picker.peer_gone(key);
+            }
+            Phase::Metadata(fetch) => fetch.peer_gone(key),
+            Phase::Checking(_) | Phase::Failed(..) | Phase::Opening | Phase::Paused => {}
+        }
+        if entry.outgoing {
+            self.note_end(entry.addr, entry.since.is_some(), ended, now);
+        }
+        self.feed_hungry();
+    }
+
+    /// Lets the candidate list learn from the end of a connection that we had dialled.
+    fn note_end(&mut self, addr: SocketAddr, was_open: bool, ended: &Ended, now: Instant) {
+        if was_open {
+            let how = match ended {
+                Ended::Banned => candidates::Ended::Banned,
+                Ended::Dismissed | Ended::Lost | Ended::Unreachable(_) => candidates::Ended::Normal,
+                Ended::Misbehaved(_) => candidates::Ended::ProtocolError,
+                Ended::OurOwn => candidates::Ended::SelfConnection,
+                Ended::Redundant => candidates::Ended::BothSeeds,
+                Ended::Silent => candidates::Ended::Timeout,
+            };
+            self.candidates.disconnected(addr, now, how);
+            return;
+        }
+        match ended {
+            Ended::OurOwn => {
+                self.candidates
+                    .disconnected(addr, now, candidates::Ended::SelfConnection);
+            }
+            Ended::Unreachable(failure) => self.candidates.failed(addr, now, *failure),
+            Ended::Silent => self.candidates.failed(addr, now, DialFailure::Timeout),
+            Ended::Banned
+            | Ended::Dismissed
+            | Ended::Lost
+            | Ended::Misbehaved(_)
+            | Ended::Redundant => self.candidates.failed(addr, now, DialFailure::Handshake),
+        }
+    }
+
+    /// Gives blocks to the peers that could be asked for more.
+    pub(crate) fn feed_hungry(&mut self) {
+        let hungry: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.hungry > 0)
+            .map(|(key, _)| key)
+            .collect();
+        for key in hungry {
+            self.assign(key);
+        }
+    }
+
+    /// Decides who is served, when it is time to.
+    pub(crate) fn run_choker(&mut self, now: Instant) {
+        let Phase::Active(active) = &self.phase else {
+            return;
+        };
+        if self.choker.next_round().is_some_and(|at| at > now) {
+            return;
+        }
+        let contenders: Vec<Contender> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.since.is_some())
+            .map(|(key, peer)| Contender {
+                key,
+                interested: peer.interested,
+                choked: !peer.unchoked,
+                down_rate: peer.down.bytes_per_s,
+                up_rate: peer.up.bytes_per_s,
+                connected_at: peer.since.unwrap_or(now),
+                snubbed: peer.unchoked_us
+                    && now.saturating_duration_since(peer.last_payload) > Duration::from_secs(60),
+                is_seed: peer.is_seed(),
+                unchoked_since: peer.unchoked_since,
+            })
+            .collect();
+        let seeding = active.finished;
+        let decision = self.choker.round(now, seeding, &contenders, &mut self.rng);
+        for key in decision.choke {
+            self.set_unchoked(key, false);
+        }
+        for key in decision.unchoke {
+            self.set_unchoked(key, true);
+        }
+    }
+
+    /// Serves a peer, or no longer does.
+    pub(crate) fn set_unchoked(&mut self, key: PeerKey, unchoked: bool) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if peer.unchoked != unchoked {
+            peer.unchoked = unchoked;
+            peer.unchoked_since = unchoked.then(now);
+            peer.order(Order::Choke(!unchoked));
+        }
+    }
+
+    /// Lets go of connections that are of no use to either side.
+    pub(crate) fn tidy_peers(&mut self, now: Instant) {
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        for (_, peer) in self
+            .peers
+            .iter_mut()
+            .filter(|(_, peer)| peer.since.is_some())
+        {
+            let interesting = !active.finished && active.picker.is_interesting(peer.pieces());
+            if interesting != peer.we_are_interested {
+                peer.we_are_interested = interesting;
+                peer.order(Order::Interested(interesting));
+            }
+            let old = peer
+                .since
+                .is_some_and(|at| now.saturating_duration_since(at) > USELESS_AFTER);
+            if active.finished && peer.is_seed() {
+                peer.order(Order::Close(Ended::Redundant));
+            } else if old && !peer.interested && !interesting && self.add.max_peers == Some(0) {
+                peer.order(Order::Close(Ended::Dismissed));
+            }
+        }
+        if !active.finished
+            && self.peers.len() < FEW_PEERS
+            && let Some(announcer) = &self.announcer
+        {
+            actors::tell(announcer, Announce::WantPeers);
+        }
+    }
+
+    /// Bans an address for bad data, and ends its connections.
+    pub(crate) fn ban(&mut self, key: PeerKey) {
+        let Some(ip) = self.peers.ip(key) else { return };
+        self.candidates.ban(ip);
+        for (_, peer) in self.peers.iter().filter(|(_, peer)| peer.addr.ip() == ip) {
+            peer.order(Order::Close(Ended::Banned));
+        }
+        tracing::info!(%ip, "banned for bad data");
+        self.event(Event::PeerBanned { id: self.id, ip });
+    }
+}
+
+impl Handler<Incoming> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, incoming: Incoming, ctx: &mut Context<Self>) {
+        let addr = incoming.stream.peer_addr();
+        let welcome = self.is_online()
+            && self.peers.len() < self.most_peers()
+            && !self.candidates.is_banned(addr.ip());
+        if !welcome {
+            return;
+        }
+        let opening = Opening::Accepted {
+            stream: incoming.stream,
+            first: incoming.first,
+            config: self.session_config(),
+            torrent: self.session_torrent(),
+        };
+        self.connect(addr, false, opening, ctx);
+    }
+}
+
+impl Handler<Announced> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
+        self.seen_trackers = true;
+        let url = announced.url.to_string();
+        match announced.outcome {
+            Ok(peers) => {
+                self.event(Event::TrackerReply {
+                    id: self.id,
+                    url,
+                    peers: peers.len(),
+                });
+                for peer in peers {
+                    self.add_candidate(peer, Source::Tracker);
+                }
+            }
+            Err(reason) => {
+                let reason = reason.to_string();
+                self.event(Event::TrackerError {
+                    id: self.id,
+                    url,
+                    reason,
+                });
+            }
+        }
+        self.drive(ctx);
+    }
+}

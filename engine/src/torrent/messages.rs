@@ -1,0 +1,99 @@
+//! What is said to a Torrent actor, and what it says to the Supervisor.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::Message;
+use net::BoxStream;
+use protocol::bitfield::Bitfield;
+use protocol::geometry::PieceIndex;
+use storage::{Store, StoreError};
+use tokio::sync::oneshot;
+
+use crate::torrent::smart_ban::Digest;
+use crate::{Event, Limits, TorrentId, TorrentStatus};
+
+/// A command of a person or program: Supervisor to Torrent.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Control {
+    /// Connect to a peer, again and again.
+    AddPeer(SocketAddr),
+    /// Change the rates.
+    Limit(Limits),
+    /// Stop until resumed.
+    Pause,
+    /// Hash everything again.
+    Recheck,
+    /// Go on.
+    Resume,
+}
+
+/// A peer that connected to us and named this torrent: Supervisor to Torrent.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Incoming {
+    /// The connection.
+    pub(crate) stream: BoxStream,
+    /// All bytes that were read of it, its handshake first.
+    pub(crate) first: Vec<u8>,
+}
+
+/// End the torrent: Supervisor to Torrent, once.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop {
+    /// Whether the content is deleted.
+    pub(crate) delete_data: bool,
+    /// Told when everything is saved and said.
+    pub(crate) done: oneshot::Sender<()>,
+    /// When to stop waiting for trackers.
+    pub(crate) deadline: Instant,
+}
+
+/// What the Disk found: Disk to Torrent, one for each job.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum DiskReply {
+    /// The store is open.
+    Opened(Result<Opened, StoreError>),
+    /// The check has ended; nothing is known where it was cancelled.
+    Checked(Result<Opened, StoreError>),
+    /// Pieces were hashed.
+    Verified(Vec<Verified>),
+    /// There may be room again: the files could be prepared.
+    Probed(Result<(), StoreError>),
+}
+
+/// A store that is ready.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The store.
+    pub(crate) store: Store,
+    /// What is there, where that is known without a check.
+    pub(crate) known: Option<Bitfield>,
+}
+
+/// The hash of one piece.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    /// Which piece.
+    pub(crate) piece: PieceIndex,
+    /// Whether it is what the metadata says.
+    pub(crate) good: Result<bool, StoreError>,
+    /// The digest of each block, where the piece is bad now or was before.
+    pub(crate) blocks: Vec<Digest>,
+}
+
+/// News of a torrent: Torrent to Supervisor, each status once a second and events as they happen.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum News {
+    /// Its state.
+    Status(Arc<TorrentStatus>),
+    /// Something happened.
+    Event(Event),
+    /// It stopped as told.
+    Gone(TorrentId),
+}

@@ -1,0 +1,111 @@
+//! How a magnet link becomes a torrent: the metadata comes from several peers at once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::Context;
+use bytes::Bytes;
+use protocol::id::PeerId;
+use protocol::metainfo::{LoadLimits, Metainfo};
+
+use crate::peer::driver::now;
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Ended, Order};
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::metadata::Progress;
+use crate::{Event, TorrentError};
+
+impl Torrent {
+    pub(crate) fn on_handshaken(&mut self, key: PeerKey, peer_id: PeerId) {
+        let ours = peer_id == self.peer_id;
+        let now = now();
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if ours {
+            peer.order(Order::Close(Ended::OurOwn));
+            return;
+        }
+        peer.since = Some(now);
+        if peer.outgoing {
+            self.candidates.connected(peer.addr, now);
+        }
+    }
+
+    pub(crate) fn on_metadata_size(&mut self, key: PeerKey, size: u32) {
+        if let Phase::Metadata(fetch) = &mut self.phase {
+            fetch.peer_offers(key, size);
+            self.ask_metadata(now());
+        }
+    }
+
+    /// Asks peers for what is missing of the metadata.
+    pub(crate) fn ask_metadata(&mut self, now: Instant) {
+        let Phase::Metadata(fetch) = &mut self.phase else {
+            return;
+        };
+        for (key, peer) in self.peers.iter().filter(|(_, peer)| peer.since.is_some()) {
+            for piece in fetch.next_requests(now, key) {
+                peer.order(Order::Metadata(piece));
+            }
+        }
+    }
+
+    pub(crate) fn on_metadata(
+        &mut self,
+        key: PeerKey,
+        piece: u32,
+        total: u32,
+        data: &Bytes,
+        ctx: &mut Context<Self>,
+    ) {
+        let now = now();
+        let Phase::Metadata(fetch) = &mut self.phase else {
+            return;
+        };
+        match fetch.data(key, piece, total, data, now) {
+            Progress::More => {}
+            Progress::Complete(info) => {
+                self.on_metadata_complete(&info, ctx);
+                return;
+            }
+            Progress::Mismatch { blame } => {
+                for key in blame {
+                    self.ban(key);
+                }
+            }
+            Progress::PeerLied(key) => self.ban(key),
+        }
+        self.ask_metadata(now);
+    }
+
+    pub(crate) fn on_metadata_rejected(&mut self, key: PeerKey, piece: u32) {
+        let now = now();
+        if let Phase::Metadata(fetch) = &mut self.phase {
+            fetch.reject(key, piece, now);
+            self.ask_metadata(now);
+        }
+    }
+
+    fn on_metadata_complete(&mut self, info: &[u8], ctx: &mut Context<Self>) {
+        let parsed = Metainfo::from_info(info, &LoadLimits::default());
+        let metainfo = match parsed {
+            Ok(metainfo) if metainfo.hashes().get_v1().is_some() => metainfo,
+            Ok(_) => {
+                self.fail(TorrentError::Metadata("it has no v1 part".into()));
+                return;
+            }
+            Err(error) => {
+                self.fail(TorrentError::Metadata(error.to_string().into()));
+                return;
+            }
+        };
+        let metainfo = Arc::new(metainfo);
+        self.metainfo = Some(Arc::clone(&metainfo));
+        self.event(Event::MetadataReceived {
+            id: self.id,
+            metainfo,
+        });
+        self.open(ctx);
+    }
+}

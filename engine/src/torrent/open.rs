@@ -1,0 +1,354 @@
+//! How a torrent's content comes up: open the files, learn what is there, go to work.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Addr, AsyncContext, Context, Handler};
+use actors::tell;
+use protocol::bitfield::Bitfield;
+use protocol::geometry::PieceIndex;
+use protocol::metainfo::Metainfo;
+use storage::{ErrorKind, RecheckOptions, Store, StoreError, StoreOptions, StoreSpec};
+
+use crate::content::{Content, HaveBoard};
+use crate::peer::driver::now;
+use crate::peer::messages::Order;
+use crate::torrent::actor::{Active, Phase, Torrent};
+use crate::torrent::gather::Gather;
+use crate::torrent::messages::{DiskReply, Opened};
+use crate::torrent::picker::{Picker, Priority};
+use crate::torrent::resume;
+use crate::torrent::smart_ban::SmartBan;
+use crate::{Event, TorrentError};
+
+/// How long a torrent that failed stands still before it tries again.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How long finished pieces wait for others to be hashed with, at most.
+const GATHER_WAIT: Duration = Duration::from_millis(10);
+
+/// Bytes of finished pieces that wait to be hashed, at most.
+const GATHER_BYTES: u64 = 64 << 20;
+
+/// How far a check has come; written by the Disk, read by the torrent.
+#[derive(Debug, Default)]
+pub(crate) struct CheckProgress {
+    done: AtomicU64,
+    total: AtomicU64,
+    cancelled: AtomicBool,
+}
+
+impl CheckProgress {
+    /// Bytes looked at, and bytes to look at.
+    pub(crate) fn get(&self) -> (u64, u64) {
+        (
+            self.done.load(Ordering::Relaxed),
+            self.total.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Stops the check soon.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Torrent {
+    /// Opens the content on the Disk; [`DiskReply::Opened`] comes back.
+    pub(crate) fn open(&mut self, ctx: &mut Context<Self>) {
+        let Some(spec) = self.spec() else { return };
+        self.phase = Phase::Opening;
+        let me = ctx.address();
+        let options = self.setup.storage.clone();
+        let resume = self.resume_path();
+        let trust = self.add.trust_data;
+        let known = self.known.take();
+        self.setup.disk.short(move || {
+            let opened = open_store(spec, options, resume.as_deref(), trust, known);
+            tell(&me, DiskReply::Opened(opened));
+        });
+    }
+
+    /// Hashes everything on disk, from whatever phase that has the metadata.
+    pub(crate) fn recheck(&mut self, ctx: &mut Context<Self>) {
+        let Phase::Active(active) = &self.phase else {
+            if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
+                self.forget_resume();
+                self.add.trust_data = false;
+                self.begin(ctx);
+            }
+            return;
+        };
+        let store = active.content.store.clone();
+        self.forget_resume();
+        self.halt(Phase::Opening);
+        self.check(store, ctx);
+    }
+
+    fn check(&mut self, store: Store, ctx: &mut Context<Self>) {
+        let progress = Arc::new(CheckProgress::default());
+        self.phase = Phase::Checking(Arc::clone(&progress));
+        let me: Addr<Self> = ctx.address();
+        self.setup.disk.long(move || {
+            let outcome = store.recheck(
+                &RecheckOptions::default(),
+                &|at| {
+                    let piece_len = u64::from(store.geometry().piece_len());
+                    progress
+                        .done
+                        .store(u64::from(at.done) * piece_len, Ordering::Relaxed);
+                    progress
+                        .total
+                        .store(u64::from(at.total) * piece_len, Ordering::Relaxed);
+                },
+                &progress.cancelled,
+            );
+            if !progress.cancelled.load(Ordering::Relaxed) {
+                let opened = outcome.map(|have| Opened {
+                    store,
+                    known: Some(have),
+                });
+                tell(&me, DiskReply::Checked(opened));
+            }
+        });
+    }
+
+    /// Goes to work on a store whose pieces are known.
+    fn activate(&mut self, store: Store, have: &Bitfield, ctx: &mut Context<Self>) {
+        let Some(metainfo) = self.metainfo.clone() else {
+            return;
+        };
+        let geometry = metainfo.geometry();
+        let mut picker = Picker::new(geometry, have, self.setup.seed ^ self.id.0);
+        let wanted = self.apply_selection(&metainfo, &mut picker);
+        let content = Arc::new(Content {
+            store,
+            geometry,
+            info: metainfo.info_bytes().clone(),
+            have: HaveBoard::new(have),
+        });
+        let finished = picker.is_finished();
+        self.phase = Phase::Active(Box::new(Active {
+            content: Arc::clone(&content),
+            picker,
+            wanted,
+            gather: Gather::new(
+                storage::hash_lanes(),
+                self.setup.disk.threads(),
+                GATHER_WAIT,
+                GATHER_BYTES,
+            ),
+            smart_ban: SmartBan::new(),
+            pieces: BTreeMap::new(),
+            batches: 0,
+            last_ring: now(),
+            ring_due: false,
+            finished,
+        }));
+        self.saved = None;
+        for (_, peer) in self.peers.iter() {
+            peer.order(Order::Content(Arc::clone(&content)));
+        }
+        self.count_holdings();
+        self.save_resume(false);
+        self.go_online(ctx);
+        if finished {
+            self.announce_finished(ctx);
+        }
+    }
+
+    /// Gives the picker what the user wants of the torrent; returns how many bytes that is.
+    fn apply_selection(&self, metainfo: &Metainfo, picker: &mut Picker) -> u64 {
+        let geometry = metainfo.geometry();
+        let mut priorities = vec![Priority::NORMAL.get(); geometry.pieces() as usize];
+        let span = |offset: u64, len: u64| {
+            let first = geometry.piece_at(offset).map_or(0, PieceIndex::index);
+            let last = geometry
+                .piece_at(offset + len - 1)
+                .map_or(0, PieceIndex::index);
+            first..=last
+        };
+        if let Some(wanted) = &self.add.files {
+            priorities.fill(Priority::SKIP.get());
+            for file in wanted.iter().filter_map(|at| metainfo.files().get(*at)) {
+                if file.len > 0
+                    && let Some(pieces) = priorities.get_mut(span(file.offset, file.len))
+                {
+                    pieces.fill(Priority::NORMAL.get());
+                }
+            }
+        }
+        if self.add.sequential {
+            for file in metainfo
+                .files()
+                .iter()
+                .filter(|file| file.len > 0 && !file.attr.pad)
+            {
+                let pieces = span(file.offset, file.len);
+                for edge in [*pieces.start(), *pieces.end()] {
+                    if let Some(priority) = priorities.get_mut(edge)
+                        && *priority != Priority::SKIP.get()
+                    {
+                        *priority = Priority::NORMAL.get() + 1;
+                    }
+                }
+            }
+        }
+        picker.set_sequential(self.add.sequential);
+        picker.set_priorities(&priorities);
+        let wanted = geometry
+            .iter()
+            .zip(&priorities)
+            .filter(|(_, priority)| **priority > 0);
+        wanted
+            .map(|(piece, _)| u64::from(geometry.len_of(piece)))
+            .sum()
+    }
+
+    /// Stops because content cannot be read or written. What was verified still counts when the disk was full or the
+    /// like; where a file is gone or short, all is looked at again.
+    pub(crate) fn fail_storage(&mut self, error: &StoreError) {
+        let gone = matches!(error.kind(), ErrorKind::Vanished | ErrorKind::TooShort);
+        if gone {
+            self.known = None;
+        } else if let Phase::Active(active) = &self.phase {
+            self.known = Some(active.picker.have().clone());
+        }
+        self.fail(TorrentError::from(error));
+    }
+
+    /// Stops with an error, to try again a little later.
+    pub(crate) fn fail(&mut self, error: TorrentError) {
+        if let Phase::Failed(known, at) = &mut self.phase {
+            *at = now() + RETRY_AFTER;
+            if *known == error {
+                return;
+            }
+        }
+        tracing::warn!(torrent = %self.hashes.wire(), %error, "stopped");
+        self.halt(Phase::Failed(error.clone(), now() + RETRY_AFTER));
+        self.event(Event::Error { id: self.id, error });
+        self.publish();
+    }
+
+    /// Tries again after an error: first whether the files can be written at all, then everything.
+    pub(crate) fn retry_if_due(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let Phase::Failed(TorrentError::Storage(_), at) = &mut self.phase else {
+            return;
+        };
+        if now < *at {
+            return;
+        }
+        *at = now + 15 * RETRY_AFTER;
+        let Some(spec) = self.spec() else { return };
+        let me = ctx.address();
+        let options = self.setup.storage.clone();
+        self.setup.disk.short(move || {
+            let probed = Store::open(spec, options).and_then(|store| store.probe());
+            tell(&me, DiskReply::Probed(probed));
+        });
+    }
+
+    /// How the content lies on disk; a torrent that cannot be checked fails here.
+    fn spec(&mut self) -> Option<StoreSpec> {
+        let metainfo = self.metainfo.clone()?;
+        let mut spec = match StoreSpec::from_metainfo(&metainfo, self.add.dir.clone()) {
+            Ok(spec) => spec,
+            Err(error) => {
+                self.fail(TorrentError::Metadata(error.to_string().into()));
+                return None;
+            }
+        };
+        if let Some(wanted) = &self.add.files {
+            for (at, file) in spec.files.iter_mut().enumerate() {
+                file.wanted = file.pad || wanted.contains(&at);
+            }
+        }
+        Some(spec)
+    }
+
+    /// Deletes the content and the progress.
+    pub(crate) fn delete_data(&mut self) {
+        self.forget_resume();
+        let Some(spec) = self.spec() else { return };
+        let options = self.setup.storage.clone();
+        let outcome = Store::open(spec, options).and_then(|store| store.remove_files());
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "content could not be deleted");
+        }
+    }
+}
+
+impl Handler<DiskReply> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, reply: DiskReply, ctx: &mut Context<Self>) {
+        match reply {
+            DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => match outcome {
+                Ok(Opened {
+                    store,
+                    known: Some(have),
+                }) => self.activate(store, &have, ctx),
+                Ok(Opened { store, known: None }) => self.check(store, ctx),
+                Err(error) => self.fail_storage(&error),
+            },
+            DiskReply::Checked(outcome) if matches!(self.phase, Phase::Checking(_)) => {
+                match outcome {
+                    Ok(Opened {
+                        store,
+                        known: Some(have),
+                    }) => {
+                        self.event(Event::CheckFinished {
+                            id: self.id,
+                            good: have.count(),
+                        });
+                        self.activate(store, &have, ctx);
+                    }
+                    Ok(Opened { known: None, .. }) => self.phase = Phase::Paused,
+                    Err(error) => self.fail_storage(&error),
+                }
+            }
+            DiskReply::Probed(outcome) => {
+                if matches!(self.phase, Phase::Failed(..)) {
+                    match outcome {
+                        Ok(()) => {
+                            self.event(Event::Recovered { id: self.id });
+                            self.begin(ctx);
+                        }
+                        Err(error) => self.fail_storage(&error),
+                    }
+                }
+            }
+            DiskReply::Verified(verified) => self.on_verified(verified, ctx),
+            // Answers to questions that a command has overtaken.
+            DiskReply::Opened(_) | DiskReply::Checked(_) => {}
+        }
+        self.drive(ctx);
+    }
+}
+
+/// Opens a store and finds out what is there: by trust, by resume data of an orderly end, or because there is nothing.
+fn open_store(
+    spec: StoreSpec,
+    options: StoreOptions,
+    resume: Option<&Path>,
+    trust: bool,
+    known: Option<Bitfield>,
+) -> Result<Opened, StoreError> {
+    let pieces = spec.geometry.pieces();
+    let store = Store::open(spec, options)?;
+    let known = if known.is_some() {
+        known
+    } else if trust {
+        Some(Bitfield::full(pieces))
+    } else if !store.has_data() {
+        Some(Bitfield::new(pieces))
+    } else {
+        resume.and_then(|path| resume::trusted(&store, path))
+    };
+    store.prepare()?;
+    Ok(Opened { store, known })
+}

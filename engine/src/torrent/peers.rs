@@ -1,0 +1,170 @@
+//! The connections of a torrent, as its actor sees them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::Addr;
+use actors::tell;
+
+use crate::content::Traffic;
+use crate::peer::actor::Peer;
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Holdings, Order};
+use crate::torrent::picker::PeerPieces;
+
+/// One connection.
+#[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the flags of both sides, as the protocol has them"
+)]
+pub(crate) struct PeerEntry {
+    /// Its actor.
+    pub(crate) actor: Addr<Peer>,
+    /// The address of the other end.
+    pub(crate) addr: SocketAddr,
+    /// Whether we dialled.
+    pub(crate) outgoing: bool,
+    /// When the handshake was done.
+    pub(crate) since: Option<Instant>,
+    /// What it has; `None` until it said so.
+    pub(crate) holdings: Option<Holdings>,
+    /// Whether it serves us.
+    pub(crate) unchoked_us: bool,
+    /// Whether it wants something.
+    pub(crate) interested: bool,
+    /// Whether we serve it.
+    pub(crate) unchoked: bool,
+    /// Whether we said that we want something.
+    pub(crate) we_are_interested: bool,
+    /// Blocks that it could be asked for and was not given.
+    pub(crate) hungry: u32,
+    /// What moved, counted by the driver.
+    pub(crate) traffic: Arc<Traffic>,
+    /// Rates by the last sample.
+    pub(crate) down: Rate,
+    /// Rates by the last sample.
+    pub(crate) up: Rate,
+    /// When payload last came from it while it served us.
+    pub(crate) last_payload: Instant,
+    /// When we began to serve it.
+    pub(crate) unchoked_since: Option<Instant>,
+}
+
+/// A rate from a counter that is sampled now and then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rate {
+    counter: u64,
+    /// Bytes a second, smoothed over a few seconds.
+    pub(crate) bytes_per_s: u64,
+}
+
+impl Rate {
+    /// Takes a sample, `seconds` after the one before; returns the bytes since then.
+    pub(crate) fn sample(&mut self, counter: u64, seconds: f64) -> u64 {
+        let moved = counter.saturating_sub(self.counter);
+        self.counter = counter;
+        if seconds > 0.0 {
+            let now = moved as f64 / seconds;
+            let weight = if self.bytes_per_s == 0 {
+                1.0
+            } else {
+                (seconds / 3.0).min(1.0)
+            };
+            let smooth = self.bytes_per_s as f64 * (1.0 - weight) + now * weight;
+            self.bytes_per_s = smooth as u64;
+        }
+        moved
+    }
+}
+
+impl PeerEntry {
+    /// What it has, as the picker wants it.
+    pub(crate) fn pieces(&self) -> PeerPieces<'_> {
+        match &self.holdings {
+            Some(Holdings::All) => PeerPieces::All,
+            Some(Holdings::Some(set)) => PeerPieces::Some(set),
+            None => PeerPieces::None,
+        }
+    }
+
+    /// Whether it has everything.
+    pub(crate) fn is_seed(&self) -> bool {
+        match &self.holdings {
+            Some(Holdings::All) => true,
+            Some(Holdings::Some(set)) => set.is_full(),
+            None => false,
+        }
+    }
+
+    /// Gives its actor an order.
+    pub(crate) fn order(&self, order: Order) {
+        tell(&self.actor, order);
+    }
+}
+
+/// All connections of a torrent.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    entries: BTreeMap<PeerKey, PeerEntry>,
+    addresses: BTreeMap<u32, IpAddr>,
+    next: u32,
+}
+
+/// Addresses of past connections that are remembered, so that a block can be traced to its sender.
+const REMEMBERED: usize = 4096;
+
+impl Peers {
+    /// A number for a new connection to `ip`.
+    pub(crate) fn key(&mut self, ip: IpAddr) -> PeerKey {
+        self.next += 1;
+        self.addresses.insert(self.next, ip);
+        if self.addresses.len() > REMEMBERED {
+            self.addresses.pop_first();
+        }
+        PeerKey(self.next)
+    }
+
+    /// The address behind a number, also of a connection that is gone.
+    pub(crate) fn ip(&self, key: PeerKey) -> Option<IpAddr> {
+        self.addresses.get(&key.0).copied()
+    }
+
+    pub(crate) fn insert(&mut self, key: PeerKey, entry: PeerEntry) {
+        self.entries.insert(key, entry);
+    }
+
+    pub(crate) fn remove(&mut self, key: PeerKey) -> Option<PeerEntry> {
+        self.entries.remove(&key)
+    }
+
+    pub(crate) fn get(&self, key: PeerKey) -> Option<&PeerEntry> {
+        self.entries.get(&key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: PeerKey) -> Option<&mut PeerEntry> {
+        self.entries.get_mut(&key)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PeerKey, &PeerEntry)> {
+        self.entries.iter().map(|(key, entry)| (*key, entry))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut PeerEntry)> {
+        self.entries.iter_mut().map(|(key, entry)| (*key, entry))
+    }
+
+    /// Connections whose dial has not succeeded yet.
+    pub(crate) fn half_open(&self) -> usize {
+        self.entries
+            .values()
+            .filter(|entry| entry.since.is_none() && entry.outgoing)
+            .count()
+    }
+}

@@ -1,0 +1,427 @@
+//! What connections report while content is transferred, and what follows from it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{AsyncContext, Context, Handler};
+use actors::tell;
+use protocol::geometry::PieceIndex;
+use storage::{ActivePiece, BlockState, Verdict};
+
+use crate::Event;
+use crate::content::Traffic;
+use crate::peer::actor::PeerReport;
+use crate::peer::driver::now;
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Assignment, Fact, Holdings, Order};
+use crate::torrent::actor::{Active, Phase, RING_EVERY, Torrent};
+use crate::torrent::messages::{DiskReply, Verified};
+use crate::torrent::picker::PeerPieces;
+use crate::torrent::smart_ban::Sent;
+
+impl Handler<PeerReport> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, report: PeerReport, ctx: &mut Context<Self>) {
+        for fact in report.facts {
+            self.on_fact(report.key, fact, ctx);
+        }
+        if let Some(ended) = report.ended {
+            self.on_ended(report.key, &ended);
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Torrent {
+    fn on_fact(&mut self, key: PeerKey, fact: Fact, ctx: &mut Context<Self>) {
+        match fact {
+            Fact::Handshaken { peer_id } => self.on_handshaken(key, peer_id),
+            Fact::MetadataSize(size) => self.on_metadata_size(key, size),
+            Fact::Metadata { piece, total, data } => {
+                self.on_metadata(key, piece, total, &data, ctx);
+            }
+            Fact::MetadataRejected(piece) => self.on_metadata_rejected(key, piece),
+            Fact::Unchoked(unchoked) => {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.unchoked_us = unchoked;
+                    peer.last_payload = now();
+                    peer.hungry = if unchoked { peer.hungry } else { 0 };
+                }
+            }
+            Fact::Interested(interested) => self.on_interested(key, interested),
+            Fact::Pieces(holdings) => self.on_holdings(key, holdings),
+            Fact::Haves(pieces) => self.on_haves(key, &pieces),
+            Fact::Written { piece, from, to } => self.on_written(key, piece, from, to),
+            Fact::PieceFull(piece) => self.on_piece_full(piece),
+            Fact::Returned { piece, blocks } => {
+                if let Some(active) = self.active() {
+                    active.picker.returned(key, piece, blocks);
+                    self.feed_hungry();
+                }
+            }
+            Fact::Hungry(want) => {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.hungry = want;
+                }
+                self.assign(key);
+            }
+            Fact::Storage(error) => self.fail_storage(&error),
+        }
+    }
+
+    fn on_interested(&mut self, key: PeerKey, interested: bool) {
+        let now = now();
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        peer.interested = interested;
+        if !interested {
+            self.choker.not_interested(key);
+        } else if matches!(self.phase, Phase::Active(_)) && self.choker.interested(now, key) {
+            self.set_unchoked(key, true);
+        }
+    }
+
+    fn on_holdings(&mut self, key: PeerKey, holdings: Holdings) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let before = peer.holdings.replace(holdings);
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        match before {
+            Some(Holdings::All) => active.picker.peer_left_full(),
+            Some(Holdings::Some(set)) => active.picker.peer_bitfield_removed(&set),
+            None => {}
+        }
+        match peer.pieces() {
+            PeerPieces::All => active.picker.peer_joined_full(),
+            PeerPieces::Some(set) => active.picker.peer_bitfield_added(set),
+            PeerPieces::None => {}
+        }
+        if !active.finished && active.picker.is_interesting(peer.pieces()) {
+            peer.we_are_interested = true;
+            peer.order(Order::Interested(true));
+        } else if active.finished && peer.is_seed() {
+            peer.order(Order::Close(crate::peer::messages::Ended::Redundant));
+        }
+    }
+
+    fn on_haves(&mut self, key: PeerKey, pieces: &[PieceIndex]) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        let Some(Holdings::Some(set)) = &mut peer.holdings else {
+            return;
+        };
+        let mut interesting = false;
+        for piece in pieces {
+            if set.insert(*piece) {
+                active.picker.peer_have(*piece);
+                interesting |= active.picker.interesting_have(*piece);
+            }
+        }
+        if interesting && !peer.we_are_interested {
+            peer.we_are_interested = true;
+            peer.order(Order::Interested(true));
+        }
+        if interesting && peer.hungry > 0 {
+            self.assign(key);
+        }
+    }
+
+    fn on_written(&mut self, key: PeerKey, piece: PieceIndex, from: u32, to: u32) {
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.last_payload = now();
+        }
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        // News of a piece that was found bad meanwhile is not news any more.
+        let Some(state) = active.pieces.get(&piece) else {
+            return;
+        };
+        let geometry = active.content.geometry;
+        let mut at = from;
+        while at < to {
+            let written = |block: &u32| state.state(*block) == BlockState::Written;
+            let end = (at..to).find(|block| !written(block)).unwrap_or(to);
+            if end == at {
+                at += 1;
+                continue;
+            }
+            for other in active.picker.written_run(key, piece, at, end) {
+                if let (Some(peer), Some(block)) = (
+                    self.peers.get(other.peer),
+                    geometry.block(piece, other.block),
+                ) {
+                    peer.order(Order::Cancel(vec![block]));
+                }
+            }
+            at = end;
+        }
+    }
+
+    fn on_piece_full(&mut self, piece: PieceIndex) {
+        let Some(active) = self.active() else { return };
+        let len = active.content.geometry.len_of(piece);
+        active.picker.piece_full(piece);
+        active.gather.push(piece, len, now());
+    }
+
+    /// Gives blocks to a peer that could be asked for more, if there are any for it.
+    pub(crate) fn assign(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        if peer.hungry == 0 || active.finished {
+            return;
+        }
+        let mut runs = Vec::new();
+        active
+            .picker
+            .pick(key, peer.pieces(), peer.hungry, &mut runs);
+        if runs.is_empty() {
+            return;
+        }
+        peer.hungry = 0;
+        let mut full = Vec::new();
+        let mut assignments = Vec::with_capacity(runs.len());
+        for run in runs {
+            let state = active.activate(run.piece);
+            if run.fresh {
+                full.extend(active.note_padding(key, &state));
+            }
+            assignments.push(Assignment {
+                active: state,
+                from: run.from,
+                to: run.to,
+            });
+        }
+        peer.order(Order::Assign(assignments));
+        for piece in full {
+            self.on_piece_full(piece);
+        }
+    }
+
+    /// Sends gathered pieces to be hashed, and rings for new ones.
+    pub(crate) fn move_pieces(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let threads = self.setup.disk.threads();
+        let me = ctx.address();
+        let disk = self.setup.disk.clone();
+        let Some(active) = self.active() else { return };
+        if active.ring_due && now.saturating_duration_since(active.last_ring) >= RING_EVERY {
+            active.ring(now);
+        }
+        let more_coming = active.picker.active_pieces() > 0;
+        if active.batches > threads {
+            return;
+        }
+        while let Some(pieces) = active.gather.poll(now, active.batches, more_coming) {
+            active.batches += 1;
+            let store = active.content.store.clone();
+            let suspicious: Vec<bool> = pieces
+                .iter()
+                .map(|piece| active.smart_ban.suspects(*piece))
+                .collect();
+            let me = me.clone();
+            disk.short(move || {
+                let verified = verify(&store, &pieces, &suspicious);
+                tell(&me, DiskReply::Verified(verified));
+            });
+            if active.batches > threads {
+                return;
+            }
+        }
+    }
+
+    /// When [`Torrent::move_pieces`] should be called again.
+    pub(crate) fn pieces_due(&self) -> Option<Instant> {
+        let Phase::Active(active) = &self.phase else {
+            return None;
+        };
+        let ring = active.ring_due.then(|| active.last_ring + RING_EVERY);
+        [ring, active.gather.deadline()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn on_verified(&mut self, verified: Vec<Verified>, ctx: &mut Context<Self>) {
+        let now = now();
+        let Some(active) = self.active() else { return };
+        active.batches = active.batches.saturating_sub(1);
+        let mut good = Vec::new();
+        let mut banned = Vec::new();
+        let mut broken = None;
+        let mut wasted = 0;
+        for result in verified {
+            let sent = active.senders(result.piece, &result.blocks);
+            match result.good {
+                Ok(true) => {
+                    active.picker.verified(result.piece);
+                    active.pieces.remove(&result.piece);
+                    good.push(result.piece);
+                    banned.extend(active.smart_ban.piece_passed(result.piece, &sent));
+                }
+                Ok(false) => {
+                    wasted += u64::from(active.content.geometry.len_of(result.piece));
+                    banned.extend(active.smart_ban.piece_failed(result.piece, &sent));
+                    active.put_back(result.piece);
+                }
+                Err(error) => {
+                    active.put_back(result.piece);
+                    broken = Some(error);
+                }
+            }
+        }
+        active.content.have.add(&good);
+        active.ring_due |= !good.is_empty();
+        if now.saturating_duration_since(active.last_ring) >= RING_EVERY {
+            active.ring(now);
+        }
+        let finished = !active.finished && active.picker.is_finished();
+        if finished {
+            active.finished = true;
+            active.ring(now);
+        }
+        Traffic::add(&self.traffic.wasted, wasted);
+        for key in banned {
+            self.ban(key);
+        }
+        if let Some(error) = broken {
+            self.fail_storage(&error);
+        } else if finished {
+            self.announce_finished(ctx);
+        } else if wasted > 0 {
+            self.feed_hungry();
+        }
+    }
+
+    /// Tells everyone that all that is wanted is there.
+    pub(crate) fn announce_finished(&mut self, _: &mut Context<Self>) {
+        self.save_resume(false);
+        self.update_progress();
+        let now = now();
+        let downloaded = Traffic::get(&self.traffic.down) > 0;
+        if downloaded
+            && !self.reported_complete
+            && let Some(announcer) = &self.announcer
+        {
+            tell(announcer, crate::announce::messages::Announce::Completed);
+        }
+        self.reported_complete = true;
+        self.publish();
+        self.event(Event::Finished {
+            id: self.id,
+            after: now.saturating_duration_since(self.added_at),
+        });
+        self.tidy_peers(now);
+    }
+
+    /// Tells the picker what each connection has, after the content came up.
+    pub(crate) fn count_holdings(&mut self) {
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        for (_, peer) in self.peers.iter() {
+            match peer.pieces() {
+                PeerPieces::All => active.picker.peer_joined_full(),
+                PeerPieces::Some(set) => active.picker.peer_bitfield_added(set),
+                PeerPieces::None => {}
+            }
+        }
+    }
+}
+
+impl Active {
+    /// The state of a piece's blocks, which begins here if nobody is at it.
+    fn activate(&mut self, piece: PieceIndex) -> Arc<ActivePiece> {
+        let active = self
+            .pieces
+            .entry(piece)
+            .or_insert_with(|| self.content.store.activate(piece));
+        Arc::clone(active)
+    }
+
+    /// Blocks of padding are there from the start; returns the piece if it has no others.
+    fn note_padding(&mut self, key: PeerKey, state: &ActivePiece) -> Option<PieceIndex> {
+        let piece = state.piece();
+        for block in (0..state.blocks()).filter(|at| state.state(*at) == BlockState::Written) {
+            self.picker.written_run(key, piece, block, block + 1);
+        }
+        state.is_complete().then_some(piece)
+    }
+
+    /// A piece is bad: none of its blocks counts.
+    fn put_back(&mut self, piece: PieceIndex) {
+        // Connections may still hold the state; what they commit to it must not look like the rest of a whole.
+        if let Some(active) = self.pieces.remove(&piece) {
+            active.reset();
+        }
+        self.picker.failed(piece);
+    }
+
+    /// Who sent which block of a piece.
+    fn senders(
+        &self,
+        piece: PieceIndex,
+        digests: &[crate::torrent::smart_ban::Digest],
+    ) -> Vec<Sent> {
+        let Some(active) = self.pieces.get(&piece) else {
+            return Vec::new();
+        };
+        digests
+            .iter()
+            .zip(0..)
+            .filter_map(|(digest, block)| {
+                let from = PeerKey(active.contributor(block)?);
+                Some(Sent {
+                    block,
+                    from,
+                    digest: *digest,
+                })
+            })
+            .collect()
+    }
+
+    fn ring(&mut self, now: Instant) {
+        self.ring_due = false;
+        self.last_ring = now;
+        self.content.have.ring();
+    }
+}
+
+/// Hashes pieces, and the blocks of those that are bad or were before.
+fn verify(store: &storage::Store, pieces: &[PieceIndex], suspicious: &[bool]) -> Vec<Verified> {
+    let mut verdicts = Vec::with_capacity(pieces.len());
+    store.verify(pieces, &mut verdicts);
+    pieces
+        .iter()
+        .zip(suspicious)
+        .zip(verdicts)
+        .map(|((piece, suspicious), verdict)| {
+            let good = match verdict {
+                Verdict::Good => Ok(true),
+                Verdict::Bad => Ok(false),
+                Verdict::Io(error) => Err(error),
+            };
+            let wanted = *suspicious || matches!(good, Ok(false));
+            let blocks = if wanted {
+                store.block_digests(*piece).unwrap_or_default()
+            } else {
+                Vec::new()
+            };
+            Verified {
+                piece: *piece,
+                good,
+                blocks,
+            }
+        })
+        .collect()
+}

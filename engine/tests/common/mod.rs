@@ -1,0 +1,166 @@
+//! Engines, payloads and waiting, for tests over real sockets.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{
+    AddTorrent, EngineConfig, EngineHandle, Source, State, Supervisor, TorrentId, TorrentStatus,
+};
+use net::{Network, OwnedPool, RealOptions};
+use protocol::magnet::Magnet;
+use protocol::metainfo::{LoadLimits, Metainfo};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tempfile::TempDir;
+
+/// Bytes with a torrent around them.
+pub struct Payload {
+    bytes: Vec<u8>,
+    metainfo: Arc<Metainfo>,
+}
+
+impl Payload {
+    pub fn new(seed: u64, len: usize, piece_len: usize) -> Self {
+        let mut bytes = vec![0; len];
+        StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
+        let pieces: Vec<u8> = bytes.chunks(piece_len).flat_map(hash::sha1).collect();
+        let mut torrent = format!(
+            "d4:infod6:lengthi{len}e4:name7:payload12:piece lengthi{piece_len}e6:pieces{}:",
+            pieces.len()
+        )
+        .into_bytes();
+        torrent.extend_from_slice(&pieces);
+        torrent.extend_from_slice(b"ee");
+        let metainfo = Metainfo::from_bytes(&torrent, &LoadLimits::default()).expect("a torrent");
+        Self {
+            bytes,
+            metainfo: Arc::new(metainfo),
+        }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    pub fn metainfo(&self) -> Arc<Metainfo> {
+        Arc::clone(&self.metainfo)
+    }
+}
+
+/// An engine with a folder of its own.
+pub struct Node {
+    pub handle: EngineHandle,
+    dir: Arc<TempDir>,
+    _pool: OwnedPool,
+}
+
+impl Node {
+    pub async fn start() -> Self {
+        Self::at(Arc::new(TempDir::new().expect("a folder"))).await
+    }
+
+    /// A new engine on the folder of one that was stopped.
+    pub async fn restart(&self) -> Self {
+        Self::at(Arc::clone(&self.dir)).await
+    }
+
+    #[expect(clippy::unused_async, reason = "must run inside the system")]
+    async fn at(dir: Arc<TempDir>) -> Self {
+        let pool = OwnedPool::start("test-pool", 1).expect("a pool");
+        let network = Network::real(RealOptions::default());
+        let mut config = EngineConfig::new(network, pool.pool().clone());
+        config.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        config.state_dir = Some(dir.path().join("state"));
+        let (_, handle) = Supervisor::launch(config).expect("an engine");
+        Self {
+            handle,
+            dir,
+            _pool: pool,
+        }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.handle.snapshot().listen.expect("it listens")
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub fn put(&self, payload: &Payload, bytes: &[u8]) {
+        std::fs::create_dir_all(self.dir()).expect("a folder");
+        std::fs::write(self.dir().join(payload.metainfo.name()), bytes).expect("a file");
+    }
+
+    pub fn content(&self, payload: &Payload) -> Vec<u8> {
+        std::fs::read(self.dir().join(payload.metainfo.name())).expect("the content")
+    }
+
+    pub async fn seed(&self, payload: &Payload) -> TorrentId {
+        self.put(payload, &payload.bytes);
+        let source = Source::Metainfo(payload.metainfo());
+        let id = self
+            .handle
+            .add(AddTorrent::new(source, self.dir()))
+            .await
+            .expect("added");
+        self.until(id, |status| status.state == State::Seeding)
+            .await;
+        id
+    }
+
+    pub async fn fetch(&self, payload: &Payload, peers: &[SocketAddr]) -> TorrentId {
+        self.add(Source::Metainfo(payload.metainfo()), peers).await
+    }
+
+    pub async fn fetch_magnet(&self, payload: &Payload, peers: &[SocketAddr]) -> TorrentId {
+        let magnet = Magnet::new(payload.metainfo.hashes());
+        self.add(Source::Magnet(Box::new(magnet)), peers).await
+    }
+
+    async fn add(&self, source: Source, peers: &[SocketAddr]) -> TorrentId {
+        let mut add = AddTorrent::new(source, self.dir());
+        add.peers = peers.to_vec();
+        self.handle.add(add).await.expect("added")
+    }
+
+    pub fn status(&self, id: TorrentId) -> Arc<TorrentStatus> {
+        let snapshot = self.handle.snapshot();
+        let status = snapshot.torrents.iter().find(|status| status.id == id);
+        Arc::clone(status.expect("the torrent is there"))
+    }
+
+    pub async fn until(&self, id: TorrentId, done: impl Fn(&TorrentStatus) -> bool) {
+        let mut snapshots = self.handle.snapshots();
+        let wait = snapshots.wait_for(|snapshot| {
+            snapshot
+                .torrents
+                .iter()
+                .any(|status| status.id == id && done(status))
+        });
+        let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        assert!(waited.is_ok(), "not in a minute: {:?}", self.status(id));
+    }
+
+    pub async fn stop(&self) {
+        self.handle.shutdown(Duration::from_secs(2)).await;
+    }
+}
+
+/// Waits until everything is there.
+pub async fn finished(node: &Node, id: TorrentId) {
+    node.until(id, |status| status.state == State::Seeding)
+        .await;
+}
+
+/// Runs a test inside an actix system.
+pub fn in_system(test: impl Future<Output = ()>) {
+    actix::System::new().block_on(test);
+}

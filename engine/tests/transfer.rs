@@ -1,0 +1,133 @@
+//! Whole transfers between engines of this process, over real sockets on loopback.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Node, Payload, finished, in_system};
+use engine::{AddTorrent, Event, Limits, Source, State};
+
+#[test]
+fn a_torrent_goes_from_seeder_to_leecher() {
+    in_system(async {
+        let payload = Payload::new(1, 3 * 1024 * 1024 + 17, 64 * 1024);
+        let (seeder, leecher) = (Node::start().await, Node::start().await);
+        seeder.seed(&payload).await;
+        let id = leecher.fetch(&payload, &[seeder.addr()]).await;
+        finished(&leecher, id).await;
+        assert_eq!(leecher.content(&payload), payload.bytes());
+        let status = leecher.status(id);
+        assert_eq!(status.state, State::Seeding);
+        assert_eq!(status.done, payload.len());
+        leecher.stop().await;
+        seeder.stop().await;
+    });
+}
+
+#[test]
+fn leechers_serve_each_other() {
+    in_system(async {
+        let payload = Payload::new(3, 4 * 1024 * 1024, 32 * 1024);
+        let seeder = Node::start().await;
+        let (one, two) = (Node::start().await, Node::start().await);
+        let id = seeder.seed(&payload).await;
+        let a = one.fetch(&payload, &[seeder.addr(), two.addr()]).await;
+        let b = two.fetch(&payload, &[seeder.addr(), one.addr()]).await;
+        finished(&one, a).await;
+        finished(&two, b).await;
+        assert_eq!(one.content(&payload), payload.bytes());
+        assert_eq!(two.content(&payload), payload.bytes());
+        assert!(seeder.status(id).uploaded <= 3 * payload.len());
+    });
+}
+
+#[test]
+fn a_second_start_resumes_without_fetching_again() {
+    in_system(async {
+        let payload = Payload::new(4, 1_000_000, 16 * 1024);
+        let seeder = Node::start().await;
+        seeder.seed(&payload).await;
+        let leecher = Node::start().await;
+        let id = leecher.fetch(&payload, &[seeder.addr()]).await;
+        finished(&leecher, id).await;
+        leecher.stop().await;
+        let again = leecher.restart().await;
+        let id = again.fetch(&payload, &[]).await;
+        finished(&again, id).await;
+        assert_eq!(again.status(id).downloaded, 0);
+    });
+}
+
+#[test]
+fn an_unclean_stop_is_checked_and_only_what_is_missing_is_fetched() {
+    in_system(async {
+        let payload = Payload::new(5, 1_000_000, 16 * 1024);
+        let seeder = Node::start().await;
+        seeder.seed(&payload).await;
+        let leecher = Node::start().await;
+        let mut half = payload.bytes().to_vec();
+        half[500_000..].fill(0);
+        leecher.put(&payload, &half);
+        let id = leecher.fetch(&payload, &[seeder.addr()]).await;
+        finished(&leecher, id).await;
+        assert_eq!(leecher.content(&payload), payload.bytes());
+        let downloaded = leecher.status(id).downloaded;
+        assert!(
+            (500_000..540_000).contains(&downloaded),
+            "fetched {downloaded} bytes"
+        );
+    });
+}
+
+#[test]
+fn limits_hold_and_can_be_lifted() {
+    in_system(async {
+        let payload = Payload::new(6, 400_000, 16 * 1024);
+        let (seeder, leecher) = (Node::start().await, Node::start().await);
+        seeder.seed(&payload).await;
+        leecher
+            .handle
+            .set_limits(
+                None,
+                Limits {
+                    down: Some(50_000),
+                    up: None,
+                },
+            )
+            .await
+            .unwrap();
+        let started = std::time::Instant::now();
+        let id = leecher.fetch(&payload, &[seeder.addr()]).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let got = leecher.status(id).downloaded;
+        assert!(got < 150_000, "{got} bytes after a second at 50 kB/s");
+        leecher
+            .handle
+            .set_limits(None, Limits::default())
+            .await
+            .unwrap();
+        finished(&leecher, id).await;
+        assert!(started.elapsed() < Duration::from_secs(6));
+    });
+}
+
+#[test]
+fn the_same_torrent_is_not_added_twice() {
+    in_system(async {
+        let payload = Payload::new(7, 1000, 16 * 1024);
+        let node = Node::start().await;
+        let id = node.seed(&payload).await;
+        let source = Source::Metainfo(payload.metainfo());
+        let again = node.handle.add(AddTorrent::new(source, node.dir())).await;
+        assert_eq!(again, Err(engine::CommandError::Duplicate(id)));
+        let mut events = node.handle.events();
+        node.handle.remove(id, false).await.unwrap();
+        loop {
+            if matches!(events.recv().await.unwrap(), Event::Removed { id: gone } if gone == id) {
+                break;
+            }
+        }
+        assert!(node.handle.snapshot().torrents.is_empty());
+        assert!(node.handle.pause(id).await.is_err());
+    });
+}

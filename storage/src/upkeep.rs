@@ -1,0 +1,48 @@
+//! What a store is asked about its files as files: whether there are any, whether they can be written.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+
+use crate::layout::FileKind;
+use crate::{Op, Store, StoreError};
+
+/// Bytes that [`Store::probe`] writes: enough for the blocks of several peers, so that a disk that passes can be used.
+const PROBE_LEN: usize = 1 << 20;
+
+/// Messages that fill the lanes of one hash call on this machine; [`Store::verify`] is cheapest with so many pieces.
+pub fn hash_lanes() -> usize {
+    hash::lanes().full()
+}
+
+impl Store {
+    /// Whether any file has bytes on disk already.
+    pub fn has_data(&self) -> bool {
+        self.plain_files()
+            .any(|at| fs::symlink_metadata(self.path_of(at)).is_ok_and(|file| file.len() > 0))
+    }
+
+    /// Whether the folder takes a megabyte more: writes it to a hidden file, and removes that again.
+    ///
+    /// # Errors
+    /// What is in the way, with the name of the folder.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        let path = self.root().join(format!(".probe-{}", std::process::id()));
+        let fail = |error: io::Error| StoreError::new(Op::Write, self.root(), error);
+        fs::create_dir_all(self.root()).map_err(fail)?;
+        let outcome = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(&vec![0; PROBE_LEN]));
+        let removed = fs::remove_file(&path);
+        outcome.and(removed).map_err(fail)
+    }
+
+    /// Indices of the files that have bytes.
+    fn plain_files(&self) -> impl Iterator<Item = usize> + '_ {
+        let files = self.0.layout.files().iter().enumerate();
+        files
+            .filter(|(_, meta)| matches!(meta.kind, FileKind::Plain { .. }) && meta.len > 0)
+            .map(|(at, _)| at)
+    }
+}
