@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p tribler-engine --example actix`
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p tribler-engine --example handle`
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

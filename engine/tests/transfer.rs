@@ -25,6 +25,18 @@ fn a_torrent_goes_from_seeder_to_leecher() {
 }
 
 #[test]
+fn a_magnet_link_is_enough() {
+    in_system(async {
+        let payload = Payload::new(2, 500_000, 16 * 1024);
+        let (seeder, leecher) = (Node::start().await, Node::start().await);
+        seeder.seed(&payload).await;
+        let id = leecher.fetch_magnet(&payload, &[seeder.addr()]).await;
+        finished(&leecher, id).await;
+        assert_eq!(leecher.content(&payload), payload.bytes());
+    });
+}
+
+#[test]
 fn leechers_serve_each_other() {
     in_system(async {
         let payload = Payload::new(3, 4 * 1024 * 1024, 32 * 1024);

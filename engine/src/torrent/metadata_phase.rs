@@ -34,8 +34,9 @@ impl Torrent {
 
     pub(crate) fn on_metadata_size(&mut self, key: PeerKey, size: u32) {
         if let Phase::Metadata(fetch) = &mut self.phase {
-            fetch.peer_offers(key, size);
-            self.ask_metadata(now());
+            let now = now();
+            fetch.peer_offers(key, size, now);
+            self.ask_metadata(now);
         }
     }
 
@@ -44,6 +45,7 @@ impl Torrent {
         let Phase::Metadata(fetch) = &mut self.phase else {
             return;
         };
+        fetch.handle_timeout(now);
         for (key, peer) in self.peers.iter().filter(|(_, peer)| peer.since.is_some()) {
             for piece in fetch.next_requests(now, key) {
                 peer.order(Order::Metadata(piece));
@@ -66,6 +68,10 @@ impl Torrent {
         match fetch.data(key, piece, total, data, now) {
             Progress::More => {}
             Progress::Complete(info) => {
+                let culprits = fetch.culprits().to_vec();
+                for key in culprits {
+                    self.ban(key);
+                }
                 self.on_metadata_complete(&info, ctx);
                 return;
             }

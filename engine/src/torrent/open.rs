@@ -141,7 +141,7 @@ impl Torrent {
                 GATHER_WAIT,
                 GATHER_BYTES,
             ),
-            smart_ban: SmartBan::new(),
+            smart_ban: SmartBan::new(geometry),
             pieces: BTreeMap::new(),
             batches: 0,
             last_ring: now(),

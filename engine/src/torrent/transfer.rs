@@ -17,7 +17,7 @@ use crate::peer::messages::{Assignment, Fact, Holdings, Order};
 use crate::torrent::actor::{Active, Phase, RING_EVERY, Torrent};
 use crate::torrent::messages::{DiskReply, Verified};
 use crate::torrent::picker::PeerPieces;
-use crate::torrent::smart_ban::Sent;
+use crate::torrent::smart_ban::{Digest, Sent};
 
 impl Handler<PeerReport> for Torrent {
     type Result = ();
@@ -368,11 +368,7 @@ impl Active {
     }
 
     /// Who sent which block of a piece.
-    fn senders(
-        &self,
-        piece: PieceIndex,
-        digests: &[crate::torrent::smart_ban::Digest],
-    ) -> Vec<Sent> {
+    fn senders(&self, piece: PieceIndex, digests: &[Digest]) -> Vec<Sent> {
         let Some(active) = self.pieces.get(&piece) else {
             return Vec::new();
         };
@@ -412,11 +408,8 @@ fn verify(store: &storage::Store, pieces: &[PieceIndex], suspicious: &[bool]) ->
                 Verdict::Io(error) => Err(error),
             };
             let wanted = *suspicious || matches!(good, Ok(false));
-            let blocks = if wanted {
-                store.block_digests(*piece).unwrap_or_default()
-            } else {
-                Vec::new()
-            };
+            let digests = wanted.then(|| store.block_digests(*piece).ok()).flatten();
+            let blocks = digests.into_iter().flatten().map(Digest).collect();
             Verified {
                 piece: *piece,
                 good,

@@ -17,13 +17,13 @@ use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
 /// Bytes with a torrent around them.
-pub struct Payload {
+pub(crate) struct Payload {
     bytes: Vec<u8>,
     metainfo: Arc<Metainfo>,
 }
 
 impl Payload {
-    pub fn new(seed: u64, len: usize, piece_len: usize) -> Self {
+    pub(crate) fn new(seed: u64, len: usize, piece_len: usize) -> Self {
         let mut bytes = vec![0; len];
         StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
         let pieces: Vec<u8> = bytes.chunks(piece_len).flat_map(hash::sha1).collect();
@@ -41,33 +41,33 @@ impl Payload {
         }
     }
 
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
 
-    pub fn metainfo(&self) -> Arc<Metainfo> {
+    pub(crate) fn metainfo(&self) -> Arc<Metainfo> {
         Arc::clone(&self.metainfo)
     }
 }
 
 /// An engine with a folder of its own.
-pub struct Node {
-    pub handle: EngineHandle,
+pub(crate) struct Node {
+    pub(crate) handle: EngineHandle,
     dir: Arc<TempDir>,
     _pool: OwnedPool,
 }
 
 impl Node {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::at(Arc::new(TempDir::new().expect("a folder"))).await
     }
 
     /// A new engine on the folder of one that was stopped.
-    pub async fn restart(&self) -> Self {
+    pub(crate) async fn restart(&self) -> Self {
         Self::at(Arc::clone(&self.dir)).await
     }
 
@@ -86,24 +86,24 @@ impl Node {
         }
     }
 
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.handle.snapshot().listen.expect("it listens")
     }
 
-    pub fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
 
-    pub fn put(&self, payload: &Payload, bytes: &[u8]) {
+    pub(crate) fn put(&self, payload: &Payload, bytes: &[u8]) {
         std::fs::create_dir_all(self.dir()).expect("a folder");
         std::fs::write(self.dir().join(payload.metainfo.name()), bytes).expect("a file");
     }
 
-    pub fn content(&self, payload: &Payload) -> Vec<u8> {
+    pub(crate) fn content(&self, payload: &Payload) -> Vec<u8> {
         std::fs::read(self.dir().join(payload.metainfo.name())).expect("the content")
     }
 
-    pub async fn seed(&self, payload: &Payload) -> TorrentId {
+    pub(crate) async fn seed(&self, payload: &Payload) -> TorrentId {
         self.put(payload, &payload.bytes);
         let source = Source::Metainfo(payload.metainfo());
         let id = self
@@ -116,11 +116,11 @@ impl Node {
         id
     }
 
-    pub async fn fetch(&self, payload: &Payload, peers: &[SocketAddr]) -> TorrentId {
+    pub(crate) async fn fetch(&self, payload: &Payload, peers: &[SocketAddr]) -> TorrentId {
         self.add(Source::Metainfo(payload.metainfo()), peers).await
     }
 
-    pub async fn fetch_magnet(&self, payload: &Payload, peers: &[SocketAddr]) -> TorrentId {
+    pub(crate) async fn fetch_magnet(&self, payload: &Payload, peers: &[SocketAddr]) -> TorrentId {
         let magnet = Magnet::new(payload.metainfo.hashes());
         self.add(Source::Magnet(Box::new(magnet)), peers).await
     }
@@ -131,13 +131,13 @@ impl Node {
         self.handle.add(add).await.expect("added")
     }
 
-    pub fn status(&self, id: TorrentId) -> Arc<TorrentStatus> {
+    pub(crate) fn status(&self, id: TorrentId) -> Arc<TorrentStatus> {
         let snapshot = self.handle.snapshot();
         let status = snapshot.torrents.iter().find(|status| status.id == id);
         Arc::clone(status.expect("the torrent is there"))
     }
 
-    pub async fn until(&self, id: TorrentId, done: impl Fn(&TorrentStatus) -> bool) {
+    pub(crate) async fn until(&self, id: TorrentId, done: impl Fn(&TorrentStatus) -> bool) {
         let mut snapshots = self.handle.snapshots();
         let wait = snapshots.wait_for(|snapshot| {
             snapshot
@@ -149,18 +149,18 @@ impl Node {
         assert!(waited.is_ok(), "not in a minute: {:?}", self.status(id));
     }
 
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         self.handle.shutdown(Duration::from_secs(2)).await;
     }
 }
 
 /// Waits until everything is there.
-pub async fn finished(node: &Node, id: TorrentId) {
+pub(crate) async fn finished(node: &Node, id: TorrentId) {
     node.until(id, |status| status.state == State::Seeding)
         .await;
 }
 
 /// Runs a test inside an actix system.
-pub fn in_system(test: impl Future<Output = ()>) {
+pub(crate) fn in_system(test: impl Future<Output = ()>) {
     actix::System::new().block_on(test);
 }
