@@ -11,11 +11,12 @@ use crate::peer::key::PeerKey;
 /// something to trade.
 const RANDOM_FIRST: u32 = 4;
 
-/// Listed pieces looked at one by one before the peer's whole bitfield is searched.
-const PROBES: usize = 256;
+/// Listed pieces looked at one by one before the peer's whole bitfield is searched. Few in tests, so that small torrents
+/// come to the search.
+const PROBES: usize = if cfg!(test) { 3 } else { 256 };
 
 /// Pieces kept from a search of a whole bitfield, so that the search is paid once for as many picks.
-const SHORTLIST: usize = 64;
+const SHORTLIST: usize = if cfg!(test) { 2 } else { 64 };
 
 /// Blocks that a peer may hold in flight for it to be given others' blocks in end-game: enough to race a stuck peer,
 /// too few to fetch a pipeline's worth of blocks twice.
@@ -29,8 +30,8 @@ const MAX_DOUBLED_FAILURES: u32 = 2;
 pub(super) struct Shortlist {
     /// Best last.
     pieces: Vec<u32>,
-    /// `Picker::opened` and the peer's piece count at the time of the search.
-    searched: Option<(u64, u32)>,
+    /// `Picker::opened` and the peer's piece count when a search found no more than `pieces`.
+    exhausted: Option<(u64, u32)>,
     /// `Picker::rearranged` at that time.
     rearranged: u64,
 }
@@ -236,12 +237,14 @@ impl Picker {
         if state.shortlist.rearranged != self.rearranged {
             state.shortlist = Shortlist::default();
         }
-        while let Some(piece) = state.shortlist.pieces.pop() {
+        while let Some(piece) = state.shortlist.pieces.last().copied() {
+            // It stays until it is begun, which another choice may come before.
             if self.rarity.class_of(piece) > 0 {
                 return Some(piece);
             }
+            state.shortlist.pieces.pop();
         }
-        if state.shortlist.searched == Some((self.opened, pieces.count())) {
+        if state.shortlist.exhausted == Some((self.opened, pieces.count())) {
             return None;
         }
         match self.probe(pieces) {
@@ -277,9 +280,10 @@ impl Picker {
     /// Searches the peer's whole bitfield for the rarest open pieces of the highest class.
     fn search(&mut self, peer: PeerKey, pieces: &Bitfield) -> Option<u32> {
         let mut best: Vec<(u8, u32, u32)> = Vec::with_capacity(2 * SHORTLIST);
-        let mut next = 0;
+        let (mut next, mut found) = (0, 0);
         while let Some(piece) = first_common(pieces.as_bytes(), self.open.as_bytes(), next) {
             next = piece + 1;
+            found += 1;
             let class = Priority::TOP.get() - self.rarity.class_of(piece);
             best.push((class, self.rarity.availability(piece), piece));
             if best.len() == 2 * SHORTLIST {
@@ -292,10 +296,10 @@ impl Picker {
         let state = self.peers.entry(peer).or_default();
         state.shortlist = Shortlist {
             pieces: best[keep..].iter().map(|(.., piece)| *piece).collect(),
-            searched: Some((self.opened, pieces.count())),
+            exhausted: (found <= SHORTLIST).then_some((self.opened, pieces.count())),
             rearranged: self.rearranged,
         };
-        state.shortlist.pieces.pop()
+        state.shortlist.pieces.last().copied()
     }
 
     /// The first open piece of the highest class.
@@ -399,19 +403,36 @@ impl Picker {
 /// The first piece from `from` on that is in both of two bitfields, given in wire form.
 pub(super) fn first_common(a: &[u8], b: &[u8], from: u32) -> Option<u32> {
     let skip = from as usize / 64;
-    let mut mask = u64::MAX >> (from % 64);
-    let words = |bytes: &[u8]| -> u64 {
-        let mut word = [0; 8];
-        word[..bytes.len()].copy_from_slice(bytes);
-        u64::from_be_bytes(word)
-    };
-    let chunks = a.chunks(8).zip(b.chunks(8)).enumerate().skip(skip);
-    for (at, (a, b)) in chunks {
-        let both = words(a) & words(b) & mask;
+    let mask = u64::MAX >> (from % 64);
+    let first = word(a, skip) & word(b, skip) & mask;
+    if first != 0 {
+        return Some(skip as u32 * 64 + first.leading_zeros());
+    }
+    let (a_words, _) = a.as_chunks::<8>();
+    let (b_words, _) = b.as_chunks::<8>();
+    let rest = a_words.iter().zip(b_words).enumerate().skip(skip + 1);
+    for (at, (a, b)) in rest {
+        let both = u64::from_be_bytes(*a) & u64::from_be_bytes(*b);
         if both != 0 {
             return Some(at as u32 * 64 + both.leading_zeros());
         }
-        mask = u64::MAX;
     }
-    None
+    // The last bytes, if they are no whole word and not looked at yet.
+    let last = a_words.len().min(b_words.len());
+    let both = if last > skip {
+        word(a, last) & word(b, last)
+    } else {
+        0
+    };
+    (both != 0).then(|| last as u32 * 64 + both.leading_zeros())
+}
+
+/// The 64 pieces from `64 * at` on, the first in the highest bit; zero past the end.
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    let from = bytes.get(at * 8..).unwrap_or(&[]);
+    for (own, byte) in word.iter_mut().zip(from) {
+        *own = *byte;
+    }
+    u64::from_be_bytes(word)
 }

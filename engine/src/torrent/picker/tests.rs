@@ -3,6 +3,7 @@
 mod model;
 
 use protocol::geometry::BLOCK_LEN;
+use rand::RngExt;
 
 use super::*;
 
@@ -395,18 +396,31 @@ fn copies_are_counted_whole_and_in_part() {
 
 #[test]
 fn common_pieces_are_found_in_order() {
-    let geometry = Geometry::new(200, 1).unwrap();
-    let mut a = Bitfield::new(200);
-    let mut b = Bitfield::new(200);
-    for index in [3, 64, 130, 199] {
-        a.insert(geometry.piece(index).unwrap());
+    for len in [1, 7, 8, 63, 64, 65, 128, 130, 200, 256] {
+        let geometry = Geometry::new(len, 1).unwrap();
+        let mut rng = SmallRng::seed_from_u64(len);
+        let mut random = || {
+            let mut set = Bitfield::new(len as u32);
+            for piece in geometry.iter() {
+                if rng.random_ratio(1, 8) {
+                    set.insert(piece);
+                }
+            }
+            set
+        };
+        for _ in 0..50 {
+            let (a, b) = (random(), random());
+            let common: Vec<u32> = a
+                .ones()
+                .filter(|index| b.get(geometry.piece(*index).unwrap()))
+                .collect();
+            for from in 0..len as u32 + 70 {
+                assert_eq!(
+                    choose::first_common(a.as_bytes(), b.as_bytes(), from),
+                    common.iter().copied().find(|index| *index >= from),
+                    "{a:?} {b:?} from {from}"
+                );
+            }
+        }
     }
-    for index in [4, 64, 131, 199] {
-        b.insert(geometry.piece(index).unwrap());
-    }
-    let from = |at| choose::first_common(a.as_bytes(), b.as_bytes(), at);
-    assert_eq!(
-        [from(0), from(64), from(65), from(199), from(200)],
-        [Some(64), Some(64), Some(199), Some(199), None]
-    );
 }
