@@ -1,8 +1,9 @@
 //! The constants of SHA-1 and SHA-256 (FIPS 180-4), and how a state becomes a digest.
 
 use crate::kernel::{Columns, Kernel, LANES};
-use crate::lanes::{Lanes, Plan};
+use crate::lanes::Lanes;
 use crate::message::Message;
+use crate::plan::Plan;
 
 /// A digest that [`hash_many`](crate::hash_many) can make: `[u8; 20]` by SHA-1, `[u8; 32]` by SHA-256.
 pub trait Digest: Copy + Default + Eq + Send + Sync + 'static {

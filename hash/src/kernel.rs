@@ -6,8 +6,8 @@
 //! instructions, with safe methods `sha1` and `sha256` that check the length of every input before any pointer is made
 //! from it. To add one (NEON with the SHA-1 and SHA-256 extensions is the next candidate: interleaved streams, as in
 //! `shani`): write `kernel/neon.rs` under `#[cfg(target_arch = "aarch64")]` with such a token, add a variant here and a
-//! [`Backend`](crate::Backend), list it in `Lanes::available` and place it in the plan of `lanes`. The tests then cover
-//! it without a change, because they ask `Lanes::available`.
+//! [`Backend`](crate::Backend), and a `plan/aarch64.rs` that lists and places it. The tests then cover it without a
+//! change, because they ask `Lanes::available`.
 
 #[macro_use]
 mod rounds;

@@ -1,18 +1,12 @@
-//! Which back ends there are, and which one serves how many messages.
+//! The ways to hash that a machine offers.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 use crate::algorithm::{Algorithm, Sha1, Sha256};
-#[cfg(target_arch = "x86_64")]
-use crate::kernel::avx2::Avx2;
-#[cfg(target_arch = "x86_64")]
-use crate::kernel::avx512::Avx512;
-#[cfg(target_arch = "x86_64")]
-use crate::kernel::shani::{ShaNi, Streams};
-use crate::kernel::{Kernel, LANES};
+use crate::kernel::LANES;
 use crate::message::Message;
+use crate::plan::{self, Plan};
 use crate::schedule;
 
 /// The back ends that hash; what a machine has is found at run time.
@@ -52,15 +46,6 @@ impl fmt::Display for Backend {
     }
 }
 
-/// How one hash function runs.
-#[derive(Clone, Debug)]
-pub(crate) enum Plan {
-    /// Side by side: the kernel for 1 to [`LANES`] messages, at index `messages - 1`.
-    Kernels([Kernel; LANES]),
-    /// One after the other, by the library.
-    Library,
-}
-
 /// A way to hash many messages that this machine can run; the functions of the crate root use [`Lanes::best`].
 #[derive(Clone)]
 pub struct Lanes {
@@ -88,39 +73,14 @@ impl Lanes {
 
     /// Everything that this machine can run: the mix first, then each back end by itself.
     pub fn available() -> Vec<Self> {
-        let mut available = vec![
-            Self::adaptive(),
-            Self {
-                backend: Backend::Library,
-                sha1: Plan::Library,
-                sha256: Plan::Library,
-            },
-            Self::only(Backend::Scalar, Kernel::Scalar),
-            Self::only(Backend::Portable, Kernel::Portable),
-        ];
-        #[cfg(target_arch = "x86_64")]
-        {
-            use Streams::{Four, One, Six, Three, Two};
-            available
-                .extend(Avx2::detect().map(|token| Self::only(Backend::Avx2, Kernel::Avx2(token))));
-            available.extend(
-                [One, Two, Three, Four, Six]
-                    .into_iter()
-                    .filter_map(|streams| {
-                        let token = ShaNi::detect(streams)?;
-                        Some(Self::only(
-                            Backend::ShaNi {
-                                streams: token.width(),
-                            },
-                            Kernel::ShaNi(token),
-                        ))
-                    }),
-            );
-            available.extend(
-                Avx512::detect().map(|token| Self::only(Backend::Avx512, Kernel::Avx512(token))),
-            );
-        }
-        available
+        let alone = |(backend, plan): (Backend, Plan)| Self {
+            backend,
+            sha1: plan.clone(),
+            sha256: plan,
+        };
+        std::iter::once(Self::adaptive())
+            .chain(plan::alone().into_iter().map(alone))
+            .collect()
     }
 
     /// The back end, or [`Backend::Adaptive`].
@@ -209,63 +169,12 @@ impl Lanes {
         }
     }
 
-    fn only(backend: Backend, kernel: Kernel) -> Self {
-        let plan = Plan::Kernels([kernel; LANES]);
-        Self {
-            backend,
-            sha1: plan.clone(),
-            sha256: plan,
-        }
-    }
-
-    /// The mix for this machine. The numbers of messages from which a kernel wins were measured on Zen 5; see
-    /// `docs/adr/0003-hash-many-at-once.md`. A kernel runs as fast when some of its lanes are idle, so 16 lanes win long
-    /// before they are full.
     fn adaptive() -> Self {
-        let mut sha1 = [Kernel::Scalar; LANES];
-        let mut sha256 = None;
-        set(&mut sha1, 9..=LANES, Kernel::Portable);
-        #[cfg(target_arch = "x86_64")]
-        {
-            if let Some(token) = Avx2::detect() {
-                set(&mut sha1, 3..=LANES, Kernel::Avx2(token));
-                set(
-                    sha256.get_or_insert([Kernel::Scalar; LANES]),
-                    3..=LANES,
-                    Kernel::Avx2(token),
-                );
-            }
-            let streams = [
-                Streams::One,
-                Streams::Two,
-                Streams::Three,
-                Streams::Four,
-                Streams::Six,
-            ];
-            for (streams, from) in streams.into_iter().zip(1..) {
-                if let Some(token) = ShaNi::detect(streams) {
-                    set(&mut sha1, from..=LANES, Kernel::ShaNi(token));
-                    let sha256 = sha256.get_or_insert([Kernel::Scalar; LANES]);
-                    set(sha256, from..=LANES, Kernel::ShaNi(token));
-                }
-            }
-            if let Some(token) = Avx512::detect() {
-                set(&mut sha1, 7..=LANES, Kernel::Avx512(token));
-                let sha256 = sha256.get_or_insert([Kernel::Scalar; LANES]);
-                set(sha256, 9..=LANES, Kernel::Avx512(token));
-            }
-        }
+        let (sha1, sha256) = plan::adaptive();
         Self {
             backend: Backend::Adaptive,
-            sha1: Plan::Kernels(sha1),
-            sha256: sha256.map_or(Plan::Library, Plan::Kernels),
+            sha1,
+            sha256,
         }
-    }
-}
-
-/// Plans `kernel` for these numbers of messages.
-fn set(kernels: &mut [Kernel; LANES], messages: RangeInclusive<usize>, kernel: Kernel) {
-    for messages in messages {
-        kernels[messages - 1] = kernel;
     }
 }

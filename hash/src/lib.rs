@@ -14,7 +14,8 @@
 //!
 //! # Map of modules
 //! - `many`: the free functions.
-//! - `lanes`: which back ends there are, and which one serves how many messages.
+//! - `lanes`: the ways to hash that a machine offers.
+//! - `plan`: which kernel serves how many messages.
 //! - `schedule`: fills lanes with messages, refills them as messages end.
 //! - `message`: cuts one message into runs of 64-byte blocks, padding included.
 //! - `algorithm`: the constants of SHA-1 and SHA-256, and how a state becomes a digest.
@@ -38,6 +39,7 @@ mod kernel;
 mod lanes;
 mod many;
 mod message;
+mod plan;
 mod schedule;
 
 pub use algorithm::Digest;

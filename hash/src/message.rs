@@ -152,3 +152,71 @@ pub(crate) fn pad(buffer: &mut [u8; 2 * BLOCK], filled: usize, len: u64) -> usiz
     buffer[end - 8..end].copy_from_slice(&len.wrapping_mul(8).to_be_bytes());
     end
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All runs of a message, one after the other, taken `step` blocks at a time.
+    fn runs(message: Message<'_>, step: usize) -> Vec<u8> {
+        let mut cursor = Cursor::IDLE;
+        cursor.start(message);
+        let mut all = Vec::new();
+        loop {
+            let blocks = step.min(cursor.run().len() / BLOCK);
+            assert!(blocks > 0, "a cursor with blocks left has a run");
+            all.extend_from_slice(&cursor.run()[..blocks * BLOCK]);
+            if !cursor.advance(blocks) {
+                return all;
+            }
+        }
+    }
+
+    /// FIPS 180-4, section 5.1.1, by the letter.
+    fn padded(data: &[u8]) -> Vec<u8> {
+        let mut all = data.to_vec();
+        all.push(0x80);
+        while all.len() % BLOCK != BLOCK - 8 {
+            all.push(0);
+        }
+        all.extend_from_slice(&(data.len() as u64 * 8).to_be_bytes());
+        all
+    }
+
+    #[test]
+    fn runs_are_the_padded_message_however_it_is_cut() {
+        let data: Vec<u8> = (0..=255).collect();
+        for len in 0..=data.len() {
+            let data = &data[..len];
+            for step in [1, 2, 100] {
+                assert_eq!(
+                    runs(Message::whole(data), step),
+                    padded(data),
+                    "{len} bytes"
+                );
+                for part in [1, 7, 63, 64, 65, 200] {
+                    let mut parts: Vec<&[u8]> = data.chunks(part).collect();
+                    parts.insert(parts.len() / 2, &[]);
+                    let message = Message::parts(&parts);
+                    assert_eq!(message.len(), len as u64);
+                    assert_eq!(
+                        runs(message, step),
+                        padded(data),
+                        "{len} bytes in parts of {part}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whole_blocks_are_not_copied() {
+        let data = [0; 1000];
+        let mut cursor = Cursor::IDLE;
+        let parts = [&data[..10], &data[10..500], &data[500..]];
+        cursor.start(Message::parts(&parts));
+        assert!(cursor.advance(1), "the block that straddles the first cut");
+        assert_eq!(cursor.run().as_ptr(), data[64..].as_ptr());
+        assert_eq!(cursor.run().len(), (500 - 64) / BLOCK * BLOCK);
+    }
+}

@@ -2,8 +2,8 @@
 
 use crate::algorithm::Algorithm;
 use crate::kernel::{BLOCK, Columns, Kernel, LANES};
-use crate::lanes::Plan;
 use crate::message::{Cursor, Message, pad};
+use crate::plan::Plan;
 
 /// The messages under way: lane `i` of the state belongs to `cursors[i]`, whose digest goes to place `places[i]`. Lanes
 /// `0..active` are busy, so that a kernel with fewer lanes takes the first ones and the others wait for a turn.
@@ -144,5 +144,131 @@ impl<'a, const W: usize> Table<'a, W> {
         }
         self.cursors.swap(lane, last);
         self.places.swap(lane, last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    thread_local! {
+        /// The width of the kernel and the number of blocks of each call.
+        static CALLS: RefCell<Vec<(usize, usize)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Its digest is the number of blocks of the message, padding included.
+    struct CountBlocks;
+
+    impl Algorithm<1> for CountBlocks {
+        type Digest = u32;
+
+        const INITIAL: [u32; 1] = [0];
+
+        fn plan<'a>(sha1: &'a Plan, _: &'a Plan) -> &'a Plan {
+            sha1
+        }
+
+        fn library(message: &Message<'_>) -> u32 {
+            (message.len() / BLOCK as u64) as u32 + 1
+        }
+
+        fn compress(
+            kernel: Kernel,
+            state: &mut Columns<1>,
+            inputs: &[&[u8]; LANES],
+            blocks: usize,
+        ) {
+            CALLS.with_borrow_mut(|calls| calls.push((kernel.width(), blocks)));
+            for (count, input) in state[0][..kernel.width()].iter_mut().zip(inputs) {
+                assert!(
+                    blocks > 0 && input.len() >= blocks * BLOCK,
+                    "a run is long enough"
+                );
+                *count += blocks as u32;
+            }
+        }
+
+        fn digest([count]: [u32; 1]) -> u32 {
+            count
+        }
+    }
+
+    /// Runs messages of these lengths, in blocks without the padding, and returns the calls that were made.
+    fn calls(plan: &Plan, lengths: &[usize]) -> Vec<(usize, usize)> {
+        let data = vec![0; 1 << 16];
+        let messages = lengths
+            .iter()
+            .map(|len| Message::whole(&data[..len * BLOCK]))
+            .enumerate();
+        let mut digests = vec![0; lengths.len()];
+        CALLS.take();
+        run::<1, CountBlocks>(plan, messages, |place, digest| digests[place] = digest);
+        let want: Vec<u32> = lengths.iter().map(|len| *len as u32 + 1).collect();
+        assert_eq!(digests, want, "every message got all its blocks");
+        CALLS.take()
+    }
+
+    /// What the calls took, in blocks one after the other.
+    fn depth(calls: &[(usize, usize)]) -> usize {
+        calls.iter().map(|(_, blocks)| blocks).sum()
+    }
+
+    #[test]
+    fn a_lane_whose_message_ends_takes_the_next_one() {
+        let plan = Plan::Kernels([Kernel::Portable; LANES]);
+        // 14 long messages and 6 of half the length: the short ones share lanes, nobody waits for the long ones to end.
+        let mut lengths = [99; 20];
+        lengths[14..].fill(49);
+        assert_eq!(
+            depth(&calls(&plan, &lengths)),
+            150,
+            "6 short messages on 2 lanes"
+        );
+        lengths[4..].fill(49);
+        assert_eq!(
+            depth(&calls(&plan, &lengths)),
+            100,
+            "16 short messages on 12 lanes"
+        );
+    }
+
+    #[test]
+    fn the_kernel_is_chosen_anew_as_messages_end() {
+        let mut kernels = [Kernel::Portable; LANES];
+        kernels[..2].fill(Kernel::Scalar);
+        let calls = calls(&Plan::Kernels(kernels), &[100, 100, 10, 10, 10]);
+        let wide: Vec<_> = calls
+            .iter()
+            .filter(|(width, _)| *width == LANES)
+            .copied()
+            .collect();
+        assert_eq!(
+            depth(&wide),
+            11,
+            "side by side while there are 5 messages: {calls:?}"
+        );
+        let narrow: Vec<_> = calls
+            .iter()
+            .filter(|(width, _)| *width == 1)
+            .copied()
+            .collect();
+        assert_eq!(
+            depth(&narrow),
+            180,
+            "the last 2 one after the other: {calls:?}"
+        );
+    }
+
+    #[test]
+    fn messages_of_one_length_take_two_calls() {
+        let plan = Plan::Kernels([Kernel::Portable; LANES]);
+        assert_eq!(
+            calls(&plan, &[64; LANES]),
+            [(LANES, 64), (LANES, 1)],
+            "data, then padding"
+        );
+        assert_eq!(calls(&plan, &[64]), [(LANES, 64), (LANES, 1)]);
     }
 }
