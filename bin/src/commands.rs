@@ -3,8 +3,11 @@
 mod check;
 mod completions;
 mod create;
+mod download;
 mod info;
 mod man;
+mod seed;
+mod transfer;
 
 use std::path::Path;
 
@@ -26,11 +29,13 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args, screen),
         Command::Completions(args) => completions::run(&args, screen),
         Command::Create(args) => create::run(&args, screen),
+        Command::Download(args) => download::run(&args, screen),
         Command::Info(args) => info::run(&args, screen),
         Command::Man(args) => man::run(&args, screen),
-        Command::Demo(_) | Command::Download(_) | Command::Seed(_) | Command::Later(_) => Err(
-            Failure::Usage("this build does not transfer yet".to_owned()),
-        ),
+        Command::Seed(args) => seed::run(&args, screen),
+        Command::Demo(_) | Command::Later(_) => Err(Failure::Usage(
+            "this build has no demonstration yet".to_owned(),
+        )),
     }
 }
 

@@ -5,7 +5,6 @@ use serde::Serialize;
 /// One line. Later versions may add fields and events.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[allow(dead_code, reason = "lines of commands that are being built")]
 pub(crate) enum Line<'a> {
     /// A torrent was added. `size` and `name` are null while a magnet link's metadata is not there.
     Added {
@@ -60,8 +59,6 @@ pub(crate) enum Line<'a> {
         name: &'a str,
         size: u64,
     },
-    /// The demonstration's bytes were compared.
-    Verified { sha256: &'a str, equal: bool },
 }
 
 /// Seconds with three decimals, which is all that a person or a program can use.

@@ -1,12 +1,12 @@
 //! The `tribler-rs` command: reads the command line, wires the rooms together and shows what they do.
 //!
 //! # What
-//! One module per command under [`commands`]; [`cli`] is the command line, [`wire`] builds the network.
+//! One module per command under [`commands`]; [`cli`] is the command line, [`wire`] builds the engine and its network.
 //! # What not
 //! Nothing here knows a protocol: files, wires and torrents belong to the libraries.
 //! # Map of modules
-//! [`cli`] flags; [`commands`] what they do; [`source`] where torrents come from; [`screen`] bars and lines; [`units`]
-//! sizes and rates; [`log`]; [`failure`] exit codes.
+//! [`cli`] flags; [`commands`] what they do; [`source`] where torrents come from; [`selection`] `--files`; [`screen`]
+//! bars and lines; [`units`] sizes and rates; [`log`]; [`shutdown`] signals; [`failure`] exit codes.
 //! # Invariants
 //! Only this crate reads arguments and the environment. With `--json`, standard output carries JSON lines only.
 
@@ -17,6 +17,8 @@ mod failure;
 mod json;
 mod log;
 mod screen;
+mod selection;
+mod shutdown;
 mod source;
 mod units;
 mod wire;

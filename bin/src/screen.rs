@@ -74,7 +74,6 @@ impl Screen {
     ///
     /// # Errors
     /// [`Failure::Failed`] where standard output cannot be written. A reader that went away is not an error.
-    #[allow(dead_code, reason = "for commands that are being built")]
     pub(crate) fn say(&self, line: impl std::fmt::Display) -> Result<(), Failure> {
         match self.style {
             Style::Json => Ok(()),

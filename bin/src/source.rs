@@ -109,7 +109,6 @@ impl Source {
     }
 
     /// The info-hashes; `None` for a link that names its torrent in another way.
-    #[allow(dead_code, reason = "for commands that are being built")]
     pub(crate) fn hashes(&self) -> Option<InfoHashes> {
         match self {
             Self::Torrent(metainfo) => Some(metainfo.hashes()),

@@ -1,8 +1,37 @@
-//! The composition root: builds the network, and the runtime that it runs in.
+//! The composition root: builds the network and the engine from the command line, and the system that they run in.
+
+mod bound;
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
-use net::{Network, RealOptions};
+use engine::{EngineConfig, EngineHandle, Limits, Supervisor};
+use net::{Network, OwnedPool, RealOptions};
+use storage::{Preallocate, StoreOptions, WriteMode};
+
+use crate::cli::transfer::{self, Common};
+use crate::failure::{Failure, reason};
+
+/// Where peers find us unless something else is asked for: the customary first port, on all addresses of both families.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 6881);
+
+/// How many ports after the asked one are tried if it is taken.
+const PORT_TRIES: u16 = 9;
+
+/// Most threads that carry connections.
+const MAX_NET_THREADS: usize = 4;
+
+/// A running engine and what it stands on.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The engine.
+    pub(crate) engine: EngineHandle,
+    /// Its way into the network.
+    pub(crate) network: Network,
+    /// The threads that carry its connections; they end with this value.
+    _pool: OwnedPool,
+}
 
 /// Runs a future in an actor system on this thread.
 ///
@@ -14,12 +43,130 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
     outcome
 }
 
-/// The real network without any wishes.
-pub(crate) fn plain_network() -> Network {
-    Network::real(RealOptions::default())
+/// Starts an engine as the flags of `download` and `seed` ask for it. Must be called inside [`run`].
+///
+/// # Errors
+/// [`Failure::Usage`] where `--bind` and `--listen` contradict each other or name no address of this machine;
+/// [`Failure::Failed`] where the port is taken or the system refuses threads.
+pub(crate) fn start(common: &Common, network: Network) -> Result<Running, Failure> {
+    let pool = pool()?;
+    let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
+    config.listen = Some(listen_address(common)?);
+    config.port_tries = PORT_TRIES;
+    config.state_dir = common.state.clone().or_else(default_state_dir);
+    config.limits = Limits {
+        down: common.max_down.and_then(|rate| rate.0),
+        up: common.max_up.and_then(|rate| rate.0),
+    };
+    if let Some(most) = common.max_peers {
+        config.max_peers = most as usize;
+        config.max_peers_per_torrent = most as usize;
+    }
+    config.storage = store_options(common);
+    let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
+    Ok(Running {
+        engine,
+        network,
+        _pool: pool,
+    })
+}
+
+/// Threads for connections: one per core, within reason.
+///
+/// # Errors
+/// [`Failure::Failed`] where the system gives none.
+pub(crate) fn pool() -> Result<OwnedPool, Failure> {
+    OwnedPool::start("net", cores().min(MAX_NET_THREADS))
+        .map_err(|error| Failure::Failed(format!("cannot start threads: {}", reason(&error))))
 }
 
 /// Cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The real network: everything that goes out does so from the address of `--bind`, or, where its family allows, of
+/// `--listen`.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn network(common: &Common) -> Result<Network, Failure> {
+    if let Some(bind) = &common.bind {
+        return Ok(bound::only_from(bind_address(bind)?));
+    }
+    let from = common.listen.map(|listen| listen.ip());
+    Ok(match from.filter(|ip| !ip.is_unspecified()) {
+        Some(ip) => bound::from(ip),
+        None => plain_network(),
+    })
+}
+
+/// The real network without any wishes.
+pub(crate) fn plain_network() -> Network {
+    Network::real(RealOptions::default())
+}
+
+fn listen_address(common: &Common) -> Result<SocketAddr, Failure> {
+    let asked = common.listen.unwrap_or(DEFAULT_LISTEN);
+    let Some(bind) = &common.bind else {
+        return Ok(asked);
+    };
+    let ip = bind_address(bind)?;
+    if asked.ip().is_unspecified() || asked.ip() == ip {
+        Ok(SocketAddr::new(ip, asked.port()))
+    } else {
+        Err(Failure::Usage(format!(
+            "--listen {asked} is not at --bind {bind}"
+        )))
+    }
+}
+
+/// The address that `--bind` means: one of this machine's, or the first of a network interface.
+fn bind_address(bind: &str) -> Result<IpAddr, Failure> {
+    let interfaces = if_addrs::get_if_addrs()
+        .map_err(|error| Failure::Failed(format!("--bind {bind}: {}", reason(&error))))?;
+    let usable = |ip: &IpAddr| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if let Some(ip) = net::resolve::ip_literal(bind) {
+        // All of 127.0.0.0/8, and whatever else the routes call local, may be bound without standing on an interface.
+        return match std::net::UdpSocket::bind(SocketAddr::new(ip, 0)) {
+            Ok(_) => Ok(ip),
+            Err(error) => Err(Failure::Usage(format!("--bind {bind}: {}", reason(&error)))),
+        };
+    }
+    let of_name = interfaces.iter().filter(|interface| interface.name == bind);
+    let mut ips: Vec<IpAddr> = of_name
+        .map(if_addrs::Interface::ip)
+        .filter(usable)
+        .collect();
+    ips.sort_by_key(IpAddr::is_ipv6);
+    ips.first().copied().ok_or_else(|| {
+        Failure::Usage(format!(
+            "--bind {bind}: no such address or network interface"
+        ))
+    })
+}
+
+fn store_options(common: &Common) -> StoreOptions {
+    StoreOptions {
+        write: match common.storage {
+            transfer::Storage::Map => WriteMode::Map,
+            transfer::Storage::Pwrite => WriteMode::Pwrite,
+        },
+        preallocate: match common.preallocate {
+            transfer::Preallocate::Full => Preallocate::Full,
+            transfer::Preallocate::Sparse => Preallocate::Sparse,
+        },
+        ..StoreOptions::default()
+    }
+}
+
+/// The XDG state directory's part that is ours; `None` where there is neither that nor a home.
+fn default_state_dir() -> Option<PathBuf> {
+    let folder = |name| {
+        let path = std::env::var_os(name).map(PathBuf::from);
+        path.filter(|path: &PathBuf| path.is_absolute())
+    };
+    let state =
+        folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
+    state.map(|state| state.join("tribler-rs"))
 }

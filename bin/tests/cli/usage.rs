@@ -2,6 +2,8 @@
 
 use crate::support::{run, text};
 
+const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
+
 #[test]
 fn help_and_version_are_asked_for_and_so_go_well() {
     let help = run(["--help"]).ok();
@@ -19,7 +21,7 @@ fn help_and_version_are_asked_for_and_so_go_well() {
     }
     assert!(!help.out.contains("bootstrap-server"), "{}", help.out);
     assert!(run(["--version"]).ok().out.starts_with("tribler-rs "));
-    run(["create", "--help"]).ok();
+    run(["download", "--help"]).ok();
 }
 
 #[test]
@@ -27,6 +29,17 @@ fn wrong_usage_is_exit_code_2() {
     for args in [
         &[][..],
         &["frobnicate"],
+        &["download"],
+        &["download", "--frobnicate", HASH],
+        &["download", "--max-down", "fast", HASH],
+        &["download", "--seed-time", "soon", HASH],
+        &["download", "--seed-ratio", "-1", HASH],
+        &["download", "--listen", "nowhere", HASH],
+        &["download", "--encryption", "maybe", HASH],
+        &["download", "--peer", "nowhere", HASH],
+        &["download", "--peer", "host:0", HASH],
+        &["download", "--files", "3-", HASH],
+        &["seed", "x.torrent"],
         &["create", "x"],
         &["create", "x", "-o", "y", "--threads", "0"],
         &["info"],
@@ -66,6 +79,35 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
         (&["backup"], "backup"),
         (&["restore"], "restore"),
         (&["config", "default"], "config"),
+        (&["download", HASH, "--hops", "2"], "--hops 2"),
+        (&["download", HASH, "--proxy", "socks5://x"], "--proxy"),
+        (&["download", HASH, "--ip-filter", "x"], "--ip-filter"),
+        (
+            &["download", HASH, "--encryption", "require"],
+            "--encryption require",
+        ),
+        (&["download", HASH, "--transport", "utp"], "--transport utp"),
+        (
+            &["download", HASH, "--dht-bootstrap", "x:1"],
+            "--dht-bootstrap",
+        ),
+        (
+            &["download", HASH, "--overlay-listen", "x:1"],
+            "--overlay-listen",
+        ),
+        (
+            &["download", HASH, "--overlay-bootstrap", "x:1"],
+            "--overlay-bootstrap",
+        ),
+        (&["download", HASH, "--overlay-key", "x"], "--overlay-key"),
+        (
+            &["download", HASH, "--overlay-community", "x"],
+            "--overlay-community",
+        ),
+        (
+            &["seed", "x", "--data", ".", "--super-seed"],
+            "--super-seed",
+        ),
     ] {
         let ran = run(args);
         assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
@@ -76,12 +118,43 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
 }
 
 #[test]
+fn flags_that_mean_off_are_taken() {
+    // The torrent is not there: the flags were accepted if that is what is complained of.
+    let ran = run([
+        "download",
+        "/nonexistent/x.torrent",
+        "--no-dht",
+        "--no-pex",
+        "--no-lsd",
+        "--no-webseeds",
+        "--no-portmap",
+        "--transport",
+        "tcp",
+        "--encryption",
+        "prefer",
+        "--hops",
+        "0",
+        "--max-up",
+        "1000",
+        "--max-down",
+        "4MiB/s",
+        "--storage",
+        "map",
+        "--preallocate",
+        "full",
+    ]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+}
+
+#[test]
 fn what_does_not_exist_is_exit_code_3() {
     let folder = tempfile::tempdir().unwrap();
     let there = folder.path().join("x");
     std::fs::write(&there, "x").unwrap();
     for args in [
-        &["info", "/nonexistent/x.torrent"][..],
+        &["download", "/nonexistent/x.torrent"][..],
+        &["seed", "/nonexistent/x.torrent", "--data", "/"],
+        &["info", "/nonexistent/x.torrent"],
         &["check", "/nonexistent/x.torrent", "--data", "/"],
         &["create", "/nonexistent/x", "-o", "/dev/null"],
         &["create", text(&there), "-o", "/nonexistent/y/z.torrent"],

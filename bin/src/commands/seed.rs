@@ -1,0 +1,46 @@
+//! `seed`: verifies a torrent's data and serves it.
+
+use engine::AddTorrent;
+
+use super::transfer::goal::Goal;
+use super::transfer::tracked::Tracked;
+use super::transfer::{Transfer, peers};
+use crate::cli::SeedArgs;
+use crate::failure::Failure;
+use crate::screen::Screen;
+use crate::shutdown::Shutdown;
+use crate::source::{Source, shown_hash};
+use crate::wire;
+
+pub(crate) fn run(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
+    wire::run(seed(args, screen))
+}
+
+async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
+    let shutdown = Shutdown::listen()?;
+    super::must_be_folder(&args.data)?;
+    let network = wire::network(&args.common)?;
+    let source = Source::read(&args.torrent, &network).await?;
+    let metainfo = source.into_torrent(&args.torrent)?;
+    let running = wire::start(&args.common, network)?;
+    let goal = Goal {
+        keep: true,
+        ratio: args.seed_ratio,
+        time: args.seed_time.map(|span| span.0),
+    };
+    let mut transfer = Transfer::new(&running, shutdown, screen, goal);
+    let mut add = AddTorrent::new(
+        engine::Source::Metainfo(metainfo.clone()),
+        args.data.clone(),
+    );
+    add.trust_data = args.no_check;
+    add.use_trackers = !args.common.no_trackers;
+    add.peers = peers(&args.common.peer, &running.network, screen).await?;
+    let id = running.engine.add(add).await.map_err(Failure::failed)?;
+    let hash = shown_hash(metainfo.hashes());
+    let place = args.data.display().to_string();
+    let mut torrent = Tracked::new(hash, metainfo.name().to_owned(), place, screen);
+    torrent.must_have = Some(metainfo.geometry().pieces());
+    transfer.track(id, torrent);
+    transfer.run().await
+}

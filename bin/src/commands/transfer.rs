@@ -1,0 +1,320 @@
+//! What `download` and `seed` share: an engine at work, shown until it is done or told to stop.
+
+pub(crate) mod display;
+pub(crate) mod goal;
+pub(crate) mod tracked;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::{EngineHandle, Event, Snapshot, Source, TorrentError, TorrentId, TorrentStatus};
+use net::Network;
+use protocol::metainfo::Metainfo;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use self::display::Display;
+use self::goal::Goal;
+use self::tracked::{Outcome, Tracked, tell_error};
+use crate::failure::{Failure, reason};
+use crate::json::Line;
+use crate::screen::{Screen, Style, printable};
+use crate::shutdown::Shutdown;
+use crate::wire::Running;
+
+/// How long farewells may take after a download that ended by itself: the process is gone within 50 ms.
+const QUICK_FAREWELL: Duration = Duration::from_millis(40);
+
+/// How long resume data and farewells to trackers may take when the user ends the process.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// An engine at work.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    screen: Screen,
+    engine: EngineHandle,
+    events: broadcast::Receiver<Event>,
+    shutdown: Shutdown,
+    torrents: BTreeMap<TorrentId, Tracked>,
+    goal: Goal,
+    listening: Option<SocketAddr>,
+}
+
+impl Transfer {
+    /// Listens to a running engine; torrents are told by [`Self::track`].
+    pub(crate) fn new(running: &Running, shutdown: Shutdown, screen: &Screen, goal: Goal) -> Self {
+        Self {
+            screen: screen.clone(),
+            engine: running.engine.clone(),
+            events: running.engine.events(),
+            shutdown,
+            torrents: BTreeMap::new(),
+            goal,
+            listening: None,
+        }
+    }
+
+    /// Shows this torrent from now on, and waits for it.
+    pub(crate) fn track(&mut self, id: TorrentId, torrent: Tracked) {
+        self.torrents.insert(id, torrent);
+    }
+
+    /// Runs until every torrent has failed or is complete and served enough, or until a signal.
+    ///
+    /// # Errors
+    /// [`Failure`] where a torrent failed, or was not complete when the signal came.
+    pub(crate) async fn run(mut self) -> Result<(), Failure> {
+        let period = Display::period(self.screen.style());
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let signalled = loop {
+            self.tell_listening()?;
+            if self.is_over() {
+                break false;
+            }
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Ok(event) => self.on_event(event).await?,
+                    Err(RecvError::Lagged(_)) => self.catch_up()?,
+                    Err(RecvError::Closed) => return Err(Failure::Failed("the engine stopped".to_owned())),
+                },
+                _ = tick.tick() => self.show(),
+                _ = self.shutdown.asked() => break true,
+            }
+        };
+        self.end(signalled).await
+    }
+
+    fn is_over(&self) -> bool {
+        let snapshot = self.engine.snapshot();
+        self.torrents
+            .iter()
+            .all(|(id, torrent)| match torrent.outcome {
+                Outcome::Running => false,
+                Outcome::Failed => true,
+                Outcome::Complete(since) => {
+                    let (uploaded, size) =
+                        status(&snapshot, *id).map_or((0, 0), |t| (t.uploaded, t.size));
+                    self.goal.is_met(uploaded, size, since.elapsed())
+                }
+            })
+    }
+
+    async fn on_event(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::CheckFinished { id, good } => self.checked(id, good)?,
+            Event::Error { id, error } => self.failed(id, &error)?,
+            Event::Finished { id, after } => self.finished(id, after)?,
+            Event::MetadataReceived { id, metainfo } => self.metadata(id, metainfo).await?,
+            Event::PeerBanned { ip, .. } => {
+                tracing::warn!(%ip, "banned a peer that sent bad data");
+            }
+            Event::Recovered { id } => self.recovered(id)?,
+            Event::TrackerError { url, reason, .. } => tracing::info!(url, reason, "tracker"),
+            Event::Added { .. }
+            | Event::Listening { .. }
+            | Event::Removed { .. }
+            | Event::TrackerReply { .. }
+            | _ => {}
+        }
+        Ok(())
+    }
+
+    /// Says once where peers can connect.
+    fn tell_listening(&mut self) -> Result<(), Failure> {
+        if self.listening.is_some() || self.torrents.is_empty() {
+            return Ok(());
+        }
+        let Some(addr) = self.engine.snapshot().listen else {
+            return Ok(());
+        };
+        self.listening = Some(addr);
+        match self.screen.style() {
+            Style::Json => self.screen.json(&Line::Listening {
+                addr: addr.to_string(),
+            }),
+            Style::Bars | Style::Lines => self.screen.say(format_args!("listening on {addr}")),
+        }
+    }
+
+    fn checked(&mut self, id: TorrentId, good: u32) -> Result<(), Failure> {
+        let Some(torrent) = self.torrents.get_mut(&id) else {
+            return Ok(());
+        };
+        torrent.had = good;
+        match torrent.must_have {
+            Some(all) if good < all => {
+                let message = format!(
+                    "{}: {} of {all} pieces are bad or missing in {}; `tribler-rs check` lists them",
+                    printable(&torrent.name),
+                    all - good,
+                    torrent.place
+                );
+                torrent.fail(&message, &self.screen)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&mut self, id: TorrentId, error: &TorrentError) -> Result<(), Failure> {
+        let Some(torrent) = self.torrents.get_mut(&id) else {
+            return Ok(());
+        };
+        let message = format!("{}: {error}", printable(&torrent.name));
+        if passes(error) {
+            tell_error(&self.screen, &message)
+        } else {
+            torrent.fail(&message, &self.screen)
+        }
+    }
+
+    fn recovered(&mut self, id: TorrentId) -> Result<(), Failure> {
+        let Some(torrent) = self.torrents.get(&id) else {
+            return Ok(());
+        };
+        let info_hash = torrent.info_hash.as_str();
+        match self.screen.style() {
+            Style::Json => self.screen.json(&Line::Recovered { info_hash }),
+            Style::Bars | Style::Lines => self
+                .screen
+                .say(format_args!("{} goes on", printable(&torrent.name))),
+        }
+    }
+
+    fn finished(&mut self, id: TorrentId, after: Duration) -> Result<(), Failure> {
+        let snapshot = self.engine.snapshot();
+        let goal = self.goal;
+        let Some(torrent) = self.torrents.get_mut(&id) else {
+            return Ok(());
+        };
+        if torrent.outcome != Outcome::Running || torrent.choose.is_some() {
+            return Ok(());
+        }
+        torrent.outcome = Outcome::Complete(Instant::now());
+        let status = status(&snapshot, id);
+        let size = status.map_or(0, |status| status.wanted);
+        let served = torrent.must_have.is_some();
+        if !served {
+            torrent.tell_finished(status, after, &self.screen)?;
+        }
+        if served || !goal.is_met(0, size, Duration::ZERO) {
+            torrent.tell_seeding(size, &self.screen)?;
+        }
+        Ok(())
+    }
+
+    /// Events were lost: takes from the snapshot what they would have said.
+    fn catch_up(&mut self) -> Result<(), Failure> {
+        let snapshot = self.engine.snapshot();
+        let complete = |status: &&Arc<TorrentStatus>| status.state == engine::State::Seeding;
+        for status in snapshot.torrents.iter().filter(complete) {
+            self.finished(status.id, status.age)?;
+        }
+        Ok(())
+    }
+
+    fn show(&mut self) {
+        let snapshot = self.engine.snapshot();
+        for (id, torrent) in &mut self.torrents {
+            if let Some(status) = status(&snapshot, *id) {
+                torrent.display.update(&torrent.info_hash, status);
+            }
+        }
+    }
+
+    /// Metadata of a magnet link came. Where files were to be chosen, the torrent is added again with the choice.
+    async fn metadata(&mut self, id: TorrentId, metainfo: Arc<Metainfo>) -> Result<(), Failure> {
+        let Some(mut torrent) = self.torrents.remove(&id) else {
+            return Ok(());
+        };
+        torrent.tell_metadata(&metainfo, &self.screen)?;
+        let Some((selection, mut add)) = torrent.choose.take() else {
+            self.torrents.insert(id, torrent);
+            return Ok(());
+        };
+        add.files = Some(selection.of(&metainfo)?);
+        add.source = Source::Metainfo(metainfo);
+        self.engine
+            .remove(id, false)
+            .await
+            .map_err(Failure::failed)?;
+        let id = self.engine.add(add).await.map_err(Failure::failed)?;
+        self.torrents.insert(id, torrent);
+        Ok(())
+    }
+
+    async fn end(mut self, signalled: bool) -> Result<(), Failure> {
+        for torrent in self.torrents.values_mut() {
+            torrent.display.clear();
+        }
+        if signalled {
+            self.screen.say("stopping; once more to stop at once")?;
+        }
+        let deadline = if signalled || self.goal != Goal::default() {
+            FAREWELL
+        } else {
+            QUICK_FAREWELL
+        };
+        tokio::select! {
+            () = self.engine.shutdown(deadline) => {}
+            code = self.shutdown.asked() => std::process::exit(code),
+        }
+        let mut outcomes = self.torrents.values().map(|torrent| &torrent.outcome);
+        if outcomes.any(|outcome| matches!(outcome, Outcome::Failed)) {
+            return Err(Failure::Told);
+        }
+        if self
+            .torrents
+            .values()
+            .any(|torrent| torrent.outcome == Outcome::Running)
+        {
+            let line = "stopped before all was there; the same command goes on from here";
+            return Err(Failure::Failed(line.to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// The torrent's state in a snapshot.
+fn status(snapshot: &Snapshot, id: TorrentId) -> Option<&TorrentStatus> {
+    let found = snapshot.torrents.iter().find(|torrent| torrent.id == id);
+    found.map(Arc::as_ref)
+}
+
+/// Whether the engine tries again by itself after this error, and may well succeed.
+fn passes(error: &TorrentError) -> bool {
+    matches!(error, TorrentError::Storage(_))
+}
+
+/// The addresses that `--peer` names. A name that cannot be found is told of and left out.
+///
+/// # Errors
+/// [`Failure::Usage`] where a value is not a host and a port.
+pub(crate) async fn peers(
+    values: &[String],
+    network: &Network,
+    screen: &Screen,
+) -> Result<Vec<SocketAddr>, Failure> {
+    let mut peers = Vec::new();
+    for value in values {
+        let parsed = value.rsplit_once(':').and_then(|(host, port)| {
+            let port: u16 = port.parse().ok()?;
+            (!host.is_empty() && port > 0).then_some((host, port))
+        });
+        let Some((host, port)) = parsed else {
+            return Err(Failure::Usage(format!(
+                "--peer {value}: write it as HOST:PORT"
+            )));
+        };
+        match network.lookup(host, port).await {
+            Ok(found) => peers.extend(found),
+            Err(error) => screen.warn(
+                "warning",
+                format_args!("--peer {value}: {}", reason(&error)),
+            ),
+        }
+    }
+    Ok(peers)
+}

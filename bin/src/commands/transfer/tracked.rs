@@ -1,0 +1,156 @@
+//! One torrent of a transfer, and what is said about it.
+
+use std::time::{Duration, Instant};
+
+use engine::{AddTorrent, TorrentStatus};
+use protocol::metainfo::Metainfo;
+
+use super::display::Display;
+use crate::failure::Failure;
+use crate::json::{Line, seconds};
+use crate::screen::{Screen, Style, per_second, printable};
+use crate::selection::Selection;
+use crate::units::{Size, Span};
+
+/// One torrent on its way.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    /// Its info-hash in hex, v1 where there is one.
+    pub(crate) info_hash: String,
+    /// Its name as far as it is known.
+    pub(crate) name: String,
+    /// Where its content is, for people.
+    pub(crate) place: String,
+    /// Pieces that must be there after the first check, or the torrent fails; for seeding what is there.
+    pub(crate) must_have: Option<u32>,
+    /// Files to choose once a magnet link's metadata is there, and how to add the torrent then.
+    pub(crate) choose: Option<(Selection, AddTorrent)>,
+    /// Pieces that the first check found.
+    pub(super) had: u32,
+    pub(super) display: Display,
+    pub(super) outcome: Outcome,
+}
+
+/// How far a torrent is towards its end.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    Running,
+    Complete(Instant),
+    Failed,
+}
+
+impl Tracked {
+    /// A torrent that was just added.
+    pub(crate) fn new(info_hash: String, name: String, place: String, screen: &Screen) -> Self {
+        Self {
+            info_hash,
+            name,
+            place,
+            must_have: None,
+            choose: None,
+            had: 0,
+            display: Display::new(screen),
+            outcome: Outcome::Running,
+        }
+    }
+
+    /// Gives the torrent up and says why.
+    pub(super) fn fail(&mut self, message: &str, screen: &Screen) -> Result<(), Failure> {
+        self.outcome = Outcome::Failed;
+        self.display.clear();
+        tell_error(screen, message)
+    }
+
+    /// Says that metadata came, and takes the name from it.
+    pub(super) fn tell_metadata(
+        &mut self,
+        metainfo: &Metainfo,
+        screen: &Screen,
+    ) -> Result<(), Failure> {
+        metainfo.name().clone_into(&mut self.name);
+        let size = content_size(metainfo);
+        match screen.style() {
+            Style::Json => screen.json(&Line::Metadata {
+                info_hash: &self.info_hash,
+                name: &self.name,
+                size,
+            }),
+            Style::Bars | Style::Lines => screen.say(format_args!(
+                "metadata: {}, {}",
+                printable(&self.name),
+                Size(size)
+            )),
+        }
+    }
+
+    /// Says that all is there: how much, how fast, where.
+    pub(super) fn tell_finished(
+        &mut self,
+        status: Option<&TorrentStatus>,
+        after: Duration,
+        screen: &Screen,
+    ) -> Result<(), Failure> {
+        if let (Style::Json, Some(status)) = (screen.style(), status) {
+            self.display.update(&self.info_hash, &complete(status));
+        }
+        self.display.clear();
+        if screen.style() == Style::Json {
+            return screen.json(&Line::Finished {
+                info_hash: &self.info_hash,
+                seconds: seconds(after),
+            });
+        }
+        let wanted = status.map_or(0, |status| status.wanted);
+        let rate = match self.had {
+            0 => format!(" ({}/s)", Size(per_second(wanted, after))),
+            _ => String::new(),
+        };
+        screen.say(format_args!(
+            "done: {} in {}{rate}, in {}",
+            Size(wanted),
+            Span(after),
+            printable(&self.place),
+        ))
+    }
+
+    /// Says that the torrent is complete and served.
+    pub(super) fn tell_seeding(&mut self, size: u64, screen: &Screen) -> Result<(), Failure> {
+        self.display.clear();
+        match screen.style() {
+            Style::Json => screen.json(&Line::Seeding {
+                info_hash: &self.info_hash,
+                name: &self.name,
+                size,
+            }),
+            Style::Bars | Style::Lines => screen.say(format_args!(
+                "seeding {}, {}; Ctrl-C ends it",
+                printable(&self.name),
+                Size(size)
+            )),
+        }
+    }
+}
+
+/// Bytes of a torrent's content, padding not counted.
+pub(crate) fn content_size(metainfo: &Metainfo) -> u64 {
+    let stored = metainfo.files().iter().filter(|file| file.is_stored());
+    stored.map(|file| file.len).sum()
+}
+
+/// Says what went wrong: on standard error, and as a JSON line where those are asked for.
+pub(super) fn tell_error(screen: &Screen, message: &str) -> Result<(), Failure> {
+    screen.warn("error", message);
+    match screen.style() {
+        Style::Json => screen.json(&Line::Error { message }),
+        Style::Bars | Style::Lines => Ok(()),
+    }
+}
+
+/// The state as it is once all is there, for a snapshot that was published a moment before.
+fn complete(status: &TorrentStatus) -> TorrentStatus {
+    TorrentStatus {
+        done: status.wanted,
+        state: engine::State::Seeding,
+        ..status.clone()
+    }
+}

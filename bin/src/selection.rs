@@ -1,0 +1,159 @@
+//! `--files`: which files of a torrent to take.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use protocol::metainfo::Metainfo;
+
+use crate::failure::Failure;
+
+/// What `--files` asked for: numbers, ranges and patterns, any of which takes a file.
+///
+/// Numbers count from 0 in the torrent's file list, padding included, as `info` shows them and as BEP 53 counts.
+/// Patterns match the whole path below the torrent's folder, or, where they hold no `/`, the file's own name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    ranges: Vec<(u32, u32)>,
+    paths: GlobSet,
+    names: GlobSet,
+}
+
+impl Selection {
+    /// Reads the values of `--files`; `None` where there are none, which takes everything.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] names the value that is neither a list of numbers nor a pattern.
+    pub(crate) fn parse(values: &[String]) -> Result<Option<Self>, Failure> {
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |value: &str, why: &str| Failure::Usage(format!("--files {value}: {why}"));
+        let mut ranges = Vec::new();
+        let (mut paths, mut names) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        for value in values {
+            if value.is_empty() {
+                return Err(wrong(
+                    "''",
+                    "give numbers such as 0,3-7 or a pattern such as '*.mkv'",
+                ));
+            }
+            if value
+                .chars()
+                .all(|c| c.is_ascii_digit() || matches!(c, ',' | '-' | ' '))
+            {
+                let read = value.split(',').map(|part| range(part.trim()));
+                let read: Option<Vec<_>> = read.collect();
+                ranges.extend(read.ok_or_else(|| wrong(value, "write numbers as 0,3-7"))?);
+            } else {
+                let glob = GlobBuilder::new(value)
+                    .literal_separator(true)
+                    .build()
+                    .map_err(|error| wrong(value, &error.kind().to_string()))?;
+                let set = if value.contains('/') {
+                    &mut paths
+                } else {
+                    &mut names
+                };
+                set.add(glob);
+            }
+        }
+        let build = |set: GlobSetBuilder| set.build().map_err(Failure::failed);
+        Ok(Some(Self {
+            ranges,
+            paths: build(paths)?,
+            names: build(names)?,
+        }))
+    }
+
+    /// Whether the file with this index and these components is taken. `path` starts with the torrent's name in a
+    /// torrent of several files.
+    fn takes(&self, index: u32, path: &[String]) -> bool {
+        let below = if path.len() > 1 { &path[1..] } else { path };
+        let name = path.last().map_or("", String::as_str);
+        self.ranges
+            .iter()
+            .any(|&(from, to)| (from..=to).contains(&index))
+            || self.names.is_match(name)
+            || self.paths.is_match(below.join("/"))
+            || self.paths.is_match(path.join("/"))
+    }
+
+    /// The numbers of the files of a torrent that are taken.
+    ///
+    /// # Errors
+    /// [`Failure::NotFound`] where a number is too large or nothing is taken.
+    pub(crate) fn of(&self, metainfo: &Metainfo) -> Result<Vec<usize>, Failure> {
+        let files = metainfo.files();
+        let most = self.ranges.iter().map(|&(_, to)| to).max();
+        if let Some(most) = most.filter(|most| *most as usize >= files.len()) {
+            return Err(Failure::NotFound(format!(
+                "--files: there is no file number {most}; the last is {}",
+                files.len().saturating_sub(1)
+            )));
+        }
+        let numbered = files
+            .iter()
+            .enumerate()
+            .filter(|(_, file)| file.is_stored());
+        let taken = numbered.filter(|(index, file)| self.takes(*index as u32, &file.path));
+        let taken: Vec<usize> = taken.map(|(index, _)| index).collect();
+        if taken.is_empty() {
+            return Err(Failure::NotFound(
+                "--files: no file of the torrent is named so".to_owned(),
+            ));
+        }
+        Ok(taken)
+    }
+}
+
+fn range(text: &str) -> Option<(u32, u32)> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    let (from, to) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
+    (from <= to).then_some((from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selection(value: &str) -> Selection {
+        Selection::parse(&[value.to_owned()]).unwrap().unwrap()
+    }
+
+    fn path(text: &str) -> Vec<String> {
+        text.split('/').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn numbers_and_ranges_take_those_files() {
+        let some = selection("0,3-7");
+        let taken: Vec<u32> = (0..10).filter(|&i| some.takes(i, &path("t/f"))).collect();
+        assert_eq!(taken, [0, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn a_pattern_without_a_slash_matches_the_name_in_any_folder() {
+        let films = selection("*.mkv");
+        assert!(films.takes(0, &path("t/a.mkv")));
+        assert!(films.takes(0, &path("t/deep/b.mkv")));
+        assert!(films.takes(0, &path("single.mkv")));
+        assert!(!films.takes(0, &path("t/a.txt")));
+    }
+
+    #[test]
+    fn a_pattern_with_a_slash_matches_the_path_with_or_without_the_top_folder() {
+        let season = selection("s1/*.mkv");
+        assert!(season.takes(0, &path("t/s1/a.mkv")));
+        assert!(!season.takes(0, &path("t/s2/a.mkv")));
+        assert!(!season.takes(0, &path("t/s1/x/a.mkv")));
+        assert!(selection("t/**/*.mkv").takes(0, &path("t/s1/x/a.mkv")));
+    }
+
+    #[test]
+    fn what_is_neither_is_wrong_usage() {
+        for value in ["", "3-", "7-3", ",", "1,,2", "[a"] {
+            let parsed = Selection::parse(&[value.to_owned()]);
+            assert_eq!(parsed.map(|_| ()).unwrap_err().code(), 2, "{value}");
+        }
+        assert!(Selection::parse(&[]).unwrap().is_none());
+    }
+}
