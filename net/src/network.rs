@@ -10,8 +10,8 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
-use crate::real::{RealBinder, RealDialer, RealOptions};
-use crate::resolve::SystemResolver;
+use crate::real::{RealDialer, RealOptions, SourceBinder};
+use crate::resolve::{LiteralsOnly, SystemResolver};
 use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Resolver};
 
 /// Opens local ends: listeners and datagram sockets.
@@ -52,12 +52,17 @@ impl fmt::Debug for Network {
 
 impl Network {
     /// The operating system's network.
+    ///
+    /// Where only one source address may be used, names are not looked up: the system's resolver asks by the system's
+    /// own routes.
     pub fn real(options: RealOptions) -> Self {
-        Self::new(
-            Arc::new(RealDialer::new(options)),
-            Arc::new(RealBinder),
-            Arc::new(SystemResolver),
-        )
+        let resolver: Arc<dyn Resolver> = if options.only_source {
+            Arc::new(LiteralsOnly)
+        } else {
+            Arc::new(SystemResolver)
+        };
+        let dialer = Arc::new(RealDialer::new(options));
+        Self::new(dialer, Arc::new(SourceBinder::new(options)), resolver)
     }
 
     /// A network from its parts.

@@ -15,46 +15,55 @@ use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener};
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct RealOptions {
-    /// The source address of streams that are dialled; `None`, and an unspecified address, leave the choice to the
-    /// system's routes.
+    /// The source address of streams that are dialled, and the address of sockets that are opened "anywhere" in its
+    /// family; `None`, and an unspecified address, leave the choice to the system's routes.
     pub source: Option<IpAddr>,
-    /// Whether nothing may be dialled from any other address. A source address has one family; a target of the other
-    /// family is then refused with `AddrNotAvailable`, while it is otherwise dialled without a source address.
+    /// Whether nothing may use any other address. A source address has one family; what needs the other one is then
+    /// refused with `AddrNotAvailable`, while it otherwise goes without a source address.
     pub only_source: bool,
 }
 
 impl RealOptions {
-    /// Dials from `source` where the families agree.
+    /// Prefers `source` where the families agree.
     pub fn from_source(source: IpAddr) -> Self {
         Self {
             source: Some(source),
             only_source: false,
         }
     }
+
+    /// Uses `source` and no other address.
+    pub fn only_from(source: IpAddr) -> Self {
+        Self {
+            only_source: true,
+            ..Self::from_source(source)
+        }
+    }
+
+    /// The source address, if it is one.
+    fn chosen(&self) -> Option<IpAddr> {
+        let source = self.source.map(|ip| ip.to_canonical());
+        source.filter(|ip| !ip.is_unspecified())
+    }
 }
 
 /// Dials TCP.
 #[derive(Clone, Copy, Debug)]
 pub struct RealDialer {
-    source: Option<IpAddr>,
-    only_source: bool,
+    options: RealOptions,
 }
 
 impl RealDialer {
     /// A dialer with these options.
     pub fn new(options: RealOptions) -> Self {
-        let source = options.source.map(|ip| ip.to_canonical());
-        Self {
-            source: source.filter(|ip| !ip.is_unspecified()),
-            only_source: options.only_source,
-        }
+        Self { options }
     }
 
     /// The source address for a stream to `to`.
     fn source_for(&self, to: SocketAddr) -> io::Result<Option<IpAddr>> {
-        match self.source {
+        match self.options.chosen() {
             Some(ip) if ip.is_ipv4() == to.is_ipv4() => Ok(Some(ip)),
-            Some(_) if self.only_source => Err(io::ErrorKind::AddrNotAvailable.into()),
+            Some(_) if self.options.only_source => Err(io::ErrorKind::AddrNotAvailable.into()),
             _ => Ok(None),
         }
     }
@@ -68,9 +77,52 @@ impl Dialer for RealDialer {
     }
 }
 
-/// Opens TCP listeners and UDP sockets.
+/// Opens TCP listeners and UDP sockets wherever it is told.
 #[derive(Clone, Copy, Debug)]
 pub struct RealBinder;
+
+/// Opens TCP listeners and UDP sockets at the source address, when they are asked for anywhere.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceBinder {
+    options: RealOptions,
+}
+
+impl SourceBinder {
+    /// A binder with these options.
+    pub fn new(options: RealOptions) -> Self {
+        Self { options }
+    }
+
+    /// Where a socket asked for at `at` stands.
+    fn place(&self, at: SocketAddr) -> io::Result<SocketAddr> {
+        let Some(source) = self.options.chosen() else {
+            return Ok(at);
+        };
+        let only = self.options.only_source;
+        let here = SocketAddr::new(source, at.port());
+        let anywhere = at.ip().is_unspecified();
+        if at.ip() == source || anywhere && at.is_ipv4() == source.is_ipv4() {
+            Ok(here)
+        } else if !only {
+            Ok(at)
+        } else if anywhere && at.is_ipv6() {
+            // Both families were asked for, and one of them may be had.
+            Ok(here)
+        } else {
+            Err(io::ErrorKind::AddrNotAvailable.into())
+        }
+    }
+}
+
+impl Binder for SourceBinder {
+    fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        RealBinder.listen(self.place(canonical(at))?)
+    }
+
+    fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
+        RealBinder.datagram(self.place(canonical(at))?)
+    }
+}
 
 impl Binder for RealBinder {
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
