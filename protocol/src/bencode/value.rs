@@ -194,16 +194,17 @@ impl<'a> Iterator for DictIter<'a> {
 
 /// Splits a checked string off the front.
 pub(crate) fn take_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = bytes.iter().position(|&byte| byte == b':')?;
-    let (digits, rest) = bytes.split_at_checked(colon)?;
     let mut len: usize = 0;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'0'..=b'9' => len = len.checked_mul(10)?.checked_add(usize::from(byte & 15))?,
+            b':' => return rest.split_at_checked(len),
+            _ => return None,
         }
-        len = len.checked_mul(10)?.checked_add(usize::from(digit & 15))?;
     }
-    rest.get(1..)?.split_at_checked(len)
+    None
 }
 
 /// Splits a checked value off the front; `None` at the end of a container.

@@ -48,6 +48,7 @@ pub(super) fn parse(link: &str) -> Result<Magnet, MagnetError> {
     let mut magnet = Magnet::default();
     let mut salt = Vec::new();
     let mut trackers = BTreeSet::new();
+    let mut selections: Vec<SelectOnly> = Vec::new();
     let (mut v1, mut v2) = (None, None);
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let Some((key, value)) = parameter.split_once('=') else {
@@ -78,12 +79,16 @@ pub(super) fn parse(link: &str) -> Result<Magnet, MagnetError> {
                 let new = tracker.filter(|tracker| trackers.insert(tracker.clone()));
                 magnet.trackers.extend(new);
             }
+            "so" => selections.extend(unescape(value).as_deref().and_then(SelectOnly::parse)),
             "x.pe" => magnet.peers.extend(peer(value)),
             _ => optional(&mut magnet, &key, value),
         }
     }
     if let Some(item) = &mut magnet.mutable {
         item.salt = salt;
+    }
+    if !selections.is_empty() {
+        magnet.select_only = Some(selections.into_iter().collect());
     }
     magnet.hashes = InfoHashes::from_parts(v1, v2);
     if magnet.hashes.is_none() && magnet.mutable.is_none() {
@@ -103,14 +108,6 @@ fn optional(magnet: &mut Magnet, key: &str, value: &str) {
             .nodes
             .extend(unescape(value).as_deref().and_then(node)),
         "xl" => magnet.len = value.parse().ok(),
-        "so" => {
-            if let Some(selection) = unescape(value).as_deref().and_then(SelectOnly::parse) {
-                magnet
-                    .select_only
-                    .get_or_insert_default()
-                    .extend(&selection);
-            }
-        }
         _ => {}
     }
 }

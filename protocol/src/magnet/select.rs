@@ -36,12 +36,6 @@ impl SelectOnly {
         Some(selection)
     }
 
-    /// Adds all of another selection.
-    pub fn extend(&mut self, other: &Self) {
-        self.ranges.extend_from_slice(&other.ranges);
-        self.normalise();
-    }
-
     /// Whether a file is selected.
     pub fn contains(&self, index: u32) -> bool {
         let after = self.ranges.partition_point(|&(from, _)| from <= index);
@@ -68,6 +62,20 @@ impl SelectOnly {
             }
             joins
         });
+    }
+}
+
+impl FromIterator<Self> for SelectOnly {
+    /// What any of the selections selects.
+    fn from_iter<I: IntoIterator<Item = Self>>(selections: I) -> Self {
+        let ranges = selections
+            .into_iter()
+            .flat_map(|selection| selection.ranges);
+        let mut selection = Self {
+            ranges: ranges.collect(),
+        };
+        selection.normalise();
+        selection
     }
 }
 

@@ -210,3 +210,27 @@ fn an_integer_that_does_not_fit_is_an_error() {
     };
     assert_eq!(error.kind, crate::bencode::ErrorKind::Overflow);
 }
+
+#[test]
+fn links_are_followed_as_far_as_operating_systems_do() {
+    // k0 -> k1 -> ... -> d, and a link to k0/f.
+    let chain = |len: usize| {
+        let names: Vec<String> = (0..len)
+            .map(|at| format!("k{at}"))
+            .chain(["d".into()])
+            .collect();
+        let paths: Vec<[&str; 1]> = names.iter().map(|name| [name.as_str()]).collect();
+        let mut files = vec![(5, "", &["d", "f"][..], &[][..])];
+        for pair in paths.windows(2) {
+            files.push((0, "l", &pair[0][..], &pair[1][..]));
+        }
+        files.push((0, "l", &["m"], &["k0", "f"]));
+        read(&v1(&files)).files()[len + 1].symlink.clone().unwrap()
+    };
+    assert_eq!(chain(30), ["n", "k0", "f"]);
+    assert_eq!(
+        chain(60),
+        ["n", "m"],
+        "taken for a loop, so the link points to itself"
+    );
+}
