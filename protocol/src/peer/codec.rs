@@ -13,6 +13,10 @@ use crate::fault::Fault;
 use crate::geometry::MAX_PIECES;
 use crate::peer::message::{HashRequest, Message, RawRequest, id};
 
+mod parse;
+
+use parse::parse;
+
 /// The longest payload of a piece message: 128 KiB, the longest request that deployed clients ever answered.
 pub const MAX_BLOCK_LEN: u32 = 128 * 1024;
 
@@ -399,42 +403,6 @@ impl Decoder {
     }
 }
 
-impl Message<'_> {
-    /// The same message, owning its bytes.
-    pub fn into_static<'b>(self) -> Message<'b> {
-        fn own<'b>(bytes: Cow<'_, [u8]>) -> Cow<'b, [u8]> {
-            Cow::Owned(bytes.into_owned())
-        }
-        match self {
-            Self::KeepAlive => Message::KeepAlive,
-            Self::Choke => Message::Choke,
-            Self::Unchoke => Message::Unchoke,
-            Self::Interested => Message::Interested,
-            Self::NotInterested => Message::NotInterested,
-            Self::Have(index) => Message::Have(index),
-            Self::Bitfield(bits) => Message::Bitfield(own(bits)),
-            Self::Request(request) => Message::Request(request),
-            Self::Cancel(request) => Message::Cancel(request),
-            Self::Port(port) => Message::Port(port),
-            Self::Suggest(index) => Message::Suggest(index),
-            Self::HaveAll => Message::HaveAll,
-            Self::HaveNone => Message::HaveNone,
-            Self::Reject(request) => Message::Reject(request),
-            Self::AllowedFast(index) => Message::AllowedFast(index),
-            Self::Extended { id, payload } => Message::Extended {
-                id,
-                payload: own(payload),
-            },
-            Self::HashRequest(request) => Message::HashRequest(request),
-            Self::Hashes { request, hashes } => Message::Hashes {
-                request,
-                hashes: own(hashes),
-            },
-            Self::HashReject(request) => Message::HashReject(request),
-        }
-    }
-}
-
 /// Cuts at most `max` bytes off the front of `input`.
 fn take<'a>(input: &mut &'a [u8], max: usize) -> &'a [u8] {
     let (taken, rest) = input.split_at(max.min(input.len()));
@@ -447,52 +415,6 @@ fn split_frame(frame: &[u8]) -> (u8, &[u8]) {
     match frame {
         [_, _, _, _, id, body @ ..] => (*id, body),
         _ => (0, &[]),
-    }
-}
-
-/// Reads the body of a message whose length was checked against its id; `None` only for ids that [`Decoder`] never
-/// gathers and lengths that it never lets through.
-fn parse(id: u8, body: Cow<'_, [u8]>) -> Option<Message<'_>> {
-    let index = || body.first_chunk::<4>().map(|at| u32::from_be_bytes(*at));
-    let request = || body.first_chunk::<12>().map(RawRequest::parse);
-    let hash_request = || HashRequest::parse(&body).map(|(request, _)| request);
-    Some(match id {
-        id::CHOKE => Message::Choke,
-        id::UNCHOKE => Message::Unchoke,
-        id::INTERESTED => Message::Interested,
-        id::NOT_INTERESTED => Message::NotInterested,
-        id::HAVE => Message::Have(index()?),
-        id::BITFIELD => Message::Bitfield(body),
-        id::REQUEST => Message::Request(request()?),
-        id::CANCEL => Message::Cancel(request()?),
-        id::PORT => Message::Port(u16::from_be_bytes(*body.first_chunk::<2>()?)),
-        id::SUGGEST => Message::Suggest(index()?),
-        id::HAVE_ALL => Message::HaveAll,
-        id::HAVE_NONE => Message::HaveNone,
-        id::REJECT => Message::Reject(request()?),
-        id::ALLOWED_FAST => Message::AllowedFast(index()?),
-        id::EXTENDED => Message::Extended {
-            id: *body.first()?,
-            payload: tail(body, 1),
-        },
-        id::HASH_REQUEST => Message::HashRequest(hash_request()?),
-        id::HASHES => Message::Hashes {
-            request: hash_request()?,
-            hashes: tail(body, HashRequest::LEN),
-        },
-        id::HASH_REJECT => Message::HashReject(hash_request()?),
-        _ => return None,
-    })
-}
-
-/// `body` without its first `n` bytes.
-fn tail(body: Cow<'_, [u8]>, n: usize) -> Cow<'_, [u8]> {
-    match body {
-        Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(n..).unwrap_or_default()),
-        Cow::Owned(mut bytes) => {
-            bytes.drain(..n.min(bytes.len()));
-            Cow::Owned(bytes)
-        }
     }
 }
 

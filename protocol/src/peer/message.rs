@@ -231,6 +231,42 @@ impl Message<'_> {
     }
 }
 
+impl Message<'_> {
+    /// The same message, owning its bytes.
+    pub fn into_static<'b>(self) -> Message<'b> {
+        fn own<'b>(bytes: Cow<'_, [u8]>) -> Cow<'b, [u8]> {
+            Cow::Owned(bytes.into_owned())
+        }
+        match self {
+            Self::KeepAlive => Message::KeepAlive,
+            Self::Choke => Message::Choke,
+            Self::Unchoke => Message::Unchoke,
+            Self::Interested => Message::Interested,
+            Self::NotInterested => Message::NotInterested,
+            Self::Have(index) => Message::Have(index),
+            Self::Bitfield(bits) => Message::Bitfield(own(bits)),
+            Self::Request(request) => Message::Request(request),
+            Self::Cancel(request) => Message::Cancel(request),
+            Self::Port(port) => Message::Port(port),
+            Self::Suggest(index) => Message::Suggest(index),
+            Self::HaveAll => Message::HaveAll,
+            Self::HaveNone => Message::HaveNone,
+            Self::Reject(request) => Message::Reject(request),
+            Self::AllowedFast(index) => Message::AllowedFast(index),
+            Self::Extended { id, payload } => Message::Extended {
+                id,
+                payload: own(payload),
+            },
+            Self::HashRequest(request) => Message::HashRequest(request),
+            Self::Hashes { request, hashes } => Message::Hashes {
+                request,
+                hashes: own(hashes),
+            },
+            Self::HashReject(request) => Message::HashReject(request),
+        }
+    }
+}
+
 /// Appends a frame of a head (id, for an extension also its sub-id) and a body of any length.
 pub(crate) fn long_frame(out: &mut Vec<u8>, head: &[u8], body: &[u8]) {
     let len = head.len().saturating_add(body.len()) as u32;

@@ -1,4 +1,4 @@
-//! UDP trackers (BEP 15): datagrams of both sides, and in [`exchange`] the client's side as a machine.
+//! UDP trackers (BEP 15): datagrams of both sides, and the client's side as a machine, [`Exchange`].
 //!
 //! # Format
 //! Everything is big-endian. Requests: connection id `u64` (the magic number for connect), action `u32`, transaction
@@ -8,12 +8,16 @@
 
 use std::net::SocketAddr;
 
-use crate::id::{InfoHash, PeerId};
-use crate::tracker::{Announce, AnnounceEvent, MAX_SCRAPE, ScrapeEntry, UNKNOWN_LEFT, compact};
+use crate::id::InfoHash;
+use crate::tracker::{Announce, MAX_SCRAPE, ScrapeEntry, compact};
 
+mod announce;
 mod exchange;
+mod fields;
 
+use announce::{read_announce, read_options, write_announce, write_options};
 pub use exchange::{Ask, Connection, Exchange, ExchangeError, Reply, Schedule};
+use fields::Fields;
 
 /// The connection id of a connect request.
 pub const MAGIC: u64 = 0x0000_0417_2710_1980;
@@ -31,10 +35,6 @@ const CONNECT: u32 = 0;
 const ANNOUNCE: u32 = 1;
 const SCRAPE: u32 = 2;
 const ERROR: u32 = 3;
-
-const OPTION_END: u8 = 0;
-const OPTION_NOP: u8 = 1;
-const OPTION_URL_DATA: u8 = 2;
 
 /// A datagram of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,100 +312,6 @@ fn head(out: &mut Vec<u8>, connection: u64, action: u32, transaction: u32) {
     out.extend_from_slice(&transaction.to_be_bytes());
 }
 
-fn write_announce(out: &mut Vec<u8>, announce: &Announce) {
-    out.extend_from_slice(&announce.info_hash.0);
-    out.extend_from_slice(announce.peer_id.as_bytes());
-    let left = announce.left.unwrap_or(UNKNOWN_LEFT);
-    for number in [announce.downloaded, left, announce.uploaded] {
-        out.extend_from_slice(&number.to_be_bytes());
-    }
-    let event: u32 = match announce.event {
-        AnnounceEvent::None | AnnounceEvent::Paused => 0,
-        AnnounceEvent::Completed => 1,
-        AnnounceEvent::Started => 2,
-        AnnounceEvent::Stopped => 3,
-    };
-    let ip = announce.ipv4.map_or(0, u32::from);
-    let num_want = announce.num_want.unwrap_or(u32::MAX);
-    for number in [event, ip, announce.key, num_want] {
-        out.extend_from_slice(&number.to_be_bytes());
-    }
-    out.extend_from_slice(&announce.port.to_be_bytes());
-}
-
-fn read_announce(fields: &mut Fields<'_>) -> Result<Announce, DecodeError> {
-    let info_hash = InfoHash(fields.array()?);
-    let peer_id = PeerId(fields.array()?);
-    let downloaded = fields.u64()?;
-    let left = fields.u64()?;
-    let uploaded = fields.u64()?;
-    let event = match fields.u32()? {
-        0 => AnnounceEvent::None,
-        1 => AnnounceEvent::Completed,
-        2 => AnnounceEvent::Started,
-        3 => AnnounceEvent::Stopped,
-        _ => return Err(DecodeError::Field("event")),
-    };
-    let ip = fields.u32()?;
-    let key = fields.u32()?;
-    let num_want = fields.u32()?;
-    let port = u16::from_be_bytes(fields.array()?);
-    if port == 0 {
-        return Err(DecodeError::Field("port"));
-    }
-    Ok(Announce {
-        uploaded,
-        downloaded,
-        // -1 is said by clients that do not know it.
-        left: Some(left).filter(|left| *left != u64::MAX),
-        event,
-        key,
-        // Negative numbers leave it to the tracker.
-        num_want: i32::try_from(num_want).is_ok().then_some(num_want),
-        ipv4: (ip != 0).then(|| ip.into()),
-        ..Announce::new(info_hash, peer_id, port)
-    })
-}
-
-fn write_options(out: &mut Vec<u8>, url_data: &[u8]) {
-    let url_data = url_data.get(..MAX_URL_DATA).unwrap_or(url_data);
-    for part in url_data.chunks(255) {
-        out.push(OPTION_URL_DATA);
-        out.push(part.len() as u8);
-        out.extend_from_slice(part);
-    }
-}
-
-/// The URL data of the options (BEP 41); options that end too early or are unknown end the list.
-fn read_options(mut bytes: &[u8]) -> Vec<u8> {
-    let mut url_data = Vec::new();
-    while let Some((&option, rest)) = bytes.split_first() {
-        bytes = match option {
-            OPTION_NOP => rest,
-            OPTION_URL_DATA => {
-                let Some((&len, rest)) = rest.split_first() else {
-                    break;
-                };
-                let Some((part, rest)) = rest.split_at_checked(len.into()) else {
-                    break;
-                };
-                url_data.extend_from_slice(part);
-                rest
-            }
-            OPTION_END => break,
-            // Any other option has a length, too.
-            _ => {
-                let skip = rest.first().map(|len| usize::from(*len).saturating_add(1));
-                match skip.and_then(|skip| rest.get(skip..)) {
-                    Some(rest) => rest,
-                    None => break,
-                }
-            }
-        };
-    }
-    url_data
-}
-
 fn scrape_entry(bytes: &[u8; 12]) -> ScrapeEntry {
     let mut numbers = chunks::<4>(bytes).map(|number| u32::from_be_bytes(*number));
     let mut next = || numbers.next().unwrap_or(0);
@@ -426,38 +332,6 @@ fn message(bytes: &[u8]) -> String {
 
 fn chunks<const N: usize>(bytes: &[u8]) -> std::slice::Iter<'_, [u8; N]> {
     bytes.as_chunks::<N>().0.iter()
-}
-
-/// Fields from the front of a datagram.
-struct Fields<'a> {
-    rest: &'a [u8],
-    len: usize,
-}
-
-impl<'a> Fields<'a> {
-    const fn new(datagram: &'a [u8]) -> Self {
-        Self {
-            rest: datagram,
-            len: datagram.len(),
-        }
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (field, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(DecodeError::Short { len: self.len })?;
-        self.rest = rest;
-        Ok(*field)
-    }
-
-    fn u32(&mut self) -> Result<u32, DecodeError> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, DecodeError> {
-        self.array().map(u64::from_be_bytes)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! What comes from the peer.
 
-use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{
@@ -10,16 +9,14 @@ use super::{
 use crate::geometry::PieceIndex;
 use crate::peer::codec::Frame;
 use crate::peer::error::SessionError;
-use crate::peer::extension::{Extension, ExtensionError, ExtensionHandshake};
 use crate::peer::handshake::Handshake;
 use crate::peer::in_flight::Taken;
 use crate::peer::message::{Message, RawRequest, id};
-use crate::peer::metadata::MetadataMessage;
 use crate::peer::pieces::EarlyError;
 use crate::peer::requests::PeerRequest;
 
 /// An event, nothing to tell, or the end of the session.
-type Outcome<'a> = Result<Option<Event<'a>>, SessionError>;
+pub(super) type Outcome<'a> = Result<Option<Event<'a>>, SessionError>;
 
 impl Session {
     /// Pulls the next event out of `input`, advancing it past what was consumed.
@@ -288,87 +285,6 @@ impl Session {
         Ok(piece.map(Event::AllowedFast))
     }
 
-    fn on_extended<'a>(&mut self, id: u8, payload: Cow<'a, [u8]>) -> Outcome<'a> {
-        if id == 0 {
-            let handshake = ExtensionHandshake::parse(&payload)?;
-            match &mut self.peer_extensions {
-                Some(known) => known.update(&handshake),
-                None => self.peer_extensions = Some(handshake.clone()),
-            }
-            return Ok(Some(Event::ExtensionHandshake(Box::new(handshake))));
-        }
-        let Some(extension) = Extension::from_local_id(id) else {
-            return Ok(None);
-        };
-        match extension {
-            Extension::Metadata => self.on_metadata(payload),
-            Extension::DontHave => {
-                let index = fixed(extension, &payload).map(u32::from_be_bytes)?;
-                self.on_dont_have(index)
-            }
-            Extension::UploadOnly => {
-                let [flag] = fixed(extension, &payload)?;
-                if let Some(peer) = &mut self.peer_extensions {
-                    peer.upload_only = Some(flag != 0);
-                }
-                Ok(Some(Event::UploadOnly(flag != 0)))
-            }
-            Extension::Holepunch | Extension::Pex => {
-                Ok(Some(Event::Extended { extension, payload }))
-            }
-        }
-    }
-
-    fn on_dont_have<'a>(&mut self, index: u32) -> Outcome<'a> {
-        if self.geometry().is_none() {
-            self.pieces.early_dont_have(index);
-            return Ok(None);
-        }
-        let piece = self
-            .piece(index)
-            .ok_or(SessionError::PieceOutOfRange { index })?;
-        Ok(self.pieces.remove(piece).then_some(Event::DontHave(piece)))
-    }
-
-    fn on_metadata<'a>(&mut self, payload: Cow<'a, [u8]>) -> Outcome<'a> {
-        match MetadataMessage::parse(payload)? {
-            None => Ok(None),
-            Some(MetadataMessage::Request { piece }) => {
-                if self.peer_id_of(Extension::Metadata).is_none() {
-                    return Ok(None);
-                }
-                // A peer that asks faster than it reads is told so at once.
-                if self.output_room() == 0 {
-                    self.metadata_reject(piece);
-                    return Ok(None);
-                }
-                Ok(Some(Event::MetadataRequest { piece }))
-            }
-            Some(MetadataMessage::Data {
-                piece,
-                total_size,
-                data,
-            }) => Ok(self
-                .take_metadata_asked(piece)
-                .then_some(Event::MetadataData {
-                    piece,
-                    total_size,
-                    data,
-                })),
-            Some(MetadataMessage::Reject { piece }) => Ok(self
-                .take_metadata_asked(piece)
-                .then_some(Event::MetadataRejected { piece })),
-        }
-    }
-
-    fn take_metadata_asked(&mut self, piece: u32) -> bool {
-        let at = self.metadata_asked.iter().position(|p| *p == piece);
-        at.is_some_and(|at| {
-            self.metadata_asked.remove(at);
-            true
-        })
-    }
-
     /// Turns a request away: with the fast extension by a reject, else by silence.
     fn refuse(&mut self, raw: RawRequest) {
         self.stats.requests_refused += 1;
@@ -385,7 +301,7 @@ impl Session {
         }
     }
 
-    fn piece(&self, index: u32) -> Option<PieceIndex> {
+    pub(super) fn piece(&self, index: u32) -> Option<PieceIndex> {
         self.geometry()?.piece(index)
     }
 }
@@ -394,13 +310,6 @@ impl Session {
 fn bump(counter: &mut u32, max: u32, error: SessionError) -> Result<(), SessionError> {
     *counter = counter.saturating_add(1);
     if *counter > max { Err(error) } else { Ok(()) }
-}
-
-fn fixed<const N: usize>(extension: Extension, payload: &[u8]) -> Result<[u8; N], ExtensionError> {
-    payload.try_into().map_err(|_| ExtensionError::Length {
-        extension,
-        len: payload.len(),
-    })
 }
 
 impl From<EarlyError> for SessionError {

@@ -1,9 +1,14 @@
+use std::borrow::Cow;
+
 use super::*;
+use crate::bitfield::Bitfield;
 use crate::fault::Fault;
-use crate::id::InfoHashV2;
+use crate::id::{InfoHashV2, InfoHashes, PeerId};
 use crate::peer::codec::Frame;
-use crate::peer::extension::ExtensionIds;
-use crate::peer::message::{Message, RawRequest, id, piece_header};
+use crate::peer::extension::{ExtensionIds, Extensions};
+use crate::peer::handshake::Reserved;
+use crate::peer::message::{HashRequest, Message, RawRequest, id, piece_header};
+use crate::peer::timer::Timer;
 
 mod bounds;
 mod pair;

@@ -13,8 +13,9 @@ use rand::rngs::StdRng;
 
 use super::*;
 use crate::fault::Fault;
+use crate::id::PeerId;
 use crate::testing::{hex, vectors};
-use crate::tracker::{AnnounceReply, TrackerPeer};
+use crate::tracker::{AnnounceEvent, AnnounceReply, TrackerPeer};
 
 const CONNECTION: u64 = 0x1122_3344_5566_7788;
 const TRANSACTION: u32 = 0x0102_0304;
@@ -188,6 +189,8 @@ fn options_that_are_unknown_or_cut_do_no_harm() {
     assert_eq!(read_options(&[2, 1, b'/', 2]), b"/");
     assert_eq!(read_options(&[9]), b"");
     assert_eq!(read_options(&[0, 2, 1, b'/']), b"");
+    let endless = [&[2, 255][..], &[b'x'; 255]].concat().repeat(15);
+    assert_eq!(read_options(&endless).len(), MAX_URL_DATA);
 }
 
 #[test]
