@@ -8,6 +8,7 @@
 
 pub mod build;
 mod error;
+mod extras;
 mod file;
 mod files;
 mod layers;
@@ -17,6 +18,7 @@ mod path;
 mod symlink;
 #[cfg(test)]
 mod tests;
+mod tree;
 pub(crate) mod url;
 mod write;
 

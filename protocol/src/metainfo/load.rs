@@ -1,7 +1,7 @@
 //! Reading a torrent file.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ring::digest;
@@ -12,7 +12,7 @@ use crate::id::{InfoHash, InfoHashV2, InfoHashes};
 use crate::magnet::Magnet;
 
 use super::files::FileList;
-use super::{FileEntry, LoadLimits, Metainfo, MetainfoError, layers, names, path, symlink, url};
+use super::{FileEntry, LoadLimits, Metainfo, MetainfoError, extras, layers, names, path, symlink};
 
 /// The largest piece length deployed clients accept: one block less than 2^29 bytes.
 const MAX_LOADED_PIECE_LEN: u64 = MAX_PIECE_LEN as u64 - BLOCK_LEN as u64;
@@ -50,7 +50,7 @@ pub(super) fn from_bytes(bytes: &[u8], limits: &LoadLimits) -> Result<Metainfo, 
         let piece_len = metainfo.geometry.piece_len();
         metainfo.layers = layers::read(dict, &metainfo.files, piece_len)?;
     }
-    outside(&mut metainfo, top);
+    extras::outside(&mut metainfo, top);
     Ok(metainfo)
 }
 
@@ -95,7 +95,7 @@ fn from_value(value: Value<'_>, limits: &LoadLimits) -> Result<Metainfo, Metainf
     };
     let mut metainfo = Metainfo::bare(hashes, info_bytes, geometry, layout);
     metainfo.pieces = pieces;
-    metainfo.inside(info.dict);
+    extras::inside(&mut metainfo, info.dict);
     Ok(metainfo)
 }
 
@@ -275,119 +275,6 @@ fn slice_of(owned: &Bytes, raw: &[u8], part: &[u8]) -> Bytes {
     }
 }
 
-/// Reads what a torrent file says outside its info dictionary.
-fn outside(metainfo: &mut Metainfo, top: Dict<'_>) {
-    let [announce, announce_list, url_list, http_seeds, nodes] = top.get_many([
-        b"announce",
-        b"announce-list",
-        b"url-list",
-        b"httpseeds",
-        b"nodes",
-    ]);
-    let [
-        comment_utf8,
-        comment,
-        created_utf8,
-        created_by,
-        date,
-        encoding,
-    ] = top.get_many([
-        b"comment.utf-8",
-        b"comment",
-        b"created by.utf-8",
-        b"created by",
-        b"creation date",
-        b"encoding",
-    ]);
-    metainfo.trackers = tiers(announce_list, announce);
-    metainfo.web_seeds = web_seeds(url_list, !metainfo.single_file);
-    metainfo.http_seeds = strings(http_seeds);
-    metainfo.nodes = node_list(nodes);
-    metainfo.comment = text(comment_utf8).or_else(|| text(comment));
-    metainfo.created_by = text(created_utf8).or_else(|| text(created_by));
-    metainfo.created = date.and_then(Value::as_int).filter(|&date| date != 0);
-    metainfo.encoding = text(encoding);
-    let [similar, collections] = top.get_many([b"similar", b"collections"]);
-    metainfo.similar_outside = similar_list(similar);
-    metainfo.collections_outside = strings(collections);
-}
-
-/// A string as text; what is not UTF-8 becomes `_`. `None` where it is missing or empty.
-pub(super) fn text(value: Option<Value<'_>>) -> Option<String> {
-    let bytes = value?.as_bytes()?;
-    (!bytes.is_empty()).then(|| path::text(bytes))
-}
-
-/// A list of strings, or a single string, without empty ones.
-pub(super) fn strings(value: Option<Value<'_>>) -> Vec<String> {
-    let single = text(value);
-    let list = value.and_then(Value::as_list).into_iter();
-    let many = list.flat_map(List::iter).filter_map(|v| text(Some(v)));
-    single.into_iter().chain(many).collect()
-}
-
-/// A list of v1 info-hashes; elements of other lengths are ignored.
-pub(super) fn similar_list(value: Option<Value<'_>>) -> Vec<InfoHash> {
-    let list = value.and_then(Value::as_list).into_iter();
-    let hashes = list.flat_map(List::iter).filter_map(Value::as_bytes);
-    hashes
-        .filter_map(|hash| hash.try_into().ok().map(InfoHash))
-        .collect()
-}
-
-/// The tiers of trackers (BEP 12); `announce` counts where `announce-list` holds no tracker.
-fn tiers(list: Option<Value<'_>>, announce: Option<Value<'_>>) -> Vec<Vec<String>> {
-    let tracker = |value: Value<'_>| {
-        let url = value.as_str()?.trim_start();
-        url::is_tracker(url).then(|| url.to_owned())
-    };
-    let list = list.and_then(Value::as_list).into_iter();
-    let mut tiers: Vec<Vec<String>> = list
-        .flat_map(List::iter)
-        .map(|tier| {
-            let urls = tier.as_list().into_iter().flat_map(List::iter);
-            urls.filter_map(tracker).collect()
-        })
-        .collect();
-    if tiers.iter().all(Vec::is_empty) {
-        tiers = announce
-            .and_then(tracker)
-            .into_iter()
-            .map(|url| vec![url])
-            .collect();
-    }
-    tiers
-}
-
-/// Web seeds (BEP 19) without repetition; of a torrent with directories they name a directory.
-fn web_seeds(list: Option<Value<'_>>, directory: bool) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    let mut seeds = Vec::new();
-    for mut seed in strings(list) {
-        seed = url::encode(seed.trim_start());
-        if directory && !seed.ends_with('/') {
-            seed.push('/');
-        }
-        if seen.insert(seed.clone()) {
-            seeds.push(seed);
-        }
-    }
-    seeds
-}
-
-/// DHT nodes (BEP 5): pairs of host and port.
-fn node_list(nodes: Option<Value<'_>>) -> Vec<(String, u16)> {
-    let list = nodes.and_then(Value::as_list).into_iter();
-    list.flat_map(List::iter)
-        .filter_map(|node| {
-            let mut pair = node.as_list()?.iter();
-            let host = text(pair.next())?;
-            let port = u16::try_from(pair.next()?.as_int()?).ok()?;
-            (port > 0).then_some((host, port))
-        })
-        .collect()
-}
-
 impl Metainfo {
     /// A torrent of which only the info dictionary's layout is known.
     fn bare(hashes: InfoHashes, info: Bytes, geometry: Geometry, layout: Layout) -> Self {
@@ -418,39 +305,5 @@ impl Metainfo {
             collections_inside: Vec::new(),
             collections_outside: Vec::new(),
         }
-    }
-
-    /// Reads what the info dictionary says beside the layout.
-    fn inside(&mut self, info: Dict<'_>) {
-        let [
-            private,
-            source,
-            ssl_cert,
-            update_url,
-            originator,
-            similar,
-            collections,
-        ] = info.get_many([
-            b"private",
-            b"source",
-            b"ssl-cert",
-            b"update-url",
-            b"originator",
-            b"similar",
-            b"collections",
-        ]);
-        self.private = private
-            .and_then(Value::as_int)
-            .is_some_and(|flag| flag != 0);
-        self.source = text(source);
-        self.ssl_cert = ssl_cert
-            .and_then(Value::as_bytes)
-            .map(Bytes::copy_from_slice);
-        self.update_url = text(update_url);
-        self.originator = originator
-            .and_then(Value::as_bytes)
-            .map(Bytes::copy_from_slice);
-        self.similar_inside = similar_list(similar);
-        self.collections_inside = strings(collections);
     }
 }
