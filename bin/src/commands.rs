@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod create;
+mod demo;
 mod download;
 mod info;
 mod man;
@@ -29,13 +30,12 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args, screen),
         Command::Completions(args) => completions::run(&args, screen),
         Command::Create(args) => create::run(&args, screen),
+        Command::Demo(args) => demo::run(&args, screen),
         Command::Download(args) => download::run(&args, screen),
         Command::Info(args) => info::run(&args, screen),
         Command::Man(args) => man::run(&args, screen),
         Command::Seed(args) => seed::run(&args, screen),
-        Command::Demo(_) | Command::Later(_) => Err(Failure::Usage(
-            "this build has no demonstration yet".to_owned(),
-        )),
+        Command::Later(_) => Ok(()),
     }
 }
 

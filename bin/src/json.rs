@@ -59,6 +59,12 @@ pub(crate) enum Line<'a> {
         name: &'a str,
         size: u64,
     },
+    /// The demonstration's copy was compared with the original; the seconds are those of the transfer.
+    Verified {
+        sha256: &'a str,
+        equal: bool,
+        seconds: f64,
+    },
 }
 
 /// Seconds with three decimals, which is all that a person or a program can use.

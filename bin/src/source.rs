@@ -108,6 +108,22 @@ impl Source {
         }
     }
 
+    /// The name, as far as it is known.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Torrent(metainfo) => Some(metainfo.name()),
+            Self::Magnet(magnet) => magnet.name.as_deref(),
+        }
+    }
+
+    /// Bytes of the content, as far as they are known.
+    pub(crate) fn size(&self) -> Option<u64> {
+        match self {
+            Self::Torrent(metainfo) => Some(metainfo.content_len()),
+            Self::Magnet(magnet) => magnet.len,
+        }
+    }
+
     /// The info-hashes; `None` for a link that names its torrent in another way.
     pub(crate) fn hashes(&self) -> Option<InfoHashes> {
         match self {

@@ -27,25 +27,17 @@ use crate::wire;
 
 pub(crate) fn run(args: &CreateArgs, screen: &Screen) -> Result<(), Failure> {
     let wish = Wish::new(args)?;
-    let tree = wish.find_files(screen)?;
-    let plan = wish.plan(&tree)?;
-    let layout = Layout::of(&plan);
-    let work = Work {
-        files: &tree.files,
-        layout: &layout,
-        v1: args.format != Format::V2,
-        v2: args.format != Format::V1,
-    };
-    let digests = hash(&work, &wish, screen)?;
-    if let Some(file) = tree.files.iter().find(|file| !file.is_unchanged()) {
-        return Err(Failure::Failed(read::changed(file)));
-    }
-    let hashes = hashes(&plan, digests);
-    let (bytes, _) = plan
-        .write(&hashes, &wish.extras())
-        .map_err(Failure::failed)?;
+    let bytes = wish.make(screen)?;
     wish.write(&bytes, screen)?;
     wish.tell(&bytes, screen)
+}
+
+/// Makes the torrent that is asked for, without writing it anywhere.
+///
+/// # Errors
+/// [`Failure`] names the flag that makes no sense or the file that cannot be shared.
+pub(crate) fn make(args: &CreateArgs, screen: &Screen) -> Result<Vec<u8>, Failure> {
+    Wish::new(args)?.make(screen)
 }
 
 /// Piece lengths that deployed clients take: 16 KiB to 256 MiB.
@@ -82,6 +74,25 @@ impl<'a> Wish<'a> {
             nodes: nodes.collect::<Result<_, _>>()?,
             piece_len,
         })
+    }
+
+    /// Reads and hashes everything; returns the torrent's bytes.
+    fn make(&self, screen: &Screen) -> Result<Vec<u8>, Failure> {
+        let tree = self.find_files(screen)?;
+        let plan = self.plan(&tree)?;
+        let layout = Layout::of(&plan);
+        let work = Work {
+            files: &tree.files,
+            layout: &layout,
+            v1: self.args.format != Format::V2,
+            v2: self.args.format != Format::V1,
+        };
+        let digests = hash(&work, self, screen)?;
+        if let Some(file) = tree.files.iter().find(|file| !file.is_unchanged()) {
+            return Err(Failure::Failed(read::changed(file)));
+        }
+        let written = plan.write(&hashes(&plan, digests), &self.extras());
+        Ok(written.map_err(Failure::failed)?.0)
     }
 
     /// The files to share, without the one that is being made.

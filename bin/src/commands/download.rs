@@ -1,20 +1,18 @@
 //! `download`: fetches torrents until all is complete and verified.
 
-use std::path::Path;
+use std::net::SocketAddr;
 
 use engine::{AddTorrent, CommandError};
 
 use super::transfer::goal::Goal;
-use super::transfer::tracked::{Tracked, content_size};
+use super::transfer::tracked::Tracked;
 use super::transfer::{Transfer, peers};
 use crate::cli::DownloadArgs;
 use crate::failure::Failure;
-use crate::json::Line;
-use crate::screen::{Screen, Style, printable};
+use crate::screen::{Screen, printable};
 use crate::selection::Selection;
 use crate::shutdown::Shutdown;
 use crate::source::{Source, shown_hash};
-use crate::units::Size;
 use crate::wire;
 
 pub(crate) fn run(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
@@ -38,33 +36,22 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
         ratio: args.seed_ratio,
         time: args.seed_time.map(|span| span.0),
     };
-    let mut transfer = Transfer::new(&running, shutdown, screen, goal);
-    let peers = peers(&args.common.peer, &running.network, screen).await?;
+    let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
+    let wish = Wish {
+        args,
+        peers: peers(&args.common.peer, &running.network, screen).await?,
+        selection,
+    };
     for source in sources {
-        let mut add = AddTorrent::new(engine_source(&source), args.output.clone());
-        add.peers.clone_from(&peers);
-        add.sequential = args.sequential;
-        add.use_trackers = !args.common.no_trackers;
-        add.max_peers = args.common.max_peers.map(|most| most as usize);
-        let mut torrent = tracked(&source, &args.output, screen)?;
-        match (&source, &selection) {
-            (Source::Torrent(metainfo), Some(chosen)) => add.files = Some(chosen.of(metainfo)?),
-            (Source::Magnet(_), Some(chosen)) => {
-                torrent.choose = Some((chosen.clone(), add.clone()));
-                add.files = Some(Vec::new());
-            }
-            (Source::Torrent(_) | Source::Magnet(_), None) => {}
-        }
+        let (add, torrent) = wish.apply(&source, screen)?;
         match running.engine.add(add).await {
             Ok(id) => {
-                tell_added(&source, &torrent, screen)?;
+                torrent.tell_added(source.name(), source.size(), screen)?;
                 transfer.track(id, torrent);
             }
             Err(CommandError::Duplicate(_)) => {
-                screen.warn(
-                    "warning",
-                    format_args!("{} was named twice", printable(&torrent.name)),
-                );
+                let name = printable(&torrent.name);
+                screen.warn("warning", format_args!("{name} was named twice"));
             }
             Err(error) => {
                 let name = printable(&torrent.name);
@@ -75,54 +62,57 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     transfer.run().await
 }
 
+/// What is asked for, of every torrent alike.
+struct Wish<'a> {
+    args: &'a DownloadArgs,
+    peers: Vec<SocketAddr>,
+    selection: Option<Selection>,
+}
+
+impl Wish<'_> {
+    /// How to add one torrent, and how to follow it.
+    fn apply(&self, source: &Source, screen: &Screen) -> Result<(AddTorrent, Tracked), Failure> {
+        let mut torrent = self.tracked(source, screen)?;
+        let mut add = AddTorrent::new(engine_source(source), self.args.output.clone());
+        add.peers.clone_from(&self.peers);
+        add.sequential = self.args.sequential;
+        add.use_trackers = !self.args.common.no_trackers;
+        add.max_peers = self.args.common.max_peers.map(|most| most as usize);
+        match (source, &self.selection) {
+            (Source::Torrent(metainfo), Some(chosen)) => add.files = Some(chosen.of(metainfo)?),
+            (Source::Magnet(_), Some(chosen)) => {
+                torrent.choose = Some((chosen.clone(), add.clone()));
+                add.files = Some(Vec::new());
+            }
+            (Source::Torrent(_) | Source::Magnet(_), None) => {}
+        }
+        Ok((add, torrent))
+    }
+
+    fn tracked(&self, source: &Source, screen: &Screen) -> Result<Tracked, Failure> {
+        let Some(hashes) = source.hashes() else {
+            let why =
+                "the link names a mutable torrent (BEP 46), which this build cannot follow yet";
+            return Err(Failure::Usage(why.to_owned()));
+        };
+        let hash = shown_hash(hashes);
+        let place = match source {
+            Source::Torrent(metainfo) => self.args.output.join(metainfo.name()),
+            Source::Magnet(_) => self.args.output.clone(),
+        };
+        let name = source.name().map_or_else(|| hash.clone(), str::to_owned);
+        Ok(Tracked::new(
+            hash,
+            name,
+            place.display().to_string(),
+            screen,
+        ))
+    }
+}
+
 fn engine_source(source: &Source) -> engine::Source {
     match source {
         Source::Torrent(metainfo) => engine::Source::Metainfo(metainfo.clone()),
         Source::Magnet(magnet) => engine::Source::Magnet(magnet.clone()),
-    }
-}
-
-fn tracked(source: &Source, output: &Path, screen: &Screen) -> Result<Tracked, Failure> {
-    let Some(hashes) = source.hashes() else {
-        let why = "the link names a mutable torrent (BEP 46), which this build cannot follow yet";
-        return Err(Failure::Usage(why.to_owned()));
-    };
-    let hash = shown_hash(hashes);
-    let name = match source {
-        Source::Torrent(metainfo) => Some(metainfo.name().to_owned()),
-        Source::Magnet(magnet) => magnet.name.clone(),
-    };
-    let place = match source {
-        Source::Torrent(metainfo) => output.join(metainfo.name()),
-        Source::Magnet(_) => output.to_owned(),
-    };
-    let name = name.unwrap_or_else(|| hash.clone());
-    Ok(Tracked::new(
-        hash,
-        name,
-        place.display().to_string(),
-        screen,
-    ))
-}
-
-fn tell_added(source: &Source, torrent: &Tracked, screen: &Screen) -> Result<(), Failure> {
-    let (name, size) = match source {
-        Source::Torrent(metainfo) => (Some(metainfo.name()), Some(content_size(metainfo))),
-        Source::Magnet(magnet) => (magnet.name.as_deref(), magnet.len),
-    };
-    let info_hash = torrent.info_hash.as_str();
-    match (screen.style(), size) {
-        (Style::Json, _) => screen.json(&Line::Added {
-            info_hash,
-            name,
-            size,
-        }),
-        (Style::Bars | Style::Lines, Some(size)) => {
-            let name = printable(&torrent.name);
-            screen.say(format_args!("added {name}, {}, {info_hash}", Size(size)))
-        }
-        (Style::Bars | Style::Lines, None) => {
-            screen.say(format_args!("added {}", printable(&torrent.name)))
-        }
     }
 }

@@ -28,7 +28,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
         ratio: args.seed_ratio,
         time: args.seed_time.map(|span| span.0),
     };
-    let mut transfer = Transfer::new(&running, shutdown, screen, goal);
+    let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     let mut add = AddTorrent::new(
         engine::Source::Metainfo(metainfo.clone()),
         args.data.clone(),

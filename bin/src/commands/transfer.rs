@@ -22,7 +22,6 @@ use crate::failure::{Failure, reason};
 use crate::json::Line;
 use crate::screen::{Screen, Style, printable};
 use crate::shutdown::Shutdown;
-use crate::wire::Running;
 
 /// How long farewells may take after a download that ended by itself: the process is gone within 50 ms.
 const QUICK_FAREWELL: Duration = Duration::from_millis(40);
@@ -44,11 +43,16 @@ pub(crate) struct Transfer {
 
 impl Transfer {
     /// Listens to a running engine; torrents are told by [`Self::track`].
-    pub(crate) fn new(running: &Running, shutdown: Shutdown, screen: &Screen, goal: Goal) -> Self {
+    pub(crate) fn new(
+        engine: &EngineHandle,
+        shutdown: Shutdown,
+        screen: &Screen,
+        goal: Goal,
+    ) -> Self {
         Self {
             screen: screen.clone(),
-            engine: running.engine.clone(),
-            events: running.engine.events(),
+            engine: engine.clone(),
+            events: engine.events(),
             shutdown,
             torrents: BTreeMap::new(),
             goal,
@@ -112,12 +116,9 @@ impl Transfer {
                 tracing::warn!(%ip, "banned a peer that sent bad data");
             }
             Event::Recovered { id } => self.recovered(id)?,
+            Event::Removed { id } => self.removed(id).await?,
             Event::TrackerError { url, reason, .. } => tracing::info!(url, reason, "tracker"),
-            Event::Added { .. }
-            | Event::Listening { .. }
-            | Event::Removed { .. }
-            | Event::TrackerReply { .. }
-            | _ => {}
+            Event::Added { .. } | Event::Listening { .. } | Event::TrackerReply { .. } | _ => {}
         }
         Ok(())
     }
@@ -224,24 +225,30 @@ impl Transfer {
         }
     }
 
-    /// Metadata of a magnet link came. Where files were to be chosen, the torrent is added again with the choice.
+    /// Metadata of a magnet link came. Where files are to be chosen, the torrent is taken out, to be added again with
+    /// the choice.
     async fn metadata(&mut self, id: TorrentId, metainfo: Arc<Metainfo>) -> Result<(), Failure> {
-        let Some(mut torrent) = self.torrents.remove(&id) else {
+        let Some(torrent) = self.torrents.get_mut(&id) else {
             return Ok(());
         };
         torrent.tell_metadata(&metainfo, &self.screen)?;
-        let Some((selection, mut add)) = torrent.choose.take() else {
-            self.torrents.insert(id, torrent);
+        let Some((selection, add)) = &mut torrent.choose else {
             return Ok(());
         };
         add.files = Some(selection.of(&metainfo)?);
         add.source = Source::Metainfo(metainfo);
-        self.engine
-            .remove(id, false)
-            .await
-            .map_err(Failure::failed)?;
-        let id = self.engine.add(add).await.map_err(Failure::failed)?;
-        self.torrents.insert(id, torrent);
+        self.engine.remove(id, false).await.map_err(Failure::failed)
+    }
+
+    /// A torrent was taken out, which only happens to choose its files.
+    async fn removed(&mut self, id: TorrentId) -> Result<(), Failure> {
+        let Some(mut torrent) = self.torrents.remove(&id) else {
+            return Ok(());
+        };
+        if let Some((_, add)) = torrent.choose.take() {
+            let id = self.engine.add(add).await.map_err(Failure::failed)?;
+            self.torrents.insert(id, torrent);
+        }
         Ok(())
     }
 

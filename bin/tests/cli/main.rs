@@ -9,4 +9,5 @@ mod check;
 mod create;
 mod info;
 mod support;
+mod transfer;
 mod usage;

@@ -19,7 +19,7 @@ pub(crate) struct Tracked {
     pub(crate) info_hash: String,
     /// Its name as far as it is known.
     pub(crate) name: String,
-    /// Where its content is, for people.
+    /// Where its content is, for people; empty where that is no matter.
     pub(crate) place: String,
     /// Pieces that must be there after the first check, or the torrent fails; for seeding what is there.
     pub(crate) must_have: Option<u32>,
@@ -54,6 +54,24 @@ impl Tracked {
         }
     }
 
+    /// Says that the torrent was added. Name and size are absent while a magnet link's metadata is not there.
+    pub(crate) fn tell_added(
+        &self,
+        name: Option<&str>,
+        size: Option<u64>,
+        screen: &Screen,
+    ) -> Result<(), Failure> {
+        if screen.style() == Style::Json {
+            return screen.json(&Line::Added {
+                info_hash: &self.info_hash,
+                name,
+                size,
+            });
+        }
+        let size = size.map_or_else(String::new, |size| format!(", {}", Size(size)));
+        screen.say(format_args!("added {}{size}", printable(&self.name)))
+    }
+
     /// Gives the torrent up and says why.
     pub(super) fn fail(&mut self, message: &str, screen: &Screen) -> Result<(), Failure> {
         self.outcome = Outcome::Failed;
@@ -68,7 +86,7 @@ impl Tracked {
         screen: &Screen,
     ) -> Result<(), Failure> {
         metainfo.name().clone_into(&mut self.name);
-        let size = content_size(metainfo);
+        let size = metainfo.content_len();
         match screen.style() {
             Style::Json => screen.json(&Line::Metadata {
                 info_hash: &self.info_hash,
@@ -105,11 +123,14 @@ impl Tracked {
             0 => format!(" ({}/s)", Size(per_second(wanted, after))),
             _ => String::new(),
         };
+        let place = match self.place.as_str() {
+            "" => String::new(),
+            place => format!(", in {}", printable(place)),
+        };
         screen.say(format_args!(
-            "done: {} in {}{rate}, in {}",
+            "done: {} in {}{rate}{place}",
             Size(wanted),
             Span(after),
-            printable(&self.place),
         ))
     }
 
@@ -129,12 +150,6 @@ impl Tracked {
             )),
         }
     }
-}
-
-/// Bytes of a torrent's content, padding not counted.
-pub(crate) fn content_size(metainfo: &Metainfo) -> u64 {
-    let stored = metainfo.files().iter().filter(|file| file.is_stored());
-    stored.map(|file| file.len).sum()
 }
 
 /// Says what went wrong: on standard error, and as a JSON line where those are asked for.

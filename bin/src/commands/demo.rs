@@ -1,0 +1,181 @@
+//! `demo`: the whole main job on parts of its own, on loopback: a payload, a tracker, a seeder and a downloader.
+
+mod payload;
+mod tracker;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::{AddTorrent, EngineConfig, EngineHandle, Event, Supervisor};
+use net::{Network, Pool};
+use protocol::metainfo::{LoadLimits, Metainfo};
+
+use self::payload::Folder;
+use self::tracker::Tracker;
+use super::transfer::Transfer;
+use super::transfer::goal::Goal;
+use super::transfer::tracked::Tracked;
+use crate::cli::{CreateArgs, Date, DemoArgs, Format};
+use crate::failure::{Failure, reason};
+use crate::json::{Line, seconds};
+use crate::screen::{Screen, Style};
+use crate::shutdown::Shutdown;
+use crate::source::shown_hash;
+use crate::units::Size;
+use crate::wire;
+
+/// Name of the payload.
+const NAME: &str = "demo.bin";
+
+/// How long the seeder may take with its farewell.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+pub(crate) fn run(args: &DemoArgs, screen: &Screen) -> Result<(), Failure> {
+    if args.size.0 == 0 {
+        return Err(Failure::Usage(
+            "--size must be at least one byte".to_owned(),
+        ));
+    }
+    let folder = Folder::create()?;
+    wire::run(demo(args, &folder, screen))
+}
+
+async fn demo(args: &DemoArgs, folder: &Folder, screen: &Screen) -> Result<(), Failure> {
+    let shutdown = Shutdown::listen()?;
+    let network = wire::plain_network();
+    let pool = wire::pool()?;
+
+    let original = folder.path().join("seeder").join(NAME);
+    payload::write(&original, args.size.0, screen)?;
+    say(
+        screen,
+        "payload",
+        format_args!("{} of random bytes", args.size),
+    )?;
+
+    let tracker = Tracker::start(&network, pool.pool())
+        .map_err(|error| Failure::Failed(format!("tracker: {}", reason(&error))))?;
+    say(screen, "tracker", tracker.url())?;
+
+    let torrent = torrent(&original, &tracker.url(), folder, screen)?;
+    let hash = shown_hash(torrent.hashes());
+    let pieces = torrent.geometry();
+    let piece_len = Size(pieces.piece_len().into());
+    say(
+        screen,
+        "torrent",
+        format_args!("{} pieces of {piece_len}, {hash}", pieces.pieces()),
+    )?;
+
+    let seeder = engine(&network, pool.pool())?;
+    seed(&seeder, &torrent, &folder.path().join("seeder")).await?;
+    let listening = seeder.snapshot().listen;
+    let listening = listening.map_or_else(String::new, |addr| format!("at {addr}, "));
+    say(screen, "seeder", format_args!("{listening}data verified"))?;
+
+    let downloader = engine(&network, pool.pool())?;
+    let target = folder.path().join("downloader");
+    let mut transfer = Transfer::new(&downloader, shutdown, screen, Goal::default());
+    let started = Instant::now();
+    let add = AddTorrent::new(
+        engine::Source::Metainfo(Arc::clone(&torrent)),
+        target.clone(),
+    );
+    let id = downloader.add(add).await.map_err(Failure::failed)?;
+    let tracked = Tracked::new(hash, NAME.to_owned(), String::new(), screen);
+    tracked.tell_added(Some(NAME), Some(torrent.content_len()), screen)?;
+    transfer.track(id, tracked);
+    transfer.run().await?;
+    let took = started.elapsed();
+    seeder.shutdown(FAREWELL).await;
+
+    verify(&original, &target.join(NAME), took, screen)
+}
+
+/// Makes the torrent of the payload.
+fn torrent(
+    payload: &Path,
+    tracker: &str,
+    folder: &Folder,
+    screen: &Screen,
+) -> Result<Arc<Metainfo>, Failure> {
+    let args = CreateArgs {
+        path: payload.to_owned(),
+        output: folder.path().join("demo.torrent"),
+        tracker: vec![tracker.to_owned()],
+        web_seed: Vec::new(),
+        node: Vec::new(),
+        piece_length: None,
+        format: Format::Hybrid,
+        private: false,
+        source: None,
+        comment: None,
+        date: Some(Date::None),
+        name: None,
+        threads: None,
+        json: false,
+    };
+    let bytes = super::create::make(&args, screen)?;
+    let metainfo = Metainfo::from_bytes(&bytes, &LoadLimits::default()).map_err(Failure::failed)?;
+    Ok(Arc::new(metainfo))
+}
+
+/// Starts an engine that listens on any port of the loopback address and keeps nothing.
+fn engine(network: &Network, pool: &Pool) -> Result<EngineHandle, Failure> {
+    let mut config = EngineConfig::new(network.clone(), pool.clone());
+    config.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
+    Ok(engine)
+}
+
+/// Adds the payload to the seeder and waits until it is verified.
+async fn seed(engine: &EngineHandle, torrent: &Arc<Metainfo>, data: &Path) -> Result<(), Failure> {
+    let mut events = engine.events();
+    let add = AddTorrent::new(
+        engine::Source::Metainfo(Arc::clone(torrent)),
+        data.to_owned(),
+    );
+    engine.add(add).await.map_err(Failure::failed)?;
+    loop {
+        match events.recv().await {
+            Ok(Event::Finished { .. }) => return Ok(()),
+            Ok(Event::Error { error, .. }) => return Err(Failure::failed(error)),
+            Ok(_) => {}
+            Err(error) => return Err(Failure::failed(error)),
+        }
+    }
+}
+
+/// Compares what was sent with what came.
+fn verify(sent: &Path, came: &Path, took: Duration, screen: &Screen) -> Result<(), Failure> {
+    let (sent, came) = (payload::sha256(sent)?, payload::sha256(came)?);
+    let equal = sent == came;
+    match screen.style() {
+        Style::Json => screen.json(&Line::Verified {
+            sha256: &came,
+            equal,
+            seconds: seconds(took),
+        })?,
+        Style::Bars | Style::Lines if equal => {
+            say(
+                screen,
+                "verified",
+                format_args!("SHA-256 {came} on both sides"),
+            )?;
+        }
+        Style::Bars | Style::Lines => {}
+    }
+    if equal {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "the copy differs: SHA-256 {came} instead of {sent}"
+    )))
+}
+
+/// A row of the report, for people.
+fn say(screen: &Screen, name: &str, value: impl std::fmt::Display) -> Result<(), Failure> {
+    screen.say(format_args!("{name:<10} {value}"))
+}

@@ -1,0 +1,416 @@
+//! `download`, `seed` and `demo`, on the loopback address.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{command, content, run, run_with, text, write};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with content and its torrent.
+struct Shared {
+    dir: tempfile::TempDir,
+    torrent: PathBuf,
+}
+
+impl Shared {
+    fn new(format: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("seed/data");
+        write(&data.join("a.bin"), &content(1, 700_000));
+        write(&data.join("b/c.bin"), &content(2, 50_000));
+        write(&data.join("b/empty"), b"");
+        write(&data.join("d.txt"), b"x");
+        let torrent = dir.path().join("t.torrent");
+        run([
+            "create",
+            text(&data),
+            "-o",
+            text(&torrent),
+            "--format",
+            format,
+            "--piece-length",
+            "32KiB",
+        ])
+        .ok();
+        Self { dir, torrent }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A seeder of the content and the address that peers find it at.
+    fn seed(&self) -> (Running, String) {
+        let data = self.path("seed");
+        let state = self.path("state-seed");
+        let mut seeder = Running::start(&[
+            "seed",
+            text(&self.torrent),
+            "--data",
+            text(&data),
+            "--listen",
+            "127.0.0.1:0",
+            "--json",
+            "--state",
+            text(&state),
+        ]);
+        let addr = seeder.wait_for("listening")["addr"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        seeder.wait_for("seeding");
+        (seeder, addr)
+    }
+}
+
+/// The arguments of a download of `source` from `peer`.
+fn download<'a>(source: &'a str, peer: &'a str, output: &'a Path, state: &'a Path) -> Vec<&'a str> {
+    vec![
+        "download",
+        source,
+        "--output",
+        text(output),
+        "--listen",
+        "127.0.0.1:0",
+        "--peer",
+        peer,
+        "--state",
+        text(state),
+        "--json",
+    ]
+}
+
+/// A command that runs; killed when dropped.
+struct Running {
+    child: Child,
+    lines: Receiver<Value>,
+}
+
+impl Running {
+    fn start(args: &[&str]) -> Self {
+        let mut command = command();
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in out.lines().map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).unwrap_or(Value::String(line)));
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next line of this event.
+    fn wait_for(&mut self, event: &str) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(until - Instant::now()) {
+                Ok(line) if line["event"] == event => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("no `{event}` came"),
+                Err(RecvTimeoutError::Disconnected) => panic!("it ended without `{event}`"),
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// The exit code.
+    fn end(mut self) -> i32 {
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The events of JSON lines, in order.
+fn events(lines: &[Value]) -> Vec<&str> {
+    lines
+        .iter()
+        .map(|line| line["event"].as_str().unwrap())
+        .collect()
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    std::fs::read(one).unwrap() == std::fs::read(other).unwrap()
+}
+
+#[test]
+fn a_download_says_what_it_does_and_ends_with_the_right_bytes() {
+    let shared = Shared::new("hybrid");
+    let (seeder, addr) = shared.seed();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let torrent = text(&shared.torrent).to_owned();
+    let lines = run(download(&torrent, &addr, &down, &state))
+        .ok()
+        .json_lines();
+    let events = events(&lines);
+    assert_eq!(events[..2], ["added", "listening"], "{lines:?}");
+    assert_eq!(events.last(), Some(&"finished"), "{lines:?}");
+    assert!(
+        events[2..events.len() - 1]
+            .iter()
+            .all(|event| *event == "progress"),
+        "{lines:?}"
+    );
+    assert!(events.len() > 3, "{lines:?}");
+    assert_eq!(lines[0]["name"], "data");
+    assert_eq!(lines[0]["size"], 750_001);
+    let progress = &lines[lines.len() - 2];
+    assert_eq!(progress["done"], progress["size"]);
+    for key in ["down", "up", "peers"] {
+        assert!(progress[key].is_u64(), "{progress}");
+    }
+    assert!(lines.last().unwrap()["seconds"].is_f64());
+    for file in ["a.bin", "b/c.bin", "b/empty", "d.txt"] {
+        let (one, other) = (
+            shared.path("seed/data").join(file),
+            down.join("data").join(file),
+        );
+        assert!(same(&one, &other), "{file}");
+    }
+    // Once more: all is there, and that is seen without a peer.
+    let lines = run(download(&torrent, "127.0.0.1:9", &down, &state))
+        .ok()
+        .json_lines();
+    assert_eq!(lines.last().unwrap()["event"], "finished");
+    seeder.signal("TERM");
+    assert_eq!(seeder.end(), 0);
+}
+
+#[test]
+fn a_magnet_link_fetches_the_chosen_files_only() {
+    let shared = Shared::new("v1");
+    let (_seeder, addr) = shared.seed();
+    let about = run(["info", text(&shared.torrent), "--json"]).ok().json();
+    let magnet = about["magnet"].as_str().unwrap().to_owned();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let mut args = download(&magnet, &addr, &down, &state);
+    args.extend(["--files", "c.bin"]);
+    let lines = run(args).ok().json_lines();
+    assert!(events(&lines).contains(&"metadata"), "{lines:?}");
+    assert!(same(
+        &shared.path("seed/data/b/c.bin"),
+        &down.join("data/b/c.bin")
+    ));
+    assert!(!down.join("data/a.bin").exists());
+    assert!(!down.join("data/d.txt").exists());
+}
+
+#[test]
+fn files_are_chosen_by_number() {
+    let shared = Shared::new("v1");
+    let (_seeder, addr) = shared.seed();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let torrent = text(&shared.torrent).to_owned();
+    let mut args = download(&torrent, &addr, &down, &state);
+    args.extend(["--files", "0"]);
+    run(args).ok();
+    assert!(same(
+        &shared.path("seed/data/a.bin"),
+        &down.join("data/a.bin")
+    ));
+    assert!(!down.join("data/b/c.bin").exists());
+    let mut args = download(&torrent, &addr, &down, &state);
+    args.extend(["--files", "99"]);
+    assert_eq!(run(args).code, 3);
+    let mut args = download(&torrent, &addr, &down, &state);
+    args.extend(["--files", "*.mkv"]);
+    assert_eq!(run(args).code, 3);
+}
+
+#[test]
+fn a_torrent_is_fetched_over_http_and_read_from_standard_input() {
+    let shared = Shared::new("hybrid");
+    let (_seeder, addr) = shared.seed();
+    let torrent = std::fs::read(&shared.torrent).unwrap();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let url = serve_once("200 OK", torrent.clone());
+    run(download(&url, &addr, &down, &state)).ok();
+    assert!(same(
+        &shared.path("seed/data/a.bin"),
+        &down.join("data/a.bin")
+    ));
+
+    let (down, state) = (shared.path("down2"), shared.path("state2"));
+    run_with(download("-", &addr, &down, &state), &torrent).ok();
+    assert!(same(
+        &shared.path("seed/data/a.bin"),
+        &down.join("data/a.bin")
+    ));
+
+    let about = run(["info", &serve_once("200 OK", torrent), "--json"])
+        .ok()
+        .json();
+    assert_eq!(about["name"], "data");
+    assert_eq!(
+        run(["info", &serve_once("404 Not Found", Vec::new())]).code,
+        3
+    );
+    assert_eq!(run(["info", &serve_once("500 Oh", Vec::new())]).code, 1);
+    assert_eq!(
+        run(["info", &serve_once("200 OK", b"hello".to_vec())]).code,
+        1
+    );
+}
+
+/// Answers one HTTP request; gives the URL.
+fn serve_once(status: &'static str, body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.torrent", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+            head.push(byte[0]);
+        }
+        let length = body.len();
+        let reply = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(reply.as_bytes()).unwrap();
+        stream.write_all(&body).unwrap();
+    });
+    url
+}
+
+#[test]
+fn keeping_on_seeding_ends_by_the_goal_or_by_a_signal() {
+    let shared = Shared::new("hybrid");
+    let (_seeder, addr) = shared.seed();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let torrent = text(&shared.torrent).to_owned();
+    let mut args = download(&torrent, &addr, &down, &state);
+    args.extend(["--seed-time", "300ms"]);
+    let lines = run(&args).ok().json_lines();
+    assert!(events(&lines).contains(&"seeding"), "{lines:?}");
+
+    let mut args = download(&torrent, &addr, &down, &state);
+    args.push("--keep-seeding");
+    let mut running = Running::start(&args);
+    running.wait_for("finished");
+    running.wait_for("seeding");
+    running.signal("INT");
+    assert_eq!(running.end(), 0);
+}
+
+#[test]
+fn a_download_that_is_stopped_before_its_end_has_failed() {
+    let shared = Shared::new("hybrid");
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let torrent = text(&shared.torrent).to_owned();
+    // Nobody listens at the discard port.
+    let mut running = Running::start(&download(&torrent, "127.0.0.1:9", &down, &state));
+    running.wait_for("listening");
+    let asked = Instant::now();
+    running.signal("INT");
+    assert_eq!(running.end(), 1);
+    assert!(asked.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn data_that_is_not_complete_is_not_seeded() {
+    let shared = Shared::new("hybrid");
+    let file = shared.path("seed/data/a.bin");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[5] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let (data, state) = (shared.path("seed"), shared.path("state"));
+    let ran = run([
+        "seed",
+        text(&shared.torrent),
+        "--data",
+        text(&data),
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+        "--state",
+        text(&state),
+    ]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(
+        ran.json_lines().last().unwrap()["event"],
+        "error",
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("1 of"), "{ran:?}");
+}
+
+#[test]
+fn a_taken_port_is_passed_over_and_a_foreign_address_is_refused() {
+    let shared = Shared::new("hybrid");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (data, state) = (shared.path("seed"), shared.path("state"));
+    let listen = format!("127.0.0.1:{port}");
+    let mut running = Running::start(&[
+        "seed",
+        text(&shared.torrent),
+        "--data",
+        text(&data),
+        "--listen",
+        &listen,
+        "--json",
+        "--state",
+        text(&state),
+        "--no-check",
+    ]);
+    let addr = running.wait_for("listening");
+    assert_ne!(addr["addr"], listen);
+    for bind in ["192.0.2.1", "nosuchinterface0"] {
+        let ran = run([
+            "download",
+            &"0".repeat(40),
+            "--bind",
+            bind,
+            "--state",
+            text(&state),
+        ]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+    }
+}
+
+#[test]
+fn the_demonstration_does_the_whole_job_and_cleans_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = command();
+    let ran = command
+        .args(["demo", "--size", "3MiB", "--json"])
+        .env("TMPDIR", dir.path())
+        .output();
+    let ran = ran.unwrap();
+    let out = String::from_utf8(ran.stdout).unwrap();
+    assert!(ran.status.success(), "{out}");
+    let lines: Vec<Value> = out
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let last = lines.last().unwrap();
+    assert_eq!(
+        (&last["event"], &last["equal"]),
+        (&"verified".into(), &true.into())
+    );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
