@@ -1,13 +1,14 @@
 //! What the connections of one torrent share once its metadata is known.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::{Geometry, PieceIndex};
 use storage::Store;
-use tokio::sync::watch;
 
 /// A torrent's content, as its connections see it.
 #[derive(Debug)]
@@ -31,7 +32,8 @@ pub(crate) struct HaveBoard {
     bits: Box<[AtomicU8]>,
     pieces: u32,
     log: Mutex<Vec<PieceIndex>>,
-    rung: watch::Sender<usize>,
+    rung: AtomicUsize,
+    waiting: Mutex<BTreeMap<u32, Waker>>,
 }
 
 impl HaveBoard {
@@ -45,7 +47,8 @@ impl HaveBoard {
                 .collect(),
             pieces: have.len(),
             log: Mutex::default(),
-            rung: watch::Sender::new(0),
+            rung: AtomicUsize::new(0),
+            waiting: Mutex::default(),
         }
     }
 
@@ -67,16 +70,28 @@ impl HaveBoard {
         log.extend_from_slice(pieces);
     }
 
-    /// Wakes the connections that wait for new pieces.
+    /// Wakes the connections that wait for new pieces, in the order of their numbers.
     pub(crate) fn ring(&self) {
         let len = self.log.lock().len();
-        self.rung
-            .send_if_modified(|seen| std::mem::replace(seen, len) != len);
+        if self.rung.swap(len, Ordering::AcqRel) != len {
+            let waiting = std::mem::take(&mut *self.waiting.lock());
+            waiting.into_values().for_each(Waker::wake);
+        }
     }
 
-    /// A receiver that is woken by [`HaveBoard::ring`].
-    pub(crate) fn bell(&self) -> watch::Receiver<usize> {
-        self.rung.subscribe()
+    /// How often the bell has rung, in a manner of speaking: another number each time.
+    pub(crate) fn rung(&self) -> usize {
+        self.rung.load(Ordering::Acquire)
+    }
+
+    /// Has `waker` woken at the next ring, in the place of connection `number`.
+    pub(crate) fn wait(&self, number: u32, waker: &Waker) {
+        self.waiting.lock().insert(number, waker.clone());
+    }
+
+    /// Connection `number` waits no longer.
+    pub(crate) fn leave(&self, number: u32) {
+        self.waiting.lock().remove(&number);
     }
 
     /// All pieces shown now, and the cursor from which on [`HaveBoard::since`] tells of more.

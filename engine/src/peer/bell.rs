@@ -1,50 +1,55 @@
 //! Waiting for new pieces of our own.
 
-use std::fmt;
+use std::sync::Arc;
 use std::task::Context;
 
-use tokio::sync::watch;
-use tokio_util::sync::ReusableBoxFuture;
+use crate::content::Content;
+use crate::peer::key::PeerKey;
 
 /// Wakes a driver when the torrent has new pieces to tell of.
-pub(crate) struct Bell(Option<ReusableBoxFuture<'static, watch::Receiver<usize>>>);
+///
+/// Unlike the channels of the runtime it wakes in a fixed order, which keeps simulations reproducible.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    content: Arc<Content>,
+    key: PeerKey,
+    heard: usize,
+    waiting: bool,
+}
 
 impl Bell {
-    /// A bell that never rings.
-    pub(crate) const fn silent() -> Self {
-        Self(None)
-    }
-
-    /// A bell that rings with `receiver`.
-    pub(crate) fn new(receiver: watch::Receiver<usize>) -> Self {
-        Self(Some(ReusableBoxFuture::new(wait(receiver))))
+    /// The bell of `content`, for connection `key`.
+    pub(crate) fn new(content: Arc<Content>, key: PeerKey) -> Self {
+        let heard = content.have.rung();
+        Self {
+            content,
+            key,
+            heard,
+            waiting: false,
+        }
     }
 
     /// Whether it has rung since the last time; otherwise the task is woken when it does.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(future) = &mut self.0 else {
-            return false;
-        };
-        let mut rung = false;
-        while let std::task::Poll::Ready(receiver) = future.poll(cx) {
-            rung = true;
-            if receiver.has_changed().is_err() {
-                self.0 = None;
-                break;
-            }
-            future.set(wait(receiver));
+        let have = &self.content.have;
+        let mut rung = have.rung();
+        if rung == self.heard && !self.waiting {
+            have.wait(self.key.0, cx.waker());
+            self.waiting = true;
+            // It may have rung just before.
+            rung = have.rung();
         }
-        rung
+        if rung == self.heard {
+            return false;
+        }
+        self.heard = rung;
+        self.waiting = false;
+        true
     }
 }
 
-async fn wait(mut receiver: watch::Receiver<usize>) -> watch::Receiver<usize> {
-    let _ = receiver.changed().await;
-    receiver
-}
-
-impl fmt::Debug for Bell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Bell").field(&self.0.is_some()).finish()
+impl Drop for Bell {
+    fn drop(&mut self) {
+        self.content.have.leave(self.key.0);
     }
 }

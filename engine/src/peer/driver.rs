@@ -94,13 +94,15 @@ pub(crate) struct Driver {
     outbox: Outbox,
     pipeline: Pipeline,
     asked_at: std::collections::VecDeque<(Instant, u32)>,
-    bell: Bell,
+    bell: Option<Bell>,
     cursor: usize,
     fresh: Vec<PieceIndex>,
     facts: Vec<Fact>,
     facts_since: Option<Instant>,
     urgent: bool,
     hungry: bool,
+    /// Payload of blocks that are not whole yet.
+    unmeasured: u64,
     up_credit: usize,
     timer: Pin<Box<Sleep>>,
 }
@@ -131,13 +133,14 @@ impl Driver {
             outbox: Outbox::default(),
             pipeline: Pipeline::new(now()),
             asked_at: std::collections::VecDeque::new(),
-            bell: Bell::silent(),
+            bell: None,
             cursor: 0,
             fresh: Vec::new(),
             facts: Vec::new(),
             facts_since: None,
             urgent: false,
             hungry: false,
+            unmeasured: 0,
             up_credit: 0,
             timer: Box::pin(tokio::time::sleep(Duration::from_secs(3600))),
         };
@@ -263,9 +266,12 @@ impl Driver {
         if bytes > 0 {
             Traffic::add(&self.traffic.down, u64::from(bytes));
             Traffic::add(&self.torrent_traffic.down, u64::from(bytes));
-            let latency = self.latency(blocks, now);
-            self.pipeline
-                .received(now, blocks, u64::from(bytes), latency);
+            self.unmeasured += u64::from(bytes);
+            if blocks > 0 {
+                let latency = self.latency(blocks, now);
+                let bytes = std::mem::take(&mut self.unmeasured);
+                self.pipeline.received(now, blocks, bytes, latency);
+            }
         }
         let Some(content) = &self.content else {
             return Ok(());

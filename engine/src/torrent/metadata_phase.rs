@@ -94,7 +94,7 @@ impl Torrent {
     }
 
     fn on_metadata_complete(&mut self, info: &[u8], ctx: &mut Context<Self>) {
-        let parsed = Metainfo::from_info(info, &LoadLimits::default());
+        let parsed = Metainfo::from_info(info, &LoadLimits::metadata());
         let metainfo = match parsed {
             Ok(metainfo) if metainfo.hashes().get_v1().is_some() => metainfo,
             Ok(_) => {

@@ -70,7 +70,7 @@ impl Driver {
 
     /// Takes up work on the content.
     pub(super) fn take_content(&mut self, content: Arc<Content>) {
-        self.bell = Bell::new(content.have.bell());
+        self.bell = Some(Bell::new(Arc::clone(&content), self.key));
         self.content = Some(content);
     }
 

@@ -52,7 +52,7 @@ impl Driver {
 
     /// Tells the peer of pieces that we have got since it was told last.
     pub(super) fn tell_haves(&mut self, cx: &mut Context<'_>) {
-        if !self.bell.poll(cx) {
+        if !self.bell.as_mut().is_some_and(|bell| bell.poll(cx)) {
             return;
         }
         let Some(content) = &self.content else { return };

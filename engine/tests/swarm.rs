@@ -1,0 +1,220 @@
+//! Whole swarms on the simulated network: one thread, virtual time, every run of a seed the same.
+
+mod common;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::Payload;
+use engine::{AddTorrent, EngineConfig, EngineHandle, Source, State, Supervisor, TorrentId};
+use net::Pool;
+use net::sim::{HostOptions, Link, NatKind, Sim};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use tempfile::TempDir;
+use tokio::task::LocalSet;
+
+const PORT: u16 = 6881;
+
+/// Virtual time that a swarm may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+struct Member {
+    handle: EngineHandle,
+    id: TorrentId,
+    dir: TempDir,
+}
+
+struct Swarm {
+    sim: Sim,
+    seed: u64,
+    payload: Payload,
+    members: Vec<Member>,
+}
+
+fn ip(number: u32) -> IpAddr {
+    Ipv4Addr::from(0x0a01_0000 + number).into()
+}
+
+fn addr(number: u32) -> SocketAddr {
+    (ip(number), PORT).into()
+}
+
+impl Swarm {
+    fn new(seed: u64, payload: Payload) -> Self {
+        Self {
+            sim: Sim::new(seed),
+            seed,
+            payload,
+            members: Vec::new(),
+        }
+    }
+
+    /// Adds a member on a host of its own; the first is number 0. A member with `whole` has everything.
+    async fn join(&mut self, options: HostOptions, peers: Vec<SocketAddr>, whole: bool) {
+        let number = self.members.len() as u64;
+        let host = self.sim.host(options);
+        let dir = TempDir::new().expect("a folder");
+        let mut config = EngineConfig::new(host.network(), Pool::current());
+        config.listen = Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)));
+        config.disk_threads = 0;
+        config.torrent_threads = 0;
+        config.seed = Some(self.seed ^ (number << 32));
+        let (_, handle) = Supervisor::launch(config).expect("an engine");
+        let mut add = AddTorrent::new(Source::Metainfo(self.payload.metainfo()), dir.path().into());
+        add.peers = peers;
+        add.trust_data = whole;
+        if whole {
+            std::fs::write(dir.path().join("payload"), self.payload.bytes()).expect("written");
+        }
+        let id = handle.add(add).await.expect("added");
+        self.members.push(Member { handle, id, dir });
+    }
+
+    async fn complete(&self) {
+        for (number, member) in self.members.iter().enumerate() {
+            let mut snapshots = member.handle.snapshots();
+            let whole = snapshots.wait_for(|snapshot| {
+                let mut torrents = snapshot.torrents.iter();
+                torrents.any(|status| status.id == member.id && status.state == State::Seeding)
+            });
+            let waited = tokio::time::timeout(PATIENCE, whole).await.map(drop);
+            let status = member.handle.snapshot();
+            assert!(
+                waited.is_ok(),
+                "seed {}: member {number} is at {status:?}",
+                self.seed
+            );
+            let got = std::fs::read(member.dir.path().join("payload")).expect("the content");
+            assert!(
+                got == self.payload.bytes(),
+                "seed {}: member {number} differs",
+                self.seed
+            );
+        }
+    }
+}
+
+/// Runs a simulation; returns the digest of its trace.
+fn simulate(test: impl Future<Output = Sim>) -> (u64, u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let trace = LocalSet::new().block_on(&runtime, async { test.await.trace() });
+    (trace.digest, trace.count)
+}
+
+/// A swarm of one seed and `leechers`, each with some neighbours, on links of many kinds.
+async fn mixed_swarm(seed: u64, leechers: u32) -> Sim {
+    println!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut swarm = Swarm::new(seed, Payload::new(seed, 2_000_000, 32 * 1024));
+    let all: Vec<u32> = (0..=leechers).collect();
+    let link = |rng: &mut StdRng| {
+        let mut link = Link::with_latency(Duration::from_millis(rng.random_range(1..80)));
+        link.jitter = Duration::from_millis(rng.random_range(0..10));
+        link.loss = rng.random_range(0.0..0.01);
+        let up = rng.random_range(50_000..2_000_000);
+        link.with_rates(Some(up), Some(up * 4))
+    };
+    let first = HostOptions {
+        link: link(&mut rng),
+        ..HostOptions::at(ip(0))
+    };
+    swarm.join(first, Vec::new(), true).await;
+    for number in 1..=leechers {
+        let mut options = HostOptions {
+            link: link(&mut rng),
+            ..HostOptions::at(ip(number))
+        };
+        if number % 5 == 0 {
+            let public = IpAddr::from(Ipv4Addr::from(0x5000_0000 + number));
+            options.nat = Some(swarm.sim.nat(NatKind::Symmetric, public));
+        }
+        let mut peers: Vec<SocketAddr> = all
+            .sample(&mut rng, 6)
+            .filter(|other| **other != number)
+            .map(|n| addr(*n))
+            .collect();
+        // Everyone reaches the seed over others, if not directly.
+        peers.push(addr(rng.random_range(0..number)));
+        swarm.join(options, peers, false).await;
+    }
+    swarm.complete().await;
+    swarm.sim.clone()
+}
+
+#[test]
+fn fifty_leechers_complete_from_one_seed_and_the_same_seed_gives_the_same_trace() {
+    let first = simulate(mixed_swarm(7, 50));
+    let again = simulate(mixed_swarm(7, 50));
+    assert_eq!(first, again, "the trace differs");
+    assert!(first.1 > 10_000, "only {} happenings", first.1);
+}
+
+#[test]
+fn another_seed_gives_another_trace() {
+    assert_ne!(simulate(mixed_swarm(1, 4)), simulate(mixed_swarm(2, 4)));
+}
+
+#[test]
+fn a_far_fast_link_is_filled() {
+    let digest = simulate(async {
+        let mut swarm = Swarm::new(3, Payload::new(3, 16 * 1024 * 1024, 256 * 1024));
+        let link = Link::with_latency(Duration::from_millis(50))
+            .with_rates(Some(10_000_000), Some(10_000_000));
+        let at = |number| HostOptions {
+            link: Link {
+                queue: 4 << 20,
+                ..link
+            },
+            ..HostOptions::at(ip(number))
+        };
+        swarm.join(at(0), Vec::new(), true).await;
+        swarm.join(at(1), vec![addr(0)], false).await;
+        swarm.complete().await;
+        // 16 MiB at 10 MB/s are 1.7 s; 200 ms of round trip, and a window that must open.
+        let took = swarm.sim.elapsed();
+        assert!(took < Duration::from_secs(4), "took {took:?}");
+        swarm.sim.clone()
+    });
+    assert!(digest.1 > 1000);
+}
+
+#[test]
+fn a_swarm_whose_seed_leaves_early_goes_on_with_what_it_has() {
+    simulate(async {
+        let mut swarm = Swarm::new(5, Payload::new(5, 1_000_000, 32 * 1024));
+        let slow = Link::default().with_rates(Some(200_000), None);
+        swarm
+            .join(
+                HostOptions {
+                    link: slow,
+                    ..HostOptions::at(ip(0))
+                },
+                Vec::new(),
+                true,
+            )
+            .await;
+        for number in 1..=5 {
+            let peers = (0..number).map(addr).collect();
+            swarm.join(HostOptions::at(ip(number)), peers, false).await;
+        }
+        let seeder = swarm.members.remove(0);
+        // A copy and a half has left the seeder: the leechers have everything between them.
+        let mut snapshots = seeder.handle.snapshots();
+        let sent = snapshots.wait_for(|s| s.torrents.iter().any(|t| t.uploaded > 2_500_000));
+        tokio::time::timeout(PATIENCE, sent)
+            .await
+            .expect("it sends")
+            .expect("it runs");
+        seeder.handle.shutdown(Duration::from_secs(1)).await;
+        swarm.complete().await;
+        let _: &Arc<_> = &swarm.payload.metainfo();
+        swarm.sim.clone()
+    });
+}
