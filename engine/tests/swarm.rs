@@ -177,9 +177,10 @@ fn a_far_fast_link_is_filled() {
         swarm.join(at(0), Vec::new(), true).await;
         swarm.join(at(1), vec![addr(0)], false).await;
         swarm.complete().await;
-        // 16 MiB at 10 MB/s are 1.7 s; 200 ms of round trip, and a window that must open.
+        // 16 MiB at 10 MB/s are 1.7 s. At 200 ms of round trip, the handshakes take one second and the windows of TCP and
+        // of requests open for two more.
         let took = swarm.sim.elapsed();
-        assert!(took < Duration::from_secs(4), "took {took:?}");
+        assert!(took < Duration::from_secs(6), "took {took:?}");
         swarm.sim.clone()
     });
     assert!(digest.1 > 1000);

@@ -1,5 +1,7 @@
 //! Engines, payloads and waiting, for tests over real sockets.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
