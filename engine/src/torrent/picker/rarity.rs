@@ -173,6 +173,11 @@ impl Rarity {
         self.full + u32::from(self.seen[piece as usize])
     }
 
+    /// Partial peers that have the piece.
+    pub(super) fn seen(&self, piece: u32) -> u16 {
+        self.seen[piece as usize]
+    }
+
     /// Whether any peer has the piece.
     pub(super) fn is_available(&self, piece: u32) -> bool {
         self.full > 0 || self.seen[piece as usize] > 0

@@ -396,27 +396,34 @@ fn copies_are_counted_whole_and_in_part() {
 
 #[test]
 fn common_pieces_are_found_in_order() {
-    for len in [1, 7, 8, 63, 64, 65, 128, 130, 200, 256] {
+    for len in [1, 7, 8, 63, 64, 65, 128, 200, 511, 512, 520, 1_100] {
         let geometry = Geometry::new(len, 1).unwrap();
         let mut rng = SmallRng::seed_from_u64(len);
+        let density = if len > 300 { 40 } else { 8 };
         let mut random = || {
             let mut set = Bitfield::new(len as u32);
             for piece in geometry.iter() {
-                if rng.random_ratio(1, 8) {
+                if rng.random_ratio(1, density) {
                     set.insert(piece);
                 }
             }
             set
         };
-        for _ in 0..50 {
+        for _ in 0..20 {
             let (a, b) = (random(), random());
             let common: Vec<u32> = a
                 .ones()
                 .filter(|index| b.get(geometry.piece(*index).unwrap()))
                 .collect();
             for from in 0..len as u32 + 70 {
+                let mut each = Vec::new();
+                common::each_common(a.as_bytes(), b.as_bytes(), from, |index| each.push(index));
+                let start = from / 64 * 64;
+                let (before, after): (Vec<u32>, Vec<u32>) =
+                    common.iter().partition(|index| **index < start);
+                assert_eq!(each, [after, before].concat());
                 assert_eq!(
-                    choose::first_common(a.as_bytes(), b.as_bytes(), from),
+                    common::first_common(a.as_bytes(), b.as_bytes(), from),
                     common.iter().copied().find(|index| *index >= from),
                     "{a:?} {b:?} from {from}"
                 );
