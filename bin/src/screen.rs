@@ -133,15 +133,32 @@ impl Screen {
         let _ = self.aside(|| io::stderr().write_all(text.as_bytes()));
     }
 
+    /// Takes every bar away.
+    pub(crate) fn clear(&self) {
+        // A terminal that cannot be written shows no bars.
+        let _ = self.bars.clear();
+    }
+
     /// A bar with this much to do, on the screen from the first update on.
     pub(crate) fn bar(&self, name: &str, total: u64) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         bar.set_style(self.bar_style());
-        bar.set_prefix(shorten(name, 28));
+        bar.set_prefix(name.to_owned());
         self.bars.add(bar)
     }
 
-    fn bar_style(&self) -> ProgressStyle {
+    /// A line without a bar, for what goes on and on.
+    pub(crate) fn line_style(&self) -> ProgressStyle {
+        let template = if self.colour {
+            "{prefix:.bold} {msg}"
+        } else {
+            "{prefix} {msg}"
+        };
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    }
+
+    /// A bar with what is done and what that means.
+    pub(crate) fn bar_style(&self) -> ProgressStyle {
         let template = if self.colour {
             "{prefix:.bold} {bar:28.cyan/black.bright} {percent:>3}% {amount} {msg}"
         } else {
@@ -195,7 +212,7 @@ impl Meter {
             Style::Bars => {
                 let bar = self
                     .bar
-                    .get_or_insert_with(|| self.screen.bar(&self.name, self.total));
+                    .get_or_insert_with(|| self.screen.bar(&shorten(&self.name, 28), self.total));
                 bar.set_message(format!(
                     "{}/s {}",
                     Size(rate),

@@ -1,15 +1,17 @@
 //! The composition root: builds the network and the engine from the command line, and the system that they run in.
 
-mod bound;
+mod literals;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use engine::{EngineConfig, EngineHandle, Limits, Supervisor};
 use net::{Network, OwnedPool, RealOptions};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
+use self::literals::LiteralsOnly;
 use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
 
@@ -92,11 +94,11 @@ pub(crate) fn cores() -> usize {
 /// As [`start`].
 pub(crate) fn network(common: &Common) -> Result<Network, Failure> {
     if let Some(bind) = &common.bind {
-        return Ok(bound::only_from(bind_address(bind)?));
+        let options = RealOptions::only_from(bind_address(bind)?);
+        return Ok(Network::real(options).with_resolver(Arc::new(LiteralsOnly)));
     }
-    let from = common.listen.map(|listen| listen.ip());
-    Ok(match from.filter(|ip| !ip.is_unspecified()) {
-        Some(ip) => bound::from(ip),
+    Ok(match common.listen {
+        Some(listen) => Network::real(RealOptions::from_source(listen.ip())),
         None => plain_network(),
     })
 }

@@ -84,8 +84,9 @@ async fn demo(args: &DemoArgs, folder: &Folder, screen: &Screen) -> Result<(), F
         target.clone(),
     );
     let id = downloader.add(add).await.map_err(Failure::failed)?;
-    let tracked = Tracked::new(hash, NAME.to_owned(), String::new(), screen);
-    tracked.tell_added(Some(NAME), Some(torrent.content_len()), screen)?;
+    let mut tracked = Tracked::new(hash, NAME.to_owned(), String::new(), screen);
+    tracked.content = Some(torrent.content_len());
+    tracked.tell_added(Some(NAME), screen)?;
     transfer.track(id, tracked);
     transfer.run().await?;
     let took = started.elapsed();

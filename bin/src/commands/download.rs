@@ -46,7 +46,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
         let (add, torrent) = wish.apply(&source, screen)?;
         match running.engine.add(add).await {
             Ok(id) => {
-                torrent.tell_added(source.name(), source.size(), screen)?;
+                torrent.tell_added(source.name(), screen)?;
                 transfer.track(id, torrent);
             }
             Err(CommandError::Duplicate(_)) => {
@@ -101,12 +101,9 @@ impl Wish<'_> {
             Source::Magnet(_) => self.args.output.clone(),
         };
         let name = source.name().map_or_else(|| hash.clone(), str::to_owned);
-        Ok(Tracked::new(
-            hash,
-            name,
-            place.display().to_string(),
-            screen,
-        ))
+        let mut torrent = Tracked::new(hash, name, place.display().to_string(), screen);
+        torrent.content = source.size();
+        Ok(torrent)
     }
 }
 

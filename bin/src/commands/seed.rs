@@ -40,6 +40,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let hash = shown_hash(metainfo.hashes());
     let place = args.data.display().to_string();
     let mut torrent = Tracked::new(hash, metainfo.name().to_owned(), place, screen);
+    torrent.content = Some(metainfo.content_len());
     torrent.must_have = Some(metainfo.geometry().pieces());
     transfer.track(id, torrent);
     transfer.run().await

@@ -201,7 +201,7 @@ impl Transfer {
             torrent.tell_finished(status, after, &self.screen)?;
         }
         if served || !goal.is_met(0, size, Duration::ZERO) {
-            torrent.tell_seeding(size, &self.screen)?;
+            torrent.tell_seeding(&self.screen)?;
         }
         Ok(())
     }
@@ -218,9 +218,13 @@ impl Transfer {
 
     fn show(&mut self) {
         let snapshot = self.engine.snapshot();
+        let width = |torrent: &Tracked| torrent.name.chars().count().min(display::MAX_NAME);
+        let width = self.torrents.values().map(width).max().unwrap_or(0);
+        let ends = self.goal == Goal::default();
         for (id, torrent) in &mut self.torrents {
-            if let Some(status) = status(&snapshot, *id) {
-                torrent.display.update(&torrent.info_hash, status);
+            let over = ends && torrent.outcome != Outcome::Running;
+            if let Some(status) = status(&snapshot, *id).filter(|_| !over) {
+                torrent.show(status, width);
             }
         }
     }
@@ -256,8 +260,9 @@ impl Transfer {
         for torrent in self.torrents.values_mut() {
             torrent.display.clear();
         }
+        self.screen.clear();
         if signalled {
-            self.screen.say("stopping; once more to stop at once")?;
+            self.screen.say("stopping; Ctrl-C again stops at once")?;
         }
         let deadline = if signalled || self.goal != Goal::default() {
             FAREWELL

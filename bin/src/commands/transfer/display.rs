@@ -10,11 +10,43 @@ use crate::json::Line;
 use crate::screen::{Screen, Style, eta, printable, shorten};
 use crate::units::Size;
 
+/// Longest name beside a bar, in characters.
+pub(crate) const MAX_NAME: usize = 28;
+
 /// The progress of one torrent.
 #[derive(Debug)]
 pub(crate) struct Display {
     screen: Screen,
     bar: Option<ProgressBar>,
+    seeding: bool,
+}
+
+/// How far a torrent is, in bytes of content; the engine's own figures count padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Amount {
+    /// Bytes that are there.
+    pub(crate) done: u64,
+    /// Bytes that are wanted.
+    pub(crate) total: u64,
+}
+
+impl Amount {
+    /// The amount of a torrent whose content has `content` bytes, where that is known.
+    pub(crate) fn of(torrent: &TorrentStatus, content: Option<u64>) -> Self {
+        let (done, total) = if let State::Checking { done, total } = torrent.state {
+            (done, total)
+        } else {
+            (torrent.done, torrent.wanted)
+        };
+        let padded = torrent.size.max(1);
+        let content = content.unwrap_or(torrent.size).min(torrent.size);
+        let unpadded =
+            |bytes: u64| (u128::from(bytes) * u128::from(content) / u128::from(padded)) as u64;
+        Self {
+            done: unpadded(done),
+            total: unpadded(total),
+        }
+    }
 }
 
 impl Display {
@@ -23,6 +55,7 @@ impl Display {
         Self {
             screen: screen.clone(),
             bar: None,
+            seeding: false,
         }
     }
 
@@ -35,12 +68,19 @@ impl Display {
         }
     }
 
-    /// Shows the torrent as it is.
-    pub(crate) fn update(&mut self, info_hash: &str, torrent: &TorrentStatus) {
+    /// Shows the torrent as it is. Names beside bars take `width` characters.
+    pub(crate) fn update(
+        &mut self,
+        info_hash: &str,
+        torrent: &TorrentStatus,
+        content: Option<u64>,
+        width: usize,
+    ) {
+        let amount = Amount::of(torrent, content);
         match self.screen.style() {
-            Style::Bars => self.draw(torrent),
-            Style::Json => self.object(info_hash, torrent),
-            Style::Lines => line(torrent),
+            Style::Bars => self.draw(torrent, amount, width),
+            Style::Json => self.object(info_hash, torrent, amount),
+            Style::Lines => line(torrent, amount),
         }
     }
 
@@ -51,22 +91,31 @@ impl Display {
         }
     }
 
-    fn draw(&mut self, torrent: &TorrentStatus) {
-        let (done, total) = progress(torrent);
+    fn draw(&mut self, torrent: &TorrentStatus, amount: Amount, width: usize) {
+        let name = format!("{:width$}", shorten(&torrent.name, MAX_NAME));
         let bar = self
             .bar
-            .get_or_insert_with(|| self.screen.bar(&torrent.name, total));
-        bar.set_prefix(shorten(&torrent.name, 28));
-        bar.set_message(message(torrent));
-        bar.set_length(total);
-        bar.set_position(done);
+            .get_or_insert_with(|| self.screen.bar(&name, amount.total));
+        let seeding = torrent.state == State::Seeding;
+        if seeding != self.seeding {
+            self.seeding = seeding;
+            bar.set_style(if seeding {
+                self.screen.line_style()
+            } else {
+                self.screen.bar_style()
+            });
+        }
+        bar.set_prefix(name);
+        bar.set_message(message(torrent, amount));
+        bar.set_length(amount.total);
+        bar.set_position(amount.done);
     }
 
-    fn object(&self, info_hash: &str, torrent: &TorrentStatus) {
+    fn object(&self, info_hash: &str, torrent: &TorrentStatus, amount: Amount) {
         let line = Line::Progress {
             info_hash,
-            done: torrent.done,
-            size: torrent.size,
+            done: amount.done,
+            size: amount.total,
             down: torrent.down_rate,
             up: torrent.up_rate,
             peers: torrent.peers,
@@ -78,29 +127,25 @@ impl Display {
 }
 
 /// Writes a line of progress to standard error.
-fn line(torrent: &TorrentStatus) {
-    let (done, total) = progress(torrent);
-    let percent = done.saturating_mul(100).checked_div(total).unwrap_or(0);
-    let line = format!(
-        "{}: {percent}% of {}, {}",
-        printable(&torrent.name),
-        Size(total),
-        message(torrent)
-    );
+fn line(torrent: &TorrentStatus, amount: Amount) {
+    let name = printable(&torrent.name);
+    let message = message(torrent, amount);
+    let line = if torrent.state == State::Seeding {
+        format!("{name}: {message}")
+    } else {
+        let percent = amount
+            .done
+            .saturating_mul(100)
+            .checked_div(amount.total)
+            .unwrap_or(0);
+        format!("{name}: {percent}% of {}, {message}", Size(amount.total))
+    };
+    // Standard error that is gone leaves nobody to tell.
     let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
 }
 
-/// What counts as done and as all in the torrent's state.
-fn progress(torrent: &TorrentStatus) -> (u64, u64) {
-    if let State::Checking { done, total } = torrent.state {
-        (done, total)
-    } else {
-        (torrent.done, torrent.wanted)
-    }
-}
-
 /// Rates and peers, or what the torrent is doing instead of moving bytes.
-fn message(torrent: &TorrentStatus) -> String {
+fn message(torrent: &TorrentStatus, amount: Amount) -> String {
     let up = match torrent.up_rate {
         0 => String::new(),
         rate => format!("up {}/s  ", Size(rate)),
@@ -113,10 +158,10 @@ fn message(torrent: &TorrentStatus) -> String {
         State::Checking { .. } => "checking".to_owned(),
         State::FetchingMetadata => format!("fetching metadata  {peers}"),
         State::Paused => "paused".to_owned(),
-        State::Error(error) => format!("stopped: {error}"),
-        State::Seeding => format!("seeding  {up}{peers}"),
+        State::Error(error) => format!("stopped: {}", printable(&error.to_string())),
+        State::Seeding => format!("seeding  {up}{peers}  {} sent", Size(torrent.uploaded)),
         State::Downloading | _ => {
-            let left = torrent.wanted.saturating_sub(torrent.done);
+            let left = amount.total.saturating_sub(amount.done);
             let down = Size(torrent.down_rate);
             format!("{down:>8}/s  {up}{peers}  {}", eta(left, torrent.down_rate))
         }

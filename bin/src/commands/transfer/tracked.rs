@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use engine::{AddTorrent, TorrentStatus};
 use protocol::metainfo::Metainfo;
 
-use super::display::Display;
+use super::display::{Amount, Display};
 use crate::failure::Failure;
 use crate::json::{Line, seconds};
 use crate::screen::{Screen, Style, per_second, printable};
@@ -21,6 +21,8 @@ pub(crate) struct Tracked {
     pub(crate) name: String,
     /// Where its content is, for people; empty where that is no matter.
     pub(crate) place: String,
+    /// Bytes of its content, padding not counted, where they are known.
+    pub(crate) content: Option<u64>,
     /// Pieces that must be there after the first check, or the torrent fails; for seeding what is there.
     pub(crate) must_have: Option<u32>,
     /// Files to choose once a magnet link's metadata is there, and how to add the torrent then.
@@ -46,6 +48,7 @@ impl Tracked {
             info_hash,
             name,
             place,
+            content: None,
             must_have: None,
             choose: None,
             had: 0,
@@ -55,12 +58,8 @@ impl Tracked {
     }
 
     /// Says that the torrent was added. Name and size are absent while a magnet link's metadata is not there.
-    pub(crate) fn tell_added(
-        &self,
-        name: Option<&str>,
-        size: Option<u64>,
-        screen: &Screen,
-    ) -> Result<(), Failure> {
+    pub(crate) fn tell_added(&self, name: Option<&str>, screen: &Screen) -> Result<(), Failure> {
+        let size = self.content;
         if screen.style() == Style::Json {
             return screen.json(&Line::Added {
                 info_hash: &self.info_hash,
@@ -70,6 +69,12 @@ impl Tracked {
         }
         let size = size.map_or_else(String::new, |size| format!(", {}", Size(size)));
         screen.say(format_args!("added {}{size}", printable(&self.name)))
+    }
+
+    /// Shows how far the torrent is; its name takes `width` characters beside a bar.
+    pub(super) fn show(&mut self, status: &TorrentStatus, width: usize) {
+        self.display
+            .update(&self.info_hash, status, self.content, width);
     }
 
     /// Gives the torrent up and says why.
@@ -87,6 +92,7 @@ impl Tracked {
     ) -> Result<(), Failure> {
         metainfo.name().clone_into(&mut self.name);
         let size = metainfo.content_len();
+        self.content = Some(size);
         match screen.style() {
             Style::Json => screen.json(&Line::Metadata {
                 info_hash: &self.info_hash,
@@ -109,7 +115,7 @@ impl Tracked {
         screen: &Screen,
     ) -> Result<(), Failure> {
         if let (Style::Json, Some(status)) = (screen.style(), status) {
-            self.display.update(&self.info_hash, &complete(status));
+            self.show(&complete(status), 0);
         }
         self.display.clear();
         if screen.style() == Style::Json {
@@ -118,7 +124,9 @@ impl Tracked {
                 seconds: seconds(after),
             });
         }
-        let wanted = status.map_or(0, |status| status.wanted);
+        let wanted = status.map_or(0, |status| {
+            Amount::of(&complete(status), self.content).total
+        });
         let rate = match self.had {
             0 => format!(" ({}/s)", Size(per_second(wanted, after))),
             _ => String::new(),
@@ -135,8 +143,9 @@ impl Tracked {
     }
 
     /// Says that the torrent is complete and served.
-    pub(super) fn tell_seeding(&mut self, size: u64, screen: &Screen) -> Result<(), Failure> {
+    pub(super) fn tell_seeding(&mut self, screen: &Screen) -> Result<(), Failure> {
         self.display.clear();
+        let size = self.content.unwrap_or(0);
         match screen.style() {
             Style::Json => screen.json(&Line::Seeding {
                 info_hash: &self.info_hash,
