@@ -120,7 +120,7 @@ fn picking(c: &mut Criterion) {
     ] {
         let mut worker = Worker::new(picker(), has);
         group.bench_function(name, |b| {
-            b.iter_custom(|times| worker.fetch_pieces(times, want))
+            b.iter_custom(|times| worker.fetch_pieces(times, want));
         });
     }
     let mut worker = Worker::new(picker(), PeerPieces::All);
