@@ -54,8 +54,8 @@ impl<'a> MetadataMessage<'a> {
     /// ignored.
     ///
     /// # Errors
-    /// [`ExtensionError::Metadata`] where it is not bencode, [`ExtensionError::MetadataEntry`] where an entry is missing
-    /// or the piece has not the length that `total_size` gives it.
+    /// [`ExtensionError::Metadata`] where it is not bencode, [`ExtensionError::MetadataEntry`] where an entry is
+    /// missing or the piece has not the length that `total_size` gives it.
     pub fn parse(payload: Cow<'a, [u8]>) -> Result<Option<Self>, ExtensionError> {
         let limits = Limits::MESSAGE.with_bytes(usize::MAX);
         let (value, used) =

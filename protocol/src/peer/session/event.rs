@@ -11,7 +11,7 @@ use crate::peer::requests::PeerRequest;
 /// What the peer did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// Its handshake. An acceptor answers with [`Session::accept`] before anything else.
+    /// Its handshake. An acceptor answers with [`Session::accept`](super::Session::accept) before anything else.
     Handshake(Handshake),
     /// Its extension handshake; may come again (BEP 10).
     ExtensionHandshake(Box<ExtensionHandshake>),
@@ -33,8 +33,8 @@ pub enum Event<'a> {
     Have(PieceIndex),
     /// It has one piece less (BEP 54).
     DontHave(PieceIndex),
-    /// Its map of pieces came, or came anew: look at [`Session::pieces`], or [`Session::peer_is_seed`] while the
-    /// geometry is unknown.
+    /// Its map of pieces came, or came anew: look at [`Session::pieces`](super::Session::pieces), or at
+    /// [`Session::peer_is_seed`](super::Session::peer_is_seed) while the geometry is unknown.
     PiecesKnown,
     /// Bytes of a block that was in flight. At `offset` 0 the block is taken out of flight.
     BlockData {
@@ -54,7 +54,7 @@ pub enum Event<'a> {
         /// Bytes of its payload.
         len: u32,
     },
-    /// It asks for a block; the request is in the queue, see [`Session::next_request`].
+    /// It asks for a block; the request is in the queue, see [`Session::next_request`](super::Session::next_request).
     Request(PeerRequest),
     /// It took a request back; the request was in the queue and is no more, and was rejected (fast extension).
     Cancelled(PeerRequest),
@@ -66,7 +66,8 @@ pub enum Event<'a> {
     AllowedFast(PieceIndex),
     /// Its DHT port.
     Port(u16),
-    /// It asks for a piece of the metadata: answer with [`Session::metadata_data`] or [`Session::metadata_reject`].
+    /// It asks for a piece of the metadata: answer with [`Session::metadata_data`](super::Session::metadata_data) or
+    /// [`Session::metadata_reject`](super::Session::metadata_reject).
     MetadataRequest {
         /// Index of the piece.
         piece: u32,
@@ -94,7 +95,8 @@ pub enum Event<'a> {
         /// Its payload, at most 128 KiB.
         payload: Cow<'a, [u8]>,
     },
-    /// It asks for Merkle hashes (BEP 52): answer with [`Session::hashes`] or [`Session::hash_reject`].
+    /// It asks for Merkle hashes (BEP 52): answer with [`Session::hashes`](super::Session::hashes) or
+    /// [`Session::hash_reject`](super::Session::hash_reject).
     HashRequest(HashRequest),
     /// It brings Merkle hashes (BEP 52).
     Hashes {

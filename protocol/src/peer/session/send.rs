@@ -59,7 +59,8 @@ impl Session {
         Ok(())
     }
 
-    /// Takes a request back; says whether it was in flight. The block may still come, as [`super::Event::UnwantedBlock`].
+    /// Takes a request back; says whether it was in flight. The block may still come, as
+    /// [`Event::UnwantedBlock`](super::Event::UnwantedBlock).
     pub fn cancel(&mut self, block: BlockRef) -> bool {
         let there = self.in_flight.cancel(block);
         if there {

@@ -161,7 +161,7 @@ impl World {
         let block = self.block(steps);
         let raw = self.raw(block);
         let piece = block.piece();
-        let chunk = usize::from(steps.byte()) * raw.len as usize / 200 + 1;
+        let chunk = usize::from(steps.byte()) * raw.len as usize / 200 + raw.len as usize / 400 + 1;
         let say = |message: Message<'_>| {
             let mut wire = Vec::new();
             message.encode(&mut wire);
