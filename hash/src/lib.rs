@@ -31,7 +31,8 @@
 //! Property tests compare every back end of the machine with the oracles. AddressSanitizer runs over the same tests:
 //!
 //! ```text
-//! RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p tribler-hash --target x86_64-unknown-linux-gnu
+//! RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p tribler-hash --lib --tests \
+//!     --target x86_64-unknown-linux-gnu
 //! ```
 
 mod algorithm;
