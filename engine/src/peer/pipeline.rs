@@ -314,7 +314,7 @@ impl Pipeline {
             Phase::StartUp { .. } => return,
             Phase::Steady => {
                 let pause = blocks(rate * PAUSE.as_secs_f64()).min(PAUSE_BLOCKS);
-                (link * 2.0).max(pause).ceil() as u32 + SLACK
+                ((link * 2.0).max(pause).ceil() as u32).saturating_add(SLACK)
             }
             Phase::Probe { .. } => (link * PROBE_SHARE) as u32,
         };

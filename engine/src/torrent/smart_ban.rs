@@ -115,6 +115,9 @@ impl SmartBan {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
     use protocol::geometry::BLOCK_LEN;
 
     use super::*;
@@ -211,5 +214,38 @@ mod tests {
         ban.forget(bad);
         assert_eq!(ban.blocks, 0);
         assert_eq!(ban.piece_passed(bad, &sent(&[(B, RIGHT), (B, RIGHT)])), []);
+    }
+
+    proptest! {
+        #[test]
+        fn liars_are_convicted_and_nobody_else(
+            attempts in prop::collection::vec(
+                prop::collection::vec((0..6_u32, any::<bool>()), 8),
+                1..6,
+            ),
+            liars in prop::collection::btree_set(0..6_u32, 0..4),
+        ) {
+            let mut ban = ban(1, 8);
+            let piece = piece(&ban, 0);
+            let mut lied = BTreeSet::new();
+            let mut convicted = BTreeSet::new();
+            for attempt in &attempts {
+                let blocks: Vec<(PeerKey, u8)> = attempt
+                    .iter()
+                    .map(|(from, lies)| (PeerKey(*from), u8::from(*lies && liars.contains(from))))
+                    .collect();
+                let sent = sent(&blocks);
+                if blocks.iter().all(|(_, content)| *content == RIGHT) {
+                    convicted.extend(ban.piece_passed(piece, &sent));
+                    continue;
+                }
+                lied.extend(blocks.iter().filter(|(_, c)| *c != RIGHT).map(|(from, _)| *from));
+                convicted.extend(ban.piece_failed(piece, &sent));
+            }
+            prop_assert!(convicted.is_subset(&lied));
+            // An honest peer brings the whole piece at last.
+            convicted.extend(ban.piece_passed(piece, &sent(&[(PeerKey(99), RIGHT); 8])));
+            prop_assert_eq!(convicted, lied);
+        }
     }
 }

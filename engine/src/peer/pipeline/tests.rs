@@ -1,5 +1,7 @@
 use std::collections::VecDeque;
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A peer behind a link: requests take half a round trip, are answered in order at the link's rate, and the blocks take
@@ -233,4 +235,84 @@ fn the_rate_is_what_came_of_late() {
     let rate = lab.pipeline.rate(lab.now) as f64;
     assert!((1.8e6..2.2e6).contains(&rate), "{rate}");
     assert_eq!(lab.pipeline.rate(lab.now + secs(5)), 0);
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Wait(u64),
+    Requested(u32),
+    Received(u32, u64, u64),
+    Returned(u32),
+    Choked,
+    Reqq(u32),
+    Snubbed,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..40_000_000_u64).prop_map(Op::Wait),
+        3 => any::<u32>().prop_map(Op::Requested),
+        6 => (any::<u32>(), any::<u64>(), any::<u64>())
+            .prop_map(|(blocks, bytes, latency)| Op::Received(blocks, bytes >> 20, latency >> 28)),
+        1 => any::<u32>().prop_map(Op::Returned),
+        1 => Just(Op::Choked),
+        1 => any::<u32>().prop_map(Op::Reqq),
+        2 => Just(Op::Snubbed),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_target_keeps_its_bounds_whatever_happens(ops in prop::collection::vec(op(), 0..200)) {
+        let mut now = Instant::now();
+        let mut pipeline = Pipeline::new(now);
+        let mut reqq = 250;
+        for op in ops {
+            match op {
+                Op::Wait(micros) => now += Duration::from_micros(micros),
+                Op::Requested(blocks) => pipeline.requested(now, blocks),
+                Op::Received(blocks, bytes, latency) => {
+                    pipeline.received(now, blocks, bytes, Duration::from_micros(latency));
+                }
+                Op::Returned(blocks) => pipeline.returned(blocks),
+                Op::Choked => pipeline.choked(),
+                Op::Reqq(new) => {
+                    pipeline.set_reqq(new);
+                    reqq = new;
+                }
+                Op::Snubbed => {
+                    pipeline.snubbed(now);
+                }
+            }
+            let target = pipeline.target();
+            prop_assert!(target >= 1 && target <= reqq.clamp(1, MAX_TARGET));
+            prop_assert_eq!(pipeline.room(), target.saturating_sub(pipeline.in_flight()));
+            let _ = pipeline.rate(now);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_steady_link_is_filled_without_a_long_queue(
+        round_trip in 1..300_u64,
+        // From 20 KB/s to 200 MB/s, evenly in powers.
+        power in 4.3..8.3_f64,
+    ) {
+        let rate = 10_f64.powf(power);
+        let mut lab = Lab::new(ms(round_trip), rate);
+        lab.pipeline.set_reqq(u32::MAX);
+        lab.run(secs(25));
+        let got = lab.run(secs(15));
+        let round_trip = round_trip as f64 / 1e3;
+        // What the bound on requests allows, if that is less.
+        let most = f64::from(MAX_TARGET * BLOCK_LEN) / round_trip;
+        prop_assert!(got >= 0.93 * rate.min(most), "{got} of {rate}");
+        let block = f64::from(BLOCK_LEN) / rate;
+        let product = 2.3 * (round_trip + block) + PAUSE.as_secs_f64() + 6.0 * block;
+        let bound = product.min(3.0).max(2.0 * block) + 1e-3;
+        prop_assert!(lab.queued() <= bound, "{} s, not {bound}", lab.queued());
+    }
 }

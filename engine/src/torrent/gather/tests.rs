@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use protocol::geometry::Geometry;
 
 use super::*;
@@ -170,4 +171,58 @@ fn a_stream_that_stops_is_not_waited_for() {
         now = lab.gather.deadline().unwrap();
     }
     assert!(now - last <= ms(4), "{:?}", now - last);
+}
+
+proptest! {
+    #[test]
+    fn every_piece_goes_once_in_order_and_none_waits_longer_than_it_may(
+        gaps in prop::collection::vec((0..30_000_u64, 1..40_u32), 1..40),
+        work in 0..20_u64,
+        lanes in 1..20_usize,
+        workers in 1..4_usize,
+    ) {
+        let mut lab = Lab::new(lanes, workers);
+        let mut done: Vec<Instant> = Vec::new();
+        let mut out = Vec::new();
+        let mut pushed = Vec::new();
+        // Since when a worker has been free all the time.
+        let mut free_since = lab.start;
+        let mut pushes: Vec<Instant> = Vec::new();
+        let mut at = lab.start;
+        for (gap, burst) in gaps {
+            at += Duration::from_micros(gap);
+            pushes.extend((0..burst).map(|_| at));
+        }
+        pushes.reverse();
+        let mut now = lab.start;
+        loop {
+            if done.len() == workers && done.iter().any(|at| *at <= now) {
+                free_since = now;
+            }
+            done.retain(|at| *at > now);
+            while pushes.last().is_some_and(|at| *at <= now) {
+                pushes.pop();
+                lab.push(now);
+                pushed.push(now);
+            }
+            while let Some(batch) = lab.gather.poll(now, done.len(), !pushes.is_empty()) {
+                prop_assert!(!batch.is_empty() && batch.len() <= lanes);
+                for piece in batch {
+                    prop_assert_eq!(piece.index(), out.len());
+                    let waited = now - pushed[piece.index()].max(free_since);
+                    prop_assert!(waited <= ms(10), "{:?}", waited);
+                    out.push(piece);
+                }
+                done.push(now + ms(work) + Duration::from_micros(1));
+                prop_assert!(done.len() <= workers);
+            }
+            let events = [pushes.last().copied(), lab.gather.deadline(), done.iter().min().copied()];
+            let Some(next) = events.into_iter().flatten().min() else {
+                break;
+            };
+            prop_assert!(next > now);
+            now = next;
+        }
+        prop_assert_eq!(out.len(), pushed.len());
+    }
 }

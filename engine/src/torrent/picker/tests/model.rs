@@ -410,6 +410,54 @@ impl Model {
         }
     }
 
+    /// The picker's books against each other.
+    fn check_books(&self) {
+        let picker = &self.picker;
+        let mut listed = 0;
+        for class in 1..=7_u8 {
+            let mut at = 0;
+            for (bucket, members) in picker.rarity.buckets(class).enumerate() {
+                for piece in members {
+                    assert_eq!(picker.rarity.class_of(*piece), class);
+                    assert_eq!(usize::from(picker.rarity.seen(*piece)), bucket);
+                    assert_eq!(picker.rarity.members(class)[at], *piece);
+                    at += 1;
+                }
+            }
+            assert_eq!(picker.rarity.listed_in(class), at);
+            listed += at as u32;
+        }
+        assert_eq!(picker.rarity.listed(), listed);
+        assert_eq!(picker.open.count(), listed);
+        let mut available = 0;
+        let mut copies: Vec<usize> = Vec::new();
+        for piece in self.geometry.iter() {
+            let class = picker.rarity.class_of(piece.get());
+            assert_eq!(picker.open.get(piece), class > 0);
+            assert!(!picker.open.get(piece) || piece.get() >= picker.first_open);
+            available += u32::from(class > 0 && self.available(piece));
+            copies.push(
+                self.peers
+                    .values()
+                    .filter(|peer| peer.has.get(piece))
+                    .count(),
+            );
+        }
+        assert_eq!(picker.rarity.available(), available);
+        let least = copies.iter().copied().min().unwrap();
+        let more = copies.iter().filter(|count| **count > least).count();
+        let share = more * 1000 / copies.len();
+        assert_eq!(picker.distributed_copies(), (least as u32, share as u32));
+        for (slot, partial) in picker.partials.iter().enumerate() {
+            assert_eq!(picker.slot(partial.piece), Some(slot));
+            let at = picker.hungry.iter().position(|other| *other == slot as u32);
+            assert_eq!(partial.hungry_at.map(|at| at as usize), at);
+            let wanted = self.priority[partial.piece.index()] > 0;
+            assert_eq!(at.is_some(), wanted && partial.missing() > 0);
+        }
+        assert_eq!(picker.begun.len(), picker.partials.len());
+    }
+
     /// After everybody left, one peer that has everything brings the rest.
     fn finish(&mut self) {
         for who in 0..PEERS {
@@ -449,6 +497,7 @@ proptest! {
         for op in ops {
             model.apply(op);
             model.check();
+            model.check_books();
         }
         model.finish();
     }
