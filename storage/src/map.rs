@@ -141,9 +141,4 @@ impl Window {
     pub(crate) fn will_need(&self, at: usize, len: usize) {
         let _ = self.map.advise_range(Advice::WillNeed, at, len);
     }
-
-    /// Maps a range's pages at once, for one system call instead of a fault per stretch. Reads what is not in memory.
-    pub(crate) fn populate(&self, at: usize, len: usize) {
-        let _ = self.map.advise_range(Advice::PopulateRead, at, len);
-    }
 }

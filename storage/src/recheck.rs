@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use protocol::bitfield::Bitfield;
-use protocol::geometry::PieceIndex;
+use protocol::geometry::{Geometry, PieceIndex};
 
 use crate::error::{ErrorKind, StoreError};
 use crate::inner::{Inner, OpenFile};
@@ -52,6 +52,14 @@ impl Default for RecheckOptions {
 struct Found {
     checked: u32,
     good: Vec<PieceIndex>,
+}
+
+/// A batch: what is known already, and what must be read.
+#[derive(Default)]
+struct Sorted {
+    checked: u32,
+    good: Vec<PieceIndex>,
+    read: Vec<PieceIndex>,
 }
 
 /// What the threads share.
@@ -129,23 +137,14 @@ impl Work<'_> {
     fn run(&self, sender: &SyncSender<Result<Found, StoreError>>) {
         let geometry = &self.store.geometry;
         let mut judge = Judge::new(self.store, self.options.skip_holes);
-        loop {
-            let from = self.next.fetch_add(self.batch, Ordering::Relaxed);
-            let stopped = self.cancel.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed);
-            if from >= geometry.pieces() || stopped {
+        // The next batch is on its way from the disk while this one is hashed.
+        let mut ahead = self.claim(geometry, &mut judge);
+        while let Some(sorted) = ahead.take() {
+            if self.cancel.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed) {
                 return;
             }
-            let to = from.saturating_add(self.batch).min(geometry.pieces());
-            let pieces: Vec<PieceIndex> = (from..to)
-                .filter_map(|index| geometry.piece(index))
-                .filter(|piece| {
-                    self.options
-                        .only
-                        .as_ref()
-                        .is_none_or(|only| only.get(*piece))
-                })
-                .collect();
-            let found = judge.check(&pieces);
+            ahead = self.claim(geometry, &mut judge);
+            let found = sorted.and_then(|sorted| judge.check(sorted));
             if found.is_err() {
                 self.stop.store(true, Ordering::Relaxed);
             }
@@ -153,6 +152,25 @@ impl Work<'_> {
                 return;
             }
         }
+    }
+
+    /// Takes the next batch and starts reading it; `None` when all are taken.
+    fn claim(
+        &self,
+        geometry: &Geometry,
+        judge: &mut Judge<'_>,
+    ) -> Option<Result<Sorted, StoreError>> {
+        let from = self.next.fetch_add(self.batch, Ordering::Relaxed);
+        if from >= geometry.pieces() {
+            return None;
+        }
+        let to = from.saturating_add(self.batch).min(geometry.pieces());
+        let wanted = |piece: &PieceIndex| {
+            let only = self.options.only.as_ref();
+            only.is_none_or(|only| only.get(*piece))
+        };
+        let pieces = (from..to).filter_map(|index| geometry.piece(index));
+        Some(judge.sort(pieces.filter(wanted)))
     }
 }
 
@@ -193,16 +211,42 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn check(&mut self, pieces: &[PieceIndex]) -> Result<Found, StoreError> {
-        let mut good = Vec::new();
-        let mut read = Vec::with_capacity(pieces.len());
+    /// Judges what needs no reading, and starts reading the rest.
+    fn sort(&mut self, pieces: impl Iterator<Item = PieceIndex>) -> Result<Sorted, StoreError> {
+        let mut sorted = Sorted::default();
         for piece in pieces {
-            match self.extent_of(*piece)? {
-                Extent::Data => read.push(*piece),
-                Extent::Hole if self.store.is_zeros(*piece, &mut self.zeros) => good.push(*piece),
+            sorted.checked += 1;
+            match self.extent_of(piece)? {
+                Extent::Data => {
+                    self.read_ahead(piece)?;
+                    sorted.read.push(piece);
+                }
+                Extent::Hole if self.store.is_zeros(piece, &mut self.zeros) => {
+                    sorted.good.push(piece);
+                }
                 Extent::Hole | Extent::Absent => {}
             }
         }
+        Ok(sorted)
+    }
+
+    fn read_ahead(&self, piece: PieceIndex) -> Result<(), StoreError> {
+        let (offset, len) = self.store.hashed_range(piece);
+        for segment in self.store.layout.segments(offset, len) {
+            if let Some((file, at)) = self.store.locate(segment) {
+                let open = self.store.reader(file)?;
+                platform::read_ahead(&open.file, at, segment.len);
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, sorted: Sorted) -> Result<Found, StoreError> {
+        let Sorted {
+            checked,
+            mut good,
+            read,
+        } = sorted;
         self.store.verify(&read, &mut self.verdicts);
         for (piece, verdict) in read.iter().zip(self.verdicts.drain(..)) {
             match verdict {
@@ -214,10 +258,7 @@ impl<'a> Judge<'a> {
                 Verdict::Io(error) => return Err(error),
             }
         }
-        Ok(Found {
-            checked: pieces.len() as u32,
-            good,
-        })
+        Ok(Found { checked, good })
     }
 
     /// What the disk has of a piece: the worst of its stretches.

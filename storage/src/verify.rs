@@ -67,9 +67,7 @@ impl Inner {
             .map(|piece| {
                 let (offset, len) = self.hashed_range(*piece);
                 self.check_files(offset, len)?;
-                let view = self.view(offset, len)?;
-                view.populate();
-                Ok(view)
+                self.view(offset, len)
             })
             .collect();
         let parts: Vec<Vec<&[u8]>> = views

@@ -156,15 +156,6 @@ impl PieceView {
         }
     }
 
-    /// Maps the pages at once, which is cheaper than touching them one by one; reads what is not in memory.
-    pub(crate) fn populate(&self) {
-        for part in &self.parts {
-            if let Part::Mapped { window, at, len } = part {
-                window.populate(*at, *len);
-            }
-        }
-    }
-
     /// Whether everything read from the view so far was the file's. Call it after the bytes were used.
     ///
     /// # Errors

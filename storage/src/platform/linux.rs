@@ -2,13 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 
-use rustix::fs::{self, AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom};
-use rustix::io::Errno;
+use rustix::fs::{
+    self, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom,
+};
+use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::error::Cause;
 
@@ -210,6 +213,18 @@ impl Stat {
 /// Reads exactly `out.len()` bytes.
 pub(crate) fn read_exact_at(file: &File, out: &mut [u8], at: u64) -> Result<(), Cause> {
     Ok(file.read_exact_at(out, at)?)
+}
+
+/// Starts reading a range into memory, unless it is there already (judged by its ends); does not wait.
+pub(crate) fn read_ahead(file: &File, at: u64, len: u64) {
+    let cached = |at| {
+        let mut byte = [0];
+        let mut into = [IoSliceMut::new(&mut byte)];
+        rustix::io::preadv2(file, &mut into, at, ReadWriteFlags::NOWAIT).is_ok()
+    };
+    if len > 0 && !(cached(at) && cached(at + len - 1)) {
+        let _ = fs::fadvise(file, at, NonZeroU64::new(len), Advice::WillNeed);
+    }
 }
 
 /// Writes all slices, one after the other, from `at` on.
