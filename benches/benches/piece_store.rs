@@ -73,6 +73,10 @@ fn write_piece(store: &Store, piece: PieceIndex, buffer: &[u8]) {
     }
 }
 
+fn content_at(offset: u64) -> u8 {
+    (offset.wrapping_mul(7) >> 3) as u8
+}
+
 fn cpu() -> Duration {
     let now = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
@@ -92,11 +96,11 @@ fn fill(folder: &Path, write: WriteMode, preallocate: Preallocate, buffer: &[u8]
     for piece in pieces {
         write_piece(&store, piece, buffer);
     }
-    cpu() - from
+    cpu().saturating_sub(from)
 }
 
 fn writes(c: &mut Criterion) {
-    let buffer: Vec<u8> = (0..CALL).map(|at| (at * 7 >> 3) as u8).collect();
+    let buffer: Vec<u8> = (0..CALL).map(|at| content_at(at as u64)).collect();
     let mut group = c.benchmark_group("write_new_file_cpu");
     group.throughput(Throughput::Bytes(TOTAL)).sample_size(10);
     for (name, folder) in folders() {
@@ -120,7 +124,7 @@ fn writes(c: &mut Criterion) {
 
 /// A complete store on cached pages; the content is one piece over and over.
 fn complete(dir: &Path, limits: Limits) -> Store {
-    let buffer: Vec<u8> = (0..CALL).map(|at| (at * 7 >> 3) as u8).collect();
+    let buffer: Vec<u8> = (0..CALL).map(|at| content_at(at as u64)).collect();
     let digest = hash::sha1(&buffer.repeat(MIB as usize / CALL));
     let options = StoreOptions {
         budget: storage::Budget::new(limits),
@@ -178,7 +182,7 @@ fn reads(c: &mut Criterion) {
         });
     });
     // What of it is hashing alone.
-    let content: Vec<u8> = (0..16 * MIB).map(|at| (at * 7 >> 3) as u8).collect();
+    let content: Vec<u8> = (0..16 * MIB).map(content_at).collect();
     let messages: Vec<&[u8]> = content.chunks(MIB as usize).collect();
     let mut digests = vec![[0; 20]; 16];
     group.bench_function("16_MiB_of_memory_hashed", |b| {

@@ -12,7 +12,7 @@ use protocol::geometry::Geometry;
 
 use crate::active::Registry;
 use crate::budget::{OpenTicket, WindowKey};
-use crate::error::{Cause, Op, StoreError};
+use crate::error::{Cause, ErrorKind, Op, StoreError};
 use crate::layout::{FileKind, Layout, Segment};
 use crate::map::Window;
 use crate::platform::{self, Access, Root, Stat};
@@ -265,7 +265,8 @@ impl Inner {
     }
 
     /// The window that holds the byte at `at`; it holds at least up to `at + len` or the window's end, whichever comes
-    /// first. `Ok(None)` if no map is to be had: the budget is used up, or the file system has no maps.
+    /// first. `Ok(None)` if no map is to be had: the budget is used up, the file system has no maps, or the file is too
+    /// short to be written through one.
     pub(crate) fn window(
         self: &Arc<Self>,
         file: u32,
@@ -306,7 +307,12 @@ impl Inner {
         let fail = |cause| self.error(Op::Map, file, cause);
         let there = self.check(file, &handle.file)?.len;
         if there < start + need {
-            return Err(fail(Cause::TooShort));
+            // A write makes a cut file whole again, through the file.
+            return if write {
+                Ok(None)
+            } else {
+                Err(fail(Cause::TooShort))
+            };
         }
         let len = (there - start).min(budget.limits.window);
         let Some(reservation) = budget.reserve(len) else {
@@ -383,7 +389,10 @@ impl Inner {
         let done = self
             .reader(file)
             .and_then(|open| step(&open.file).map_err(|error| self.error(Op::Sync, file, error)));
-        if let Err(error) = done {
+        // A file that was removed has nothing left to bring to the disk.
+        if let Err(error) = done
+            && error.kind() != ErrorKind::Vanished
+        {
             *self.sync_error.lock() = Some(error);
             self.sync_failed.store(true, Ordering::Release);
         }

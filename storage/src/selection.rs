@@ -64,6 +64,7 @@ impl Inner {
     /// Removes the part file, which holds nothing that is needed any more.
     fn drop_part(&self) {
         self.forget(self.part());
+        self.options.budget.0.synced(self.take_dirty(self.part()));
         if let Ok(root) = self.open_root(false)
             && let Err(cause) = root.remove(self.relative(self.part()))
         {

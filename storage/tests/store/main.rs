@@ -2,4 +2,13 @@
 #![cfg(test)]
 
 mod basics;
+mod full;
+mod hostile;
+mod layouts;
+mod leases;
+mod memory;
+mod merkle;
+mod model;
+mod sequences;
 mod support;
+mod vanish;
