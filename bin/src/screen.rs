@@ -133,10 +133,12 @@ impl Screen {
         let _ = self.aside(|| io::stderr().write_all(text.as_bytes()));
     }
 
-    /// Takes every bar away.
-    pub(crate) fn clear(&self) {
+    /// Takes a bar away. (A bar that is finished and dropped would leave a line behind; the others are drawn again at
+    /// their next update.)
+    pub(crate) fn remove(&self, bar: &ProgressBar) {
         // A terminal that cannot be written shows no bars.
         let _ = self.bars.clear();
+        self.bars.remove(bar);
     }
 
     /// A bar with this much to do, on the screen from the first update on.
@@ -247,7 +249,7 @@ impl Meter {
     /// Takes the bar away; returns the time since the start.
     pub(crate) fn finish(self) -> Duration {
         if let Some(bar) = self.bar {
-            bar.finish_and_clear();
+            self.screen.remove(&bar);
         }
         self.started.elapsed()
     }

@@ -260,7 +260,6 @@ impl Transfer {
         for torrent in self.torrents.values_mut() {
             torrent.display.clear();
         }
-        self.screen.clear();
         if signalled {
             self.screen.say("stopping; Ctrl-C again stops at once")?;
         }

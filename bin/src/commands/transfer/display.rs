@@ -18,7 +18,8 @@ pub(crate) const MAX_NAME: usize = 28;
 pub(crate) struct Display {
     screen: Screen,
     bar: Option<ProgressBar>,
-    seeding: bool,
+    /// Whether there is a line instead of a bar, because there is nothing to measure.
+    plain: bool,
 }
 
 /// How far a torrent is, in bytes of content; the engine's own figures count padding.
@@ -55,7 +56,7 @@ impl Display {
         Self {
             screen: screen.clone(),
             bar: None,
-            seeding: false,
+            plain: false,
         }
     }
 
@@ -87,7 +88,7 @@ impl Display {
     /// Takes the bar away.
     pub(crate) fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+            self.screen.remove(&bar);
         }
     }
 
@@ -96,10 +97,10 @@ impl Display {
         let bar = self
             .bar
             .get_or_insert_with(|| self.screen.bar(&name, amount.total));
-        let seeding = torrent.state == State::Seeding;
-        if seeding != self.seeding {
-            self.seeding = seeding;
-            bar.set_style(if seeding {
+        let plain = torrent.state == State::Seeding || amount.total == 0;
+        if plain != self.plain {
+            self.plain = plain;
+            bar.set_style(if plain {
                 self.screen.line_style()
             } else {
                 self.screen.bar_style()
