@@ -367,6 +367,6 @@ proptest! {
         let mut natures = natures;
         natures.insert(at.min(natures.len()), Nature::Honest);
         let mut lab = Lab::new(len, &natures);
-        prop_assert!(lab.run(Duration::from_hours(2)), "after {} s", lab.seconds());
+        prop_assert!(lab.run(2 * MIN), "after {} s", lab.seconds());
     }
 }
