@@ -18,6 +18,8 @@ use crate::map::guard::Registration;
 
 mod guard;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use sync::{await_writeback, start_writeback};
 

@@ -211,19 +211,17 @@ fn mend(address: usize) -> bool {
     }
 }
 
-/// Hands a SIGBUS that is none of ours to whoever handled it before.
+/// Hands a SIGBUS that is none of ours to whoever handled it before; ends the process if that is nobody.
 fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let previous = PREVIOUS.get();
     let handler = previous.map_or(libc::SIG_DFL, |action| action.sa_sigaction);
     // SAFETY: `handler` was installed for this signal by `sigaction`, so apart from the two constants it is a function
-    // with the signature that its flags say. The default action is restored with a zeroed (valid) structure.
+    // with the signature that its flags say. `sigaction` structures are made of integers, for which zero is valid, and
+    // the pointers are to live locals.
     unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
         if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = libc::SIG_DFL;
-            libc::sigaction(signal, &raw const action, ptr::null_mut());
-            // Delivered when this handler returns, whether or not the access is repeated.
-            libc::raise(signal);
+            libc::sigaction(signal, &raw const now, ptr::null_mut());
         } else if previous.is_some_and(|action| action.sa_flags & libc::SA_SIGINFO != 0) {
             let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
                 std::mem::transmute(handler);
@@ -231,6 +229,12 @@ fn pass_on(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) 
         } else {
             let handler: extern "C" fn(i32) = std::mem::transmute(handler);
             handler(signal);
+        }
+        // Rust's own handler only restores the default action, which is to come to pass when the access is repeated.
+        // A signal that was sent repeats nothing, and would have disarmed the guard; so it comes to pass here.
+        libc::sigaction(signal, ptr::null(), &raw mut now);
+        if now.sa_sigaction == libc::SIG_DFL {
+            libc::raise(signal);
         }
     }
 }

@@ -15,6 +15,9 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::error::Cause;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use crate::map::{await_writeback, start_writeback};
 
 /// A folder below which files are opened; no path given to it leads outside, whatever stands on the disk.

@@ -11,4 +11,5 @@ mod merkle;
 mod model;
 mod sequences;
 mod support;
+mod torrents;
 mod vanish;

@@ -1,0 +1,85 @@
+//! Paths below a folder, with and without the kernel's help.
+
+use std::fs as std_fs;
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+const WRITE: Access = Access::Write { executable: false };
+
+/// The folder opened in both ways.
+fn roots(path: &Path) -> [Root; 2] {
+    let mut by_hand = Root::open(path, false).unwrap();
+    by_hand.resolve = false;
+    [Root::open(path, false).unwrap(), by_hand]
+}
+
+#[test]
+fn both_ways_open_what_lies_inside_and_nothing_else() {
+    let outside = tempfile::tempdir().unwrap();
+    std_fs::write(outside.path().join("file"), "precious").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    symlink(outside.path(), dir.path().join("away")).unwrap();
+    symlink("inside", dir.path().join("alias")).unwrap();
+    symlink(outside.path().join("file"), dir.path().join("link")).unwrap();
+    for (turn, root) in roots(dir.path()).into_iter().enumerate() {
+        let inside = format!("inside/{turn}/deep/file");
+        let inside = Path::new(&inside);
+        assert!(
+            root.open_file(inside, Access::Read)
+                .unwrap_err()
+                .is_not_found()
+        );
+        root.open_file(inside, WRITE).unwrap().set_len(5).unwrap();
+        assert_eq!(root.stat(inside).unwrap().len, 5);
+        assert!(root.open_file(inside, Access::Read).is_ok());
+        for access in [Access::Read, WRITE] {
+            for path in ["away/file", "link", "alias/file"] {
+                let error = root.open_file(Path::new(path), access).unwrap_err();
+                assert_eq!(error, Cause::Symlink, "{path}");
+            }
+            for path in ["../file", "/etc/hostname", "inside/../../file", "."] {
+                assert!(root.open_file(Path::new(path), access).is_err(), "{path}");
+            }
+            let folder = root.open_file(Path::new("inside"), access).unwrap_err();
+            assert_eq!(folder.kind(), crate::ErrorKind::InTheWay);
+        }
+        assert!(root.make_parents(Path::new("away/new/file")).is_err());
+        assert!(root.symlink(Path::new("away/new"), Path::new("x")).is_err());
+        assert!(root.remove(Path::new("away/file")).is_err());
+        assert!(!root.remove_dir(Path::new("away/file")));
+        assert!(root.stat(Path::new("link")).is_err());
+    }
+    assert_eq!(std_fs::read_dir(outside.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_folder_is_made_only_when_something_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a/b");
+    assert!(Root::open(&path, false).unwrap_err().is_not_found());
+    assert!(!path.exists());
+    assert!(Root::open(&path, true).is_ok());
+    assert!(path.is_dir());
+}
+
+#[test]
+fn holes_are_found_and_data_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::open(dir.path(), false).unwrap();
+    let file = root.open_file(Path::new("f"), WRITE).unwrap();
+    file.set_len(10 << 20).unwrap();
+    assert_eq!(next_data(&file, 0), None);
+    let mut slices = [IoSlice::new(b"some"), IoSlice::new(b"thing")];
+    write_all_at(&file, &mut slices, 5 << 20).unwrap();
+    assert_eq!(next_data(&file, 0), Some(5 << 20));
+    assert_eq!(next_data(&file, 6 << 20), None);
+    let mut out = [0; 9];
+    read_exact_at(&file, &mut out, 5 << 20).unwrap();
+    assert_eq!(out, *b"something");
+    assert_eq!(
+        read_exact_at(&file, &mut out, (10 << 20) - 8),
+        Err(Cause::TooShort)
+    );
+    read_ahead(&file, 0, 10 << 20);
+}
