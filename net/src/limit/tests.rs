@@ -139,6 +139,30 @@ async fn an_idle_hour_buys_a_quarter_of_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_for_little_does_not_overtake_who_waits_for_more() {
+    let limit = RateLimiter::new(Some(100_000));
+    let (mut large, mut small) = (limit.throttle(), limit.throttle());
+    assert_eq!(large.take(2_000).now_or_never(), None);
+    sleep(Duration::from_millis(12)).await;
+    assert_eq!(
+        small.take(10).now_or_never(),
+        None,
+        "1,200 bytes are there, for another"
+    );
+    sleep(Duration::from_millis(12)).await;
+    assert_eq!(large.take(2_000).now_or_never(), Some(2_000));
+    small.cancel();
+
+    // Those who stand in line do not overtake either.
+    let large = (&limit, 2_000);
+    let takers: Vec<_> = std::iter::once(large)
+        .chain(vec![(&limit, 100); 10])
+        .collect();
+    let totals = saturate_all(&takers, Duration::from_secs(10)).await;
+    assert!(totals[0] > 500_000, "{totals:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_rate_holds_at_once_for_those_who_wait() {
     let limit = RateLimiter::new(Some(0));
     let mut throttle = limit.throttle();
