@@ -67,6 +67,18 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether its JSON is a line for each event, failures among them, and not one object.
+    pub(crate) fn speaks_lines(&self) -> bool {
+        match self {
+            Self::Check(_) | Self::Demo(_) | Self::Download(_) | Self::Seed(_) => true,
+            Self::Completions(_)
+            | Self::Create(_)
+            | Self::Info(_)
+            | Self::Later(_)
+            | Self::Man(_) => false,
+        }
+    }
+
     /// Whether the command was asked to speak JSON.
     pub(crate) fn json(&self) -> bool {
         match self {

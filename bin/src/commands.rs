@@ -12,6 +12,8 @@ mod transfer;
 
 use std::path::Path;
 
+use rustix::fs::Access;
+
 use crate::cli::Command;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -37,6 +39,21 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Seed(args) => seed::run(&args, screen),
         Command::Later(_) => Ok(()),
     }
+}
+
+/// Refuses a folder that nothing can be written to. One that is not there yet is judged by what is above it.
+fn must_be_writable(path: &Path) -> Result<(), Failure> {
+    let mut there = path;
+    while !there.exists() {
+        there = match there.parent() {
+            Some(above) if above.as_os_str().is_empty() => Path::new("."),
+            Some(above) => above,
+            None => break,
+        };
+    }
+    must_be_folder(there)?;
+    rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|errno| Failure::on_file(there, &errno.into()))
 }
 
 /// Refuses a path that is no folder.

@@ -30,16 +30,28 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let screen = screen::Screen::new(cli.command.json());
+    let lines = cli.command.speaks_lines();
     let ended =
         log::start(cli.log.as_deref(), &screen).and_then(|()| commands::run(cli.command, &screen));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let line = failure.to_string();
-            if !line.is_empty() {
-                screen.warn("error", line);
-            }
+            tell(&failure, lines, &screen);
             failure.exit_code()
         }
+    }
+}
+
+/// Says why a command failed, unless it has said so itself; `lines` of JSON tell it too.
+fn tell(failure: &failure::Failure, lines: bool, screen: &screen::Screen) {
+    let message = failure.to_string();
+    if message.is_empty() {
+        return;
+    }
+    screen.warn("error", &message);
+    if lines && screen.style() == screen::Style::Json {
+        let line = json::Line::Error { message: &message };
+        // Standard output that is gone leaves nobody to tell, and the exit code says it as well.
+        let _ = screen.json(&line);
     }
 }

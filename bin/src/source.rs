@@ -62,14 +62,17 @@ impl Source {
             Kind::Magnet(link) => magnet(link),
             Kind::Hash(hashes) => Ok(Self::Magnet(Box::new(Magnet::new(hashes)))),
             Kind::Stdin => {
-                let bytes = read_bounded(io::stdin().lock()).map_err(|error| {
+                let bytes = read_bounded(io::stdin().lock(), 0).map_err(|error| {
                     Failure::Failed(format!("standard input: {}", reason(&error)))
                 })?;
                 Self::from_bytes("standard input", &bytes)
             }
             Kind::File(path) => {
                 let bytes = File::open(path)
-                    .and_then(read_bounded)
+                    .and_then(|file| {
+                        let len = file.metadata()?.len();
+                        read_bounded(file, len)
+                    })
                     .map_err(|error| Failure::on_file(path, &error))?;
                 Self::from_bytes(text, &bytes)
             }
@@ -168,10 +171,10 @@ fn magnet(link: &str) -> Result<Source, Failure> {
     Ok(Source::Magnet(Box::new(magnet)))
 }
 
-/// Reads no more than a torrent may have, and one byte to tell that there was more.
-fn read_bounded(from: impl Read) -> io::Result<Vec<u8>> {
+/// Reads no more than a torrent may have, and one byte to tell that there was more; `len` bytes are expected.
+fn read_bounded(from: impl Read, len: u64) -> io::Result<Vec<u8>> {
     let most = LoadLimits::default().bencode.bytes as u64;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(len.min(most) as usize + 1);
     from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

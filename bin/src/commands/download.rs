@@ -27,9 +27,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     for text in &args.source {
         sources.push(Source::read(text, &network).await?);
     }
-    if args.output.exists() {
-        super::must_be_folder(&args.output)?;
-    }
+    super::must_be_writable(&args.output)?;
     let running = wire::start(&args.common, network)?;
     let goal = Goal {
         keep: args.keep_seeding,
@@ -78,13 +76,22 @@ impl Wish<'_> {
         add.sequential = self.args.sequential;
         add.use_trackers = !self.args.common.no_trackers;
         add.max_peers = self.args.common.max_peers.map(|most| most as usize);
-        match (source, &self.selection) {
-            (Source::Torrent(metainfo), Some(chosen)) => add.files = Some(chosen.of(metainfo)?),
-            (Source::Magnet(_), Some(chosen)) => {
-                torrent.choose = Some((chosen.clone(), add.clone()));
-                add.files = Some(Vec::new());
+        match source {
+            Source::Torrent(metainfo) => {
+                let chosen = self.selection.as_ref().map(|chosen| chosen.of(metainfo));
+                add.files = chosen.transpose()?;
             }
-            (Source::Torrent(_) | Source::Magnet(_), None) => {}
+            Source::Magnet(magnet) => {
+                let select = magnet
+                    .select_only
+                    .as_ref()
+                    .filter(|select| !select.is_empty());
+                let of_link = || select.map(Selection::of_link);
+                if let Some(chosen) = self.selection.clone().or_else(of_link) {
+                    torrent.choose = Some((chosen, add.clone()));
+                    add.files = Some(Vec::new());
+                }
+            }
         }
         Ok((add, torrent))
     }

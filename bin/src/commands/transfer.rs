@@ -23,6 +23,9 @@ use crate::json::Line;
 use crate::screen::{Screen, Style, printable};
 use crate::shutdown::Shutdown;
 
+/// How often goals are looked at and progress may be shown.
+const TICK: Duration = Duration::from_millis(200);
+
 /// How long farewells may take after a download that ended by itself: the process is gone within 50 ms.
 const QUICK_FAREWELL: Duration = Duration::from_millis(40);
 
@@ -39,6 +42,7 @@ pub(crate) struct Transfer {
     torrents: BTreeMap<TorrentId, Tracked>,
     goal: Goal,
     listening: Option<SocketAddr>,
+    next_show: Instant,
 }
 
 impl Transfer {
@@ -57,6 +61,7 @@ impl Transfer {
             torrents: BTreeMap::new(),
             goal,
             listening: None,
+            next_show: Instant::now() + Display::period(screen.style()),
         }
     }
 
@@ -70,8 +75,7 @@ impl Transfer {
     /// # Errors
     /// [`Failure`] where a torrent failed, or was not complete when the signal came.
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
-        let period = Display::period(self.screen.style());
-        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let signalled = loop {
             self.tell_listening()?;
@@ -216,7 +220,14 @@ impl Transfer {
         Ok(())
     }
 
+    /// Shows progress, as often as the style of showing it wants.
     fn show(&mut self) {
+        let now = Instant::now();
+        if now < self.next_show {
+            return;
+        }
+        let period = Display::period(self.screen.style());
+        self.next_show = now + period.saturating_sub(TICK / 2);
         let snapshot = self.engine.snapshot();
         let width = |torrent: &Tracked| torrent.name.chars().count().min(display::MAX_NAME);
         let width = self.torrents.values().map(width).max().unwrap_or(0);

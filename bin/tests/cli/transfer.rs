@@ -22,8 +22,12 @@ struct Shared {
 
 impl Shared {
     fn new(format: &str) -> Self {
+        Self::named("data", format)
+    }
+
+    fn named(name: &str, format: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("seed/data");
+        let data = dir.path().join("seed").join(name);
         write(&data.join("a.bin"), &content(1, 700_000));
         write(&data.join("b/c.bin"), &content(2, 50_000));
         write(&data.join("b/empty"), b"");
@@ -218,6 +222,66 @@ fn a_magnet_link_fetches_the_chosen_files_only() {
     ));
     assert!(!down.join("data/a.bin").exists());
     assert!(!down.join("data/d.txt").exists());
+}
+
+#[test]
+fn a_magnet_link_may_choose_files_itself() {
+    let shared = Shared::new("v1");
+    let (_seeder, addr) = shared.seed();
+    let about = run(["info", text(&shared.torrent), "--json"]).ok().json();
+    let magnet = format!("{}&so=1,77", about["magnet"].as_str().unwrap());
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    run(download(&magnet, &addr, &down, &state)).ok();
+    assert!(same(
+        &shared.path("seed/data/b/c.bin"),
+        &down.join("data/b/c.bin")
+    ));
+    assert!(!down.join("data/a.bin").exists());
+}
+
+#[test]
+fn several_sources_are_fetched_at_a_time_and_repeated_ones_once() {
+    let (one, other) = (Shared::new("v1"), Shared::named("other", "hybrid"));
+    let (_first, first) = one.seed();
+    let (_second, second) = other.seed();
+    let (down, state) = (one.path("down"), one.path("state"));
+    let torrent = text(&one.torrent).to_owned();
+    let mut args = download(&torrent, &first, &down, &state);
+    args.extend([text(&other.torrent), &torrent, "--peer", &second]);
+    let ran = run(args).ok();
+    let lines = ran.json_lines();
+    let count = |name: &str| {
+        events(&lines)
+            .iter()
+            .filter(|event| **event == name)
+            .count()
+    };
+    assert_eq!((count("added"), count("finished")), (2, 2), "{ran:?}");
+    assert!(ran.err.contains("twice"), "{ran:?}");
+}
+
+#[test]
+fn failures_are_json_lines_too() {
+    let ran = run(["download", "/nonexistent/x.torrent", "--json"]);
+    assert_eq!(ran.code, 3);
+    let line = ran.json();
+    assert_eq!(line["event"], "error");
+    assert!(line["message"].as_str().unwrap().contains("/nonexistent"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_at_once() {
+    let shared = Shared::new("v1");
+    let state = shared.path("state");
+    let torrent = text(&shared.torrent).to_owned();
+    for output in [
+        shared.torrent.clone(),
+        shared.torrent.join("below"),
+        "/proc/1/x".into(),
+    ] {
+        let ran = run(download(&torrent, "127.0.0.1:9", &output, &state));
+        assert_eq!(ran.code, 1, "{ran:?}");
+    }
 }
 
 #[test]
