@@ -100,25 +100,25 @@ fn a_full_disk_under_a_map_is_noticed() {
     assert!(fits && !all);
 }
 
-/// Runs a test of this file in a process of its own; gives the signal that ended it.
-fn signal_of(test: &str) -> Option<i32> {
-    use std::os::unix::process::ExitStatusExt;
-
-    let status = Command::new(std::env::current_exe().unwrap())
+/// Runs a test of this file in a process of its own.
+fn alone(test: &str) -> std::process::ExitStatus {
+    Command::new(std::env::current_exe().unwrap())
         .args([&format!("map::tests::{test}"), "--exact", "--ignored"])
         .output()
         .unwrap()
-        .status;
-    status.signal()
+        .status
 }
 
 #[test]
 fn a_fault_elsewhere_still_ends_the_process() {
-    assert_eq!(
-        signal_of("child_reads_a_map_of_its_own"),
-        Some(libc::SIGBUS)
-    );
-    assert_eq!(signal_of("child_is_sent_the_signal"), Some(libc::SIGBUS));
+    use std::os::unix::process::ExitStatusExt;
+
+    for test in ["child_reads_a_map_of_its_own", "child_is_sent_the_signal"] {
+        let status = alone(test);
+        // A sanitizer's handler, where there is one, reports the fault and leaves with 1.
+        let ended = status.signal() == Some(libc::SIGBUS) || status.code() == Some(1);
+        assert!(ended, "{test}: {status}");
+    }
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn child_is_sent_the_signal() {
 
 #[test]
 fn a_handler_that_was_there_before_is_called() {
-    assert_eq!(signal_of("child_has_a_handler"), None);
+    assert!(alone("child_has_a_handler").success());
 }
 
 #[test]
