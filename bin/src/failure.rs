@@ -36,7 +36,7 @@ impl Failure {
 
     /// A failed work with any error's text.
     pub(crate) fn failed(error: impl std::fmt::Display) -> Self {
-        Self::Failed(error.to_string())
+        Self::Failed(plain(&error.to_string()))
     }
 
     /// An error on the named file: not found where it does not exist, else failed.
@@ -52,11 +52,18 @@ impl Failure {
 
 /// An input or output error's text without Rust's ` (os error N)`.
 pub(crate) fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
+    plain(&error.to_string())
+}
+
+/// A message without the ` (os error N)` that Rust puts behind what the system says.
+pub(crate) fn plain(message: &str) -> String {
+    let mut parts = message.split(" (os error ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        plain.push_str(digits.strip_prefix(')').unwrap_or(digits));
     }
+    plain
 }
 
 #[cfg(test)]
@@ -82,5 +89,6 @@ mod tests {
             reason(&io::Error::from_raw_os_error(28)),
             "No space left on device"
         );
+        assert_eq!(plain("a: b (os error 1): c (os error 22)"), "a: b: c");
     }
 }

@@ -6,7 +6,8 @@
 //! Nothing here knows a protocol: files, wires and torrents belong to the libraries.
 //! # Map of modules
 //! [`cli`] flags; [`commands`] what they do; [`source`] where torrents come from; [`selection`] `--files`; [`screen`]
-//! bars and lines; [`units`] sizes and rates; [`log`]; [`shutdown`] signals; [`failure`] exit codes.
+//! bars and lines; [`progress`]; [`json`]; [`units`] sizes and rates; [`text`]; [`content`] what the store is told of a
+//! torrent; [`log`]; [`shutdown`] signals; [`failure`] exit codes.
 //! # Invariants
 //! Only this crate reads arguments and the environment. With `--json`, standard output carries JSON lines only.
 
@@ -16,10 +17,12 @@ mod content;
 mod failure;
 mod json;
 mod log;
+mod progress;
 mod screen;
 mod selection;
 mod shutdown;
 mod source;
+mod text;
 mod units;
 mod wire;
 

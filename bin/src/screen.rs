@@ -1,16 +1,12 @@
 //! What people see: bars on a terminal, plain lines elsewhere, and JSON lines for programs.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::units::{Size, Span};
-
-/// How often a plain progress line is written where there is no terminal.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+use crate::units::Size;
 
 /// Where a command speaks to.
 #[derive(Clone, Debug)]
@@ -177,167 +173,7 @@ impl Screen {
     }
 }
 
-/// Progress of one piece of work with a known size, such as hashing.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    screen: Screen,
-    name: String,
-    total: u64,
-    started: Instant,
-    told: Instant,
-    bar: Option<ProgressBar>,
-}
-
-impl Meter {
-    /// Starts the clock. Nothing is shown for work that ends within a fifth of a second.
-    pub(crate) fn new(screen: &Screen, name: &str, total: u64) -> Self {
-        let now = Instant::now();
-        Self {
-            screen: screen.clone(),
-            name: name.to_owned(),
-            total,
-            started: now,
-            told: now,
-            bar: None,
-        }
-    }
-
-    /// Shows how much is done.
-    pub(crate) fn update(&mut self, done: u64) {
-        let now = Instant::now();
-        let elapsed = now - self.started;
-        if elapsed < Duration::from_millis(200) || self.total == 0 {
-            return;
-        }
-        let rate = per_second(done, elapsed);
-        match self.screen.style {
-            Style::Bars => {
-                let bar = self
-                    .bar
-                    .get_or_insert_with(|| self.screen.bar(&shorten(&self.name, 28), self.total));
-                bar.set_message(format!(
-                    "{}/s {}",
-                    Size(rate),
-                    eta(self.total - done.min(self.total), rate)
-                ));
-                bar.set_position(done);
-            }
-            Style::Lines if now - self.told >= LINE_EVERY => {
-                self.told = now;
-                let percent = done.saturating_mul(100) / self.total;
-                let line = format!(
-                    "{}: {percent}% of {}, {}/s",
-                    self.name,
-                    Size(self.total),
-                    Size(rate)
-                );
-                let _ = self.screen.aside(|| writeln!(io::stderr(), "{line}"));
-            }
-            Style::Json if now - self.told >= Duration::from_secs(1) => {
-                self.told = now;
-                let event = Progress {
-                    event: "progress",
-                    done,
-                    size: self.total,
-                };
-                let _ = self.screen.json(&event);
-            }
-            Style::Lines | Style::Json => {}
-        }
-    }
-
-    /// Takes the bar away; returns the time since the start.
-    pub(crate) fn finish(self) -> Duration {
-        if let Some(bar) = self.bar {
-            self.screen.remove(&bar);
-        }
-        self.started.elapsed()
-    }
-}
-
-#[derive(Serialize)]
-struct Progress {
-    event: &'static str,
-    done: u64,
-    size: u64,
-}
-
-/// Bytes a second.
-pub(crate) fn per_second(bytes: u64, elapsed: Duration) -> u64 {
-    (bytes as f64 / elapsed.as_secs_f64().max(1e-9)) as u64
-}
-
-/// `eta 0:42`, or nothing while the rate says nothing.
-pub(crate) fn eta(left: u64, rate: u64) -> String {
-    match left.checked_div(rate) {
-        Some(seconds) if left > 0 && seconds < 100 * 86_400 => {
-            let span = match seconds {
-                0..60 => format!("0:{seconds:02}"),
-                _ => Span(Duration::from_secs(seconds)).to_string(),
-            };
-            format!("eta {span}")
-        }
-        _ => String::new(),
-    }
-}
-
-/// A name cut in its middle to at most `width` characters; control characters become `?`.
-pub(crate) fn shorten(name: &str, width: usize) -> String {
-    let clean: Vec<char> = printable(name).chars().collect();
-    if clean.len() <= width {
-        return clean.into_iter().collect();
-    }
-    let tail = width / 3;
-    let head = width - tail - 1;
-    let (front, back) = (&clean[..head], &clean[clean.len() - tail..]);
-    front.iter().chain(&['…']).chain(back).collect()
-}
-
-/// Text from a torrent made safe for a terminal: control characters become `?`.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() || is_bidi_control(c) {
-                '?'
-            } else {
-                c
-            }
-        })
-        .collect()
-}
-
-/// Characters that reorder the text around them and so could make a name look like another one.
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
-}
-
 /// NO_COLOR, when set to anything, means no colour (no-color.org).
 fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_names_keep_their_start_and_end() {
-        assert_eq!(shorten("short", 10), "short");
-        let cut = shorten("a-very-long-name-of-a-film.mkv", 20);
-        assert_eq!(cut.chars().count(), 20);
-        assert!(cut.starts_with("a-very") && cut.ends_with("m.mkv"), "{cut}");
-    }
-
-    #[test]
-    fn names_cannot_drive_the_terminal() {
-        assert_eq!(printable("a\x1b[31mb\n\u{202e}c"), "a?[31mb??c");
-    }
-
-    #[test]
-    fn the_time_left_is_silent_without_a_rate() {
-        assert_eq!(eta(100, 0), "");
-        assert_eq!(eta(0, 100), "");
-        assert_eq!(eta(100, 10), "eta 0:10");
-        assert_eq!(eta(1000, 10), "eta 1:40");
-    }
 }

@@ -181,7 +181,7 @@ fn read_bounded(from: impl Read, len: u64) -> io::Result<Vec<u8>> {
 
 /// Fetches a torrent over HTTP.
 async fn fetch(address: &str, network: &Network) -> Result<Vec<u8>, Failure> {
-    let failed = |why: &dyn std::fmt::Display| Failure::Failed(format!("{address}: {why}"));
+    let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("{address}: {why}"));
     let url: Url = address.parse().map_err(|error| failed(&error))?;
     let agent = HeaderValue::from_static(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")));
     let mut request = Request::new(url);

@@ -14,8 +14,10 @@ use crate::cli::CheckArgs;
 use crate::content;
 use crate::failure::Failure;
 use crate::json::{Line, seconds};
-use crate::screen::{Meter, Screen, Style, per_second, printable};
+use crate::progress::Meter;
+use crate::screen::{Screen, Style};
 use crate::source::{Source, shown_hash};
+use crate::text::{per_second, printable};
 use crate::units::{Size, Span};
 use crate::wire;
 
@@ -152,7 +154,7 @@ impl Checked {
                 (from, to) if from == to => format!("bad piece {from}"),
                 (from, to) => format!("bad pieces {from}-{to}"),
             };
-            let files = self.files_in(run).join(", ");
+            let files = some_of(&self.files_in(run));
             lines.push(format!("{name:<24} {}", printable(&files)));
         }
         for file in &self.files {
@@ -165,18 +167,15 @@ impl Checked {
         }
         let (pieces, good) = (self.metainfo.geometry().pieces(), self.have.count());
         let size = self.metainfo.content_len();
-        let verdict = if self.is_good() {
-            "all good"
+        let name = printable(self.metainfo.name());
+        let size = Size(size);
+        lines.push(if self.is_good() {
+            let rate = Size(per_second(size.0, self.took));
+            let took = Span(self.took);
+            format!("{name}: all good, {pieces} pieces, {size} in {took} ({rate}/s)\n")
         } else {
-            "not complete"
-        };
-        lines.push(format!(
-            "{}: {verdict}, {good} of {pieces} pieces ({} in {}, {}/s)\n",
-            printable(self.metainfo.name()),
-            Size(size),
-            Span(self.took),
-            Size(per_second(size, self.took)),
-        ));
+            format!("{name}: not complete, {good} of {pieces} pieces of {size} are good\n")
+        });
         lines.join("\n")
     }
 
@@ -213,6 +212,16 @@ fn pieces_of(
     range.filter_map(move |index| geometry.piece(index))
 }
 
+/// The first few names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    match names {
+        [first, second, third, _, rest @ ..] => {
+            format!("{first}, {second}, {third} and {} more", rest.len() + 1)
+        }
+        few => few.join(", "),
+    }
+}
+
 /// Neighbouring numbers put together.
 fn runs(numbers: impl Iterator<Item = u32>) -> Vec<RangeInclusive<u32>> {
     let mut runs: Vec<RangeInclusive<u32>> = Vec::new();
@@ -236,5 +245,12 @@ mod tests {
             [1..=3, 7..=7, 9..=10]
         );
         assert!(runs(std::iter::empty()).is_empty());
+    }
+
+    #[test]
+    fn long_lists_of_files_are_cut_short() {
+        let names: Vec<String> = "abcde".chars().map(String::from).collect();
+        assert_eq!(some_of(&names[..3]), "a, b, c");
+        assert_eq!(some_of(&names), "a, b, c and 2 more");
     }
 }

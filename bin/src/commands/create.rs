@@ -1,5 +1,6 @@
 //! `create`: makes a .torrent of a file or folder.
 
+mod flags;
 mod hashing;
 mod layout;
 mod read;
@@ -16,12 +17,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use protocol::metainfo::build::{self, Extras, FileHashes, Hashes, Padding, Plan, SourceFile};
 use protocol::metainfo::{FileAttr, LoadLimits, Metainfo, Version};
 
+use self::flags::{check_url, name_of, node_of, parent_of, tier_of};
 use self::hashing::{Digests, Work};
 use self::layout::Layout;
 use self::walk::{Found, Tree};
 use crate::cli::{CreateArgs, Date, Format};
 use crate::failure::{Failure, reason};
-use crate::screen::{Meter, Screen, Style};
+use crate::progress::Meter;
+use crate::screen::{Screen, Style};
 use crate::units::Size;
 use crate::wire;
 
@@ -303,65 +306,4 @@ fn hash(work: &Work<'_>, wish: &Wish<'_>, screen: &Screen) -> Result<Digests, Fa
     });
     meter.finish();
     digests.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// The torrent's name: as asked for, else the last part of the path.
-fn name_of(args: &CreateArgs) -> Result<String, Failure> {
-    if let Some(name) = &args.name {
-        if name.is_empty() || name.contains('/') || name == "." || name == ".." {
-            return Err(Failure::Usage(format!("--name {name}: not a name")));
-        }
-        return Ok(name.clone());
-    }
-    let real =
-        fs::canonicalize(&args.path).map_err(|error| Failure::on_file(&args.path, &error))?;
-    // A link lends its own name, but `.` and `..` have none.
-    let name = args.path.file_name().or_else(|| real.file_name());
-    let name = name.and_then(|name| name.to_str()).map(str::to_owned);
-    name.ok_or_else(|| {
-        let path = args.path.display();
-        Failure::Usage(format!(
-            "{path} has no name that a torrent can have: give one with --name"
-        ))
-    })
-}
-
-/// The trackers of one `--tracker` value.
-fn tier_of(value: &str) -> Result<Vec<String>, Failure> {
-    let urls = value.split(',').map(str::trim);
-    urls.map(|url| {
-        check_url("--tracker", url, &["http", "https", "udp", "ws", "wss"]).map(|()| url.to_owned())
-    })
-    .collect()
-}
-
-fn check_url(flag: &str, text: &str, schemes: &[&str]) -> Result<(), Failure> {
-    let known = |url: &url::Url| schemes.contains(&url.scheme()) && url.has_host();
-    match url::Url::parse(text) {
-        Ok(url) if known(&url) => Ok(()),
-        _ => Err(Failure::Usage(format!(
-            "{flag} {text}: not a URL of the kind {}",
-            schemes.join(", ")
-        ))),
-    }
-}
-
-/// The host and port of a `--node` value.
-fn node_of(value: &str) -> Result<(String, u16), Failure> {
-    let parts = value.rsplit_once(':').and_then(|(host, port)| {
-        let port: u16 = port.parse().ok()?;
-        let host = host
-            .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .unwrap_or(host);
-        (!host.is_empty() && port > 0).then(|| (host.to_owned(), port))
-    });
-    parts.ok_or_else(|| Failure::Usage(format!("--node {value}: write it as HOST:PORT")))
-}
-
-fn parent_of(path: &Path) -> Option<&Path> {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Some(Path::new(".")),
-        parent => parent,
-    }
 }

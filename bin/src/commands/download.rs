@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 
 use engine::{AddTorrent, CommandError};
 
+use super::transfer::Transfer;
 use super::transfer::goal::Goal;
+use super::transfer::peers::peers;
 use super::transfer::tracked::Tracked;
-use super::transfer::{Transfer, peers};
 use crate::cli::DownloadArgs;
 use crate::failure::Failure;
-use crate::screen::{Screen, printable};
+use crate::screen::Screen;
 use crate::selection::Selection;
 use crate::shutdown::Shutdown;
 use crate::source::{Source, shown_hash};
+use crate::text::printable;
 use crate::wire;
 
 pub(crate) fn run(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use crate::cli::InfoArgs;
 use crate::failure::Failure;
-use crate::screen::{Screen, Style, printable};
+use crate::screen::{Screen, Style};
 use crate::source::Source;
+use crate::text::printable;
 use crate::units::Size;
 use crate::wire;
 
@@ -150,7 +151,10 @@ impl About {
         optional(&mut row, "Info-hash v1", &self.info_hash_v1);
         optional(&mut row, "Info-hash v2", &self.info_hash_v2);
         if let Some(size) = self.size {
-            row("Size", &format_args!("{} ({size} bytes)", Size(size)));
+            match size {
+                0..1024 => row("Size", &format_args!("{size} bytes")),
+                _ => row("Size", &format_args!("{} ({size} bytes)", Size(size))),
+            }
         }
         if let (Some(pieces), Some(len)) = (self.pieces, self.piece_length) {
             row("Pieces", &format_args!("{pieces} of {}", Size(len.into())));
@@ -164,7 +168,8 @@ impl About {
         if let Some(created) = self.created {
             row("Created", &date(created));
         }
-        for (index, tier) in self.trackers.iter().enumerate() {
+        let tiers = self.trackers.iter().filter(|tier| !tier.is_empty());
+        for (index, tier) in tiers.enumerate() {
             let name = if index == 0 { "Trackers" } else { "" };
             row(name, &tier.join(", "));
         }

@@ -2,9 +2,10 @@
 
 use engine::AddTorrent;
 
+use super::transfer::Transfer;
 use super::transfer::goal::Goal;
+use super::transfer::peers::peers;
 use super::transfer::tracked::Tracked;
-use super::transfer::{Transfer, peers};
 use crate::cli::SeedArgs;
 use crate::failure::Failure;
 use crate::screen::Screen;

@@ -2,6 +2,7 @@
 
 pub(crate) mod display;
 pub(crate) mod goal;
+pub(crate) mod peers;
 pub(crate) mod tracked;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{EngineHandle, Event, Snapshot, Source, TorrentError, TorrentId, TorrentStatus};
-use net::Network;
 use protocol::metainfo::Metainfo;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -18,10 +18,12 @@ use tokio::sync::broadcast::error::RecvError;
 use self::display::Display;
 use self::goal::Goal;
 use self::tracked::{Outcome, Tracked, tell_error};
-use crate::failure::{Failure, reason};
+use crate::failure::{Failure, plain};
 use crate::json::Line;
-use crate::screen::{Screen, Style, printable};
+use crate::progress::MAX_NAME;
+use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
+use crate::text::printable;
 
 /// How often goals are looked at and progress may be shown.
 const TICK: Duration = Duration::from_millis(200);
@@ -167,7 +169,8 @@ impl Transfer {
         let Some(torrent) = self.torrents.get_mut(&id) else {
             return Ok(());
         };
-        let message = format!("{}: {error}", printable(&torrent.name));
+        let name = printable(&torrent.name);
+        let message = format!("{name}: {}", plain(&error.to_string()));
         if passes(error) {
             tell_error(&self.screen, &message)
         } else {
@@ -229,7 +232,7 @@ impl Transfer {
         let period = Display::period(self.screen.style());
         self.next_show = now + period.saturating_sub(TICK / 2);
         let snapshot = self.engine.snapshot();
-        let width = |torrent: &Tracked| torrent.name.chars().count().min(display::MAX_NAME);
+        let width = |torrent: &Tracked| torrent.name.chars().count().min(MAX_NAME);
         let width = self.torrents.values().map(width).max().unwrap_or(0);
         let ends = self.goal == Goal::default();
         for (id, torrent) in &mut self.torrents {
@@ -308,35 +311,4 @@ fn status(snapshot: &Snapshot, id: TorrentId) -> Option<&TorrentStatus> {
 /// Whether the engine tries again by itself after this error, and may well succeed.
 fn passes(error: &TorrentError) -> bool {
     matches!(error, TorrentError::Storage(_))
-}
-
-/// The addresses that `--peer` names. A name that cannot be found is told of and left out.
-///
-/// # Errors
-/// [`Failure::Usage`] where a value is not a host and a port.
-pub(crate) async fn peers(
-    values: &[String],
-    network: &Network,
-    screen: &Screen,
-) -> Result<Vec<SocketAddr>, Failure> {
-    let mut peers = Vec::new();
-    for value in values {
-        let parsed = value.rsplit_once(':').and_then(|(host, port)| {
-            let port: u16 = port.parse().ok()?;
-            (!host.is_empty() && port > 0).then_some((host, port))
-        });
-        let Some((host, port)) = parsed else {
-            return Err(Failure::Usage(format!(
-                "--peer {value}: write it as HOST:PORT"
-            )));
-        };
-        match network.lookup(host, port).await {
-            Ok(found) => peers.extend(found),
-            Err(error) => screen.warn(
-                "warning",
-                format_args!("--peer {value}: {}", reason(&error)),
-            ),
-        }
-    }
-    Ok(peers)
 }

@@ -10,7 +10,8 @@ use rand::{Rng, SeedableRng};
 use ring::digest;
 
 use crate::failure::{Failure, reason};
-use crate::screen::{Meter, Screen};
+use crate::progress::Meter;
+use crate::screen::Screen;
 
 /// Bytes that are made or read at a time: 1 MiB.
 const CHUNK: usize = 1 << 20;

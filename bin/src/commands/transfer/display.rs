@@ -6,12 +6,12 @@ use std::time::Duration;
 use engine::{State, TorrentStatus};
 use indicatif::ProgressBar;
 
+use crate::failure::plain;
 use crate::json::Line;
-use crate::screen::{Screen, Style, eta, printable, shorten};
+use crate::progress::{LINE_EVERY, MAX_NAME};
+use crate::screen::{Screen, Style};
+use crate::text::{eta, printable, shorten};
 use crate::units::Size;
-
-/// Longest name beside a bar, in characters.
-pub(crate) const MAX_NAME: usize = 28;
 
 /// The progress of one torrent.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Display {
         match style {
             Style::Bars => Duration::from_millis(200),
             Style::Json => Duration::from_secs(1),
-            Style::Lines => Duration::from_secs(5),
+            Style::Lines => LINE_EVERY,
         }
     }
 
@@ -159,7 +159,7 @@ fn message(torrent: &TorrentStatus, amount: Amount) -> String {
         State::Checking { .. } => "checking".to_owned(),
         State::FetchingMetadata => format!("fetching metadata  {peers}"),
         State::Paused => "paused".to_owned(),
-        State::Error(error) => format!("stopped: {}", printable(&error.to_string())),
+        State::Error(error) => format!("stopped: {}", plain(&printable(&error.to_string()))),
         State::Seeding => format!("seeding  {up}{peers}  {} sent", Size(torrent.uploaded)),
         State::Downloading | _ => {
             let left = amount.total.saturating_sub(amount.done);

@@ -8,8 +8,9 @@ use protocol::metainfo::Metainfo;
 use super::display::{Amount, Display};
 use crate::failure::Failure;
 use crate::json::{Line, seconds};
-use crate::screen::{Screen, Style, per_second, printable};
+use crate::screen::{Screen, Style};
 use crate::selection::Selection;
+use crate::text::{per_second, printable};
 use crate::units::{Size, Span};
 
 /// One torrent on its way.

@@ -1,0 +1,80 @@
+//! Texts for people: names, rates, times.
+
+use std::time::Duration;
+
+use crate::units::Span;
+
+/// Bytes a second.
+pub(crate) fn per_second(bytes: u64, elapsed: Duration) -> u64 {
+    (bytes as f64 / elapsed.as_secs_f64().max(1e-9)) as u64
+}
+
+/// `eta 0:42`, or nothing while the rate says nothing.
+pub(crate) fn eta(left: u64, rate: u64) -> String {
+    match left.checked_div(rate) {
+        Some(seconds) if left > 0 && seconds < 100 * 86_400 => {
+            let span = match seconds {
+                0..60 => format!("0:{seconds:02}"),
+                _ => Span(Duration::from_secs(seconds)).to_string(),
+            };
+            format!("eta {span}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// A name cut in its middle to at most `width` characters; control characters become `?`.
+pub(crate) fn shorten(name: &str, width: usize) -> String {
+    let clean: Vec<char> = printable(name).chars().collect();
+    if clean.len() <= width {
+        return clean.into_iter().collect();
+    }
+    let tail = width / 3;
+    let head = width - tail - 1;
+    let (front, back) = (&clean[..head], &clean[clean.len() - tail..]);
+    front.iter().chain(&['…']).chain(back).collect()
+}
+
+/// Text from a torrent made safe for a terminal: control characters become `?`.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() || is_bidi_control(c) {
+                '?'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// Characters that reorder the text around them and so could make a name look like another one.
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_keep_their_start_and_end() {
+        assert_eq!(shorten("short", 10), "short");
+        let cut = shorten("a-very-long-name-of-a-film.mkv", 20);
+        assert_eq!(cut.chars().count(), 20);
+        assert!(cut.starts_with("a-very") && cut.ends_with("m.mkv"), "{cut}");
+    }
+
+    #[test]
+    fn names_cannot_drive_the_terminal() {
+        assert_eq!(printable("a\x1b[31mb\n\u{202e}c"), "a?[31mb??c");
+    }
+
+    #[test]
+    fn the_time_left_is_silent_without_a_rate() {
+        assert_eq!(eta(100, 0), "");
+        assert_eq!(eta(0, 100), "");
+        assert_eq!(eta(100, 10), "eta 0:10");
+        assert_eq!(eta(1000, 10), "eta 1:40");
+    }
+}
