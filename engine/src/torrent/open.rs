@@ -28,7 +28,7 @@ use crate::{Event, TorrentError};
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// How long finished pieces wait for others to be hashed with, at most.
-const GATHER_WAIT: Duration = Duration::from_millis(10);
+const GATHER_WAIT: Duration = Duration::from_millis(50);
 
 /// Bytes of finished pieces that wait to be hashed, at most.
 const GATHER_BYTES: u64 = 64 << 20;
