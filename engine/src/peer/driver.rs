@@ -77,6 +77,10 @@ pub(crate) struct Wiring {
 }
 
 /// A connection at work.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent conditions of one connection"
+)]
 pub(crate) struct Driver {
     key: PeerKey,
     stream: BoxStream,
@@ -101,6 +105,10 @@ pub(crate) struct Driver {
     facts_since: Option<Instant>,
     urgent: bool,
     hungry: bool,
+    /// The peer let us wait, and was not asked since.
+    snubbed: bool,
+    /// A limit keeps us from reading.
+    throttled: bool,
     /// Payload of blocks that are not whole yet.
     unmeasured: u64,
     up_credit: usize,
@@ -140,6 +148,8 @@ impl Driver {
             facts_since: None,
             urgent: false,
             hungry: false,
+            snubbed: false,
+            throttled: false,
             unmeasured: 0,
             up_credit: 0,
             timer: Box::pin(tokio::time::sleep(Duration::from_secs(3600))),
@@ -195,6 +205,7 @@ impl Driver {
         }
         let mut reads = 0;
         loop {
+            self.drop_if_snubbed(now);
             self.ask(now);
             self.tell_haves(cx);
             self.transmit(cx)?;
@@ -216,7 +227,13 @@ impl Driver {
         if self.facts.len() >= FACTS_MOST && ready!(self.poll_report(cx)).is_err() {
             return Poll::Ready(Err(Ended::Dismissed));
         }
-        let allowed = ready!(self.down.poll_take(cx, READ_BUFFER));
+        let Poll::Ready(allowed) = self.down.poll_take(cx, READ_BUFFER) else {
+            self.throttled = true;
+            return Poll::Pending;
+        };
+        if std::mem::take(&mut self.throttled) {
+            self.session.resume_reading(now);
+        }
         BUFFER.with_borrow_mut(|buffer| {
             let room = buffer.len().min(allowed);
             let mut into = ReadBuf::new(&mut buffer[..room]);
@@ -271,6 +288,7 @@ impl Driver {
                 let latency = self.latency(blocks, now);
                 let bytes = std::mem::take(&mut self.unmeasured);
                 self.pipeline.received(now, blocks, bytes, latency);
+                self.snubbed = false;
             }
         }
         let Some(content) = &self.content else {
@@ -353,6 +371,7 @@ impl Driver {
     fn arm(&mut self, cx: &mut Context<'_>) {
         let deadlines = [
             self.session.poll_timeout().map(|(at, _)| at),
+            self.pipeline.poll_timeout().map(|(at, _)| at),
             self.facts_since.map(|since| since + FACTS_WAIT),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else {

@@ -275,7 +275,8 @@ impl Torrent {
                     active.put_back(result.piece);
                 }
                 Err(error) => {
-                    active.put_back(result.piece);
+                    active.pieces.remove(&result.piece);
+                    active.picker.lost(result.piece);
                     broken = Some(error);
                 }
             }

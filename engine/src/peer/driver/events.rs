@@ -113,6 +113,10 @@ impl Driver {
         if offset == 0 {
             let active = self.assigned.arrived(block);
             let lease = active.and_then(|active| active.lease(block.block(), self.key.0));
+            if lease.is_none() {
+                // Another brings it, or has brought it; whoever that is, this connection does not.
+                returned([block], &mut self.facts);
+            }
             self.intake.begin(lease);
         }
         arrived.0 += u32::from(last);
@@ -122,7 +126,10 @@ impl Driver {
 
     /// Says what we have, first of all.
     fn greet(&mut self) {
-        let Some(content) = &self.content else { return };
+        let Some(content) = &self.content else {
+            self.session.have_none();
+            return;
+        };
         let (all, cursor) = content.have.all();
         self.cursor = cursor;
         self.session.bitfield(&all);
@@ -146,6 +153,7 @@ impl Driver {
             self.assigned.arrived(*block);
         }
         self.pipeline.returned(blocks.len() as u32);
+        self.forget_asked(blocks.len() as u32);
         if !blocks.is_empty() {
             returned(blocks, &mut self.facts);
             self.urgent = true;

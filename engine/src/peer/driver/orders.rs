@@ -39,6 +39,8 @@ impl Driver {
                 for block in blocks {
                     if self.session.cancel(block) {
                         self.assigned.arrived(block);
+                        self.pipeline.returned(1);
+                        self.forget_asked(1);
                     } else {
                         self.assigned.cancel_queued(block);
                     }
@@ -80,8 +82,8 @@ impl Driver {
         if self.session.is_open() {
             let (all, cursor) = content.have.all();
             self.cursor = cursor;
-            self.session
-                .haves(all.ones().filter_map(|index| content.geometry.piece(index)));
+            let pieces = all.ones().filter_map(|index| content.geometry.piece(index));
+            self.fresh.extend(pieces);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use protocol::geometry::BlockRef;
 use tokio::io::AsyncWrite as _;
 
 use crate::content::Traffic;
@@ -12,6 +13,9 @@ use crate::peer::messages::{Ended, Fact};
 use crate::peer::upload::{HEADER_LEN, Slices};
 
 use super::Driver;
+
+/// Requests in flight from which on a peer counts as fast: 1 MiB.
+const FAST: u32 = 64;
 
 impl Driver {
     /// Asks for assigned blocks, up to what keeps the peer busy, and for more to be assigned in time.
@@ -43,24 +47,67 @@ impl Driver {
             self.asked_at.push_back((now, asked));
             self.pipeline.requested(now, asked);
         }
+        // A fast peer must not wait for its torrent; a slow one must not sit on blocks that others could bring.
         let queued = self.assigned.queued();
-        if !self.hungry && queued < target {
+        let (least, most) = if target >= FAST {
+            (target, 2 * target)
+        } else {
+            (target / 4 + 1, target / 2 + 2)
+        };
+        if !self.hungry && queued < least {
             self.hungry = true;
-            self.tell(Fact::Hungry(2 * target - queued));
+            self.tell(Fact::Hungry(most - queued));
+        }
+    }
+
+    /// Gives everything back, if the peer has let us wait for too long.
+    pub(super) fn drop_if_snubbed(&mut self, now: Instant) {
+        if self.snubbed || !self.pipeline.snubbed(now) {
+            return;
+        }
+        self.snubbed = true;
+        let waiting: Vec<BlockRef> = self.session.in_flight_blocks().collect();
+        for block in &waiting {
+            self.session.cancel(*block);
+        }
+        self.asked_at.clear();
+        self.give_back(waiting);
+        self.assigned.give_back_queue(&mut self.facts);
+        self.hungry = false;
+        self.urgent = true;
+    }
+
+    /// So many requests, the youngest ones, are not waited for any more.
+    pub(super) fn forget_asked(&mut self, mut blocks: u32) {
+        while blocks > 0
+            && let Some((_, count)) = self.asked_at.back_mut()
+        {
+            let taken = blocks.min(*count);
+            *count -= taken;
+            blocks -= taken;
+            if *count == 0 {
+                self.asked_at.pop_back();
+            }
         }
     }
 
     /// Tells the peer of pieces that we have got since it was told last.
     pub(super) fn tell_haves(&mut self, cx: &mut Context<'_>) {
-        if !self.bell.as_mut().is_some_and(|bell| bell.poll(cx)) {
+        if self.bell.as_mut().is_some_and(|bell| bell.poll(cx))
+            && let Some(content) = &self.content
+        {
+            self.cursor = content.have.since(self.cursor, &mut self.fresh);
+        }
+        if self.fresh.is_empty() || !self.session.is_open() {
             return;
         }
-        let Some(content) = &self.content else { return };
-        self.cursor = content.have.since(self.cursor, &mut self.fresh);
-        if self.session.is_open() && !self.session.peer_is_seed() {
-            self.session.haves(self.fresh.iter().copied());
+        if self.session.peer_is_seed() {
+            self.fresh.clear();
+            return;
         }
-        self.fresh.clear();
+        // What the output has no room for is told when it has.
+        let told = self.session.haves(self.fresh.iter().copied());
+        self.fresh.drain(..told);
     }
 
     /// Sends as much as the socket takes.
