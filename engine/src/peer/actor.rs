@@ -41,6 +41,8 @@ pub(crate) struct Peer {
     begin: Option<(Opening, Parts)>,
     pool: Pool,
     driver: Option<Task<()>>,
+    /// The driver has reported something: it is past the handshake and takes orders.
+    at_work: bool,
     ended: Option<Ended>,
 }
 
@@ -68,6 +70,7 @@ impl Peer {
             begin: Some((opening, parts)),
             pool,
             driver: None,
+            at_work: false,
             ended: None,
         };
         peer.start()
@@ -107,6 +110,7 @@ impl Actor for Peer {
 
 impl StreamHandler<Report> for Peer {
     fn handle(&mut self, report: Report, ctx: &mut Context<Self>) {
+        self.at_work = true;
         if !report.facts.is_empty() {
             let facts = PeerReport {
                 key: self.key,
@@ -130,10 +134,15 @@ impl Handler<Order> for Peer {
     type Result = ();
 
     fn handle(&mut self, order: Order, ctx: &mut Context<Self>) {
-        if let Order::Close(ended) = order {
-            self.end(ended, ctx);
-        } else if self.orders.try_send(order).is_err() {
-            self.end(Ended::Silent, ctx);
+        match (order, self.at_work) {
+            (Order::Close(ended), false) => self.end(ended, ctx),
+            // A driver at work closes the connection itself, and with its last report tells what it has written: a
+            // block that is in the store and not in the picker would never be asked for again.
+            (order, _) => {
+                if self.orders.try_send(order).is_err() {
+                    self.end(Ended::Silent, ctx);
+                }
+            }
         }
     }
 }
