@@ -25,7 +25,6 @@ pub(crate) struct Case {
 
 impl Case {
     /// Everything that the house promises about interop.
-    #[expect(dead_code, reason = "TEMP")]
     pub(crate) fn all() -> Vec<Self> {
         vec![
             Self::plain(

@@ -5,8 +5,8 @@
 mod exchange;
 
 use exchange::{Case, Run, run_all};
-use support::clients::Client::{Aria2, Libtorrent, Transmission};
-use support::{Need, isolated_test};
+use support::clients::Client::{self, Aria2, Libtorrent, Ours, Transmission};
+use support::{Lab, Need, isolated_test};
 
 isolated_test! {
     fn the_other_clients_exchange_torrents_among_themselves(
@@ -22,4 +22,52 @@ isolated_test! {
     }
 }
 
+isolated_test! {
+    fn aria2_and_ours_exchange_every_kind_of_torrent(
+        lab, limit = 240, needs = [Need::Ours, Aria2.need(), TRACKER]
+    ) {
+        both_ways(lab, Aria2, Case::all());
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_0_and_ours_exchange_every_kind_of_torrent(
+        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.0.11").need(), TRACKER]
+    ) {
+        both_ways(lab, Libtorrent("2.0.11"), Case::all());
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_1_and_ours_exchange_every_kind_of_torrent(
+        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need(), TRACKER]
+    ) {
+        both_ways(lab, Libtorrent("2.1.1"), Case::all());
+    }
+}
+
+isolated_test! {
+    fn transmission_and_ours_exchange_every_kind_of_torrent(
+        lab, limit = 240, needs = [Need::Ours, Transmission.need(), TRACKER]
+    ) {
+        both_ways(lab, Transmission, Case::all());
+    }
+}
+
+isolated_test! {
+    fn ours_and_ours_exchange_every_kind_of_torrent(lab, limit = 240, needs = [Need::Ours, TRACKER]) {
+        run_all(lab, Case::all().into_iter().map(|case| Run::new(Ours, Ours, case)).collect());
+    }
+}
+
 const TRACKER: Need = Need::Program("opentracker");
+
+fn both_ways(lab: &Lab, other: Client, cases: Vec<Case>) {
+    let runs = cases.into_iter().flat_map(|case| {
+        [
+            Run::new(other, Ours, case.clone()),
+            Run::new(Ours, other, case),
+        ]
+    });
+    run_all(lab, runs.collect());
+}

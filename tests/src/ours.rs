@@ -60,6 +60,16 @@ pub fn build() -> PathBuf {
                 .arg("--target-dir")
                 .arg(folder.parent().expect("the target folder"))
                 .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+            // Build scripts would take what `cargo test` sets for this test as a change of their own surroundings.
+            for (name, _) in std::env::vars_os() {
+                let told = ["CARGO_BIN_", "CARGO_MANIFEST_", "CARGO_PKG_"];
+                if told
+                    .iter()
+                    .any(|start| name.to_string_lossy().starts_with(start))
+                {
+                    cargo.env_remove(name);
+                }
+            }
             if folder.ends_with("release") {
                 cargo.arg("--release");
             }

@@ -1,0 +1,6 @@
+//! Peers that lie, stall and flood, against the real command: memory stays bounded, and honest transfers go on.
+
+mod downloader;
+mod liar;
+mod scene;
+mod seeder;
