@@ -7,19 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Instant;
 
+use benches::usage::cpu;
 use protocol::geometry::{BLOCK_LEN, Geometry, PieceIndex};
 use storage::{Chunk, Store};
 
+use crate::Usage;
 use crate::options::Options;
 use crate::seeder::{HEADER_LEN, REQUEST_LEN};
-use crate::{Usage, content, cpu};
 
 /// Bytes read at once.
 const BUFFER: usize = 256 * 1024;
 
 /// Downloads and verifies everything; returns what that took.
 pub(crate) fn run(options: &Options, from: SocketAddr) -> Result<Usage, Box<dyn Error>> {
-    let store = content::copy(options)?;
+    let content = options.content();
+    let store = content.store(&content.copy(), options.storage)?;
     let order = shuffled(store.geometry());
     let next = AtomicUsize::new(0);
     let streams: Vec<TcpStream> = (0..options.connections)

@@ -14,7 +14,6 @@
     reason = "a program for people"
 )]
 
-mod content;
 mod leecher;
 mod options;
 mod seeder;
@@ -46,12 +45,6 @@ fn report(usage: Usage) {
     println!("{} {}", usage.cpu.as_secs_f64(), usage.wall.as_secs_f64());
 }
 
-/// CPU time of this process so far.
-fn cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 /// Lets the two processes race, several times, and prints the table.
 fn race(options: &Options) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::Builder::new()
@@ -61,7 +54,7 @@ fn race(options: &Options) -> Result<(), Box<dyn Error>> {
         dir: dir.path().to_owned(),
         ..options.clone()
     };
-    content::write(&options)?;
+    options.content().write()?;
     let gib = options.size as f64 / f64::from(1 << 30);
     println!(
         "{gib} GiB, pieces of {} KiB, {} connections, {} blocks in flight on each, {:?}, {}",
@@ -77,7 +70,7 @@ fn race(options: &Options) -> Result<(), Box<dyn Error>> {
     );
     let (mut costs, mut speeds) = (Vec::new(), Vec::new());
     for round in 0..options.rounds {
-        content::warm(&options)?;
+        options.content().warm()?;
         let (seeder, leecher) = transfer(&options)?;
         let both = (seeder.cpu + leecher.cpu).as_secs_f64() / gib;
         let speed = gib * 1024.0 / leecher.wall.as_secs_f64();
@@ -88,7 +81,7 @@ fn race(options: &Options) -> Result<(), Box<dyn Error>> {
         );
         costs.push(both);
         speeds.push(speed);
-        content::remove_copy(&options)?;
+        options.content().remove_copy()?;
     }
     costs.sort_by(f64::total_cmp);
     speeds.sort_by(f64::total_cmp);

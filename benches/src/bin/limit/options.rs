@@ -4,6 +4,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use benches::content::Content;
 use storage::WriteMode;
 
 /// Which part of the race this process is.
@@ -79,6 +80,15 @@ impl Options {
             return Err("at least one round and one connection".into());
         }
         Ok(options)
+    }
+
+    /// The file that is transferred.
+    pub(crate) fn content(&self) -> Content {
+        Content {
+            dir: self.dir.clone(),
+            size: self.size,
+            piece_len: self.piece_len,
+        }
     }
 
     /// The same options for another process.

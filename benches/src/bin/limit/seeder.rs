@@ -5,11 +5,12 @@ use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::Instant;
 
+use benches::usage::cpu;
 use protocol::geometry::BLOCK_LEN;
 use storage::Store;
 
+use crate::Usage;
 use crate::options::Options;
-use crate::{Usage, content, cpu};
 
 /// Length of a request on the wire: length, id, piece, begin, length.
 pub(crate) const REQUEST_LEN: usize = 17;
@@ -20,7 +21,8 @@ const BATCH: usize = 64;
 
 /// Prints its address, serves all connections until they are closed, and returns what that took.
 pub(crate) fn run(options: &Options) -> Result<Usage, Box<dyn Error>> {
-    let store = content::original(options)?;
+    let content = options.content();
+    let store = content.store(&content.original(), options.storage)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{}", listener.local_addr()?);
     let streams: Vec<TcpStream> = (0..options.connections)
