@@ -59,6 +59,15 @@ pub(crate) enum Line<'a> {
         name: &'a str,
         size: u64,
     },
+    /// A signal asked for the end: resume data is saved and trackers are told.
+    Stopping,
+    /// A tracker answered, or did not.
+    Tracker {
+        info_hash: &'a str,
+        url: &'a str,
+        peers: Option<usize>,
+        error: Option<&'a str>,
+    },
     /// The demonstration's copy was compared with the original; the seconds are those of the transfer.
     Verified {
         sha256: &'a str,

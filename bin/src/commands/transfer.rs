@@ -25,8 +25,8 @@ use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
 use crate::text::printable;
 
-/// How often goals are looked at and progress may be shown.
-const TICK: Duration = Duration::from_millis(200);
+/// How often goals that depend on time or bytes are looked at.
+const WATCH: Duration = Duration::from_millis(200);
 
 /// How long farewells may take after a download that ended by itself: the process is gone within 50 ms.
 const QUICK_FAREWELL: Duration = Duration::from_millis(40);
@@ -63,7 +63,7 @@ impl Transfer {
             torrents: BTreeMap::new(),
             goal,
             listening: None,
-            next_show: Instant::now() + Display::period(screen.style()),
+            next_show: Instant::now(),
         }
     }
 
@@ -77,7 +77,13 @@ impl Transfer {
     /// # Errors
     /// [`Failure`] where a torrent failed, or was not complete when the signal came.
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
-        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
+        let period = Display::period(self.screen.style());
+        let period = if self.goal.is_watched() {
+            period.min(WATCH)
+        } else {
+            period
+        };
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let signalled = loop {
             self.tell_listening()?;
@@ -123,8 +129,9 @@ impl Transfer {
             }
             Event::Recovered { id } => self.recovered(id)?,
             Event::Removed { id } => self.removed(id).await?,
-            Event::TrackerError { url, reason, .. } => tracing::info!(url, reason, "tracker"),
-            Event::Added { .. } | Event::Listening { .. } | Event::TrackerReply { .. } | _ => {}
+            Event::TrackerError { id, url, reason } => self.tracker(id, &url, Err(&reason))?,
+            Event::TrackerReply { id, url, peers } => self.tracker(id, &url, Ok(peers))?,
+            Event::Added { .. } | Event::Listening { .. } | _ => {}
         }
         Ok(())
     }
@@ -175,6 +182,21 @@ impl Transfer {
             tell_error(&self.screen, &message)
         } else {
             torrent.fail(&message, &self.screen)
+        }
+    }
+
+    /// Tells programs what a tracker said; people see peers, and find the rest in the log.
+    fn tracker(&self, id: TorrentId, url: &str, said: Result<usize, &str>) -> Result<(), Failure> {
+        tracing::info!(url, ?said, "tracker");
+        let torrent = self.torrents.get(&id);
+        match torrent.filter(|_| self.screen.style() == Style::Json) {
+            Some(torrent) => self.screen.json(&Line::Tracker {
+                info_hash: &torrent.info_hash,
+                url,
+                peers: said.ok(),
+                error: said.err(),
+            }),
+            None => Ok(()),
         }
     }
 
@@ -230,7 +252,7 @@ impl Transfer {
             return;
         }
         let period = Display::period(self.screen.style());
-        self.next_show = now + period.saturating_sub(TICK / 2);
+        self.next_show = now + period.mul_f32(0.9);
         let snapshot = self.engine.snapshot();
         let width = |torrent: &Tracked| torrent.name.chars().count().min(MAX_NAME);
         let width = self.torrents.values().map(width).max().unwrap_or(0);
@@ -275,7 +297,12 @@ impl Transfer {
             torrent.display.clear();
         }
         if signalled {
-            self.screen.say("stopping; Ctrl-C again stops at once")?;
+            match self.screen.style() {
+                Style::Json => self.screen.json(&Line::Stopping)?,
+                Style::Bars | Style::Lines => {
+                    self.screen.say("stopping; Ctrl-C again stops at once")?;
+                }
+            }
         }
         let deadline = if signalled || self.goal != Goal::default() {
             FAREWELL

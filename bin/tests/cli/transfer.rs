@@ -394,6 +394,91 @@ fn a_download_that_is_stopped_before_its_end_has_failed() {
     assert!(asked.elapsed() < Duration::from_secs(10));
 }
 
+/// A tracker that answers one announce and then takes requests without a word; gives its URL.
+fn falling_silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            if kept.is_empty() {
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+                    head.push(byte[0]);
+                }
+                let body = "d8:intervali1800e5:peers0:e";
+                let length = body.len();
+                write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+                )
+                .unwrap();
+            }
+            kept.push(stream);
+        }
+    });
+    url
+}
+
+/// A seeder whose tracker knows of it and will not answer its farewell.
+fn seeder_with_silent_tracker(shared: &Shared) -> Running {
+    let tracker = falling_silent();
+    let data = shared.path("seed/data");
+    let torrent = shared.path("tracked.torrent");
+    run([
+        "create",
+        text(&data),
+        "-o",
+        text(&torrent),
+        "--tracker",
+        &tracker,
+    ])
+    .ok();
+    let (data, state) = (shared.path("seed"), shared.path("state-tracked"));
+    let mut running = Running::start(&[
+        "seed",
+        text(&torrent),
+        "--data",
+        text(&data),
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+        "--state",
+        text(&state),
+        "--log",
+        "engine=debug",
+    ]);
+    running.wait_for("seeding");
+    running.wait_for("tracker");
+    running
+}
+
+#[test]
+fn a_silent_tracker_does_not_hold_the_end_up_for_long() {
+    let shared = Shared::new("hybrid");
+    let running = seeder_with_silent_tracker(&shared);
+    let asked = Instant::now();
+    running.signal("TERM");
+    assert_eq!(running.end(), 0);
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        asked.elapsed()
+    );
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let shared = Shared::new("hybrid");
+    let mut running = seeder_with_silent_tracker(&shared);
+    running.signal("INT");
+    running.wait_for("stopping");
+    running.signal("INT");
+    assert_eq!(running.end(), 130);
+}
+
 #[test]
 fn data_that_is_not_complete_is_not_seeded() {
     let shared = Shared::new("hybrid");

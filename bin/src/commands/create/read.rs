@@ -97,6 +97,8 @@ impl<'a> Reader<'a> {
             _ => store_of(&self.files[file], self.options.clone())?,
         };
         let view = store.view(at, len as u32).map_err(Failure::failed)?;
+        // Lanes walk several pieces at once, which the system's own read-ahead takes for random access.
+        view.will_need();
         self.mapped = Some((file, store));
         Ok(view)
     }

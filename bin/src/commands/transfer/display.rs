@@ -20,6 +20,8 @@ pub(crate) struct Display {
     bar: Option<ProgressBar>,
     /// Whether there is a line instead of a bar, because there is nothing to measure.
     plain: bool,
+    /// The last plain line, which is not repeated.
+    line: String,
 }
 
 /// How far a torrent is, in bytes of content; the engine's own figures count padding.
@@ -57,6 +59,7 @@ impl Display {
             screen: screen.clone(),
             bar: None,
             plain: false,
+            line: String::new(),
         }
     }
 
@@ -81,7 +84,7 @@ impl Display {
         match self.screen.style() {
             Style::Bars => self.draw(torrent, amount, width),
             Style::Json => self.object(info_hash, torrent, amount),
-            Style::Lines => line(torrent, amount),
+            Style::Lines => self.line(torrent, amount),
         }
     }
 
@@ -112,6 +115,24 @@ impl Display {
         bar.set_position(amount.done);
     }
 
+    /// Writes a line to standard error, where there is something new to say.
+    fn line(&mut self, torrent: &TorrentStatus, amount: Amount) {
+        let name = printable(&torrent.name);
+        let message = message(torrent, amount);
+        let line = if torrent.state == State::Seeding || amount.total == 0 {
+            format!("{name}: {message}")
+        } else {
+            let percent = amount.done.saturating_mul(100).checked_div(amount.total);
+            let percent = percent.unwrap_or(0);
+            format!("{name}: {percent}% of {}, {message}", Size(amount.total))
+        };
+        if line != self.line {
+            // Standard error that is gone leaves nobody to tell.
+            let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
+            self.line = line;
+        }
+    }
+
     fn object(&self, info_hash: &str, torrent: &TorrentStatus, amount: Amount) {
         let line = Line::Progress {
             info_hash,
@@ -125,24 +146,6 @@ impl Display {
         // A reader that went away does not stop a transfer.
         let _ = self.screen.json(&line);
     }
-}
-
-/// Writes a line of progress to standard error.
-fn line(torrent: &TorrentStatus, amount: Amount) {
-    let name = printable(&torrent.name);
-    let message = message(torrent, amount);
-    let line = if torrent.state == State::Seeding {
-        format!("{name}: {message}")
-    } else {
-        let percent = amount
-            .done
-            .saturating_mul(100)
-            .checked_div(amount.total)
-            .unwrap_or(0);
-        format!("{name}: {percent}% of {}, {message}", Size(amount.total))
-    };
-    // Standard error that is gone leaves nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
 }
 
 /// Rates and peers, or what the torrent is doing instead of moving bytes.

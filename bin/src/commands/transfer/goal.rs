@@ -14,6 +14,11 @@ pub(crate) struct Goal {
 }
 
 impl Goal {
+    /// Whether time or bytes decide, so that somebody has to look.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.ratio.is_some() || self.time.is_some()
+    }
+
     /// Whether it is reached by a torrent of `size` bytes that sent `uploaded` and is complete since `complete`.
     pub(crate) fn is_met(&self, uploaded: u64, size: u64, complete: Duration) -> bool {
         let by_ratio = self
