@@ -158,7 +158,9 @@ impl Lanes {
         assert_eq!(count, out.len(), "one digest per message");
         let plan = A::plan(&self.sha1, &self.sha256);
         let done = |i: usize, digest| out[i] = digest;
-        if count > 1 && (1..count).any(|i| message(i).len() != message(0).len()) {
+        let mut lens = (0..count).map(|i| message(i).len());
+        let first = lens.next();
+        if lens.any(|len| Some(len) != first) {
             // The long ones first, so that the short ones fill the gaps and all lanes end at about the same time.
             let mut order: Vec<usize> = (0..count).collect();
             order.sort_by_cached_key(|&i| std::cmp::Reverse(message(i).len()));
