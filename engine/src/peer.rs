@@ -8,5 +8,6 @@ pub(crate) mod intake;
 pub mod key;
 pub(crate) mod messages;
 pub(crate) mod opening;
+pub(crate) mod pace;
 pub mod pipeline;
 pub(crate) mod upload;

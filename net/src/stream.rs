@@ -19,6 +19,15 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {
 
     /// The address of this end, canonical.
     fn local_addr(&self) -> SocketAddr;
+
+    /// Asks to be woken for reading only when `bytes` or more have come; 1 is how every stream begins.
+    ///
+    /// A reader at full speed that is woken for each segment spends most of its time on being woken. What came already
+    /// counts at once, so a reader that lowers the mark is woken for what it would have missed. It must have a timer of
+    /// its own, because fewer bytes may be all that ever comes. Streams that cannot wait take no notice.
+    fn set_read_low_water(&self, bytes: usize) {
+        let _ = bytes;
+    }
 }
 
 /// Any byte stream.

@@ -30,6 +30,7 @@ use crate::peer::bell::Bell;
 use crate::peer::intake::{Catch, Intake};
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Fact, Order, Report};
+use crate::peer::pace::Pace;
 use crate::peer::pipeline::Pipeline;
 use crate::peer::upload::Outbox;
 
@@ -97,6 +98,7 @@ pub(crate) struct Driver {
     intake: Intake,
     outbox: Outbox,
     pipeline: Pipeline,
+    pace: Pace,
     asked_at: std::collections::VecDeque<(Instant, u32)>,
     bell: Option<Bell>,
     cursor: usize,
@@ -140,6 +142,7 @@ impl Driver {
             intake: Intake::default(),
             outbox: Outbox::default(),
             pipeline: Pipeline::new(now()),
+            pace: Pace::new(now()),
             asked_at: std::collections::VecDeque::new(),
             bell: None,
             cursor: 0,
@@ -215,7 +218,12 @@ impl Driver {
             }
             match self.read(cx, now) {
                 Poll::Ready(result) => result?,
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    if let Some(mark) = self.pace.idle(now, self.session.in_flight()) {
+                        self.stream.set_read_low_water(mark);
+                    }
+                    return Ok(());
+                }
             }
             reads += 1;
         }
@@ -244,7 +252,10 @@ impl Driver {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(Err(_)) => Poll::Ready(Err(Ended::Lost)),
                 Poll::Ready(Ok(())) if got == 0 => Poll::Ready(Err(Ended::Lost)),
-                Poll::Ready(Ok(())) => Poll::Ready(self.digest(now, &buffer[..got])),
+                Poll::Ready(Ok(())) => {
+                    self.pace.read(now);
+                    Poll::Ready(self.digest(now, &buffer[..got]))
+                }
             }
         })
     }
@@ -372,6 +383,7 @@ impl Driver {
         let deadlines = [
             self.session.poll_timeout().map(|(at, _)| at),
             self.pipeline.poll_timeout().map(|(at, _)| at),
+            self.pace.poll_timeout(),
             self.facts_since.map(|since| since + FACTS_WAIT),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else {

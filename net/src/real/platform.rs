@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+#[cfg(target_os = "linux")]
+use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Makes a non-blocking socket of the address's family and binds it there.
@@ -91,3 +93,24 @@ pub(super) fn is_lost_connection(error: &io::Error) -> bool {
             | io::ErrorKind::TimedOut
     )
 }
+
+/// Has a TCP stream report itself readable only from `bytes` on. What is refused does no harm: the stream is woken more
+/// often then.
+#[cfg(target_os = "linux")]
+pub(super) fn set_read_low_water(stream: &tokio::net::TcpStream, bytes: usize) {
+    let _ = nix::sys::socket::setsockopt(stream, ReadLowWater, &bytes);
+}
+
+/// Systems whose event queues do not look at the mark do without.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn set_read_low_water(_: &tokio::net::TcpStream, _: usize) {}
+
+#[cfg(target_os = "linux")]
+sockopt_impl!(
+    /// `SO_RCVLOWAT`, socket(7): TCP heeds it in poll and epoll since Linux 2.6.28.
+    ReadLowWater,
+    SetOnly,
+    libc::SOL_SOCKET,
+    libc::SO_RCVLOWAT,
+    usize
+);

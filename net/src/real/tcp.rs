@@ -56,6 +56,10 @@ impl ByteStream for Tcp {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }
+
+    fn set_read_low_water(&self, bytes: usize) {
+        platform::set_read_low_water(&self.stream, bytes);
+    }
 }
 
 impl AsyncRead for Tcp {
