@@ -82,7 +82,13 @@ fn cpu() -> Duration {
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
-fn fill(folder: &Path, write: WriteMode, preallocate: Preallocate, buffer: &[u8]) -> Duration {
+/// Writes the whole torrent; gives the CPU time of the first time, and of doing it again.
+fn fill(
+    folder: &Path,
+    write: WriteMode,
+    preallocate: Preallocate,
+    buffer: &[u8],
+) -> (Duration, Duration) {
     let dir = tempfile::tempdir_in(folder).expect("a folder");
     let hashes = vec![0; (TOTAL / MIB * 20) as usize];
     let options = StoreOptions {
@@ -92,16 +98,19 @@ fn fill(folder: &Path, write: WriteMode, preallocate: Preallocate, buffer: &[u8]
     };
     let store = Store::open(spec(dir.path(), hashes), options).expect("a sound specification");
     let pieces = shuffled(&store);
-    let from = cpu();
-    for piece in pieces {
-        write_piece(&store, piece, buffer);
-    }
-    cpu().saturating_sub(from)
+    let pass = || {
+        let from = cpu();
+        for piece in &pieces {
+            write_piece(&store, *piece, buffer);
+        }
+        cpu().saturating_sub(from)
+    };
+    (pass(), pass())
 }
 
 fn writes(c: &mut Criterion) {
     let buffer: Vec<u8> = (0..CALL).map(|at| content_at(at as u64)).collect();
-    let mut group = c.benchmark_group("write_new_file_cpu");
+    let mut group = c.benchmark_group("write_cpu");
     group.throughput(Throughput::Bytes(TOTAL)).sample_size(10);
     for (name, folder) in folders() {
         for (mode, write, preallocate) in [
@@ -109,13 +118,12 @@ fn writes(c: &mut Criterion) {
             ("pwrite_full", WriteMode::Pwrite, Preallocate::Full),
             ("map_full", WriteMode::Map, Preallocate::Full),
         ] {
-            group.bench_function(format!("{mode}/{name}"), |b| {
-                fill(&folder, WriteMode::Pwrite, preallocate, &buffer);
-                b.iter_custom(|times| {
-                    (0..times)
-                        .map(|_| fill(&folder, write, preallocate, &buffer))
-                        .sum()
-                });
+            let fills = |times| (0..times).map(|_| fill(&folder, write, preallocate, &buffer));
+            group.bench_function(format!("new_file/{mode}/{name}"), |b| {
+                b.iter_custom(|times| fills(times).map(|(first, _)| first).sum());
+            });
+            group.bench_function(format!("cached_file/{mode}/{name}"), |b| {
+                b.iter_custom(|times| fills(times).map(|(_, again)| again).sum());
             });
         }
     }
@@ -221,5 +229,70 @@ fn reads(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, writes, reads);
+/// A thousand files of 100 KiB: what the files cost, not the bytes.
+fn small_files(c: &mut Criterion) {
+    const LEN: u64 = 100 * 1024;
+    let dir = tempfile::tempdir().expect("a folder");
+    let geometry = Geometry::new(1000 * LEN, MIB).expect("lengths in range");
+    let content: Vec<u8> = (0..1000 * LEN).map(content_at).collect();
+    let hashes: Vec<u8> = content.chunks(MIB as usize).flat_map(hash::sha1).collect();
+    let spec = StoreSpec {
+        files: (0..1000)
+            .map(|index| FileSpec::new(["t".to_owned(), index.to_string()], LEN))
+            .collect(),
+        geometry,
+        hashes: PieceHashes::V1(hashes.into()),
+        ..spec(dir.path(), Vec::new())
+    };
+    let open =
+        || Store::open(spec.clone(), StoreOptions::default()).expect("a sound specification");
+    let mut group = c.benchmark_group("small_files_cpu");
+    group
+        .throughput(Throughput::Bytes(1000 * LEN))
+        .sample_size(10);
+    let time = |work: &dyn Fn(&Store)| {
+        let store = open();
+        let from = cpu();
+        work(&store);
+        cpu().saturating_sub(from)
+    };
+    let write = |store: &Store| {
+        for (piece, data) in geometry.iter().zip(content.chunks(MIB as usize)) {
+            let offset = geometry.offset_of(piece);
+            store
+                .write(&[Chunk { offset, data }])
+                .expect("room on the disk");
+        }
+    };
+    group.bench_function("write", |b| {
+        b.iter_custom(|times| {
+            (0..times)
+                .map(|_| {
+                    open().remove_files().expect("removable files");
+                    time(&write)
+                })
+                .sum()
+        });
+    });
+    let options = RecheckOptions {
+        threads: 1,
+        ..RecheckOptions::default()
+    };
+    write(&open());
+    group.bench_function("recheck", |b| {
+        b.iter_custom(|times| {
+            (0..times)
+                .map(|_| {
+                    time(&|store| {
+                        let have = store.recheck(&options, &|_| (), &AtomicBool::new(false));
+                        assert!(have.is_ok_and(|have| have.is_full()));
+                    })
+                })
+                .sum()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, writes, reads, small_files);
 criterion_main!(benches);
