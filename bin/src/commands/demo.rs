@@ -43,12 +43,13 @@ pub(crate) fn run(args: &DemoArgs, screen: &Screen) -> Result<(), Failure> {
 }
 
 async fn demo(args: &DemoArgs, folder: &Folder, screen: &Screen) -> Result<(), Failure> {
-    let shutdown = Shutdown::listen()?;
+    let mut shutdown = Shutdown::listen()?;
     let network = wire::plain_network();
     let pool = wire::pool()?;
 
     let original = folder.path().join("seeder").join(NAME);
-    payload::write(&original, args.size.0, screen)?;
+    let written = payload::write(&original, args.size.0, screen);
+    unless_stopped(&mut shutdown, written).await?;
     say(
         screen,
         "payload",
@@ -70,7 +71,12 @@ async fn demo(args: &DemoArgs, folder: &Folder, screen: &Screen) -> Result<(), F
     )?;
 
     let seeder = engine(&network, pool.pool())?;
-    seed(&seeder, &torrent, &folder.path().join("seeder")).await?;
+    let seeding = seed(
+        &seeder,
+        &torrent,
+        original.parent().unwrap_or_else(|| folder.path()),
+    );
+    unless_stopped(&mut shutdown, seeding).await?;
     let listening = seeder.snapshot().listen;
     let listening = listening.map_or_else(String::new, |addr| format!("at {addr}, "));
     say(screen, "seeder", format_args!("{listening}data verified"))?;
@@ -86,13 +92,26 @@ async fn demo(args: &DemoArgs, folder: &Folder, screen: &Screen) -> Result<(), F
     let id = downloader.add(add).await.map_err(Failure::failed)?;
     let mut tracked = Tracked::new(hash, NAME.to_owned(), String::new(), screen);
     tracked.content = Some(torrent.content_len());
-    tracked.tell_added(Some(NAME), screen)?;
+    if screen.style() == Style::Json {
+        tracked.tell_added(Some(NAME), screen)?;
+    }
     transfer.track(id, tracked);
     transfer.run().await?;
     let took = started.elapsed();
     seeder.shutdown(FAREWELL).await;
 
-    verify(&original, &target.join(NAME), took, screen)
+    verify(&original, &target.join(NAME), took, screen).await
+}
+
+/// Waits for a part of the job, or for the signal to give up.
+async fn unless_stopped<T>(
+    shutdown: &mut Shutdown,
+    part: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        outcome = part => outcome,
+        _ = shutdown.asked() => Err(Failure::Failed("stopped before the end".to_owned())),
+    }
 }
 
 /// Makes the torrent of the payload.
@@ -150,8 +169,8 @@ async fn seed(engine: &EngineHandle, torrent: &Arc<Metainfo>, data: &Path) -> Re
 }
 
 /// Compares what was sent with what came.
-fn verify(sent: &Path, came: &Path, took: Duration, screen: &Screen) -> Result<(), Failure> {
-    let (sent, came) = (payload::sha256(sent)?, payload::sha256(came)?);
+async fn verify(sent: &Path, came: &Path, took: Duration, screen: &Screen) -> Result<(), Failure> {
+    let (sent, came) = (payload::sha256(sent).await?, payload::sha256(came).await?);
     let equal = sent == came;
     match screen.style() {
         Style::Json => screen.json(&Line::Verified {

@@ -542,6 +542,35 @@ fn a_taken_port_is_passed_over_and_a_foreign_address_is_refused() {
 }
 
 #[test]
+fn the_demonstration_cleans_up_when_it_is_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = command();
+    command
+        .args(["demo", "--size", "8GiB"])
+        .env("TMPDIR", dir.path());
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + PATIENCE;
+    let begun = || {
+        let mut folders = std::fs::read_dir(dir.path()).unwrap();
+        folders.any(|folder| folder.unwrap().path().join("seeder/demo.bin").exists())
+    };
+    while !begun() {
+        assert!(Instant::now() < until, "no payload came");
+        std::thread::yield_now();
+    }
+    let sent = Command::new("kill")
+        .args(["-s", "INT", &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn the_demonstration_does_the_whole_job_and_cleans_up() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = command();

@@ -53,11 +53,11 @@ impl Drop for Folder {
     }
 }
 
-/// Writes a file of random bytes.
+/// Writes a file of random bytes, and lets others run now and then.
 ///
 /// # Errors
 /// [`Failure::Failed`] where there is no room, or the file cannot be written.
-pub(super) fn write(at: &Path, size: u64, screen: &Screen) -> Result<(), Failure> {
+pub(super) async fn write(at: &Path, size: u64, screen: &Screen) -> Result<(), Failure> {
     let failed =
         |error: io::Error| Failure::Failed(format!("{}: {}", at.display(), reason(&error)));
     let mut rng = SmallRng::seed_from_u64(rand::random());
@@ -71,16 +71,17 @@ pub(super) fn write(at: &Path, size: u64, screen: &Screen) -> Result<(), Failure
         file.write_all(&chunk[..len]).map_err(failed)?;
         done += len as u64;
         meter.update(done);
+        tokio::task::yield_now().await;
     }
     meter.finish();
     Ok(())
 }
 
-/// The SHA-256 of a file in hex.
+/// The SHA-256 of a file in hex; lets others run now and then.
 ///
 /// # Errors
 /// [`Failure`] where the file cannot be read.
-pub(super) fn sha256(at: &Path) -> Result<String, Failure> {
+pub(super) async fn sha256(at: &Path) -> Result<String, Failure> {
     let mut file = File::open(at).map_err(|error| Failure::on_file(at, &error))?;
     let mut context = digest::Context::new(&digest::SHA256);
     let mut chunk = vec![0; CHUNK];
@@ -92,6 +93,7 @@ pub(super) fn sha256(at: &Path) -> Result<String, Failure> {
             break;
         }
         context.update(&chunk[..len]);
+        tokio::task::yield_now().await;
     }
     let mut hex = String::new();
     for byte in context.finish().as_ref() {
@@ -104,23 +106,24 @@ pub(super) fn sha256(at: &Path) -> Result<String, Failure> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_folder_goes_with_all_that_is_in_it() {
+    #[tokio::test]
+    async fn the_folder_goes_with_all_that_is_in_it() {
         let folder = Folder::create().unwrap();
         let path = folder.path().to_owned();
         let file = path.join("seeder/x");
-        write(&file, CHUNK as u64 + 5, &Screen::new(true)).unwrap();
+        let written = write(&file, CHUNK as u64 + 5, &Screen::new(true)).await;
+        written.unwrap();
         assert_eq!(fs::metadata(&file).unwrap().len(), CHUNK as u64 + 5);
         drop(folder);
         assert!(!path.exists());
     }
 
-    #[test]
-    fn a_digest_is_that_of_the_file() {
+    #[tokio::test]
+    async fn a_digest_is_that_of_the_file() {
         let folder = Folder::create().unwrap();
         let file = folder.path().join("abc");
         fs::write(&file, "abc").unwrap();
-        let digest = sha256(&file).unwrap();
+        let digest = sha256(&file).await.unwrap();
         assert!(digest.starts_with("ba7816bf8f01cfea"), "{digest}");
     }
 }
