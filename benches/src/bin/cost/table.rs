@@ -53,7 +53,11 @@ fn calls(summary: &Path) -> io::Result<BTreeMap<String, u64>> {
         let count = fields.get(3)?.parse().ok()?;
         Some(((*fields.last()?).to_owned(), count))
     };
-    Ok(text.lines().filter_map(row).collect())
+    Ok(text
+        .lines()
+        .filter_map(row)
+        .filter(|(name, _)| name != "total")
+        .collect())
 }
 
 /// Lines of the table.
