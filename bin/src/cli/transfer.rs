@@ -59,7 +59,7 @@ pub(crate) struct Common {
     /// Connect straight to this peer; repeatable
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) peer: Vec<String>,
-    /// Where to listen; port 0 takes any [default: [::]:6881, or the next free port up to 6890]
+    /// Where to listen; port 0 takes any [default: port 6881 of all addresses, or the next free one up to 6890]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Option<SocketAddr>,
     /// Every socket uses this address or network interface, or nothing runs

@@ -16,7 +16,7 @@ use crate::screen::Screen;
 /// Bytes that are made or read at a time: 1 MiB.
 const CHUNK: usize = 1 << 20;
 
-/// A folder of our own in the system's temporary folder; [`Folder::remove`] takes all of it away.
+/// A folder of our own in the system's temporary folder; all of it goes when this is dropped.
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
 
