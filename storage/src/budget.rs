@@ -157,6 +157,19 @@ impl Shared {
         }
     }
 
+    /// Closes the files that were not used since the last sweep, and lets go of the marks of the others.
+    pub(crate) fn close_idle_files(&self) {
+        for _ in 0..2 {
+            let all = std::mem::take(&mut *self.open_ring.lock());
+            let open = all.into_iter().filter(|(weak, file)| {
+                weak.upgrade()
+                    .is_some_and(|store| !store.close_if_idle(*file))
+            });
+            let mut open: VecDeque<_> = open.collect();
+            self.open_ring.lock().append(&mut open);
+        }
+    }
+
     /// A share of the mapped bytes, unmapping idle windows while there is not enough; `None` if it can't be had.
     pub(crate) fn reserve(self: &Arc<Self>, len: u64) -> Option<Reservation> {
         let bytes = len.max(1).next_multiple_of(GRAIN);

@@ -140,6 +140,11 @@ impl Cause {
         }
     }
 
+    /// Whether the process or the system has no file descriptor left.
+    pub(crate) fn is_out_of_descriptors(self) -> bool {
+        matches!(self, Self::Os(libc::EMFILE | libc::ENFILE))
+    }
+
     /// Whether this is the answer for a file that is not there.
     pub(crate) fn is_not_found(self) -> bool {
         self == Self::Os(libc::ENOENT)

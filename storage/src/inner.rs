@@ -170,10 +170,19 @@ impl Inner {
                 },
                 _ => Access::Write { executable: false },
             };
-            let handle = self
-                .open_root(write)
-                .and_then(|root| root.open_file(self.relative(file), access))
-                .map_err(|cause| (op, cause))?;
+            let open = || {
+                self.open_root(write)?
+                    .open_file(self.relative(file), access)
+            };
+            let handle = match open() {
+                Err(cause) if cause.is_out_of_descriptors() => {
+                    // The rest of the program needs them as well: make do with fewer files.
+                    self.options.budget.0.close_idle_files();
+                    open()
+                }
+                other => other,
+            }
+            .map_err(|cause| (op, cause))?;
             if write && slot.flags.load(Ordering::Acquire) & PREPARED == 0 && file != self.part() {
                 self.give_room(file, &handle)
                     .map_err(|cause| (Op::Preallocate, cause))?;

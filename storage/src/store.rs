@@ -95,7 +95,8 @@ impl Store {
     /// [`Limits::unsynced`](crate::Limits).
     ///
     /// # Errors
-    /// Names the file that could not be made or written; some of the chunks may have been written.
+    /// Names the file that could not be made or written; some of the chunks may have been written. Also where bytes of
+    /// earlier calls could not be brought to the disk since.
     pub fn write(&self, chunks: &[Chunk<'_>]) -> Result<(), StoreError> {
         self.0.write(chunks)
     }

@@ -8,7 +8,7 @@ use protocol::geometry::{BLOCK_LEN, PieceIndex};
 use crate::error::StoreError;
 use crate::inner::Inner;
 use crate::layout::FileKind;
-use crate::spec::PieceHashes;
+use crate::spec::{PieceHashes, ReadMode};
 use crate::view::{PieceView, ZEROS};
 
 /// What checking a piece brought out.
@@ -37,7 +37,7 @@ impl Inner {
     /// Verdicts in the order of `pieces`, replacing what `out` held.
     pub(crate) fn verify(self: &Arc<Self>, pieces: &[PieceIndex], out: &mut Vec<Verdict>) {
         out.clear();
-        let at_once = self.mapped_at_once();
+        let at_once = self.at_once();
         let mut rest = pieces;
         while let Some(first) = rest.first() {
             let mut bytes = u64::from(self.geometry.len_of(*first));
@@ -56,9 +56,12 @@ impl Inner {
         }
     }
 
-    /// Bytes that one verification maps at a time, so that several threads stay inside the budget.
-    fn mapped_at_once(&self) -> u64 {
-        self.options.budget.limits().mapped / 4
+    /// Bytes that one verification maps (or copies) at a time, so that several threads stay inside the budget.
+    fn at_once(&self) -> u64 {
+        match self.options.read {
+            ReadMode::Map => self.options.budget.limits().mapped / 4,
+            ReadMode::Pread => 2 * STEP,
+        }
     }
 
     fn verify_group(self: &Arc<Self>, pieces: &[PieceIndex], out: &mut Vec<Verdict>) {

@@ -11,7 +11,7 @@ use storage::{
     Verdict,
 };
 
-use crate::support::{Torrent, byte_at};
+use crate::support::{Torrent, alone, byte_at};
 
 #[test]
 fn files_of_over_4_gib_are_written_where_they_should_be() {
@@ -219,4 +219,26 @@ fn a_cancelled_check_ends_with_what_it_has() {
         .recheck(&only, &|_| (), &AtomicBool::new(false))
         .unwrap();
     assert_eq!(again, have);
+}
+
+#[test]
+fn a_process_short_of_descriptors_makes_do_with_fewer_files() {
+    alone("layouts::child_has_few_descriptors", "ulimit -n 24");
+}
+
+#[test]
+#[ignore = "run by its parent in a process of its own"]
+fn child_has_few_descriptors() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = (0..100).map(|index| FileSpec::new(["t".to_owned(), index.to_string()], 1000));
+    let torrent = Torrent::new(dir.path(), 16_384, files.collect());
+    let store = torrent.store(&StoreOptions::default());
+    torrent.write_all(&store);
+    let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
+    let mut verdicts = Vec::new();
+    store.verify(&pieces, &mut verdicts);
+    assert!(verdicts.iter().all(Verdict::is_good), "{verdicts:?}");
+    // The bound of 256 is not what kept them few.
+    let open = store.options().budget.usage().open_files;
+    assert!((1..24).contains(&open), "{open}");
 }

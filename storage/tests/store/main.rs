@@ -11,5 +11,6 @@ mod merkle;
 mod model;
 mod sequences;
 mod support;
+mod threads;
 mod torrents;
 mod vanish;

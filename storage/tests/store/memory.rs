@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
@@ -11,26 +10,10 @@ use storage::{
     Budget, FileSpec, Limits, PieceHashes, RecheckOptions, Store, StoreOptions, StoreSpec,
 };
 
+use crate::support::alone;
+
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
-
-/// Runs the named test of this file in a process of its own and fails with it.
-fn alone(name: &str) {
-    let done = Command::new(std::env::current_exe().unwrap())
-        .args([
-            &format!("memory::{name}"),
-            "--exact",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("STORE_TEST_ALONE", "1")
-        .output()
-        .unwrap();
-    let output = String::from_utf8_lossy(&done.stdout);
-    print!("{output}{}", String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success());
-    assert!(output.contains("1 passed"), "the child ran no test");
-}
 
 /// The bound on heap memory. A sanitizer keeps freed memory back, so that it can't be held to one.
 fn heap_bound() -> u64 {
@@ -103,7 +86,7 @@ fn peak_of_check(len: u64, mapped: u64) -> u64 {
 
 #[test]
 fn checking_keeps_resident_memory_under_the_bound() {
-    alone("child_checks_512_mib");
+    alone("memory::child_checks_512_mib", "");
 }
 
 #[test]
@@ -118,7 +101,10 @@ fn child_checks_512_mib() {
 #[ignore = "takes minutes: 200 GiB are read"]
 fn checking_200_gib_keeps_resident_memory_under_the_bound() {
     if std::env::var_os("STORE_TEST_ALONE").is_none() {
-        return alone("checking_200_gib_keeps_resident_memory_under_the_bound");
+        return alone(
+            "memory::checking_200_gib_keeps_resident_memory_under_the_bound",
+            "",
+        );
     }
     let peak = peak_of_check(200 * GIB, 64 * MIB);
     assert!(peak <= 65 * MIB, "{} MiB resident", peak / MIB);
@@ -137,7 +123,7 @@ fn a_sparse_torrent_of_200_gib_is_checked_without_reading_it() {
 
 #[test]
 fn seeding_1_tb_stays_small() {
-    alone("child_seeds_1_tb");
+    alone("memory::child_seeds_1_tb", "");
 }
 
 #[test]
@@ -186,7 +172,7 @@ fn child_seeds_1_tb() {
 
 #[test]
 fn a_store_of_1_tb_takes_little_memory() {
-    alone("child_opens_1_tb");
+    alone("memory::child_opens_1_tb", "");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Torrents of made-up content.
 
 use std::path::Path;
+use std::process::Command;
 
 use bytes::Bytes;
 use protocol::geometry::{BLOCK_LEN, Geometry, PieceIndex};
@@ -87,4 +88,19 @@ pub(crate) fn skipped(why: &str) {
         "in CI this must run: {why}"
     );
     println!("skipped: {why}");
+}
+
+/// Runs an ignored test of this binary in a process of its own, after a shell command, and fails with it.
+pub(crate) fn alone(test: &str, before: &str) {
+    let done = Command::new("sh")
+        .args(["-c", &format!("{before}\nexec \"$0\" \"$@\"")])
+        .arg(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--ignored", "--nocapture"])
+        .env("STORE_TEST_ALONE", "1")
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&done.stdout);
+    print!("{output}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success());
+    assert!(output.contains("1 passed"), "the child ran no test");
 }
