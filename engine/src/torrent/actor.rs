@@ -34,6 +34,7 @@ use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::open::CheckProgress;
 use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::picker::Picker;
+use crate::torrent::resume::Saves;
 use crate::torrent::smart_ban::SmartBan;
 use crate::{AddTorrent, Source, TorrentError, TorrentId};
 
@@ -123,6 +124,8 @@ pub(crate) struct Torrent {
     pub(crate) known: Option<Bitfield>,
     pub(crate) saved: Option<u32>,
     pub(crate) last_save: Instant,
+    /// Which save of progress comes when.
+    pub(crate) saves: Saves,
     pub(crate) seen_trackers: bool,
     pub(crate) reported_complete: bool,
     _exit: ExitGuard<TorrentId>,
@@ -169,6 +172,7 @@ impl Torrent {
             known: None,
             saved: None,
             last_save: now,
+            saves: Saves::default(),
             seen_trackers: false,
             reported_complete: false,
             add,

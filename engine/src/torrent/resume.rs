@@ -6,8 +6,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
 use protocol::id::InfoHash;
 use storage::Store;
@@ -21,6 +23,15 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Where Linux tells which start of the machine this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Keeps saves of one torrent apart and in order: they run on several threads, and an orderly end must have the last
+/// word.
+#[derive(Debug, Default)]
+pub(crate) struct Saves {
+    asked: u64,
+    /// The newest save that has begun; held while a record is written.
+    written: Arc<Mutex<u64>>,
+}
 
 impl Torrent {
     /// Where this torrent's progress is kept.
@@ -61,7 +72,14 @@ impl Torrent {
         self.last_save = now();
         let (store, have) = (active.content.store.clone(), have.clone());
         let hash = self.hashes.wire();
+        self.saves.asked += 1;
+        let (number, newest) = (self.saves.asked, Arc::clone(&self.saves.written));
         let save = move || {
+            let mut newest = newest.lock();
+            if *newest > number {
+                return;
+            }
+            *newest = number;
             if let Err(error) = save(&store, hash, have, clean, &path) {
                 tracing::warn!(path = %path.display(), %error, "progress could not be saved");
             }
