@@ -158,6 +158,17 @@ fn fifty_leechers_complete_from_one_seed_and_the_same_seed_gives_the_same_trace(
 }
 
 #[test]
+#[ignore = "minutes: `./soak sims` runs it, and TRIBLER_SIM_SEEDS says how many seeds and from where: 1000@1"]
+fn swarms_of_many_seeds_complete() {
+    let wanted = std::env::var("TRIBLER_SIM_SEEDS").unwrap_or_else(|_| "20@1".to_owned());
+    let (count, first) = wanted.split_once('@').expect("COUNT@FIRST");
+    let [count, first]: [u64; 2] = [count, first].map(|number| number.parse().expect("a number"));
+    for seed in first..first + count {
+        simulate(mixed_swarm(seed, 4 + (seed % 16) as u32));
+    }
+}
+
+#[test]
 fn another_seed_gives_another_trace() {
     assert_ne!(simulate(mixed_swarm(1, 4)), simulate(mixed_swarm(2, 4)));
 }
