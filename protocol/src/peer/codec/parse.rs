@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use crate::peer::message::{HashRequest, Message, RawRequest, id};
 
-/// Reads the body of a message whose length was checked against its id; `None` only for ids that [`Decoder`] never
-/// gathers and lengths that it never lets through.
+/// Reads the body of a message whose length was checked against its id; `None` only for ids that
+/// [`Decoder`](super::Decoder) never gathers and lengths that it never lets through.
 pub(super) fn parse(id: u8, body: Cow<'_, [u8]>) -> Option<Message<'_>> {
     let index = || body.first_chunk::<4>().map(|at| u32::from_be_bytes(*at));
     let request = || body.first_chunk::<12>().map(RawRequest::parse);
