@@ -371,7 +371,12 @@ impl Tiers {
 
     /// When the next announce may go out: the earliest time at which a tracker is first in line and may be asked.
     fn ready_at(&self, now: Instant) -> Option<Instant> {
-        let due = if self.completed { now } else { self.due };
+        // What a tracker could have been asked in the past says nothing about now: another may be back in line since.
+        let due = if self.completed {
+            now
+        } else {
+            self.due.max(now)
+        };
         let mut ready: Option<Instant> = None;
         // From then on a tracker before this one is back in line.
         let mut taken: Option<Instant> = None;

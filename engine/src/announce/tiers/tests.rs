@@ -351,6 +351,30 @@ struct Note {
     knows_us: bool,
 }
 
+#[test]
+fn a_tracker_that_is_back_in_line_still_keeps_its_min_interval() {
+    let start = Instant::now();
+    let mut rng = SmallRng::seed_from_u64(0);
+    let urls = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let mut tiers = Tiers::new(&[urls], start, &mut rng);
+    let hour = Duration::from_hours(1);
+    let first = tiers.next(start).unwrap().tracker;
+    tiers.succeeded(first, start, hour, Some(hour));
+    // It fails once, and the second answers in its place.
+    tiers.set_event(start, Event::Completed);
+    assert_eq!(tiers.next(start).unwrap().tracker, first);
+    tiers.failed(first, start, Retry::Default);
+    let second = tiers.next(start).unwrap().tracker;
+    tiers.succeeded(second, start, Duration::from_mins(1), None);
+    // A minute later the second fails as well. The first is in line again and may not be asked for an hour; the third
+    // is not in line, although it was a minute ago.
+    tiers.want_more_peers(start);
+    let later = start + Duration::from_mins(1);
+    assert_eq!(tiers.next(later).unwrap().tracker, second);
+    tiers.failed(second, later, Retry::Default);
+    assert_eq!(tiers.next(later), None);
+}
+
 proptest! {
     #[test]
     fn trackers_are_asked_in_order_and_in_time(
