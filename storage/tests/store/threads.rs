@@ -83,15 +83,17 @@ fn threads_that_fight_over_blocks_end_with_the_right_bytes() {
             .map(|torrent| torrent.store(&options))
             .collect();
         let over = AtomicU32::new(0);
+        let pieces = |torrent: &Torrent| {
+            torrent
+                .spec
+                .geometry
+                .iter()
+                .map(|_| AtomicBool::new(false))
+                .collect()
+        };
+        let good: Vec<Vec<AtomicBool>> = torrents.iter().map(pieces).collect();
         std::thread::scope(|scope| {
-            for (torrent, store) in torrents.iter().zip(&stores) {
-                let good: Vec<AtomicBool> = torrent
-                    .spec
-                    .geometry
-                    .iter()
-                    .map(|_| AtomicBool::new(false))
-                    .collect();
-                let good: &[AtomicBool] = good.leak();
+            for ((torrent, store), good) in torrents.iter().zip(&stores).zip(&good) {
                 for who in 0..4 {
                     let over = &over;
                     scope.spawn(move || {
