@@ -101,11 +101,12 @@ impl Inner {
         let mut failed = Ok(());
         std::thread::scope(|scope| {
             let (sender, found) = sync_channel(2 * threads);
-            for _ in 0..threads {
-                let sender = sender.clone();
-                let work = &work;
-                scope.spawn(move || work.run(&sender));
-            }
+            let workers: Vec<_> = (0..threads)
+                .map(|_| {
+                    let (sender, work) = (sender.clone(), &work);
+                    scope.spawn(move || work.run(&sender))
+                })
+                .collect();
             drop(sender);
             for found in found {
                 match found {
@@ -118,6 +119,12 @@ impl Inner {
                         progress(state);
                     }
                     Err(error) => failed = Err(error),
+                }
+            }
+            // The scope itself does not wait until the threads are gone, only until they are done.
+            for worker in workers {
+                if let Err(panic) = worker.join() {
+                    std::panic::resume_unwind(panic);
                 }
             }
         });
