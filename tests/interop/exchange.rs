@@ -3,14 +3,16 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use support::clients::opentracker::Opentracker;
-use support::clients::{Client, Job, finish, home};
+use support::clients::{Client, Job, finish, home, libtorrent};
 use support::payload::Payload;
 use support::torrent::Torrent;
-use support::{Lab, wait};
+use support::{Lab, ours, wait};
 
 /// A kind of torrent, and how its peers find each other.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub(crate) struct Case {
     payload: Payload,
     piece_len: u64,
     magnet: bool,
+    /// v1 and v2 in one torrent, made by the seeder's own side.
+    hybrid: bool,
     /// `http` or `udp`; without one the peers are told of each other, if they can be.
     tracker: Option<&'static str>,
 }
@@ -59,6 +63,15 @@ impl Case {
         )
     }
 
+    /// A hybrid torrent with padding between its files, for clients that can be told of each other and know of v2.
+    pub(crate) fn hybrid() -> Self {
+        let payload = Payload::nested("hybrid folders", 40, 200_000, 8);
+        Self {
+            hybrid: true,
+            ..Self::plain("hybrid", payload, 64 * KIB)
+        }
+    }
+
     /// A magnet link; its metadata takes more than one message.
     pub(crate) fn magnet() -> Self {
         let payload = Payload::single("magnet.bin", 16_000_000, 6);
@@ -88,6 +101,7 @@ impl Case {
             payload,
             piece_len,
             magnet: false,
+            hybrid: false,
             tracker: None,
         }
     }
@@ -133,6 +147,15 @@ impl Run {
         let file = output.join("input.torrent");
         let torrent = Torrent::write(&file, &case.payload, &data, case.piece_len, &trackers)
             .expect("a torrent");
+        if case.hybrid {
+            std::fs::remove_file(&file).expect("the v1 description");
+            describe_hybrid(
+                self.seeder,
+                &data.join(&case.payload.name),
+                &file,
+                case.piece_len,
+            );
+        }
         let tracker_home = lab.folder(&format!("tracker {}", tracker_at.port()));
         let tracker =
             scheme.map(|_| Opentracker::start(tracker_at, &[torrent.info_hash], &tracker_home));
@@ -185,6 +208,28 @@ impl Run {
             "the bytes that arrived are not those that were seeded"
         );
     }
+}
+
+/// Describes `path` as a hybrid torrent in `out`, as `client` does it.
+fn describe_hybrid(client: Client, path: &Path, out: &Path, piece_len: u64) {
+    if let Client::Libtorrent(version) = client {
+        libtorrent::create(version, path, out, piece_len, "hybrid");
+        return;
+    }
+    let mut command = Command::new(ours::binary());
+    command.arg("create").arg(path).arg("-o").arg(out);
+    command.args([
+        "--format",
+        "hybrid",
+        "--piece-length",
+        &piece_len.to_string(),
+    ]);
+    let output = command.output().expect("our command runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// Does all runs, several at a time, reports them as a table, and fails if one of them did.

@@ -34,7 +34,7 @@ isolated_test! {
     fn libtorrent_2_0_and_ours_exchange_every_kind_of_torrent(
         lab, limit = 240, needs = [Need::Ours, Libtorrent("2.0.11").need(), TRACKER]
     ) {
-        both_ways(lab, Libtorrent("2.0.11"), Case::all());
+        both_ways(lab, Libtorrent("2.0.11"), with_hybrid());
     }
 }
 
@@ -42,7 +42,7 @@ isolated_test! {
     fn libtorrent_2_1_and_ours_exchange_every_kind_of_torrent(
         lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need(), TRACKER]
     ) {
-        both_ways(lab, Libtorrent("2.1.1"), Case::all());
+        both_ways(lab, Libtorrent("2.1.1"), with_hybrid());
     }
 }
 
@@ -56,11 +56,17 @@ isolated_test! {
 
 isolated_test! {
     fn ours_and_ours_exchange_every_kind_of_torrent(lab, limit = 240, needs = [Need::Ours, TRACKER]) {
-        run_all(lab, Case::all().into_iter().map(|case| Run::new(Ours, Ours, case)).collect());
+        run_all(lab, with_hybrid().into_iter().map(|case| Run::new(Ours, Ours, case)).collect());
     }
 }
 
 const TRACKER: Need = Need::Program("opentracker");
+
+fn with_hybrid() -> Vec<Case> {
+    let mut cases = Case::all();
+    cases.push(Case::hybrid());
+    cases
+}
 
 fn both_ways(lab: &Lab, other: Client, cases: Vec<Case>) {
     let runs = cases.into_iter().flat_map(|case| {
