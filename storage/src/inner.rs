@@ -18,6 +18,8 @@ use crate::map::Window;
 use crate::platform::{self, Access, Root, Stat};
 use crate::spec::{PieceHashes, Preallocate, StoreOptions, WriteMode};
 
+mod windows;
+
 /// What clones of a store share. Files are named by their index in the layout; one index more names the part file.
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -264,90 +266,6 @@ impl Inner {
         self.slots[file as usize].open.read().is_some()
     }
 
-    /// Whether the window is in the cache.
-    pub(crate) fn is_mapped(&self, key: WindowKey) -> bool {
-        self.shard(key).lock().contains_key(&key)
-    }
-
-    fn shard(&self, (file, window): WindowKey) -> &Mutex<BTreeMap<WindowKey, Arc<Window>>> {
-        &self.windows[(file.wrapping_mul(7).wrapping_add(window)) as usize % SHARDS]
-    }
-
-    /// The window that holds the byte at `at`; it holds at least up to `at + len` or the window's end, whichever comes
-    /// first. `Ok(None)` if no map is to be had: the budget is used up, the file system has no maps, or the file is too
-    /// short to be written through one.
-    pub(crate) fn window(
-        self: &Arc<Self>,
-        file: u32,
-        (at, len): (u64, u64),
-        write: bool,
-    ) -> Result<Option<Arc<Window>>, StoreError> {
-        let size = self.options.budget.0.limits.window;
-        let key = (file, (at / size) as u32);
-        let start = at - at % size;
-        let need = (at + len).min(start + size) - start;
-        if let Some(window) = self.shard(key).lock().get(&key)
-            && window.len() as u64 >= need
-            && (window.writable() || !write)
-            && !window.faulted()
-        {
-            window.touch();
-            return Ok(Some(Arc::clone(window)));
-        }
-        self.map_window(file, key, (start, need), write)
-    }
-
-    #[cold]
-    fn map_window(
-        self: &Arc<Self>,
-        file: u32,
-        key: WindowKey,
-        (start, need): (u64, u64),
-        write: bool,
-    ) -> Result<Option<Arc<Window>>, StoreError> {
-        let stale = self.shard(key).lock().remove(&key);
-        drop(stale);
-        let budget = &self.options.budget.0;
-        let handle = if write {
-            self.writer(file)?
-        } else {
-            self.reader(file)?
-        };
-        let fail = |cause| self.error(Op::Map, file, cause);
-        let there = self.check(file, &handle.file)?.len;
-        if there < start + need {
-            // A write makes a cut file whole again, through the file.
-            return if write {
-                Ok(None)
-            } else {
-                Err(fail(Cause::TooShort))
-            };
-        }
-        let len = (there - start).min(budget.limits.window);
-        let Some(reservation) = budget.reserve(len) else {
-            return Ok(None);
-        };
-        let writable = handle.writable && self.options.write == WriteMode::Map;
-        let path = self.root.join(self.relative(file));
-        let window = match Window::map(
-            &handle.file,
-            (start, len as usize),
-            writable,
-            path,
-            reservation,
-        ) {
-            Ok(window) => Arc::new(window),
-            Err(error) => {
-                tracing::debug!(%error, file, "no map, copying instead");
-                return Ok(None);
-            }
-        };
-        let replaced = self.shard(key).lock().insert(key, Arc::clone(&window));
-        drop(replaced);
-        budget.mapped(self, key);
-        Ok(Some(window))
-    }
-
     /// Looks whether an open file is still there; forgets it if not.
     pub(crate) fn check(&self, file: u32, handle: &File) -> Result<Stat, StoreError> {
         let stat = Stat::of(handle).map_err(|cause| self.error(Op::Read, file, cause))?;
@@ -356,21 +274,6 @@ impl Inner {
             return Err(self.error(Op::Read, file, Cause::Unlinked));
         }
         Ok(stat)
-    }
-
-    /// Unmaps the window unless it is held or was used since the last call; `true` if it is gone from the cache.
-    pub(crate) fn unmap_if_idle(&self, key: WindowKey) -> bool {
-        let mut shard = self.shard(key).lock();
-        let Some(window) = shard.get(&key) else {
-            return true;
-        };
-        if window.untouch() || Arc::strong_count(window) > 1 {
-            return false;
-        }
-        let idle = shard.remove(&key);
-        drop(shard);
-        drop(idle);
-        true
     }
 
     /// Counts written bytes; `true` if the file had none before.

@@ -11,7 +11,8 @@
 //!
 //! # Map of modules
 //! - `spec`: what a store is opened with. `layout`: torrent space to files. `error`: what can go wrong, on which file.
-//! - `store`: the public handle. `inner`: file slots and window cache behind it. `budget`: bounds shared by stores.
+//! - `store`: the public handle; `upkeep`: its questions about files as files. `inner`: file slots and window cache behind it.
+//!   `budget`: bounds shared by stores.
 //! - `selection`: wanted files and the part file.
 //! - `resume`: what a torrent had on disk, kept between runs.
 //! - `active`: block leases. `write`, `view`, `verify`, `recheck`: one path each.
