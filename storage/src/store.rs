@@ -12,7 +12,6 @@ use crate::active::ActivePiece;
 use crate::error::{Cause, Op, StoreError};
 use crate::inner::Inner;
 use crate::layout::{FileKind, Layout};
-use crate::platform::Root;
 use crate::recheck::{Progress, RecheckOptions};
 use crate::resume::FileStamp;
 use crate::spec::{PieceHashes, Preallocate, StoreOptions, StoreSpec};
@@ -144,28 +143,34 @@ impl Store {
         self.0.block_digests(piece)
     }
 
-    /// Makes empty files and symbolic links, and all wanted files if their room is to be reserved.
+    /// Makes empty files and symbolic links, and all wanted files if their room is to be reserved. Files that have
+    /// their length already are left alone, so that what lies on a read-only disk can be prepared to be seeded. A link
+    /// that can't be made is logged and left out: no byte of the torrent depends on it.
     ///
     /// # Errors
     /// Names the file that can't be made.
     pub fn prepare(&self) -> Result<(), StoreError> {
         let inner = &self.0;
         let all = inner.options.preallocate == Preallocate::Full;
-        let mut root: Option<Root> = None;
+        let root = inner.open_root(false).ok();
         for (index, meta) in inner.layout.files().iter().enumerate() {
             let file = index as u32;
             match &meta.kind {
                 FileKind::Plain { .. } if inner.in_part(file) => {}
                 FileKind::Plain { .. } if meta.len == 0 || all => {
-                    inner.writer(file)?;
+                    let stat = root.as_ref().and_then(|root| root.stat(&meta.path).ok());
+                    if stat.is_none_or(|stat| stat.len < meta.len) {
+                        inner.writer(file)?;
+                    }
                 }
                 FileKind::Link(text) => {
-                    let fail = |cause| inner.error(Op::Create, file, cause);
-                    let root = match &root {
-                        Some(root) => root,
-                        None => root.insert(inner.open_root(true).map_err(fail)?),
-                    };
-                    root.symlink(&meta.path, text).map_err(fail)?;
+                    let made = inner
+                        .open_root(true)
+                        .and_then(|root| root.symlink(&meta.path, text));
+                    if let Err(cause) = made {
+                        let error = inner.error(Op::Create, file, cause);
+                        tracing::warn!(%error, "going on without the link");
+                    }
                 }
                 FileKind::Plain { .. } | FileKind::Pad => {}
             }

@@ -167,7 +167,12 @@ fn a_read_only_disk_is_an_error_for_writing_and_fine_for_reading() {
         1 << 20,
         vec![
             FileSpec::new(["there"], 100_000),
+            FileSpec::new(["empty"], 0),
             FileSpec::new(["not"], 10),
+            FileSpec {
+                symlink: Some(vec!["there".into()]),
+                ..FileSpec::new(["link"], 0)
+            },
         ],
     );
     let chunk = |offset: usize| Chunk {
@@ -175,9 +180,11 @@ fn a_read_only_disk_is_an_error_for_writing_and_fine_for_reading() {
         data: &torrent.content[offset..offset + 10],
     };
     std::fs::write(mount.path().join("there"), &torrent.content[..100_000]).unwrap();
+    std::fs::write(mount.path().join("empty"), "").unwrap();
     mount.remount("ro");
     for write in [WriteMode::Pwrite, WriteMode::Map] {
         let store = torrent.store(&options(write, Preallocate::Sparse));
+        store.prepare().unwrap();
         for offset in [0, 100_000] {
             let error = store.write(&[chunk(offset)]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
@@ -187,6 +194,14 @@ fn a_read_only_disk_is_an_error_for_writing_and_fine_for_reading() {
             torrent.content[..100_000]
         );
     }
+    let store = torrent.store(&options(WriteMode::Pwrite, Preallocate::Full));
+    let error = store.prepare().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly);
+    assert_eq!(
+        error.path(),
+        mount.path().join("not"),
+        "the others need no change"
+    );
     mount.remount("rw");
     let store = torrent.store(&StoreOptions::default());
     store.write(&[chunk(0), chunk(100_000)]).unwrap();
