@@ -16,6 +16,7 @@ use crate::error::{Cause, ErrorKind, Op, StoreError};
 use crate::layout::{FileKind, Layout, Segment};
 use crate::map::Window;
 use crate::platform::{self, Access, Root, Stat};
+use crate::reserve::Reserved;
 use crate::spec::{PieceHashes, Preallocate, StoreOptions, WriteMode};
 
 mod windows;
@@ -48,6 +49,8 @@ struct Slot {
 pub(crate) struct OpenFile {
     pub(crate) file: File,
     writable: bool,
+    /// What has been reserved of a sparse file.
+    pub(crate) reserved: Reserved,
     used: AtomicBool,
     _ticket: OpenTicket,
 }
@@ -190,7 +193,15 @@ impl Inner {
                     .map_err(|cause| (Op::Preallocate, cause))?;
                 slot.flags.fetch_or(PREPARED, Ordering::AcqRel);
             }
+            let sparse = self.options.preallocate == Preallocate::Sparse
+                && self.options.write == WriteMode::Pwrite;
+            let reserved = if write && sparse && file != self.part() {
+                Reserved::new(&handle, self.layout.file(file).len)
+            } else {
+                Reserved::nothing()
+            };
             let open = Arc::new(OpenFile {
+                reserved,
                 file: handle,
                 writable: write,
                 used: AtomicBool::new(true),

@@ -15,7 +15,7 @@
 //!   `budget`: bounds shared by stores.
 //! - `selection`: wanted files and the part file.
 //! - `resume`: what a torrent had on disk, kept between runs.
-//! - `active`: block leases. `write`, `view`, `verify`, `recheck`: one path each.
+//! - `active`: block leases. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
 //!   operating system.
 //!
@@ -32,6 +32,7 @@ mod layout;
 mod map;
 mod platform;
 mod recheck;
+mod reserve;
 pub mod resume;
 mod selection;
 mod spec;

@@ -151,7 +151,7 @@ pub enum ReadMode {
 /// How much room a file takes when it is created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Preallocate {
-    /// Full length, no room: blocks are allotted as they are written.
+    /// Full length, no room: room is taken as pieces are written, on some file systems a few MiB ahead of them.
     #[default]
     Sparse,
     /// Full room at once, so that a full disk shows at the start.

@@ -84,6 +84,8 @@ impl Inner {
         slices: &mut [IoSlice<'_>],
     ) -> Result<(), StoreError> {
         let open = self.writer(file)?;
+        let len = slices.iter().map(|slice| slice.len() as u64).sum();
+        open.reserved.before_write(&open.file, at, len);
         platform::write_all_at(&open.file, slices, at)
             .map_err(|cause| self.error(Op::Write, file, cause))
     }

@@ -52,7 +52,7 @@ fn files_of_over_4_gib_are_written_where_they_should_be() {
         (a.metadata().unwrap().len(), b.metadata().unwrap().len()),
         (first, second)
     );
-    assert!(a.metadata().unwrap().blocks() * 512 < 1 << 20, "sparse");
+    assert!(a.metadata().unwrap().blocks() * 512 < 128 << 20, "sparse");
     let mut half = vec![0; 20_000];
     a.read_exact_at(&mut half, first - 20_000).unwrap();
     assert_eq!(half, data[..20_000]);
@@ -241,4 +241,28 @@ fn child_has_few_descriptors() {
     // The bound of 256 is not what kept them few.
     let open = store.options().budget.usage().open_files;
     assert!((1..24).contains(&open), "{open}");
+}
+
+#[test]
+fn room_is_reserved_where_pieces_begin_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let torrent = Torrent::new(dir.path(), 1 << 18, vec![FileSpec::new(["f"], 20 << 20)]);
+    let store = torrent.store(&StoreOptions::default());
+    torrent.write(&store, torrent.spec.geometry.piece(0).unwrap());
+    torrent.write(&store, torrent.spec.geometry.piece(77).unwrap());
+    let file = fs::File::open(dir.path().join("f")).unwrap();
+    store.flush().unwrap();
+    let taken = file.metadata().unwrap().blocks() * 512;
+    assert!(taken >= 2 << 18, "what was written: {taken}");
+    assert!(taken <= 3 << 20, "a MiB for each: {taken}");
+    let have = store
+        .recheck(&RecheckOptions::default(), &|_| (), &AtomicBool::new(false))
+        .unwrap();
+    assert_eq!(have.ones().collect::<Vec<_>>(), [0, 77]);
+    torrent.write_all(&store);
+    let have = store
+        .recheck(&RecheckOptions::default(), &|_| (), &AtomicBool::new(false))
+        .unwrap();
+    assert!(have.is_full());
+    assert_eq!(file.metadata().unwrap().len(), 20 << 20);
 }
