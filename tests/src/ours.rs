@@ -116,6 +116,7 @@ impl Ours {
         command
             .args(more)
             .env("HOME", home)
+            .env("RUST_BACKTRACE", "full")
             .env_remove("XDG_STATE_HOME");
         Self {
             process: Process::start(command, home, "ours"),
