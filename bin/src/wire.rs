@@ -40,6 +40,9 @@ pub(crate) struct Running {
 /// The system is not taken apart afterwards: the process is about to end, and nothing is left to wait for.
 pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
     let system = actix_rt::System::new();
+    // Threads of the system may end when the thread locals of this one are gone already. The last of them to let go of
+    // the system would then wake it through a thread local of its own that is gone too, and abort: nobody is the last.
+    std::mem::forget(actix_rt::System::current());
     let outcome = system.block_on(main);
     std::mem::forget(system);
     outcome
