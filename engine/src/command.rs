@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use protocol::magnet::Magnet;
 use protocol::metainfo::Metainfo;
-use storage::StoreError;
+use storage::{ErrorKind, StoreError};
 use tokio::sync::oneshot;
 
 use crate::Limits;
@@ -105,9 +105,14 @@ pub enum CommandError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TorrentError {
-    /// Reading or writing content failed; the text names the file.
-    #[error("{0}")]
-    Storage(Arc<str>),
+    /// Reading or writing content failed.
+    #[error("{message}")]
+    Storage {
+        /// What kind of failure; a full disk may get room, a read-only one will not.
+        kind: ErrorKind,
+        /// What was done to which file, and what the system said.
+        message: Arc<str>,
+    },
     /// The metadata that peers delivered cannot be accepted.
     #[error("the torrent's metadata cannot be accepted: {0}")]
     Metadata(Arc<str>),
@@ -118,7 +123,10 @@ pub enum TorrentError {
 
 impl From<&StoreError> for TorrentError {
     fn from(error: &StoreError) -> Self {
-        Self::Storage(error.to_string().into())
+        Self::Storage {
+            kind: error.kind(),
+            message: error.to_string().into(),
+        }
     }
 }
 

@@ -317,7 +317,13 @@ impl Handler<News> for Supervisor {
                     }
                 }
             }
-            News::Event(event) => self.event(event),
+            News::Event(event) => {
+                // Whoever hears of it may look at the snapshot next.
+                if self.dirty {
+                    self.publish();
+                }
+                self.event(event);
+            }
             News::Gone(id) => {
                 if self.torrents.remove(&id).is_some() {
                     self.event(Event::Removed { id });

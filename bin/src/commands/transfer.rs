@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use engine::{EngineHandle, Event, Snapshot, Source, TorrentError, TorrentId, TorrentStatus};
 use protocol::metainfo::Metainfo;
+use storage::ErrorKind;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -337,5 +338,14 @@ fn status(snapshot: &Snapshot, id: TorrentId) -> Option<&TorrentStatus> {
 
 /// Whether the engine tries again by itself after this error, and may well succeed.
 fn passes(error: &TorrentError) -> bool {
-    matches!(error, TorrentError::Storage(_))
+    let TorrentError::Storage { kind, .. } = error else {
+        return false;
+    };
+    [
+        ErrorKind::Full,
+        ErrorKind::Other,
+        ErrorKind::TooShort,
+        ErrorKind::Vanished,
+    ]
+    .contains(kind)
 }

@@ -236,7 +236,7 @@ impl Torrent {
 
     /// Tries again after an error: first whether the files can be written at all, then everything.
     pub(crate) fn retry_if_due(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        let Phase::Failed(TorrentError::Storage(_), at) = &mut self.phase else {
+        let Phase::Failed(TorrentError::Storage { .. }, at) = &mut self.phase else {
             return;
         };
         if now < *at {
