@@ -1,11 +1,11 @@
 //! Measuring: criterion benches of hot paths, and programs that race.
 //!
 //! # Map
-//! - `benches/peer_codec.rs`: the peer session. The benches of `hash` and `storage` are in those rooms, beside what they
-//!   measure.
+//! - `benches/`: `hashing`, `peer_codec`, `picker`, `piece_store`, and `swarm_loopback` for all of them together.
 //! - `src/bin/limit`: the bare limit of the machine, which `docs/adr/0001-control-plane-and-data-plane.md` speaks of.
 //! - `src/bin/cost`: what a block costs the engine: allocations, system calls, CPU time.
-//! - [`content`]: the file that both programs transfer. [`usage`]: CPU time.
+//! - [`content`]: the file that is transferred. [`loopback`]: engines. [`usage`]: CPU time.
 
 pub mod content;
+pub mod loopback;
 pub mod usage;

@@ -2,14 +2,14 @@
 
 use std::error::Error;
 use std::io::BufRead as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use benches::content::Content;
+use benches::loopback;
 use benches::usage::cpu;
-use engine::{AddTorrent, EngineConfig, EngineHandle, Event, Source, Supervisor};
-use net::{Network, OwnedPool, RealOptions};
+use engine::{AddTorrent, Event, Source};
 
 use crate::ALLOCATOR;
 
@@ -88,7 +88,7 @@ fn switches() -> u64 {
 /// Prints its address, serves until a line comes in, prints what that took.
 pub(crate) fn seeder(content: Content) -> Result<(), Box<dyn Error>> {
     actix::System::new().block_on(async move {
-        let (engine, _pool) = start()?;
+        let (engine, _pool) = loopback::engine()?;
         let mut events = engine.events();
         let mut add = AddTorrent::new(
             Source::Metainfo(Arc::new(content.metainfo()?)),
@@ -113,7 +113,7 @@ pub(crate) fn seeder(content: Content) -> Result<(), Box<dyn Error>> {
 /// Downloads everything, prints what that took.
 pub(crate) fn leecher(content: Content, from: SocketAddr) -> Result<(), Box<dyn Error>> {
     actix::System::new().block_on(async move {
-        let (engine, _pool) = start()?;
+        let (engine, _pool) = loopback::engine()?;
         let mut events = engine.events();
         let mut add = AddTorrent::new(
             Source::Metainfo(Arc::new(content.metainfo()?)),
@@ -127,12 +127,4 @@ pub(crate) fn leecher(content: Content, from: SocketAddr) -> Result<(), Box<dyn 
         engine.shutdown(Duration::from_secs(1)).await;
         Ok(())
     })
-}
-
-fn start() -> Result<(EngineHandle, OwnedPool), Box<dyn Error>> {
-    let threads = std::thread::available_parallelism()?.get().div_ceil(2);
-    let pool = OwnedPool::start("peers", threads)?;
-    let mut config = EngineConfig::new(Network::real(RealOptions::default()), pool.pool().clone());
-    config.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    Ok((Supervisor::launch(config)?.1, pool))
 }
