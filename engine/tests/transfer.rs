@@ -143,3 +143,42 @@ fn the_same_torrent_is_not_added_twice() {
         assert!(node.handle.pause(id).await.is_err());
     });
 }
+
+#[test]
+fn content_that_is_cut_while_it_is_served_is_an_error_and_is_fetched_again() {
+    in_system(async {
+        let payload = Payload::new(8, 2_000_000, 64 * 1024);
+        let (seeder, leecher) = (Node::start().await, Node::start().await);
+        let id = seeder.seed(&payload).await;
+        let mut events = seeder.handle.events();
+        let file = seeder.dir().join(payload.metainfo().name());
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_len(100_000)
+            .unwrap();
+        let other = leecher.fetch(&payload, &[seeder.addr()]).await;
+        let wait = Duration::from_secs(30);
+        loop {
+            let event = tokio::time::timeout(wait, events.recv())
+                .await
+                .expect("it is noticed");
+            if matches!(event, Ok(Event::Error { .. })) {
+                break;
+            }
+        }
+        seeder
+            .until(id, |status| status.state == State::Downloading)
+            .await;
+        // A third has everything: both get it from there.
+        let third = Node::start().await;
+        third.seed(&payload).await;
+        seeder.handle.add_peer(id, third.addr()).await.unwrap();
+        leecher.handle.add_peer(other, third.addr()).await.unwrap();
+        finished(&seeder, id).await;
+        finished(&leecher, other).await;
+        assert_eq!(seeder.content(&payload), payload.bytes());
+        assert_eq!(leecher.content(&payload), payload.bytes());
+    });
+}

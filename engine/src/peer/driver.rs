@@ -44,8 +44,9 @@ const READS_PER_TURN: usize = 8;
 /// Facts that may wait for company before they are reported.
 const FACTS_MOST: usize = 64;
 
-/// How long a fact that is not urgent may wait.
-const FACTS_WAIT: Duration = Duration::from_millis(50);
+/// How long a fact that is not urgent may wait: at full speed some pieces' worth, so that the torrent is not woken for
+/// each of them.
+const FACTS_WAIT: Duration = Duration::from_millis(5);
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into());
@@ -317,11 +318,14 @@ impl Driver {
         if wasted > 0 {
             Traffic::add(&self.torrent_traffic.wasted, wasted);
         }
-        self.urgent |= self
-            .facts
-            .iter()
-            .skip(before)
-            .any(|fact| matches!(fact, Fact::PieceFull(_)));
+        // A finished piece waits for others only while they are sure to come.
+        let tail = self.assigned.queued() == 0 || !self.is_fast();
+        self.urgent |= tail
+            && self
+                .facts
+                .iter()
+                .skip(before)
+                .any(|fact| matches!(fact, Fact::PieceFull(_)));
         Ok(())
     }
 

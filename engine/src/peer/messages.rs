@@ -95,6 +95,8 @@ pub(crate) enum Fact {
     Hungry(u32),
     /// Content could not be written or read.
     Storage(StoreError),
+    /// A verified piece could not be sent from the map: its file is not what it was.
+    Unreadable(PieceIndex),
 }
 
 /// What a peer has.

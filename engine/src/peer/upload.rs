@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
+use protocol::geometry::PieceIndex;
 use smallvec::SmallVec;
 use storage::PieceView;
 
@@ -25,6 +26,7 @@ pub(crate) struct Outbox {
 
 #[derive(Debug)]
 struct Staged {
+    piece: PieceIndex,
     header: [u8; HEADER_LEN],
     view: PieceView,
     len: usize,
@@ -39,6 +41,11 @@ impl Outbox {
         self.bytes < STAGED_MOST
     }
 
+    /// The piece of the first staged block.
+    pub(crate) fn first_piece(&self) -> Option<PieceIndex> {
+        self.staged.front().map(|staged| staged.piece)
+    }
+
     /// Whether nothing is staged.
     pub(crate) fn is_empty(&self) -> bool {
         self.staged.is_empty()
@@ -50,10 +57,15 @@ impl Outbox {
     }
 
     /// Stages a block.
-    pub(crate) fn push(&mut self, header: [u8; HEADER_LEN], view: PieceView) {
+    pub(crate) fn push(&mut self, piece: PieceIndex, header: [u8; HEADER_LEN], view: PieceView) {
         let len = HEADER_LEN + view.len();
         self.bytes += len;
-        self.staged.push_back(Staged { header, view, len });
+        self.staged.push_back(Staged {
+            piece,
+            header,
+            view,
+            len,
+        });
     }
 
     /// Appends the slices of up to `most` blocks, from the first unsent byte on; `skip` leaves out the first block.

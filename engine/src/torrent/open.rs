@@ -220,6 +220,15 @@ impl Torrent {
         self.fail(TorrentError::from(error));
     }
 
+    /// Stops because content that was right is not any more: someone else wrote to it. All is looked at again.
+    pub(crate) fn fail_changed(&mut self) {
+        self.known = None;
+        self.fail(TorrentError::Storage {
+            kind: ErrorKind::Vanished,
+            message: "the content was changed by another program; it is checked again".into(),
+        });
+    }
+
     /// Stops with an error, to try again a little later.
     pub(crate) fn fail(&mut self, error: TorrentError) {
         if let Phase::Failed(known, at) = &mut self.phase {

@@ -67,7 +67,20 @@ impl Torrent {
                 self.assign(key);
             }
             Fact::Storage(error) => self.fail_storage(&error),
+            Fact::Unreadable(piece) => self.look_again(piece, ctx),
         }
+    }
+
+    /// Hashes a piece once more that could not be sent; the store says what is wrong with it.
+    fn look_again(&mut self, piece: PieceIndex, ctx: &mut Context<Self>) {
+        let (me, disk) = (ctx.address(), self.setup.disk.clone());
+        let Some(active) = self.active() else { return };
+        active.batches += 1;
+        let store = active.content.store.clone();
+        disk.short(move || {
+            let verified = verify(&store, &[piece], &[false]);
+            tell(&me, DiskReply::Verified(verified));
+        });
     }
 
     fn on_interested(&mut self, key: PeerKey, interested: bool) {
@@ -259,6 +272,7 @@ impl Torrent {
         let mut good = Vec::new();
         let mut banned = Vec::new();
         let mut broken = None;
+        let mut changed = false;
         let mut wasted = 0;
         for result in verified {
             let sent = active.senders(result.piece, &result.blocks);
@@ -269,6 +283,7 @@ impl Torrent {
                     good.push(result.piece);
                     banned.extend(active.smart_ban.piece_passed(result.piece, &sent));
                 }
+                Ok(false) if active.picker.have().get(result.piece) => changed = true,
                 Ok(false) => {
                     wasted += u64::from(active.content.geometry.len_of(result.piece));
                     banned.extend(active.smart_ban.piece_failed(result.piece, &sent));
@@ -295,7 +310,9 @@ impl Torrent {
         for key in banned {
             self.ban(key);
         }
-        if let Some(error) = broken {
+        if changed {
+            self.fail_changed();
+        } else if let Some(error) = broken {
             self.fail_storage(&error);
         } else if finished {
             self.announce_finished(ctx);

@@ -14,6 +14,9 @@ use crate::peer::upload::{HEADER_LEN, Slices};
 
 use super::Driver;
 
+/// "Bad address" of errno(3): the same number on every system that has it.
+const EFAULT: i32 = 14;
+
 /// Requests in flight from which on a peer counts as fast: 1 MiB.
 const FAST: u32 = 64;
 
@@ -26,8 +29,13 @@ impl Driver {
         }
         let target = self.pipeline.target();
         let in_flight = self.session.in_flight() as u32;
-        // A gap of a quarter lets requests leave in batches.
-        if in_flight > target - target / 4 {
+        // A gap lets requests leave in batches; a fast peer's pipeline holds enough for half of it to be one.
+        let gap = if self.is_fast() {
+            target / 2
+        } else {
+            target / 4
+        };
+        if in_flight > target - gap {
             return;
         }
         let mut asked = 0;
@@ -49,8 +57,8 @@ impl Driver {
         }
         // A fast peer must not wait for its torrent; a slow one must not sit on blocks that others could bring.
         let queued = self.assigned.queued();
-        let (least, most) = if target >= FAST {
-            (target, 2 * target)
+        let (least, most) = if self.is_fast() {
+            (target, 3 * target)
         } else {
             (target / 4 + 1, target / 2 + 2)
         };
@@ -58,6 +66,11 @@ impl Driver {
             self.hungry = true;
             self.tell(Fact::Hungry(most - queued));
         }
+    }
+
+    /// Whether the peer keeps enough requests in flight to be dealt with in bulk.
+    pub(super) fn is_fast(&self) -> bool {
+        self.pipeline.target() >= FAST
     }
 
     /// Gives everything back, if the peer has let us wait for too long.
@@ -153,7 +166,10 @@ impl Driver {
                 .store
                 .view(request.offset(&content.geometry), request.len())
             {
-                Ok(view) => self.outbox.push(self.session.piece_header(request), view),
+                Ok(view) => {
+                    let header = self.session.piece_header(request);
+                    self.outbox.push(request.piece(), header, view);
+                }
                 Err(error) => {
                     self.facts.push(Fact::Storage(error));
                     return Err(Ended::Dismissed);
@@ -185,6 +201,13 @@ impl Driver {
         };
         let mut sent = match outcome {
             Poll::Pending => return Poll::Pending,
+            // The kernel found no page behind a slice of the map: the file was cut or its disk failed.
+            Poll::Ready(Err(error)) if error.raw_os_error() == Some(EFAULT) => {
+                if let Some(piece) = self.outbox.first_piece() {
+                    self.facts.push(Fact::Unreadable(piece));
+                }
+                return Poll::Ready(Err(Ended::Dismissed));
+            }
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Ended::Lost)),
             Poll::Ready(Ok(sent)) => sent,
         };
