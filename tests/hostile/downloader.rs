@@ -1,6 +1,6 @@
 //! Attacks on a downloader: seeds that lie about blocks and metadata.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::clients::{Running as _, finish};
 use support::ours::Ours;
@@ -26,6 +26,24 @@ isolated_test! {
             assert!(bad > 0, "the liar was never asked");
             assert!(bad < blocks / 2, "a liar was still asked after {bad} bad blocks");
         }
+    }
+}
+
+isolated_test! {
+    fn seeds_that_never_answer_do_not_hold_a_download_up(lab, limit = 120, needs = [Need::Ours]) {
+        let scene = Scene::new(lab, 12 * MIB);
+        let (_seeder, honest) = scene.seed(&["--max-up", "3MiB/s"]);
+        let liars: Vec<Liar> = (0..3).map(|_| Liar::start(lab, &scene.torrent, liar::stalled_seed)).collect();
+        let peers = liars.iter().map(Liar::address).chain([honest]).collect();
+        let begin = Instant::now();
+        let (mut download, output) = scene.download(peers, &[]);
+        let peak = finish_watched(&mut download);
+        let took = begin.elapsed();
+        scene.complete(download, &output, Duration::from_secs(1));
+        assert_bounded(lab, "downloader among silent seeds", peak);
+        lab.report(&format!("among silent seeds: {:.1} s, by rate 4 s", took.as_secs_f64()));
+        assert!(liars.iter().all(|liar| liar.sent() > 0), "a liar was never asked");
+        assert!(took < Duration::from_secs(30), "took {took:?}");
     }
 }
 

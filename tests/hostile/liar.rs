@@ -59,7 +59,7 @@ impl Liar {
         self.address
     }
 
-    /// How many lying messages it has sent.
+    /// How many lying messages it has sent, or requests it has let lie.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -116,6 +116,17 @@ pub(crate) fn rotten_seed(line: &mut Line<'_>) -> io::Result<()> {
         let mut payload = request[..8].to_vec();
         payload.resize(8 + 16 * 1024, 0);
         line.lie(id::PIECE, &payload)?;
+    }
+}
+
+/// Has everything, unchokes everyone, and answers no request.
+pub(crate) fn stalled_seed(line: &mut Line<'_>) -> io::Result<()> {
+    line.peer.say(id::HAVE_ALL, &[])?;
+    line.peer.say(id::UNCHOKE, &[])?;
+    line.peer.set_patience(Duration::from_mins(2))?;
+    loop {
+        line.peer.hear_until(id::REQUEST)?;
+        line.sent.fetch_add(1, Ordering::Relaxed);
     }
 }
 
