@@ -18,8 +18,9 @@ const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// Pieces are no longer expected when none came for so many mean gaps.
 const OVERDUE: u32 = 3;
 
-/// Pieces that come in one burst have gaps of nothing; they are waited for so long at least.
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+/// Pieces that come in one burst have gaps of nothing; they are waited for so long at least. Connections report in bulk
+/// every 5 ms, so the next burst comes within this.
+const SHORTEST_WAIT: Duration = Duration::from_millis(8);
 
 /// See the module's documentation.
 #[derive(Debug)]
