@@ -324,12 +324,7 @@ impl Handler<News> for Supervisor {
                 }
                 self.event(event);
             }
-            News::Gone(id) => {
-                if self.torrents.remove(&id).is_some() {
-                    self.event(Event::Removed { id });
-                    self.publish();
-                }
-            }
+            News::Gone(id) => self.forget(id),
         }
     }
 }
@@ -341,6 +336,10 @@ impl Handler<Exited<TorrentId>> for Supervisor {
         let again = match self.torrents.get_mut(&exited.id) {
             Some(child) if exited.panicked && !child.leaving => {
                 child.restarts.failed(Instant::now())
+            }
+            Some(child) if child.leaving => {
+                self.forget(exited.id);
+                return;
             }
             _ => return,
         };

@@ -117,7 +117,11 @@ impl StreamHandler<Report> for Peer {
                 facts: report.facts,
                 ended: None,
             };
-            tell_recipient(&self.torrent, facts);
+            if !tell_recipient(&self.torrent, facts) {
+                // The torrent is gone, and with it whoever knows what was verified.
+                self.end(Ended::Dismissed, ctx);
+                return;
+            }
         }
         if let Some(ended) = report.ended {
             self.end(ended, ctx);

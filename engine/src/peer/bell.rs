@@ -32,19 +32,21 @@ impl Bell {
     /// Whether it has rung since the last time; otherwise the task is woken when it does.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let have = &self.content.have;
-        let mut rung = have.rung();
-        if rung == self.heard && !self.waiting {
-            have.wait(self.key.0, cx.waker());
-            self.waiting = true;
-            // It may have rung just before.
-            rung = have.rung();
+        let mut fired = false;
+        loop {
+            if !self.waiting {
+                have.wait(self.key.0, cx.waker());
+                self.waiting = true;
+            }
+            // It may have rung just before the place was taken; a ring empties all places.
+            let rung = have.rung();
+            if rung == self.heard {
+                return fired;
+            }
+            self.heard = rung;
+            self.waiting = false;
+            fired = true;
         }
-        if rung == self.heard {
-            return false;
-        }
-        self.heard = rung;
-        self.waiting = false;
-        true
     }
 }
 

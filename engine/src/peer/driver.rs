@@ -79,10 +79,6 @@ pub(crate) struct Wiring {
 }
 
 /// A connection at work.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent conditions of one connection"
-)]
 pub(crate) struct Driver {
     key: PeerKey,
     stream: BoxStream,
@@ -108,8 +104,6 @@ pub(crate) struct Driver {
     facts_since: Option<Instant>,
     urgent: bool,
     hungry: bool,
-    /// The peer let us wait, and was not asked since.
-    snubbed: bool,
     /// A limit keeps us from reading.
     throttled: bool,
     /// Payload of blocks that are not whole yet.
@@ -152,7 +146,6 @@ impl Driver {
             facts_since: None,
             urgent: false,
             hungry: false,
-            snubbed: false,
             throttled: false,
             unmeasured: 0,
             up_credit: 0,
@@ -189,7 +182,7 @@ impl Driver {
         if self.report(cx, now).is_err() {
             return Poll::Ready(Ended::Dismissed);
         }
-        self.arm(cx);
+        self.arm(cx, now);
         Poll::Pending
     }
 
@@ -300,7 +293,6 @@ impl Driver {
                 let latency = self.latency(blocks, now);
                 let bytes = std::mem::take(&mut self.unmeasured);
                 self.pipeline.received(now, blocks, bytes, latency);
-                self.snubbed = false;
             }
         }
         let Some(content) = &self.content else {
@@ -383,12 +375,15 @@ impl Driver {
     }
 
     /// Arms the timer for whatever is due first, and sees to it that this task is woken then.
-    fn arm(&mut self, cx: &mut Context<'_>) {
+    fn arm(&mut self, cx: &mut Context<'_>, now: Instant) {
         let deadlines = [
             self.session.poll_timeout().map(|(at, _)| at),
-            self.pipeline.poll_timeout().map(|(at, _)| at),
+            self.pipeline.overdue_at(),
             self.pace.poll_timeout(),
-            self.facts_since.map(|since| since + FACTS_WAIT),
+            // What is due already waits for room with the torrent, which wakes this task.
+            self.facts_since
+                .map(|since| since + FACTS_WAIT)
+                .filter(|due| *due > now),
         ];
         let Some(next) = deadlines.into_iter().flatten().min() else {
             return;

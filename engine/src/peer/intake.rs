@@ -9,7 +9,7 @@ use crate::peer::messages::Fact;
 /// The block that is arriving, across reads.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
-    open: Option<Lease>,
+    open: Option<(BlockRef, Lease)>,
 }
 
 /// What one read brought: slices to write, and the leases of the blocks that are whole with them.
@@ -24,8 +24,13 @@ pub(crate) struct Catch<'a> {
 
 impl Intake {
     /// A wanted block begins; `None` where its lease could not be had, because it came from elsewhere meanwhile.
-    pub(crate) fn begin(&mut self, lease: Option<Lease>) {
-        self.open = lease;
+    pub(crate) fn begin(&mut self, block: BlockRef, lease: Option<Lease>) {
+        self.open = lease.map(|lease| (block, lease));
+    }
+
+    /// Gives up the block that is arriving, if one is; what still comes of it is of no use.
+    pub(crate) fn abandon(&mut self) -> Option<BlockRef> {
+        self.open.take().map(|(block, _)| block)
     }
 
     /// The next bytes of the block that is arriving; returns whether they are of use.
@@ -43,7 +48,7 @@ impl Intake {
             catch.chunks.push(Chunk { offset: at, data });
             catch.bytes += data.len() as u64;
         }
-        if last && let Some(lease) = self.open.take() {
+        if last && let Some((_, lease)) = self.open.take() {
             catch.whole.push((block, lease));
         }
         useful

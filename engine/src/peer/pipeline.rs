@@ -205,6 +205,16 @@ impl Pipeline {
         self.snubbed
     }
 
+    /// Whether what is in flight should have come by now, be the peer known to snub us or not.
+    pub fn overdue(&self, now: Instant) -> bool {
+        self.in_flight > 0 && now.saturating_duration_since(self.progress) >= SNUB
+    }
+
+    /// When [`overdue`](Self::overdue) may change by itself.
+    pub fn overdue_at(&self) -> Option<Instant> {
+        (self.in_flight > 0).then(|| self.progress + SNUB)
+    }
+
     /// When [`snubbed`](Self::snubbed) may change by itself.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         (self.in_flight > 0 && !self.snubbed).then(|| (self.progress + SNUB, "snubbed"))

@@ -103,6 +103,14 @@ impl Supervisor {
         }
     }
 
+    /// Drops a torrent whose actor is gone.
+    pub(super) fn forget(&mut self, id: TorrentId) {
+        if self.torrents.remove(&id).is_some() {
+            self.event(Event::Removed { id });
+            self.publish();
+        }
+    }
+
     pub(super) fn remove(
         &mut self,
         id: TorrentId,
@@ -116,7 +124,7 @@ impl Supervisor {
         child.leaving = true;
         let (done, _) = oneshot::channel();
         let deadline = (tokio::time::Instant::now() + FAREWELL).into_std();
-        tell(
+        let there = tell(
             &child.actor,
             Stop {
                 delete_data,
@@ -124,6 +132,10 @@ impl Supervisor {
                 deadline,
             },
         );
+        // The actor of a torrent that failed too often is gone already.
+        if !there {
+            self.forget(id);
+        }
         let _ = reply.send(Ok(()));
     }
 }

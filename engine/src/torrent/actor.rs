@@ -287,6 +287,8 @@ impl Handler<Control> for Torrent {
             }
             Control::Pause => {
                 self.halt(Phase::Paused);
+                // Whatever happens to the files meanwhile is found out when it goes on.
+                self.known = None;
                 self.farewell(tokio::time::Instant::now() + Duration::from_secs(5), None);
             }
             Control::Recheck => self.recheck(ctx),

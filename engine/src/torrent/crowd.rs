@@ -1,7 +1,7 @@
 //! The connections of a torrent: whom to dial, whom to let in, whom to serve, whom to let go.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,12 @@ const HALF_OPEN: usize = 30;
 
 /// A connected peer that is of no use to either side is let go after this time.
 const USELESS_AFTER: Duration = Duration::from_secs(300);
+
+/// Connections from one address, but for those of our own network.
+const PEERS_PER_HOST: usize = 8;
+
+/// Peers of one announce that are noted; trackers send 50 to 200.
+const PEERS_PER_REPLY: usize = 1000;
 
 /// Peers below which more are asked for.
 const FEW_PEERS: usize = 20;
@@ -69,6 +75,18 @@ impl Torrent {
     /// Notes an address at which there may be a peer.
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
         self.candidates.add(addr, source, now());
+    }
+
+    /// Whether a host far away has more connections than programs behind one address need.
+    fn is_crowding(&self, ip: IpAddr) -> bool {
+        let near = match ip {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => {
+                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+            }
+        };
+        let same = self.peers.iter().filter(|(_, peer)| peer.addr.ip() == ip);
+        !near && same.count() >= PEERS_PER_HOST
     }
 
     /// Whether the torrent wants connections at all.
@@ -295,6 +313,7 @@ impl Torrent {
 
     /// Lets go of connections that are of no use to either side.
     pub(crate) fn tidy_peers(&mut self, now: Instant) {
+        let full = self.peers.len() >= self.most_peers();
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
@@ -313,7 +332,7 @@ impl Torrent {
                 .is_some_and(|at| now.saturating_duration_since(at) > USELESS_AFTER);
             if active.finished && peer.is_seed() {
                 peer.order(Order::Close(Ended::Redundant));
-            } else if old && !peer.interested && !interesting && self.add.max_peers == Some(0) {
+            } else if full && old && !peer.interested && !interesting {
                 peer.order(Order::Close(Ended::Dismissed));
             }
         }
@@ -344,7 +363,8 @@ impl Handler<Incoming> for Torrent {
         let addr = incoming.stream.peer_addr();
         let welcome = self.is_online()
             && self.peers.len() < self.most_peers()
-            && !self.candidates.is_banned(addr.ip());
+            && !self.candidates.is_banned(addr.ip())
+            && !self.is_crowding(addr.ip());
         if !welcome {
             return;
         }
@@ -371,7 +391,7 @@ impl Handler<Announced> for Torrent {
                     url,
                     peers: peers.len(),
                 });
-                for peer in peers {
+                for peer in peers.into_iter().take(PEERS_PER_REPLY) {
                     self.add_candidate(peer, Source::Tracker);
                 }
             }

@@ -11,7 +11,7 @@ use actors::tell;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::metainfo::Metainfo;
-use storage::{ErrorKind, RecheckOptions, Store, StoreError, StoreOptions, StoreSpec};
+use storage::{ErrorKind, Op, RecheckOptions, Store, StoreError, StoreOptions, StoreSpec};
 
 use crate::content::{Content, HaveBoard};
 use crate::peer::driver::now;
@@ -74,10 +74,11 @@ impl Torrent {
 
     /// Hashes everything on disk, from whatever phase that has the metadata.
     pub(crate) fn recheck(&mut self, ctx: &mut Context<Self>) {
+        self.known = None;
+        self.add.trust_data = false;
         let Phase::Active(active) = &self.phase else {
             if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
                 self.forget_resume();
-                self.add.trust_data = false;
                 self.begin(ctx);
             }
             return;
@@ -211,9 +212,11 @@ impl Torrent {
     /// Stops because content cannot be read or written. What was verified still counts when the disk was full or the
     /// like; where a file is gone or short, all is looked at again.
     pub(crate) fn fail_storage(&mut self, error: &StoreError) {
-        let gone = matches!(error.kind(), ErrorKind::Vanished | ErrorKind::TooShort);
+        let gone = matches!(error.kind(), ErrorKind::Vanished | ErrorKind::TooShort)
+            || error.op() == Op::Sync;
         if gone {
             self.known = None;
+            self.add.trust_data = false;
         } else if let Phase::Active(active) = &self.phase {
             self.known = Some(active.picker.have().clone());
         }
@@ -223,6 +226,7 @@ impl Torrent {
     /// Stops because content that was right is not any more: someone else wrote to it. All is looked at again.
     pub(crate) fn fail_changed(&mut self) {
         self.known = None;
+        self.add.trust_data = false;
         self.fail(TorrentError::Storage {
             kind: ErrorKind::Vanished,
             message: "the content was changed by another program; it is checked again".into(),

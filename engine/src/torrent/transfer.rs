@@ -1,11 +1,13 @@
 //! What connections report while content is transferred, and what follows from it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{AsyncContext, Context, Handler};
 use actors::tell;
-use protocol::geometry::PieceIndex;
+use protocol::bitfield::Bitfield;
+use protocol::geometry::{BlockRef, PieceIndex};
 use storage::{ActivePiece, BlockState, Verdict};
 
 use crate::Event;
@@ -129,7 +131,9 @@ impl Torrent {
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
-        let Some(Holdings::Some(set)) = &mut peer.holdings else {
+        // A peer that begins with nothing need not say so.
+        let none = || Holdings::Some(Bitfield::new(active.content.geometry.pieces()));
+        let Holdings::Some(set) = peer.holdings.get_or_insert_with(none) else {
             return;
         };
         let mut interesting = false;
@@ -160,23 +164,21 @@ impl Torrent {
             return;
         };
         let geometry = active.content.geometry;
+        let mut cancels = BTreeMap::<PeerKey, Vec<BlockRef>>::new();
         let mut at = from;
         while at < to {
             let written = |block: &u32| state.state(*block) == BlockState::Written;
             let end = (at..to).find(|block| !written(block)).unwrap_or(to);
-            if end == at {
-                at += 1;
-                continue;
-            }
             for other in active.picker.written_run(key, piece, at, end) {
-                if let (Some(peer), Some(block)) = (
-                    self.peers.get(other.peer),
-                    geometry.block(piece, other.block),
-                ) {
-                    peer.order(Order::Cancel(vec![block]));
-                }
+                let block = geometry.block(piece, other.block);
+                cancels.entry(other.peer).or_default().extend(block);
             }
-            at = end;
+            at = end.max(at + 1);
+        }
+        for (other, blocks) in cancels {
+            if let Some(peer) = self.peers.get(other) {
+                peer.order(Order::Cancel(blocks));
+            }
         }
     }
 

@@ -56,9 +56,12 @@ impl Driver {
                 }
             }
             Event::Choked { returned: blocks } => {
-                self.pipeline.choked();
-                self.asked_at.clear();
                 self.give_back(blocks);
+                // With the fast extension, what is in flight is answered or rejected; what is neither is overdue later.
+                if !self.session.supports_fast() {
+                    self.pipeline.choked();
+                    self.asked_at.clear();
+                }
                 self.assigned.give_back_queue(&mut self.facts);
                 self.hungry = false;
                 self.tell(Fact::Unchoked(false));
@@ -117,7 +120,7 @@ impl Driver {
                 // Another brings it, or has brought it; whoever that is, this connection does not.
                 returned([block], &mut self.facts);
             }
-            self.intake.begin(lease);
+            self.intake.begin(block, lease);
         }
         arrived.0 += u32::from(last);
         arrived.1 += data.len() as u32;

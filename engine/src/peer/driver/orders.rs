@@ -50,6 +50,11 @@ impl Driver {
             Order::Choke(false) => self.session.unchoke(),
             Order::Content(content) => {
                 self.take_content(Arc::clone(&content));
+                if let Some(torrent) = &mut self.torrent {
+                    torrent.geometry = Some(content.geometry);
+                    torrent.metadata_size = Some(content.info.len() as u32);
+                    return Ok(());
+                }
                 if self.session.geometry().is_none() {
                     self.session
                         .set_geometry(content.geometry)

@@ -46,6 +46,8 @@ impl Driver {
             if self.session.request(block).is_err() {
                 self.assigned.arrived(block);
                 returned([block], &mut self.facts);
+                self.assigned.give_back_queue(&mut self.facts);
+                self.hungry = false;
                 self.urgent = true;
                 break;
             }
@@ -75,10 +77,14 @@ impl Driver {
 
     /// Gives everything back, if the peer has let us wait for too long.
     pub(super) fn drop_if_snubbed(&mut self, now: Instant) {
-        if self.snubbed || !self.pipeline.snubbed(now) {
+        if !self.pipeline.overdue(now) {
             return;
         }
-        self.snubbed = true;
+        self.pipeline.snubbed(now);
+        // A block that comes in drips is held by its lease, though no request is in flight for it.
+        if let Some(block) = self.intake.abandon() {
+            returned([block], &mut self.facts);
+        }
         let waiting: Vec<BlockRef> = self.session.in_flight_blocks().collect();
         for block in &waiting {
             self.session.cancel(*block);

@@ -309,7 +309,8 @@ proptest! {
         let round_trip = round_trip as f64 / 1e3;
         // What the bound on requests allows, if that is less.
         let most = f64::from(MAX_TARGET * BLOCK_LEN) / round_trip;
-        prop_assert!(got >= 0.93 * rate.min(most), "{got} of {rate}");
+        // A slow link carries few whole blocks in the time measured, and is probed for its true round trip now and then.
+        prop_assert!(got >= 0.9 * rate.min(most), "{got} of {rate}");
         let block = f64::from(BLOCK_LEN) / rate;
         let product = 2.3 * (round_trip + block) + PAUSE.as_secs_f64() + 6.0 * block;
         let bound = product.min(3.0).max(2.0 * block) + 1e-3;
