@@ -182,3 +182,40 @@ fn content_that_is_cut_while_it_is_served_is_an_error_and_is_fetched_again() {
         assert_eq!(leecher.content(&payload), payload.bytes());
     });
 }
+
+#[test]
+fn a_stop_in_mid_download_is_resumed_without_a_check() {
+    in_system(async {
+        let payload = Payload::new(9, 4_000_000, 16 * 1024);
+        let seeder = Node::start().await;
+        seeder.seed(&payload).await;
+        let leecher = Node::start().await;
+        let limits = Limits {
+            down: Some(2_000_000),
+            up: None,
+        };
+        leecher.handle.set_limits(None, limits).await.unwrap();
+        let id = leecher.fetch(&payload, &[seeder.addr()]).await;
+        leecher.until(id, |status| status.done > 500_000).await;
+        let before = leecher.status(id);
+        leecher.stop().await;
+        let again = leecher.restart().await;
+        let mut events = again.handle.events();
+        let id = again.fetch(&payload, &[seeder.addr()]).await;
+        finished(&again, id).await;
+        let mut seen = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            seen.push(event);
+        }
+        let checked = seen
+            .iter()
+            .any(|event| matches!(event, Event::CheckFinished { .. }));
+        assert!(!checked, "{seen:?}");
+        let fetched = again.status(id).downloaded;
+        assert!(
+            fetched + before.done <= payload.len() + 1_000_000,
+            "{fetched} again"
+        );
+        assert_eq!(again.content(&payload), payload.bytes());
+    });
+}

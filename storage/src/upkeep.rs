@@ -1,6 +1,7 @@
 //! What a store is asked about its files as files: whether there are any, whether they can be written.
 
 use std::fs::{self, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 
 use crate::layout::FileKind;
@@ -26,7 +27,8 @@ impl Store {
     /// # Errors
     /// What is in the way, with the name of the folder.
     pub fn probe(&self) -> Result<(), StoreError> {
-        let path = self.root().join(format!(".probe-{}", std::process::id()));
+        let chance = RandomState::new().build_hasher().finish();
+        let path = self.root().join(format!(".probe-{chance:016x}"));
         let fail = |error: io::Error| StoreError::new(Op::Write, self.root(), error);
         fs::create_dir_all(self.root()).map_err(fail)?;
         let outcome = OpenOptions::new()

@@ -224,13 +224,18 @@ impl Handler<Answered> for Announcer {
                 .collect::<Vec<_>>()
         });
         if self.leaving.is_none() {
-            tell_recipient(
+            let there = tell_recipient(
                 &self.torrent,
                 Announced {
                     url: answered.url,
                     outcome,
                 },
             );
+            if !there {
+                // The torrent is gone.
+                ctx.stop();
+                return;
+            }
         }
         self.drive(ctx);
     }

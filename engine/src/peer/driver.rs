@@ -194,6 +194,11 @@ impl Driver {
         first: &mut Option<Vec<u8>>,
     ) -> Result<(), Ended> {
         self.take_orders(cx)?;
+        if self.throttled {
+            // It is our limit that keeps the peer's bytes out.
+            self.session.resume_reading(now);
+            self.pipeline.held_back(now);
+        }
         self.session
             .handle_timeout(now)
             .map_err(|error| ended_by(&error))?;

@@ -210,6 +210,11 @@ impl Pipeline {
         self.in_flight > 0 && now.saturating_duration_since(self.progress) >= SNUB
     }
 
+    /// The peer was kept waiting by us: what it sends may be late.
+    pub fn held_back(&mut self, now: Instant) {
+        self.progress = now;
+    }
+
     /// When [`overdue`](Self::overdue) may change by itself.
     pub fn overdue_at(&self) -> Option<Instant> {
         (self.in_flight > 0).then(|| self.progress + SNUB)

@@ -47,6 +47,9 @@ pub(crate) const RING_EVERY: Duration = Duration::from_millis(20);
 /// Addresses that a torrent remembers at most.
 const MOST_CANDIDATES: usize = 4000;
 
+/// How long connections that were dismissed may take to end what they were writing.
+const LAST_WRITES: Duration = Duration::from_millis(5);
+
 /// What a torrent gets from its engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -307,18 +310,28 @@ impl Handler<Stop> for Torrent {
     type Result = ();
 
     fn handle(&mut self, stop: Stop, ctx: &mut Context<Self>) {
-        self.save_resume(true);
-        self.halt(Phase::Paused);
-        if stop.delete_data {
-            self.delete_data();
-        }
+        // Files are looked at when nobody writes to them any more.
+        self.add.max_peers = Some(0);
+        self.dismiss_all();
+        let delete_data = stop.delete_data;
+        ctx.run_later(LAST_WRITES, move |torrent, _| {
+            torrent.save_resume(true);
+            torrent.halt(Phase::Paused);
+            if delete_data {
+                torrent.delete_data();
+            }
+        });
         let deadline = tokio::time::Instant::from_std(stop.deadline);
         let id = self.id;
         let supervisor = self.setup.supervisor.clone();
         let (done, heard) = tokio::sync::oneshot::channel();
         self.farewell(deadline, Some(done));
-        ctx.spawn(actix::fut::wrap_future(heard).map(
-            move |_, _: &mut Self, ctx: &mut Context<Self>| {
+        let all = async move {
+            tokio::time::sleep(LAST_WRITES + Duration::from_millis(1)).await;
+            let _ = heard.await;
+        };
+        ctx.spawn(actix::fut::wrap_future(all).map(
+            move |(), _: &mut Self, ctx: &mut Context<Self>| {
                 actors::tell_recipient(&supervisor, News::Gone(id));
                 let _ = stop.done.send(());
                 ctx.stop();

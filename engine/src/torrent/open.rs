@@ -64,10 +64,11 @@ impl Torrent {
         let me = ctx.address();
         let options = self.setup.storage.clone();
         let resume = self.resume_path();
+        let wanted = self.add.files.clone();
         let trust = self.add.trust_data;
         let known = self.known.take();
         self.setup.disk.short(move || {
-            let opened = open_store(spec, options, resume.as_deref(), trust, known);
+            let opened = open_store(spec, options, (resume.as_deref(), wanted), trust, known);
             tell(&me, DiskReply::Opened(opened));
         });
     }
@@ -347,7 +348,7 @@ impl Handler<DiskReply> for Torrent {
 fn open_store(
     spec: StoreSpec,
     options: StoreOptions,
-    resume: Option<&Path>,
+    (resume, wanted): (Option<&Path>, Option<Vec<usize>>),
     trust: bool,
     known: Option<Bitfield>,
 ) -> Result<Opened, StoreError> {
@@ -360,7 +361,7 @@ fn open_store(
     } else if !store.has_data() {
         Some(Bitfield::new(pieces))
     } else {
-        resume.and_then(|path| resume::trusted(&store, path))
+        resume.and_then(|path| resume::trusted(&store, path, wanted.as_deref()))
     };
     store.prepare()?;
     Ok(Opened { store, known })

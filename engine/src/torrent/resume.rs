@@ -72,6 +72,7 @@ impl Torrent {
         self.last_save = now();
         let (store, have) = (active.content.store.clone(), have.clone());
         let hash = self.hashes.wire();
+        let extra = circumstances(self.add.files.as_deref()).unwrap_or_default();
         self.saves.asked += 1;
         let (number, newest) = (self.saves.asked, Arc::clone(&self.saves.written));
         let save = move || {
@@ -80,7 +81,7 @@ impl Torrent {
                 return;
             }
             *newest = number;
-            if let Err(error) = save(&store, hash, have, clean, &path) {
+            if let Err(error) = save(&store, hash, have, (clean, extra), &path) {
                 tracing::warn!(path = %path.display(), %error, "progress could not be saved");
             }
         };
@@ -94,7 +95,7 @@ impl Torrent {
 }
 
 /// The pieces that resume data vouches for.
-pub(super) fn trusted(store: &Store, path: &Path) -> Option<Bitfield> {
+pub(super) fn trusted(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Option<Bitfield> {
     let record = match Record::load(path) {
         Ok(record) => record?,
         Err(error) => {
@@ -105,7 +106,7 @@ pub(super) fn trusted(store: &Store, path: &Path) -> Option<Bitfield> {
     let same = record.clean
         && record.have.len() == store.geometry().pieces()
         && record.files == store.stamps()
-        && boot().is_some_and(|boot| boot == record.extra);
+        && circumstances(wanted).is_some_and(|now| now == record.extra);
     same.then_some(record.have)
 }
 
@@ -113,7 +114,7 @@ fn save(
     store: &Store,
     info_hash: InfoHash,
     have: Bitfield,
-    clean: bool,
+    (clean, extra): (bool, Vec<u8>),
     path: &Path,
 ) -> io::Result<()> {
     let record = Record {
@@ -122,7 +123,7 @@ fn save(
         partial: std::collections::BTreeMap::new(),
         files: store.stamps(),
         clean,
-        extra: boot().unwrap_or_default(),
+        extra,
     };
     // Not synced: a record that a power cut damages is found out by its digest, and leads to a check.
     let new = path.with_extension("new");
@@ -130,7 +131,13 @@ fn save(
     fs::rename(&new, path)
 }
 
-/// Names this start of the machine.
-fn boot() -> Option<Vec<u8>> {
-    fs::read(BOOT_ID).ok()
+/// What must be as it was for a record to be trusted: this start of the machine, and which files are wanted, for bytes
+/// of unwanted files lie elsewhere than those of wanted ones.
+fn circumstances(wanted: Option<&[usize]>) -> Option<Vec<u8>> {
+    let mut bytes = fs::read(BOOT_ID).ok()?;
+    let mut wanted = wanted.map_or_else(|| vec![usize::MAX], <[usize]>::to_vec);
+    wanted.sort_unstable();
+    wanted.dedup();
+    bytes.extend(wanted.iter().flat_map(|file| (*file as u64).to_be_bytes()));
+    Some(bytes)
 }
