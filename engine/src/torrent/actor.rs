@@ -19,6 +19,7 @@ use protocol::metainfo::Metainfo;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storage::ActivePiece;
+use tokio::sync::oneshot;
 
 use crate::announce::actor::Announcer;
 use crate::announce::messages::{Announce, Progress};
@@ -47,8 +48,8 @@ pub(crate) const RING_EVERY: Duration = Duration::from_millis(20);
 /// Addresses that a torrent remembers at most.
 const MOST_CANDIDATES: usize = 4000;
 
-/// How long connections that were dismissed may take to end what they were writing.
-const LAST_WRITES: Duration = Duration::from_millis(5);
+/// How often a torrent that stops looks whether its connections have ended.
+const SETTLE_EVERY: Duration = Duration::from_millis(1);
 
 /// What a torrent gets from its engine.
 #[derive(Clone, Debug)]
@@ -310,24 +311,17 @@ impl Handler<Stop> for Torrent {
     type Result = ();
 
     fn handle(&mut self, stop: Stop, ctx: &mut Context<Self>) {
-        // Files are looked at when nobody writes to them any more.
         self.add.max_peers = Some(0);
         self.dismiss_all();
-        let delete_data = stop.delete_data;
-        ctx.run_later(LAST_WRITES, move |torrent, _| {
-            torrent.save_resume(true);
-            torrent.halt(Phase::Paused);
-            if delete_data {
-                torrent.delete_data();
-            }
-        });
-        let deadline = tokio::time::Instant::from_std(stop.deadline);
+        let left = stop.deadline.saturating_duration_since(now());
+        let (settled, quiet) = oneshot::channel();
+        self.settle(now() + left * 3 / 4, stop.delete_data, settled, ctx);
+        let (done, heard) = oneshot::channel();
+        self.farewell(tokio::time::Instant::from_std(stop.deadline), Some(done));
         let id = self.id;
         let supervisor = self.setup.supervisor.clone();
-        let (done, heard) = tokio::sync::oneshot::channel();
-        self.farewell(deadline, Some(done));
         let all = async move {
-            tokio::time::sleep(LAST_WRITES + Duration::from_millis(1)).await;
+            let _ = quiet.await;
             let _ = heard.await;
         };
         ctx.spawn(actix::fut::wrap_future(all).map(
@@ -343,13 +337,33 @@ impl Handler<Stop> for Torrent {
 use actix::ActorFutureExt as _;
 
 impl Torrent {
-    /// Lets the Announcer say goodbye; `done` is told at once where there is none.
-    fn farewell(
+    /// Saves progress when nobody writes to the files any more, or when that takes until `latest`: a record is of use
+    /// only if the files stay as it saw them.
+    fn settle(
         &mut self,
-        deadline: tokio::time::Instant,
-        done: Option<tokio::sync::oneshot::Sender<()>>,
+        latest: Instant,
+        delete_data: bool,
+        settled: oneshot::Sender<()>,
+        ctx: &mut Context<Self>,
     ) {
-        let done = done.unwrap_or_else(|| tokio::sync::oneshot::channel().0);
+        let hashing = self.active().is_some_and(|active| active.batches > 0);
+        if (self.peers.len() > 0 || hashing) && now() < latest {
+            ctx.run_later(SETTLE_EVERY, move |torrent, ctx| {
+                torrent.settle(latest, delete_data, settled, ctx);
+            });
+            return;
+        }
+        self.save_resume(true);
+        self.halt(Phase::Paused);
+        if delete_data {
+            self.delete_data();
+        }
+        let _ = settled.send(());
+    }
+
+    /// Lets the Announcer say goodbye; `done` is told at once where there is none.
+    fn farewell(&mut self, deadline: tokio::time::Instant, done: Option<oneshot::Sender<()>>) {
+        let done = done.unwrap_or_else(|| oneshot::channel().0);
         match self.announcer.take() {
             Some(announcer) => {
                 actors::tell(&announcer, Announce::Farewell { deadline, done });
