@@ -5,7 +5,6 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
@@ -37,7 +36,6 @@ async fn run() -> Result<(), Box<dyn Error>> {
         let reason = torrent.reason.as_deref().unwrap_or("under way");
         println!("{}: {} ({reason})", torrent.name, torrent.state.word());
     }
-    let _: Arc<_> = snapshot;
 
     supervisor
         .send(Remove {

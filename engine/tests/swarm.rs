@@ -3,11 +3,12 @@
 mod common;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use common::Payload;
-use engine::{AddTorrent, EngineConfig, EngineHandle, Source, State, Supervisor, TorrentId};
+use engine::{
+    AddTorrent, EngineConfig, EngineHandle, Limits, Source, State, Supervisor, TorrentId,
+};
 use net::Pool;
 use net::sim::{HostOptions, Link, NatKind, Sim};
 use rand::rngs::StdRng;
@@ -174,6 +175,37 @@ fn another_seed_gives_another_trace() {
 }
 
 #[test]
+fn limits_hold_and_can_be_lifted() {
+    simulate(async {
+        let mut swarm = Swarm::new(6, Payload::new(6, 4_000_000, 16 * 1024));
+        swarm.join(HostOptions::at(ip(0)), Vec::new(), true).await;
+        swarm
+            .join(HostOptions::at(ip(1)), vec![addr(0)], false)
+            .await;
+        let leecher = swarm.members[1].handle.clone();
+        let slow = Limits {
+            down: Some(50_000),
+            up: None,
+        };
+        leecher.set_limits(None, slow).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let got = leecher.snapshot().torrents[0].downloaded;
+        assert!(
+            (800_000..1_100_000).contains(&got),
+            "{got} bytes in 20 s at 50 kB/s"
+        );
+        leecher.set_limits(None, Limits::default()).await.unwrap();
+        swarm.complete().await;
+        let took = swarm.sim.elapsed();
+        assert!(
+            took < Duration::from_secs(30),
+            "took {took:?}, as if still limited"
+        );
+        swarm.sim.clone()
+    });
+}
+
+#[test]
 fn a_far_fast_link_is_filled() {
     let digest = simulate(async {
         let mut swarm = Swarm::new(3, Payload::new(3, 16 * 1024 * 1024, 256 * 1024));
@@ -236,7 +268,6 @@ fn a_swarm_whose_seed_leaves_early_goes_on_with_what_it_has() {
         outcome.expect("it runs");
         seeder.handle.shutdown(Duration::from_secs(1)).await;
         swarm.complete().await;
-        let _: &Arc<_> = &swarm.payload.metainfo();
         swarm.sim.clone()
     });
 }

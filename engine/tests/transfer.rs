@@ -92,38 +92,6 @@ fn an_unclean_stop_is_checked_and_only_what_is_missing_is_fetched() {
 }
 
 #[test]
-fn limits_hold_and_can_be_lifted() {
-    in_system(async {
-        let payload = Payload::new(6, 400_000, 16 * 1024);
-        let (seeder, leecher) = (Node::start().await, Node::start().await);
-        seeder.seed(&payload).await;
-        leecher
-            .handle
-            .set_limits(
-                None,
-                Limits {
-                    down: Some(50_000),
-                    up: None,
-                },
-            )
-            .await
-            .unwrap();
-        let started = std::time::Instant::now();
-        let id = leecher.fetch(&payload, &[seeder.addr()]).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let got = leecher.status(id).downloaded;
-        assert!(got < 150_000, "{got} bytes after a second at 50 kB/s");
-        leecher
-            .handle
-            .set_limits(None, Limits::default())
-            .await
-            .unwrap();
-        finished(&leecher, id).await;
-        assert!(started.elapsed() < Duration::from_secs(6));
-    });
-}
-
-#[test]
 fn the_same_torrent_is_not_added_twice() {
     in_system(async {
         let payload = Payload::new(7, 1000, 16 * 1024);
