@@ -148,9 +148,11 @@ impl Pipeline {
     /// So many blocks were asked from the peer.
     pub fn requested(&mut self, now: Instant, blocks: u32) {
         if self.in_flight == 0 && blocks > 0 {
-            self.progress = now;
             // The pause before this says nothing about the link.
-            self.round = None;
+            if let Some(round) = &mut self.round {
+                round.since += now.saturating_duration_since(self.progress);
+            }
+            self.progress = now;
         }
         self.in_flight = self.in_flight.saturating_add(blocks);
     }

@@ -116,6 +116,23 @@ fn a_short_fast_link_is_filled() {
 }
 
 #[test]
+fn a_reader_that_takes_all_that_is_in_flight_at_once_still_speeds_up() {
+    let mut now = Instant::now();
+    let mut pipeline = Pipeline::new(now);
+    for _ in 0..200 {
+        let blocks = pipeline.room();
+        pipeline.requested(now, blocks);
+        now += Duration::from_micros(250);
+        let bytes = u64::from(blocks) * u64::from(BLOCK_LEN);
+        pipeline.received(now, blocks, bytes, Duration::from_micros(250));
+        // What passes with nothing in flight does not count as the peer's time.
+        now += Duration::from_micros(50);
+    }
+    assert!(pipeline.target() > 100, "{}", pipeline.target());
+    assert!(pipeline.rate.get() > 0.95e9, "{}", pipeline.rate.get());
+}
+
+#[test]
 fn a_slow_peer_holds_on_to_few_blocks() {
     let mut lab = Lab::new(ms(50), 20e3);
     // The first requests go out before anything is known.
