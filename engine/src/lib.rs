@@ -31,6 +31,8 @@ mod event;
 mod handle;
 mod listener;
 pub mod peer;
+#[cfg(test)]
+mod scene;
 mod snapshot;
 mod supervisor;
 pub mod torrent;

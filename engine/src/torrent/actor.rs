@@ -289,6 +289,8 @@ impl Handler<Control> for Torrent {
                 self.down.set_rate(limits.down);
                 self.up.set_rate(limits.up);
             }
+            #[cfg(test)]
+            Control::Panic => panic!("as it was told to"),
             Control::Pause => {
                 self.halt(Phase::Paused);
                 // Whatever happens to the files meanwhile is found out when it goes on.

@@ -22,6 +22,9 @@ pub(crate) enum Control {
     AddPeer(SocketAddr),
     /// Change the rates.
     Limit(Limits),
+    /// Panic.
+    #[cfg(test)]
+    Panic,
     /// Stop until resumed.
     Pause,
     /// Hash everything again.

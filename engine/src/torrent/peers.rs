@@ -11,7 +11,7 @@ use actors::tell;
 use crate::content::Traffic;
 use crate::peer::actor::Peer;
 use crate::peer::key::PeerKey;
-use crate::peer::messages::{Holdings, Order};
+use crate::peer::messages::{Ended, Holdings, Order};
 use crate::torrent::picker::PeerPieces;
 
 /// One connection.
@@ -105,7 +105,7 @@ impl PeerEntry {
     }
 }
 
-/// All connections of a torrent.
+/// All connections of a torrent; they end with it, even where it panicked.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     entries: BTreeMap<PeerKey, PeerEntry>,
@@ -166,5 +166,13 @@ impl Peers {
             .values()
             .filter(|entry| entry.since.is_none() && entry.outgoing)
             .count()
+    }
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        for entry in self.entries.values() {
+            entry.order(Order::Close(Ended::Dismissed));
+        }
     }
 }

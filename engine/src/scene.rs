@@ -1,0 +1,169 @@
+//! A stage for unit tests of whole engines: engines and played peers on a simulated network, in virtual time.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use net::sim::{Host, HostOptions, Sim};
+use net::{BoxStream, Pool};
+use protocol::id::PeerId;
+use protocol::metainfo::{LoadLimits, Metainfo};
+use protocol::peer::handshake::{HANDSHAKE_LEN, Handshake, Reserved};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+
+use crate::{AddTorrent, EngineConfig, EngineHandle, Source, Supervisor, TorrentId, TorrentStatus};
+
+const PORT: u16 = 6881;
+
+/// Virtual time that anything may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A simulated world around one torrent.
+pub(crate) struct Scene {
+    pub(crate) sim: Sim,
+    pub(crate) metainfo: Arc<Metainfo>,
+    pub(crate) payload: Vec<u8>,
+    seed: u64,
+}
+
+/// An engine of the scene.
+pub(crate) struct Actor {
+    pub(crate) supervisor: Addr<Supervisor>,
+    pub(crate) handle: EngineHandle,
+    pub(crate) id: TorrentId,
+    _dir: TempDir,
+}
+
+/// Runs a test in virtual time.
+pub(crate) fn play(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    LocalSet::new().block_on(&runtime, test);
+}
+
+pub(crate) fn addr(number: u32) -> SocketAddr {
+    let ip: IpAddr = Ipv4Addr::from(0x0a01_0000 + number).into();
+    (ip, PORT).into()
+}
+
+impl Scene {
+    /// A world whose torrent has `len` bytes in pieces of `piece_len`.
+    pub(crate) fn new(seed: u64, len: usize, piece_len: usize) -> Self {
+        let mut payload = vec![0; len];
+        StdRng::seed_from_u64(seed).fill_bytes(&mut payload);
+        let pieces: Vec<u8> = payload.chunks(piece_len).flat_map(hash::sha1).collect();
+        let mut torrent = format!(
+            "d4:infod6:lengthi{len}e4:name7:payload12:piece lengthi{piece_len}e6:pieces{}:",
+            pieces.len()
+        )
+        .into_bytes();
+        torrent.extend_from_slice(&pieces);
+        torrent.extend_from_slice(b"ee");
+        let metainfo = Metainfo::from_bytes(&torrent, &LoadLimits::default()).expect("a torrent");
+        Self {
+            sim: Sim::new(seed),
+            metainfo: Arc::new(metainfo),
+            payload,
+            seed,
+        }
+    }
+
+    /// A host without an engine, at [`addr`]`(number)`.
+    pub(crate) fn host(&self, number: u32) -> Host {
+        self.sim.host(HostOptions::at(addr(number).ip()))
+    }
+
+    /// An engine at [`addr`]`(number)`; with `whole` it has everything.
+    pub(crate) async fn engine(&self, number: u32, whole: bool, peers: &[SocketAddr]) -> Actor {
+        self.engine_with(number, whole, peers, |_| {}).await
+    }
+
+    /// An engine with other settings than the usual ones.
+    pub(crate) async fn engine_with(
+        &self,
+        number: u32,
+        whole: bool,
+        peers: &[SocketAddr],
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> Actor {
+        let dir = TempDir::new().expect("a folder");
+        let network = self.host(number).network();
+        let mut config = EngineConfig::new(network, Pool::current());
+        config.listen = Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)));
+        config.disk_threads = 0;
+        config.torrent_threads = 0;
+        config.seed = Some(self.seed ^ u64::from(number) << 32);
+        change(&mut config);
+        let (supervisor, handle) = Supervisor::launch(config).expect("an engine");
+        let source = Source::Metainfo(Arc::clone(&self.metainfo));
+        let mut add = AddTorrent::new(source, dir.path().into());
+        add.peers = peers.to_vec();
+        add.trust_data = whole;
+        if whole {
+            std::fs::write(dir.path().join("payload"), &self.payload).expect("written");
+        }
+        let id = handle.add(add).await.expect("added");
+        Actor {
+            supervisor,
+            handle,
+            id,
+            _dir: dir,
+        }
+    }
+
+    /// Connects from a host to an engine and shakes hands as `peer_id`, without any extension.
+    pub(crate) async fn connect(&self, from: &Host, to: SocketAddr, peer_id: PeerId) -> BoxStream {
+        let mut stream = from.network().dial(to).await.expect("connected");
+        self.greet(&mut stream, peer_id).await;
+        stream
+    }
+
+    /// Sends our handshake and takes the other's.
+    pub(crate) async fn greet(&self, stream: &mut BoxStream, peer_id: PeerId) -> Handshake {
+        let ours = Handshake {
+            reserved: Reserved::default(),
+            info_hash: self.metainfo.hashes().wire(),
+            peer_id,
+        };
+        stream.write_all(&ours.encode()).await.expect("sent");
+        let mut theirs = [0; HANDSHAKE_LEN];
+        stream.read_exact(&mut theirs).await.expect("answered");
+        Handshake::parse(&theirs).expect("a handshake")
+    }
+}
+
+impl Actor {
+    pub(crate) fn status(&self) -> Arc<TorrentStatus> {
+        let snapshot = self.handle.snapshot();
+        let status = snapshot.torrents.iter().find(|status| status.id == self.id);
+        Arc::clone(status.expect("the torrent is there"))
+    }
+
+    /// Waits until the torrent's state is such.
+    pub(crate) async fn until(&self, done: impl Fn(&TorrentStatus) -> bool) {
+        let mut snapshots = self.handle.snapshots();
+        let wait = snapshots.wait_for(|snapshot| {
+            let mut torrents = snapshot.torrents.iter();
+            torrents.any(|status| status.id == self.id && done(status))
+        });
+        let waited = timeout(PATIENCE, wait).await.is_ok();
+        assert!(waited, "it is still at {:?}", self.status());
+    }
+}
+
+/// Reads until the other side closes the connection.
+pub(crate) async fn closed(stream: &mut BoxStream) {
+    let mut buffer = [0; 4096];
+    let end = async { while !matches!(stream.read(&mut buffer).await, Ok(0) | Err(_)) {} };
+    let ended = timeout(PATIENCE, end).await.is_ok();
+    assert!(ended, "the connection lives on");
+}
