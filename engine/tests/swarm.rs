@@ -6,18 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use common::Payload;
-use engine::{
-    AddTorrent, EngineConfig, EngineHandle, Limits, Source, State, Supervisor, TorrentId,
-};
-use net::Pool;
+use common::sim::{self, addr, ip, simulate};
+use engine::{AddTorrent, EngineHandle, Limits, Source, State, Supervisor, TorrentId};
 use net::sim::{HostOptions, Link, NatKind, Sim};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
-use tokio::task::LocalSet;
-
-const PORT: u16 = 6881;
 
 /// Virtual time that a swarm may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -35,14 +30,6 @@ struct Swarm {
     members: Vec<Member>,
 }
 
-fn ip(number: u32) -> IpAddr {
-    Ipv4Addr::from(0x0a01_0000 + number).into()
-}
-
-fn addr(number: u32) -> SocketAddr {
-    (ip(number), PORT).into()
-}
-
 impl Swarm {
     fn new(seed: u64, payload: Payload) -> Self {
         Self {
@@ -58,11 +45,7 @@ impl Swarm {
         let number = self.members.len() as u64;
         let host = self.sim.host(options);
         let dir = TempDir::new().expect("a folder");
-        let mut config = EngineConfig::new(host.network(), Pool::current());
-        config.listen = Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)));
-        config.disk_threads = 0;
-        config.torrent_threads = 0;
-        config.seed = Some(self.seed ^ (number << 32));
+        let config = sim::config(&host, self.seed ^ (number << 32));
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         let mut add = AddTorrent::new(Source::Metainfo(self.payload.metainfo()), dir.path().into());
         add.peers = peers;
@@ -96,17 +79,6 @@ impl Swarm {
             );
         }
     }
-}
-
-/// Runs a simulation; returns the digest of its trace.
-fn simulate(test: impl Future<Output = Sim>) -> (u64, u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .expect("a runtime");
-    let trace = LocalSet::new().block_on(&runtime, async { test.await.trace() });
-    (trace.digest, trace.count)
 }
 
 /// A swarm of one seed and `leechers`, each with some neighbours, on links of many kinds.

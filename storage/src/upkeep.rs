@@ -22,6 +22,12 @@ impl Store {
             .any(|at| fs::symlink_metadata(self.path_of(at)).is_ok_and(|file| file.len() > 0))
     }
 
+    /// Whether the files that hold a range of the torrent are there and reach to its end. What they hold is not read.
+    pub fn has_bytes(&self, offset: u64, len: u32) -> bool {
+        let len = u64::from(len);
+        self.0.layout.contains(offset, len) && self.0.check_files(offset, len).is_ok()
+    }
+
     /// Whether the folder takes a megabyte more: writes it to a hidden file, and removes that again.
     ///
     /// # Errors

@@ -165,7 +165,7 @@ impl Inner {
 
     /// Looks whether the files of the range are still there and long enough: a removed file can be read for as long as
     /// it is open, and a cut one through windows made before.
-    fn check_files(self: &Arc<Self>, offset: u64, len: u64) -> Result<(), StoreError> {
+    pub(crate) fn check_files(self: &Arc<Self>, offset: u64, len: u64) -> Result<(), StoreError> {
         for segment in self.layout.segments(offset, len) {
             if let Some((file, at)) = self.locate(segment) {
                 let open = self.reader(file)?;

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient};
 use actors::{ExitGuard, OneTimer};
 use net::{Network, Pool, RateLimiter};
-use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::id::{InfoHashes, PeerId};
 use protocol::metainfo::Metainfo;
@@ -35,7 +34,7 @@ use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::open::CheckProgress;
 use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::picker::Picker;
-use crate::torrent::resume::Saves;
+use crate::torrent::resume::{Known, Saves};
 use crate::torrent::smart_ban::SmartBan;
 use crate::{AddTorrent, Source, TorrentError, TorrentId};
 
@@ -125,8 +124,9 @@ pub(crate) struct Torrent {
     pub(crate) added_at: Instant,
     pub(crate) last_tick: Instant,
     pub(crate) timer: OneTimer,
-    pub(crate) known: Option<Bitfield>,
-    pub(crate) saved: Option<u32>,
+    pub(crate) known: Option<Known>,
+    /// Verified pieces and unverified blocks at the last save.
+    pub(crate) saved: Option<(u32, u64)>,
     pub(crate) last_save: Instant,
     /// Which save of progress comes when.
     pub(crate) saves: Saves,

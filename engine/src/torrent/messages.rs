@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use actix::Message;
 use net::BoxStream;
-use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use storage::{Store, StoreError};
 use tokio::sync::oneshot;
 
+use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
 use crate::{Event, Limits, TorrentId, TorrentStatus};
 
@@ -74,8 +74,8 @@ pub(crate) enum DiskReply {
 pub(crate) struct Opened {
     /// The store.
     pub(crate) store: Store,
-    /// What is there, where that is known without a check.
-    pub(crate) known: Option<Bitfield>,
+    /// What is there, where that is known.
+    pub(crate) known: Known,
 }
 
 /// The hash of one piece.

@@ -20,7 +20,7 @@ use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::gather::Gather;
 use crate::torrent::messages::{DiskReply, Opened};
 use crate::torrent::picker::{Picker, Priority};
-use crate::torrent::resume;
+use crate::torrent::resume::{self, Known, Partials};
 use crate::torrent::smart_ban::SmartBan;
 use crate::{Event, TorrentError};
 
@@ -85,12 +85,13 @@ impl Torrent {
             return;
         };
         let store = active.content.store.clone();
+        let partial = active.partials();
         self.forget_resume();
         self.halt(Phase::Opening);
-        self.check(store, ctx);
+        self.check(store, partial, ctx);
     }
 
-    fn check(&mut self, store: Store, ctx: &mut Context<Self>) {
+    fn check(&mut self, store: Store, partial: Partials, ctx: &mut Context<Self>) {
         let progress = Arc::new(CheckProgress::default());
         self.phase = Phase::Checking(Arc::clone(&progress));
         let me: Addr<Self> = ctx.address();
@@ -111,7 +112,10 @@ impl Torrent {
             if !progress.cancelled.load(Ordering::Relaxed) {
                 let opened = outcome.map(|have| Opened {
                     store,
-                    known: Some(have),
+                    known: Known {
+                        have: Some(have),
+                        partial,
+                    },
                 });
                 tell(&me, DiskReply::Checked(opened));
             }
@@ -119,7 +123,12 @@ impl Torrent {
     }
 
     /// Goes to work on a store whose pieces are known.
-    fn activate(&mut self, store: Store, have: &Bitfield, ctx: &mut Context<Self>) {
+    fn activate(
+        &mut self,
+        store: Store,
+        (have, partial): (&Bitfield, &Partials),
+        ctx: &mut Context<Self>,
+    ) {
         let Some(metainfo) = self.metainfo.clone() else {
             return;
         };
@@ -133,7 +142,7 @@ impl Torrent {
             have: HaveBoard::new(have),
         });
         let finished = picker.is_finished();
-        self.phase = Phase::Active(Box::new(Active {
+        let mut active = Active {
             content: Arc::clone(&content),
             picker,
             wanted,
@@ -149,7 +158,12 @@ impl Torrent {
             last_ring: now(),
             ring_due: false,
             finished,
-        }));
+        };
+        let full = active.take_up(partial);
+        self.phase = Phase::Active(Box::new(active));
+        for piece in full {
+            self.on_piece_full(piece);
+        }
         self.saved = None;
         for (_, peer) in self.peers.iter() {
             peer.order(Order::Content(Arc::clone(&content)));
@@ -219,7 +233,10 @@ impl Torrent {
             self.known = None;
             self.add.trust_data = false;
         } else if let Phase::Active(active) = &self.phase {
-            self.known = Some(active.picker.have().clone());
+            self.known = Some(Known {
+                have: Some(active.picker.have().clone()),
+                partial: active.partials(),
+            });
         }
         self.fail(TorrentError::from(error));
     }
@@ -302,26 +319,24 @@ impl Handler<DiskReply> for Torrent {
     fn handle(&mut self, reply: DiskReply, ctx: &mut Context<Self>) {
         match reply {
             DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => match outcome {
-                Ok(Opened {
-                    store,
-                    known: Some(have),
-                }) => self.activate(store, &have, ctx),
-                Ok(Opened { store, known: None }) => self.check(store, ctx),
+                Ok(Opened { store, known }) => match known.have {
+                    Some(have) => self.activate(store, (&have, &known.partial), ctx),
+                    None => self.check(store, known.partial, ctx),
+                },
                 Err(error) => self.fail_storage(&error),
             },
             DiskReply::Checked(outcome) if matches!(self.phase, Phase::Checking(_)) => {
                 match outcome {
-                    Ok(Opened {
-                        store,
-                        known: Some(have),
-                    }) => {
-                        self.event(Event::CheckFinished {
-                            id: self.id,
-                            good: have.count(),
-                        });
-                        self.activate(store, &have, ctx);
-                    }
-                    Ok(Opened { known: None, .. }) => self.phase = Phase::Paused,
+                    Ok(Opened { store, known }) => match known.have {
+                        Some(have) => {
+                            self.event(Event::CheckFinished {
+                                id: self.id,
+                                good: have.count(),
+                            });
+                            self.activate(store, (&have, &known.partial), ctx);
+                        }
+                        None => self.phase = Phase::Paused,
+                    },
                     Err(error) => self.fail_storage(&error),
                 }
             }
@@ -350,19 +365,25 @@ fn open_store(
     options: StoreOptions,
     (resume, wanted): (Option<&Path>, Option<Vec<usize>>),
     trust: bool,
-    known: Option<Bitfield>,
+    known: Option<Known>,
 ) -> Result<Opened, StoreError> {
     let pieces = spec.geometry.pieces();
     let store = Store::open(spec, options)?;
-    let known = if known.is_some() {
+    let exactly = |have| Known {
+        have: Some(have),
+        partial: Partials::new(),
+    };
+    let mut known = if let Some(known) = known {
         known
     } else if trust {
-        Some(Bitfield::full(pieces))
+        exactly(Bitfield::full(pieces))
     } else if !store.has_data() {
-        Some(Bitfield::new(pieces))
+        exactly(Bitfield::new(pieces))
     } else {
-        resume.and_then(|path| resume::trusted(&store, path, wanted.as_deref()))
+        let load = |path| resume::load(&store, path, wanted.as_deref());
+        resume.map_or_else(Known::default, load)
     };
+    resume::drop_absent(&store, &mut known.partial);
     store.prepare()?;
     Ok(Opened { store, known })
 }

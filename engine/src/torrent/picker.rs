@@ -34,6 +34,9 @@ use self::rarity::Rarity;
 use self::stages::Stage;
 use crate::peer::key::PeerKey;
 
+/// Who began a piece that was begun in an earlier run.
+const NO_PEER: PeerKey = PeerKey(u32::MAX);
+
 /// How much a piece is wanted: 0 not at all, 7 before everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(u8);
@@ -357,6 +360,14 @@ impl Picker {
         }
         self.settle(piece, slot);
         superfluous
+    }
+
+    /// These blocks of a piece were written in an earlier run. The piece is begun by nobody, so that the next peer that
+    /// has it goes on with it.
+    pub fn written_before(&mut self, piece: PieceIndex, blocks: impl IntoIterator<Item = u32>) {
+        for block in blocks {
+            self.written_run(NO_PEER, piece, block, block + 1);
+        }
     }
 
     /// All blocks of the piece are written, and it is being verified.

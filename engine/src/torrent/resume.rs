@@ -2,7 +2,12 @@
 //!
 //! A record of an orderly end is trusted without a check if the files are as it says and the machine has not been
 //! started anew since: what was written reaches the disk whether or not this process lives, but not through a power cut.
+//!
+//! The blocks of unfinished pieces are taken up from a record of any end, orderly or not, of the same start of the
+//! machine: a block is noted after it was written, so it is there unless somebody else changed the files. If it is not,
+//! the piece fails its hash and is fetched whole; nobody is blamed for a block of an earlier run, for it has no sender.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,12 +16,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
+use protocol::geometry::PieceIndex;
 use protocol::id::InfoHash;
-use storage::Store;
-use storage::resume::Record;
+use storage::resume::{BlockBits, Record};
+use storage::{BlockState, Store};
 
 use crate::peer::driver::now;
-use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::actor::{Active, Phase, Torrent};
 
 /// How often progress is saved while it grows.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
@@ -31,6 +37,18 @@ pub(crate) struct Saves {
     asked: u64,
     /// The newest save that has begun; held while a record is written.
     written: Arc<Mutex<u64>>,
+}
+
+/// Written, unverified blocks of pieces, by piece index.
+pub(crate) type Partials = BTreeMap<u32, BlockBits>;
+
+/// What is on disk, as far as that is known without a check.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// The pieces that are there and right; `None` where only a check can tell.
+    pub(crate) have: Option<Bitfield>,
+    /// Blocks of other pieces.
+    pub(crate) partial: Partials,
 }
 
 impl Torrent {
@@ -65,12 +83,14 @@ impl Torrent {
             return;
         };
         let have = active.picker.have();
-        if !clean && self.saved == Some(have.count()) {
+        let progress = (have.count(), active.unverified_blocks());
+        if !clean && self.saved == Some(progress) {
             return;
         }
-        self.saved = Some(have.count());
+        self.saved = Some(progress);
         self.last_save = now();
-        let (store, have) = (active.content.store.clone(), have.clone());
+        let store = active.content.store.clone();
+        let (have, partial) = (have.clone(), active.partials());
         let hash = self.hashes.wire();
         let extra = circumstances(self.add.files.as_deref()).unwrap_or_default();
         self.saves.asked += 1;
@@ -81,7 +101,7 @@ impl Torrent {
                 return;
             }
             *newest = number;
-            if let Err(error) = save(&store, hash, have, (clean, extra), &path) {
+            if let Err(error) = save(&store, hash, (have, partial), (clean, extra), &path) {
                 tracing::warn!(path = %path.display(), %error, "progress could not be saved");
             }
         };
@@ -94,33 +114,94 @@ impl Torrent {
     }
 }
 
-/// The pieces that resume data vouches for.
-pub(super) fn trusted(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Option<Bitfield> {
+impl Active {
+    /// What is written of the pieces that are not verified.
+    pub(super) fn partials(&self) -> Partials {
+        let begun = self.pieces.iter().filter(|(_, state)| state.written() > 0);
+        begun
+            .map(|(piece, state)| (piece.get(), BlockBits::of(state)))
+            .collect()
+    }
+
+    fn unverified_blocks(&self) -> u64 {
+        let states = self.pieces.values();
+        states.map(|state| u64::from(state.written())).sum()
+    }
+
+    /// Goes on with pieces where an earlier run left them; returns those of which every block is there.
+    pub(super) fn take_up(&mut self, partial: &Partials) -> Vec<PieceIndex> {
+        let mut full = Vec::new();
+        let geometry = self.content.geometry;
+        for (index, bits) in partial {
+            let Some(piece) = geometry.piece(*index) else {
+                continue;
+            };
+            if self.picker.have().get(piece) || !self.picker.priority(piece).is_wanted() {
+                continue;
+            }
+            let store = &self.content.store;
+            let state = store.activate_with(piece, |block| bits.get(block));
+            let written = |block: &u32| state.state(*block) == BlockState::Written;
+            self.picker
+                .written_before(piece, (0..state.blocks()).filter(written));
+            full.extend(state.is_complete().then_some(piece));
+            self.pieces.insert(piece, state);
+        }
+        full
+    }
+}
+
+/// What resume data vouches for.
+pub(super) fn load(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Known {
     let record = match Record::load(path) {
-        Ok(record) => record?,
+        Ok(Some(record)) => record,
+        Ok(None) => return Known::default(),
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "resume data is of no use: everything is checked");
-            return None;
+            return Known::default();
         }
     };
-    let same = record.clean
-        && record.have.len() == store.geometry().pieces()
-        && record.files == store.stamps()
+    let same = record.have.len() == store.geometry().pieces()
         && circumstances(wanted).is_some_and(|now| now == record.extra);
-    same.then_some(record.have)
+    if !same {
+        return Known::default();
+    }
+    let trusted = record.clean && record.files == store.stamps();
+    Known {
+        have: trusted.then_some(record.have),
+        partial: record.partial,
+    }
+}
+
+/// Drops pieces of which the files can't hold what is said to be written: they are missing, or were cut.
+pub(super) fn drop_absent(store: &Store, partial: &mut Partials) {
+    let geometry = store.geometry();
+    partial.retain(|index, bits| {
+        let Some(piece) = geometry.piece(*index) else {
+            return false;
+        };
+        let present = |block: u32| {
+            let block = geometry.block(piece, block);
+            block.is_some_and(|block| {
+                store.has_bytes(geometry.block_offset(block), geometry.block_len(block))
+            })
+        };
+        let mut written = (0..bits.blocks()).filter(|block| bits.get(*block));
+        bits.blocks() == geometry.blocks_in(piece) && written.all(present)
+    });
 }
 
 fn save(
     store: &Store,
     info_hash: InfoHash,
-    have: Bitfield,
+    (have, partial): (Bitfield, Partials),
     (clean, extra): (bool, Vec<u8>),
     path: &Path,
 ) -> io::Result<()> {
     let record = Record {
         info_hash,
         have,
-        partial: std::collections::BTreeMap::new(),
+        partial,
         files: store.stamps(),
         clean,
         extra,

@@ -182,7 +182,7 @@ impl Torrent {
         }
     }
 
-    fn on_piece_full(&mut self, piece: PieceIndex) {
+    pub(crate) fn on_piece_full(&mut self, piece: PieceIndex) {
         let Some(active) = self.active() else { return };
         let len = active.content.geometry.len_of(piece);
         active.picker.piece_full(piece);
@@ -287,7 +287,7 @@ impl Torrent {
                 }
                 Ok(false) if active.picker.have().get(result.piece) => changed = true,
                 Ok(false) => {
-                    wasted += u64::from(active.content.geometry.len_of(result.piece));
+                    wasted += active.bytes_of(result.piece, &sent);
                     banned.extend(active.smart_ban.piece_failed(result.piece, &sent));
                     active.put_back(result.piece);
                 }
@@ -404,6 +404,17 @@ impl Active {
                 })
             })
             .collect()
+    }
+
+    /// Bytes of what was sent of a piece.
+    fn bytes_of(&self, piece: PieceIndex, sent: &[Sent]) -> u64 {
+        let geometry = &self.content.geometry;
+        let blocks = sent
+            .iter()
+            .filter_map(|sent| geometry.block(piece, sent.block));
+        blocks
+            .map(|block| u64::from(geometry.block_len(block)))
+            .sum()
     }
 
     fn ring(&mut self, now: Instant) {

@@ -432,3 +432,17 @@ fn common_pieces_are_found_in_order() {
         }
     }
 }
+
+#[test]
+fn a_piece_that_was_begun_in_an_earlier_run_is_gone_on_with_before_another_is_begun() {
+    let mut picker = picker(8, 16);
+    let begun = piece(&picker, 5);
+    picker.peer_joined_full();
+    picker.written_before(begun, [0, 1, 2, 9]);
+    assert_eq!(picker.active_pieces(), 1);
+    assert_eq!(picker.wanted_left().blocks, 8 * 16 - 4);
+    let runs = pick(&mut picker, A, PeerPieces::All, 16);
+    let first: Vec<_> = shape(&runs).into_iter().take(2).collect();
+    assert_eq!(first, [(5, 3, 9, false, false), (5, 10, 16, false, false)]);
+    assert!(runs[2].fresh);
+}
