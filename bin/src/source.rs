@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use net::Network;
-use net::http::{Client, HeaderValue, Request, Url};
+use net::http::{Client, Guard, HeaderValue, Request, Url};
 use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
 use protocol::magnet::Magnet;
 use protocol::metainfo::{LoadLimits, Metainfo, MetainfoError};
@@ -187,6 +187,7 @@ async fn fetch(address: &str, network: &Network) -> Result<Vec<u8>, Failure> {
     let mut request = Request::new(url);
     request.limits.body = MAX_FETCHED;
     request.limits.unpacked = MAX_FETCHED;
+    request.policy = Arc::new(Guard::USER);
     let response = Client::new(network.clone(), agent).get(&request).await;
     let response = response.map_err(|error| failed(&error))?;
     match response.status {

@@ -1,9 +1,9 @@
 //! A small HTTP client: GET over the dialer.
 //!
-//! It speaks HTTP/1.1, `http` and `https`, one connection for each request, and holds itself to limits that the caller
-//! sets, because the servers it asks are named by strangers: one deadline for everything, a largest head, a largest
-//! body on the wire and after unpacking, a number of redirects, and a [`Policy`] that is asked about every address and
-//! every redirect before a connection is opened.
+//! It speaks HTTP/1.1, `http` and `https`, and holds itself to limits that the caller sets, because the servers it asks
+//! are named by strangers: one deadline for everything, a largest head, a largest body on the wire and after unpacking,
+//! a number of redirects, and a [`Policy`] that is asked about every address and every redirect before a connection is
+//! opened. Each request has a connection of its own, unless the client was told to [keep](Client::keeping) them.
 //!
 //! Connections come from the [`Network`] and so does name look-up: source address, proxy, circuit and simulation hold
 //! for them too.
@@ -12,6 +12,8 @@ mod auth;
 mod body;
 mod error;
 mod exchange;
+mod guard;
+mod keep;
 mod tls;
 
 use std::fmt;
@@ -21,13 +23,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 pub use url::Url;
 
 pub use error::{Error, Stage};
+pub use guard::Guard;
+pub use keep::Keep;
 pub use tls::ClientTls;
 
-use crate::Network;
+use crate::{Family, Network};
+use exchange::Connection;
+use keep::Shelf;
 
 /// An HTTP client. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,6 +41,7 @@ pub struct Client {
     network: Network,
     tls: ClientTls,
     user_agent: HeaderValue,
+    shelf: Option<Arc<Shelf>>,
 }
 
 /// What to get, and how much of it is acceptable.
@@ -53,6 +60,8 @@ pub struct Request {
     pub limits: Limits,
     /// What is asked before each connection.
     pub policy: Arc<dyn Policy>,
+    /// The family of addresses to use where a host has both; what is left when a host has only the other is that.
+    pub family: Option<Family>,
 }
 
 /// How much of a reply is accepted.
@@ -82,11 +91,11 @@ impl Default for Limits {
 
 /// Decides where a request may go. Everything is allowed by default.
 pub trait Policy: Send + Sync {
-    /// Whether `url` may be fetched from `address`, which its host resolved to. Asked for the first URL and for each
-    /// redirect's, of every address; those that are refused are not dialled.
-    fn may_connect(&self, url: &Url, address: SocketAddr) -> bool {
-        let _ = (url, address);
-        true
+    /// Takes out of `addresses`, to which the host of `url` resolved, those that must not be dialled. Asked for the first
+    /// URL, and for each redirect's with `sent_by`, the address of the server that redirected. A connection that was kept
+    /// is asked about again, with its address alone.
+    fn admit(&self, url: &Url, sent_by: Option<SocketAddr>, addresses: &mut Vec<SocketAddr>) {
+        let _ = (url, sent_by, addresses);
     }
 
     /// Whether the server at `from` may send us on to `to`.
@@ -126,6 +135,7 @@ impl Request {
             headers: HeaderMap::new(),
             limits: Limits::default(),
             policy: Arc::new(AllowAll),
+            family: None,
         }
     }
 }
@@ -148,6 +158,7 @@ impl Client {
             network,
             tls: ClientTls::default(),
             user_agent,
+            shelf: None,
         }
     }
 
@@ -156,6 +167,24 @@ impl Client {
     pub fn with_tls(mut self, tls: ClientTls) -> Self {
         self.tls = tls;
         self
+    }
+
+    /// The same client, but one that keeps connections for the next request to the same server. What is idle for too
+    /// long is closed when a request begins or ends, or by [`tidy`](Self::tidy).
+    #[must_use]
+    pub fn keeping(mut self, keep: Keep) -> Self {
+        self.shelf = Some(Arc::new(Shelf::new(keep)));
+        self
+    }
+
+    /// Closes kept connections that have been idle for too long; says when the next one will have been.
+    pub fn tidy(&self) -> Option<Instant> {
+        self.shelf.as_ref()?.tidy(Instant::now())
+    }
+
+    /// How many connections are being kept.
+    pub fn kept(&self) -> usize {
+        self.shelf.as_ref().map_or(0, |shelf| shelf.len())
     }
 
     /// Gets a URL, following redirects.
@@ -171,14 +200,16 @@ impl Client {
         let mut stage = Stage::LookUp;
         let work = Box::pin(self.follow(request, &mut stage));
         let outcome = timeout(request.deadline, work).await;
+        self.tidy();
         outcome.unwrap_or(Err(Error::Deadline { stage }))
     }
 
     /// Gets a URL and whatever it redirects to.
     async fn follow(&self, request: &Request, stage: &mut Stage) -> Result<Response, Error> {
         let mut url = request.url.clone();
+        let mut sent_by = None;
         for _ in 0..=request.limits.redirects {
-            let response = Box::pin(self.fetch(&url, request, stage)).await?;
+            let response = Box::pin(self.fetch(&url, sent_by, request, stage)).await?;
             let target = exchange::redirect_target(response.status, &response.headers);
             let Some(location) = target else {
                 return Ok(response);
@@ -191,6 +222,7 @@ impl Client {
             if !request.policy.may_follow(&url, &next) {
                 return Err(Error::Forbidden);
             }
+            sent_by = Some(response.peer);
             url = auth::carried_over(&url, next);
         }
         Err(Error::TooManyRedirects)
@@ -200,23 +232,55 @@ impl Client {
     async fn fetch(
         &self,
         url: &Url,
+        sent_by: Option<SocketAddr>,
         request: &Request,
         stage: &mut Stage,
     ) -> Result<Response, Error> {
-        let message = exchange::message(url, &request.headers, &self.user_agent)?;
+        exchange::host_and_port(url)?;
+        let origin = (url.origin().ascii_serialization(), request.family);
+        while let Some(mut connection) = self.shelf.as_ref().and_then(|s| s.take(&origin)) {
+            let mut addrs = vec![connection.peer()];
+            request.policy.admit(url, sent_by, &mut addrs);
+            if addrs.is_empty() {
+                continue;
+            }
+            *stage = Stage::Head;
+            match self.exchange(&mut connection, url, request, stage).await {
+                Ok(reply) => return Ok(self.finish(reply, connection, url, origin)),
+                // The server closed it while nobody looked. A GET may be sent twice.
+                Err(Error::Truncated | Error::Protocol(_)) if *stage == Stage::Head => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut connection = self.connect(url, sent_by, request, stage).await?;
+        let reply = self.exchange(&mut connection, url, request, stage).await?;
+        Ok(self.finish(reply, connection, url, origin))
+    }
+
+    /// Opens a connection to the host of a URL.
+    async fn connect(
+        &self,
+        url: &Url,
+        sent_by: Option<SocketAddr>,
+        request: &Request,
+        stage: &mut Stage,
+    ) -> Result<Connection, Error> {
         let (host, port) = exchange::host_and_port(url)?;
         let tls = match url.scheme() {
             "https" => Some(self.tls.connector().await?),
             _ => None,
         };
-
         *stage = Stage::LookUp;
         let mut addrs = self
             .network
             .lookup(host, port)
             .await
             .map_err(Error::LookUp)?;
-        addrs.retain(|addr| request.policy.may_connect(url, *addr));
+        request.policy.admit(url, sent_by, &mut addrs);
+        let wished = |addr: &SocketAddr| request.family == Some(Family::of(addr.ip()));
+        if addrs.iter().any(wished) {
+            addrs.retain(wished);
+        }
         if addrs.is_empty() {
             return Err(Error::Forbidden);
         }
@@ -228,22 +292,50 @@ impl Client {
             .await
             .map_err(Error::Connect)?;
         let peer = stream.peer_addr();
-        let limits = request.limits;
-        let reply = match tls {
-            None => exchange::run(stream, message, limits, stage).await?,
+        match tls {
+            None => Connection::open(stream, peer, request.limits).await,
             Some(tls) => {
                 *stage = Stage::Tls;
                 let stream = tls.connect(host, stream).await?;
-                exchange::run(stream, message, limits, stage).await?
+                Connection::open(stream, peer, request.limits).await
             }
-        };
-        Ok(Response {
+        }
+    }
+
+    async fn exchange(
+        &self,
+        connection: &mut Connection,
+        url: &Url,
+        request: &Request,
+        stage: &mut Stage,
+    ) -> Result<exchange::Reply, Error> {
+        let keep = self.shelf.is_some();
+        let message = exchange::message(url, &request.headers, &self.user_agent, keep)?;
+        connection.ask(message, request.limits, stage).await
+    }
+
+    /// Puts a connection away, if it can be used again.
+    fn finish(
+        &self,
+        reply: exchange::Reply,
+        connection: Connection,
+        url: &Url,
+        origin: keep::Origin,
+    ) -> Response {
+        let peer = connection.peer();
+        if let Some(shelf) = &self.shelf
+            && reply.whole
+            && connection.is_open()
+        {
+            shelf.put(origin, connection, Instant::now());
+        }
+        Response {
             status: reply.status,
             headers: reply.headers,
             body: reply.body,
             url: url.clone(),
             peer,
-        })
+        }
     }
 }
 

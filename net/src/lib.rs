@@ -17,7 +17,8 @@
 //! | [`real`] | the operating system's sockets |
 //! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
 //! | [`limit`] | [`RateLimiter`], token buckets in a tree |
-//! | [`http`] | the GET client
+//! | [`http`] | the GET client, and [`http::Guard`], where it may go |
+//! | [`scope`] | how far away an address is, and whom strangers may send us to |
 //! | [`sim`] | a simulated network in virtual time |
 //!
 //! # Invariants
@@ -34,6 +35,7 @@ pub mod network;
 pub mod pool;
 pub mod real;
 pub mod resolve;
+pub mod scope;
 pub mod sim;
 pub mod stream;
 
@@ -43,6 +45,7 @@ pub use network::{Binder, Network};
 pub use pool::{OwnedPool, Pool, Task};
 pub use real::RealOptions;
 pub use resolve::Resolver;
+pub use scope::{Family, Scope};
 pub use stream::{BoxStream, ByteStream, Dialer, Listener};
 
 /// A boxed future that may move between threads.

@@ -11,7 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
 use crate::real::{RealDialer, RealOptions, SourceBinder};
-use crate::resolve::{LiteralsOnly, SystemResolver};
+use crate::resolve::{Cached, LiteralsOnly, SystemResolver};
 use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Resolver};
 
 /// Opens local ends: listeners and datagram sockets.
@@ -90,6 +90,13 @@ impl Network {
     pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
         self.resolver = resolver;
         self
+    }
+
+    /// The same network, remembering for a minute where hosts are.
+    #[must_use]
+    pub fn with_cached_names(self) -> Self {
+        let resolver = Arc::new(Cached::new(Arc::clone(&self.resolver)));
+        self.with_resolver(resolver)
     }
 
     /// The dialer itself.

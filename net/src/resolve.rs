@@ -1,8 +1,12 @@
 //! Host names to addresses.
 
+mod cached;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+
+pub use cached::Cached;
 
 use crate::BoxFuture;
 

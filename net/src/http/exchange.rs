@@ -1,7 +1,8 @@
-//! One request and its reply on one stream.
+//! Requests and their replies on one stream.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -27,7 +28,19 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// Whether it was read to its end, so that another may follow.
+    pub(super) whole: bool,
 }
+
+/// A connection to a server, for one request after the other.
+pub(super) struct Connection {
+    sender: http1::SendRequest<Empty<Bytes>>,
+    /// What moves its bytes while somebody polls it; `None` once it has ended.
+    driver: Option<Driver>,
+    peer: SocketAddr,
+}
+
+type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The host (an IPv6 literal in brackets) and port that a URL names.
 pub(super) fn host_and_port(url: &Url) -> Result<(&str, u16), Error> {
@@ -45,6 +58,7 @@ pub(super) fn message(
     url: &Url,
     headers: &HeaderMap,
     user_agent: &HeaderValue,
+    keep: bool,
 ) -> Result<Message, Error> {
     let (host, _) = host_and_port(url)?;
     let host = match url.port() {
@@ -67,39 +81,84 @@ pub(super) fn message(
     }
     let offer = HeaderValue::from_static("gzip, deflate");
     out.insert(header::ACCEPT_ENCODING, offer);
-    out.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    let then = if keep { "keep-alive" } else { "close" };
+    out.insert(header::CONNECTION, HeaderValue::from_static(then));
     if let Some(value) = auth::authorization(url) {
         out.insert(header::AUTHORIZATION, value);
     }
     Ok(message)
 }
 
-/// Sends a request and receives the whole reply.
-pub(super) async fn run<S>(
-    stream: S,
-    message: Message,
-    limits: Limits,
-    stage: &mut Stage,
-) -> Result<Reply, Error>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    *stage = Stage::Head;
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(BUFFER.max(limits.head))
-        .max_header_size(limits.head)
-        // Trackers are old and many: what can be understood is.
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .ignore_invalid_headers_in_responses(true)
-        .handshake(TokioIo::new(stream))
-        .await?;
-    let exchange = async {
-        let response = sender.send_request(message).await?;
-        *stage = Stage::Body;
-        receive(response, limits).await
-    };
-    beside(connection, exchange).await
+impl Connection {
+    /// Speaks HTTP on a stream from `peer`; `limits` hold for the heads of all replies.
+    pub(super) async fn open<S>(stream: S, peer: SocketAddr, limits: Limits) -> Result<Self, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(BUFFER.max(limits.head))
+            .max_header_size(limits.head)
+            // Trackers are old and many: what can be understood is.
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .ignore_invalid_headers_in_responses(true)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        // How the connection ended is told to whoever waits for a reply.
+        let driver = async { drop(driver.await) };
+        Ok(Self {
+            sender,
+            driver: Some(Box::pin(driver)),
+            peer,
+        })
+    }
+
+    /// The address of the server.
+    pub(super) const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Whether it may be used again.
+    pub(super) fn is_open(&self) -> bool {
+        self.driver.is_some() && !self.sender.is_closed()
+    }
+
+    /// Sends a request and receives the whole reply.
+    pub(super) async fn ask(
+        &mut self,
+        message: Message,
+        limits: Limits,
+        stage: &mut Stage,
+    ) -> Result<Reply, Error> {
+        *stage = Stage::Head;
+        // What happened while the connection was kept is seen first: it may be closed.
+        self.look().await;
+        let sender = &mut self.sender;
+        let exchange = async {
+            sender.ready().await?;
+            let response = sender.send_request(message).await?;
+            *stage = Stage::Body;
+            receive(response, limits).await
+        };
+        let reply = beside(&mut self.driver, exchange).await?;
+        // It may close now that the reply is read.
+        self.look().await;
+        Ok(reply)
+    }
+
+    /// Lets the driver do what can be done now.
+    async fn look(&mut self) {
+        let driver = &mut self.driver;
+        poll_fn(|cx| {
+            if let Some(running) = driver
+                && running.as_mut().poll(cx).is_ready()
+            {
+                *driver = None;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
 }
 
 /// Where a redirect points to; `None` when the reply is not one.
@@ -113,12 +172,14 @@ pub(super) fn redirect_target(status: u16, headers: &HeaderMap) -> Option<&Heade
 async fn receive(response: hyper::Response<Incoming>, limits: Limits) -> Result<Reply, Error> {
     let (head, mut incoming) = response.into_parts();
     let status = head.status.as_u16();
+    let announced_empty = hyper::body::Body::is_end_stream(&incoming);
     if redirect_target(status, &head.headers).is_some() {
         // Nobody reads the body of a redirect, so nobody waits for it.
         return Ok(Reply {
             status,
             headers: head.headers,
             body: Bytes::new(),
+            whole: announced_empty,
         });
     }
     let encoding = match head.headers.get(header::CONTENT_ENCODING) {
@@ -141,20 +202,22 @@ async fn receive(response: hyper::Response<Incoming>, limits: Limits) -> Result<
         headers: head.headers,
         // A reply without a body is not packed, whatever its head says.
         body: body.map(Body::finish).transpose()?.unwrap_or_default(),
+        whole: true,
     })
 }
 
 /// Runs `main` to its end, and `driver` beside it for as long as it has something to do.
-async fn beside<T>(driver: impl Future, main: impl Future<Output = T>) -> T {
-    let (mut driver, mut main) = (pin!(driver), pin!(main));
-    let mut driven = false;
+async fn beside<T>(driver: &mut Option<Driver>, main: impl Future<Output = T>) -> T {
+    let mut main = pin!(main);
     poll_fn(|cx| {
         if let Poll::Ready(outcome) = main.as_mut().poll(cx) {
             return Poll::Ready(outcome);
         }
-        if !driven && driver.as_mut().poll(cx).is_ready() {
+        if let Some(running) = driver
+            && running.as_mut().poll(cx).is_ready()
+        {
             // How the connection ended is told to `main`, which is awake by now.
-            driven = true;
+            *driver = None;
         }
         // What the driver just did may be all that `main` waited for.
         main.as_mut().poll(cx)

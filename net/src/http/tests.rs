@@ -257,12 +257,18 @@ struct Careful {
 }
 
 impl Policy for Careful {
-    fn may_connect(&self, url: &Url, address: SocketAddr) -> bool {
-        self.asked
-            .lock()
-            .unwrap()
-            .push((url.path().to_owned(), address.ip()));
-        url.path() != "/nowhere"
+    fn admit(&self, url: &Url, sent_by: Option<SocketAddr>, addresses: &mut Vec<SocketAddr>) {
+        let mut asked = self.asked.lock().unwrap();
+        for address in &*addresses {
+            assert!(
+                sent_by.is_none_or(|server| server == *address),
+                "the same server redirects"
+            );
+            asked.push((url.path().to_owned(), address.ip()));
+        }
+        if url.path() == "/nowhere" {
+            addresses.clear();
+        }
     }
 
     fn may_follow(&self, _: &Url, to: &Url) -> bool {

@@ -1,0 +1,112 @@
+//! The policies for URLs that strangers name and for those that users type.
+
+use std::net::SocketAddr;
+
+use url::Url;
+
+use super::Policy;
+use crate::Scope;
+
+/// Keeps requests from being aimed at this machine and its neighbours; see [`Scope::admit`].
+///
+/// `docs/adr/0004-whom-strangers-may-send-us-to.md` has the reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    named_by_user: bool,
+}
+
+impl Guard {
+    /// For a tracker that a torrent, a magnet link or a peer names. It may live anywhere, but at a loopback or link-local
+    /// address only paths that begin with `/announce` or `/scrape` are asked for.
+    pub const TRACKER: Self = Self {
+        named_by_user: false,
+    };
+
+    /// For a URL that the user typed: it is asked wherever it is, but whoever answers there cannot send us any closer.
+    pub const USER: Self = Self {
+        named_by_user: true,
+    };
+}
+
+impl Policy for Guard {
+    fn admit(&self, url: &Url, sent_by: Option<SocketAddr>, addresses: &mut Vec<SocketAddr>) {
+        if self.named_by_user {
+            if sent_by.is_some() {
+                Scope::admit(addresses, sent_by);
+            }
+            return;
+        }
+        Scope::admit(addresses, sent_by);
+        // The URL is parsed: dots are resolved, and neither query nor fragment is part of the path.
+        let tracker = ["/announce", "/scrape"]
+            .iter()
+            .any(|start| url.path().starts_with(start));
+        if !tracker {
+            addresses.retain(|addr| Scope::of(addr.ip()) >= Some(Scope::Private));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_asked_for_announces_only_and_nobody_is_sent_closer() {
+        let (tracker, user) = (Guard::TRACKER, Guard::USER);
+        // Who named the URL, who sent us on, where to, which path, whether that is allowed.
+        let cases = [
+            (tracker, None, "1.1.1.1", "/any.php?x", true),
+            (tracker, None, "127.0.0.1", "/announce", true),
+            (tracker, None, "127.0.0.1", "/announce.php?passkey=1", true),
+            (tracker, None, "127.0.0.1", "/scrape", true),
+            (tracker, None, "::1", "/announce", true),
+            (tracker, None, "127.0.0.1", "/admin?/announce", false),
+            (tracker, None, "127.0.0.1", "/announce/../admin", false),
+            (tracker, None, "127.0.0.1", "/announce/%2e%2e/admin", false),
+            (tracker, None, "127.0.0.1", "/announce\\..\\admin", false),
+            (tracker, None, "127.0.0.1", "/%61nnounce", false),
+            (tracker, None, "127.0.0.1", "/x#/announce", false),
+            (tracker, None, "127.0.0.1", "//announce", false),
+            (tracker, None, "::ffff:127.0.0.1", "/admin", false),
+            (tracker, None, "169.254.169.254", "/latest/meta-data", false),
+            (tracker, None, "169.254.169.254", "/announce", true),
+            (tracker, None, "192.168.1.1", "/key/announce", true),
+            (tracker, None, "0.0.0.0", "/announce", false),
+            (tracker, None, "239.1.1.1", "/announce", false),
+            (tracker, Some("1.1.1.1"), "2.2.2.2", "/x", true),
+            (tracker, Some("1.1.1.1"), "127.0.0.1", "/announce", false),
+            (tracker, Some("1.1.1.1"), "192.168.1.1", "/announce", false),
+            (tracker, Some("1.1.1.1"), "100.64.0.1", "/announce", false),
+            (tracker, Some("1.1.1.1"), "fd00::1", "/announce", false),
+            (tracker, Some("192.168.1.1"), "192.168.1.2", "/x", true),
+            (
+                tracker,
+                Some("192.168.1.1"),
+                "127.0.0.1",
+                "/announce",
+                false,
+            ),
+            (tracker, Some("192.168.1.1"), "1.1.1.1", "/x", true),
+            (tracker, Some("127.0.0.1"), "127.0.0.1", "/announce2", true),
+            (tracker, Some("127.0.0.1"), "127.0.0.1", "/admin", false),
+            (user, None, "127.0.0.1", "/any.torrent", true),
+            (user, None, "192.168.1.1", "/any.torrent", true),
+            (user, Some("127.0.0.1"), "127.0.0.1", "/other.torrent", true),
+            (user, Some("1.1.1.1"), "1.1.1.2", "/other.torrent", true),
+            (user, Some("1.1.1.1"), "127.0.0.1", "/other.torrent", false),
+            (user, Some("1.1.1.1"), "10.0.0.1", "/other.torrent", false),
+        ];
+        for (guard, sent_by, to, path, allowed) in cases {
+            let addr = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 80);
+            let url = Url::parse(&format!("http://host{path}")).unwrap();
+            let mut addrs = vec![addr(to)];
+            guard.admit(&url, sent_by.map(addr), &mut addrs);
+            assert_eq!(
+                !addrs.is_empty(),
+                allowed,
+                "{guard:?} {sent_by:?} {to} {path}"
+            );
+        }
+    }
+}
