@@ -19,7 +19,7 @@ pub use scan::{
     Error, ErrorKind, Limits, MAX_DEPTH, decode, decode_canonical, decode_prefix, is_canonical,
 };
 pub use tree::Tree;
-pub use value::{Dict, DictIter, Kind, List, Value};
+pub use value::{Dict, DictIter, Kind, List, ListIter, Value};
 pub(crate) use value::{take_string, take_value};
 
 #[cfg(test)]

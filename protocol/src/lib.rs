@@ -2,7 +2,7 @@
 //!
 //! # What
 //! Identifiers, bencode, metainfo (v1, v2, hybrid), magnet links, piece geometry, bitfields, the peer wire protocol
-//! with its extensions, and the messages of HTTP and UDP trackers.
+//! with its extensions, the messages of HTTP and UDP trackers, and those of the DHT.
 //!
 //! # What not
 //! No sockets, no clock, no async runtime: time and randomness are arguments, output buffers belong to the caller.
@@ -18,6 +18,8 @@
 //! - [`magnet`]: magnet links.
 //! - [`peer`]: the peer wire session.
 //! - [`tracker`]: tracker client messages.
+//! - [`krpc`]: the messages of the DHT.
+//! - [`crc32c`]: the checksum of node ids and peer priorities.
 //!
 //! # Invariants
 //! - Bytes from the network never reach a panic: parsers return errors, and every length is bounded before it is used.
@@ -25,9 +27,11 @@
 
 pub mod bencode;
 pub mod bitfield;
+pub mod crc32c;
 pub mod fault;
 pub mod geometry;
 pub mod id;
+pub mod krpc;
 pub mod magnet;
 pub mod merkle;
 pub mod metainfo;

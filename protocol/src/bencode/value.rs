@@ -29,6 +29,12 @@ pub struct DictIter<'a> {
     rest: &'a [u8],
 }
 
+/// The elements of a list, in order.
+#[derive(Clone, Debug, Default)]
+pub struct ListIter<'a> {
+    rest: &'a [u8],
+}
+
 /// The four kinds of value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -99,18 +105,23 @@ impl<'a> Value<'a> {
 
 impl<'a> List<'a> {
     /// The elements, in order.
-    pub fn iter(self) -> impl Iterator<Item = Value<'a>> + use<'a> {
-        let mut rest = self.rest;
-        std::iter::from_fn(move || {
-            let (value, after) = take_value(rest)?;
-            rest = after;
-            Some(value)
-        })
+    pub const fn iter(self) -> ListIter<'a> {
+        ListIter { rest: self.rest }
     }
 
     /// Whether there is no element.
     pub fn is_empty(self) -> bool {
         self.rest.first().is_none_or(|&byte| byte == b'e')
+    }
+}
+
+impl<'a> Iterator for ListIter<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Value<'a>> {
+        let (value, after) = take_value(self.rest)?;
+        self.rest = after;
+        Some(value)
     }
 }
 
