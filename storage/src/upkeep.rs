@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use crate::layout::FileKind;
 use crate::{Op, Store, StoreError};
 
-/// Bytes that [`Store::probe`] writes: enough for the blocks of several peers, so that a disk that passes can be used.
+/// Bytes that [`Store::probe_room`] writes: enough for the blocks of several peers, so that a disk that passes can be used.
 const PROBE_LEN: usize = 1 << 20;
 
 /// Messages that fill the lanes of one hash call on this machine; [`Store::verify`] is cheapest with so many pieces.
@@ -32,7 +32,7 @@ impl Store {
     ///
     /// # Errors
     /// What is in the way, with the name of the folder.
-    pub fn probe(&self) -> Result<(), StoreError> {
+    pub fn probe_room(&self) -> Result<(), StoreError> {
         let chance = RandomState::new().build_hasher().finish();
         let path = self.root().join(format!(".probe-{chance:016x}"));
         let fail = |error: io::Error| StoreError::new(Op::Write, self.root(), error);
@@ -44,6 +44,20 @@ impl Store {
             .and_then(|mut file| file.write_all(&vec![0; PROBE_LEN]));
         let removed = fs::remove_file(&path);
         outcome.and(removed).map_err(fail)
+    }
+
+    /// Whether files can be read to their end: looks at the last byte of each that `wanted` names by its index.
+    ///
+    /// # Errors
+    /// Names the first file that is missing, too short or can't be read.
+    pub fn probe_files(&self, wanted: impl Fn(usize) -> bool) -> Result<(), StoreError> {
+        let inner = &self.0;
+        for at in self.plain_files().filter(|at| wanted(*at)) {
+            let len = inner.layout.files()[at].len;
+            let last = inner.layout.start(at as u32) + len - 1;
+            self.read(last, &mut [0])?;
+        }
+        Ok(())
     }
 
     /// Indices of the files that have bytes.

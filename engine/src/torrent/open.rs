@@ -115,6 +115,7 @@ impl Torrent {
                     known: Known {
                         have: Some(have),
                         partial,
+                        lacking: false,
                     },
                 });
                 tell(&me, DiskReply::Checked(opened));
@@ -236,6 +237,7 @@ impl Torrent {
             self.known = Some(Known {
                 have: Some(active.picker.have().clone()),
                 partial: active.partials(),
+                lacking: !active.finished,
             });
         }
         self.fail(TorrentError::from(error));
@@ -265,7 +267,8 @@ impl Torrent {
         self.publish();
     }
 
-    /// Tries again after an error: first whether the files can be written at all, then everything.
+    /// Tries again after an error: first whether the disk gives what is needed, then everything. A torrent that may be
+    /// complete needs no more than to be read.
     pub(crate) fn retry_if_due(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let Phase::Failed(TorrentError::Storage { .. }, at) = &mut self.phase else {
             return;
@@ -277,8 +280,17 @@ impl Torrent {
         let Some(spec) = self.spec() else { return };
         let me = ctx.address();
         let options = self.setup.storage.clone();
+        let lacking = self.known.as_ref().is_some_and(|known| known.lacking);
+        let wanted: Vec<bool> = spec.files.iter().map(|file| file.wanted).collect();
         self.setup.disk.short(move || {
-            let probed = Store::open(spec, options).and_then(|store| store.probe());
+            let wanted = |file: usize| wanted.get(file).is_some_and(|wanted| *wanted);
+            let probed = Store::open(spec, options).and_then(|store| {
+                if lacking {
+                    return store.probe_room();
+                }
+                let unread = store.probe_files(wanted);
+                unread.or_else(|error| store.probe_room().map_err(|_| error))
+            });
             tell(&me, DiskReply::Probed(probed));
         });
     }
@@ -371,7 +383,7 @@ fn open_store(
     let store = Store::open(spec, options)?;
     let exactly = |have| Known {
         have: Some(have),
-        partial: Partials::new(),
+        ..Known::default()
     };
     let mut known = if let Some(known) = known {
         known

@@ -49,6 +49,8 @@ pub(crate) struct Known {
     pub(crate) have: Option<Bitfield>,
     /// Blocks of other pieces.
     pub(crate) partial: Partials,
+    /// Whether wanted pieces are missing for sure, so that nothing can go on that can't write.
+    pub(crate) lacking: bool,
 }
 
 impl Torrent {
@@ -170,6 +172,7 @@ pub(super) fn load(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Know
     Known {
         have: trusted.then_some(record.have),
         partial: record.partial,
+        lacking: false,
     }
 }
 

@@ -9,6 +9,7 @@ mod leases;
 mod memory;
 mod merkle;
 mod model;
+mod probe;
 mod sequences;
 mod support;
 mod threads;
