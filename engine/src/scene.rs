@@ -1,5 +1,6 @@
 //! A stage for unit tests of whole engines: engines and played peers on a simulated network, in virtual time.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
-use crate::{AddTorrent, EngineConfig, EngineHandle, Source, Supervisor, TorrentId, TorrentStatus};
+use crate::peer::messages::Fact;
+use crate::{
+    AddTorrent, EngineConfig, EngineHandle, Source, State, Supervisor, TorrentId, TorrentStatus,
+};
 
 const PORT: u16 = 6881;
 
@@ -37,7 +41,31 @@ pub(crate) struct Actor {
     pub(crate) supervisor: Addr<Supervisor>,
     pub(crate) handle: EngineHandle,
     pub(crate) id: TorrentId,
-    _dir: TempDir,
+    pub(crate) dir: TempDir,
+}
+
+thread_local! {
+    static TRIP: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Has the driver on this thread panic that next completes the piece with this index, before it tells of it.
+pub(crate) fn trip_at(piece: u32) {
+    TRIP.set(Some(piece));
+}
+
+/// Whether a driver is still to panic.
+pub(crate) fn trip_is_set() -> bool {
+    TRIP.get().is_some()
+}
+
+/// Called by drivers with what they are about to tell.
+pub(crate) fn trip(facts: &[Fact]) {
+    let full =
+        |fact: &Fact| matches!(fact, Fact::PieceFull(piece) if Some(piece.get()) == TRIP.get());
+    if facts.iter().any(full) {
+        TRIP.set(None);
+        panic!("as it was told to");
+    }
 }
 
 /// Runs a test in virtual time.
@@ -116,7 +144,7 @@ impl Scene {
             supervisor,
             handle,
             id,
-            _dir: dir,
+            dir,
         }
     }
 
@@ -158,6 +186,13 @@ impl Actor {
         let waited = timeout(PATIENCE, wait).await.is_ok();
         assert!(waited, "it is still at {:?}", self.status());
     }
+
+    /// Waits until everything is there, and compares it.
+    pub(crate) async fn completes(&self, scene: &Scene) {
+        self.until(|status| status.state == State::Seeding).await;
+        let got = std::fs::read(self.dir.path().join("payload")).expect("the content");
+        assert!(got == scene.payload, "the content differs");
+    }
 }
 
 /// Reads until the other side closes the connection.
@@ -166,4 +201,20 @@ pub(crate) async fn closed(stream: &mut BoxStream) {
     let end = async { while !matches!(stream.read(&mut buffer).await, Ok(0) | Err(_)) {} };
     let ended = timeout(PATIENCE, end).await.is_ok();
     assert!(ended, "the connection lives on");
+}
+
+/// The next message, without its length: empty for a keep-alive, none at the end of the connection.
+pub(crate) async fn message(stream: &mut BoxStream) -> Option<Vec<u8>> {
+    let mut len = [0; 4];
+    stream.read_exact(&mut len).await.ok()?;
+    let mut body = vec![0; u32::from_be_bytes(len) as usize];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(body)
+}
+
+/// Sends a message.
+pub(crate) async fn say(stream: &mut BoxStream, body: &[u8]) {
+    let mut frame = (body.len() as u32).to_be_bytes().to_vec();
+    frame.extend_from_slice(body);
+    stream.write_all(&frame).await.expect("sent");
 }

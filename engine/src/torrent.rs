@@ -14,4 +14,5 @@ pub mod picker;
 mod report;
 mod resume;
 pub mod smart_ban;
+mod stock;
 mod transfer;

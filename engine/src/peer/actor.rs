@@ -8,6 +8,7 @@ use actix::{
 use actors::tell_recipient;
 use net::{Pool, Task};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::peer::driver::{Parts, Wiring};
 use crate::peer::key::PeerKey;
@@ -17,7 +18,8 @@ use crate::peer::opening::{self, Opening};
 /// Reports of a driver that may wait; a driver that finds no room stops reading.
 const REPORTS: usize = 16;
 
-/// Orders that may wait for a driver. A driver that takes none while so many pile up is stuck, and is ended.
+/// Orders that may wait for a driver. A driver that takes none while so many pile up is stuck, and ends when it comes to
+/// itself.
 const ORDERS: usize = 256;
 
 /// What a connection did: Peer to Torrent, one for each report of the driver.
@@ -36,7 +38,8 @@ pub(crate) struct PeerReport {
 pub(crate) struct Peer {
     key: PeerKey,
     torrent: Recipient<PeerReport>,
-    orders: mpsc::Sender<Order>,
+    /// None when the driver shall end.
+    orders: Option<mpsc::Sender<Order>>,
     reports: Option<mpsc::Receiver<Report>>,
     begin: Option<(Opening, Parts)>,
     pool: Pool,
@@ -65,7 +68,7 @@ impl Peer {
         let peer = Self {
             key,
             torrent,
-            orders,
+            orders: Some(orders),
             reports: Some(reports),
             begin: Some((opening, parts)),
             pool,
@@ -95,8 +98,11 @@ impl Actor for Peer {
             self.driver = Some(self.pool.spawn(opening::drive(opening, parts)));
         }
     }
+}
 
-    fn stopped(&mut self, _: &mut Context<Self>) {
+/// The last word, whether the actor stopped, was dropped with its arbiter or panicked.
+impl Drop for Peer {
+    fn drop(&mut self) {
         self.driver = None;
         let ended = self.ended.take().unwrap_or(Ended::Lost);
         let report = PeerReport {
@@ -138,14 +144,28 @@ impl Handler<Order> for Peer {
     type Result = ();
 
     fn handle(&mut self, order: Order, ctx: &mut Context<Self>) {
-        match (order, self.at_work) {
-            (Order::Close(ended), false) => self.end(ended, ctx),
-            // A driver at work closes the connection itself, and with its last report tells what it has written: a
-            // block that is in the store and not in the picker would never be asked for again.
-            (order, _) => {
-                if self.orders.try_send(order).is_err() {
-                    self.end(Ended::Silent, ctx);
-                }
+        if let (Order::Close(ended), false) = (&order, self.at_work) {
+            self.end(ended.clone(), ctx);
+            return;
+        }
+        // A driver at work closes the connection itself, and with its last report tells what it has written: it is never
+        // cut off, for it may be in the middle of a write.
+        let Some(orders) = &self.orders else { return };
+        if let Err(TrySendError::Full(order)) = orders.try_send(order) {
+            let ended = match order {
+                Order::Close(ended) => ended,
+                Order::Assign(_)
+                | Order::Cancel(_)
+                | Order::Choke(_)
+                | Order::Content(_)
+                | Order::Interested(_)
+                | Order::Metadata(_) => Ended::Silent,
+            };
+            if self.at_work {
+                self.ended = Some(ended);
+                self.orders = None;
+            } else {
+                self.end(ended, ctx);
             }
         }
     }
@@ -158,3 +178,6 @@ impl fmt::Debug for Peer {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

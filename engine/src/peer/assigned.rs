@@ -36,8 +36,9 @@ impl Assigned {
         self.queue.push_back(assignment);
     }
 
-    /// The next block to ask for that has not come from elsewhere meanwhile; it counts as in flight from now on.
-    pub(crate) fn next(&mut self, geometry: &Geometry) -> Option<BlockRef> {
+    /// The next block to ask for; it counts as in flight from now on. Those that have come from elsewhere meanwhile are
+    /// passed over, which is told.
+    pub(crate) fn next(&mut self, geometry: &Geometry, facts: &mut Vec<Fact>) -> Option<BlockRef> {
         loop {
             let front = self.queue.front_mut()?;
             if front.from >= front.to {
@@ -48,6 +49,7 @@ impl Assigned {
             front.from += 1;
             self.queued -= 1;
             if front.active.state(at) == BlockState::Written {
+                found(front.active.piece(), at, facts);
                 continue;
             }
             let Some(block) = geometry.block(front.active.piece(), at) else {
@@ -118,6 +120,23 @@ impl Assigned {
             });
         }
     }
+}
+
+/// Tells that a block is written already, in one fact with its neighbour if that was told last.
+fn found(piece: PieceIndex, block: u32, facts: &mut Vec<Fact>) {
+    if let Some(Fact::Found {
+        piece: last, to, ..
+    }) = facts.last_mut()
+        && (*last, *to) == (piece, block)
+    {
+        *to += 1;
+        return;
+    }
+    facts.push(Fact::Found {
+        piece,
+        from: block,
+        to: block + 1,
+    });
 }
 
 /// Sorts blocks that come back by piece, one fact for each run of blocks of one piece.

@@ -311,6 +311,8 @@ impl Driver {
                 return Err(Ended::Dismissed);
             }
         };
+        #[cfg(test)]
+        crate::scene::trip(&self.facts);
         let wasted = u64::from(bytes).saturating_sub(landed);
         if wasted > 0 {
             Traffic::add(&self.torrent_traffic.wasted, wasted);

@@ -82,6 +82,15 @@ pub(crate) enum Fact {
         /// One past the last block.
         to: u32,
     },
+    /// Assigned blocks that were not asked for, because they are written: all of one piece.
+    Found {
+        /// The piece.
+        piece: PieceIndex,
+        /// First block.
+        from: u32,
+        /// One past the last block.
+        to: u32,
+    },
     /// The last missing block of this piece was written.
     PieceFull(PieceIndex),
     /// Blocks that will not come from this peer.

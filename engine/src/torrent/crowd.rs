@@ -201,6 +201,7 @@ impl Torrent {
         let Some(entry) = self.peers.remove(key) else {
             return;
         };
+        self.take_stock(key);
         let now = now();
         tracing::debug!(peer = %entry.addr, ?ended, "connection ended");
         self.choker.gone(key);

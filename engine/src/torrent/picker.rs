@@ -34,9 +34,6 @@ use self::rarity::Rarity;
 use self::stages::Stage;
 use crate::peer::key::PeerKey;
 
-/// Who began a piece that was begun in an earlier run.
-const NO_PEER: PeerKey = PeerKey(u32::MAX);
-
 /// How much a piece is wanted: 0 not at all, 7 before everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(u8);
@@ -306,13 +303,7 @@ impl Picker {
     /// The peer's connection ended: everything that it held comes back.
     pub fn peer_gone(&mut self, peer: PeerKey) {
         self.peers.remove(&peer);
-        let held: Vec<PieceIndex> = self
-            .partials
-            .iter()
-            .filter(|partial| partial.held_by(peer) > 0)
-            .map(|partial| partial.piece)
-            .collect();
-        for piece in held {
+        for piece in self.pieces_held_by(peer) {
             if let Some(slot) = self.slot(piece) {
                 self.partials[slot].give_back_all(peer);
                 self.settle(piece, slot);
@@ -366,15 +357,17 @@ impl Picker {
     /// has it goes on with it.
     pub fn written_before(&mut self, piece: PieceIndex, blocks: impl IntoIterator<Item = u32>) {
         for block in blocks {
-            self.written_run(NO_PEER, piece, block, block + 1);
+            self.written_run(PeerKey::NOBODY, piece, block, block + 1);
         }
     }
 
-    /// All blocks of the piece are written, and it is being verified.
-    pub fn piece_full(&mut self, piece: PieceIndex) {
-        if self.stage[piece.index()] == Stage::Begun {
+    /// All blocks of the piece are written, and it is being verified from now on; says whether that is news.
+    pub fn piece_full(&mut self, piece: PieceIndex) -> bool {
+        let news = self.stage[piece.index()] == Stage::Begun;
+        if news {
             self.transition(piece, |picker| picker.drop_partial(piece, Stage::Full));
         }
+        news
     }
 
     /// The piece is right: it is had now.
@@ -441,6 +434,19 @@ impl Picker {
     /// Blocks that the peer holds in flight.
     pub fn held_by(&self, peer: PeerKey) -> u32 {
         self.peers.get(&peer).map_or(0, |state| state.held)
+    }
+
+    /// Pieces of which the peer holds blocks in flight.
+    pub fn pieces_held_by(&self, peer: PeerKey) -> Vec<PieceIndex> {
+        let held = self.partials.iter();
+        held.filter(|partial| partial.held_by(peer) > 0)
+            .map(|partial| partial.piece)
+            .collect()
+    }
+
+    /// Whether the piece is being verified.
+    pub fn is_full(&self, piece: PieceIndex) -> bool {
+        self.stage[piece.index()] == Stage::Full
     }
 
     /// Peers that have the piece.

@@ -1,6 +1,7 @@
 //! What connections report while content is transferred, and what follows from it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -54,7 +55,16 @@ impl Torrent {
             Fact::Interested(interested) => self.on_interested(key, interested),
             Fact::Pieces(holdings) => self.on_holdings(key, holdings),
             Fact::Haves(pieces) => self.on_haves(key, &pieces),
-            Fact::Written { piece, from, to } => self.on_written(key, piece, from, to),
+            Fact::Written { piece, from, to } => {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.last_payload = now();
+                }
+                self.note_written(key, piece, from..to);
+            }
+            Fact::Found { piece, from, to } => {
+                self.note_written(key, piece, from..to);
+                self.on_piece_full(piece);
+            }
             Fact::PieceFull(piece) => self.on_piece_full(piece),
             Fact::Returned { piece, blocks } => {
                 if let Some(active) = self.active() {
@@ -152,10 +162,8 @@ impl Torrent {
         }
     }
 
-    fn on_written(&mut self, key: PeerKey, piece: PieceIndex, from: u32, to: u32) {
-        if let Some(peer) = self.peers.get_mut(key) {
-            peer.last_payload = now();
-        }
+    /// Takes note of those of the blocks that are in the store; whoever else was asked for them need not send them.
+    pub(crate) fn note_written(&mut self, key: PeerKey, piece: PieceIndex, blocks: Range<u32>) {
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
@@ -165,10 +173,10 @@ impl Torrent {
         };
         let geometry = active.content.geometry;
         let mut cancels = BTreeMap::<PeerKey, Vec<BlockRef>>::new();
-        let mut at = from;
-        while at < to {
-            let written = |block: &u32| state.state(*block) == BlockState::Written;
-            let end = (at..to).find(|block| !written(block)).unwrap_or(to);
+        let mut at = blocks.start;
+        while at < blocks.end {
+            let open = |block: &u32| state.state(*block) != BlockState::Written;
+            let end = (at..blocks.end).find(open).unwrap_or(blocks.end);
             for other in active.picker.written_run(key, piece, at, end) {
                 let block = geometry.block(piece, other.block);
                 cancels.entry(other.peer).or_default().extend(block);
@@ -182,11 +190,14 @@ impl Torrent {
         }
     }
 
+    /// Sends a piece to be hashed if it is whole. This may be said more than once, and late.
     pub(crate) fn on_piece_full(&mut self, piece: PieceIndex) {
         let Some(active) = self.active() else { return };
-        let len = active.content.geometry.len_of(piece);
-        active.picker.piece_full(piece);
-        active.gather.push(piece, len, now());
+        let state = active.pieces.get(&piece);
+        if state.is_some_and(|state| state.is_complete()) && active.picker.piece_full(piece) {
+            let len = active.content.geometry.len_of(piece);
+            active.gather.push(piece, len, now());
+        }
     }
 
     /// Gives blocks to a peer that could be asked for more, if there are any for it.

@@ -40,7 +40,7 @@ impl Driver {
         }
         let mut asked = 0;
         while in_flight + asked < target {
-            let Some(block) = self.assigned.next(&content.geometry) else {
+            let Some(block) = self.assigned.next(&content.geometry, &mut self.facts) else {
                 break;
             };
             if self.session.request(block).is_err() {

@@ -1,0 +1,141 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::RateLimiter;
+use parking_lot::Mutex;
+use protocol::bitfield::Bitfield;
+use protocol::id::PeerId;
+use protocol::peer::{SessionConfig, TorrentParams};
+use storage::{Store, StoreOptions, StoreSpec};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use super::*;
+use crate::content::{Content, HaveBoard};
+use crate::peer::messages::Assignment;
+use crate::scene::{Scene, addr, message, play, say};
+
+/// Keeps what a connection reports.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<PeerReport>>>);
+
+impl Actor for Recorder {
+    type Context = Context<Self>;
+}
+
+impl Handler<PeerReport> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, report: PeerReport, _: &mut Context<Self>) {
+        self.0.lock().push(report);
+    }
+}
+
+impl Recorder {
+    fn heard(&self, what: impl Fn(&Fact) -> bool) -> bool {
+        self.0
+            .lock()
+            .iter()
+            .flat_map(|report| &report.facts)
+            .any(what)
+    }
+
+    async fn hears(&self, what: impl Fn(&Fact) -> bool) {
+        while !self.heard(&what) {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        self.0.lock().iter().find_map(|report| report.ended.clone())
+    }
+}
+
+fn content(scene: &Scene, dir: &TempDir) -> Arc<Content> {
+    let spec = StoreSpec::from_metainfo(&scene.metainfo, dir.path().into()).unwrap();
+    let geometry = scene.metainfo.geometry();
+    Arc::new(Content {
+        store: Store::open(spec, StoreOptions::default()).unwrap(),
+        geometry,
+        info: scene.metainfo.info_bytes().clone(),
+        have: HaveBoard::new(&Bitfield::new(geometry.pieces())),
+    })
+}
+
+/// A connection of ours that dials the player, and its content.
+fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc<Content>) {
+    let content = content(scene, dir);
+    let opening = Opening::Dial {
+        network: scene.host(0).network(),
+        to: addr(1),
+        config: SessionConfig::new(PeerId(*b"-XX0001-ourselvesour")),
+        torrent: TorrentParams {
+            geometry: Some(content.geometry),
+            ..TorrentParams::new(scene.metainfo.hashes())
+        },
+    };
+    let limit = RateLimiter::new(None);
+    let wiring = Wiring {
+        key: PeerKey(1),
+        content: Some(Arc::clone(&content)),
+        down: limit.throttle(),
+        up: limit.throttle(),
+        traffic: Arc::default(),
+        torrent_traffic: Arc::default(),
+    };
+    let torrent = recorder.clone().start().recipient();
+    (
+        Peer::launch(opening, wiring, Pool::current(), torrent),
+        content,
+    )
+}
+
+#[test]
+fn a_driver_that_takes_no_orders_tells_what_it_wrote_before_it_ends() {
+    play(async {
+        let scene = Scene::new(1, 100_000, 64 * 1024);
+        let (dir, recorder) = (TempDir::new().unwrap(), Recorder::default());
+        let player = scene.host(1).network();
+        let mut door = player.listen(addr(1)).unwrap();
+        let (peer, content) = launch(&scene, &dir, &recorder);
+        let (mut stream, _) = door.accept().await.unwrap();
+        scene
+            .greet(&mut stream, PeerId(*b"-XX0001-playerplayer"))
+            .await;
+        say(&mut stream, &[5, 0b1100_0000]).await;
+        say(&mut stream, &[1]).await;
+        recorder
+            .hears(|fact| matches!(fact, Fact::Unchoked(true)))
+            .await;
+        let first = content.geometry.piece(0).unwrap();
+        let assignment = Assignment {
+            active: content.store.activate(first),
+            from: 0,
+            to: 4,
+        };
+        let active = Arc::clone(&assignment.active);
+        actors::tell(&peer, Order::Assign(vec![assignment]));
+        while message(&mut stream).await.unwrap().first() != Some(&6) {}
+        let mut block = vec![7, 0, 0, 0, 0, 0, 0, 0, 0];
+        block.extend_from_slice(&scene.payload[..16 * 1024]);
+        say(&mut stream, &block).await;
+        while active.written() == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert!(
+            !recorder.heard(|fact| matches!(fact, Fact::Written { .. })),
+            "it is told already, which proves nothing"
+        );
+        for turn in 0..2 * ORDERS {
+            actors::tell(&peer, Order::Interested(turn % 2 == 0));
+        }
+        while recorder.ended().is_none() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(recorder.ended(), Some(Ended::Silent));
+        assert!(
+            recorder.heard(|fact| matches!(fact, Fact::Written { from: 0, to: 1, .. })),
+            "the block that was written was not told"
+        );
+    });
+}
