@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use benches::usage::cpu;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocol::geometry::{BLOCK_LEN, Geometry, PieceIndex};
-use rustix::time::{ClockId, clock_gettime};
 use storage::{
     Chunk, FileSpec, Limits, PieceHashes, Preallocate, RecheckOptions, Store, StoreOptions,
     StoreSpec, WriteMode,
@@ -75,11 +75,6 @@ fn write_piece(store: &Store, piece: PieceIndex, buffer: &[u8]) {
 
 fn content_at(offset: u64) -> u8 {
     (offset.wrapping_mul(7) >> 3) as u8
-}
-
-fn cpu() -> Duration {
-    let now = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// Writes the whole torrent; gives the CPU time of the first time, and of doing it again.

@@ -1,10 +1,11 @@
-//! What a block costs the engine: allocations, system calls, context switches and CPU time, at both ends.
+//! What a block costs the engine: allocations, copies, system calls, context switches and CPU time, at both ends.
 //!
 //! ```text
-//! cargo run --release -p tribler-benches --bin cost -- [MIB] [--strace]
+//! cargo run --release -p tribler-benches --bin cost -- [MIB] [--strace] [--copies]
 //! ```
 //! A seeder and a downloader, each an engine in a process of its own, on loopback. With `--strace` (the Debian package of
-//! that name) a second transfer counts system calls; it is slower, and only its counts mean something.
+//! that name) a second transfer counts system calls; with `--copies` (`valgrind`) a third one counts the bytes that were
+//! copied in user space. Both are slower, and only their counts mean something.
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
@@ -40,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .find_map(|arg| arg.parse::<u64>().ok())
                 .unwrap_or(1024)
                 << 20;
-            measure(size, args.contains(&"--strace"))
+            measure(size, args.contains(&"--strace"), args.contains(&"--copies"))
         }
     }
 }
@@ -53,7 +54,7 @@ fn content(dir: PathBuf, size: u64) -> Content {
     }
 }
 
-fn measure(size: u64, strace: bool) -> Result<(), Box<dyn Error>> {
+fn measure(size: u64, strace: bool, copies: bool) -> Result<(), Box<dyn Error>> {
     let dir = tempfile::Builder::new().prefix("cost-").tempdir()?;
     let content = content(dir.path().to_owned(), size);
     content.write()?;
@@ -62,28 +63,69 @@ fn measure(size: u64, strace: bool) -> Result<(), Box<dyn Error>> {
     table::costs(size, &seeder, &leecher);
     if strace {
         content.remove_copy()?;
-        transfer(&content, Some(dir.path()))?;
-        table::system_calls(
-            size,
-            &dir.path().join("seeder.calls"),
-            &dir.path().join("leecher.calls"),
-        )?;
+        transfer(&content, Some(Counter::SystemCalls))?;
+        let [seeder, leecher] = ROLES.map(|role| Counter::SystemCalls.output(dir.path(), role));
+        table::system_calls(size, &seeder, &leecher)?;
+    }
+    if copies {
+        content.remove_copy()?;
+        transfer(&content, Some(Counter::Copies))?;
+        let [seeder, leecher] = ROLES.map(|role| Counter::Copies.output(dir.path(), role));
+        table::copies(size, &seeder, &leecher)?;
     }
     Ok(())
 }
 
-/// One transfer; with a folder to trace to, both ends run under strace.
-fn transfer(content: &Content, trace: Option<&Path>) -> Result<(Cost, Cost), Box<dyn Error>> {
+const ROLES: [&str; 2] = ["seeder", "leecher"];
+
+/// A program that counts what another one does.
+#[derive(Clone, Copy)]
+enum Counter {
+    SystemCalls,
+    Copies,
+}
+
+impl Counter {
+    fn output(self, dir: &Path, role: &str) -> PathBuf {
+        dir.join(match self {
+            Self::SystemCalls => format!("{role}.calls"),
+            Self::Copies => format!("{role}.copies"),
+        })
+    }
+
+    /// The command line up to the program that is counted.
+    fn command(self, dir: &Path, role: &str) -> Command {
+        let output = self.output(dir, role);
+        match self {
+            Self::SystemCalls => {
+                let mut command = Command::new("strace");
+                command.args(["-f", "-c", "-o"]).arg(output);
+                command
+            }
+            Self::Copies => {
+                let mut command = Command::new("valgrind");
+                let log = format!("--log-file={}", output.display());
+                command.args([
+                    "--tool=dhat",
+                    "--mode=copy",
+                    "--dhat-out-file=/dev/null",
+                    &log,
+                ]);
+                command
+            }
+        }
+    }
+}
+
+/// One transfer; each end under a program that counts, where one is given.
+fn transfer(content: &Content, counter: Option<Counter>) -> Result<(Cost, Cost), Box<dyn Error>> {
     let program = std::env::current_exe()?;
     let start = |role: &str, more: &[&str]| -> Result<Child, Box<dyn Error>> {
-        let mut command = match trace {
+        let mut command = match counter {
             None => Command::new(&program),
-            Some(dir) => {
-                let mut command = Command::new("strace");
-                command
-                    .args(["-f", "-c", "-o"])
-                    .arg(dir.join(format!("{role}.calls")))
-                    .arg(&program);
+            Some(counter) => {
+                let mut command = counter.command(&content.dir, role);
+                command.arg(&program);
                 command
             }
         };

@@ -45,6 +45,42 @@ pub(crate) fn system_calls(size: u64, seeder: &Path, leecher: &Path) -> io::Resu
     Ok(())
 }
 
+/// Prints how often a byte of payload was copied in user space, and in how large pieces, from what valgrind logged.
+pub(crate) fn copies(size: u64, seeder: &Path, leecher: &Path) -> io::Result<()> {
+    let (seeder, leecher) = (copied(seeder)?, copied(leecher)?);
+    println!(
+        "{:<28} {:>10} {:>10}",
+        "copies in user space", "seeder", "downloader"
+    );
+    let row = |what: &str, [seeder, leecher]: [f64; 2]| {
+        println!("{what:<28} {seeder:>10.4} {leecher:>10.4}");
+    };
+    let blocks = (size / u64::from(BLOCK_LEN)) as f64;
+    row(
+        "bytes per byte of payload",
+        [seeder, leecher].map(|(bytes, _)| bytes as f64 / size as f64),
+    );
+    row(
+        "copies per block",
+        [seeder, leecher].map(|(_, copies)| copies as f64 / blocks),
+    );
+    Ok(())
+}
+
+/// Bytes and copies; valgrind's summary has the line `==PID== Total:     1,234 bytes in 56 blocks`.
+fn copied(log: &Path) -> io::Result<(u64, u64)> {
+    let text = std::fs::read_to_string(log)?;
+    let total = text.lines().find_map(|line| line.split_once("Total:"));
+    let mut numbers = total
+        .into_iter()
+        .flat_map(|(_, rest)| rest.split_whitespace())
+        .filter_map(|word| word.replace(',', "").parse().ok());
+    numbers
+        .next()
+        .zip(numbers.next())
+        .ok_or_else(|| io::Error::other("valgrind printed no total"))
+}
+
 /// Calls by name; `strace -c` writes: % time, seconds, usecs/call, calls, perhaps errors, name.
 fn calls(summary: &Path) -> io::Result<BTreeMap<String, u64>> {
     let text = std::fs::read_to_string(summary)?;
