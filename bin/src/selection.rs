@@ -2,7 +2,6 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use protocol::magnet::SelectOnly;
 use protocol::metainfo::Metainfo;
 
 use crate::failure::Failure;
@@ -16,8 +15,6 @@ pub(crate) struct Selection {
     ranges: Vec<(u32, u32)>,
     paths: GlobSet,
     names: GlobSet,
-    /// Whether numbers beyond the last file are an error, or of no effect as in a link.
-    strict: bool,
 }
 
 impl Selection {
@@ -64,16 +61,7 @@ impl Selection {
             ranges,
             paths: build(paths)?,
             names: build(names)?,
-            strict: true,
         }))
-    }
-
-    /// What a magnet link selects (BEP 53).
-    pub(crate) fn of_link(select: &SelectOnly) -> Self {
-        Self {
-            ranges: select.iter().map(|index| (index, index)).collect(),
-            ..Self::default()
-        }
     }
 
     /// Whether the file with this index and these components is taken. `path` starts with the torrent's name in a
@@ -96,8 +84,7 @@ impl Selection {
     pub(crate) fn of(&self, metainfo: &Metainfo) -> Result<Vec<usize>, Failure> {
         let files = metainfo.files();
         let most = self.ranges.iter().map(|&(_, to)| to).max();
-        let beyond = |most: &u32| self.strict && *most as usize >= files.len();
-        if let Some(most) = most.filter(beyond) {
+        if let Some(most) = most.filter(|most| *most as usize >= files.len()) {
             return Err(Failure::NotFound(format!(
                 "--files: there is no file number {most}; the last is {}",
                 files.len().saturating_sub(1)

@@ -29,7 +29,8 @@ pub struct AddTorrent {
     pub dir: PathBuf,
     /// Peers to connect to at once and again for as long as the torrent runs.
     pub peers: Vec<SocketAddr>,
-    /// Which files are wanted, by their number in the metadata, pad files counted; `None` for all.
+    /// Which files are wanted, by their number in the metadata, pad files counted; `None` for those that a magnet link
+    /// selects (BEP 53), or else all.
     pub files: Option<Vec<usize>>,
     /// Fetch in order, the first and last piece of each file first.
     pub sequential: bool,
@@ -116,6 +117,9 @@ pub enum TorrentError {
     /// The metadata that peers delivered cannot be accepted.
     #[error("the torrent's metadata cannot be accepted: {0}")]
     Metadata(Arc<str>),
+    /// No file of the torrent is among those that the magnet link selects (BEP 53).
+    #[error("the magnet link selects no file that the torrent has")]
+    NothingSelected,
     /// The torrent's actor failed and was restarted too often.
     #[error("the torrent failed again and again; see the log")]
     Internal,

@@ -83,13 +83,8 @@ impl Wish<'_> {
                 let chosen = self.selection.as_ref().map(|chosen| chosen.of(metainfo));
                 add.files = chosen.transpose()?;
             }
-            Source::Magnet(magnet) => {
-                let select = magnet
-                    .select_only
-                    .as_ref()
-                    .filter(|select| !select.is_empty());
-                let of_link = || select.map(Selection::of_link);
-                if let Some(chosen) = self.selection.clone().or_else(of_link) {
+            Source::Magnet(_) => {
+                if let Some(chosen) = self.selection.clone() {
                     torrent.choose = Some((chosen, add.clone()));
                     add.files = Some(Vec::new());
                 }

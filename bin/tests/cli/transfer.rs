@@ -237,6 +237,26 @@ fn a_magnet_link_may_choose_files_itself() {
         &down.join("data/b/c.bin")
     ));
     assert!(!down.join("data/a.bin").exists());
+    // What is asked for on the command line goes before.
+    let other = shared.path("other");
+    let mut args = download(&magnet, &addr, &other, &state);
+    args.extend(["--files", "a.bin"]);
+    run(args).ok();
+    assert!(other.join("data/a.bin").exists());
+    assert!(!other.join("data/b/c.bin").exists());
+}
+
+#[test]
+fn a_magnet_link_that_chooses_no_file_of_the_torrent_is_an_error() {
+    let shared = Shared::new("v1");
+    let (_seeder, addr) = shared.seed();
+    let about = run(["info", text(&shared.torrent), "--json"]).ok().json();
+    let magnet = format!("{}&so=70-9000", about["magnet"].as_str().unwrap());
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let ran = run(download(&magnet, &addr, &down, &state));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("selects no file"), "{ran:?}");
+    assert!(!down.join("data").exists());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::metadata::Progress;
-use crate::{Event, TorrentError};
+use crate::{Event, Source, TorrentError};
 
 impl Torrent {
     pub(crate) fn on_handshaken(&mut self, key: PeerKey, peer_id: PeerId) {
@@ -108,10 +108,51 @@ impl Torrent {
         };
         let metainfo = Arc::new(metainfo);
         self.metainfo = Some(Arc::clone(&metainfo));
+        let chosen = self.choose_as_linked(&metainfo);
         self.event(Event::MetadataReceived {
             id: self.id,
             metainfo,
         });
-        self.open(ctx);
+        match chosen {
+            Ok(()) => self.open(ctx),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Takes the files that the magnet link selects (BEP 53), where it selects any and nobody chose otherwise. Numbers
+    /// that no file has are of no effect.
+    fn choose_as_linked(&mut self, metainfo: &Metainfo) -> Result<(), TorrentError> {
+        let Source::Magnet(magnet) = &self.add.source else {
+            return Ok(());
+        };
+        let selection = magnet.select_only.as_ref();
+        let Some(selection) = selection.filter(|selection| !selection.is_empty()) else {
+            return Ok(());
+        };
+        if self.add.files.is_some() {
+            return Ok(());
+        }
+        let files = metainfo.files();
+        let beyond = selection.iter().filter(|at| *at as usize >= files.len());
+        let beyond = beyond.count();
+        if beyond > 0 {
+            tracing::warn!(
+                beyond,
+                files = files.len(),
+                "the magnet link selects files that the torrent lacks"
+            );
+        }
+        let chosen: Vec<usize> = (0_u32..)
+            .zip(files)
+            .filter(|(at, file)| file.is_stored() && selection.contains(*at))
+            .map(|(at, _)| at as usize)
+            .collect();
+        let any = !chosen.is_empty();
+        self.add.files = Some(chosen);
+        if any {
+            Ok(())
+        } else {
+            Err(TorrentError::NothingSelected)
+        }
     }
 }
