@@ -17,13 +17,14 @@ async fn seeder() -> (Node, Arc<Metainfo>) {
     let node = Node::start().await;
     let folder = node.dir().join("payload");
     fs::create_dir_all(&folder).expect("a folder");
-    let (mut files, mut pieces) = (String::new(), Vec::new());
+    let (mut files, mut pieces) = (Vec::new(), Vec::new());
     for number in 0..4_u8 {
         let content = [number + 1; PIECE];
         fs::write(folder.join(number.to_string()), content).expect("written");
-        files += &format!("d6:lengthi{PIECE}e4:pathl1:{number}ee");
+        files.push(format!("d6:lengthi{PIECE}e4:pathl1:{number}ee"));
         pieces.extend(hash::sha1(&content));
     }
+    let files = files.concat();
     let head =
         format!("d4:infod5:filesl{files}e4:name7:payload12:piece lengthi{PIECE}e6:pieces80:");
     let torrent = [head.as_bytes(), &pieces, b"ee"].concat();
