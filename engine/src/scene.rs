@@ -203,6 +203,13 @@ pub(crate) async fn closed(stream: &mut BoxStream) {
     assert!(ended, "the connection lives on");
 }
 
+/// Whether a connection is open and stays so for a minute.
+pub(crate) async fn is_open(stream: &mut BoxStream) -> bool {
+    let mut buffer = [0; 4096];
+    let end = async { while !matches!(stream.read(&mut buffer).await, Ok(0) | Err(_)) {} };
+    timeout(Duration::from_secs(60), end).await.is_err()
+}
+
 /// The next message, without its length: empty for a keep-alive, none at the end of the connection.
 pub(crate) async fn message(stream: &mut BoxStream) -> Option<Vec<u8>> {
     let mut len = [0; 4];

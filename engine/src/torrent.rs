@@ -16,3 +16,4 @@ mod resume;
 pub mod smart_ban;
 mod stock;
 mod transfer;
+mod twins;

@@ -139,6 +139,8 @@ pub(crate) enum Ended {
     Silent,
     /// Both have everything.
     Redundant,
+    /// There is another connection to the same peer.
+    Duplicate,
     /// We are connected to ourselves.
     OurOwn,
     /// The peer sent bad data.

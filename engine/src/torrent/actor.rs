@@ -251,6 +251,7 @@ impl Torrent {
         self.sample(seconds, now);
         self.run_choker(now);
         self.tidy_peers(now);
+        self.end_lasting_twins(now);
         self.find_whole();
         self.ask_metadata(now);
         self.feed_hungry();

@@ -277,6 +277,17 @@ impl Candidates {
         }
     }
 
+    /// The other connection to the peer behind the address has ended, the one for which the connection to this address
+    /// was given up: it is as if that had ended now, normally.
+    pub fn twin_ended(&mut self, addr: SocketAddr, now: Instant) {
+        self.update(canonical(addr), |candidate| {
+            if let State::Waiting(due) = candidate.state {
+                let pause = backoff::after_end(candidate.source, 0, Ended::Normal);
+                candidate.state = State::Waiting(due.min(now + pause));
+            }
+        });
+    }
+
     /// Bans a host: its addresses are forgotten and never taken again.
     pub fn ban(&mut self, ip: IpAddr) {
         let ip = ip.to_canonical();

@@ -179,6 +179,9 @@ impl Torrent {
             actor,
             addr,
             outgoing,
+            id: None,
+            twin: None,
+            also_at: None,
             since: None,
             holdings: None,
             unchoked_us: false,
@@ -217,8 +220,16 @@ impl Torrent {
             Phase::Metadata(fetch) => fetch.peer_gone(key),
             Phase::Checking(_) | Phase::Failed(..) | Phase::Opening | Phase::Paused => {}
         }
+        let ended = if self.ended_as_twin(&entry, ended) {
+            &Ended::Duplicate
+        } else {
+            ended
+        };
         if entry.outgoing {
             self.note_end(entry.addr, entry.since.is_some(), ended, now);
+        }
+        if let Some(addr) = entry.also_at {
+            self.candidates.twin_ended(addr, now);
         }
         self.feed_hungry();
     }
@@ -229,6 +240,7 @@ impl Torrent {
             let how = match ended {
                 Ended::Banned => candidates::Ended::Banned,
                 Ended::Dismissed | Ended::Lost | Ended::Unreachable(_) => candidates::Ended::Normal,
+                Ended::Duplicate => candidates::Ended::Duplicate,
                 Ended::Misbehaved(_) => candidates::Ended::ProtocolError,
                 Ended::OurOwn => candidates::Ended::SelfConnection,
                 Ended::Redundant => candidates::Ended::BothSeeds,
@@ -246,6 +258,7 @@ impl Torrent {
             Ended::Silent => self.candidates.failed(addr, now, DialFailure::Timeout),
             Ended::Banned
             | Ended::Dismissed
+            | Ended::Duplicate
             | Ended::Lost
             | Ended::Misbehaved(_)
             | Ended::Redundant => self.candidates.failed(addr, now, DialFailure::Handshake),

@@ -27,9 +27,11 @@ impl Torrent {
             return;
         }
         peer.since = Some(now);
+        peer.id = Some(peer_id);
         if peer.outgoing {
             self.candidates.connected(peer.addr, now);
         }
+        self.judge_twins(key);
     }
 
     pub(crate) fn on_metadata_size(&mut self, key: PeerKey, size: u32) {

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use actix::Addr;
 use actors::tell;
+use protocol::id::PeerId;
 
 use crate::content::Traffic;
 use crate::peer::actor::Peer;
@@ -27,6 +28,12 @@ pub(crate) struct PeerEntry {
     pub(crate) addr: SocketAddr,
     /// Whether we dialled.
     pub(crate) outgoing: bool,
+    /// Who it says it is, once the handshake is done; none of a connection that ends because there is another.
+    pub(crate) id: Option<PeerId>,
+    /// An older connection to the same peer, one of which the other side is expected to end.
+    pub(crate) twin: Option<PeerKey>,
+    /// Another address of the same peer, that we had dialled too.
+    pub(crate) also_at: Option<SocketAddr>,
     /// When the handshake was done.
     pub(crate) since: Option<Instant>,
     /// What it has; `None` until it said so.
