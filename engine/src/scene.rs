@@ -46,6 +46,7 @@ pub(crate) struct Actor {
 
 thread_local! {
     static TRIP: Cell<Option<u32>> = const { Cell::new(None) };
+    static MOST_OUTPUT: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Has the driver on this thread panic that next completes the piece with this index, before it tells of it.
@@ -66,6 +67,16 @@ pub(crate) fn trip(facts: &[Fact]) {
         TRIP.set(None);
         panic!("as it was told to");
     }
+}
+
+/// Called by drivers with the bytes of control frames that wait to be sent.
+pub(crate) fn note_output(bytes: usize) {
+    MOST_OUTPUT.set(MOST_OUTPUT.get().max(bytes));
+}
+
+/// The most bytes of control frames that waited with a driver on this thread.
+pub(crate) fn most_output() -> usize {
+    MOST_OUTPUT.get()
 }
 
 /// Runs a test in virtual time.
@@ -157,8 +168,18 @@ impl Scene {
 
     /// Sends our handshake and takes the other's.
     pub(crate) async fn greet(&self, stream: &mut BoxStream, peer_id: PeerId) -> Handshake {
+        self.greet_with(stream, peer_id, Reserved::default()).await
+    }
+
+    /// Sends our handshake, with what we can do, and takes the other's.
+    pub(crate) async fn greet_with(
+        &self,
+        stream: &mut BoxStream,
+        peer_id: PeerId,
+        reserved: Reserved,
+    ) -> Handshake {
         let ours = Handshake {
-            reserved: Reserved::default(),
+            reserved,
             info_hash: self.metainfo.hashes().wire(),
             peer_id,
         };

@@ -5,6 +5,7 @@
 //! requests flowing. Its Peer actor hears of facts in batches and gives orders; no block rides in a message.
 
 mod events;
+mod metadata;
 mod orders;
 mod transmit;
 
@@ -94,6 +95,7 @@ pub(crate) struct Driver {
     assigned: Assigned,
     intake: Intake,
     outbox: Outbox,
+    metadata_asked: metadata::Asked,
     pipeline: Pipeline,
     pace: Pace,
     asked_at: std::collections::VecDeque<(Instant, u32)>,
@@ -136,6 +138,7 @@ impl Driver {
             assigned: Assigned::default(),
             intake: Intake::default(),
             outbox: Outbox::default(),
+            metadata_asked: metadata::Asked::default(),
             pipeline: Pipeline::new(now()),
             pace: Pace::new(now()),
             asked_at: std::collections::VecDeque::new(),

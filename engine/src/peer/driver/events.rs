@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use protocol::geometry::BlockRef;
 use protocol::peer::Event;
-use protocol::peer::metadata::METADATA_PIECE_LEN;
 
 use crate::content::Traffic;
 use crate::peer::assigned::returned;
@@ -75,7 +74,7 @@ impl Driver {
             },
             Event::PiecesKnown | Event::DontHave(_) => self.tell_holdings(),
             Event::Rejected(block) => self.give_back([block]),
-            Event::MetadataRequest { piece } => self.serve_metadata(piece),
+            Event::MetadataRequest { piece } => self.on_metadata_request(piece),
             Event::MetadataData {
                 piece,
                 total_size,
@@ -160,23 +159,6 @@ impl Driver {
         if !blocks.is_empty() {
             returned(blocks, &mut self.facts);
             self.urgent = true;
-        }
-    }
-
-    fn serve_metadata(&mut self, piece: u32) {
-        let info = self.content.as_ref().map(|content| content.info.clone());
-        let from = piece as usize * METADATA_PIECE_LEN as usize;
-        let slice = info.as_ref().and_then(|info| {
-            let to = info
-                .len()
-                .min(from.checked_add(METADATA_PIECE_LEN as usize)?);
-            info.get(from..to).filter(|slice| !slice.is_empty())
-        });
-        match (slice, &info) {
-            (Some(slice), Some(info)) => {
-                self.session.metadata_data(piece, info.len() as u32, slice);
-            }
-            _ => self.session.metadata_reject(piece),
         }
     }
 }

@@ -132,6 +132,7 @@ impl Driver {
     /// Sends as much as the socket takes.
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         loop {
+            self.stage_metadata(cx);
             self.stage(cx)?;
             if self.session.output().is_empty() && self.outbox.is_empty() {
                 return Ok(());
@@ -146,24 +147,18 @@ impl Driver {
 
     /// Turns requests of the peer into staged blocks.
     fn stage(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
-        let Some(content) = &self.content else {
-            return Ok(());
-        };
         while self.outbox.has_room() {
             let Some(request) = self.session.peek_request() else {
                 return Ok(());
             };
             let len = request.len() as usize + HEADER_LEN;
-            while self.up_credit < len {
-                match self.up.poll_take(cx, len - self.up_credit) {
-                    Poll::Ready(granted) => self.up_credit += granted,
-                    Poll::Pending => return Ok(()),
-                }
+            if !self.afford(cx, len) {
+                return Ok(());
             }
-            let Some(request) = self.session.next_request() else {
+            let (Some(request), Some(content)) = (self.session.next_request(), &self.content)
+            else {
                 return Ok(());
             };
-            self.up_credit -= len;
             if !content.have.contains(request.piece()) {
                 self.session.reject(request);
                 continue;
@@ -185,9 +180,23 @@ impl Driver {
         Ok(())
     }
 
+    /// Takes `len` bytes of the upload limit; otherwise the task is woken when there is more.
+    pub(super) fn afford(&mut self, cx: &mut Context<'_>, len: usize) -> bool {
+        while self.up_credit < len {
+            match self.up.poll_take(cx, len - self.up_credit) {
+                Poll::Ready(granted) => self.up_credit += granted,
+                Poll::Pending => return false,
+            }
+        }
+        self.up_credit -= len;
+        true
+    }
+
     /// One vectored write: the rest of a block that is partly sent, then control frames, then blocks.
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         let control = self.session.output().len();
+        #[cfg(test)]
+        crate::scene::note_output(control);
         let head = if self.outbox.mid_block() {
             self.outbox.head_left()
         } else {
