@@ -32,6 +32,16 @@ pub trait Binder: Send + Sync {
     ///
     /// As [`Self::listen`].
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>>;
+
+    /// Opens a socket for each local network that hears what is sent to a multicast group there, one's own datagrams
+    /// included, and sends to it no further than that network. Several programs of a host may do so.
+    ///
+    /// A way into the network that has no local network gives none.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if `group` is no multicast address; else what the system says.
+    fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>>;
 }
 
 /// One way into the network: how to dial, listen, send datagrams and look up names.
@@ -179,6 +189,15 @@ impl Network {
     /// As [`Binder::datagram`].
     pub fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         self.binder.datagram(at)
+    }
+
+    /// Joins a multicast group; see [`Binder::multicast`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Binder::multicast`].
+    pub fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        self.binder.multicast(group)
     }
 
     /// Finds the addresses of a host; see [`Resolver::lookup`].

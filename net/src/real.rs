@@ -1,5 +1,6 @@
 //! The operating system's sockets, on tokio.
 
+mod multicast;
 mod platform;
 mod tcp;
 mod udp;
@@ -122,6 +123,16 @@ impl Binder for SourceBinder {
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         RealBinder.datagram(self.place(canonical(at))?)
     }
+
+    fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        match self.options.chosen() {
+            Some(source) if source.is_ipv4() == group.is_ipv4() => {
+                multicast::join(group, Some(source))
+            }
+            Some(_) if self.options.only_source => Ok(Vec::new()),
+            _ => multicast::join(group, None),
+        }
+    }
 }
 
 impl Binder for RealBinder {
@@ -131,6 +142,10 @@ impl Binder for RealBinder {
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         Ok(Arc::new(udp::UdpSocket::bind(canonical(at))?))
+    }
+
+    fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        multicast::join(group, None)
     }
 }
 

@@ -21,6 +21,9 @@
 //! holds up what follows, the sender's window starts small, grows with acknowledgements and shrinks on loss,
 //! and a reader that does not read stops the writer. Headers count towards bandwidth, acknowledgements do not.
 //!
+//! Hosts behind one NAT, and hosts without one whose addresses share their first 24 (IPv4) or 64 (IPv6) bits, are on one
+//! local network: what one of them sends to a multicast group gets to all of them.
+//!
 //! Silence costs what it costs in reality: connecting to nobody fails after 127 seconds.
 
 mod conn;
@@ -251,6 +254,20 @@ impl Binder for Door {
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         datagram::bind(&self.host.sim.shared, self.host.id, canonical(at))
+    }
+
+    fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        if !group.ip().is_multicast() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if !self.host.with(|world, _, id| world.has_family(id, group)) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![datagram::bind_anywhere(
+            &self.host.sim.shared,
+            self.host.id,
+            group,
+        )?])
     }
 }
 

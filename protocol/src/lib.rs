@@ -19,6 +19,7 @@
 //! - [`peer`]: the peer wire session.
 //! - [`tracker`]: tracker client messages.
 //! - [`krpc`]: the messages of the DHT.
+//! - [`lsd`]: the messages of local service discovery.
 //! - [`crc32c`]: the checksum of node ids and peer priorities.
 //!
 //! # Invariants
@@ -32,6 +33,7 @@ pub mod fault;
 pub mod geometry;
 pub mod id;
 pub mod krpc;
+pub mod lsd;
 pub mod magnet;
 pub mod merkle;
 pub mod metainfo;

@@ -1,7 +1,7 @@
 //! What differs between operating systems. Linux is proven; the others follow their manuals.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 #[cfg(target_os = "linux")]
 use nix::{setsockopt_impl, sockopt_impl};
@@ -38,6 +38,104 @@ fn only_own_family(socket: &Socket, at: SocketAddr) -> io::Result<()> {
 pub(super) fn open(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// An address of a network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Interface {
+    /// The system's number for it.
+    pub(super) index: u32,
+    /// Its address.
+    pub(super) ip: IpAddr,
+    /// Whether datagrams to groups cross it.
+    pub(super) multicast: bool,
+}
+
+/// The addresses of one family of all interfaces that are up, ordered by interface.
+#[cfg(unix)]
+pub(super) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
+    use nix::net::if_::{InterfaceFlags, if_nametoindex};
+
+    let mut found = Vec::new();
+    for entry in nix::ifaddrs::getifaddrs()? {
+        let address = entry.address.as_ref();
+        let ip = if v4 {
+            address.and_then(|address| Some(IpAddr::V4(address.as_sockaddr_in()?.ip())))
+        } else {
+            address.and_then(|address| Some(IpAddr::V6(address.as_sockaddr_in6()?.ip())))
+        };
+        if let Some(ip) = ip
+            && entry.flags.contains(InterfaceFlags::IFF_UP)
+            && let Ok(index) = if_nametoindex(entry.interface_name.as_str())
+        {
+            let multicast = entry.flags.contains(InterfaceFlags::IFF_MULTICAST);
+            found.push(Interface {
+                index,
+                ip,
+                multicast,
+            });
+        }
+    }
+    found.sort_by_key(|interface| (interface.index, interface.ip));
+    Ok(found)
+}
+
+/// Interfaces are not enumerated on this system: the one of the default route is taken.
+#[cfg(not(unix))]
+pub(super) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    let ip = if v4 {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    };
+    Ok(vec![Interface {
+        index: 0,
+        ip,
+        multicast: true,
+    }])
+}
+
+/// Makes a non-blocking socket that hears a group on one interface only, sends to it there, and shares the port.
+///
+/// Where the system allows it, the socket is bound to the group's address, so that datagrams sent to the host itself
+/// do not come in by it.
+pub(super) fn multicast(group: SocketAddr, interface: &Interface) -> io::Result<Socket> {
+    let socket = open(group, Type::DGRAM, Protocol::UDP)?;
+    socket.set_reuse_address(true)?;
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+    socket.set_reuse_port(true)?;
+    let mut at = group;
+    if cfg!(windows) {
+        at.set_ip(match group.ip() {
+            IpAddr::V4(_) => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+        });
+    }
+    match (group.ip(), interface.ip) {
+        (IpAddr::V4(ip), IpAddr::V4(own)) => {
+            socket.bind(&at.into())?;
+            #[cfg(target_os = "linux")]
+            socket.set_multicast_all_v4(false)?;
+            socket.set_multicast_if_v4(&own)?;
+            socket.set_multicast_loop_v4(true)?;
+            socket.set_multicast_ttl_v4(1)?;
+            socket.join_multicast_v4(&ip, &own)?;
+        }
+        (IpAddr::V6(ip), _) => {
+            socket.set_only_v6(true)?;
+            socket.bind(&at.into())?;
+            #[cfg(target_os = "linux")]
+            socket.set_multicast_all_v6(false)?;
+            socket.set_multicast_if_v6(interface.index)?;
+            socket.set_multicast_loop_v6(true)?;
+            socket.set_multicast_hops_v6(1)?;
+            socket.join_multicast_v6(&ip, interface.index)?;
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) => return Err(io::ErrorKind::InvalidInput.into()),
+    }
     Ok(socket)
 }
 

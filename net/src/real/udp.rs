@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
 
-use socket2::{Protocol, Type};
+use socket2::{Protocol, Socket, Type};
 use tokio::io::ReadBuf;
 
 use super::platform;
@@ -29,6 +29,11 @@ impl UdpSocket {
             }
             other => other?,
         };
+        Self::adopt(socket)
+    }
+
+    /// Takes over a socket that is bound and does not block.
+    pub(super) fn adopt(socket: Socket) -> io::Result<Self> {
         let socket = tokio::net::UdpSocket::from_std(socket.into())?;
         let local = socket.local_addr()?;
         Ok(Self { socket, local })

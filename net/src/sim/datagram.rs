@@ -42,10 +42,17 @@ pub(super) fn bind(
     host: HostId,
     at: SocketAddr,
 ) -> io::Result<Arc<dyn DatagramSocket>> {
-    let at = shared.with(|world, _| {
-        world.check_own(host, at)?;
-        world.host(host).sockets.bind(at, Socket::default())
-    })?;
+    shared.with(|world, _| world.check_own(host, at))?;
+    bind_anywhere(shared, host, at)
+}
+
+/// Binds a socket at an address that need not be the host's: a multicast group.
+pub(super) fn bind_anywhere(
+    shared: &Arc<Shared>,
+    host: HostId,
+    at: SocketAddr,
+) -> io::Result<Arc<dyn DatagramSocket>> {
+    let at = shared.with(|world, _| world.host(host).sockets.bind(at, Socket::default()))?;
     Ok(Arc::new(Handle {
         shared: Arc::clone(shared),
         host,
@@ -122,6 +129,22 @@ impl World {
         let source = self
             .source_of(host, at, to.ip())
             .ok_or(io::ErrorKind::NetworkUnreachable)?;
+        if to.ip().is_multicast() {
+            for neighbour in self.local_network(host, to) {
+                let packet = Packet {
+                    from: host,
+                    to: neighbour,
+                    attempt: 0,
+                    load: Load::Datagram {
+                        from: source,
+                        to,
+                        data: data.clone(),
+                    },
+                };
+                self.send(packet, now);
+            }
+            return Ok(());
+        }
         let route = self.route(host, to.ip());
         let from = match self.leaves_through(host, route) {
             Some(nat) => self.nat(nat).outgoing(source, to, now),

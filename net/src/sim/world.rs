@@ -363,12 +363,40 @@ impl World {
     ) -> Option<SocketAddr> {
         let own = bound.ip();
         let both_families = own.is_ipv6();
-        let ip = if own.is_unspecified() && (both_families || to.is_ipv4()) {
+        let ip = if own.is_multicast() || own.is_unspecified() && (both_families || to.is_ipv4()) {
             self.source(host, to)?
         } else {
             own
         };
         (ip.is_ipv4() == to.is_ipv4()).then_some(SocketAddr::new(ip, bound.port()))
+    }
+
+    /// Whether a host has an address of this family.
+    pub(super) fn has_family(&self, host: HostId, family: SocketAddr) -> bool {
+        self.source(host, family.ip()).is_some()
+    }
+
+    /// The hosts on the local network of `host`, itself included, that have a socket of a multicast group.
+    pub(super) fn local_network(&mut self, host: HostId, group: SocketAddr) -> Vec<HostId> {
+        let network = |world: &Self, id: HostId| {
+            let ip = world.source(id, group.ip())?;
+            let prefix = match ip {
+                IpAddr::V4(ip) => u128::from(ip.to_bits() >> 8),
+                IpAddr::V6(ip) => ip.to_bits() >> 64,
+            };
+            Some(match world.hosts[id.0].nat {
+                Some(nat) => (Some(nat), 0),
+                None => (None, prefix),
+            })
+        };
+        let own = network(self, host);
+        (0..self.hosts.len())
+            .map(HostId)
+            .filter(|id| network(self, *id) == own)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter(|id| self.host(*id).sockets.get(group).is_some())
+            .collect()
     }
 
     /// Checks that a host may bind to an address.

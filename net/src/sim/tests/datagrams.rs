@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use futures_util::FutureExt;
 
 use super::*;
@@ -182,5 +184,35 @@ async fn holes_can_be_punched_through_all_but_symmetric_nats() {
             works,
             "{first:?} to {second:?}"
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_heard_on_the_local_network_only() {
+    let sim = Sim::new(3);
+    let nat = sim.nat(NatKind::FullCone, ip("9.9.9.9"));
+    let group = addr("239.192.152.143:6771");
+    let join = |host: &Host| host.network().multicast(group).unwrap().remove(0);
+    let near = [host(&sim, 1, slow(1)), host(&sim, 2, slow(1))].map(|host| join(&host));
+    let far = [host(&sim, 300, slow(1)), behind(&sim, nat, "192.168.0.2")].map(|host| join(&host));
+    let deaf = host(&sim, 3, slow(1));
+    deaf.network()
+        .datagram(addr("0.0.0.0:0"))
+        .unwrap()
+        .send_to(b"from one that did not join", group)
+        .await
+        .unwrap();
+    near[0].send_to(b"hello", group).await.unwrap();
+    let mut buf = [0; 100];
+    for socket in &near {
+        let mut senders = BTreeSet::new();
+        for _ in 0..2 {
+            senders.insert(socket.recv_from(&mut buf).await.unwrap().1.ip());
+        }
+        assert_eq!(senders, BTreeSet::from([ip("1.0.0.1"), deaf.ip()]));
+    }
+    for socket in &far {
+        let heard = tokio::time::timeout(Duration::from_secs(5), socket.recv_from(&mut buf)).await;
+        assert!(heard.is_err(), "{heard:?}");
     }
 }

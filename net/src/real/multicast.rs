@@ -1,0 +1,48 @@
+//! Sockets of a multicast group, one for each network interface.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::platform::{self, Interface};
+use super::udp::UdpSocket;
+use crate::DatagramSocket;
+
+/// Networks that are joined at most: containers and virtual machines may add hundreds of interfaces to a host.
+const MOST_NETWORKS: usize = 16;
+
+/// Joins `group` on the interface that has the address `source`, or else on every one that carries multicast.
+///
+/// An interface that refuses is passed over, unless all do.
+pub(super) fn join(
+    group: SocketAddr,
+    source: Option<IpAddr>,
+) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+    if !group.ip().is_multicast() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut interfaces = platform::interfaces(group.is_ipv4())?;
+    match source {
+        Some(source) => interfaces.retain(|interface| interface.ip == source),
+        None => interfaces.retain(|interface| interface.multicast && !interface.ip.is_loopback()),
+    }
+    // One address for each interface.
+    interfaces.dedup_by_key(|interface| interface.index);
+    interfaces.truncate(MOST_NETWORKS);
+    let mut sockets: Vec<Arc<dyn DatagramSocket>> = Vec::new();
+    let mut failure = None;
+    for interface in interfaces {
+        match open(group, &interface) {
+            Ok(socket) => sockets.push(Arc::new(socket)),
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) if sockets.is_empty() => Err(error),
+        _ => Ok(sockets),
+    }
+}
+
+fn open(group: SocketAddr, interface: &Interface) -> io::Result<UdpSocket> {
+    UdpSocket::adopt(platform::multicast(group, interface)?)
+}
