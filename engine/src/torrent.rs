@@ -13,6 +13,7 @@ pub(crate) mod peers;
 pub mod picker;
 mod report;
 mod resume;
+mod settle;
 pub mod smart_ban;
 mod stock;
 mod transfer;

@@ -2,14 +2,14 @@
 //!
 //! Its handlers live beside it by subject: [`open`](super::open) brings the content up, [`metadata_phase`](super::metadata_phase)
 //! fetches what a magnet link lacks, [`crowd`](super::crowd) keeps the connections, [`transfer`](super::transfer) acts on
-//! what they report, [`report`](super::report) tells the rest of the engine.
+//! what they report, [`settle`](super::settle) brings all to rest, [`report`](super::report) tells the rest of the engine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Recipient};
+use actix::{Actor, Addr, Context, Handler, Recipient};
 use actors::{ExitGuard, OneTimer};
 use net::{Network, Pool, RateLimiter};
 use protocol::geometry::PieceIndex;
@@ -18,10 +18,9 @@ use protocol::metainfo::Metainfo;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storage::ActivePiece;
-use tokio::sync::oneshot;
 
 use crate::announce::actor::Announcer;
-use crate::announce::messages::{Announce, Progress};
+use crate::announce::messages::Progress;
 use crate::content::{Content, Traffic};
 use crate::disk::Disk;
 use crate::peer::driver::now;
@@ -29,12 +28,13 @@ use crate::peer::messages::{Ended, Order};
 use crate::torrent::candidates::Candidates;
 use crate::torrent::choker::{Choker, ChokerConfig};
 use crate::torrent::gather::Gather;
-use crate::torrent::messages::{Control, News, Stop};
+use crate::torrent::messages::{Control, News};
 use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::open::CheckProgress;
 use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::picker::Picker;
 use crate::torrent::resume::{Known, Saves};
+use crate::torrent::settle::Settling;
 use crate::torrent::smart_ban::SmartBan;
 use crate::{AddTorrent, Source, TorrentError, TorrentId};
 
@@ -46,9 +46,6 @@ pub(crate) const RING_EVERY: Duration = Duration::from_millis(20);
 
 /// Addresses that a torrent remembers at most.
 const MOST_CANDIDATES: usize = 4000;
-
-/// How often a torrent that stops looks whether its connections have ended.
-const SETTLE_EVERY: Duration = Duration::from_millis(1);
 
 /// What a torrent gets from its engine.
 #[derive(Clone, Debug)]
@@ -130,6 +127,8 @@ pub(crate) struct Torrent {
     pub(crate) last_save: Instant,
     /// Which save of progress comes when.
     pub(crate) saves: Saves,
+    /// It is coming to rest.
+    pub(crate) settling: Option<Settling>,
     pub(crate) seen_trackers: bool,
     pub(crate) reported_complete: bool,
     _exit: ExitGuard<TorrentId>,
@@ -177,6 +176,7 @@ impl Torrent {
             saved: None,
             last_save: now,
             saves: Saves::default(),
+            settling: None,
             seen_trackers: false,
             reported_complete: false,
             add,
@@ -233,8 +233,9 @@ impl Torrent {
         self.retry_if_due(now, ctx);
         self.move_pieces(now, ctx);
         self.dial(now, ctx);
+        self.settle(now);
         let mut due = self.last_tick + TICK;
-        if let Some(at) = self.pieces_due() {
+        for at in [self.pieces_due(), self.settled_by()].into_iter().flatten() {
             due = due.min(at);
         }
         let at = tokio::time::Instant::from_std(due);
@@ -293,14 +294,13 @@ impl Handler<Control> for Torrent {
             }
             #[cfg(test)]
             Control::Panic => panic!("as it was told to"),
-            Control::Pause => {
-                self.halt(Phase::Paused);
-                // Whatever happens to the files meanwhile is found out when it goes on.
-                self.known = None;
-                self.farewell(tokio::time::Instant::now() + Duration::from_secs(5), None);
+            Control::Pause => self.pause(),
+            Control::Recheck => {
+                self.go_on(ctx);
+                self.recheck(ctx);
             }
-            Control::Recheck => self.recheck(ctx),
             Control::Resume => {
+                self.go_on(ctx);
                 if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
                     self.begin(ctx);
                 }
@@ -308,73 +308,5 @@ impl Handler<Control> for Torrent {
         }
         self.publish();
         self.drive(ctx);
-    }
-}
-
-impl Handler<Stop> for Torrent {
-    type Result = ();
-
-    fn handle(&mut self, stop: Stop, ctx: &mut Context<Self>) {
-        self.add.max_peers = Some(0);
-        self.dismiss_all();
-        let left = stop.deadline.saturating_duration_since(now());
-        let (settled, quiet) = oneshot::channel();
-        self.settle(now() + left * 3 / 4, stop.delete_data, settled, ctx);
-        let (done, heard) = oneshot::channel();
-        self.farewell(tokio::time::Instant::from_std(stop.deadline), Some(done));
-        let id = self.id;
-        let supervisor = self.setup.supervisor.clone();
-        let all = async move {
-            let _ = quiet.await;
-            let _ = heard.await;
-        };
-        ctx.spawn(actix::fut::wrap_future(all).map(
-            move |(), _: &mut Self, ctx: &mut Context<Self>| {
-                actors::tell_recipient(&supervisor, News::Gone(id));
-                let _ = stop.done.send(());
-                ctx.stop();
-            },
-        ));
-    }
-}
-
-use actix::ActorFutureExt as _;
-
-impl Torrent {
-    /// Saves progress when nobody writes to the files any more, or when that takes until `latest`: a record is of use
-    /// only if the files stay as it saw them.
-    fn settle(
-        &mut self,
-        latest: Instant,
-        delete_data: bool,
-        settled: oneshot::Sender<()>,
-        ctx: &mut Context<Self>,
-    ) {
-        let hashing = self.active().is_some_and(|active| active.batches > 0);
-        if (self.peers.len() > 0 || hashing) && now() < latest {
-            ctx.run_later(SETTLE_EVERY, move |torrent, ctx| {
-                torrent.settle(latest, delete_data, settled, ctx);
-            });
-            return;
-        }
-        self.save_resume(true);
-        self.halt(Phase::Paused);
-        if delete_data {
-            self.delete_data();
-        }
-        let _ = settled.send(());
-    }
-
-    /// Lets the Announcer say goodbye; `done` is told at once where there is none.
-    fn farewell(&mut self, deadline: tokio::time::Instant, done: Option<oneshot::Sender<()>>) {
-        let done = done.unwrap_or_else(|| oneshot::channel().0);
-        match self.announcer.take() {
-            Some(announcer) => {
-                actors::tell(&announcer, Announce::Farewell { deadline, done });
-            }
-            None => {
-                let _ = done.send(());
-            }
-        }
     }
 }

@@ -91,7 +91,7 @@ impl Torrent {
 
     /// Whether the torrent wants connections at all.
     const fn is_online(&self) -> bool {
-        matches!(self.phase, Phase::Active(_) | Phase::Metadata(_))
+        self.settling.is_none() && matches!(self.phase, Phase::Active(_) | Phase::Metadata(_))
     }
 
     /// Connects to candidates while there is room for more peers.

@@ -115,7 +115,7 @@ impl Torrent {
                     known: Known {
                         have: Some(have),
                         partial,
-                        lacking: false,
+                        ..Known::default()
                     },
                 });
                 tell(&me, DiskReply::Checked(opened));
@@ -238,6 +238,7 @@ impl Torrent {
                 have: Some(active.picker.have().clone()),
                 partial: active.partials(),
                 lacking: !active.finished,
+                ..Known::default()
             });
         }
         self.fail(TorrentError::from(error));
@@ -386,7 +387,7 @@ fn open_store(
         ..Known::default()
     };
     let mut known = if let Some(known) = known {
-        known
+        known.unless_changed(&store)
     } else if trust {
         exactly(Bitfield::full(pieces))
     } else if !store.has_data() {

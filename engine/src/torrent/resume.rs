@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::id::InfoHash;
-use storage::resume::{BlockBits, Record};
+use storage::resume::{BlockBits, FileStamp, Record};
 use storage::{BlockState, Store};
 
 use crate::peer::driver::now;
@@ -49,6 +49,9 @@ pub(crate) struct Known {
     pub(crate) have: Option<Bitfield>,
     /// Blocks of other pieces.
     pub(crate) partial: Partials,
+    /// The files when that was found out: where they are not so any more, only a check can tell. `None` where nobody had
+    /// the time to change them.
+    pub(crate) files: Option<Vec<FileStamp>>,
     /// Whether wanted pieces are missing for sure, so that nothing can go on that can't write.
     pub(crate) lacking: bool,
 }
@@ -172,7 +175,18 @@ pub(super) fn load(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Know
     Known {
         have: trusted.then_some(record.have),
         partial: record.partial,
-        lacking: false,
+        ..Known::default()
+    }
+}
+
+impl Known {
+    /// What of it still holds.
+    pub(super) fn unless_changed(mut self, store: &Store) -> Self {
+        let changed = |files: &Vec<FileStamp>| *files != store.stamps();
+        if self.files.as_ref().is_some_and(changed) {
+            self.have = None;
+        }
+        self
     }
 }
 

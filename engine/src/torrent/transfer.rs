@@ -243,11 +243,12 @@ impl Torrent {
         let threads = self.setup.disk.threads();
         let me = ctx.address();
         let disk = self.setup.disk.clone();
+        let settling = self.settling.is_some();
         let Some(active) = self.active() else { return };
         if active.ring_due && now.saturating_duration_since(active.last_ring) >= RING_EVERY {
             active.ring(now);
         }
-        let more_coming = active.picker.active_pieces() > 0;
+        let more_coming = active.picker.active_pieces() > 0 && !settling;
         if active.batches > threads {
             return;
         }

@@ -1,0 +1,163 @@
+//! How a torrent comes to rest, to be paused or to end: connections end, what is whole is hashed, and the progress is
+//! saved when nobody writes to the files any more. A record is of use only if the files stay as it saw them.
+
+use std::time::{Duration, Instant};
+
+use actix::{ActorContext, ActorFutureExt as _, AsyncContext, Context, Handler};
+use tokio::sync::oneshot;
+
+use crate::announce::messages::Announce;
+use crate::peer::driver::now;
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::messages::{News, Stop};
+use crate::torrent::resume::Known;
+
+/// How long a torrent that is paused may take to come to rest, and to tell its trackers.
+const PAUSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A torrent that is coming to rest.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    /// When to wait no longer.
+    latest: Instant,
+    then: Then,
+}
+
+/// What a torrent comes to rest for.
+#[derive(Debug)]
+enum Then {
+    Pause,
+    Stop {
+        delete_data: bool,
+        settled: oneshot::Sender<()>,
+    },
+}
+
+impl Torrent {
+    /// Stops until it is told to go on.
+    pub(super) fn pause(&mut self) {
+        if self.settling.is_some() {
+            return;
+        }
+        match &self.phase {
+            Phase::Active(_) | Phase::Metadata(_) => {
+                let latest = now() + PAUSE_WITHIN;
+                self.come_to_rest(latest, Then::Pause);
+            }
+            Phase::Checking(_) | Phase::Failed(..) | Phase::Opening => {
+                // Whatever happens to the files meanwhile is found out when it goes on.
+                self.known = None;
+                self.halt(Phase::Paused);
+            }
+            Phase::Paused => return,
+        }
+        self.farewell(tokio::time::Instant::now() + PAUSE_WITHIN, None);
+    }
+
+    /// Takes a pause back that has not come about yet.
+    pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
+        if let Some(Settling {
+            then: Then::Pause, ..
+        }) = &self.settling
+        {
+            self.settling = None;
+            self.go_online(ctx);
+        }
+    }
+
+    fn come_to_rest(&mut self, latest: Instant, then: Then) {
+        self.settling = Some(Settling { latest, then });
+        self.dismiss_all();
+    }
+
+    /// When [`Torrent::settle`] should be called again even if nothing else happens.
+    pub(super) fn settled_by(&self) -> Option<Instant> {
+        self.settling.as_ref().map(|settling| settling.latest)
+    }
+
+    /// Rests, if it is to and nothing is under way any more.
+    pub(super) fn settle(&mut self, now: Instant) {
+        let Some(Settling { latest, .. }) = self.settling else {
+            return;
+        };
+        let hashing = self
+            .active()
+            .is_some_and(|active| active.batches > 0 || !active.gather.is_empty());
+        if (self.peers.len() > 0 || hashing) && now < latest {
+            return;
+        }
+        self.save_resume(true);
+        match self.settling.take().map(|settling| settling.then) {
+            Some(Then::Pause) => {
+                self.known = self.what_is_known();
+                self.halt(Phase::Paused);
+                self.publish();
+            }
+            Some(Then::Stop {
+                delete_data,
+                settled,
+            }) => {
+                self.halt(Phase::Paused);
+                if delete_data {
+                    self.delete_data();
+                }
+                let _ = settled.send(());
+            }
+            None => {}
+        }
+    }
+
+    /// What is on disk, to be trusted if the files are as they are now.
+    fn what_is_known(&mut self) -> Option<Known> {
+        let active = self.active()?;
+        Some(Known {
+            have: Some(active.picker.have().clone()),
+            partial: active.partials(),
+            files: Some(active.content.store.stamps()),
+            lacking: !active.finished,
+        })
+    }
+
+    /// Lets the Announcer say goodbye; `done` is told at once where there is none.
+    fn farewell(&mut self, deadline: tokio::time::Instant, done: Option<oneshot::Sender<()>>) {
+        let done = done.unwrap_or_else(|| oneshot::channel().0);
+        match self.announcer.take() {
+            Some(announcer) => {
+                actors::tell(&announcer, Announce::Farewell { deadline, done });
+            }
+            None => {
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+impl Handler<Stop> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, stop: Stop, ctx: &mut Context<Self>) {
+        let left = stop.deadline.saturating_duration_since(now());
+        let (settled, quiet) = oneshot::channel();
+        let then = Then::Stop {
+            delete_data: stop.delete_data,
+            settled,
+        };
+        self.come_to_rest(now() + left * 3 / 4, then);
+        let (done, heard) = oneshot::channel();
+        self.farewell(tokio::time::Instant::from_std(stop.deadline), Some(done));
+        let id = self.id;
+        let supervisor = self.setup.supervisor.clone();
+        let all = async move {
+            let _ = quiet.await;
+            let _ = heard.await;
+        };
+        ctx.spawn(actix::fut::wrap_future(all).map(
+            move |(), _: &mut Self, ctx: &mut Context<Self>| {
+                actors::tell_recipient(&supervisor, News::Gone(id));
+                let _ = stop.done.send(());
+                ctx.stop();
+            },
+        ));
+        self.drive(ctx);
+    }
+}

@@ -1,0 +1,194 @@
+//! A torrent that was paused goes on where it was, in the same process or another.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use common::Payload;
+use common::sim::{self, addr, ip, simulate};
+use engine::{AddTorrent, EngineHandle, Event, Source, State, Supervisor, TorrentId};
+use net::sim::{HostOptions, Sim};
+use tempfile::TempDir;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::{sleep, timeout};
+
+const PIECE: usize = 128 * 1024;
+
+struct Engine {
+    handle: EngineHandle,
+    id: TorrentId,
+    events: Receiver<Event>,
+}
+
+/// A seed that gives 400 kB/s, and hosts beside it.
+struct Scene {
+    sim: Sim,
+    payload: Payload,
+    _seeder: Engine,
+    _seed_dir: TempDir,
+}
+
+impl Scene {
+    async fn new(seed: u64) -> Self {
+        let sim = Sim::new(seed);
+        let payload = Payload::new(seed, 4_000_000, PIECE);
+        let dir = TempDir::new().expect("a folder");
+        fs::write(dir.path().join("payload"), payload.bytes()).expect("written");
+        let seeder = Engine::start(&sim, 0, &payload, dir.path(), None).await;
+        let limits = engine::Limits {
+            up: Some(400_000),
+            down: None,
+        };
+        seeder
+            .handle
+            .set_limits(None, limits)
+            .await
+            .expect("limited");
+        Self {
+            sim,
+            payload,
+            _seeder: seeder,
+            _seed_dir: dir,
+        }
+    }
+
+    async fn download(&self, number: u32, dir: &Path, state: bool) -> Engine {
+        let state = state.then(|| dir.join("state"));
+        Engine::start(&self.sim, number, &self.payload, dir, state).await
+    }
+}
+
+impl Engine {
+    /// Starts the seed, which is number 0, or a download; with `state` it keeps its resume data there.
+    async fn start(
+        sim: &Sim,
+        number: u32,
+        payload: &Payload,
+        dir: &Path,
+        state: Option<PathBuf>,
+    ) -> Self {
+        let host = sim.host(HostOptions::at(ip(number)));
+        let mut config = sim::config(&host, u64::from(number));
+        let mut add = AddTorrent::new(Source::Metainfo(payload.metainfo()), dir.into());
+        add.trust_data = number == 0;
+        if number > 0 {
+            add.peers = vec![addr(0)];
+        }
+        config.state_dir = state;
+        let (_, handle) = Supervisor::launch(config).expect("an engine");
+        let events = handle.events();
+        let id = handle.add(add).await.expect("added");
+        Self { handle, id, events }
+    }
+
+    async fn until(&self, done: impl Fn(&engine::TorrentStatus) -> bool) {
+        let mut snapshots = self.handle.snapshots();
+        let wait = snapshots.wait_for(|snapshot| snapshot.torrents.iter().any(|t| done(t)));
+        let waited = timeout(Duration::from_secs(600), wait).await.is_ok();
+        assert!(waited, "{:?}", self.handle.snapshot());
+    }
+
+    async fn pause_half_way(&self) -> u64 {
+        self.until(|status| status.done > 1_500_000).await;
+        self.handle.pause(self.id).await.expect("it is there");
+        self.until(|status| status.state == State::Paused).await;
+        self.downloaded()
+    }
+
+    fn downloaded(&self) -> u64 {
+        self.handle.snapshot().torrents[0].downloaded
+    }
+
+    async fn finished(&self) {
+        self.until(|status| status.state == State::Seeding).await;
+    }
+
+    /// Whether anything was hashed that had been verified before.
+    fn was_checked(&mut self) -> bool {
+        std::iter::from_fn(|| self.events.try_recv().ok())
+            .any(|event| matches!(event, Event::CheckFinished { .. }))
+    }
+}
+
+#[test]
+fn a_torrent_that_was_paused_goes_on_without_a_check() {
+    for state in [true, false] {
+        simulate(async {
+            let scene = Scene::new(1).await;
+            let dir = TempDir::new().expect("a folder");
+            let mut engine = scene.download(1, dir.path(), state).await;
+            let before = engine.pause_half_way().await;
+            sleep(Duration::from_secs(60)).await;
+            assert_eq!(engine.downloaded(), before, "it goes on while it is paused");
+            engine.handle.resume(engine.id).await.expect("it is there");
+            engine.finished().await;
+            assert!(!engine.was_checked());
+            let fetched = engine.downloaded();
+            assert!(fetched < 4_100_000, "{fetched} bytes were fetched");
+            let got = fs::read(dir.path().join("payload")).expect("the content");
+            assert!(got == scene.payload.bytes());
+            scene.sim.clone()
+        });
+    }
+}
+
+#[test]
+fn a_torrent_that_was_paused_goes_on_in_another_process_without_a_check() {
+    for orderly in [true, false] {
+        simulate(async {
+            let scene = Scene::new(2).await;
+            let dir = TempDir::new().expect("a folder");
+            let first = scene.download(1, dir.path(), true).await;
+            let before = first.pause_half_way().await;
+            if orderly {
+                first.handle.shutdown(Duration::from_secs(1)).await;
+            }
+            let mut again = scene.download(2, dir.path(), true).await;
+            again.finished().await;
+            assert!(!again.was_checked());
+            let fetched = before + again.downloaded();
+            assert!(fetched < 4_100_000, "{fetched} bytes were fetched");
+            scene.sim.clone()
+        });
+    }
+}
+
+#[test]
+fn files_that_changed_while_a_torrent_was_paused_are_checked() {
+    for state in [true, false] {
+        simulate(async {
+            let scene = Scene::new(3).await;
+            let dir = TempDir::new().expect("a folder");
+            let mut engine = scene.download(1, dir.path(), state).await;
+            engine.pause_half_way().await;
+            let path = dir.path().join("payload");
+            let mut bytes = fs::read(&path).expect("the content");
+            bytes.fill(0xaa);
+            fs::write(&path, bytes).expect("written");
+            engine.handle.resume(engine.id).await.expect("it is there");
+            engine.finished().await;
+            assert!(engine.was_checked());
+            let got = fs::read(&path).expect("the content");
+            assert!(got == scene.payload.bytes());
+            scene.sim.clone()
+        });
+    }
+}
+
+#[test]
+fn a_pause_that_is_taken_back_at_once_changes_nothing() {
+    simulate(async {
+        let scene = Scene::new(4).await;
+        let dir = TempDir::new().expect("a folder");
+        let mut engine = scene.download(1, dir.path(), true).await;
+        engine.until(|status| status.done > 1_500_000).await;
+        engine.handle.pause(engine.id).await.expect("it is there");
+        engine.handle.resume(engine.id).await.expect("it is there");
+        engine.finished().await;
+        assert!(!engine.was_checked());
+        assert!(engine.downloaded() < 4_100_000);
+        scene.sim.clone()
+    });
+}
