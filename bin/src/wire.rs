@@ -58,6 +58,7 @@ pub(crate) fn start(common: &Common, network: Network) -> Result<Running, Failur
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
     config.listen = Some(listen_address(common)?);
     config.port_tries = PORT_TRIES;
+    config.local_discovery = !common.no_lsd;
     config.state_dir = common.state.clone().or_else(default_state_dir);
     config.limits = Limits {
         down: common.max_down.and_then(|rate| rate.0),

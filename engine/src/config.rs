@@ -17,6 +17,9 @@ pub struct EngineConfig {
     pub listen: Option<SocketAddr>,
     /// How many ports after the one of `listen` are tried if it is taken.
     pub port_tries: u16,
+    /// Whether peers are sought on the local networks (BEP 14): multicast datagrams that name the torrents, never private
+    /// ones.
+    pub local_discovery: bool,
     /// Where resume data is kept; `None` keeps none.
     pub state_dir: Option<PathBuf>,
     /// Connections of all torrents together.
@@ -57,6 +60,7 @@ impl EngineConfig {
             pool,
             listen: None,
             port_tries: 0,
+            local_discovery: false,
             state_dir: None,
             max_peers: 500,
             max_peers_per_torrent: 100,

@@ -15,6 +15,7 @@
 //! - `torrent`: the actor and its policies.
 //! - `peer`: the actor of a connection, its driver and the pipeline of requests.
 //! - `announce`: trackers.
+//! - `lsd`: peers on the local network.
 //! - `content`: what the connections of a torrent share.
 //!
 //! # Invariants
@@ -30,6 +31,7 @@ mod disk;
 mod event;
 mod handle;
 mod listener;
+mod lsd;
 pub mod peer;
 #[cfg(test)]
 mod scene;

@@ -23,6 +23,7 @@ use crate::command::Command;
 use crate::disk::Disk;
 use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
 use crate::listener::{self, Arrival};
+use crate::lsd::{self, Lsd};
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Incoming, News, Stop};
 use crate::{
@@ -52,6 +53,7 @@ pub struct Supervisor {
     next_id: u64,
     listen: Option<SocketAddr>,
     listener: Option<net::Task<()>>,
+    lsd: Option<Addr<Lsd>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<Event>,
     commands: Option<mpsc::Receiver<Command>>,
@@ -133,8 +135,13 @@ impl Supervisor {
         let threads: Vec<Arbiter> = (0..config.torrent_threads)
             .map(|_| Arbiter::new())
             .collect();
+        let seed = config.seed.unwrap_or_else(rand::random);
+        let lsd = config
+            .local_discovery
+            .then(|| Lsd::launch(config.network.clone(), config.pool.clone(), listen, seed));
         let supervisor = Self {
-            seed: config.seed.unwrap_or_else(rand::random),
+            seed,
+            lsd,
             disk: Disk::start(config.disk_threads, &config.pool),
             down: RateLimiter::new(config.limits.down),
             up: RateLimiter::new(config.limits.up),
@@ -235,6 +242,9 @@ impl Actor for Supervisor {
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
+        if let Some(lsd) = &self.lsd {
+            tell(lsd, lsd::Leave);
+        }
         for thread in self.threads.drain(..) {
             thread.stop();
         }

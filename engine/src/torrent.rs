@@ -8,6 +8,7 @@ pub mod gather;
 pub(crate) mod messages;
 pub mod metadata;
 mod metadata_phase;
+mod neighbours;
 pub(crate) mod open;
 pub(crate) mod peers;
 pub mod picker;

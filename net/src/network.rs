@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,14 +34,19 @@ pub trait Binder: Send + Sync {
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>>;
 
     /// Opens a socket for each local network that hears what is sent to a multicast group there, one's own datagrams
-    /// included, and sends to it no further than that network. Several programs of a host may do so.
+    /// included, and sends to it no further than that network. Several programs of a host may do so. With an address of
+    /// this host, only the network of that address.
     ///
     /// A way into the network that has no local network gives none.
     ///
     /// # Errors
     ///
     /// `InvalidInput` if `group` is no multicast address; else what the system says.
-    fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>>;
+    fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>>;
 }
 
 /// One way into the network: how to dial, listen, send datagrams and look up names.
@@ -196,8 +201,12 @@ impl Network {
     /// # Errors
     ///
     /// As [`Binder::multicast`].
-    pub fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
-        self.binder.multicast(group)
+    pub fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        self.binder.multicast(group, own)
     }
 
     /// Finds the addresses of a host; see [`Resolver::lookup`].

@@ -124,13 +124,24 @@ impl Binder for SourceBinder {
         RealBinder.datagram(self.place(canonical(at))?)
     }
 
-    fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+    fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
         match self.options.chosen() {
+            Some(source) if own.is_some_and(|own| own != source) => {
+                if self.options.only_source {
+                    Ok(Vec::new())
+                } else {
+                    multicast::join(group, own)
+                }
+            }
             Some(source) if source.is_ipv4() == group.is_ipv4() => {
                 multicast::join(group, Some(source))
             }
             Some(_) if self.options.only_source => Ok(Vec::new()),
-            _ => multicast::join(group, None),
+            _ => multicast::join(group, own),
         }
     }
 }
@@ -144,8 +155,12 @@ impl Binder for RealBinder {
         Ok(Arc::new(udp::UdpSocket::bind(canonical(at))?))
     }
 
-    fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
-        multicast::join(group, None)
+    fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        multicast::join(group, own)
     }
 }
 

@@ -256,11 +256,19 @@ impl Binder for Door {
         datagram::bind(&self.host.sim.shared, self.host.id, canonical(at))
     }
 
-    fn multicast(&self, group: SocketAddr) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+    fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
         if !group.ip().is_multicast() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        if !self.host.with(|world, _, id| world.has_family(id, group)) {
+        let there = self.host.with(|world, _, id| {
+            let has = |own: IpAddr| world.host(id).ips.contains(&own);
+            own.is_none_or(has) && world.has_family(id, group)
+        });
+        if !there {
             return Ok(Vec::new());
         }
         Ok(vec![datagram::bind_anywhere(

@@ -108,7 +108,8 @@ impl Ours {
                 .arg(&job.dir);
         }
         command
-            .args(["--json", "--listen", &job.listen.to_string(), "--state"])
+            .args(["--json", "--no-lsd"])
+            .args(["--listen", &job.listen.to_string(), "--state"])
             .arg(home.join("state"));
         for peer in &job.peers {
             command.args(["--peer", &peer.to_string()]);

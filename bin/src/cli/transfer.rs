@@ -83,7 +83,7 @@ pub(crate) struct Common {
     /// Exchange no peers with peers (this build does not)
     #[arg(long)]
     pub(crate) no_pex: bool,
-    /// Look for no peers in the local network (this build does not)
+    /// Look for no peers in the local network
     #[arg(long)]
     pub(crate) no_lsd: bool,
     /// Use no web seeds (this build does not)

@@ -62,6 +62,7 @@ impl Shared {
             text(&data),
             "--listen",
             "127.0.0.1:0",
+            "--no-lsd",
             "--json",
             "--state",
             text(&state),
@@ -84,6 +85,7 @@ fn download<'a>(source: &'a str, peer: &'a str, output: &'a Path, state: &'a Pat
         text(output),
         "--listen",
         "127.0.0.1:0",
+        "--no-lsd",
         "--peer",
         peer,
         "--state",
@@ -464,6 +466,7 @@ fn seeder_with_silent_tracker(shared: &Shared) -> Running {
         text(&data),
         "--listen",
         "127.0.0.1:0",
+        "--no-lsd",
         "--json",
         "--state",
         text(&state),
@@ -514,6 +517,7 @@ fn data_that_is_not_complete_is_not_seeded() {
         text(&data),
         "--listen",
         "127.0.0.1:0",
+        "--no-lsd",
         "--json",
         "--state",
         text(&state),
@@ -541,6 +545,7 @@ fn a_taken_port_is_passed_over_and_a_foreign_address_is_refused() {
         text(&data),
         "--listen",
         &listen,
+        "--no-lsd",
         "--json",
         "--state",
         text(&state),
@@ -611,4 +616,38 @@ fn the_demonstration_does_the_whole_job_and_cleans_up() {
         (&"verified".into(), &true.into())
     );
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn two_that_know_nothing_of_each_other_meet_on_the_local_network() {
+    let shared = Shared::named("met on the local network", "hybrid");
+    let (data, output) = (shared.path("seed"), shared.path("out"));
+    let states = ["seed", "out"].map(|name| shared.path(&format!("state-{name}")));
+    let mut seeder = Running::start(&[
+        "seed",
+        text(&shared.torrent),
+        "--data",
+        text(&data),
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+        "--state",
+        text(&states[0]),
+    ]);
+    seeder.wait_for("seeding");
+    let leecher = Running::start(&[
+        "download",
+        text(&shared.torrent),
+        "--output",
+        text(&output),
+        "--listen",
+        "127.0.0.1:0",
+        "--json",
+        "--state",
+        text(&states[1]),
+    ]);
+    assert_eq!(leecher.end(), 0);
+    let name = "met on the local network/a.bin";
+    let [ours, theirs] = [output, data].map(|dir| std::fs::read(dir.join(name)).unwrap());
+    assert_eq!(ours, theirs);
 }

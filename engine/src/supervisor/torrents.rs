@@ -80,6 +80,7 @@ impl Supervisor {
             up: self.up.clone(),
             seed: self.seed,
             supervisor: ctx.address().recipient(),
+            lsd: self.lsd.clone(),
         };
         let guard = ExitGuard::new(id, ctx.address().recipient());
         let at = id.0 as usize % self.arbiters.len().max(1);

@@ -23,6 +23,7 @@ use crate::announce::actor::Announcer;
 use crate::announce::messages::Progress;
 use crate::content::{Content, Traffic};
 use crate::disk::Disk;
+use crate::lsd::Lsd;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
 use crate::torrent::candidates::Candidates;
@@ -63,6 +64,7 @@ pub(crate) struct Setup {
     pub(crate) up: RateLimiter,
     pub(crate) seed: u64,
     pub(crate) supervisor: Recipient<News>,
+    pub(crate) lsd: Option<Addr<Lsd>>,
 }
 
 /// A torrent's content at work.
@@ -117,6 +119,8 @@ pub(crate) struct Torrent {
     pub(crate) down_rate: Rate,
     pub(crate) up_rate: Rate,
     pub(crate) announcer: Option<Addr<Announcer>>,
+    /// Peers are sought on the local network.
+    pub(crate) watches: bool,
     pub(crate) progress: Arc<Progress>,
     pub(crate) added_at: Instant,
     pub(crate) last_tick: Instant,
@@ -168,6 +172,7 @@ impl Torrent {
             down_rate: Rate::default(),
             up_rate: Rate::default(),
             announcer: None,
+            watches: false,
             progress: Arc::default(),
             added_at: now,
             last_tick: now,

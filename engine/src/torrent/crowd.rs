@@ -42,6 +42,7 @@ const FEW_PEERS: usize = 20;
 impl Torrent {
     /// Starts to look for peers, once.
     pub(crate) fn go_online(&mut self, ctx: &mut Context<Self>) {
+        self.watch_neighbours(ctx);
         if self.announcer.is_some() || !self.add.use_trackers {
             return;
         }

@@ -120,6 +120,7 @@ impl Torrent {
 
     /// Lets the Announcer say goodbye; `done` is told at once where there is none.
     fn farewell(&mut self, deadline: tokio::time::Instant, done: Option<oneshot::Sender<()>>) {
+        self.leave_neighbours();
         let done = done.unwrap_or_else(|| oneshot::channel().0);
         match self.announcer.take() {
             Some(announcer) => {

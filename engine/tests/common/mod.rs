@@ -28,6 +28,16 @@ pub(crate) struct Payload {
 
 impl Payload {
     pub(crate) fn new(seed: u64, len: usize, piece_len: usize) -> Self {
+        Self::of(seed, len, piece_len, "")
+    }
+
+    /// One whose peers may come from its trackers only (BEP 27).
+    pub(crate) fn private(seed: u64, len: usize, piece_len: usize) -> Self {
+        Self::of(seed, len, piece_len, "7:privatei1e")
+    }
+
+    /// `last` are the keys of the info dictionary after `pieces`.
+    fn of(seed: u64, len: usize, piece_len: usize, last: &str) -> Self {
         let mut bytes = vec![0; len];
         StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
         let pieces: Vec<u8> = bytes.chunks(piece_len).flat_map(hash::sha1).collect();
@@ -37,6 +47,7 @@ impl Payload {
         )
         .into_bytes();
         torrent.extend_from_slice(&pieces);
+        torrent.extend_from_slice(last.as_bytes());
         torrent.extend_from_slice(b"ee");
         let metainfo = Metainfo::from_bytes(&torrent, &LoadLimits::default()).expect("a torrent");
         Self {

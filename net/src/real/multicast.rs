@@ -11,19 +11,19 @@ use crate::DatagramSocket;
 /// Networks that are joined at most: containers and virtual machines may add hundreds of interfaces to a host.
 const MOST_NETWORKS: usize = 16;
 
-/// Joins `group` on the interface that has the address `source`, or else on every one that carries multicast.
+/// Joins `group` on the interface that has the address `own`, or else on every one that carries multicast.
 ///
 /// An interface that refuses is passed over, unless all do.
 pub(super) fn join(
     group: SocketAddr,
-    source: Option<IpAddr>,
+    own: Option<IpAddr>,
 ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
     if !group.ip().is_multicast() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut interfaces = platform::interfaces(group.is_ipv4())?;
-    match source {
-        Some(source) => interfaces.retain(|interface| interface.ip == source),
+    match own {
+        Some(own) => interfaces.retain(|interface| interface.ip == own),
         None => interfaces.retain(|interface| interface.multicast && !interface.ip.is_loopback()),
     }
     // One address for each interface.

@@ -250,7 +250,7 @@ async fn sockets_of_a_group_on_one_interface_hear_each_other_and_themselves() {
     let network = Network::real(RealOptions::from_source(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     // A group of its own: other programs on this machine may use the well-known ones.
     let group = addr("239.192.152.200:46771");
-    let [ours, theirs] = [(); 2].map(|()| network.multicast(group).unwrap());
+    let [ours, theirs] = [(); 2].map(|()| network.multicast(group, None).unwrap());
     let ([ours], [theirs]) = (&ours[..], &theirs[..]) else {
         panic!("one interface has the address");
     };
@@ -265,13 +265,15 @@ async fn sockets_of_a_group_on_one_interface_hear_each_other_and_themselves() {
 
 #[tokio::test]
 async fn only_a_group_can_be_joined() {
-    let refused = real().multicast(addr("127.0.0.1:1234")).unwrap_err();
+    let refused = real().multicast(addr("127.0.0.1:1234"), None).unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
 async fn an_exclusive_source_joins_no_group_of_the_other_family() {
     let network = Network::real(RealOptions::only_from(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-    let joined = network.multicast(addr("[ff15::efc0:988f]:46771")).unwrap();
+    let joined = network
+        .multicast(addr("[ff15::efc0:988f]:46771"), None)
+        .unwrap();
     assert!(joined.is_empty());
 }

@@ -192,7 +192,7 @@ async fn a_group_is_heard_on_the_local_network_only() {
     let sim = Sim::new(3);
     let nat = sim.nat(NatKind::FullCone, ip("9.9.9.9"));
     let group = addr("239.192.152.143:6771");
-    let join = |host: &Host| host.network().multicast(group).unwrap().remove(0);
+    let join = |host: &Host| host.network().multicast(group, None).unwrap().remove(0);
     let near = [host(&sim, 1, slow(1)), host(&sim, 2, slow(1))].map(|host| join(&host));
     let far = [host(&sim, 300, slow(1)), behind(&sim, nat, "192.168.0.2")].map(|host| join(&host));
     let deaf = host(&sim, 3, slow(1));

@@ -9,7 +9,13 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     };
     assert!(announcement.port > 0 && !announcement.hashes.is_empty());
     let mut out = Vec::new();
-    let written = write(&mut out, GROUP_V4, announcement.port, &announcement.hashes, "cookie");
+    let written = write(
+        &mut out,
+        GROUP_V4,
+        announcement.port,
+        &announcement.hashes,
+        "cookie",
+    );
     assert!(written > 0 && out.len() <= MOST_BYTES);
     let again = Announcement::parse(&out).expect("an announcement of ours");
     assert_eq!(again.port, announcement.port);

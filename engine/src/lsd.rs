@@ -1,0 +1,278 @@
+//! The Lsd actor: finds peers on the local networks (BEP 14), and lets them find us.
+//!
+//! One for all torrents of an engine. [`Rounds`] decides which torrents are announced when; each socket has a task that
+//! reads it, in which [`Gate`] bounds what strangers can make us do. Torrents come and go by [`Watch`] and [`Unwatch`]
+//! and hear of peers by [`Neighbour`].
+
+mod gate;
+mod rounds;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{
+    Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, Message, Recipient,
+    StreamHandler,
+};
+use actors::{OneTimer, tell_recipient};
+use net::{DatagramSocket, Network, Pool, Task};
+use protocol::id::InfoHash;
+use protocol::lsd::{self, Announcement, GROUP_V4, GROUP_V6};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use smallvec::SmallVec;
+use tokio::sync::mpsc;
+
+use crate::peer::driver::now;
+use gate::Gate;
+use rounds::Rounds;
+
+/// Announcements of others that may wait for the actor; more are dropped.
+const HEARD: usize = 64;
+
+/// How often the networks are joined anew: a laptop moves, cables come and go.
+const REJOIN_EVERY: Duration = Duration::from_secs(300);
+
+/// Bytes that are read of a datagram; an announcement is shorter.
+const LONGEST: usize = 2048;
+
+/// Look for the peers of a torrent: Torrent to Lsd. Never sent for a private torrent (BEP 27).
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Watch {
+    /// The torrent.
+    pub(crate) hash: InfoHash,
+    /// Who is told.
+    pub(crate) torrent: Recipient<Neighbour>,
+}
+
+/// A torrent looks for peers no more: Torrent to Lsd.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Unwatch(pub(crate) InfoHash);
+
+/// Leave all networks and end: Supervisor to Lsd, once.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Leave;
+
+/// A peer is on the local network: Lsd to Torrent.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Neighbour(pub(crate) SocketAddr);
+
+/// What a socket heard: its task to the Lsd.
+#[derive(Debug)]
+struct Heard {
+    peer: SocketAddr,
+    hashes: SmallVec<[InfoHash; 2]>,
+}
+
+/// The actor; see the module.
+pub(crate) struct Lsd {
+    network: Network,
+    pool: Pool,
+    listen: Option<SocketAddr>,
+    cookie: Arc<str>,
+    rounds: Rounds,
+    torrents: BTreeMap<InfoHash, Recipient<Neighbour>>,
+    heard: mpsc::Sender<Heard>,
+    sockets: Vec<Member>,
+    joined: Option<Instant>,
+    timer: OneTimer,
+    rng: StdRng,
+}
+
+/// One group on one network.
+struct Member {
+    group: SocketAddr,
+    socket: Arc<dyn DatagramSocket>,
+    _reader: Task<()>,
+}
+
+impl Lsd {
+    /// Starts the actor on the current arbiter. `listen` is where we listen for peers; without that, we only hear. An
+    /// address of one network keeps everything on that network.
+    pub(crate) fn launch(
+        network: Network,
+        pool: Pool,
+        listen: Option<SocketAddr>,
+        seed: u64,
+    ) -> Addr<Self> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let cookie = format!("{:016x}", rng.next_u64());
+        Self::create(|ctx| {
+            let (heard, mut queue) = mpsc::channel(HEARD);
+            ctx.add_stream(futures_util::stream::poll_fn(move |cx| queue.poll_recv(cx)));
+            Self {
+                network,
+                pool,
+                listen,
+                cookie: cookie.into(),
+                rounds: Rounds::default(),
+                torrents: BTreeMap::new(),
+                heard,
+                sockets: Vec::new(),
+                joined: None,
+                timer: OneTimer::new(),
+                rng,
+            }
+        })
+    }
+
+    /// Joins the groups on all networks there are.
+    fn join(&mut self, now: Instant) {
+        self.joined = Some(now);
+        let own = self.listen.map(|listen| listen.ip());
+        let own = own.filter(|ip| !ip.is_unspecified());
+        let mut sockets = Vec::new();
+        let _runtime = self.pool.handle().enter();
+        for group in [GROUP_V4, GROUP_V6] {
+            match self.network.multicast(group, own) {
+                Ok(opened) => {
+                    for socket in opened {
+                        let reader = read(
+                            Arc::clone(&socket),
+                            Arc::clone(&self.cookie),
+                            self.heard.clone(),
+                        );
+                        sockets.push(Member {
+                            group,
+                            socket,
+                            _reader: self.pool.spawn(reader),
+                        });
+                    }
+                }
+                Err(error) => tracing::debug!(%group, %error, "no local service discovery"),
+            }
+        }
+        self.sockets = sockets;
+    }
+
+    fn drive(&mut self, ctx: &mut Context<Self>) {
+        let now = now();
+        if self.torrents.is_empty() {
+            self.sockets.clear();
+            self.joined = None;
+            return;
+        }
+        let rejoin = |joined: Instant| joined + REJOIN_EVERY;
+        if self.joined.is_none_or(|joined| now >= rejoin(joined)) {
+            self.join(now);
+        }
+        while let Some(hashes) = self.rounds.next(now) {
+            self.announce(&hashes);
+        }
+        let due = [self.rounds.poll_timeout(), self.joined.map(rejoin)];
+        if let Some(at) = due.into_iter().flatten().min() {
+            let at = tokio::time::Instant::from_std(at);
+            self.timer.arm::<Self>(ctx, at, |lsd, ctx| {
+                lsd.timer.fired();
+                lsd.drive(ctx);
+            });
+        }
+    }
+
+    /// Tells every network of some torrents.
+    fn announce(&self, hashes: &[InfoHash]) {
+        let Some(port) = self.listen.map(|listen| listen.port()) else {
+            return;
+        };
+        let mut datagram = Vec::with_capacity(lsd::MOST_BYTES);
+        for member in &self.sockets {
+            let mut rest = hashes;
+            while !rest.is_empty() {
+                datagram.clear();
+                let written = lsd::write(&mut datagram, member.group, port, rest, &self.cookie);
+                // Another announce follows in minutes: what finds no room now is not worth a wait.
+                if let Err(error) = member.socket.try_send_to(&datagram, member.group) {
+                    tracing::debug!(group = %member.group, %error, "could not announce");
+                }
+                rest = rest.get(written.max(1)..).unwrap_or_default();
+            }
+        }
+    }
+}
+
+/// Reads a socket until it fails for good or its guard is dropped.
+async fn read(socket: Arc<dyn DatagramSocket>, cookie: Arc<str>, heard: mpsc::Sender<Heard>) {
+    let mut gate = Gate::default();
+    let mut buffer = [0; LONGEST];
+    loop {
+        let (len, from) = match socket.recv_from(&mut buffer).await {
+            Ok(received) => received,
+            Err(error) => {
+                tracing::debug!(%error, "local service discovery hears nothing more on this network");
+                return;
+            }
+        };
+        let Some(Ok(announcement)) = buffer.get(..len).map(Announcement::parse) else {
+            continue;
+        };
+        if announcement.cookie == Some(&cookie) || !gate.admits(from.ip(), now()) {
+            continue;
+        }
+        let peer = SocketAddr::new(from.ip(), announcement.port);
+        let hashes = announcement.hashes;
+        // The peer announces itself again; a flood must not fill memory.
+        let _ = heard.try_send(Heard { peer, hashes });
+    }
+}
+
+impl Actor for Lsd {
+    type Context = Context<Self>;
+}
+
+impl StreamHandler<Heard> for Lsd {
+    fn handle(&mut self, heard: Heard, _: &mut Context<Self>) {
+        for hash in &heard.hashes {
+            if let Some(torrent) = self.torrents.get(hash) {
+                tell_recipient(torrent, Neighbour(heard.peer));
+            }
+        }
+    }
+
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl Handler<Watch> for Lsd {
+    type Result = ();
+
+    fn handle(&mut self, watch: Watch, ctx: &mut Context<Self>) {
+        self.torrents.insert(watch.hash, watch.torrent);
+        let now = now();
+        self.rounds.add(watch.hash, now, &mut self.rng);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<Unwatch> for Lsd {
+    type Result = ();
+
+    fn handle(&mut self, Unwatch(hash): Unwatch, ctx: &mut Context<Self>) {
+        if self.torrents.remove(&hash).is_some() {
+            self.rounds.remove(hash, now());
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<Leave> for Lsd {
+    type Result = ();
+
+    fn handle(&mut self, _: Leave, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+impl fmt::Debug for Lsd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lsd")
+            .field("torrents", &self.torrents.len())
+            .field("networks", &self.sockets.len())
+            .finish_non_exhaustive()
+    }
+}

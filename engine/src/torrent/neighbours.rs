@@ -1,0 +1,56 @@
+//! Peers of the local network (BEP 14), for torrents that may look for them.
+
+use actix::{AsyncContext as _, Context, Handler};
+use actors::tell;
+
+use crate::lsd::{Neighbour, Unwatch, Watch};
+use crate::torrent::actor::Torrent;
+use crate::torrent::candidates::Source;
+
+impl Torrent {
+    /// Whether the metadata forbids every way to peers but its trackers (BEP 27). A magnet link does not tell: what is
+    /// private is known when the metadata is.
+    pub(crate) fn is_private(&self) -> bool {
+        self.metainfo
+            .as_ref()
+            .is_some_and(|metainfo| metainfo.is_private())
+    }
+
+    /// Looks for peers on the local network, unless the torrent is private.
+    pub(crate) fn watch_neighbours(&mut self, ctx: &mut Context<Self>) {
+        if self.is_private() || !self.add.use_local_discovery {
+            self.leave_neighbours();
+            return;
+        }
+        let Some(lsd) = &self.setup.lsd else { return };
+        let Some(hash) = self.hashes.get_v1() else {
+            return;
+        };
+        if !self.watches {
+            self.watches = true;
+            let torrent = ctx.address().recipient();
+            tell(lsd, Watch { hash, torrent });
+        }
+    }
+
+    /// Looks for them no more.
+    pub(crate) fn leave_neighbours(&mut self) {
+        if std::mem::take(&mut self.watches)
+            && let (Some(lsd), Some(hash)) = (&self.setup.lsd, self.hashes.get_v1())
+        {
+            tell(lsd, Unwatch(hash));
+        }
+    }
+}
+
+impl Handler<Neighbour> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, Neighbour(addr): Neighbour, ctx: &mut Context<Self>) {
+        // It may have been on its way when the torrent left.
+        if self.watches {
+            self.add_candidate(addr, Source::Lsd);
+            self.drive(ctx);
+        }
+    }
+}
