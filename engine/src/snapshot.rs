@@ -28,11 +28,11 @@ pub struct TorrentStatus {
     pub name: String,
     /// What it is doing.
     pub state: State,
-    /// Bytes of the whole content, pad files included; 0 while unknown.
+    /// Bytes of all files, without padding between them (BEP 47), which no figure here counts; 0 while unknown.
     pub size: u64,
     /// Bytes of the wanted pieces.
     pub wanted: u64,
-    /// Bytes of the wanted pieces that are there and verified.
+    /// Bytes of the wanted pieces that are there and verified; of a torrent that stands still, when it last moved.
     pub done: u64,
     /// Bytes of payload received in this run, whatever became of them.
     pub downloaded: u64,

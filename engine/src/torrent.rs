@@ -10,6 +10,7 @@ pub mod metadata;
 mod metadata_phase;
 mod neighbours;
 pub(crate) mod open;
+mod padding;
 pub(crate) mod peers;
 pub mod picker;
 mod report;

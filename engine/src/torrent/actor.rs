@@ -72,8 +72,6 @@ pub(crate) struct Setup {
 pub(crate) struct Active {
     pub(crate) content: Arc<Content>,
     pub(crate) picker: Picker,
-    /// Bytes of the wanted pieces.
-    pub(crate) wanted: u64,
     pub(crate) gather: Gather,
     pub(crate) smart_ban: SmartBan,
     pub(crate) pieces: BTreeMap<PieceIndex, Arc<ActivePiece>>,
@@ -131,6 +129,8 @@ pub(crate) struct Torrent {
     pub(crate) last_save: Instant,
     /// Which save of progress comes when.
     pub(crate) saves: Saves,
+    /// Bytes that were wanted, and those of them that were there, when it was last at work.
+    pub(crate) rested_at: Option<(u64, u64)>,
     /// It is coming to rest.
     pub(crate) settling: Option<Settling>,
     pub(crate) seen_trackers: bool,
@@ -181,6 +181,7 @@ impl Torrent {
             saved: None,
             last_save: now,
             saves: Saves::default(),
+            rested_at: None,
             settling: None,
             seen_trackers: false,
             reported_complete: false,
@@ -215,8 +216,13 @@ impl Torrent {
     /// Leaves the network and the content as they are, to stand still.
     pub(crate) fn halt(&mut self, phase: Phase) {
         self.save_resume(false);
-        if let Phase::Checking(check) = &self.phase {
-            check.cancel();
+        match &self.phase {
+            Phase::Active(active) => self.rested_at = Some(active.amount()),
+            Phase::Checking(check) => {
+                check.cancel();
+                self.rested_at = None;
+            }
+            Phase::Failed(..) | Phase::Metadata(_) | Phase::Opening | Phase::Paused => {}
         }
         self.phase = phase;
         self.dismiss_all();

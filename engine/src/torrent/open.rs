@@ -19,6 +19,7 @@ use crate::peer::messages::Order;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::gather::Gather;
 use crate::torrent::messages::{DiskReply, Opened};
+use crate::torrent::padding;
 use crate::torrent::picker::{Picker, Priority};
 use crate::torrent::resume::{self, Known, Partials};
 use crate::torrent::smart_ban::SmartBan;
@@ -42,6 +43,13 @@ pub(crate) struct CheckProgress {
 }
 
 impl CheckProgress {
+    /// So many of all pieces were looked at; they have `size` bytes together.
+    fn set(&self, size: u64, (done, all): (u32, u32)) {
+        let looked_at = u128::from(size) * u128::from(done) / u128::from(all.max(1));
+        self.done.store(looked_at as u64, Ordering::Relaxed);
+        self.total.store(size, Ordering::Relaxed);
+    }
+
     /// Bytes looked at, and bytes to look at.
     pub(crate) fn get(&self) -> (u64, u64) {
         (
@@ -94,19 +102,12 @@ impl Torrent {
     fn check(&mut self, store: Store, partial: Partials, ctx: &mut Context<Self>) {
         let progress = Arc::new(CheckProgress::default());
         self.phase = Phase::Checking(Arc::clone(&progress));
+        let size = self.size();
         let me: Addr<Self> = ctx.address();
         self.setup.disk.long(move || {
             let outcome = store.recheck(
                 &RecheckOptions::default(),
-                &|at| {
-                    let piece_len = u64::from(store.geometry().piece_len());
-                    progress
-                        .done
-                        .store(u64::from(at.done) * piece_len, Ordering::Relaxed);
-                    progress
-                        .total
-                        .store(u64::from(at.total) * piece_len, Ordering::Relaxed);
-                },
+                &|at| progress.set(size, (at.done, at.total)),
                 &progress.cancelled,
             );
             if !progress.cancelled.load(Ordering::Relaxed) {
@@ -135,7 +136,8 @@ impl Torrent {
         };
         let geometry = metainfo.geometry();
         let mut picker = Picker::new(geometry, have, self.setup.seed ^ self.id.0);
-        let wanted = self.apply_selection(&metainfo, &mut picker);
+        picker.set_padding(padding::of(&metainfo));
+        self.apply_selection(&metainfo, &mut picker);
         let content = Arc::new(Content {
             store,
             geometry,
@@ -146,7 +148,6 @@ impl Torrent {
         let mut active = Active {
             content: Arc::clone(&content),
             picker,
-            wanted,
             gather: Gather::new(
                 storage::hash_lanes(),
                 self.setup.disk.threads(),
@@ -177,8 +178,8 @@ impl Torrent {
         }
     }
 
-    /// Gives the picker what the user wants of the torrent; returns how many bytes that is.
-    fn apply_selection(&self, metainfo: &Metainfo, picker: &mut Picker) -> u64 {
+    /// Gives the picker what the user wants of the torrent.
+    fn apply_selection(&self, metainfo: &Metainfo, picker: &mut Picker) {
         let geometry = metainfo.geometry();
         let mut priorities = vec![Priority::NORMAL.get(); geometry.pieces() as usize];
         let span = |offset: u64, len: u64| {
@@ -216,13 +217,6 @@ impl Torrent {
         }
         picker.set_sequential(self.add.sequential);
         picker.set_priorities(&priorities);
-        let wanted = geometry
-            .iter()
-            .zip(&priorities)
-            .filter(|(_, priority)| **priority > 0);
-        wanted
-            .map(|(piece, _)| u64::from(geometry.len_of(piece)))
-            .sum()
     }
 
     /// Stops because content cannot be read or written. What was verified still counts when the disk was full or the

@@ -80,7 +80,7 @@ pub struct Left {
     pub pieces: u32,
     /// Blocks of wanted pieces that are not written.
     pub blocks: u64,
-    /// Bytes of wanted pieces that are not verified.
+    /// Bytes of wanted pieces that are not verified, without padding.
     pub bytes: u64,
 }
 
@@ -107,6 +107,8 @@ pub struct Picker {
     failures: BTreeMap<u32, u32>,
     peers: BTreeMap<PeerKey, PeerState>,
     left: Left,
+    /// Bytes of padding in pieces, by index; they are not counted as bytes that are wanted or left.
+    padding: BTreeMap<u32, u32>,
     /// Bytes of wanted pieces, had or not.
     wanted_bytes: u64,
     sequential: bool,
@@ -193,6 +195,7 @@ impl Picker {
             failures: BTreeMap::new(),
             peers: BTreeMap::new(),
             left: Left::default(),
+            padding: BTreeMap::new(),
             wanted_bytes: 0,
             sequential: false,
             end_game: true,
@@ -234,6 +237,12 @@ impl Picker {
         for slot in 0..self.partials.len() {
             self.update_hunger(slot);
         }
+    }
+
+    /// Says how many bytes of which pieces, by index, are padding, which is neither wanted nor left.
+    pub fn set_padding(&mut self, padding: BTreeMap<u32, u32>) {
+        self.padding = padding;
+        self.relist();
     }
 
     /// How much a piece is wanted.
@@ -405,7 +414,7 @@ impl Picker {
         self.left
     }
 
-    /// Bytes of all wanted pieces, those that are had included.
+    /// Bytes of all wanted pieces, those that are had included, without padding.
     pub fn wanted_bytes(&self) -> u64 {
         self.wanted_bytes
     }

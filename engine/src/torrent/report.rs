@@ -8,7 +8,7 @@ use actors::tell_recipient;
 
 use crate::content::Traffic;
 use crate::peer::driver::now;
-use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
 use crate::torrent::peers::PeerEntry;
 use crate::{Event, Source, State, TorrentStatus};
@@ -32,7 +32,7 @@ impl Torrent {
     pub(crate) fn update_progress(&self) {
         let left = match (&self.phase, &self.metainfo) {
             (Phase::Active(active), _) => active.picker.wanted_left().bytes,
-            (_, Some(metainfo)) => metainfo.geometry().total_len(),
+            (_, Some(metainfo)) => metainfo.content_len(),
             // Unknown: a leecher by any measure.
             (_, None) => 16 * 1024,
         };
@@ -56,23 +56,20 @@ impl Torrent {
         );
     }
 
+    /// Bytes of all files; 0 while unknown.
+    pub(super) fn size(&self) -> u64 {
+        let metainfo = self.metainfo.as_ref();
+        metainfo.map_or(0, |metainfo| metainfo.content_len())
+    }
+
     fn status(&self) -> TorrentStatus {
-        let size = self
-            .metainfo
-            .as_ref()
-            .map_or(0, |metainfo| metainfo.geometry().total_len());
+        let size = self.size();
         let (wanted, done) = match &self.phase {
-            Phase::Active(active) => (
-                active.wanted,
-                active
-                    .wanted
-                    .saturating_sub(active.picker.wanted_left().bytes),
-            ),
-            Phase::Checking(_)
-            | Phase::Failed(..)
-            | Phase::Metadata(_)
-            | Phase::Opening
-            | Phase::Paused => (size, 0),
+            Phase::Active(active) => active.amount(),
+            Phase::Failed(..) | Phase::Opening | Phase::Paused => {
+                self.rested_at.unwrap_or((size, 0))
+            }
+            Phase::Checking(_) | Phase::Metadata(_) => (size, 0),
         };
         TorrentStatus {
             id: self.id,
@@ -162,5 +159,14 @@ impl Torrent {
             return Some(format!("{connected} peers, none serves us yet"));
         }
         None
+    }
+}
+
+impl Active {
+    /// Bytes that are wanted, and those of them that are there and verified.
+    pub(super) fn amount(&self) -> (u64, u64) {
+        let wanted = self.picker.wanted_bytes();
+        let left = self.picker.wanted_left().bytes;
+        (wanted, wanted.saturating_sub(left))
     }
 }

@@ -24,30 +24,21 @@ pub(crate) struct Display {
     line: String,
 }
 
-/// How far a torrent is, in bytes of content; the engine's own figures count padding.
+/// How far a torrent is, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Amount {
-    /// Bytes that are there.
-    pub(crate) done: u64,
-    /// Bytes that are wanted.
-    pub(crate) total: u64,
+struct Amount {
+    done: u64,
+    total: u64,
 }
 
 impl Amount {
-    /// The amount of a torrent whose content has `content` bytes, where that is known.
-    pub(crate) fn of(torrent: &TorrentStatus, content: Option<u64>) -> Self {
-        let (done, total) = if let State::Checking { done, total } = torrent.state {
-            (done, total)
-        } else {
-            (torrent.done, torrent.wanted)
-        };
-        let padded = torrent.size.max(1);
-        let content = content.unwrap_or(torrent.size).min(torrent.size);
-        let unpadded =
-            |bytes: u64| (u128::from(bytes) * u128::from(content) / u128::from(padded)) as u64;
+    const fn of(torrent: &TorrentStatus) -> Self {
+        if let State::Checking { done, total } = torrent.state {
+            return Self { done, total };
+        }
         Self {
-            done: unpadded(done),
-            total: unpadded(total),
+            done: torrent.done,
+            total: torrent.wanted,
         }
     }
 }
@@ -73,14 +64,8 @@ impl Display {
     }
 
     /// Shows the torrent as it is. Names beside bars take `width` characters.
-    pub(crate) fn update(
-        &mut self,
-        info_hash: &str,
-        torrent: &TorrentStatus,
-        content: Option<u64>,
-        width: usize,
-    ) {
-        let amount = Amount::of(torrent, content);
+    pub(crate) fn update(&mut self, info_hash: &str, torrent: &TorrentStatus, width: usize) {
+        let amount = Amount::of(torrent);
         match self.screen.style() {
             Style::Bars => self.draw(torrent, amount, width),
             Style::Json => self.object(info_hash, torrent, amount),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use engine::{AddTorrent, TorrentStatus};
 use protocol::metainfo::Metainfo;
 
-use super::display::{Amount, Display};
+use super::display::Display;
 use crate::failure::Failure;
 use crate::json::{Line, seconds};
 use crate::screen::{Screen, Style};
@@ -74,8 +74,7 @@ impl Tracked {
 
     /// Shows how far the torrent is; its name takes `width` characters beside a bar.
     pub(super) fn show(&mut self, status: &TorrentStatus, width: usize) {
-        self.display
-            .update(&self.info_hash, status, self.content, width);
+        self.display.update(&self.info_hash, status, width);
     }
 
     /// Gives the torrent up and says why.
@@ -125,9 +124,7 @@ impl Tracked {
                 seconds: seconds(after),
             });
         }
-        let wanted = status.map_or(0, |status| {
-            Amount::of(&complete(status), self.content).total
-        });
+        let wanted = status.map_or(0, |status| status.wanted);
         let rate = match self.had {
             0 => format!(" ({}/s)", Size(per_second(wanted, after))),
             _ => String::new(),

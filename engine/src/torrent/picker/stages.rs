@@ -85,7 +85,8 @@ impl Picker {
         if !self.priority[piece.index()].is_wanted() {
             return;
         }
-        let bytes = u64::from(self.geometry.len_of(piece));
+        let padding = self.padding.get(&piece.get()).copied().unwrap_or(0);
+        let bytes = u64::from(self.geometry.len_of(piece).saturating_sub(padding));
         if add {
             self.wanted_bytes += bytes;
         } else {
