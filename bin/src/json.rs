@@ -68,6 +68,12 @@ pub(crate) enum Line<'a> {
         peers: Option<usize>,
         error: Option<&'a str>,
     },
+    /// A tracker has something to tell people.
+    TrackerWarning {
+        info_hash: &'a str,
+        url: &'a str,
+        message: &'a str,
+    },
     /// The demonstration's copy was compared with the original; the seconds are those of the transfer.
     Verified {
         sha256: &'a str,

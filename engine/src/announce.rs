@@ -1,6 +1,14 @@
-//! Trackers: the Announcer actor, and the tiers that it works through.
+//! Trackers: the Announcer actor of each torrent, the tiers that it works through, and the desk where the requests of all
+//! torrents meet.
 
 pub(crate) mod actor;
+pub(crate) mod desk;
 mod exchange;
 pub(crate) mod messages;
+mod queue;
+pub(crate) mod scrape;
+pub(crate) mod settings;
 pub mod tiers;
+mod tracker;
+mod udp;
+mod votes;

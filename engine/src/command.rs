@@ -10,7 +10,7 @@ use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, StoreError};
 use tokio::sync::oneshot;
 
-use crate::Limits;
+use crate::{Limits, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +100,9 @@ pub enum CommandError {
         "the magnet link has no info-hash, only the key of a DHT item, which this build cannot look up"
     )]
     NoHash,
+    /// No tracker of the torrent answered, or it has none.
+    #[error("no tracker of the torrent answers")]
+    NoTracker,
     /// The files to fetch name one that does not exist.
     #[error("the torrent has no file number {0}")]
     NoSuchFile(usize),
@@ -159,5 +162,9 @@ pub(crate) enum Command {
     Recheck(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Remove(TorrentId, bool, oneshot::Sender<Result<(), CommandError>>),
     Resume(TorrentId, oneshot::Sender<Result<(), CommandError>>),
+    Scrape(
+        TorrentId,
+        oneshot::Sender<Result<SwarmCounts, CommandError>>,
+    ),
     Shutdown(Duration, oneshot::Sender<()>),
 }

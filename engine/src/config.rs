@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use net::{Network, Pool};
 use storage::StoreOptions;
 
+use crate::TrackerConfig;
+
 /// The settings of an engine.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
@@ -30,6 +32,8 @@ pub struct EngineConfig {
     pub upload_slots: usize,
     /// Rates of all torrents together.
     pub limits: Limits,
+    /// How trackers are announced to.
+    pub trackers: TrackerConfig,
     /// How content files are written and mapped.
     pub storage: StoreOptions,
     /// Threads that hash and check; 0 runs them in the actor's own thread, which tests in virtual time need.
@@ -66,6 +70,7 @@ impl EngineConfig {
             max_peers_per_torrent: 100,
             upload_slots: 8,
             limits: Limits::default(),
+            trackers: TrackerConfig::default(),
             storage: StoreOptions::default(),
             disk_threads: (cores / 2).max(1),
             torrent_threads: (cores / 4).clamp(1, 4),

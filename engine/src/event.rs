@@ -76,6 +76,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A tracker has something to tell people.
+    TrackerWarning {
+        /// Which torrent.
+        id: TorrentId,
+        /// The tracker.
+        url: String,
+        /// Its words.
+        message: String,
+    },
     /// A tracker answered an announce.
     TrackerReply {
         /// Which torrent.

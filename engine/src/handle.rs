@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::command::Command;
-use crate::{AddTorrent, CommandError, Event, Limits, Snapshot, TorrentId};
+use crate::{AddTorrent, CommandError, Event, Limits, Snapshot, SwarmCounts, TorrentId};
 
 /// A running engine: commands in, snapshots and events out.
 ///
@@ -92,6 +92,14 @@ impl EngineHandle {
     /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
     pub async fn recheck(&self, id: TorrentId) -> Result<(), CommandError> {
         self.ask(|reply| Command::Recheck(id, reply)).await
+    }
+
+    /// Asks the trackers of a torrent how large its swarm is (BEP 48), whether or not it runs; takes up to 15 seconds.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`], [`CommandError::NoTracker`] or [`CommandError::Stopped`].
+    pub async fn scrape(&self, id: TorrentId) -> Result<SwarmCounts, CommandError> {
+        self.ask(|reply| Command::Scrape(id, reply)).await
     }
 
     /// Removes a torrent, and its content with `delete_data`.

@@ -39,11 +39,12 @@ mod snapshot;
 mod supervisor;
 pub mod torrent;
 
+pub use announce::settings::{AnnounceMode, TrackerConfig};
 pub use command::{AddTorrent, CommandError, Source, TorrentError, TorrentId};
 pub use config::{EngineConfig, Limits};
 pub use event::Event;
 pub use handle::EngineHandle;
-pub use snapshot::{Snapshot, State, TorrentStatus};
+pub use snapshot::{Snapshot, State, SwarmCounts, TorrentStatus};
 pub use supervisor::messages::{
     Add, GetSnapshot, Pause, Recheck, Remove, Resume, SetLimits, Shutdown,
 };

@@ -1,6 +1,6 @@
 //! The state of an engine at one moment, for anyone who asks, without asking an actor.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub listen: Option<SocketAddr>,
     /// All torrents, in the order in which they were added.
     pub torrents: Vec<Arc<TorrentStatus>>,
+    /// Our addresses as trackers see them (BEP 24), each with the number of trackers that say so; most first.
+    pub external_ips: Vec<(IpAddr, usize)>,
 }
 
 /// The state of one torrent.
@@ -48,10 +50,35 @@ pub struct TorrentStatus {
     pub peers: usize,
     /// Connected peers that have everything.
     pub seeds: usize,
+    /// The size of the swarm, as trackers told last.
+    pub swarm: SwarmCounts,
     /// Time since it was added.
     pub age: Duration,
     /// What it is waiting for, for a person to read, where it is waiting.
     pub reason: Option<String>,
+}
+
+/// The size of a swarm, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwarmCounts {
+    /// Peers that have everything.
+    pub seeds: Option<u32>,
+    /// Peers that have not.
+    pub leechers: Option<u32>,
+    /// How often the torrent was completed.
+    pub downloaded: Option<u32>,
+}
+
+impl SwarmCounts {
+    /// The larger of both, number by number: trackers know parts of a swarm.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            seeds: self.seeds.max(other.seeds),
+            leechers: self.leechers.max(other.leechers),
+            downloaded: self.downloaded.max(other.downloaded),
+        }
+    }
 }
 
 /// What a torrent is doing.

@@ -15,10 +15,11 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, StreamHandler};
 use actix_rt::{Arbiter, ArbiterHandle};
 use actors::{Exited, RestartPolicy, tell};
-use net::RateLimiter;
+use net::{Family, RateLimiter};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::announce::desk::Desk;
 use crate::command::Command;
 use crate::disk::Disk;
 use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
@@ -45,6 +46,7 @@ pub struct Supervisor {
     config: EngineConfig,
     seed: u64,
     disk: Disk,
+    desk: Desk,
     down: RateLimiter,
     up: RateLimiter,
     arbiters: Vec<ArbiterHandle>,
@@ -124,7 +126,7 @@ impl Supervisor {
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let first = Arc::new(Snapshot {
             listen,
-            torrents: Vec::new(),
+            ..Snapshot::default()
         });
         let (snapshots, published) = watch::channel(first);
         let handle = EngineHandle {
@@ -139,9 +141,17 @@ impl Supervisor {
         let lsd = config
             .local_discovery
             .then(|| Lsd::launch(config.network.clone(), config.pool.clone(), listen, seed));
+        let desk = Desk::open(
+            config.trackers.clone(),
+            &config.network,
+            &config.pool,
+            (&config.client, listened_families(listen)),
+            seed,
+        );
         let supervisor = Self {
             seed,
             lsd,
+            desk,
             disk: Disk::start(config.disk_threads, &config.pool),
             down: RateLimiter::new(config.limits.down),
             up: RateLimiter::new(config.limits.up),
@@ -182,6 +192,7 @@ impl Supervisor {
         self.snapshots.send_replace(Arc::new(Snapshot {
             listen: self.listen,
             torrents,
+            external_ips: self.desk.external_ips(),
         }));
     }
 
@@ -278,6 +289,14 @@ impl StreamHandler<Command> for Supervisor {
             Command::Resume(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Resume));
             }
+            Command::Scrape(id, reply) => match self.child(id) {
+                Ok(child) => {
+                    tell(&child.actor, Control::Scrape(reply));
+                }
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                }
+            },
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
         }
         self.publish();
@@ -387,3 +406,14 @@ impl Supervisor {
 
 #[cfg(test)]
 mod tests;
+
+/// The families by which peers can reach us; none where we do not listen.
+fn listened_families(listen: Option<SocketAddr>) -> Vec<Family> {
+    match listen {
+        Some(SocketAddr::V4(_)) => vec![Family::V4],
+        // All addresses of IPv6 are all of IPv4, too.
+        Some(SocketAddr::V6(addr)) if addr.ip().is_unspecified() => vec![Family::V4, Family::V6],
+        Some(SocketAddr::V6(_)) => vec![Family::V6],
+        None => Vec::new(),
+    }
+}

@@ -18,5 +18,6 @@ mod resume;
 mod settle;
 pub mod smart_ban;
 mod stock;
+mod trackers;
 mod transfer;
 mod twins;

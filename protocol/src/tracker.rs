@@ -63,7 +63,9 @@ pub struct Announce {
     pub key: u32,
     /// Peers that we would like to get; `None` leaves it to the tracker.
     pub num_want: Option<u32>,
-    /// Another address of ours (BEP 7).
+    /// Our address, where the tracker would see a wrong one (BEP 3; an IPv4 address only over UDP).
+    pub ip: Option<IpAddr>,
+    /// Another address of ours (BEP 7); does not travel over UDP but as [`ip`](Self::ip).
     pub ipv4: Option<Ipv4Addr>,
     /// Another address of ours (BEP 7).
     pub ipv6: Option<Ipv6Addr>,
@@ -138,6 +140,7 @@ impl Announce {
             event: AnnounceEvent::None,
             key: 0,
             num_want: None,
+            ip: None,
             ipv4: None,
             ipv6: None,
             tracker_id: None,

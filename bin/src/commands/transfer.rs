@@ -132,6 +132,7 @@ impl Transfer {
             Event::Removed { id } => self.removed(id).await?,
             Event::TrackerError { id, url, reason } => self.tracker(id, &url, Err(&reason))?,
             Event::TrackerReply { id, url, peers } => self.tracker(id, &url, Ok(peers))?,
+            Event::TrackerWarning { id, url, message } => self.warning(id, &url, &message)?,
             Event::Added { .. } | Event::Listening { .. } | _ => {}
         }
         Ok(())
@@ -188,7 +189,8 @@ impl Transfer {
 
     /// Tells programs what a tracker said; people see peers, and find the rest in the log.
     fn tracker(&self, id: TorrentId, url: &str, said: Result<usize, &str>) -> Result<(), Failure> {
-        tracing::info!(url, ?said, "tracker");
+        // The address may hold a passkey.
+        tracing::debug!(url, ?said, "tracker");
         let torrent = self.torrents.get(&id);
         match torrent.filter(|_| self.screen.style() == Style::Json) {
             Some(torrent) => self.screen.json(&Line::Tracker {
@@ -199,6 +201,25 @@ impl Transfer {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Passes on what a tracker wants people to know.
+    fn warning(&self, id: TorrentId, url: &str, message: &str) -> Result<(), Failure> {
+        let Some(torrent) = self.torrents.get(&id) else {
+            return Ok(());
+        };
+        if self.screen.style() == Style::Json {
+            let info_hash = torrent.info_hash.as_str();
+            return self.screen.json(&Line::TrackerWarning {
+                info_hash,
+                url,
+                message,
+            });
+        }
+        let (name, message) = (printable(&torrent.name), printable(message));
+        let line = format_args!("{name}: a tracker says: {message}");
+        self.screen.warn("warning", line);
+        Ok(())
     }
 
     fn recovered(&mut self, id: TorrentId) -> Result<(), Failure> {

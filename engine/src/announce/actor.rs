@@ -2,43 +2,53 @@
 //!
 //! [`Tiers`] decides whom to tell what and when; the announces themselves run as tasks on the pool.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use actors::{OneTimer, tell_recipient};
-use net::{Network, Pool};
+use net::{Pool, Task};
 use protocol::id::{InfoHashes, PeerId};
-use protocol::tracker::{Announce as Question, AnnounceEvent, AnnounceReply, DEFAULT_INTERVAL};
+use protocol::tracker::{
+    Announce as Question, AnnounceEvent, AnnounceReply, DEFAULT_INTERVAL, RetryIn,
+};
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use tokio::sync::oneshot;
 
-use crate::announce::exchange::{AnnounceError, Exchanges};
-use crate::announce::messages::{Announce, Announced, Progress};
-use crate::announce::tiers::{Event, Retry, Tiers, TrackerKey};
+use crate::SwarmCounts;
+use crate::announce::desk::Desk;
+use crate::announce::exchange::AnnounceError;
+use crate::announce::messages::{Announce, Announced, Heard, Progress};
+use crate::announce::queue::Urgency;
+use crate::announce::settings::AnnounceMode;
+use crate::announce::tiers::{Announce as Due, Event, Retry, Tiers, TrackerKey};
+use crate::announce::tracker::Tracker;
 use crate::peer::driver::now;
 
-/// Peers to ask for.
-const NUM_WANT: u32 = 100;
+/// Announces come this much later than the interval at most, so that those of many torrents drift apart: a part of the
+/// interval, and in all.
+const JITTER: (f64, Duration) = (0.05, Duration::from_mins(1));
 
 /// What an Announcer is made of.
 pub(crate) struct AnnouncerSetup {
     /// The trackers, by tier.
     pub(crate) trackers: Vec<Vec<String>>,
+    /// To how many of them.
+    pub(crate) mode: AnnounceMode,
     /// The torrent.
     pub(crate) hashes: InfoHashes,
     /// Our peer id.
     pub(crate) peer_id: PeerId,
     /// The port that we listen on.
     pub(crate) port: Option<u16>,
-    /// Through which trackers are reached.
-    pub(crate) network: Network,
+    /// Where requests are made.
+    pub(crate) desk: Desk,
     /// Where announces run.
     pub(crate) pool: Pool,
-    /// Our name.
-    pub(crate) client: Arc<str>,
     /// What trackers are told.
     pub(crate) progress: Arc<Progress>,
     /// Seed of random choices.
@@ -49,14 +59,20 @@ pub(crate) struct AnnouncerSetup {
 pub(crate) struct Announcer {
     tiers: Tiers,
     setup: AnnouncerSetup,
-    exchanges: Exchanges,
     key: u32,
     torrent: Recipient<Announced>,
     timer: OneTimer,
-    under_way: Vec<(TrackerKey, net::Task<()>)>,
-    tracker_ids: std::collections::BTreeMap<TrackerKey, Vec<u8>>,
+    under_way: BTreeMap<TrackerKey, UnderWay>,
+    tracker_ids: BTreeMap<TrackerKey, Vec<u8>>,
     rng: StdRng,
     leaving: Option<oneshot::Sender<()>>,
+}
+
+/// An announce that is made, or waits for its turn.
+struct UnderWay {
+    _task: Task<()>,
+    /// Whether its turn came.
+    begun: Arc<AtomicBool>,
 }
 
 /// An announce has ended: its task to the Announcer.
@@ -73,14 +89,13 @@ impl Announcer {
     pub(crate) fn launch(setup: AnnouncerSetup, torrent: Recipient<Announced>) -> Addr<Self> {
         let mut rng = StdRng::seed_from_u64(setup.seed);
         let announcer = Self {
-            tiers: Tiers::new(&setup.trackers, now(), &mut rng),
-            exchanges: Exchanges::new(setup.network.clone(), &setup.client),
+            tiers: Tiers::new(&setup.trackers, setup.mode, now(), &mut rng),
             key: rng.next_u32(),
             setup,
             torrent,
             timer: OneTimer::new(),
-            under_way: Vec::new(),
-            tracker_ids: std::collections::BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            tracker_ids: BTreeMap::new(),
             rng,
             leaving: None,
         };
@@ -89,25 +104,8 @@ impl Announcer {
 
     fn drive(&mut self, ctx: &mut Context<Self>) {
         let now = now();
-        self.under_way.retain(|(_, task)| !task.is_finished());
-        while let Some(announce) = self.tiers.next(now) {
-            let question = self.question(announce.tracker, announce.event);
-            let exchange = self
-                .exchanges
-                .announce(&announce.url, question, self.rng.next_u64());
-            let (me, tracker, url) = (ctx.address(), announce.tracker, announce.url);
-            let task = self.setup.pool.spawn(async move {
-                let outcome = exchange.await;
-                actors::tell(
-                    &me,
-                    Answered {
-                        tracker,
-                        url,
-                        outcome,
-                    },
-                );
-            });
-            self.under_way.push((tracker, task));
+        while let Some(due) = self.tiers.next(now) {
+            self.announce(due, ctx);
         }
         if self.tiers.is_done()
             && let Some(done) = self.leaving.take()
@@ -125,14 +123,49 @@ impl Announcer {
         }
     }
 
+    /// Starts an announce; what it says is decided when its turn comes.
+    fn announce(&mut self, due: Due, ctx: &mut Context<Self>) {
+        let Due {
+            tracker,
+            url,
+            event,
+        } = due;
+        let begun = Arc::new(AtomicBool::new(false));
+        let question = {
+            let (begun, progress) = (Arc::clone(&begun), Arc::clone(&self.setup.progress));
+            let question = self.question(tracker, event);
+            move || {
+                begun.store(true, Ordering::Relaxed);
+                up_to_date(question, &progress)
+            }
+        };
+        let urgency = match event {
+            Event::Stopped => Urgency::Farewell,
+            Event::Started | Event::Completed => Urgency::News,
+            Event::None => Urgency::Routine,
+        };
+        let (me, desk) = (ctx.address(), self.setup.desk.clone());
+        let parsed = Tracker::parse(&url);
+        let task = self.setup.pool.spawn(async move {
+            let outcome = match parsed {
+                Some(parsed) => desk.announce(&parsed, urgency, question).await,
+                None => Err(AnnounceError::Unusable("not an http, https or udp address")),
+            };
+            let answered = Answered {
+                tracker,
+                url,
+                outcome,
+            };
+            actors::tell(&me, answered);
+        });
+        let under_way = UnderWay { _task: task, begun };
+        self.under_way.insert(tracker, under_way);
+    }
+
     fn question(&self, tracker: TrackerKey, event: Event) -> Question {
-        let progress = &self.setup.progress;
-        let hash = self.setup.hashes.wire();
-        let port = self.setup.port.unwrap_or(0);
+        let config = self.setup.desk.config();
+        let port = config.announce_port.or(self.setup.port).unwrap_or(0);
         Question {
-            uploaded: progress.uploaded.load(Ordering::Relaxed),
-            downloaded: progress.downloaded.load(Ordering::Relaxed),
-            left: Some(progress.left.load(Ordering::Relaxed)),
             event: match event {
                 Event::Completed => AnnounceEvent::Completed,
                 Event::None => AnnounceEvent::None,
@@ -140,19 +173,87 @@ impl Announcer {
                 Event::Stopped => AnnounceEvent::Stopped,
             },
             key: self.key,
-            num_want: Some(if event == Event::Stopped { 0 } else { NUM_WANT }),
+            num_want: Some(match event {
+                Event::Stopped => 0,
+                Event::Started | Event::Completed | Event::None => config.num_want,
+            }),
+            ip: config.announce_ip,
             tracker_id: self.tracker_ids.get(&tracker).cloned(),
-            ..Question::new(hash, self.setup.peer_id, port)
+            ..Question::new(self.setup.hashes.wire(), self.setup.peer_id, port)
         }
     }
 
     fn learn(&mut self, tracker: TrackerKey, reply: &AnnounceReply, now: Instant) {
         let interval = reply.interval.unwrap_or(DEFAULT_INTERVAL);
-        self.tiers
-            .succeeded(tracker, now, interval, reply.min_interval);
+        let most = interval.mul_f64(JITTER.0).min(JITTER.1);
+        let late = most.mul_f64(self.rng.random_range(0.0..1.0));
+        self.tiers.succeeded(
+            tracker,
+            now,
+            interval.saturating_add(late),
+            reply.min_interval,
+        );
         if let Some(id) = &reply.tracker_id {
             self.tracker_ids.insert(tracker, id.clone());
         }
+    }
+
+    /// Leaves: forgets announces that never went out, and tells every tracker that knows us, until `deadline` or for as long
+    /// as the settings allow. This is the one bound of all farewells.
+    fn leave(
+        &mut self,
+        deadline: tokio::time::Instant,
+        done: oneshot::Sender<()>,
+        ctx: &mut Context<Self>,
+    ) {
+        let idle: Vec<TrackerKey> = self
+            .under_way
+            .iter()
+            .filter(|(_, announce)| !announce.begun.load(Ordering::Relaxed))
+            .map(|(tracker, _)| *tracker)
+            .collect();
+        for tracker in idle {
+            self.under_way.remove(&tracker);
+            self.tiers.withdrawn(tracker);
+        }
+        self.tiers.set_event(now(), Event::Stopped);
+        self.leaving = Some(done);
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+        let left = left.min(self.setup.desk.config().farewell);
+        ctx.run_later(left.max(Duration::from_millis(1)), |announcer, ctx| {
+            if let Some(done) = announcer.leaving.take() {
+                let _ = done.send(());
+            }
+            ctx.stop();
+        });
+    }
+}
+
+/// The question with the figures of the moment.
+fn up_to_date(question: Question, progress: &Progress) -> Question {
+    let full = progress.room.load(Ordering::Relaxed) == 0;
+    Question {
+        uploaded: progress.uploaded.load(Ordering::Relaxed),
+        downloaded: progress.downloaded.load(Ordering::Relaxed),
+        left: Some(progress.left.load(Ordering::Relaxed)),
+        num_want: if full { Some(0) } else { question.num_want },
+        ..question
+    }
+}
+
+/// When to try again after an error.
+fn retry(error: &AnnounceError) -> Retry {
+    match error {
+        AnnounceError::Refused { retry_in, .. } => match retry_in {
+            Some(RetryIn::After(wait)) => Retry::After(*wait),
+            Some(RetryIn::Never) => Retry::Never,
+            None => Retry::Default,
+        },
+        AnnounceError::Unusable(_) => Retry::Never,
+        AnnounceError::Down(pause) => Retry::Postponed(*pause),
+        AnnounceError::Unreachable(_)
+        | AnnounceError::Unreadable(_)
+        | AnnounceError::Unfinished => Retry::Default,
     }
 }
 
@@ -172,17 +273,7 @@ impl Handler<Announce> for Announcer {
         match announce {
             Announce::Completed => self.tiers.set_event(now, Event::Completed),
             Announce::WantPeers => self.tiers.want_more_peers(now),
-            Announce::Farewell { deadline, done } => {
-                self.tiers.set_event(now, Event::Stopped);
-                self.leaving = Some(done);
-                let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-                ctx.run_later(left.max(Duration::from_millis(1)), |announcer, ctx| {
-                    if let Some(done) = announcer.leaving.take() {
-                        let _ = done.send(());
-                    }
-                    ctx.stop();
-                });
-            }
+            Announce::Farewell { deadline, done } => self.leave(deadline, done, ctx),
         }
         self.drive(ctx);
     }
@@ -194,35 +285,17 @@ impl Handler<Answered> for Announcer {
     fn handle(&mut self, answered: Answered, ctx: &mut Context<Self>) {
         let now = now();
         let tracker = answered.tracker;
+        self.under_way.remove(&tracker);
         let outcome = match answered.outcome {
             Ok(reply) => {
                 self.learn(tracker, &reply, now);
-                if let Some(warning) = &reply.warning {
-                    tracing::warn!(url = %answered.url, %warning, "a tracker warns");
-                }
-                Ok(reply)
+                Ok(heard(reply))
             }
             Err(error) => {
-                let retry = match &error {
-                    AnnounceError::Refused { retry_in, .. } => match retry_in {
-                        Some(protocol::tracker::RetryIn::After(wait)) => Retry::After(*wait),
-                        Some(protocol::tracker::RetryIn::Never) => Retry::Never,
-                        None => Retry::Default,
-                    },
-                    AnnounceError::Unusable => Retry::Never,
-                    AnnounceError::Unreachable(_) => Retry::Default,
-                };
-                self.tiers.failed(tracker, now, retry);
+                self.tiers.failed(tracker, now, retry(&error));
                 Err(error.to_string().into())
             }
         };
-        let outcome = outcome.map(|reply| {
-            reply
-                .peers
-                .into_iter()
-                .map(|peer| peer.addr)
-                .collect::<Vec<_>>()
-        });
         if self.leaving.is_none() {
             let there = tell_recipient(
                 &self.torrent,
@@ -238,5 +311,18 @@ impl Handler<Answered> for Announcer {
             }
         }
         self.drive(ctx);
+    }
+}
+
+fn heard(reply: AnnounceReply) -> Heard {
+    let peers = reply.peers.iter().map(|peer| peer.addr);
+    Heard {
+        peers: peers.collect::<Vec<SocketAddr>>(),
+        swarm: SwarmCounts {
+            seeds: reply.complete,
+            leechers: reply.incomplete,
+            downloaded: reply.downloaded,
+        },
+        warning: reply.warning,
     }
 }

@@ -1,31 +1,34 @@
-//! One announce, over HTTP or UDP.
+//! One request to one tracker, over HTTP or UDP, by each family of addresses.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use net::http::{Client, HeaderValue, Request, Url};
-use net::{DatagramSocket, Network};
-use protocol::tracker::http::{ReplyError, announce_url, parse_announce};
-use protocol::tracker::udp::{Ask, Exchange, ExchangeError, Family, Reply, Schedule, url_data};
-use protocol::tracker::{Announce, AnnounceReply, RetryIn};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+use futures_util::stream::FuturesUnordered;
+use net::http::{Client, Guard, HeaderValue, Keep, Request, Response, Url};
+use net::{Family, Network, Pool, Scope};
+use protocol::id::InfoHash;
+use protocol::tracker::http::{ReplyError, announce_url, parse_announce, parse_scrape, scrape_url};
+use protocol::tracker::udp::{Ask, Reply, url_data};
+use protocol::tracker::{Announce, AnnounceReply, RetryIn, ScrapeEntry};
 
-use crate::peer::driver::now;
+use crate::announce::tracker::{Kind, Tracker};
+use crate::announce::udp::Udp;
 
-/// How long an HTTP announce may take.
-const HTTP_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a look-up and how long a request by HTTP may take, redirects included.
+const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The largest answer that is read: 30,000 peers.
+/// How long a request by UDP may take, connecting included.
+const UDP_DEADLINE: Duration = Duration::from_secs(45);
+
+/// How much longer than the first family the second is waited for.
+const SECOND_FAMILY: Duration = Duration::from_secs(5);
+
+/// The largest answer that is read, packed or unpacked: 170,000 peers.
 const MOST_REPLY: usize = 1 << 20;
-
-/// How long a UDP tracker is given: 5, 10 and 20 s. BEP 15 would wait for hours; the next tier is tried sooner.
-const UDP_SCHEDULE: Schedule = Schedule {
-    base: Duration::from_secs(5),
-    last: 2,
-};
 
 /// Why an announce failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,153 +41,299 @@ pub(crate) enum AnnounceError {
         /// When to come back (BEP 31).
         retry_in: Option<RetryIn>,
     },
-    /// No answer, or none that can be read.
+    /// No answer.
     #[error("{0}")]
     Unreachable(String),
-    /// The address is of no kind that we can speak to.
-    #[error("not an http, https or udp address")]
-    Unusable,
+    /// An answer that cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The address is of no kind that we can speak to, or must not be spoken to.
+    #[error("{0}")]
+    Unusable(&'static str),
+    /// It did not answer others of late, and is asked again after this time.
+    #[error("the tracker does not answer; it is tried again in {} s", .0.as_secs())]
+    Down(Duration),
+    /// Stopped half-way, to be continued.
+    #[error("not finished")]
+    Unfinished,
 }
 
-/// Makes announces.
-#[derive(Clone, Debug)]
+impl AnnounceError {
+    /// Whether the tracker may be down.
+    pub(crate) const fn is_silence(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+}
+
+/// Makes requests.
 pub(crate) struct Exchanges {
     network: Network,
     http: Client,
+    udp: Udp,
+    /// Families to announce by; empty for whichever there is.
+    families: Vec<Family>,
 }
 
 impl Exchanges {
-    /// Announces through `network`, in the name of `client`.
-    pub(crate) fn new(network: Network, client: &str) -> Self {
+    /// Asks through `network`, in the name of `client`; `families` are those that we listen on.
+    pub(crate) fn new(
+        network: &Network,
+        pool: &Pool,
+        client: &str,
+        families: Vec<Family>,
+        per_host: usize,
+    ) -> Self {
+        let network = network.clone().with_cached_names();
         let name = HeaderValue::from_str(client);
         let name = name.unwrap_or_else(|_| HeaderValue::from_static("tribler-rs"));
+        let keep = Keep {
+            per_server: per_host,
+            ..Keep::default()
+        };
         Self {
-            http: Client::new(network.clone(), name),
+            http: Client::new(network.clone(), name).keeping(keep),
+            udp: Udp::new(network.clone(), pool.clone()),
             network,
+            families,
         }
     }
 
-    /// Asks the tracker at `url`; `seed` is that of the transaction ids.
+    /// Closes connections that nobody used of late; says when to come again.
+    pub(crate) fn tidy(&self) -> Option<tokio::time::Instant> {
+        self.http.tidy()
+    }
+
+    /// Announces by every family that we listen on and the tracker has (BEP 7). The answer is that of all families
+    /// together, and of the peers only those that the tracker may name.
     ///
     /// # Cancel safety
     /// Dropping the future abandons the announce, which the tracker may have heard nevertheless.
-    pub(crate) fn announce(
+    pub(crate) async fn announce(
         &self,
-        url: &str,
-        question: Announce,
+        tracker: &Tracker,
+        question: &Announce,
         seed: u64,
-    ) -> BoxFuture<'static, Result<AnnounceReply, AnnounceError>> {
-        let this = self.clone();
-        let parsed = Url::parse(url);
-        let url = url.to_owned();
-        match parsed {
-            Ok(parsed) if matches!(parsed.scheme(), "http" | "https") => {
-                Box::pin(async move { this.over_http(&url, &question).await })
+    ) -> Result<AnnounceReply, AnnounceError> {
+        let addrs = self.addresses(tracker).await?;
+        let mut running: FuturesUnordered<_> = self
+            .ways(&addrs)
+            .into_iter()
+            .map(|family| self.announce_by(tracker, question, (family, &addrs), seed))
+            .collect();
+        let mut answer: Option<AnnounceReply> = None;
+        let mut failure = None;
+        loop {
+            let next = match answer {
+                None => running.next().await,
+                Some(_) => tokio::time::timeout(SECOND_FAMILY, running.next())
+                    .await
+                    .unwrap_or_default(),
+            };
+            match next {
+                None => break,
+                Some(Ok(reply)) => match &mut answer {
+                    None => answer = Some(reply),
+                    Some(answer) => add(answer, reply),
+                },
+                // What a tracker says tells more than that it says nothing.
+                Some(Err(error)) => {
+                    failure = Some(
+                        failure
+                            .filter(|f: &AnnounceError| !f.is_silence())
+                            .unwrap_or(error),
+                    );
+                }
             }
-            Ok(parsed) if parsed.scheme() == "udp" => {
-                Box::pin(async move { this.over_udp(&parsed, &url, question, seed).await })
+        }
+        answer
+            .ok_or_else(|| failure.unwrap_or(AnnounceError::Unusable("the tracker has no address")))
+    }
+
+    /// Scrapes some torrents (BEP 48); those that the tracker does not know may be missing.
+    pub(crate) async fn scrape(
+        &self,
+        tracker: &Tracker,
+        torrents: &[InfoHash],
+        seed: u64,
+    ) -> Result<BTreeMap<InfoHash, ScrapeEntry>, AnnounceError> {
+        match tracker.kind {
+            Kind::Http => {
+                let url = scrape_url(&tracker.text, torrents);
+                let url = url.map_err(|_| AnnounceError::Unusable("the tracker has no scrape"))?;
+                let response = self.get(&url, None).await?;
+                read(parse_scrape(&response.body), response.status)
             }
-            _ => Box::pin(std::future::ready(Err(AnnounceError::Unusable))),
+            Kind::Udp => {
+                let addrs = self.addresses(tracker).await?;
+                match self
+                    .over_udp(&addrs, Ask::Scrape(torrents.to_vec()), seed)
+                    .await?
+                {
+                    (Reply::Scrape(entries), _) => {
+                        Ok(torrents.iter().copied().zip(entries).collect())
+                    }
+                    (Reply::Announce(_), _) => Ok(BTreeMap::new()),
+                }
+            }
         }
     }
 
-    async fn over_http(
-        &self,
-        tracker: &str,
-        question: &Announce,
-    ) -> Result<AnnounceReply, AnnounceError> {
-        let url = announce_url(tracker, question).map_err(|_| AnnounceError::Unusable)?;
-        let url = Url::parse(&url).map_err(|_| AnnounceError::Unusable)?;
+    /// Where the tracker is, as far as it may be asked there.
+    async fn addresses(&self, tracker: &Tracker) -> Result<Vec<SocketAddr>, AnnounceError> {
+        let found =
+            tokio::time::timeout(DEADLINE, self.network.lookup(&tracker.host, tracker.port));
+        let found = found
+            .await
+            .map_err(|_| AnnounceError::Unreachable("the host was not found in time".to_owned()))?;
+        let mut addrs = found.map_err(|error| {
+            AnnounceError::Unreachable(format!("the host was not found: {error}"))
+        })?;
+        Scope::admit(&mut addrs, None);
+        if addrs.is_empty() {
+            return Err(AnnounceError::Unusable(
+                "the policy forbids the tracker's address",
+            ));
+        }
+        Ok(addrs)
+    }
+
+    /// By which families to announce; `None` for whichever works.
+    fn ways(&self, addrs: &[SocketAddr]) -> Vec<Option<Family>> {
+        let has = |family: &&Family| addrs.iter().any(|addr| Family::of(addr.ip()) == **family);
+        let ways: Vec<_> = self
+            .families
+            .iter()
+            .filter(has)
+            .copied()
+            .map(Some)
+            .collect();
+        if ways.is_empty() { vec![None] } else { ways }
+    }
+
+    fn announce_by<'a>(
+        &'a self,
+        tracker: &'a Tracker,
+        question: &'a Announce,
+        (family, addrs): (Option<Family>, &'a [SocketAddr]),
+        seed: u64,
+    ) -> BoxFuture<'a, Result<AnnounceReply, AnnounceError>> {
+        Box::pin(async move {
+            let (mut reply, server) = match tracker.kind {
+                Kind::Http => {
+                    let url = announce_url(&tracker.text, question)
+                        .map_err(|_| AnnounceError::Unusable("not an address of a tracker"))?;
+                    let response = self.get(&url, family).await?;
+                    (
+                        read(parse_announce(&response.body), response.status)?,
+                        response.peer,
+                    )
+                }
+                Kind::Udp => {
+                    let wished =
+                        |addr: &&SocketAddr| family.is_none_or(|f| f == Family::of(addr.ip()));
+                    let addrs: Vec<_> = addrs.iter().filter(wished).copied().collect();
+                    let ask = Ask::Announce(question.clone(), url_data(&tracker.text));
+                    match self.over_udp(&addrs, ask, seed).await? {
+                        (Reply::Announce(reply), server) => (reply, server),
+                        (Reply::Scrape(_), server) => (AnnounceReply::default(), server),
+                    }
+                }
+            };
+            keep_nameable(&mut reply, server);
+            Ok(reply)
+        })
+    }
+
+    async fn get(&self, url: &str, family: Option<Family>) -> Result<Response, AnnounceError> {
+        let url = Url::parse(url).map_err(|_| AnnounceError::Unusable("not a URL"))?;
         let mut request = Request::new(url);
-        request.deadline = HTTP_DEADLINE;
+        request.deadline = DEADLINE;
         request.limits.body = MOST_REPLY;
         request.limits.unpacked = MOST_REPLY;
-        let response = self.http.get(&request).await.map_err(unreachable)?;
-        match parse_announce(&response.body) {
-            Ok(reply) => Ok(reply),
-            Err(ReplyError::Failure { reason, retry_in }) => {
-                Err(AnnounceError::Refused { reason, retry_in })
+        request.policy = Arc::new(Guard::TRACKER);
+        request.family = family;
+        self.http.get(&request).await.map_err(|error| {
+            if matches!(error, net::http::Error::Forbidden) {
+                AnnounceError::Unusable(
+                    "the policy forbids the tracker's address or where it redirects to",
+                )
+            } else if matches!(error, net::http::Error::BadUrl) {
+                AnnounceError::Unusable("not a URL that can be asked")
+            } else if error.is_silence() {
+                unreachable(error)
+            } else {
+                AnnounceError::Unreadable(error.to_string())
             }
-            Err(_) if response.status != 200 => Err(AnnounceError::Unreachable(format!(
-                "HTTP status {}",
-                response.status
-            ))),
-            Err(error) => Err(unreachable(error)),
-        }
+        })
     }
 
+    /// Asks one address after the other until one answers.
     async fn over_udp(
         &self,
-        tracker: &Url,
-        text: &str,
-        question: Announce,
+        addrs: &[SocketAddr],
+        ask: Ask,
         seed: u64,
-    ) -> Result<AnnounceReply, AnnounceError> {
-        let host = tracker.host_str().ok_or(AnnounceError::Unusable)?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = tracker.port().ok_or(AnnounceError::Unusable)?;
-        let addrs = self.network.lookup(host, port).await.map_err(unreachable)?;
-        let mut outcome = Err(AnnounceError::Unreachable(format!("{host} has no address")));
+    ) -> Result<(Reply, SocketAddr), AnnounceError> {
+        let mut outcome = Err(AnnounceError::Unusable("the tracker has no address"));
         for addr in addrs {
-            outcome = self
-                .exchange(addr, question.clone(), url_data(text), seed)
-                .await;
-            if !matches!(outcome, Err(AnnounceError::Unreachable(_))) {
+            let exchange = self.udp.ask(*addr, ask.clone(), seed);
+            let answer = tokio::time::timeout(UDP_DEADLINE, exchange).await;
+            let answer = answer.unwrap_or_else(|_| {
+                Err(AnnounceError::Unreachable(
+                    "the tracker does not answer".to_owned(),
+                ))
+            });
+            outcome = answer.map(|reply| (reply, *addr));
+            if !matches!(&outcome, Err(error) if error.is_silence()) {
                 break;
             }
         }
         outcome
     }
+}
 
-    async fn exchange(
-        &self,
-        tracker: SocketAddr,
-        question: Announce,
-        url_data: Vec<u8>,
-        seed: u64,
-    ) -> Result<AnnounceReply, AnnounceError> {
-        let (any, family) = match tracker {
-            SocketAddr::V4(_) => ((Ipv4Addr::UNSPECIFIED, 0).into(), Family::V4),
-            SocketAddr::V6(_) => ((Ipv6Addr::UNSPECIFIED, 0).into(), Family::V6),
-        };
-        let socket: Arc<dyn DatagramSocket> = self.network.datagram(any).map_err(unreachable)?;
-        let mut rng = StdRng::seed_from_u64(seed);
-        let ask = Ask::Announce(question, url_data);
-        let mut exchange = Exchange::new(ask, family, UDP_SCHEDULE, None);
-        let mut buffer = vec![0; 16 * 1024];
-        loop {
-            while let Some(datagram) = exchange.poll_transmit(now(), &mut rng) {
-                socket
-                    .send_to(&datagram, tracker)
-                    .await
-                    .map_err(unreachable)?;
-            }
-            let until = exchange.poll_timeout().map_or_else(now, |(at, _)| at);
-            let until = tokio::time::Instant::from_std(until);
-            match tokio::time::timeout_at(until, socket.recv_from(&mut buffer)).await {
-                Ok(Ok((len, from))) if from == tracker => {
-                    let datagram = buffer.get(..len).unwrap_or_default();
-                    match exchange.handle_datagram(now(), datagram) {
-                        Ok(Some(Reply::Announce(reply))) => return Ok(reply),
-                        Ok(_) => {}
-                        Err(ExchangeError::Refused(reason)) => {
-                            return Err(AnnounceError::Refused {
-                                reason,
-                                retry_in: None,
-                            });
-                        }
-                        Err(error) => return Err(unreachable(error)),
-                    }
-                }
-                Ok(Ok(_)) => {}
-                // A refusal by the host; the schedule goes on, as the tracker may come up.
-                Ok(Err(error)) => return Err(unreachable(error)),
-                Err(_) => exchange.handle_timeout(now()).map_err(unreachable)?,
-            }
-        }
+/// Adds what the tracker said by another family.
+fn add(reply: &mut AnnounceReply, other: AnnounceReply) {
+    reply.peers.extend(other.peers);
+    reply.interval = reply.interval.max(other.interval);
+    reply.min_interval = reply.min_interval.max(other.min_interval);
+    reply.complete = reply.complete.max(other.complete);
+    reply.incomplete = reply.incomplete.max(other.incomplete);
+    reply.downloaded = reply.downloaded.max(other.downloaded);
+    reply.external_ip = reply.external_ip.or(other.external_ip);
+    reply.warning = reply.warning.take().or(other.warning);
+    reply.tracker_id = reply.tracker_id.take().or(other.tracker_id);
+}
+
+/// Leaves the peers that a tracker at this address may name.
+fn keep_nameable(reply: &mut AnnounceReply, server: SocketAddr) {
+    let before = reply.peers.len();
+    reply.peers.retain(|peer| {
+        let mut addrs = vec![peer.addr];
+        Scope::admit(&mut addrs, Some(server));
+        peer.addr.port() != 0 && !addrs.is_empty()
+    });
+    let dropped = before - reply.peers.len();
+    if dropped > 0 {
+        tracing::debug!(%server, dropped, "a tracker named peers where it cannot be");
     }
 }
 
-fn unreachable(error: impl std::fmt::Display) -> AnnounceError {
+/// What a reply says; one that is none says something by its status.
+fn read<T>(parsed: Result<T, ReplyError>, status: u16) -> Result<T, AnnounceError> {
+    match parsed {
+        Ok(reply) => Ok(reply),
+        Err(ReplyError::Failure { reason, retry_in }) => {
+            Err(AnnounceError::Refused { reason, retry_in })
+        }
+        Err(_) if status == 429 || status >= 500 => {
+            Err(AnnounceError::Unreachable(format!("HTTP status {status}")))
+        }
+        Err(_) if status != 200 => Err(AnnounceError::Unreadable(format!("HTTP status {status}"))),
+        Err(error) => Err(AnnounceError::Unreadable(error.to_string())),
+    }
+}
+
+pub(crate) fn unreachable(error: impl std::fmt::Display) -> AnnounceError {
     AnnounceError::Unreachable(error.to_string())
 }

@@ -8,6 +8,8 @@ use actix::Message;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::SwarmCounts;
+
 /// What a tracker is told of our progress; written by the Torrent, read at each announce.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -17,11 +19,14 @@ pub(crate) struct Progress {
     pub(crate) downloaded: AtomicU64,
     /// Bytes that are missing.
     pub(crate) left: AtomicU64,
+    /// Connections that there is room for.
+    pub(crate) room: AtomicU64,
 }
 
 impl Progress {
     /// Takes over the figures of the moment.
-    pub(crate) fn set(&self, uploaded: u64, downloaded: u64, left: u64) {
+    pub(crate) fn set(&self, uploaded: u64, downloaded: u64, left: u64, room: u64) {
+        self.room.store(room, Ordering::Relaxed);
         self.uploaded.store(uploaded, Ordering::Relaxed);
         self.downloaded.store(downloaded, Ordering::Relaxed);
         self.left.store(left, Ordering::Relaxed);
@@ -38,7 +43,7 @@ pub(crate) enum Announce {
     WantPeers,
     /// Tell every tracker that heard of us that we stop, then end.
     Farewell {
-        /// When to give up.
+        /// When to give up, if [`TrackerConfig::farewell`](crate::TrackerConfig::farewell) is not over before.
         deadline: Instant,
         /// Told at the end.
         done: oneshot::Sender<()>,
@@ -51,6 +56,17 @@ pub(crate) enum Announce {
 pub(crate) struct Announced {
     /// The tracker.
     pub(crate) url: Arc<str>,
-    /// Peers, or what went wrong.
-    pub(crate) outcome: Result<Vec<SocketAddr>, Arc<str>>,
+    /// What it said, or what went wrong.
+    pub(crate) outcome: Result<Heard, Arc<str>>,
+}
+
+/// What a tracker said.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    /// Peers.
+    pub(crate) peers: Vec<SocketAddr>,
+    /// The size of the swarm.
+    pub(crate) swarm: SwarmCounts,
+    /// Something for people.
+    pub(crate) warning: Option<String>,
 }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
+use crate::announce::settings::AnnounceMode;
+
 /// The pause after a tracker's first failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -67,6 +69,8 @@ pub enum Retry {
     Default,
     /// After this long, as the tracker says (BEP 31), or the usual pause if that is longer.
     After(Duration),
+    /// After this long: it was not asked, because others found that it does not answer.
+    Postponed(Duration),
     /// Never: the tracker says so (BEP 31), or its address cannot be used.
     Never,
 }
@@ -105,13 +109,8 @@ pub struct TrackerStatus {
 #[derive(Debug)]
 pub struct Tiers {
     trackers: Vec<Tracker>,
-    /// Trackers in the order in which they are tried.
-    order: Vec<Vec<TrackerKey>>,
-    /// The next announce that nothing special asks for.
-    due: Instant,
-    in_flight: Option<(TrackerKey, Event)>,
-    /// The download was completed, and no tracker was told yet.
-    completed: bool,
+    /// Trackers of which one at a time is announced to.
+    lanes: Vec<Lane>,
     /// Trackers to tell that we leave, once we do.
     farewells: Option<BTreeSet<TrackerKey>>,
     /// Trackers that are being told that we leave.
@@ -119,8 +118,20 @@ pub struct Tiers {
 }
 
 #[derive(Debug)]
+struct Lane {
+    /// Trackers in the order in which they are tried.
+    order: Vec<Vec<TrackerKey>>,
+    /// The next announce that nothing special asks for.
+    due: Instant,
+    in_flight: Option<(TrackerKey, Event)>,
+    /// The download was completed, and no tracker was told yet.
+    completed: bool,
+}
+
+#[derive(Debug)]
 struct Tracker {
     url: Arc<str>,
+    tier: usize,
     /// It answered an announce, and so it has us on its list.
     knows_us: bool,
     tried: bool,
@@ -136,16 +147,21 @@ struct Tracker {
 impl Tiers {
     /// The tiers of a torrent, each shuffled; empty addresses and repeated ones are left out. The first announce is due
     /// at once.
-    pub fn new(trackers: &[Vec<String>], now: Instant, rng: &mut impl Rng) -> Self {
+    pub fn new(
+        trackers: &[Vec<String>],
+        mode: AnnounceMode,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Self {
         let mut seen = BTreeSet::new();
         let mut all = Vec::new();
-        let mut order = Vec::new();
+        let mut order: Vec<Vec<TrackerKey>> = Vec::new();
         for urls in trackers {
             let mut tier = Vec::new();
             for url in urls.iter().map(|url| url.trim()) {
                 if !url.is_empty() && seen.insert(url) {
                     tier.push(TrackerKey(all.len()));
-                    all.push(Tracker::new(url));
+                    all.push(Tracker::new(url, order.len()));
                 }
             }
             tier.shuffle(rng);
@@ -153,35 +169,40 @@ impl Tiers {
                 order.push(tier);
             }
         }
-        Self {
-            trackers: all,
+        let orders = match mode {
+            AnnounceMode::Strict => vec![order],
+            AnnounceMode::EveryTier => order.into_iter().map(|tier| vec![tier]).collect(),
+            AnnounceMode::EveryTracker => {
+                let keys = order.into_iter().flatten();
+                keys.map(|key| vec![vec![key]]).collect()
+            }
+        };
+        let lane = |order| Lane {
             order,
             due: now,
             in_flight: None,
             completed: false,
+        };
+        Self {
+            trackers: all,
+            lanes: orders.into_iter().map(lane).collect(),
             farewells: None,
             leaving: BTreeSet::new(),
         }
     }
 
     /// The announce to make now, if any. Call again after each answer, and at [`poll_timeout`](Self::poll_timeout).
-    /// One is under way at a time; farewells go out all at once.
+    /// One is under way at a time in strict mode; farewells go out all at once.
     pub fn next(&mut self, now: Instant) -> Option<Announce> {
         if let Some(farewells) = &mut self.farewells {
             let tracker = farewells.pop_first()?;
             self.leaving.insert(tracker);
             return Some(self.announce(tracker, Event::Stopped));
         }
-        if self.in_flight.is_some() || self.ready_at(now)? > now {
-            return None;
-        }
-        let tracker = self.first(now)?;
-        let event = match (self.completed, self.tracker(tracker)?.knows_us) {
-            (true, _) => Event::Completed,
-            (false, true) => Event::None,
-            (false, false) => Event::Started,
-        };
-        self.in_flight = Some((tracker, event));
+        let (tracker, event) = self
+            .lanes
+            .iter_mut()
+            .find_map(|lane| lane.next(&self.trackers, now))?;
         Some(self.announce(tracker, event))
     }
 
@@ -193,7 +214,7 @@ impl Tiers {
         interval: Duration,
         min_interval: Option<Duration>,
     ) {
-        let Some(event) = self.settle(tracker) else {
+        let Some((event, lane)) = self.settle(tracker) else {
             return;
         };
         let Some(state) = self.trackers.get_mut(tracker.0) else {
@@ -210,13 +231,15 @@ impl Tiers {
         state.failures = 0;
         state.failed_until = None;
         state.not_before = Some(now + least);
-        self.due = now + interval;
-        if event == Event::Completed {
-            self.completed = false;
-        }
-        for tier in &mut self.order {
-            if let Some(at) = tier.iter().position(|key| *key == tracker) {
-                tier[..=at].rotate_right(1);
+        if let Some(lane) = lane.and_then(|lane| self.lanes.get_mut(lane)) {
+            lane.due = now + interval;
+            if event == Event::Completed {
+                lane.completed = false;
+            }
+            for tier in &mut lane.order {
+                if let Some(at) = tier.iter().position(|key| *key == tracker) {
+                    tier[..=at].rotate_right(1);
+                }
             }
         }
         if let Some(farewells) = &mut self.farewells {
@@ -229,21 +252,31 @@ impl Tiers {
     pub fn failed(&mut self, tracker: TrackerKey, now: Instant, retry: Retry) {
         if self
             .settle(tracker)
-            .is_none_or(|event| event == Event::Stopped)
+            .is_none_or(|(event, _)| event == Event::Stopped)
         {
             return;
         }
         let Some(state) = self.trackers.get_mut(tracker.0) else {
             return;
         };
+        if let Retry::Postponed(wait) = retry {
+            state.failed_until = Some(now + wait.min(LONGEST_INTERVAL));
+            state.tried = state.knows_us || state.failures > 0;
+            return;
+        }
         state.failures = state.failures.saturating_add(1);
         let times = 1_u32 << (state.failures - 1).min(20);
         let pause = FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE);
         state.failed_until = Some(match retry {
-            Retry::Default | Retry::Never => now + pause,
+            Retry::Default | Retry::Never | Retry::Postponed(_) => now + pause,
             Retry::After(asked) => now + pause.max(asked.min(LONGEST_INTERVAL)),
         });
         state.given_up = retry == Retry::Never;
+    }
+
+    /// The announce never went out; it is as if it had not been asked for.
+    pub fn withdrawn(&mut self, tracker: TrackerKey) {
+        self.settle(tracker);
     }
 
     /// Something happened that a tracker should hear of. [`Event::Completed`] is told once, at once.
@@ -251,12 +284,14 @@ impl Tiers {
     /// be answered. [`Event::Started`] begins anew after that.
     pub fn set_event(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Completed => self.completed = true,
+            Event::Completed => self.lanes.iter_mut().for_each(|lane| lane.completed = true),
             Event::None => {}
             Event::Started => {
                 self.farewells = None;
-                self.completed = false;
-                self.due = now;
+                for lane in &mut self.lanes {
+                    lane.completed = false;
+                    lane.due = now;
+                }
             }
             Event::Stopped => {
                 if self.farewells.is_none() {
@@ -269,14 +304,16 @@ impl Tiers {
 
     /// Peers are few: the next announce is due as soon as the tracker allows.
     pub fn want_more_peers(&mut self, now: Instant) {
-        self.due = self.due.min(now);
+        for lane in &mut self.lanes {
+            lane.due = lane.due.min(now);
+        }
     }
 
     /// Whether every farewell was answered, after [`Event::Stopped`].
     pub fn is_done(&self) -> bool {
         self.farewells.as_ref().is_some_and(BTreeSet::is_empty)
             && self.leaving.is_empty()
-            && self.in_flight.is_none()
+            && self.lanes.iter().all(|lane| lane.in_flight.is_none())
     }
 
     /// Whether there is no tracker at all.
@@ -289,33 +326,33 @@ impl Tiers {
         if let Some(farewells) = &self.farewells {
             return (!farewells.is_empty()).then_some((now, "farewell"));
         }
-        if self.in_flight.is_some() {
-            return None;
-        }
-        self.ready_at(now).map(|at| (at, "announce"))
+        let free = self.lanes.iter().filter(|lane| lane.in_flight.is_none());
+        let at = free
+            .filter_map(|lane| lane.ready_at(&self.trackers, now))
+            .min();
+        at.map(|at| (at, "announce"))
     }
 
     /// Every tracker, in the order in which they are tried.
     pub fn statuses(&self) -> Vec<TrackerStatus> {
         let mut statuses = Vec::with_capacity(self.trackers.len());
-        for (tier, keys) in self.order.iter().enumerate() {
-            for key in keys {
-                if let Some(tracker) = self.tracker(*key) {
-                    statuses.push(TrackerStatus {
-                        tracker: *key,
-                        url: Arc::clone(&tracker.url),
-                        tier,
-                        condition: self.condition(*key, tracker),
-                        next: tracker.failed_until.or(tracker.not_before),
-                    });
-                }
+        for key in self.keys() {
+            if let Some(tracker) = self.tracker(key) {
+                statuses.push(TrackerStatus {
+                    tracker: key,
+                    url: Arc::clone(&tracker.url),
+                    tier: tracker.tier,
+                    condition: self.condition(key, tracker),
+                    next: tracker.failed_until.or(tracker.not_before),
+                });
             }
         }
         statuses
     }
 
     fn condition(&self, key: TrackerKey, tracker: &Tracker) -> Condition {
-        if self.in_flight.is_some_and(|(busy, _)| busy == key) || self.leaving.contains(&key) {
+        let mut in_flight = self.lanes.iter().filter_map(|lane| lane.in_flight);
+        if in_flight.any(|(busy, _)| busy == key) || self.leaving.contains(&key) {
             Condition::Announcing
         } else if tracker.given_up {
             Condition::GivenUp
@@ -333,7 +370,7 @@ impl Tiers {
     }
 
     fn keys(&self) -> impl Iterator<Item = TrackerKey> {
-        self.order.iter().flatten().copied()
+        self.lanes.iter().flat_map(Lane::keys)
     }
 
     fn announce(&mut self, tracker: TrackerKey, event: Event) -> Announce {
@@ -351,26 +388,49 @@ impl Tiers {
         }
     }
 
-    /// Takes note that an announce was answered; says what it had told.
-    fn settle(&mut self, tracker: TrackerKey) -> Option<Event> {
+    /// Takes note that an announce was answered; says what it had told, and of which lane it was.
+    fn settle(&mut self, tracker: TrackerKey) -> Option<(Event, Option<usize>)> {
         if self.leaving.remove(&tracker) {
-            return Some(Event::Stopped);
+            return Some((Event::Stopped, None));
         }
-        let (_, event) = self.in_flight.take_if(|(key, _)| *key == tracker)?;
-        Some(event)
+        self.lanes.iter_mut().enumerate().find_map(|(at, lane)| {
+            let (_, event) = lane.in_flight.take_if(|(key, _)| *key == tracker)?;
+            Some((event, Some(at)))
+        })
+    }
+}
+
+impl Lane {
+    fn keys(&self) -> impl Iterator<Item = TrackerKey> {
+        self.order.iter().flatten().copied()
+    }
+
+    /// The announce to make now, if any.
+    fn next(&mut self, trackers: &[Tracker], now: Instant) -> Option<(TrackerKey, Event)> {
+        if self.in_flight.is_some() || self.ready_at(trackers, now)? > now {
+            return None;
+        }
+        let tracker = self.first(trackers, now)?;
+        let event = match (self.completed, trackers.get(tracker.0)?.knows_us) {
+            (true, _) => Event::Completed,
+            (false, true) => Event::None,
+            (false, false) => Event::Started,
+        };
+        self.in_flight = Some((tracker, event));
+        self.in_flight
     }
 
     /// The tracker to announce to at a time: the first that is not passed over.
-    fn first(&self, at: Instant) -> Option<TrackerKey> {
+    fn first(&self, trackers: &[Tracker], at: Instant) -> Option<TrackerKey> {
         self.keys().find(|key| {
-            self.tracker(*key).is_some_and(|tracker| {
+            trackers.get(key.0).is_some_and(|tracker| {
                 !tracker.given_up && tracker.failed_until.is_none_or(|until| until <= at)
             })
         })
     }
 
     /// When the next announce may go out: the earliest time at which a tracker is first in line and may be asked.
-    fn ready_at(&self, now: Instant) -> Option<Instant> {
+    fn ready_at(&self, trackers: &[Tracker], now: Instant) -> Option<Instant> {
         // What a tracker could have been asked in the past says nothing about now: another may be back in line since.
         let due = if self.completed {
             now
@@ -381,7 +441,7 @@ impl Tiers {
         // From then on a tracker before this one is back in line.
         let mut taken: Option<Instant> = None;
         for key in self.keys() {
-            let Some(tracker) = self.tracker(key).filter(|tracker| !tracker.given_up) else {
+            let Some(tracker) = trackers.get(key.0).filter(|tracker| !tracker.given_up) else {
                 continue;
             };
             let not_before = tracker.not_before.filter(|_| !self.completed);
@@ -401,9 +461,10 @@ impl Tiers {
 }
 
 impl Tracker {
-    fn new(url: &str) -> Self {
+    fn new(url: &str, tier: usize) -> Self {
         Self {
             url: url.into(),
+            tier,
             knows_us: false,
             tried: false,
             failures: 0,

@@ -1,7 +1,6 @@
 //! Torrents come and go.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context};
 use actors::{ExitGuard, RestartPolicy, tell};
@@ -13,9 +12,6 @@ use crate::torrent::messages::Stop;
 use crate::{AddTorrent, CommandError, Event, Source, TorrentId};
 
 use super::{Child, RESTARTS, Supervisor};
-
-/// How long a removed torrent may take to say goodbye to its trackers.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Supervisor {
     pub(super) fn add(
@@ -74,6 +70,7 @@ impl Supervisor {
             state_dir: self.config.state_dir.clone(),
             listen_port: self.listen.map(|addr| addr.port()),
             client: Arc::from(self.config.client.as_str()),
+            desk: self.desk.clone(),
             max_peers: self.config.max_peers_per_torrent,
             upload_slots: self.config.upload_slots,
             down: self.down.clone(),
@@ -124,7 +121,7 @@ impl Supervisor {
         };
         child.leaving = true;
         let (done, _) = oneshot::channel();
-        let deadline = (tokio::time::Instant::now() + FAREWELL).into_std();
+        let deadline = (tokio::time::Instant::now() + self.config.trackers.farewell).into_std();
         let there = tell(
             &child.actor,
             Stop {

@@ -20,6 +20,7 @@ use rand::rngs::StdRng;
 use storage::ActivePiece;
 
 use crate::announce::actor::Announcer;
+use crate::announce::desk::Desk;
 use crate::announce::messages::Progress;
 use crate::content::{Content, Traffic};
 use crate::disk::Disk;
@@ -37,6 +38,7 @@ use crate::torrent::picker::Picker;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::smart_ban::SmartBan;
+use crate::torrent::trackers::Trackers;
 use crate::{AddTorrent, Source, TorrentError, TorrentId};
 
 /// How often a torrent samples its rates and looks after its connections.
@@ -58,6 +60,7 @@ pub(crate) struct Setup {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) listen_port: Option<u16>,
     pub(crate) client: Arc<str>,
+    pub(crate) desk: Desk,
     pub(crate) max_peers: usize,
     pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
@@ -133,7 +136,7 @@ pub(crate) struct Torrent {
     pub(crate) rested_at: Option<(u64, u64)>,
     /// It is coming to rest.
     pub(crate) settling: Option<Settling>,
-    pub(crate) seen_trackers: bool,
+    pub(crate) heard: Trackers,
     pub(crate) reported_complete: bool,
     _exit: ExitGuard<TorrentId>,
 }
@@ -183,7 +186,7 @@ impl Torrent {
             saves: Saves::default(),
             rested_at: None,
             settling: None,
-            seen_trackers: false,
+            heard: Trackers::default(),
             reported_complete: false,
             add,
             setup,
@@ -316,6 +319,7 @@ impl Handler<Control> for Torrent {
                     self.begin(ctx);
                 }
             }
+            Control::Scrape(reply) => self.scrape(reply, ctx),
         }
         self.publish();
         self.drive(ctx);

@@ -303,6 +303,18 @@ impl Candidates {
         }
     }
 
+    /// Forgets the addresses that came from `source` only, those connected to included.
+    pub fn forget(&mut self, source: Source) {
+        let of_source = self
+            .known
+            .iter()
+            .filter(|(_, candidate)| candidate.source == source);
+        let gone: Vec<SocketAddr> = of_source.map(|(addr, _)| *addr).collect();
+        for addr in gone {
+            self.remove(addr);
+        }
+    }
+
     /// Whether a host is banned.
     pub fn is_banned(&self, ip: IpAddr) -> bool {
         self.banned.contains(&ip.to_canonical())

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use actix::{AsyncContext, Context, Handler};
 use protocol::peer::{Extension, Extensions, SessionConfig, TorrentParams};
 
-use crate::announce::actor::{Announcer, AnnouncerSetup};
-use crate::announce::messages::{Announce, Announced};
+use crate::Event;
+use crate::announce::messages::Announce;
 use crate::content::Traffic;
 use crate::peer::actor::Peer;
 use crate::peer::driver::{Wiring, now};
@@ -22,7 +22,6 @@ use crate::torrent::choker::Contender;
 use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
 use crate::torrent::picker::PeerPieces;
-use crate::{Event, Source as TorrentSource};
 
 /// Dials that may be under way at the same time.
 const HALF_OPEN: usize = 30;
@@ -33,46 +32,10 @@ const USELESS_AFTER: Duration = Duration::from_secs(300);
 /// Connections from one address, but for those of our own network.
 const PEERS_PER_HOST: usize = 8;
 
-/// Peers of one announce that are noted; trackers send 50 to 200.
-const PEERS_PER_REPLY: usize = 1000;
-
 /// Peers below which more are asked for.
 const FEW_PEERS: usize = 20;
 
 impl Torrent {
-    /// Starts to look for peers, once.
-    pub(crate) fn go_online(&mut self, ctx: &mut Context<Self>) {
-        self.watch_neighbours(ctx);
-        if self.announcer.is_some() || !self.add.use_trackers {
-            return;
-        }
-        let trackers = match (&self.metainfo, &self.add.source) {
-            (Some(metainfo), _) if !metainfo.trackers().is_empty() => metainfo.trackers().to_vec(),
-            (_, TorrentSource::Magnet(magnet)) => magnet
-                .trackers
-                .iter()
-                .map(|url| vec![url.clone()])
-                .collect(),
-            (_, TorrentSource::Metainfo(metainfo)) => metainfo.trackers().to_vec(),
-        };
-        if trackers.is_empty() {
-            return;
-        }
-        self.update_progress();
-        let setup = AnnouncerSetup {
-            trackers,
-            hashes: self.hashes,
-            peer_id: self.peer_id,
-            port: self.setup.listen_port,
-            network: self.setup.network.clone(),
-            pool: self.setup.pool.clone(),
-            client: Arc::clone(&self.setup.client),
-            progress: Arc::clone(&self.progress),
-            seed: self.setup.seed ^ self.id.0,
-        };
-        self.announcer = Some(Announcer::launch(setup, ctx.address().recipient()));
-    }
-
     /// Notes an address at which there may be a peer.
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
         self.candidates.add(addr, source, now());
@@ -115,7 +78,7 @@ impl Torrent {
         }
     }
 
-    fn most_peers(&self) -> usize {
+    pub(crate) fn most_peers(&self) -> usize {
         self.add.max_peers.unwrap_or(self.setup.max_peers)
     }
 
@@ -132,10 +95,7 @@ impl Torrent {
     pub(crate) fn session_torrent(&self) -> TorrentParams {
         let online = matches!(self.phase, Phase::Active(_));
         let metainfo = self.metainfo.as_ref().filter(|_| online);
-        let private = self
-            .metainfo
-            .as_ref()
-            .is_some_and(|metainfo| metainfo.is_private());
+        let private = self.is_private();
         let extensions = Extensions::NONE.with(Extension::Metadata);
         TorrentParams {
             geometry: metainfo.map(|metainfo| metainfo.geometry()),
@@ -390,35 +350,5 @@ impl Handler<Incoming> for Torrent {
             torrent: self.session_torrent(),
         };
         self.connect(addr, false, opening, ctx);
-    }
-}
-
-impl Handler<Announced> for Torrent {
-    type Result = ();
-
-    fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
-        self.seen_trackers = true;
-        let url = announced.url.to_string();
-        match announced.outcome {
-            Ok(peers) => {
-                self.event(Event::TrackerReply {
-                    id: self.id,
-                    url,
-                    peers: peers.len(),
-                });
-                for peer in peers.into_iter().take(PEERS_PER_REPLY) {
-                    self.add_candidate(peer, Source::Tracker);
-                }
-            }
-            Err(reason) => {
-                let reason = reason.to_string();
-                self.event(Event::TrackerError {
-                    id: self.id,
-                    url,
-                    reason,
-                });
-            }
-        }
-        self.drive(ctx);
     }
 }

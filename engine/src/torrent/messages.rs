@@ -1,5 +1,6 @@
 //! What is said to a Torrent actor, and what it says to the Supervisor.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
-use crate::{Event, Limits, TorrentId, TorrentStatus};
+use crate::{CommandError, Event, Limits, SwarmCounts, TorrentId, TorrentStatus};
 
 /// A command of a person or program: Supervisor to Torrent.
 #[derive(Debug, Message)]
@@ -31,7 +32,14 @@ pub(crate) enum Control {
     Recheck,
     /// Go on.
     Resume,
+    /// Ask the trackers for the size of the swarm.
+    Scrape(oneshot::Sender<Result<SwarmCounts, CommandError>>),
 }
+
+/// What trackers said of the swarm: a scrape to its Torrent.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Scraped(pub(crate) BTreeMap<Arc<str>, SwarmCounts>);
 
 /// A peer that connected to us and named this torrent: Supervisor to Torrent.
 #[derive(Message)]

@@ -40,6 +40,7 @@ impl Torrent {
             Traffic::get(&self.traffic.up),
             Traffic::get(&self.traffic.down),
             left,
+            self.most_peers().saturating_sub(self.peers.len()) as u64,
         );
     }
 
@@ -90,6 +91,7 @@ impl Torrent {
                 .filter(|(_, peer)| peer.since.is_some())
                 .count(),
             seeds: self.peers.iter().filter(|(_, peer)| peer.is_seed()).count(),
+            swarm: self.heard.swarm(),
             age: now().saturating_duration_since(self.added_at),
             reason: self.reason(),
         }

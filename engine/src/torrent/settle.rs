@@ -119,7 +119,11 @@ impl Torrent {
     }
 
     /// Lets the Announcer say goodbye; `done` is told at once where there is none.
-    fn farewell(&mut self, deadline: tokio::time::Instant, done: Option<oneshot::Sender<()>>) {
+    pub(super) fn farewell(
+        &mut self,
+        deadline: tokio::time::Instant,
+        done: Option<oneshot::Sender<()>>,
+    ) {
         self.leave_neighbours();
         let done = done.unwrap_or_else(|| oneshot::channel().0);
         match self.announcer.take() {

@@ -82,6 +82,27 @@ impl fmt::Display for Stage {
     }
 }
 
+impl Error {
+    /// Whether the server may be out of reach or out of order, rather than answering something that is of no use.
+    pub const fn is_silence(&self) -> bool {
+        match self {
+            Self::LookUp(_)
+            | Self::Connect(_)
+            | Self::Tls(_)
+            | Self::Deadline { .. }
+            | Self::Truncated
+            | Self::Protocol(_) => true,
+            Self::BadUrl
+            | Self::Forbidden
+            | Self::BodyTooLarge { .. }
+            | Self::UnknownEncoding
+            | Self::Corrupt
+            | Self::BadRedirect
+            | Self::TooManyRedirects => false,
+        }
+    }
+}
+
 impl From<hyper::Error> for Error {
     fn from(error: hyper::Error) -> Self {
         let at_end = std::error::Error::source(&error)

@@ -20,7 +20,7 @@ impl Lab {
         let now = Instant::now();
         let mut rng = SmallRng::seed_from_u64(3);
         Self {
-            tiers: Tiers::new(&tiers, now, &mut rng),
+            tiers: Tiers::new(&tiers, AnnounceMode::Strict, now, &mut rng),
             now,
         }
     }
@@ -115,7 +115,7 @@ fn each_tier_is_shuffled_and_tiers_keep_their_order() {
             let mut rng = SmallRng::seed_from_u64(seed);
             let now = Instant::now();
             let tiers = [urls.clone(), vec!["last".into()]];
-            let mut tiers = Tiers::new(&tiers, now, &mut rng);
+            let mut tiers = Tiers::new(&tiers, AnnounceMode::Strict, now, &mut rng);
             tiers.next(now).unwrap().url
         })
         .collect();
@@ -356,7 +356,7 @@ fn a_tracker_that_is_back_in_line_still_keeps_its_min_interval() {
     let start = Instant::now();
     let mut rng = SmallRng::seed_from_u64(0);
     let urls = ["a", "b", "c"].map(str::to_owned).to_vec();
-    let mut tiers = Tiers::new(&[urls], start, &mut rng);
+    let mut tiers = Tiers::new(&[urls], AnnounceMode::Strict, start, &mut rng);
     let hour = Duration::from_hours(1);
     let first = tiers.next(start).unwrap().tracker;
     tiers.succeeded(first, start, hour, Some(hour));
@@ -373,6 +373,73 @@ fn a_tracker_that_is_back_in_line_still_keeps_its_min_interval() {
     assert_eq!(tiers.next(later).unwrap().tracker, second);
     tiers.failed(second, later, Retry::Default);
     assert_eq!(tiers.next(later), None);
+}
+
+#[test]
+fn every_tier_has_an_announce_of_its_own_where_that_is_asked_for() {
+    let tiers = [["a", "b"], ["c", "d"]].map(|tier| tier.map(str::to_owned).to_vec());
+    let now = Instant::now();
+    let modes = [
+        (AnnounceMode::Strict, 1),
+        (AnnounceMode::EveryTier, 2),
+        (AnnounceMode::EveryTracker, 4),
+    ];
+    for (mode, lanes) in modes {
+        let mut tiers = Tiers::new(&tiers, mode, now, &mut SmallRng::seed_from_u64(3));
+        let first: Vec<Announce> = std::iter::from_fn(|| tiers.next(now)).collect();
+        assert_eq!(first.len(), lanes, "{mode:?}");
+        assert_eq!(tiers.poll_timeout(now), None);
+        let Some((silent, rest)) = first.split_first() else {
+            return;
+        };
+        tiers.failed(silent.tracker, now, Retry::Default);
+        for announce in rest {
+            tiers.succeeded(announce.tracker, now, INTERVAL, None);
+        }
+        // The other tracker of the first tier, where the lane has one.
+        let next = tiers.next(now).map(|announce| announce.url.to_string());
+        let statuses = tiers.statuses();
+        assert_eq!(
+            next.is_none(),
+            mode == AnnounceMode::EveryTracker,
+            "{mode:?}"
+        );
+        assert!(
+            next.is_none_or(|url| ["a", "b"].contains(&url.as_str())),
+            "{mode:?}"
+        );
+        let tiers_shown: Vec<usize> = statuses.iter().map(|status| status.tier).collect();
+        assert_eq!(tiers_shown, [0, 0, 1, 1], "{mode:?}");
+        tiers.set_event(now, Event::Completed);
+        assert!(
+            tiers
+                .next(now)
+                .is_none_or(|announce| announce.event == Event::Completed)
+        );
+    }
+}
+
+#[test]
+fn a_postponed_announce_is_no_failure_and_goes_to_the_next_tier() {
+    let mut lab = Lab::new(&[&["a"], &["b"]]);
+    let (a, _) = lab.wait();
+    let wait = Duration::from_secs(600);
+    lab.tiers.failed(a.tracker, lab.now, Retry::Postponed(wait));
+    assert_eq!(lab.tiers.statuses()[0].condition, Condition::Untried);
+    let (b, waited) = lab.wait();
+    assert_eq!((&*b.url, waited), ("b", 0));
+    lab.fail(&b);
+    lab.now += wait;
+    assert_eq!(&*lab.wait().0.url, "a");
+}
+
+#[test]
+fn an_announce_that_never_went_out_does_not_hold_up_leaving() {
+    let mut lab = Lab::new(&[&["a"]]);
+    let (first, _) = lab.wait();
+    lab.tiers.withdrawn(first.tracker);
+    lab.tiers.set_event(lab.now, Event::Stopped);
+    assert!(lab.tiers.is_done(), "nobody knows us");
 }
 
 proptest! {
@@ -395,9 +462,9 @@ proptest! {
                     .collect()
             })
             .collect();
-        let mut tiers = Tiers::new(&urls, now, &mut SmallRng::seed_from_u64(seed));
+        let mut tiers = Tiers::new(&urls, AnnounceMode::Strict, now, &mut SmallRng::seed_from_u64(seed));
         let mut notes = vec![Note::default(); serial];
-        let mut order: Vec<Vec<TrackerKey>> = tiers.order.clone();
+        let mut order: Vec<Vec<TrackerKey>> = tiers.lanes[0].order.clone();
         let mut asked: Option<Announce> = None;
         let mut completed = false;
         let mut due = now;
@@ -434,7 +501,7 @@ proptest! {
                         asked = Some(next);
                     } else if let Some(at) = timeout {
                         // Nothing may come before the time that was named.
-                        prop_assert!(tiers.ready_at(now).is_some_and(|ready| ready == at));
+                        prop_assert!(tiers.lanes[0].ready_at(&tiers.trackers, now).is_some_and(|ready| ready == at));
                         let before = now + (at - now) / 2;
                         prop_assert!(before == at || tiers.next(before).is_none());
                     }
@@ -466,7 +533,7 @@ proptest! {
                         note.failures += 1;
                         note.failed_until = Some(now + Duration::from_secs(pause.min(1_800)));
                     }
-                    prop_assert_eq!(&tiers.order, &order);
+                    prop_assert_eq!(&tiers.lanes[0].order, &order);
                 }
             }
         }

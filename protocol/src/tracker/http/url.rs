@@ -48,6 +48,9 @@ pub fn announce_url(tracker: &str, announce: &Announce) -> Result<String, UrlErr
     }
     query.text("compact", "1");
     query.text("no_peer_id", "1");
+    if let Some(ip) = announce.ip {
+        query.bytes("ip", ip.to_string().as_bytes());
+    }
     if let Some(ip) = announce.ipv4 {
         query.bytes("ipv4", ip.to_string().as_bytes());
     }

@@ -2,6 +2,8 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use std::net::IpAddr;
+
 use super::fields::Fields;
 use super::{DecodeError, MAX_URL_DATA};
 use crate::id::{InfoHash, PeerId};
@@ -24,7 +26,11 @@ pub(super) fn write_announce(out: &mut Vec<u8>, announce: &Announce) {
         AnnounceEvent::Started => 2,
         AnnounceEvent::Stopped => 3,
     };
-    let ip = announce.ipv4.map_or(0, u32::from);
+    let told = match announce.ip {
+        Some(IpAddr::V4(ip)) => Some(ip),
+        Some(IpAddr::V6(_)) | None => announce.ipv4,
+    };
+    let ip = told.map_or(0, u32::from);
     let num_want = announce.num_want.unwrap_or(u32::MAX);
     for number in [event, ip, announce.key, num_want] {
         out.extend_from_slice(&number.to_be_bytes());

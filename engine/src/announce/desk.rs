@@ -1,0 +1,238 @@
+//! Where the requests of all torrents to all trackers meet: one [`Queue`], one HTTP client, one UDP socket a family.
+
+mod scrapes;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use futures_util::future::select;
+use net::{Family, Network, Pool, Task};
+use parking_lot::Mutex;
+use protocol::tracker::{Announce, AnnounceReply};
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+use tokio::sync::{Notify, oneshot};
+
+use crate::announce::exchange::{AnnounceError, Exchanges};
+use crate::announce::queue::{Bounds, Outcome, Queue, Ticket, Urgency};
+use crate::announce::settings::TrackerConfig;
+use crate::announce::tracker::{Place, Tracker};
+use crate::announce::votes::Votes;
+use crate::peer::driver::now;
+use scrapes::Scrapes;
+
+/// Where torrents make their requests. Clones are the same desk; it closes with the last of them.
+#[derive(Clone)]
+pub(crate) struct Desk(Arc<Inner>);
+
+struct Inner {
+    config: TrackerConfig,
+    exchanges: Exchanges,
+    pool: Pool,
+    line: Mutex<Line>,
+    votes: Mutex<Votes>,
+    scrapes: Scrapes,
+    /// Told when something is due earlier than the driver expects.
+    changed: Arc<Notify>,
+    driver: OnceLock<Task<()>>,
+}
+
+/// Who waits, and how they are told.
+struct Line {
+    queue: Queue,
+    waiting: BTreeMap<Ticket, oneshot::Sender<Result<(), Duration>>>,
+    rng: StdRng,
+}
+
+/// A request that waits or is under way; dropping it gives its place to the next.
+struct Turn {
+    desk: Arc<Inner>,
+    ticket: Ticket,
+    outcome: Outcome,
+}
+
+impl Desk {
+    /// Opens a desk; `families` are those that we listen on.
+    pub(crate) fn open(
+        config: TrackerConfig,
+        network: &Network,
+        pool: &Pool,
+        (client, families): (&str, Vec<Family>),
+        seed: u64,
+    ) -> Self {
+        let bounds = Bounds {
+            total: config.max_in_flight,
+            per_host: config.max_in_flight_per_host,
+            spacing: config.spacing,
+        };
+        let per_host = config.max_in_flight_per_host;
+        let changed = Arc::new(Notify::new());
+        let inner = Arc::new(Inner {
+            exchanges: Exchanges::new(network, pool, client, families, per_host),
+            config,
+            pool: pool.clone(),
+            line: Mutex::new(Line {
+                queue: Queue::new(bounds),
+                waiting: BTreeMap::new(),
+                rng: StdRng::seed_from_u64(seed),
+            }),
+            votes: Mutex::default(),
+            scrapes: Scrapes::default(),
+            changed: Arc::clone(&changed),
+            driver: OnceLock::new(),
+        });
+        let driver = pool.spawn(drive(Arc::downgrade(&inner), changed));
+        inner.driver.get_or_init(|| driver);
+        Self(inner)
+    }
+
+    pub(crate) fn config(&self) -> &TrackerConfig {
+        &self.0.config
+    }
+
+    /// Our addresses as trackers see them, each with the number of trackers that say so; most first.
+    pub(crate) fn external_ips(&self) -> Vec<(IpAddr, usize)> {
+        self.0.votes.lock().standing.clone()
+    }
+
+    /// Announces when it is this request's turn; `question` is asked for what to say only then. To be run on the pool.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the line, or abandons the announce, which the tracker may have heard.
+    pub(crate) async fn announce(
+        &self,
+        tracker: &Tracker,
+        urgency: Urgency,
+        question: impl FnOnce() -> Announce + Send,
+    ) -> Result<AnnounceReply, AnnounceError> {
+        let mut turn = self.turn(&tracker.place, urgency).await?;
+        let seed = self.0.line.lock().rng.next_u64();
+        let outcome = self.0.exchanges.announce(tracker, &question(), seed).await;
+        turn.ends(&outcome);
+        if let Ok(AnnounceReply {
+            external_ip: Some(ip),
+            ..
+        }) = &outcome
+        {
+            self.0.votes.lock().cast(&tracker.place, *ip);
+        }
+        outcome
+    }
+
+    /// Waits until a request may start.
+    async fn turn(&self, place: &Place, urgency: Urgency) -> Result<Turn, AnnounceError> {
+        let (told, tell) = oneshot::channel();
+        let ticket = {
+            let mut line = self.0.line.lock();
+            let asked = line.queue.ask(place, urgency, now());
+            let ticket = asked.map_err(|pause| AnnounceError::Down(line.spread(pause)))?;
+            line.waiting.insert(ticket.clone(), told);
+            ticket
+        };
+        let turn = Turn {
+            desk: Arc::clone(&self.0),
+            ticket,
+            outcome: Outcome::Abandoned,
+        };
+        self.0.grant();
+        match tell.await {
+            Ok(Ok(())) => Ok(turn),
+            Ok(Err(pause)) => Err(AnnounceError::Down(pause)),
+            Err(_) => Err(AnnounceError::Down(Duration::ZERO)),
+        }
+    }
+}
+
+impl Inner {
+    /// Lets those begin whose turn it is.
+    fn grant(&self) {
+        let mut line = self.line.lock();
+        let line = &mut *line;
+        while let Some(ticket) = line.queue.next(now(), &mut line.rng) {
+            // Who is gone gives it back when its `Turn` is dropped.
+            if let Some(told) = line.waiting.remove(&ticket) {
+                let _ = told.send(Ok(()));
+            }
+        }
+        self.changed.notify_one();
+    }
+}
+
+impl Line {
+    /// A time after `pause` that is not everybody's.
+    fn spread(&mut self, pause: Duration) -> Duration {
+        pause.mul_f64(self.rng.random_range(1.0..1.25))
+    }
+}
+
+impl Turn {
+    /// Takes note of how the request ended.
+    fn ends<T>(&mut self, outcome: &Result<T, AnnounceError>) {
+        self.outcome = match outcome {
+            Err(error) if error.is_silence() => Outcome::Silent,
+            // It was not asked at all.
+            Err(AnnounceError::Unusable(_)) => Outcome::Abandoned,
+            Ok(_) | Err(_) => Outcome::Answered,
+        };
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut line = self.desk.line.lock();
+        line.waiting.remove(&self.ticket);
+        let (refused, pause) = line.queue.ended(&self.ticket, now(), self.outcome);
+        for ticket in refused {
+            let pause = line.spread(pause);
+            if let Some(told) = line.waiting.remove(&ticket) {
+                let _ = told.send(Err(pause));
+            }
+        }
+        drop(line);
+        self.desk.grant();
+    }
+}
+
+/// Does what time alone brings about, for as long as the desk is there.
+async fn drive(desk: Weak<Inner>, changed: Arc<Notify>) {
+    loop {
+        let Some(desk) = desk.upgrade() else {
+            return;
+        };
+        let next = {
+            let mut line = desk.line.lock();
+            let line = &mut *line;
+            while let Some(ticket) = line.queue.next(now(), &mut line.rng) {
+                if let Some(told) = line.waiting.remove(&ticket) {
+                    let _ = told.send(Ok(()));
+                }
+            }
+            line.queue
+                .poll_timeout()
+                .map(tokio::time::Instant::from_std)
+        };
+        let tidy = desk.exchanges.tidy();
+        let next = next.into_iter().chain(tidy).min();
+        drop(desk);
+        let changed = Box::pin(changed.notified());
+        match next {
+            Some(at) => {
+                select(Box::pin(tokio::time::sleep_until(at)), changed).await;
+            }
+            None => changed.await,
+        }
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (waiting, in_flight) = self.0.line.lock().queue.counts();
+        f.debug_struct("Desk")
+            .field("waiting", &waiting)
+            .field("in_flight", &in_flight)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! What the trackers of a torrent know of its swarm, asked for once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use protocol::id::InfoHash;
+
+use crate::SwarmCounts;
+use crate::announce::desk::Desk;
+use crate::announce::tracker::Tracker;
+
+/// Trackers of a torrent that are asked; the first of the list.
+const MOST_TRACKERS: usize = 16;
+
+/// How long their answers are waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Scrapes the trackers of a torrent, all at once; those that do not answer in time are missing.
+pub(crate) async fn scrape(
+    desk: &Desk,
+    trackers: &[Vec<String>],
+    torrent: InfoHash,
+) -> BTreeMap<Arc<str>, SwarmCounts> {
+    let urls = trackers.iter().flatten().map(|url| Arc::from(url.trim()));
+    let usable = urls
+        .filter_map(|url| Tracker::parse(&url))
+        .take(MOST_TRACKERS);
+    let asked = usable.map(|tracker| async move {
+        let answer = tokio::time::timeout(PATIENCE, desk.scrape(&tracker, torrent)).await;
+        match answer.ok()? {
+            Ok(entry) => Some((
+                tracker.text,
+                SwarmCounts {
+                    seeds: Some(entry.complete),
+                    leechers: Some(entry.incomplete),
+                    downloaded: Some(entry.downloaded),
+                },
+            )),
+            Err(error) => {
+                tracing::debug!(tracker = %tracker.place, %error, "no scrape");
+                None
+            }
+        }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}

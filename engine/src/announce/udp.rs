@@ -1,0 +1,232 @@
+//! UDP trackers: one socket a family and one connection id a tracker, for all torrents (BEP 15).
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use net::{DatagramSocket, Network, Pool, Task};
+use parking_lot::Mutex;
+use protocol::tracker::udp::{
+    Ask, Connection, Exchange, ExchangeError, Family, MAX_DATAGRAM, Reply, Schedule,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::mpsc;
+
+use crate::announce::exchange::{AnnounceError, unreachable};
+use crate::peer::driver::now;
+
+/// How long a tracker is given: 5, 10 and 20 s. BEP 15 would wait for hours; the next tier is tried sooner.
+const SCHEDULE: Schedule = Schedule {
+    base: Duration::from_secs(5),
+    last: 2,
+};
+
+/// Answers that may wait for one exchange; it takes them at once.
+const WAITING: usize = 4;
+
+/// Trackers whose connections are remembered.
+const MOST_LINKS: usize = 512;
+
+/// How long a socket that reports errors is left alone.
+const AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// Asks UDP trackers.
+pub(crate) struct Udp {
+    network: Network,
+    pool: Pool,
+    v4: Mutex<Option<Arc<Socket>>>,
+    v6: Mutex<Option<Arc<Socket>>>,
+    links: Mutex<BTreeMap<SocketAddr, Arc<tokio::sync::Mutex<Link>>>>,
+}
+
+/// The connection to one tracker. Held by whoever makes it; the others wait for that.
+#[derive(Debug, Default)]
+struct Link {
+    connection: Option<Connection>,
+    /// When a tracker was last found not to answer.
+    failed: Option<Instant>,
+}
+
+/// A socket and who waits for what on it.
+struct Socket {
+    inner: Arc<dyn DatagramSocket>,
+    routes: Arc<Routes>,
+    _receiving: Task<()>,
+}
+
+/// By tracker and transaction.
+type Routes = Mutex<BTreeMap<(SocketAddr, [u8; 4]), mpsc::Sender<Vec<u8>>>>;
+
+/// Somebody waits for answers; ends when it is dropped.
+struct Route<'a> {
+    socket: &'a Socket,
+    key: (SocketAddr, [u8; 4]),
+}
+
+impl Udp {
+    pub(crate) fn new(network: Network, pool: Pool) -> Self {
+        Self {
+            network,
+            pool,
+            v4: Mutex::default(),
+            v6: Mutex::default(),
+            links: Mutex::default(),
+        }
+    }
+
+    /// Asks the tracker at an address; `seed` is that of the transaction ids. To be called on the pool.
+    pub(crate) async fn ask(
+        &self,
+        tracker: SocketAddr,
+        ask: Ask,
+        seed: u64,
+    ) -> Result<Reply, AnnounceError> {
+        let socket = self.socket(Family::of(&tracker))?;
+        let link = self.link(tracker);
+        let began = now();
+        let mut making = link.lock().await;
+        let known = making.connection.filter(|known| known.is_fresh(now()));
+        if known.is_none() && making.failed.is_some_and(|at| at >= began) {
+            return Err(unreachable(ExchangeError::TimedOut));
+        }
+        let mut exchange = Exchange::new(ask, Family::of(&tracker), SCHEDULE, known);
+        if known.is_some() {
+            drop(making);
+            let outcome = socket.run(tracker, &mut exchange, seed, |_| false).await;
+            // The tracker may have forgotten the connection, and given another. Whoever makes one now knows better.
+            if let Ok(mut link) = link.try_lock() {
+                link.connection = exchange.connection();
+            }
+            return outcome;
+        }
+        let mut rng = StdRng::seed_from_u64(seed);
+        let connected = |exchange: &Exchange| exchange.connection().is_some();
+        let outcome = socket
+            .run(tracker, &mut exchange, rng_seed(&mut rng), connected)
+            .await;
+        making.connection = exchange.connection();
+        making.failed = outcome
+            .as_ref()
+            .is_err_and(AnnounceError::is_silence)
+            .then(now);
+        drop(making);
+        match outcome {
+            Err(AnnounceError::Unfinished) => {
+                socket
+                    .run(tracker, &mut exchange, rng_seed(&mut rng), |_| false)
+                    .await
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn socket(&self, family: Family) -> Result<Arc<Socket>, AnnounceError> {
+        let (slot, any) = match family {
+            Family::V4 => (&self.v4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            Family::V6 => (&self.v6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
+        };
+        let mut slot = slot.lock();
+        if let Some(socket) = &*slot {
+            return Ok(Arc::clone(socket));
+        }
+        let _runtime = self.pool.handle().enter();
+        let socket = self.network.datagram(any).map_err(unreachable)?;
+        let routes = Arc::<Routes>::default();
+        let receiving = receive(Arc::clone(&socket), Arc::clone(&routes));
+        let opened = Arc::new(Socket {
+            inner: socket,
+            routes,
+            _receiving: self.pool.spawn(receiving),
+        });
+        *slot = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    fn link(&self, tracker: SocketAddr) -> Arc<tokio::sync::Mutex<Link>> {
+        let mut links = self.links.lock();
+        if links.len() >= MOST_LINKS {
+            links.retain(|_, link| Arc::strong_count(link) > 1);
+        }
+        Arc::clone(links.entry(tracker).or_default())
+    }
+}
+
+fn rng_seed(rng: &mut StdRng) -> u64 {
+    rand::Rng::next_u64(rng)
+}
+
+impl Socket {
+    /// Carries an exchange to its end, or to where `enough` says so, which is [`AnnounceError::Unfinished`].
+    async fn run(
+        &self,
+        tracker: SocketAddr,
+        exchange: &mut Exchange,
+        seed: u64,
+        enough: impl Fn(&Exchange) -> bool,
+    ) -> Result<Reply, AnnounceError> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (answers, mut incoming) = mpsc::channel(WAITING);
+        let mut route = None;
+        loop {
+            while let Some(datagram) = exchange.poll_transmit(now(), &mut rng) {
+                // Behind the connection id and the action.
+                if let Some(transaction) = datagram.get(12..16).and_then(|t| t.try_into().ok()) {
+                    let key = (tracker, transaction);
+                    self.routes.lock().insert(key, answers.clone());
+                    // The one before ends here, if it is another.
+                    if route.as_ref().is_none_or(|old: &Route<'_>| old.key != key) {
+                        route = Some(Route { socket: self, key });
+                    }
+                }
+                let sent = self.inner.send_to(&datagram, tracker).await;
+                sent.map_err(unreachable)?;
+            }
+            let until = exchange.poll_timeout().map_or_else(now, |(at, _)| at);
+            let until = tokio::time::Instant::from_std(until);
+            match tokio::time::timeout_at(until, incoming.recv()).await {
+                Ok(Some(datagram)) => match exchange.handle_datagram(now(), &datagram) {
+                    Ok(Some(reply)) => return Ok(reply),
+                    Ok(None) if enough(exchange) => return Err(AnnounceError::Unfinished),
+                    Ok(None) => {}
+                    Err(ExchangeError::Refused(reason)) => {
+                        return Err(AnnounceError::Refused {
+                            reason,
+                            retry_in: None,
+                        });
+                    }
+                    Err(error) => return Err(unreachable(error)),
+                },
+                Ok(None) | Err(_) => exchange.handle_timeout(now()).map_err(unreachable)?,
+            }
+        }
+    }
+}
+
+impl Drop for Route<'_> {
+    fn drop(&mut self) {
+        self.socket.routes.lock().remove(&self.key);
+    }
+}
+
+/// Hands what comes in to those who wait for it.
+async fn receive(socket: Arc<dyn DatagramSocket>, routes: Arc<Routes>) {
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    loop {
+        let Ok((len, from)) = socket.recv_from(&mut buffer).await else {
+            tokio::time::sleep(AFTER_ERROR).await;
+            continue;
+        };
+        let datagram = buffer.get(..len).unwrap_or_default();
+        // Behind the action.
+        let Some(transaction) = datagram.get(4..8).and_then(|t| t.try_into().ok()) else {
+            continue;
+        };
+        let route = routes.lock().get(&(from, transaction)).cloned();
+        if let Some(route) = route {
+            // Who does not take four answers gets them again.
+            let _ = route.try_send(datagram.to_vec());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a torrent has to do with trackers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix::{AsyncContext, Context, Handler};
+use tokio::sync::oneshot;
+
+use crate::announce::actor::{Announcer, AnnouncerSetup};
+use crate::announce::messages::{Announced, Heard};
+use crate::announce::scrape::scrape;
+use crate::announce::settings::AnnounceMode;
+use crate::torrent::actor::Torrent;
+use crate::torrent::candidates::Source;
+use crate::torrent::messages::Scraped;
+use crate::{CommandError, Event, Source as TorrentSource, SwarmCounts};
+
+/// Peers of one announce that are noted; trackers send 50 to 200.
+const PEERS_PER_REPLY: usize = 1000;
+
+/// Trackers whose counts are remembered.
+const MOST_COUNTS: usize = 64;
+
+/// What trackers told a torrent.
+#[derive(Debug, Default)]
+pub(crate) struct Trackers {
+    /// The size of the swarm, by tracker.
+    counts: BTreeMap<Arc<str>, SwarmCounts>,
+    /// Which answered last.
+    last: Option<Arc<str>>,
+    /// Whether only one at a time is announced to.
+    strict: bool,
+}
+
+impl Trackers {
+    /// The size of the swarm, as far as trackers know it.
+    pub(crate) fn swarm(&self) -> SwarmCounts {
+        let all = self.counts.values();
+        all.fold(SwarmCounts::default(), |sum, counts| sum.max(*counts))
+    }
+
+    fn note(&mut self, tracker: Arc<str>, counts: SwarmCounts) {
+        if self.counts.len() < MOST_COUNTS || self.counts.contains_key(&tracker) {
+            let known = self.counts.entry(tracker).or_default();
+            known.seeds = counts.seeds.or(known.seeds);
+            known.leechers = counts.leechers.or(known.leechers);
+            known.downloaded = counts.downloaded.or(known.downloaded);
+        }
+    }
+}
+
+impl Torrent {
+    /// Starts to look for peers, once; again where the metadata forbids how that was done before.
+    pub(crate) fn go_online(&mut self, ctx: &mut Context<Self>) {
+        // A private torrent switches trackers, it does not gather them (BEP 27).
+        let mode = if self.is_private() {
+            AnnounceMode::Strict
+        } else {
+            self.setup.desk.config().mode
+        };
+        let strict = mode == AnnounceMode::Strict;
+        if self.announcer.is_some() && strict && !self.heard.strict {
+            let patience = self.setup.desk.config().farewell;
+            self.farewell(tokio::time::Instant::now() + patience, None);
+        }
+        self.watch_neighbours(ctx);
+        if self.announcer.is_some() || !self.add.use_trackers {
+            return;
+        }
+        let trackers = self.trackers();
+        if trackers.is_empty() {
+            return;
+        }
+        self.heard.strict = strict;
+        self.update_progress();
+        let setup = AnnouncerSetup {
+            trackers,
+            mode,
+            hashes: self.hashes,
+            peer_id: self.peer_id,
+            port: self.setup.listen_port,
+            desk: self.setup.desk.clone(),
+            pool: self.setup.pool.clone(),
+            progress: Arc::clone(&self.progress),
+            seed: self.setup.seed ^ self.id.0,
+        };
+        self.announcer = Some(Announcer::launch(setup, ctx.address().recipient()));
+    }
+
+    /// The trackers, by tier: those of the metadata, else of the link.
+    fn trackers(&self) -> Vec<Vec<String>> {
+        match (&self.metainfo, &self.add.source) {
+            (Some(metainfo), _) if !metainfo.trackers().is_empty() => metainfo.trackers().to_vec(),
+            (_, TorrentSource::Magnet(magnet)) => {
+                let urls = magnet.trackers.iter();
+                urls.map(|url| vec![url.clone()]).collect()
+            }
+            (_, TorrentSource::Metainfo(metainfo)) => metainfo.trackers().to_vec(),
+        }
+    }
+
+    /// Asks the trackers for the size of the swarm.
+    pub(crate) fn scrape(
+        &self,
+        reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let (desk, trackers, torrent) =
+            (self.setup.desk.clone(), self.trackers(), self.hashes.wire());
+        let me = ctx.address();
+        let asking = async move {
+            let heard = scrape(&desk, &trackers, torrent).await;
+            let all = heard.values().copied().reduce(SwarmCounts::max);
+            actors::tell(&me, Scraped(heard));
+            let _ = reply.send(all.ok_or(CommandError::NoTracker));
+        };
+        self.setup.pool.spawn(asking).detach();
+    }
+
+    /// Takes what a tracker said.
+    fn on_heard(&mut self, url: &Arc<str>, heard: Heard) {
+        let switched = self.heard.last.as_ref().is_some_and(|last| last != url);
+        if switched && self.is_private() {
+            // Peers of the former tracker are none of the new one's (BEP 27).
+            self.candidates.forget(Source::Tracker);
+            self.dismiss_all();
+        }
+        self.heard.last = Some(Arc::clone(url));
+        self.heard.note(Arc::clone(url), heard.swarm);
+        let id = self.id;
+        if let Some(message) = heard.warning {
+            let url = url.to_string();
+            self.event(Event::TrackerWarning { id, url, message });
+        }
+        self.event(Event::TrackerReply {
+            id,
+            url: url.to_string(),
+            peers: heard.peers.len(),
+        });
+        for peer in heard.peers.into_iter().take(PEERS_PER_REPLY) {
+            self.add_candidate(peer, Source::Tracker);
+        }
+    }
+}
+
+impl Handler<Announced> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
+        match announced.outcome {
+            Ok(heard) => self.on_heard(&announced.url, heard),
+            Err(reason) => self.event(Event::TrackerError {
+                id: self.id,
+                url: announced.url.to_string(),
+                reason: reason.to_string(),
+            }),
+        }
+        self.drive(ctx);
+    }
+}
+
+impl Handler<Scraped> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
+        for (tracker, counts) in scraped.0 {
+            self.heard.note(tracker, counts);
+        }
+        self.publish();
+    }
+}
