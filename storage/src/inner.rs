@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 use protocol::geometry::Geometry;
@@ -49,6 +49,8 @@ struct Slot {
 pub(crate) struct OpenFile {
     pub(crate) file: File,
     writable: bool,
+    /// Whether its file system works by page; looked up when asked for.
+    paged: OnceLock<bool>,
     /// What has been reserved of a sparse file.
     pub(crate) reserved: Reserved,
     used: AtomicBool,
@@ -202,6 +204,7 @@ impl Inner {
             };
             let open = Arc::new(OpenFile {
                 reserved,
+                paged: OnceLock::new(),
                 file: handle,
                 writable: write,
                 used: AtomicBool::new(true),
@@ -270,6 +273,11 @@ impl Inner {
             drop(closed);
             slot.flags.fetch_and(!PREPARED, Ordering::AcqRel);
         }
+    }
+
+    /// The file if it is open.
+    pub(crate) fn opened(&self, file: u32) -> Option<Arc<OpenFile>> {
+        self.slots[file as usize].open.read().clone()
     }
 
     /// Whether the file is open.
@@ -346,6 +354,11 @@ impl Drop for Inner {
 }
 
 impl OpenFile {
+    /// See [`platform::is_paged`].
+    pub(crate) fn is_paged(&self) -> bool {
+        *self.paged.get_or_init(|| platform::is_paged(&self.file))
+    }
+
     fn touch(&self) {
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);

@@ -10,7 +10,11 @@ use protocol::geometry::{Geometry, PieceIndex};
 use crate::error::{ErrorKind, StoreError};
 use crate::inner::{Inner, OpenFile};
 use crate::platform;
-use crate::verify::{Verdict, ZeroDigests};
+use crate::verify::{COPIES, Verdict, ZeroDigests};
+
+mod crumbs;
+
+use self::crumbs::{Copies, Crumbs, Outcome};
 
 /// How to check.
 #[derive(Clone, Debug)]
@@ -54,12 +58,13 @@ struct Found {
     good: Vec<PieceIndex>,
 }
 
-/// A batch: what is known already, and what must be read.
+/// A batch: what is known already, what was read already, and what must be read.
 #[derive(Default)]
 struct Sorted {
     checked: u32,
     good: Vec<PieceIndex>,
     read: Vec<PieceIndex>,
+    copies: Copies,
 }
 
 /// What the threads share.
@@ -136,7 +141,13 @@ impl Inner {
         let piece_len = u64::from(self.geometry.piece_len());
         let wanted = (BATCH / piece_len).max(hash::lanes().full() as u64);
         let share = self.options.budget.limits().mapped / (4 * threads as u64);
-        wanted.min(share / piece_len).clamp(1, 4096) as u32
+        // What is copied must fit into its buffer as a whole.
+        let fits = if self.is_crumbs(0, self.geometry.total_len()) {
+            COPIES as u64
+        } else {
+            share
+        };
+        wanted.min(share.min(fits) / piece_len).clamp(1, 4096) as u32
     }
 }
 
@@ -188,6 +199,9 @@ struct Judge<'a> {
     zeros: ZeroDigests,
     last: Option<(u32, Probe)>,
     verdicts: Vec<Verdict>,
+    crumbs: Crumbs<'a>,
+    /// Memory that waits for its next use.
+    spare: Vec<Copies>,
 }
 
 enum Probe {
@@ -215,14 +229,23 @@ impl<'a> Judge<'a> {
             zeros: ZeroDigests::default(),
             last: None,
             verdicts: Vec::new(),
+            crumbs: Crumbs::new(store),
+            spare: Vec::new(),
         }
     }
 
-    /// Judges what needs no reading, and starts reading the rest.
+    /// Judges what needs no reading, copies what lies in many small files, and starts reading the rest.
     fn sort(&mut self, pieces: impl Iterator<Item = PieceIndex>) -> Result<Sorted, StoreError> {
-        let mut sorted = Sorted::default();
+        let mut sorted = Sorted {
+            copies: self.spare.pop().unwrap_or_default(),
+            ..Sorted::default()
+        };
         for piece in pieces {
             sorted.checked += 1;
+            match self.crumbs.copy(piece, &mut sorted.copies) {
+                Outcome::Absent | Outcome::Copied => continue,
+                Outcome::Left => {}
+            }
             match self.extent_of(piece)? {
                 Extent::Data => {
                     self.read_ahead(piece)?;
@@ -253,8 +276,18 @@ impl<'a> Judge<'a> {
             checked,
             mut good,
             read,
+            mut copies,
         } = sorted;
-        self.store.verify(&read, &mut self.verdicts);
+        let copied = copies.pieces.iter().copied();
+        let right = self.store.compare(copied.clone(), &copies.parts());
+        good.extend(
+            copied
+                .zip(right)
+                .filter_map(|(piece, right)| right.then_some(piece)),
+        );
+        copies.clear();
+        self.spare.push(copies);
+        self.store.verify(&read, false, &mut self.verdicts);
         for (piece, verdict) in read.iter().zip(self.verdicts.drain(..)) {
             match verdict {
                 Verdict::Good => good.push(*piece),

@@ -118,7 +118,7 @@ impl Store {
 
     /// Checks pieces against their digests, the more at once the cheaper; replaces `out` by their verdicts, in order.
     pub fn verify(&self, pieces: &[PieceIndex], out: &mut Vec<Verdict>) {
-        self.0.verify(pieces, out);
+        self.0.verify(pieces, true, out);
     }
 
     /// Checks the whole torrent, or some of its pieces, on several threads. `progress` is called on the calling thread.

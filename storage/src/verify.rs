@@ -1,5 +1,7 @@
 //! Checking pieces against their digests, many at once so that the lanes of `hash` are full.
 
+use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,10 +34,44 @@ impl Verdict {
 /// Bytes that a piece too large to be mapped whole is hashed in at a time; a multiple of the window's grain.
 const STEP: u64 = 4 * 1024 * 1024;
 const LEAF: usize = BLOCK_LEN as usize;
+/// Bytes that one thread copies at a time at most.
+pub(crate) const COPIES: usize = 4 * 1024 * 1024;
+/// Mean length of files below which they are copied.
+const SMALL: u64 = 64 * 1024;
+/// Length of pieces up to which they are copied when they were written a moment ago to a file system that maps page by
+/// page: full lanes of them fit into the buffer, and what is copied comes from the processor's cache.
+const COPIED_IF_PAGED: u64 = 256 * 1024;
+
+thread_local! {
+    /// What pieces are copied to, kept from one verification to the next: at most [`COPIES`].
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The bytes of a piece.
+enum Loaded {
+    /// In this range of the buffer.
+    Copy(Range<usize>),
+    View(PieceView),
+}
+
+impl Loaded {
+    fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Copy(_) => Ok(()),
+            Self::View(view) => view.check(),
+        }
+    }
+}
 
 impl Inner {
-    /// Verdicts in the order of `pieces`, replacing what `out` held.
-    pub(crate) fn verify(self: &Arc<Self>, pieces: &[PieceIndex], out: &mut Vec<Verdict>) {
+    /// Verdicts in the order of `pieces`, replacing what `out` held. `fresh` says that the pieces were written a moment
+    /// ago, so that they are likely in the cache of the processor.
+    pub(crate) fn verify(
+        self: &Arc<Self>,
+        pieces: &[PieceIndex],
+        fresh: bool,
+        out: &mut Vec<Verdict>,
+    ) {
         out.clear();
         let at_once = self.at_once();
         let mut rest = pieces;
@@ -51,7 +87,7 @@ impl Inner {
                 bytes <= at_once
             };
             let (now, later) = rest.split_at(1 + rest[1..].iter().take_while(fits).count());
-            self.verify_group(now, out);
+            self.verify_group(now, fresh, out);
             rest = later;
         }
     }
@@ -64,19 +100,20 @@ impl Inner {
         }
     }
 
-    fn verify_group(self: &Arc<Self>, pieces: &[PieceIndex], out: &mut Vec<Verdict>) {
-        let views: Vec<Result<PieceView, StoreError>> = pieces
+    fn verify_group(self: &Arc<Self>, pieces: &[PieceIndex], fresh: bool, out: &mut Vec<Verdict>) {
+        let mut buffer = BUFFER.take();
+        let mut used = 0;
+        let views: Vec<Result<Loaded, StoreError>> = pieces
             .iter()
-            .map(|piece| {
-                let (offset, len) = self.hashed_range(*piece);
-                self.check_files(offset, len)?;
-                self.view(offset, len)
-            })
+            .map(|piece| self.load(*piece, fresh, (&mut buffer, &mut used)))
             .collect();
         let parts: Vec<Vec<&[u8]>> = views
             .iter()
             .flatten()
-            .map(|view| view.segments().collect())
+            .map(|loaded| match loaded {
+                Loaded::Copy(range) => vec![&buffer[range.clone()]],
+                Loaded::View(view) => view.segments().collect(),
+            })
             .collect();
         let good = self.compare(
             pieces
@@ -89,16 +126,66 @@ impl Inner {
         let mut good = good.into_iter();
         out.extend(views.iter().map(|view| match view {
             Err(error) => Verdict::Io(error.clone()),
-            Ok(view) => match (good.next(), view.check()) {
+            Ok(loaded) => match (good.next(), loaded.check()) {
                 (_, Err(error)) => Verdict::Io(error),
                 (Some(true), Ok(())) => Verdict::Good,
                 _ => Verdict::Bad,
             },
         }));
+        BUFFER.set(buffer);
+    }
+
+    /// The bytes of a piece: copied into what is left of the buffer where that is cheaper, else mapped.
+    fn load(
+        self: &Arc<Self>,
+        piece: PieceIndex,
+        fresh: bool,
+        (buffer, used): (&mut Vec<u8>, &mut usize),
+    ) -> Result<Loaded, StoreError> {
+        let (offset, len) = self.hashed_range(piece);
+        self.check_files(offset, len)?;
+        let range = *used..*used + len as usize;
+        if range.end > COPIES || !self.is_copied(offset, len, fresh)? {
+            return self.view(offset, len).map(Loaded::View);
+        }
+        if buffer.len() < range.end {
+            buffer.resize(range.end, 0);
+        }
+        self.read(offset, &mut buffer[range.clone()])?;
+        *used = range.end;
+        Ok(Loaded::Copy(range))
+    }
+
+    /// Whether it costs less to copy a piece than to map it.
+    fn is_copied(self: &Arc<Self>, offset: u64, len: u64, fresh: bool) -> Result<bool, StoreError> {
+        if self.options.read == ReadMode::Pread || self.is_crumbs(offset, len) {
+            return Ok(true);
+        }
+        if !fresh || u64::from(self.geometry.piece_len()) > COPIED_IF_PAGED {
+            return Ok(false);
+        }
+        let file = self.layout.segments(offset, len).next();
+        match file.and_then(|segment| self.locate(segment)) {
+            Some((file, _)) => Ok(self.reader(file)?.is_paged()),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether a range lies in files so small that mapping each costs more than copying it.
+    pub(crate) fn is_crumbs(&self, offset: u64, len: u64) -> bool {
+        let segments = self.layout.segments(offset, len);
+        let located = segments.filter(|segment| self.locate(*segment).is_some());
+        let files = located.count() as u64;
+        let first = || self.layout.file(self.layout.file_at(offset)).len;
+        files > 0 && len / files < SMALL && (files > 1 || first() < SMALL)
     }
 
     /// Whether each piece, given in parts, has the right digest.
-    fn compare(&self, pieces: impl Iterator<Item = PieceIndex>, parts: &[Vec<&[u8]>]) -> Vec<bool> {
+    pub(crate) fn compare(
+        &self,
+        pieces: impl Iterator<Item = PieceIndex>,
+        parts: &[Vec<&[u8]>],
+    ) -> Vec<bool> {
         match &self.hashes {
             PieceHashes::V1(expected) => {
                 let messages: Vec<&[&[u8]]> = parts.iter().map(Vec::as_slice).collect();

@@ -218,6 +218,40 @@ pub(crate) fn read_exact_at(file: &File, out: &mut [u8], at: u64) -> Result<(), 
     Ok(file.read_exact_at(out, at)?)
 }
 
+/// What a read that must not wait brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cached {
+    /// All bytes.
+    Read,
+    /// Not all of them are in memory, or they can't be read.
+    Elsewhere,
+    /// The file system can't read so.
+    Unknown,
+}
+
+/// Reads exactly `out.len()` bytes if that takes no waiting for a disk.
+pub(crate) fn read_cached(file: &File, out: &mut [u8], at: u64) -> Cached {
+    let len = out.len();
+    match rustix::io::preadv2(
+        file,
+        &mut [IoSliceMut::new(out)],
+        at,
+        ReadWriteFlags::NOWAIT,
+    ) {
+        Ok(read) if read == len => Cached::Read,
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Cached::Unknown,
+        Ok(_) | Err(_) => Cached::Elsewhere,
+    }
+}
+
+/// Whether the file system keeps the file in memory page by page, so that mapping it takes a fault for every few pages
+/// rather than for every large folio.
+pub(crate) fn is_paged(file: &File) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    fs::fstatfs(file).is_ok_and(|stat| matches!(stat.f_type as u64, TMPFS | RAMFS))
+}
+
 /// Starts reading a range into memory, unless it is there already (judged by its ends); does not wait.
 pub(crate) fn read_ahead(file: &File, at: u64, len: u64) {
     let cached = |at| {

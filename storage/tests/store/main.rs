@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod basics;
+mod crumbs;
 mod full;
 mod hostile;
 mod layouts;
