@@ -15,6 +15,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("hash", Some(&[])),
     ("net", Some(&["protocol"])),
     ("storage", Some(&["protocol", "hash"])),
+    ("dht", Some(&["protocol", "net", "actors"])),
     ("engine", Some(&["protocol", "net", "storage", "actors"])),
     ("bin", None),
     ("benches", None),

@@ -1,0 +1,247 @@
+//! Nodes on the simulated network, in virtual time.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::Pool;
+use net::sim::{HostOptions, Sim};
+use protocol::id::InfoHash;
+use protocol::krpc::item::ItemKey;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+use super::*;
+use crate::{AnnounceAs, DhtError, Family, GetPeers, Item, NewItem, Sampling, Update, Wanted};
+
+const PORT: u16 = 6881;
+
+fn simulate(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+fn ip(number: u16) -> IpAddr {
+    let [high, low] = number.to_be_bytes();
+    Ipv4Addr::new(10, high, low, 1).into()
+}
+
+fn addr(number: u16) -> SocketAddr {
+    (ip(number), PORT).into()
+}
+
+/// The node of host `number`, which knows host 0.
+fn config(sim: &Sim, number: u16) -> DhtConfig {
+    let host = sim.host(HostOptions::at(ip(number)));
+    let network = host.network();
+    let socket = network
+        .datagram((Ipv4Addr::UNSPECIFIED, PORT).into())
+        .unwrap();
+    let mut config = DhtConfig::new(Some(socket), None, network, Pool::current());
+    config.seed = Some(u64::from(number));
+    config.bootstrap = vec![(ip(0).to_string(), PORT)];
+    config
+}
+
+async fn network(sim: &Sim, count: u16) -> Vec<DhtHandle> {
+    let nodes = (0..count).map(|number| DhtNode::launch(config(sim, number)));
+    let nodes = nodes.collect();
+    sleep(Duration::from_secs(60)).await;
+    nodes
+}
+
+#[test]
+fn nodes_find_each_other_and_what_they_announce() {
+    simulate(async {
+        let sim = Sim::new(1);
+        let nodes = network(&sim, 40).await;
+        let status = nodes[7].status().await.unwrap();
+        assert!(
+            status.families[0].as_ref().unwrap().nodes >= 12,
+            "{status:?}"
+        );
+        assert!(status.families[1].is_none());
+        let hash = InfoHash([9; 20]);
+        let announce = AnnounceAs {
+            port: None,
+            seed: true,
+        };
+        let stored = nodes[3].announce(hash, announce).await.unwrap();
+        assert!(stored.nodes >= 8 && stored.refused.is_none(), "{stored:?}");
+        let mut search = nodes[30].get_peers(GetPeers::new(hash)).await.unwrap();
+        let mut peers = Vec::new();
+        let mut done = false;
+        while let Some(update) = search.next().await.unwrap() {
+            match update {
+                Update::Peers(new, progress) => {
+                    assert!(progress.asked > 0 && progress.found > 0);
+                    peers.extend(new);
+                }
+                Update::Done(..) => done = true,
+                Update::Progress(_) | Update::Sampled(..) => {}
+            }
+        }
+        assert!(done);
+        assert_eq!(peers, [addr(3)]);
+        let scrape = nodes[20].scrape(hash).await.unwrap().unwrap();
+        assert!((scrape.seeds - 1.0).abs() < 0.1 && scrape.leechers < 0.1);
+    });
+}
+
+#[test]
+fn items_are_stored_found_and_replaced_by_their_owner_alone() {
+    simulate(async {
+        let sim = Sim::new(2);
+        let nodes = network(&sim, 30).await;
+        let ready = |value: &[u8]| NewItem::Ready {
+            item: Item::Immutable {
+                value: value.to_vec(),
+            },
+            cas: None,
+        };
+        let stored = nodes[1].put(ready(b"12:Hello World!")).await.unwrap();
+        assert!(stored.nodes >= 8, "{stored:?}");
+        let target = "e5f96f6f38320f0f33959cb4d3d656452117aadb".parse().unwrap();
+        let found = nodes[9].get(Wanted::Immutable(target)).await.unwrap();
+        assert_eq!(found.unwrap().value(), b"12:Hello World!");
+
+        let key = Arc::new(ItemKey::from_seed(&[5; 32]).unwrap());
+        let sign = |value: &[u8], seq, cas| NewItem::Sign {
+            key: Arc::clone(&key),
+            salt: b"s".to_vec(),
+            value: value.to_vec(),
+            seq,
+            cas,
+        };
+        let wanted = Wanted::Mutable {
+            key: key.public(),
+            salt: b"s".to_vec(),
+        };
+        let first = nodes[2].put(sign(b"1:a", None, None)).await.unwrap();
+        assert_eq!(first.seq, Some(1));
+        let second = nodes[3].put(sign(b"1:b", None, Some(1))).await.unwrap();
+        assert_eq!(second.seq, Some(2));
+        assert!(second.nodes >= 8);
+        let refused = nodes[4].put(sign(b"1:c", Some(2), None)).await.unwrap();
+        assert_eq!(refused.refused, Some(302), "{refused:?}");
+        let refused = nodes[4].put(sign(b"1:c", None, Some(1))).await.unwrap();
+        assert_eq!(refused.refused, Some(301), "{refused:?}");
+        let found = nodes[5].get(wanted).await.unwrap().unwrap();
+        assert_eq!((found.seq(), found.value()), (Some(2), &b"1:b"[..]));
+        let nothing = Wanted::Immutable(protocol::krpc::NodeId([3; 20]));
+        assert_eq!(nodes[5].get(nothing).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn a_node_is_pinged_sampled_stopped_and_comes_back_with_its_table() {
+    simulate(async {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("dht");
+        let sim = Sim::new(3);
+        let nodes = network(&sim, 20).await;
+        let hash = InfoHash([1; 20]);
+        let port = AnnounceAs {
+            port: Some(99),
+            seed: false,
+        };
+        nodes[0].announce(hash, port).await.unwrap();
+        let mut mine = config(&sim, 100);
+        mine.file = Some(file.clone());
+        let node = DhtNode::launch(mine);
+        sleep(Duration::from_secs(30)).await;
+        let pong = node.ping(addr(5)).await.unwrap().unwrap();
+        assert_eq!(pong.version.as_deref(), Some(&b"RU\x00\x01"[..]));
+        assert_eq!(node.ping(addr(7777)).await.unwrap(), None);
+        let sampling = Sampling {
+            target: hash.into(),
+            at: None,
+        };
+        let mut search = node.sample(sampling).await.unwrap();
+        let mut hashes = Vec::new();
+        while let Some(update) = search.next().await.unwrap() {
+            if let Update::Sampled(sampled, _) = update {
+                hashes.extend(sampled.hashes);
+            }
+        }
+        assert_eq!(hashes, [hash]);
+        let id = node.status().await.unwrap().families[0]
+            .as_ref()
+            .unwrap()
+            .id;
+        node.shutdown(Duration::from_secs(5)).await;
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(node.status().await, Err(DhtError::Stopped));
+
+        let mut again = config(&sim, 101);
+        again.file = Some(file);
+        again.bootstrap.clear();
+        let node = DhtNode::launch(again);
+        sleep(Duration::from_secs(30)).await;
+        let status = node.status().await.unwrap();
+        let side = status.families[0].as_ref().unwrap();
+        assert!(side.id == id && side.nodes >= 10, "{side:?}");
+    });
+}
+
+#[test]
+fn both_families_are_spoken_and_each_tells_of_the_other() {
+    simulate(async {
+        let sim = Sim::new(4);
+        let v6 = |number: u16| IpAddr::from(Ipv6Addr::new(0xfd00, number, 0, 0, 0, 0, 0, 1));
+        let mut nodes = Vec::new();
+        for number in 0..30 {
+            let mut options = HostOptions::at(ip(number));
+            options.ips.push(v6(number));
+            let network = sim.host(options).network();
+            let bind = |ip: IpAddr| network.datagram((ip, PORT).into()).unwrap();
+            let (four, six) = (bind(ip(number)), bind(v6(number)));
+            let mut config =
+                DhtConfig::new(Some(four), Some(six), network.clone(), Pool::current());
+            config.seed = Some(u64::from(number));
+            // Only one family has a bootstrap node: the other is found through it.
+            config.bootstrap = vec![(ip(0).to_string(), PORT)];
+            nodes.push(DhtNode::launch(config));
+            sleep(Duration::from_secs(5)).await;
+        }
+        nodes[0].add_node((v6(1), PORT).into()).await.unwrap();
+        sleep(Duration::from_secs(300)).await;
+        let status = nodes[9].status().await.unwrap();
+        for family in Family::ALL {
+            let side = status.families[family as usize].as_ref().unwrap();
+            assert!(side.nodes >= 8, "{status:?}");
+        }
+        let hash = InfoHash([9; 20]);
+        let port = AnnounceAs {
+            port: Some(1),
+            seed: false,
+        };
+        nodes[3].announce(hash, port).await.unwrap();
+        let mut search = nodes[22].get_peers(GetPeers::new(hash)).await.unwrap();
+        let mut peers = Vec::new();
+        while let Some(update) = search.next().await.unwrap() {
+            if let Update::Peers(new, _) = update {
+                peers.extend(new);
+            }
+        }
+        peers.sort();
+        assert_eq!(peers, [(ip(3), 1).into(), (v6(3), 1).into()]);
+    });
+}
+
+#[test]
+fn a_dropped_search_ends_its_job() {
+    simulate(async {
+        let sim = Sim::new(5);
+        let nodes = network(&sim, 10).await;
+        let search = nodes[1].get_peers(GetPeers::new(InfoHash([7; 20]))).await;
+        drop(search);
+        sleep(Duration::from_millis(100)).await;
+        assert_eq!(nodes[1].status().await.unwrap().jobs, 0);
+    });
+}

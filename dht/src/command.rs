@@ -1,0 +1,66 @@
+//! What handles say to a node's driver and to its actor.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Outcome, Progress, Request, Sampled, Saved, Status};
+
+/// Orders that may wait for the driver; more callers than this wait in line.
+pub(crate) const ORDER_QUEUE: usize = 64;
+
+/// Steps of a job that may wait for its user; what comes beyond that is told with the end.
+pub(crate) const UPDATE_QUEUE: usize = 64;
+
+/// What the driver shall do: handles and the actor to the driver.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Add a node that may be there.
+    AddNode(SocketAddr),
+    /// What the next run would begin with.
+    Save(oneshot::Sender<Saved>),
+    /// Begin a job.
+    Start(Box<Request>, Client),
+    /// How things are.
+    Status(oneshot::Sender<Status>),
+}
+
+/// What the actor shall do: handles to the actor.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Save the table now.
+    Save(oneshot::Sender<()>),
+    /// Save the table and end; give up after this time.
+    Shutdown(Duration, oneshot::Sender<()>),
+}
+
+/// Who has asked for a job.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) updates: mpsc::Sender<Update>,
+    pub(crate) done: oneshot::Sender<Finished>,
+}
+
+/// A step of a job, or its end.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Update {
+    /// The job has ended; nothing follows.
+    Done(Outcome, Progress),
+    /// New peers.
+    Peers(Vec<SocketAddr>, Progress),
+    /// The job has made a step.
+    Progress(Progress),
+    /// Info-hashes of one node.
+    Sampled(Sampled, Progress),
+}
+
+/// How a job has ended, with what could not be told before.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) progress: Progress,
+    pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) samples: Vec<Sampled>,
+}

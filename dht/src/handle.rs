@@ -1,0 +1,242 @@
+//! The door for everyone who is not an actix actor.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use protocol::id::InfoHash;
+use protocol::krpc::NodeId;
+use protocol::tracker::compact::CompactNode;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::command::{Client, Command, Finished, Order, UPDATE_QUEUE, Update};
+use crate::{
+    AnnounceAs, DhtError, GetPeers, Item, NewItem, Outcome, PeersOutcome, Pong, Request, Sampling,
+    Scrape, Status, StoredOutcome, Wanted,
+};
+
+/// A running node of the DHT.
+///
+/// Cheap to clone, usable from any thread. The node stops by [`DhtHandle::shutdown`], or when the last handle is dropped.
+/// What is begun and not awaited any more is given up; nothing else suffers from a dropped future.
+#[derive(Clone, Debug)]
+pub struct DhtHandle {
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
+/// A job under way, step by step. Dropping it ends the job.
+#[derive(Debug)]
+pub struct Search {
+    updates: mpsc::Receiver<Update>,
+    done: Option<oneshot::Receiver<Finished>>,
+    rest: VecDeque<Update>,
+}
+
+impl DhtHandle {
+    /// Begins any job.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn start(&self, request: Request) -> Result<Search, DhtError> {
+        let (updates, steps) = mpsc::channel(UPDATE_QUEUE);
+        let (done, end) = oneshot::channel();
+        let client = Client { updates, done };
+        self.order(Order::Start(Box::new(request), client)).await?;
+        Ok(Search {
+            updates: steps,
+            done: Some(end),
+            rest: VecDeque::new(),
+        })
+    }
+
+    /// Looks for the peers of a torrent, and announces us afterwards where that is asked for.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn get_peers(&self, get: GetPeers) -> Result<Search, DhtError> {
+        self.start(Request::GetPeers(get)).await
+    }
+
+    /// Announces us to the nodes nearest to a torrent.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn announce(
+        &self,
+        info_hash: InfoHash,
+        announce: AnnounceAs,
+    ) -> Result<StoredOutcome, DhtError> {
+        let get = GetPeers {
+            announce: Some(announce),
+            ..GetPeers::new(info_hash)
+        };
+        let outcome = self.peers(get).await?;
+        Ok(outcome.announced.unwrap_or_default())
+    }
+
+    /// Counts the peers of a torrent (BEP 33); `None` where nobody knows any.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn scrape(&self, info_hash: InfoHash) -> Result<Option<Scrape>, DhtError> {
+        let get = GetPeers {
+            scrape: true,
+            ..GetPeers::new(info_hash)
+        };
+        Ok(self.peers(get).await?.scrape)
+    }
+
+    /// Finds an item (BEP 44): of a mutable one, the newest version that the nodes nearest to it have.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn get(&self, wanted: Wanted) -> Result<Option<Item>, DhtError> {
+        let outcome = self.start(Request::Get(wanted)).await?.finish().await?;
+        let Outcome::Item(item) = outcome else {
+            return Ok(None);
+        };
+        Ok(item)
+    }
+
+    /// Stores an item (BEP 44).
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn put(&self, item: NewItem) -> Result<StoredOutcome, DhtError> {
+        let outcome = self.start(Request::Put(item)).await?.finish().await?;
+        let Outcome::Stored(stored) = outcome else {
+            return Ok(StoredOutcome::default());
+        };
+        Ok(stored)
+    }
+
+    /// Asks nodes which info-hashes they have peers of (BEP 51).
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn sample(&self, sampling: Sampling) -> Result<Search, DhtError> {
+        self.start(Request::Sample(sampling)).await
+    }
+
+    /// Finds the nodes nearest to a target.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn find_node(&self, target: NodeId) -> Result<Vec<CompactNode>, DhtError> {
+        let search = self.start(Request::FindNode(target)).await?;
+        let Outcome::Nodes(nodes) = search.finish().await? else {
+            return Ok(Vec::new());
+        };
+        Ok(nodes)
+    }
+
+    /// Asks a node whether it is there; `None` when it does not answer.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn ping(&self, node: SocketAddr) -> Result<Option<Pong>, DhtError> {
+        let outcome = self.start(Request::Ping(node)).await?.finish().await?;
+        let Outcome::Pong(pong) = outcome else {
+            return Ok(None);
+        };
+        Ok(Some(pong))
+    }
+
+    /// Adds a node that may be there: from a torrent, or from a peer's PORT message.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn add_node(&self, node: SocketAddr) -> Result<(), DhtError> {
+        self.order(Order::AddNode(node)).await
+    }
+
+    /// [`DhtHandle::add_node`] for those who cannot wait: where the node is busy, the hint is lost. Says whether it was
+    /// taken.
+    pub fn hint_node(&self, node: SocketAddr) -> bool {
+        self.orders.try_send(Order::AddNode(node)).is_ok()
+    }
+
+    /// What the node knows and has done.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn status(&self) -> Result<Status, DhtError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Status(reply)).await?;
+        answer.await.map_err(|_| DhtError::Stopped)
+    }
+
+    /// Writes the table to its file, where it has one, and returns when that is done.
+    pub async fn save(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::Save(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    /// Stops the node; its table is saved first, if that is done by the deadline.
+    pub async fn shutdown(&self, deadline: Duration) {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Shutdown(deadline, reply);
+        if self.commands.send(command).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    async fn peers(&self, get: GetPeers) -> Result<PeersOutcome, DhtError> {
+        let outcome = self.get_peers(get).await?.finish().await?;
+        let Outcome::Peers(outcome) = outcome else {
+            return Ok(PeersOutcome::default());
+        };
+        Ok(outcome)
+    }
+
+    async fn order(&self, order: Order) -> Result<(), DhtError> {
+        let sent = self.orders.send(order).await;
+        sent.map_err(|_| DhtError::Stopped)
+    }
+}
+
+impl Search {
+    /// The next step; the last one is [`Update::Done`], and then there is none.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`] when the node stopped before the job ended.
+    ///
+    /// # Cancel safety
+    /// No step is lost when the future is dropped.
+    pub async fn next(&mut self) -> Result<Option<Update>, DhtError> {
+        if let Some(update) = self.updates.recv().await {
+            return Ok(Some(update));
+        }
+        if let Some(done) = &mut self.done {
+            let finished = done.await;
+            self.done = None;
+            let finished = finished.map_err(|_| DhtError::Stopped)?;
+            let progress = finished.progress;
+            if !finished.peers.is_empty() {
+                self.rest.push_back(Update::Peers(finished.peers, progress));
+            }
+            let samples = finished.samples.into_iter();
+            self.rest
+                .extend(samples.map(|sampled| Update::Sampled(sampled, progress)));
+            self.rest
+                .push_back(Update::Done(finished.outcome, progress));
+        }
+        Ok(self.rest.pop_front())
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`] when the node stopped before the job ended.
+    pub async fn finish(mut self) -> Result<Outcome, DhtError> {
+        while let Some(update) = self.next().await? {
+            if let Update::Done(outcome, _) = update {
+                return Ok(outcome);
+            }
+        }
+        Err(DhtError::Stopped)
+    }
+}

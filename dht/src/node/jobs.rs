@@ -1,0 +1,364 @@
+//! Jobs: what users ask for, step by step.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use protocol::krpc::{Message, NodeId, Response};
+
+use super::{Node, Purpose};
+use crate::family::{Family, may_name};
+use crate::job::{Found, Job};
+use crate::lookup::Lookup;
+use crate::peers::Choice;
+use crate::request::{Event, JobId, Outcome, Pong, Request, Sampled, Sampling};
+use crate::table::K;
+
+/// Jobs of users that may be under way at once; what waits beyond that waits outside.
+pub const MAX_JOBS: usize = 256;
+
+/// The pause between two lookups of the node's own.
+const NEXT_REFRESH: Duration = Duration::from_millis(500);
+
+impl Node {
+    /// Whether a further job can be started.
+    pub fn has_room(&self) -> bool {
+        self.jobs.len() < MAX_JOBS
+    }
+
+    /// Begins a job. Its events follow; the last is [`Event::Done`]. Where there is no room
+    /// ([`Node::has_room`]), or nobody to ask, it ends at once.
+    pub fn start(&mut self, now: Instant, request: Request) -> JobId {
+        let id = self.new_job();
+        let mut job = Job::new(request, true);
+        if !self.has_room() {
+            self.finish(now, id, job);
+            return id;
+        }
+        match job.request {
+            Request::Ping(addr) | Request::Sample(Sampling { at: Some(addr), .. }) => {
+                let method = job.method();
+                if self.ask(now, addr, Purpose::Direct(id), method).is_some() {
+                    self.jobs.insert(id, job);
+                } else {
+                    self.finish(now, id, job);
+                }
+                return id;
+            }
+            Request::GetPeers(get) => self.tell_own(now, id, &mut job, get),
+            Request::FindNode(_) | Request::Get(_) | Request::Put(_) | Request::Sample(_) => {}
+        }
+        for family in Family::ALL {
+            job.lookups[family as usize] = self.new_lookup(family, job.target());
+        }
+        self.advance(now, id, job);
+        id
+    }
+
+    /// Ends a job without an event.
+    pub fn cancel(&mut self, job: JobId) {
+        self.jobs.remove(&job);
+    }
+
+    /// Begins a lookup of the node's own, in one family.
+    pub(super) fn start_refresh(&mut self, now: Instant, family: Family, target: NodeId) -> JobId {
+        let id = self.new_job();
+        let mut job = Job::new(Request::FindNode(target), false);
+        job.lookups[family as usize] = self.new_lookup(family, target);
+        self.advance(now, id, job);
+        id
+    }
+
+    fn new_job(&mut self) -> JobId {
+        self.next_job += 1;
+        JobId(self.next_job)
+    }
+
+    /// The peers that others have stored with us are the first that we find.
+    fn tell_own(&mut self, now: Instant, id: JobId, job: &mut Job, get: crate::request::GetPeers) {
+        let choice = Choice {
+            family: None,
+            noseed: get.noseed,
+            most: 200,
+        };
+        let own = self.peers.some(now, get.info_hash, choice, &mut self.rng);
+        let peers = job.add_own(own);
+        if !peers.is_empty() {
+            let progress = job.progress();
+            self.tell(Event::Peers {
+                job: id,
+                peers,
+                progress,
+            });
+        }
+    }
+
+    fn new_lookup(&self, family: Family, target: NodeId) -> Option<Lookup> {
+        let side = self.side(family)?;
+        let own = side.table.own();
+        let size = side.table.network_size();
+        let mut lookup = Lookup::new(target, own, self.config.restrict_networks, size);
+        let known = side.table.closest(&target, 2 * K, false);
+        for node in &known {
+            lookup.seed(NodeId(node.id), node.addr);
+        }
+        if known.len() < K {
+            for node in &side.saved {
+                lookup.seed(NodeId(node.id), node.addr);
+            }
+            for addr in &side.bootstrap {
+                lookup.seed_nameless(*addr);
+            }
+        }
+        Some(lookup)
+    }
+
+    /// Sends what a job has to send now, and ends it when there is nothing left.
+    fn advance(&mut self, now: Instant, id: JobId, mut job: Job) {
+        if job.storing.is_none() {
+            let method = job.method();
+            for family in Family::ALL {
+                while let Some(lookup) = &mut job.lookups[family as usize] {
+                    let Some(to) = lookup.next() else {
+                        break;
+                    };
+                    if self.ask(now, to, Purpose::Seek(id), method).is_none() {
+                        lookup.failed(&to);
+                    }
+                }
+            }
+            if !job.is_found() {
+                self.jobs.insert(id, job);
+                return;
+            }
+            if job.begin_storing() {
+                self.send_stores(now, id, &mut job);
+            }
+        }
+        let waits = job.storing.as_ref().is_some_and(|s| !s.waiting.is_empty());
+        if waits {
+            self.jobs.insert(id, job);
+        } else {
+            self.finish(now, id, job);
+        }
+    }
+
+    fn send_stores(&mut self, now: Instant, id: JobId, job: &mut Job) {
+        let waiting = job.storing.as_ref().map(|storing| storing.waiting.clone());
+        for (to, token) in waiting.into_iter().flatten() {
+            let method = job.store_method(&token);
+            let sent = method.and_then(|m| self.ask(now, to, Purpose::Store(id, false), m));
+            if sent.is_none()
+                && let Some(storing) = &mut job.storing
+            {
+                storing.waiting.remove(&to);
+            }
+        }
+    }
+
+    fn finish(&mut self, now: Instant, id: JobId, mut job: Job) {
+        for side in self.sides.iter_mut().flatten() {
+            if side.refresh == Some(id) {
+                side.refresh = None;
+                // Another bucket may wait.
+                self.next_tick = self.next_tick.min(now + NEXT_REFRESH);
+            }
+        }
+        if job.told {
+            let progress = job.progress();
+            let outcome = job.outcome();
+            self.tell(Event::Done {
+                job: id,
+                outcome,
+                progress,
+            });
+        }
+    }
+
+    /// A node has answered on the way to a target.
+    pub(super) fn seek_answered(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        from: SocketAddr,
+        response: &Response<'_>,
+    ) {
+        let Some(mut job) = self.jobs.remove(&id) else {
+            return;
+        };
+        let family = Family::of(&from);
+        let named = |of: Family| {
+            let nodes = response.all_nodes().filter(move |node| {
+                Family::of(&node.addr) == of && may_name(from.ip(), &node.addr)
+            });
+            nodes.map(|node| (NodeId(node.id), node.addr))
+        };
+        let mut hops = 1;
+        for of in Family::ALL {
+            match &mut job.lookups[of as usize] {
+                Some(lookup) if of == family => {
+                    hops = lookup.answered(from, response.id, response.token, named(of));
+                }
+                Some(lookup) => {
+                    for (node, addr) in named(of).take(K) {
+                        lookup.seed(node, addr);
+                    }
+                }
+                None => self.hint(now, of, named(of).take(K)),
+            }
+        }
+        let found = job.take(response, hops);
+        let enough = found.enough;
+        if job.told {
+            self.tell_found(id, &job, from, response, found);
+        }
+        if enough {
+            self.finish(now, id, job);
+        } else {
+            self.advance(now, id, job);
+        }
+    }
+
+    fn tell_found(
+        &mut self,
+        id: JobId,
+        job: &Job,
+        from: SocketAddr,
+        response: &Response<'_>,
+        found: Found,
+    ) {
+        let progress = job.progress();
+        let event = if !found.peers.is_empty() {
+            Event::Peers {
+                job: id,
+                peers: found.peers,
+                progress,
+            }
+        } else if let (Some(sample), Request::Sample(_)) = (&response.sample, &job.request) {
+            Event::Sampled {
+                job: id,
+                sampled: Sampled {
+                    from,
+                    hashes: found.hashes,
+                    total: sample.total,
+                    interval: Duration::from_secs(u64::from(sample.interval)),
+                },
+                progress,
+            }
+        } else {
+            Event::Progress { job: id, progress }
+        };
+        self.tell(event);
+    }
+
+    /// A node did not answer on the way to a target.
+    pub(super) fn seek_failed(&mut self, now: Instant, id: JobId, to: SocketAddr) {
+        self.step(now, id, to, Lookup::failed);
+    }
+
+    /// A node takes its time.
+    pub(super) fn seek_slow(&mut self, now: Instant, id: JobId, to: SocketAddr) {
+        self.step(now, id, to, Lookup::slow);
+    }
+
+    fn step(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        to: SocketAddr,
+        step: fn(&mut Lookup, &SocketAddr),
+    ) {
+        let Some(mut job) = self.jobs.remove(&id) else {
+            return;
+        };
+        if let Some(lookup) = &mut job.lookups[Family::of(&to) as usize] {
+            step(lookup, &to);
+        }
+        self.advance(now, id, job);
+    }
+
+    /// A node has stored something, or refused to.
+    pub(super) fn store_answered(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        from: SocketAddr,
+        refused: Option<i64>,
+    ) {
+        let Some(mut job) = self.jobs.remove(&id) else {
+            return;
+        };
+        if let Some(storing) = &mut job.storing {
+            storing.waiting.remove(&from);
+            match refused {
+                Some(_) => storing.outcome.refused = refused,
+                None => storing.outcome.nodes += 1,
+            }
+        }
+        self.advance(now, id, job);
+    }
+
+    /// A node did not say whether it has stored something: it is asked once more.
+    pub(super) fn store_lost(&mut self, now: Instant, id: JobId, to: SocketAddr, again: bool) {
+        let Some(mut job) = self.jobs.remove(&id) else {
+            return;
+        };
+        let storing = job.storing.as_ref();
+        let token = storing
+            .and_then(|storing| storing.waiting.get(&to))
+            .cloned();
+        let mut sent = None;
+        if let Some(token) = token.filter(|_| !again) {
+            let method = job.store_method(&token);
+            sent = method.and_then(|m| self.ask(now, to, Purpose::Store(id, true), m));
+        }
+        if sent.is_none()
+            && let Some(storing) = &mut job.storing
+        {
+            storing.waiting.remove(&to);
+        }
+        self.advance(now, id, job);
+    }
+
+    /// A node that was asked alone has answered.
+    pub(super) fn direct_answered(
+        &mut self,
+        id: JobId,
+        from: SocketAddr,
+        took: Duration,
+        message: &Message<'_>,
+        response: &Response<'_>,
+    ) {
+        let Some(mut job) = self.jobs.remove(&id) else {
+            return;
+        };
+        let found = job.take(response, 1);
+        let outcome = if matches!(job.request, Request::Ping(_)) {
+            Outcome::Pong(Pong {
+                id: response.id,
+                rtt: took,
+                version: message.version.map(<[u8]>::to_vec),
+            })
+        } else {
+            self.tell_found(id, &job, from, response, found);
+            Outcome::Sampled
+        };
+        let progress = job.progress();
+        self.tell(Event::Done {
+            job: id,
+            outcome,
+            progress,
+        });
+    }
+
+    /// A node that was asked alone does not answer.
+    pub(super) fn direct_failed(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.remove(&id) {
+            let progress = job.progress();
+            self.tell(Event::Done {
+                job: id,
+                outcome: Outcome::Silence,
+                progress,
+            });
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a node has once for each family.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use protocol::krpc::NodeId;
+use protocol::tracker::compact::CompactNode;
+
+use crate::request::JobId;
+use crate::table::Table;
+use crate::votes::Votes;
+
+/// Bootstrap addresses that are kept.
+const MAX_BOOTSTRAP: usize = 64;
+
+/// Nodes of an earlier run that are kept.
+const MAX_SAVED: usize = 512;
+
+/// The first pause after a bootstrap that found nobody; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(4);
+
+/// The longest pause.
+const LAST_PAUSE: Duration = Duration::from_secs(300);
+
+/// One family of a node.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) table: Table,
+    pub(super) votes: Votes,
+    /// Our address, as others see it.
+    pub(super) external: Option<IpAddr>,
+    /// Whom to ask when nobody is known.
+    pub(super) bootstrap: VecDeque<SocketAddr>,
+    /// Nodes of an earlier run, the nearest to us last.
+    pub(super) saved: Vec<CompactNode>,
+    /// The lookup that keeps the table filled.
+    pub(super) refresh: Option<JobId>,
+    pub(super) next_bootstrap: Instant,
+    pause: Duration,
+}
+
+impl Side {
+    pub(super) fn new(id: NodeId, restrict: bool, now: Instant) -> Self {
+        Self {
+            table: Table::new(id, restrict),
+            votes: Votes::default(),
+            external: None,
+            bootstrap: VecDeque::new(),
+            saved: Vec::new(),
+            refresh: None,
+            next_bootstrap: now,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Remembers a node to begin with.
+    pub(super) fn add_bootstrap(&mut self, addr: SocketAddr) {
+        if !self.bootstrap.contains(&addr) {
+            if self.bootstrap.len() >= MAX_BOOTSTRAP {
+                self.bootstrap.pop_front();
+            }
+            self.bootstrap.push_back(addr);
+        }
+    }
+
+    /// Remembers nodes of an earlier run.
+    pub(super) fn add_saved(&mut self, nodes: impl Iterator<Item = CompactNode>) {
+        let room = MAX_SAVED.saturating_sub(self.saved.len());
+        self.saved.extend(nodes.take(room));
+    }
+
+    /// A bootstrap begins: the next one comes the later the more often they fail.
+    pub(super) fn pause(&mut self, now: Instant) {
+        self.next_bootstrap = now + self.pause;
+        self.pause = (self.pause * 2).min(LAST_PAUSE);
+    }
+
+    /// There are nodes: should they be lost, the next bootstrap comes soon.
+    pub(super) const fn found(&mut self) {
+        self.pause = FIRST_PAUSE;
+    }
+}
