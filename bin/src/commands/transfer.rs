@@ -29,8 +29,9 @@ use crate::text::printable;
 /// How often goals that depend on time or bytes are looked at.
 const WATCH: Duration = Duration::from_millis(200);
 
-/// How long farewells may take after a download that ended by itself: the process is gone within 50 ms.
-const QUICK_FAREWELL: Duration = Duration::from_millis(40);
+/// How long farewells may take after a download that ended by itself: the process is gone within 50 ms, of which a busy
+/// machine needs some to take it apart.
+const QUICK_FAREWELL: Duration = Duration::from_millis(30);
 
 /// How long resume data and farewells to trackers may take when the user ends the process.
 const FAREWELL: Duration = Duration::from_secs(3);

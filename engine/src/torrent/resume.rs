@@ -226,6 +226,15 @@ fn save(
     // Not synced: a record that a power cut damages is found out by its digest, and leads to a check.
     let new = path.with_extension("new");
     fs::write(&new, record.encode())?;
+    if clean {
+        // Someone waits for an orderly end, and ext4 brings a file to the disk that takes the place of another, which
+        // takes its time behind a fast download. A process that is killed just here finds no record: it checks what is
+        // there, and fetches unfinished pieces anew.
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
     fs::rename(&new, path)
 }
 

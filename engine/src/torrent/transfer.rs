@@ -337,7 +337,6 @@ impl Torrent {
 
     /// Tells everyone that all that is wanted is there.
     pub(crate) fn announce_finished(&mut self, _: &mut Context<Self>) {
-        self.save_resume(false);
         self.update_progress();
         let now = now();
         let downloaded = Traffic::get(&self.traffic.down) > 0;
