@@ -59,6 +59,7 @@ pub(crate) fn start(common: &Common, network: Network) -> Result<Running, Failur
     config.listen = Some(listen_address(common)?);
     config.port_tries = PORT_TRIES;
     config.local_discovery = !common.no_lsd;
+    config.peer_exchange = !common.no_pex;
     config.state_dir = common.state.clone().or_else(default_state_dir);
     config.limits = Limits {
         down: common.max_down.and_then(|rate| rate.0),

@@ -34,6 +34,8 @@ pub struct EngineConfig {
     pub limits: Limits,
     /// How trackers are announced to.
     pub trackers: TrackerConfig,
+    /// Whether peers tell each other of peers (BEP 11); private torrents never do.
+    pub peer_exchange: bool,
     /// How content files are written and mapped.
     pub storage: StoreOptions,
     /// Threads that hash and check; 0 runs them in the actor's own thread, which tests in virtual time need.
@@ -71,6 +73,7 @@ impl EngineConfig {
             upload_slots: 8,
             limits: Limits::default(),
             trackers: TrackerConfig::default(),
+            peer_exchange: true,
             storage: StoreOptions::default(),
             disk_threads: (cores / 2).max(1),
             torrent_threads: (cores / 4).clamp(1, 4),

@@ -12,6 +12,7 @@
 //! - [`fast`]: the allowed-fast set.
 //! - [`extension`]: the extension handshake and the extensions we speak.
 //! - [`metadata`]: messages of `ut_metadata`.
+//! - [`pex`]: messages of `ut_pex`.
 //! - [`session`]: the state machine over all of these.
 //!
 //! # Invariants
@@ -28,6 +29,7 @@ mod in_flight;
 pub mod message;
 pub mod metadata;
 mod output;
+pub mod pex;
 mod pieces;
 mod requests;
 pub mod session;
@@ -42,6 +44,7 @@ pub use fast::allowed_fast_set;
 pub use handshake::{Handshake, Reserved};
 pub use message::{HashRequest, Message, RawRequest};
 pub use metadata::MetadataMessage;
+pub use pex::{PexFlags, PexMessage, PexPeer};
 pub use requests::PeerRequest;
 pub use session::{Event, RequestError, Session, SessionConfig, Timeouts, TorrentParams};
 pub use timer::Timer;

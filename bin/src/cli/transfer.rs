@@ -80,7 +80,7 @@ pub(crate) struct Common {
     /// Use no DHT (this build has none)
     #[arg(long)]
     pub(crate) no_dht: bool,
-    /// Exchange no peers with peers (this build does not)
+    /// Exchange no peers with peers
     #[arg(long)]
     pub(crate) no_pex: bool,
     /// Look for no peers in the local network

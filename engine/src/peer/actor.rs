@@ -158,6 +158,7 @@ impl Handler<Order> for Peer {
                 | Order::Cancel(_)
                 | Order::Choke(_)
                 | Order::Content(_)
+                | Order::Gossip(_)
                 | Order::Interested(_)
                 | Order::Metadata(_) => Ended::Silent,
             };

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::{BlockRef, PieceIndex};
 use protocol::id::PeerId;
+use protocol::peer::PexMessage;
 use smallvec::SmallVec;
 use storage::{ActivePiece, StoreError};
 
@@ -38,6 +39,8 @@ pub(crate) enum Order {
     Content(Arc<Content>),
     /// Say whether we want anything of what the peer has.
     Interested(bool),
+    /// Send a message of `ut_pex`.
+    Gossip(Arc<[u8]>),
     /// Ask for a piece of the metadata.
     Metadata(u32),
     /// End the connection.
@@ -52,6 +55,15 @@ pub(crate) enum Fact {
         /// Who the peer says it is.
         peer_id: PeerId,
     },
+    /// The extension handshake came.
+    Introduced {
+        /// The port that the peer listens on.
+        port: Option<u16>,
+        /// Whether it takes messages of `ut_pex`.
+        pex: bool,
+    },
+    /// The peer told of others (BEP 11).
+    Gossip(Box<PexMessage>),
     /// The extension handshake named the size of the metadata.
     MetadataSize(u32),
     /// A piece of the metadata.

@@ -71,6 +71,7 @@ impl Supervisor {
             listen_port: self.listen.map(|addr| addr.port()),
             client: Arc::from(self.config.client.as_str()),
             desk: self.desk.clone(),
+            peer_exchange: self.config.peer_exchange,
             max_peers: self.config.max_peers_per_torrent,
             upload_slots: self.config.upload_slots,
             down: self.down.clone(),

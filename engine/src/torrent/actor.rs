@@ -34,6 +34,7 @@ use crate::torrent::messages::{Control, News};
 use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::open::CheckProgress;
 use crate::torrent::peers::{Peers, Rate};
+use crate::torrent::pex::Pex;
 use crate::torrent::picker::Picker;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
@@ -61,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) listen_port: Option<u16>,
     pub(crate) client: Arc<str>,
     pub(crate) desk: Desk,
+    /// Whether peers tell each other of peers.
+    pub(crate) peer_exchange: bool,
     pub(crate) max_peers: usize,
     pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
@@ -137,6 +140,7 @@ pub(crate) struct Torrent {
     /// It is coming to rest.
     pub(crate) settling: Option<Settling>,
     pub(crate) heard: Trackers,
+    pub(crate) pex: Pex,
     pub(crate) reported_complete: bool,
     _exit: ExitGuard<TorrentId>,
 }
@@ -187,6 +191,7 @@ impl Torrent {
             rested_at: None,
             settling: None,
             heard: Trackers::default(),
+            pex: Pex::default(),
             reported_complete: false,
             add,
             setup,
@@ -269,6 +274,7 @@ impl Torrent {
         self.end_lasting_twins(now);
         self.find_whole();
         self.ask_metadata(now);
+        self.gossip(now);
         self.feed_hungry();
         self.save_if_due(now);
         self.publish();

@@ -303,16 +303,17 @@ impl Candidates {
         }
     }
 
-    /// Forgets the addresses that came from `source` only, those connected to included.
-    pub fn forget(&mut self, source: Source) {
+    /// Forgets the addresses that came from `source` and no better one, those connected to included; says which.
+    pub fn forget(&mut self, source: Source) -> Vec<SocketAddr> {
         let of_source = self
             .known
             .iter()
             .filter(|(_, candidate)| candidate.source == source);
         let gone: Vec<SocketAddr> = of_source.map(|(addr, _)| *addr).collect();
-        for addr in gone {
-            self.remove(addr);
+        for addr in &gone {
+            self.remove(*addr);
         }
+        gone
     }
 
     /// Whether a host is banned.

@@ -54,7 +54,7 @@ impl Torrent {
     }
 
     /// Whether the torrent wants connections at all.
-    const fn is_online(&self) -> bool {
+    pub(super) const fn is_online(&self) -> bool {
         self.settling.is_none() && matches!(self.phase, Phase::Active(_) | Phase::Metadata(_))
     }
 
@@ -96,7 +96,10 @@ impl Torrent {
         let online = matches!(self.phase, Phase::Active(_));
         let metainfo = self.metainfo.as_ref().filter(|_| online);
         let private = self.is_private();
-        let extensions = Extensions::NONE.with(Extension::Metadata);
+        let mut extensions = Extensions::NONE.with(Extension::Metadata);
+        if self.gossips() {
+            extensions = extensions.with(Extension::Pex);
+        }
         TorrentParams {
             geometry: metainfo.map(|metainfo| metainfo.geometry()),
             metadata_size: metainfo.map(|metainfo| metainfo.info_bytes().len() as u32),
@@ -143,6 +146,7 @@ impl Torrent {
             id: None,
             twin: None,
             also_at: None,
+            listens: None,
             since: None,
             holdings: None,
             unchoked_us: false,
@@ -169,6 +173,7 @@ impl Torrent {
         let now = now();
         tracing::debug!(peer = %entry.addr, ?ended, "connection ended");
         self.choker.gone(key);
+        self.pex.left(key);
         match &mut self.phase {
             Phase::Active(active) => {
                 match entry.pieces() {

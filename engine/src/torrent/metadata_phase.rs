@@ -110,6 +110,7 @@ impl Torrent {
         };
         let metainfo = Arc::new(metainfo);
         self.metainfo = Some(Arc::clone(&metainfo));
+        self.heed_privacy();
         let chosen = self.choose_as_linked(&metainfo);
         self.event(Event::MetadataReceived {
             id: self.id,

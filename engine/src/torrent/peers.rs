@@ -34,6 +34,8 @@ pub(crate) struct PeerEntry {
     pub(crate) twin: Option<PeerKey>,
     /// Another address of the same peer, that we had dialled too.
     pub(crate) also_at: Option<SocketAddr>,
+    /// Where others can connect to it.
+    pub(crate) listens: Option<SocketAddr>,
     /// When the handshake was done.
     pub(crate) since: Option<Instant>,
     /// What it has; `None` until it said so.

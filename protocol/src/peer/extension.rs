@@ -23,7 +23,7 @@ pub enum Extension {
     Holepunch,
     /// `ut_metadata`: the info dictionary from peers (BEP 9).
     Metadata,
-    /// `ut_pex`: peer exchange (BEP 11); passed on raw.
+    /// `ut_pex`: peer exchange (BEP 11); passed on raw, see [`PexMessage`](super::PexMessage).
     Pex,
     /// `upload_only`: the sender wants nothing (BEP 21).
     UploadOnly,
@@ -89,6 +89,12 @@ pub enum ExtensionError {
     /// A `ut_metadata` message lacks an entry or has one of a wrong type.
     #[error("ut_metadata: bad or missing entry {0}")]
     MetadataEntry(&'static str),
+    /// A `ut_pex` message is not bencode.
+    #[error("ut_pex: {0}")]
+    Pex(bencode::Error),
+    /// A `ut_pex` message is not a dictionary.
+    #[error("ut_pex: not a dictionary")]
+    PexForm,
 }
 
 impl ExtensionError {

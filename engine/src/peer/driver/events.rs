@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use protocol::geometry::BlockRef;
-use protocol::peer::Event;
+use protocol::peer::{Event, Extension, ExtensionHandshake, PexMessage, SessionError};
 
 use crate::content::Traffic;
 use crate::peer::assigned::returned;
@@ -46,14 +46,7 @@ impl Driver {
                 });
                 self.greet();
             }
-            Event::ExtensionHandshake(theirs) => {
-                self.pipeline.set_reqq(self.session.peer_reqq());
-                if let Some(size) = theirs.metadata_size
-                    && self.content.is_none()
-                {
-                    self.tell(Fact::MetadataSize(size));
-                }
-            }
+            Event::ExtensionHandshake(theirs) => self.on_extension_handshake(&theirs),
             Event::Choked { returned: blocks } => {
                 self.give_back(blocks);
                 // With the fast extension, what is in flight is answered or rejected; what is neither is overdue later.
@@ -89,6 +82,10 @@ impl Driver {
             }
             Event::MetadataRejected { piece } => self.tell(Fact::MetadataRejected(piece)),
             Event::HashRequest(request) => self.session.hash_reject(request),
+            Event::Extended {
+                extension: Extension::Pex,
+                payload,
+            } => self.on_gossip(&payload)?,
             Event::AllowedFast(_)
             | Event::Cancelled(_)
             | Event::Extended { .. }
@@ -100,6 +97,26 @@ impl Driver {
             | Event::Suggested(_)
             | Event::UploadOnly(_) => {}
         }
+        Ok(())
+    }
+
+    fn on_extension_handshake(&mut self, theirs: &ExtensionHandshake) {
+        self.pipeline.set_reqq(self.session.peer_reqq());
+        self.tell(Fact::Introduced {
+            port: self.session.peer_extensions().and_then(|known| known.port),
+            pex: self.session.supports(Extension::Pex),
+        });
+        if let Some(size) = theirs.metadata_size
+            && self.content.is_none()
+        {
+            self.tell(Fact::MetadataSize(size));
+        }
+    }
+
+    fn on_gossip(&mut self, payload: &[u8]) -> Result<(), Ended> {
+        let message = PexMessage::parse(payload);
+        let message = message.map_err(|error| ended_by(&SessionError::from(error)))?;
+        self.tell(Fact::Gossip(Box::new(message)));
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use protocol::peer::Extension;
+
 use crate::content::Content;
 use crate::peer::bell::Bell;
 use crate::peer::messages::{Ended, Fact, Order};
@@ -63,6 +65,10 @@ impl Driver {
                     self.tell_holdings();
                 }
                 self.catch_up();
+            }
+            Order::Gossip(payload) => {
+                // A peer may have turned it off meanwhile.
+                let _ = self.session.extended(Extension::Pex, &payload);
             }
             Order::Interested(interested) => self.session.interested(interested),
             Order::Metadata(piece) => {

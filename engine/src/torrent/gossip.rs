@@ -1,0 +1,108 @@
+//! Peers that peers know (BEP 11), for torrents that may ask them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use protocol::peer::{PexFlags, PexMessage};
+
+use crate::peer::driver::now;
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Ended, Order};
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::candidates::Source;
+use crate::torrent::pex::{Contact, Verdict, may_name};
+
+impl Torrent {
+    /// Whether peers are told of others, and believed about them.
+    pub(super) fn gossips(&self) -> bool {
+        self.setup.peer_exchange && !self.is_private()
+    }
+
+    /// The peer said where it listens, and whether it takes messages of `ut_pex`.
+    pub(super) fn on_introduced(&mut self, key: PeerKey, port: Option<u16>, pex: bool) {
+        let gossips = self.gossips();
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        peer.listens = if peer.outgoing {
+            Some(peer.addr)
+        } else {
+            port.map(|port| SocketAddr::new(peer.addr.ip(), port))
+        };
+        if pex && gossips {
+            self.pex.joined(key, peer.addr, now());
+        }
+    }
+
+    /// Takes what a peer says of others.
+    pub(super) fn on_gossip(&mut self, key: PeerKey, message: &PexMessage) {
+        let Some(from) = self.peers.get(key).map(|peer| peer.addr) else {
+            return;
+        };
+        if !self.gossips() {
+            return;
+        }
+        match self.pex.heard(key, now()) {
+            Verdict::Taken => {}
+            Verdict::Early => return,
+            Verdict::Flood => {
+                if let Some(peer) = self.peers.get(key) {
+                    peer.order(Order::Close(Ended::Misbehaved(
+                        "too many ut_pex messages".into(),
+                    )));
+                }
+                return;
+            }
+        }
+        let whole = matches!(&self.phase, Phase::Active(active) if active.finished);
+        let useful = message.added.iter().filter(|peer| {
+            // Seeds have nothing to say to each other.
+            may_name(from, peer.addr) && !(whole && peer.flags.contains(PexFlags::SEED))
+        });
+        for peer in useful {
+            self.add_candidate(peer.addr, Source::Pex);
+        }
+    }
+
+    /// Tells peers of each other, when it is time to.
+    pub(super) fn gossip(&mut self, now: Instant) {
+        if !self.pex.is_due(now) || !self.gossips() || !self.is_online() {
+            return;
+        }
+        let open = self.peers.iter().filter(|(_, peer)| peer.since.is_some());
+        let contacts: BTreeMap<SocketAddr, Contact> = open
+            .filter_map(|(key, peer)| {
+                let mut flags = PexFlags::default();
+                if peer.is_seed() {
+                    flags = flags.with(PexFlags::SEED);
+                }
+                if peer.outgoing {
+                    flags = flags.with(PexFlags::OUTGOING);
+                }
+                Some((peer.listens?, Contact { key, flags }))
+            })
+            .collect();
+        for (key, message) in self.pex.messages(now, &contacts) {
+            if let Some(peer) = self.peers.get(key) {
+                peer.order(Order::Gossip(message.encode().into()));
+            }
+        }
+    }
+
+    /// The metadata may forbid what was done while it was not known (BEP 27): whoever did not come from a tracker is
+    /// forgotten, but for those whom the user named.
+    pub(super) fn heed_privacy(&mut self) {
+        if !self.is_private() {
+            return;
+        }
+        for source in [Source::Lsd, Source::Pex, Source::Dht] {
+            for addr in self.candidates.forget(source) {
+                let of_addr = self.peers.iter().filter(|(_, peer)| peer.addr == addr);
+                for (_, peer) in of_addr {
+                    peer.order(Order::Close(Ended::Dismissed));
+                }
+            }
+        }
+    }
+}
