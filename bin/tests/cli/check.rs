@@ -2,26 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{content, run, text, write};
+use crate::support::{Ran, content, create, run, text, write};
 
 /// A folder `data` of two files and its torrent in pieces of 16 KiB.
 fn shared(dir: &Path, format: &str) -> PathBuf {
     write(&dir.join("data/a.bin"), &content(1, 100_000));
     write(&dir.join("data/b/c.bin"), &content(2, 20_000));
     let torrent = dir.join("t.torrent");
-    let data = dir.join("data");
-    run([
-        "create",
-        text(&data),
-        "-o",
-        text(&torrent),
-        "--format",
-        format,
-        "--piece-length",
-        "16KiB",
-    ])
+    create(
+        &dir.join("data"),
+        &torrent,
+        &["--format", format, "--piece-length", "16KiB"],
+    )
     .ok();
     torrent
+}
+
+/// Checks what is in a folder, for programs.
+fn check_json(torrent: &Path, dir: &Path) -> Ran {
+    run(["check", text(torrent), "--data", text(dir), "--json"])
 }
 
 #[test]
@@ -31,15 +30,7 @@ fn good_data_is_exit_code_0() {
         let torrent = shared(dir.path(), format);
         let ran = run(["check", text(&torrent), "--data", text(dir.path())]).ok();
         assert!(ran.out.contains("all good"), "{ran:?}");
-        let lines = run([
-            "check",
-            text(&torrent),
-            "--data",
-            text(dir.path()),
-            "--json",
-        ])
-        .ok()
-        .json_lines();
+        let lines = check_json(&torrent, dir.path()).ok().json_lines();
         let last = lines.last().unwrap();
         assert_eq!(
             (&last["event"], &last["bad"]),
@@ -60,13 +51,7 @@ fn each_bad_piece_and_file_is_named() {
         bytes[40_000] ^= 1;
         bytes[99_999] ^= 1;
         std::fs::write(&file, bytes).unwrap();
-        let ran = run([
-            "check",
-            text(&torrent),
-            "--data",
-            text(dir.path()),
-            "--json",
-        ]);
+        let ran = check_json(&torrent, dir.path());
         assert_eq!(ran.code, 1, "{ran:?}");
         let lines = ran.json_lines();
         let bad: Vec<_> = lines.iter().filter(|l| l["event"] == "bad_piece").collect();
@@ -95,13 +80,7 @@ fn missing_and_short_files_are_told() {
         &content(1, 100_000)[..50_000],
     )
     .unwrap();
-    let ran = run([
-        "check",
-        text(&torrent),
-        "--data",
-        text(dir.path()),
-        "--json",
-    ]);
+    let ran = check_json(&torrent, dir.path());
     assert_eq!(ran.code, 1, "{ran:?}");
     let lines = ran.json_lines();
     let files: Vec<_> = lines.iter().filter(|l| l["event"] == "bad_file").collect();

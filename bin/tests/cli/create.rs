@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{content, run, run_with, text, write};
+use crate::support::{content, create, run, run_with, text, write};
 
 /// Writes the input files of a golden case below `root`; returns what to share.
 fn lay_out(case: &Value, root: &Path) -> std::path::PathBuf {
@@ -156,20 +156,20 @@ fn the_number_of_threads_does_not_change_a_bit() {
     }
     let make = |threads: &str, format: &str| {
         let out = dir.path().join(format!("{threads}.torrent"));
-        run([
-            "create",
-            text(&data),
-            "-o",
-            text(&out),
-            "--date",
-            "none",
-            "--threads",
-            threads,
-            "--format",
-            format,
-            "--piece-length",
-            "32KiB",
-        ])
+        create(
+            &data,
+            &out,
+            &[
+                "--date",
+                "none",
+                "--threads",
+                threads,
+                "--format",
+                format,
+                "--piece-length",
+                "32KiB",
+            ],
+        )
         .ok();
         std::fs::read(out).unwrap()
     };
@@ -206,21 +206,14 @@ fn what_cannot_be_shared_is_refused() {
     let empty = dir.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     let out = dir.path().join("o.torrent");
-    let ran = run(["create", text(&empty), "-o", text(&out)]);
+    let ran = create(&empty, &out, &[]);
     assert_eq!(ran.code, 1, "{ran:?}");
     write(&empty.join("nothing"), b"");
-    let ran = run(["create", text(&empty), "-o", text(&out)]);
+    let ran = create(&empty, &out, &[]);
     assert_eq!(ran.code, 1, "{ran:?}");
     write(&empty.join("something"), b"x");
     for length in ["1000", "8KiB", "48KiB", "1GiB"] {
-        let ran = run([
-            "create",
-            text(&empty),
-            "-o",
-            text(&out),
-            "--piece-length",
-            length,
-        ]);
+        let ran = create(&empty, &out, &["--piece-length", length]);
         assert_eq!(ran.code, 2, "{ran:?}");
     }
     for (flag, value) in [
@@ -229,7 +222,7 @@ fn what_cannot_be_shared_is_refused() {
         ("--web-seed", "ftp:"),
         ("--name", "a/b"),
     ] {
-        let ran = run(["create", text(&empty), "-o", text(&out), flag, value]);
+        let ran = create(&empty, &out, &[flag, value]);
         assert_eq!(ran.code, 2, "{ran:?}");
     }
     assert!(!out.exists());
@@ -241,28 +234,10 @@ fn the_output_is_not_part_of_the_content() {
     let data = dir.path().join("data");
     write(&data.join("a"), b"x");
     let out = data.join("t.torrent");
-    let first = run([
-        "create",
-        text(&data),
-        "-o",
-        text(&out),
-        "--date",
-        "none",
-        "--json",
-    ])
-    .ok()
-    .json();
-    let again = run([
-        "create",
-        text(&data),
-        "-o",
-        text(&out),
-        "--date",
-        "none",
-        "--json",
-    ])
-    .ok()
-    .json();
+    let [first, again] = [(); 2].map(|()| {
+        let ran = create(&data, &out, &["--date", "none", "--json"]);
+        ran.ok().json()
+    });
     assert_eq!(first["info_hash_v1"], again["info_hash_v1"]);
     assert_eq!(std::fs::read_dir(&data).unwrap().count(), 2);
 }

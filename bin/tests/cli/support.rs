@@ -27,6 +27,12 @@ pub(crate) fn run<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
     run_with(args, b"")
 }
 
+/// Makes a torrent of some content.
+pub(crate) fn create(data: &Path, torrent: &Path, more: &[&str]) -> Ran {
+    let args = ["create", text(data), "-o", text(torrent)];
+    run(args.iter().chain(more))
+}
+
 /// Runs the command with this on its standard input.
 pub(crate) fn run_with<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, input: &[u8]) -> Ran {
     let mut command = command();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{command, content, run, run_with, text, write};
+use crate::support::{command, content, create, run, run_with, text, write};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,22 +33,32 @@ impl Shared {
         write(&data.join("b/empty"), b"");
         write(&data.join("d.txt"), b"x");
         let torrent = dir.path().join("t.torrent");
-        run([
-            "create",
-            text(&data),
-            "-o",
-            text(&torrent),
-            "--format",
-            format,
-            "--piece-length",
-            "32KiB",
-        ])
+        create(
+            &data,
+            &torrent,
+            &["--format", format, "--piece-length", "32KiB"],
+        )
         .ok();
         Self { dir, torrent }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// The torrent's magnet link.
+    fn magnet(&self) -> String {
+        let about = run(["info", text(&self.torrent), "--json"]).ok().json();
+        about["magnet"].as_str().unwrap().to_owned()
+    }
+
+    /// Asserts that of the files with bytes exactly these are below `down`, and right.
+    fn assert_fetched(&self, down: &Path, files: &[&str]) {
+        for file in ["a.bin", "b/c.bin", "d.txt"] {
+            let [ours, theirs] = [down, &self.path("seed")].map(|dir| dir.join("data").join(file));
+            assert_eq!(ours.exists(), files.contains(&file), "{file}");
+            assert!(!ours.exists() || same(&theirs, &ours), "{file}");
+        }
     }
 
     /// A seeder of the content and the address that peers find it at.
@@ -212,49 +222,36 @@ fn a_download_says_what_it_does_and_ends_with_the_right_bytes() {
 fn a_magnet_link_fetches_the_chosen_files_only() {
     let shared = Shared::new("v1");
     let (_seeder, addr) = shared.seed();
-    let about = run(["info", text(&shared.torrent), "--json"]).ok().json();
-    let magnet = about["magnet"].as_str().unwrap().to_owned();
+    let magnet = shared.magnet();
     let (down, state) = (shared.path("down"), shared.path("state"));
     let mut args = download(&magnet, &addr, &down, &state);
     args.extend(["--files", "c.bin"]);
     let lines = run(args).ok().json_lines();
     assert!(events(&lines).contains(&"metadata"), "{lines:?}");
-    assert!(same(
-        &shared.path("seed/data/b/c.bin"),
-        &down.join("data/b/c.bin")
-    ));
-    assert!(!down.join("data/a.bin").exists());
-    assert!(!down.join("data/d.txt").exists());
+    shared.assert_fetched(&down, &["b/c.bin"]);
 }
 
 #[test]
 fn a_magnet_link_may_choose_files_itself() {
     let shared = Shared::new("v1");
     let (_seeder, addr) = shared.seed();
-    let about = run(["info", text(&shared.torrent), "--json"]).ok().json();
-    let magnet = format!("{}&so=1,77", about["magnet"].as_str().unwrap());
+    let magnet = format!("{}&so=1,77", shared.magnet());
     let (down, state) = (shared.path("down"), shared.path("state"));
     run(download(&magnet, &addr, &down, &state)).ok();
-    assert!(same(
-        &shared.path("seed/data/b/c.bin"),
-        &down.join("data/b/c.bin")
-    ));
-    assert!(!down.join("data/a.bin").exists());
+    shared.assert_fetched(&down, &["b/c.bin"]);
     // What is asked for on the command line goes before.
     let other = shared.path("other");
     let mut args = download(&magnet, &addr, &other, &state);
     args.extend(["--files", "a.bin"]);
     run(args).ok();
-    assert!(other.join("data/a.bin").exists());
-    assert!(!other.join("data/b/c.bin").exists());
+    shared.assert_fetched(&other, &["a.bin"]);
 }
 
 #[test]
 fn a_magnet_link_that_chooses_no_file_of_the_torrent_is_an_error() {
     let shared = Shared::new("v1");
     let (_seeder, addr) = shared.seed();
-    let about = run(["info", text(&shared.torrent), "--json"]).ok().json();
-    let magnet = format!("{}&so=70-9000", about["magnet"].as_str().unwrap());
+    let magnet = format!("{}&so=70-9000", shared.magnet());
     let (down, state) = (shared.path("down"), shared.path("state"));
     let ran = run(download(&magnet, &addr, &down, &state));
     assert_eq!(ran.code, 1, "{ran:?}");
@@ -454,15 +451,7 @@ fn seeder_with_silent_tracker(shared: &Shared) -> Running {
     let tracker = falling_silent();
     let data = shared.path("seed/data");
     let torrent = shared.path("tracked.torrent");
-    run([
-        "create",
-        text(&data),
-        "-o",
-        text(&torrent),
-        "--tracker",
-        &tracker,
-    ])
-    .ok();
+    create(&data, &torrent, &["--tracker", &tracker]).ok();
     let (data, state) = (shared.path("seed"), shared.path("state-tracked"));
     let mut running = Running::start(&[
         "seed",

@@ -9,7 +9,7 @@ use storage::{
     Budget, ErrorKind, FileSpec, Limits, ReadMode, RecheckOptions, Store, StoreOptions, Verdict,
 };
 
-use crate::support::Torrent;
+use crate::support::{Torrent, verify_all};
 
 /// Files of these lengths in two folders; each fifth is a pad.
 fn torrent(root: &Path, lengths: &[u64], piece_len: u32) -> Torrent {
@@ -113,11 +113,9 @@ proptest! {
         let right = untouched(&torrent, &damaged);
         let store = torrent.store(&options);
         prop_assert_eq!(&recheck(&store, threads), &right);
-        let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
-        let mut verdicts = Vec::new();
-        store.verify(&pieces, &mut verdicts);
-        let good = pieces.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_good());
-        let good: Vec<u32> = good.map(|(piece, _)| piece.get()).collect();
+        let verdicts = verify_all(&store);
+        let good = (0_u32..).zip(&verdicts).filter(|(_, verdict)| verdict.is_good());
+        let good: Vec<u32> = good.map(|(piece, _)| piece).collect();
         prop_assert_eq!(&good, &right);
     }
 }
@@ -150,13 +148,11 @@ fn a_small_file_that_is_cut_or_gone_is_an_error_that_names_it() {
     let torrent = torrent(dir.path(), &[10_000; 4], 10_000);
     let store = torrent.store(&StoreOptions::default());
     torrent.write_all(&store);
-    let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
-    let mut verdicts = Vec::new();
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     assert!(verdicts.iter().all(Verdict::is_good));
     damage(&torrent, 1, Damage::Cut);
     damage(&torrent, 2, Damage::Gone);
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     assert!(verdicts[0].is_good() && verdicts[3].is_good());
     for (verdict, (kind, name)) in verdicts[1..3].iter().zip([
         (ErrorKind::TooShort, "d1/f1"),
@@ -181,14 +177,12 @@ fn small_pieces_of_a_file_in_memory_are_verified_like_others() {
     let torrent = torrent(dir.path(), &[1_000_000], 65_536);
     let store = torrent.store(&StoreOptions::default());
     torrent.write_all(&store);
-    let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
-    let mut verdicts = Vec::new();
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     assert!(verdicts.iter().all(Verdict::is_good));
     assert_eq!(store.options().budget.usage().mapped, 0, "they were copied");
     damage(&torrent, 0, Damage::Flipped);
-    store.verify(&pieces, &mut verdicts);
-    let bad: Vec<usize> = (0..pieces.len())
+    let verdicts = verify_all(&store);
+    let bad: Vec<usize> = (0..verdicts.len())
         .filter(|at| !verdicts[*at].is_good())
         .collect();
     assert_eq!(bad, [500_000 / 65_536]);

@@ -11,7 +11,7 @@ use storage::{
     Verdict,
 };
 
-use crate::support::{Torrent, alone, byte_at};
+use crate::support::{Torrent, alone, byte_at, verify_all};
 
 #[test]
 fn files_of_over_4_gib_are_written_where_they_should_be() {
@@ -80,9 +80,7 @@ fn a_thousand_tiny_files_share_pieces_and_few_descriptors() {
     let store = torrent.store(&options);
     store.prepare().unwrap();
     torrent.write_all(&store);
-    let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
-    let mut verdicts = Vec::new();
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     assert!(verdicts.iter().all(Verdict::is_good), "{verdicts:?}");
     let usage = options.budget.usage();
     assert!(usage.open_files <= 8, "{usage:?}");
@@ -234,9 +232,7 @@ fn child_has_few_descriptors() {
     let torrent = Torrent::new(dir.path(), 16_384, files.collect());
     let store = torrent.store(&StoreOptions::default());
     torrent.write_all(&store);
-    let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
-    let mut verdicts = Vec::new();
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     assert!(verdicts.iter().all(Verdict::is_good), "{verdicts:?}");
     // The bound of 256 is not what kept them few.
     let open = store.options().budget.usage().open_files;

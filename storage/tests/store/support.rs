@@ -5,7 +5,7 @@ use std::process::Command;
 
 use bytes::Bytes;
 use protocol::geometry::{BLOCK_LEN, Geometry, PieceIndex};
-use storage::{Chunk, FileSpec, PieceHashes, Store, StoreOptions, StoreSpec};
+use storage::{Chunk, FileSpec, PieceHashes, Store, StoreOptions, StoreSpec, Verdict};
 
 /// A torrent's content in memory, and the specification of a store for it.
 pub(crate) struct Torrent {
@@ -74,6 +74,14 @@ impl Torrent {
             .iter()
             .for_each(|piece| self.write(store, piece));
     }
+}
+
+/// The verdicts on all pieces.
+pub(crate) fn verify_all(store: &Store) -> Vec<Verdict> {
+    let pieces: Vec<PieceIndex> = store.geometry().iter().collect();
+    let mut verdicts = Vec::new();
+    store.verify(&pieces, &mut verdicts);
+    verdicts
 }
 
 /// The byte at an offset of made-up content: no two neighbouring pages alike.

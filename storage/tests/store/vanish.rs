@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use storage::{ErrorKind, FileSpec, RecheckOptions, StoreOptions, Verdict, WriteMode};
 
-use crate::support::Torrent;
+use crate::support::{Torrent, verify_all};
 
 const LEN: u64 = 1_000_000;
 
@@ -52,9 +52,7 @@ fn verifying_a_cut_file_is_an_error_that_names_it() {
     let torrent = Torrent::new(dir.path(), 65_536, files());
     let store = torrent.store(&StoreOptions::default());
     torrent.write_all(&store);
-    let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
-    let mut verdicts = Vec::new();
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     assert!(verdicts.iter().all(Verdict::is_good));
     OpenOptions::new()
         .write(true)
@@ -62,7 +60,7 @@ fn verifying_a_cut_file_is_an_error_that_names_it() {
         .unwrap()
         .set_len(100_000)
         .unwrap();
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     assert!(verdicts[0].is_good());
     for verdict in &verdicts[1..] {
         let Verdict::Io(error) = verdict else {
@@ -92,7 +90,6 @@ fn cutting_a_file_again_and_again_while_it_is_verified_ends_nobody() {
             ..StoreOptions::default()
         });
         torrent.write_all(&store);
-        let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -106,16 +103,14 @@ fn cutting_a_file_again_and_again_while_it_is_verified_ends_nobody() {
                 }
             });
             let _stop = Stop(&done);
-            let mut verdicts = Vec::new();
             for _ in 0..200 {
-                store.verify(&pieces, &mut verdicts);
-                assert_eq!(verdicts.len(), pieces.len());
+                let verdicts = verify_all(&store);
+                assert_eq!(verdicts.len(), torrent.spec.geometry.pieces() as usize);
                 torrent.write_all(&store);
             }
         });
         torrent.write_all(&store);
-        let mut verdicts = Vec::new();
-        store.verify(&pieces, &mut verdicts);
+        let verdicts = verify_all(&store);
         assert!(verdicts.iter().all(Verdict::is_good), "{verdicts:?}");
     }
 }
@@ -126,10 +121,8 @@ fn a_removed_file_is_noticed_and_made_again() {
     let torrent = Torrent::new(dir.path(), 65_536, files());
     let store = torrent.store(&StoreOptions::default());
     torrent.write_all(&store);
-    let pieces: Vec<_> = torrent.spec.geometry.iter().collect();
     fs::remove_file(dir.path().join("file")).unwrap();
-    let mut verdicts = Vec::new();
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     for verdict in &verdicts {
         let Verdict::Io(error) = verdict else {
             panic!("{verdict:?}");
@@ -142,7 +135,7 @@ fn a_removed_file_is_noticed_and_made_again() {
     assert_eq!(none.count(), 0);
     torrent.write_all(&store);
     assert_eq!(fs::read(dir.path().join("file")).unwrap(), torrent.content);
-    store.verify(&pieces, &mut verdicts);
+    let verdicts = verify_all(&store);
     assert!(verdicts.iter().all(Verdict::is_good));
 }
 
