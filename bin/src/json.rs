@@ -33,8 +33,12 @@ pub(crate) enum Line<'a> {
     Error { message: &'a str },
     /// A torrent is complete and verified.
     Finished { info_hash: &'a str, seconds: f64 },
-    /// Peers can connect here.
-    Listening { addr: String },
+    /// Peers can connect here, and our node of the DHT is here.
+    Listening {
+        addr: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dht: Option<String>,
+    },
     /// A magnet link's metadata is there.
     Metadata {
         info_hash: &'a str,

@@ -15,6 +15,7 @@ mod cli;
 mod commands;
 mod content;
 mod failure;
+mod host_port;
 mod json;
 mod log;
 mod progress;

@@ -1,5 +1,6 @@
 //! The composition root: builds the network and the engine from the command line, and the system that they run in.
 
+mod dht;
 mod literals;
 
 use std::future::Future;
@@ -29,6 +30,7 @@ const MAX_NET_THREADS: usize = 4;
 pub(crate) struct Running {
     /// The engine.
     pub(crate) engine: EngineHandle,
+    dht: Option<dht::Running>,
     /// Its way into the network.
     pub(crate) network: Network,
     /// The threads that carry its connections; they end with this value.
@@ -56,11 +58,15 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
 pub(crate) fn start(common: &Common, network: Network) -> Result<Running, Failure> {
     let pool = pool()?;
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
-    config.listen = Some(listen_address(common)?);
+    let listen = listen_address(common)?;
+    config.listen = Some(listen);
     config.port_tries = PORT_TRIES;
     config.local_discovery = !common.no_lsd;
     config.peer_exchange = !common.no_pex;
     config.state_dir = common.state.clone().or_else(default_state_dir);
+    let state = config.state_dir.as_deref();
+    let dht = dht::start(common, listen, &network, pool.pool(), state)?;
+    config.dht = dht.as_ref().map(dht::Running::door);
     config.limits = Limits {
         down: common.max_down.and_then(|rate| rate.0),
         up: common.max_up.and_then(|rate| rate.0),
@@ -73,9 +79,24 @@ pub(crate) fn start(common: &Common, network: Network) -> Result<Running, Failur
     let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
     Ok(Running {
         engine,
+        dht,
         network,
         _pool: pool,
     })
+}
+
+impl Running {
+    /// Where our node of the DHT is, if there is one.
+    pub(crate) fn dht_addr(&self) -> Option<SocketAddr> {
+        self.dht.as_ref().map(|node| node.at)
+    }
+
+    /// Ends what outlives the engine.
+    pub(crate) async fn end(self) {
+        if let Some(node) = &self.dht {
+            node.stop().await;
+        }
+    }
 }
 
 /// Threads for connections: one per core, within reason.

@@ -38,6 +38,8 @@ pub struct AddTorrent {
     pub trust_data: bool,
     /// Announce to the trackers of the torrent.
     pub use_trackers: bool,
+    /// Whether its peers are sought in the DHT, where the engine has one; never if it is private.
+    pub use_dht: bool,
     /// Whether its peers are sought on the local networks, where the engine does that at all; never if it is private.
     pub use_local_discovery: bool,
     /// Add it, but do nothing until it is resumed.
@@ -68,6 +70,7 @@ impl AddTorrent {
             sequential: false,
             trust_data: false,
             use_trackers: true,
+            use_dht: true,
             use_local_discovery: true,
             paused: false,
             max_peers: None,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dht::DhtHandle;
 use net::{Network, Pool};
 use storage::StoreOptions;
 
@@ -22,6 +23,9 @@ pub struct EngineConfig {
     /// Whether peers are sought on the local networks (BEP 14): multicast datagrams that name the torrents, never private
     /// ones.
     pub local_discovery: bool,
+    /// The DHT in which peers are sought and torrents announced, never private ones (BEP 5, BEP 27); `None` for no DHT.
+    /// It goes on when the engine stops.
+    pub dht: Option<DhtDoor>,
     /// Where resume data is kept; `None` keeps none.
     pub state_dir: Option<PathBuf>,
     /// Connections of all torrents together.
@@ -48,6 +52,15 @@ pub struct EngineConfig {
     pub client: String,
 }
 
+/// A node of the DHT that an engine uses.
+#[derive(Clone, Debug)]
+pub struct DhtDoor {
+    /// The way to the node.
+    pub handle: DhtHandle,
+    /// The UDP port at which others reach it, which peers are told; `None` tells them nothing.
+    pub port: Option<u16>,
+}
+
 /// Rates in bytes a second; `None` is unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -67,6 +80,7 @@ impl EngineConfig {
             listen: None,
             port_tries: 0,
             local_discovery: false,
+            dht: None,
             state_dir: None,
             max_peers: 500,
             max_peers_per_torrent: 100,

@@ -15,6 +15,7 @@
 //! - `torrent`: the actor and its policies.
 //! - `peer`: the actor of a connection, its driver and the pipeline of requests.
 //! - `announce`: trackers.
+//! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
 //! - `content`: what the connections of a torrent share.
 //!
@@ -31,6 +32,7 @@ mod disk;
 mod event;
 mod handle;
 mod listener;
+mod lookups;
 mod lsd;
 pub mod peer;
 #[cfg(test)]
@@ -41,7 +43,7 @@ pub mod torrent;
 
 pub use announce::settings::{AnnounceMode, TrackerConfig};
 pub use command::{AddTorrent, CommandError, Source, TorrentError, TorrentId};
-pub use config::{EngineConfig, Limits};
+pub use config::{DhtDoor, EngineConfig, Limits};
 pub use event::Event;
 pub use handle::EngineHandle;
 pub use snapshot::{Snapshot, State, SwarmCounts, TorrentStatus};

@@ -24,6 +24,7 @@ use crate::command::Command;
 use crate::disk::Disk;
 use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
 use crate::listener::{self, Arrival};
+use crate::lookups::Lookups;
 use crate::lsd::{self, Lsd};
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Incoming, News, Stop};
@@ -56,6 +57,7 @@ pub struct Supervisor {
     listen: Option<SocketAddr>,
     listener: Option<net::Task<()>>,
     lsd: Option<Addr<Lsd>>,
+    lookups: Option<Addr<Lookups>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<Event>,
     commands: Option<mpsc::Receiver<Command>>,
@@ -148,9 +150,14 @@ impl Supervisor {
             (&config.client, listened_families(listen)),
             seed,
         );
+        let lookups = config.dht.as_ref().map(|dht| {
+            let port = listen.map(|addr| addr.port());
+            Lookups::launch(dht.handle.clone(), config.pool.clone(), port, seed)
+        });
         let supervisor = Self {
             seed,
             lsd,
+            lookups,
             desk,
             disk: Disk::start(config.disk_threads, &config.pool),
             down: RateLimiter::new(config.limits.down),

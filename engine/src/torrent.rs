@@ -20,6 +20,7 @@ mod resume;
 mod settle;
 pub mod smart_ban;
 mod stock;
+mod trackerless;
 mod trackers;
 mod transfer;
 mod twins;

@@ -196,6 +196,15 @@ impl Network {
         self.binder.datagram(at)
     }
 
+    /// Binds a datagram socket at `at`, or, when its port is taken, at the next free one of the `more` ports after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::listen_near`].
+    pub fn datagram_near(&self, at: SocketAddr, more: u16) -> io::Result<Arc<dyn DatagramSocket>> {
+        near(at, more, |at| self.datagram(at))
+    }
+
     /// Joins a multicast group; see [`Binder::multicast`].
     ///
     /// # Errors

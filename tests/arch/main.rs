@@ -16,7 +16,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("net", Some(&["protocol"])),
     ("storage", Some(&["protocol", "hash"])),
     ("dht", Some(&["protocol", "net", "actors"])),
-    ("engine", Some(&["protocol", "net", "storage", "actors"])),
+    ("engine", Some(&["protocol", "net", "storage", "dht", "actors"])),
     ("bin", None),
     ("benches", None),
     ("tests", None),

@@ -108,7 +108,7 @@ impl Ours {
                 .arg(&job.dir);
         }
         command
-            .args(["--json", "--no-lsd"])
+            .args(["--json", "--no-lsd", "--no-dht"])
             .args(["--listen", &job.listen.to_string(), "--state"])
             .arg(home.join("state"));
         for peer in &job.peers {

@@ -10,8 +10,6 @@ use super::transfer::{Common, Encryption, Transport};
 /// Flags of `download` and `seed` whose features this build does not have.
 #[derive(Args, Debug, Default)]
 pub(crate) struct LaterFlags {
-    #[arg(long, hide = true, value_name = "HOST:PORT")]
-    dht_bootstrap: Vec<String>,
     #[arg(long, hide = true, value_name = "N", default_value_t = 0)]
     hops: u8,
     #[arg(long, hide = true, value_name = "ADDR:PORT")]
@@ -42,7 +40,6 @@ impl Common {
             return Some("--encryption require".to_owned());
         }
         [
-            ("--dht-bootstrap", !later.dht_bootstrap.is_empty()),
             ("--overlay-listen", later.overlay_listen.is_some()),
             ("--overlay-bootstrap", !later.overlay_bootstrap.is_empty()),
             ("--overlay-key", later.overlay_key.is_some()),

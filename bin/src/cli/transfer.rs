@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::later::LaterFlags;
+use crate::host_port::HostPort;
 use crate::units::{Rate, Span};
 
 /// How peers are connected.
@@ -77,9 +78,12 @@ pub(crate) struct Common {
     /// Ask no tracker
     #[arg(long)]
     pub(crate) no_trackers: bool,
-    /// Use no DHT (this build has none)
+    /// Use no DHT
     #[arg(long)]
     pub(crate) no_dht: bool,
+    /// Ask this node of the DHT first, instead of the public ones; repeatable
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) dht_bootstrap: Vec<HostPort>,
     /// Exchange no peers with peers
     #[arg(long)]
     pub(crate) no_pex: bool,

@@ -37,6 +37,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
         time: args.seed_time.map(|span| span.0),
     };
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
+    transfer.dht = running.dht_addr();
     let wish = Wish {
         args,
         peers: peers(&args.common.peer, &running.network, screen).await?,
@@ -59,7 +60,9 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
             }
         }
     }
-    transfer.run().await
+    let outcome = transfer.run().await;
+    running.end().await;
+    outcome
 }
 
 /// What is asked for, of every torrent alike.

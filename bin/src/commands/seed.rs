@@ -30,6 +30,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
         time: args.seed_time.map(|span| span.0),
     };
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
+    transfer.dht = running.dht_addr();
     let mut add = AddTorrent::new(
         engine::Source::Metainfo(metainfo.clone()),
         args.data.clone(),
@@ -44,5 +45,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     torrent.content = Some(metainfo.content_len());
     torrent.must_have = Some(metainfo.geometry().pieces());
     transfer.track(id, torrent);
-    transfer.run().await
+    let outcome = transfer.run().await;
+    running.end().await;
+    outcome
 }

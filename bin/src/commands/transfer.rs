@@ -46,6 +46,8 @@ pub(crate) struct Transfer {
     torrents: BTreeMap<TorrentId, Tracked>,
     goal: Goal,
     listening: Option<SocketAddr>,
+    /// Where our node of the DHT is, if there is one.
+    pub(crate) dht: Option<SocketAddr>,
     next_show: Instant,
 }
 
@@ -65,6 +67,7 @@ impl Transfer {
             torrents: BTreeMap::new(),
             goal,
             listening: None,
+            dht: None,
             next_show: Instant::now(),
         }
     }
@@ -151,6 +154,7 @@ impl Transfer {
         match self.screen.style() {
             Style::Json => self.screen.json(&Line::Listening {
                 addr: addr.to_string(),
+                dht: self.dht.map(|at| at.to_string()),
             }),
             Style::Bars | Style::Lines => self.screen.say(format_args!("listening on {addr}")),
         }

@@ -73,6 +73,7 @@ impl Shared {
             "--listen",
             "127.0.0.1:0",
             "--no-lsd",
+            "--no-dht",
             "--json",
             "--state",
             text(&state),
@@ -96,6 +97,7 @@ fn download<'a>(source: &'a str, peer: &'a str, output: &'a Path, state: &'a Pat
         "--listen",
         "127.0.0.1:0",
         "--no-lsd",
+        "--no-dht",
         "--peer",
         peer,
         "--state",
@@ -461,6 +463,7 @@ fn seeder_with_silent_tracker(shared: &Shared) -> Running {
         "--listen",
         "127.0.0.1:0",
         "--no-lsd",
+        "--no-dht",
         "--json",
         "--state",
         text(&state),
@@ -512,6 +515,7 @@ fn data_that_is_not_complete_is_not_seeded() {
         "--listen",
         "127.0.0.1:0",
         "--no-lsd",
+        "--no-dht",
         "--json",
         "--state",
         text(&state),
@@ -540,6 +544,7 @@ fn a_taken_port_is_passed_over_and_a_foreign_address_is_refused() {
         "--listen",
         &listen,
         "--no-lsd",
+        "--no-dht",
         "--json",
         "--state",
         text(&state),
@@ -644,4 +649,46 @@ fn two_that_know_nothing_of_each_other_meet_on_the_local_network() {
     let name = "met on the local network/a.bin";
     let [ours, theirs] = [output, data].map(|dir| std::fs::read(dir.join(name)).unwrap());
     assert_eq!(ours, theirs);
+}
+
+#[test]
+fn a_bare_hash_is_found_in_the_dht() {
+    let shared = Shared::named("found in the DHT", "v1");
+    let (data, output) = (shared.path("seed"), shared.path("out"));
+    let states = ["seed", "out"].map(|name| shared.path(&format!("state-{name}")));
+    let mut seeder = Running::start(&[
+        "seed",
+        text(&shared.torrent),
+        "--data",
+        text(&data),
+        "--listen",
+        "127.0.0.1:0",
+        "--no-lsd",
+        "--json",
+        "--state",
+        text(&states[0]),
+    ]);
+    let listening = seeder.wait_for("listening");
+    let info = run(["info", text(&shared.torrent), "--json"]);
+    let hash = info.json_lines().remove(0)["info_hash_v1"].clone();
+    seeder.wait_for("seeding");
+    let leecher = Running::start(&[
+        "download",
+        hash.as_str().unwrap(),
+        "--output",
+        text(&output),
+        "--listen",
+        "127.0.0.1:0",
+        "--no-lsd",
+        "--dht-bootstrap",
+        listening["dht"].as_str().unwrap(),
+        "--json",
+        "--state",
+        text(&states[1]),
+    ]);
+    assert_eq!(leecher.end(), 0);
+    let name = "found in the DHT/a.bin";
+    let [ours, theirs] = [output, data].map(|dir| std::fs::read(dir.join(name)).unwrap());
+    assert_eq!(ours, theirs);
+    assert!(states[1].join("dht.table").exists(), "the table is kept");
 }

@@ -38,6 +38,7 @@ fn wrong_usage_is_exit_code_2() {
         &["download", "--encryption", "maybe", HASH],
         &["download", "--peer", "nowhere", HASH],
         &["download", "--peer", "host:0", HASH],
+        &["download", "--dht-bootstrap", "nowhere", HASH],
         &["download", "--files", "3-", HASH],
         &["seed", "x.torrent"],
         &["create", "x"],
@@ -87,10 +88,6 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
             "--encryption require",
         ),
         (&["download", HASH, "--transport", "utp"], "--transport utp"),
-        (
-            &["download", HASH, "--dht-bootstrap", "x:1"],
-            "--dht-bootstrap",
-        ),
         (
             &["download", HASH, "--overlay-listen", "x:1"],
             "--overlay-listen",

@@ -77,6 +77,8 @@ pub(crate) struct Wiring {
     pub(crate) traffic: Arc<Traffic>,
     /// Counters of the torrent.
     pub(crate) torrent_traffic: Arc<Traffic>,
+    /// The port of our DHT node, for peers that ask for one.
+    pub(crate) dht_port: Option<u16>,
 }
 
 /// A connection at work.
@@ -92,6 +94,8 @@ pub(crate) struct Driver {
     up: Throttle,
     traffic: Arc<Traffic>,
     torrent_traffic: Arc<Traffic>,
+    dht_port: Option<u16>,
+    ports_told: u8,
     assigned: Assigned,
     intake: Intake,
     outbox: Outbox,
@@ -135,6 +139,8 @@ impl Driver {
             up: parts.wiring.up,
             traffic: parts.wiring.traffic,
             torrent_traffic: parts.wiring.torrent_traffic,
+            dht_port: parts.wiring.dht_port,
+            ports_told: 0,
             assigned: Assigned::default(),
             intake: Intake::default(),
             outbox: Outbox::default(),

@@ -77,6 +77,8 @@ pub(crate) enum Fact {
     },
     /// The peer does not give that piece of the metadata.
     MetadataRejected(u32),
+    /// The port of the peer's DHT node.
+    DhtPort(u16),
     /// The peer serves us, or no longer does.
     Unchoked(bool),
     /// The peer wants pieces, or no longer does.

@@ -79,6 +79,8 @@ impl Supervisor {
             seed: self.seed,
             supervisor: ctx.address().recipient(),
             lsd: self.lsd.clone(),
+            dht: self.config.dht.clone(),
+            lookups: self.lookups.clone(),
         };
         let guard = ExitGuard::new(id, ctx.address().recipient());
         let at = id.0 as usize % self.arbiters.len().max(1);

@@ -24,6 +24,7 @@ use crate::announce::desk::Desk;
 use crate::announce::messages::Progress;
 use crate::content::{Content, Traffic};
 use crate::disk::Disk;
+use crate::lookups::Lookups;
 use crate::lsd::Lsd;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
@@ -39,8 +40,9 @@ use crate::torrent::picker::Picker;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::smart_ban::SmartBan;
+use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::Trackers;
-use crate::{AddTorrent, Source, TorrentError, TorrentId};
+use crate::{AddTorrent, DhtDoor, Source, TorrentError, TorrentId};
 
 /// How often a torrent samples its rates and looks after its connections.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -71,6 +73,8 @@ pub(crate) struct Setup {
     pub(crate) seed: u64,
     pub(crate) supervisor: Recipient<News>,
     pub(crate) lsd: Option<Addr<Lsd>>,
+    pub(crate) dht: Option<DhtDoor>,
+    pub(crate) lookups: Option<Addr<Lookups>>,
 }
 
 /// A torrent's content at work.
@@ -125,6 +129,7 @@ pub(crate) struct Torrent {
     pub(crate) announcer: Option<Addr<Announcer>>,
     /// Peers are sought on the local network.
     pub(crate) watches: bool,
+    pub(crate) trackerless: Trackerless,
     pub(crate) progress: Arc<Progress>,
     pub(crate) added_at: Instant,
     pub(crate) last_tick: Instant,
@@ -180,6 +185,7 @@ impl Torrent {
             up_rate: Rate::default(),
             announcer: None,
             watches: false,
+            trackerless: Trackerless::default(),
             progress: Arc::default(),
             added_at: now,
             last_tick: now,
@@ -275,6 +281,7 @@ impl Torrent {
         self.find_whole();
         self.ask_metadata(now);
         self.gossip(now);
+        self.tell_standing();
         self.feed_hungry();
         self.save_if_due(now);
         self.publish();

@@ -87,6 +87,7 @@ impl Torrent {
         SessionConfig {
             client: Some(Cow::Owned(self.setup.client.to_string())),
             listen_port: self.setup.listen_port,
+            dht: self.setup.dht.is_some() && !self.is_private(),
             ..SessionConfig::new(self.peer_id)
         }
     }
@@ -136,6 +137,7 @@ impl Torrent {
             up: self.up.throttle(),
             traffic: Arc::clone(&traffic),
             torrent_traffic: Arc::clone(&self.traffic),
+            dht_port: self.setup.dht.as_ref().and_then(|dht| dht.port),
         };
         let pool = self.setup.pool.clone();
         let actor = Peer::launch(opening, wiring, pool, ctx.address().recipient());
@@ -193,6 +195,13 @@ impl Torrent {
         };
         if entry.outgoing {
             self.note_end(entry.addr, entry.since.is_some(), ended, now);
+        } else if *ended == Ended::OurOwn
+            && let Some(port) = self.setup.listen_port
+        {
+            // We have dialled ourselves; this end has found out, and the other sees only that it was closed.
+            let ours = SocketAddr::new(entry.addr.ip(), port);
+            self.candidates
+                .disconnected(ours, now, candidates::Ended::SelfConnection);
         }
         if let Some(addr) = entry.also_at {
             self.candidates.twin_ended(addr, now);

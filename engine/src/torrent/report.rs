@@ -140,7 +140,14 @@ impl Torrent {
             .count();
         if connected == 0 {
             let dialling = self.peers.half_open();
-            return Some(match (dialling, self.candidates.counts().known) {
+            let known = self.candidates.counts().known;
+            if dialling == 0
+                && known == 0
+                && let Some(reason) = self.trackerless.reason()
+            {
+                return Some(reason);
+            }
+            return Some(match (dialling, known) {
                 (0, 0) if self.announcer.is_some() => "waiting for peers from the trackers".into(),
                 (0, 0) => "no peers known".into(),
                 (0, known) => format!("{known} peers known, none can be reached"),

@@ -125,6 +125,7 @@ impl Torrent {
         done: Option<oneshot::Sender<()>>,
     ) {
         self.leave_neighbours();
+        self.leave_dht();
         let done = done.unwrap_or_else(|| oneshot::channel().0);
         match self.announcer.take() {
             Some(announcer) => {

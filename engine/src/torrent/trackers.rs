@@ -64,6 +64,7 @@ impl Torrent {
             self.farewell(tokio::time::Instant::now() + patience, None);
         }
         self.watch_neighbours(ctx);
+        self.seek(ctx);
         if self.announcer.is_some() || !self.add.use_trackers {
             return;
         }

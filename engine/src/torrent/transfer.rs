@@ -47,6 +47,7 @@ impl Torrent {
                 self.on_metadata(key, piece, total, &data, ctx);
             }
             Fact::MetadataRejected(piece) => self.on_metadata_rejected(key, piece),
+            Fact::DhtPort(port) => self.on_dht_port(key, port),
             Fact::Unchoked(unchoked) => {
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.unchoked_us = unchoked;

@@ -94,8 +94,8 @@ pub struct Session {
     phase: Phase,
     initiator: bool,
     peer: Option<Handshake>,
-    fast: bool,
-    extended: bool,
+    /// What both sides offer.
+    agreed: Reserved,
     decoder: Decoder,
     output: Output,
     us: Side,
@@ -169,8 +169,7 @@ impl Session {
             phase: Phase::Handshake(HandshakeReader::new()),
             initiator,
             peer: None,
-            fast: false,
-            extended: false,
+            agreed: Reserved::default(),
             decoder: Decoder::new(),
             output: Output::default(),
             us: side,
@@ -242,16 +241,14 @@ impl Session {
 
     /// Both handshakes are known: settles what was agreed, and writes our extension handshake.
     fn open(&mut self, peer: Handshake) {
-        let agreed = self.config.reserved(false).and(peer.reserved);
-        self.fast = agreed.has(Reserved::FAST);
-        self.extended = agreed.has(Reserved::EXTENSIONS);
+        self.agreed = self.config.reserved(false).and(peer.reserved);
         let wanted = self.torrent.as_ref().map_or(0, |torrent| {
             let mask = torrent.extensions.local_mask();
-            if self.extended { mask } else { 0 }
+            if self.supports_extensions() { mask } else { 0 }
         });
         self.decoder.set_extended(wanted);
         self.phase = Phase::Open;
-        if self.extended {
+        if self.supports_extensions() {
             self.send_extension_handshake();
         }
     }
@@ -276,7 +273,7 @@ impl Session {
         let ours = self.torrent.as_ref()?.extensions.contains(extension);
         let ids = &self.peer_extensions.as_ref()?.ids;
         let id = ids.get(extension).filter(|id| *id != 0)?;
-        (self.extended && ours).then_some(id)
+        (self.supports_extensions() && ours).then_some(id)
     }
 
     fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::cli::CreateArgs;
 use crate::failure::Failure;
+use crate::host_port::HostPort;
 
 /// The torrent's name: as asked for, else the last part of the path.
 pub(super) fn name_of(args: &CreateArgs) -> Result<String, Failure> {
@@ -50,15 +51,10 @@ pub(super) fn check_url(flag: &str, text: &str, schemes: &[&str]) -> Result<(), 
 
 /// The host and port of a `--node` value.
 pub(super) fn node_of(value: &str) -> Result<(String, u16), Failure> {
-    let parts = value.rsplit_once(':').and_then(|(host, port)| {
-        let port: u16 = port.parse().ok()?;
-        let host = host
-            .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .unwrap_or(host);
-        (!host.is_empty() && port > 0).then(|| (host.to_owned(), port))
-    });
-    parts.ok_or_else(|| Failure::Usage(format!("--node {value}: write it as HOST:PORT")))
+    let at: HostPort = value
+        .parse()
+        .map_err(|error| Failure::Usage(format!("--node {value}: {error}")))?;
+    Ok((at.host, at.port))
 }
 
 /// The folder that a path is in.

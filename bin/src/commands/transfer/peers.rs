@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use net::Network;
 
 use crate::failure::{Failure, reason};
+use crate::host_port::HostPort;
 use crate::screen::Screen;
 
 /// The addresses that `--peer` names. A name that cannot be found is told of and left out.
@@ -18,16 +19,10 @@ pub(crate) async fn peers(
 ) -> Result<Vec<SocketAddr>, Failure> {
     let mut peers = Vec::new();
     for value in values {
-        let parsed = value.rsplit_once(':').and_then(|(host, port)| {
-            let port: u16 = port.parse().ok()?;
-            (!host.is_empty() && port > 0).then_some((host, port))
-        });
-        let Some((host, port)) = parsed else {
-            return Err(Failure::Usage(format!(
-                "--peer {value}: write it as HOST:PORT"
-            )));
-        };
-        match network.lookup(host, port).await {
+        let at: HostPort = value
+            .parse()
+            .map_err(|error| Failure::Usage(format!("--peer {value}: {error}")))?;
+        match network.lookup(&at.host, at.port).await {
             Ok(found) => peers.extend(found),
             Err(error) => screen.warn(
                 "warning",

@@ -82,6 +82,7 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
         up: limit.throttle(),
         traffic: Arc::default(),
         torrent_traffic: Arc::default(),
+        dht_port: None,
     };
     let torrent = recorder.clone().start().recipient();
     (

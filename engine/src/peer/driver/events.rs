@@ -11,6 +11,9 @@ use crate::peer::messages::{Ended, Fact, Holdings};
 
 use super::{Driver, ended_by};
 
+/// Ports of its DHT node that are taken from a peer.
+const MOST_PORTS: u8 = 4;
+
 /// Blocks and bytes of payload that a read brought.
 pub(super) type Arrived = (u32, u32);
 
@@ -66,6 +69,7 @@ impl Driver {
                 _ => self.tell(Fact::Haves(vec![piece])),
             },
             Event::PiecesKnown | Event::DontHave(_) => self.tell_holdings(),
+            Event::Port(port) => self.on_port(port),
             Event::Rejected(block) => self.give_back([block]),
             Event::MetadataRequest { piece } => self.on_metadata_request(piece),
             Event::MetadataData {
@@ -92,7 +96,6 @@ impl Driver {
             | Event::Hashes { .. }
             | Event::HashRejected(_)
             | Event::KeepAlive
-            | Event::Port(_)
             | Event::Request(_)
             | Event::Suggested(_)
             | Event::UploadOnly(_) => {}
@@ -143,15 +146,31 @@ impl Driver {
         self.intake.data(&content.geometry, part, last, catch);
     }
 
+    /// The port of the peer's DHT node. It tells that once, or again when it moved; more is of no use.
+    fn on_port(&mut self, port: u16) {
+        if port > 0 && self.ports_told < MOST_PORTS {
+            self.ports_told += 1;
+            self.tell(Fact::DhtPort(port));
+        }
+    }
+
     /// Says what we have, first of all.
     fn greet(&mut self) {
         let Some(content) = &self.content else {
             self.session.have_none();
+            self.tell_dht_port();
             return;
         };
         let (all, cursor) = content.have.all();
         self.cursor = cursor;
         self.session.bitfield(&all);
+        self.tell_dht_port();
+    }
+
+    fn tell_dht_port(&mut self) {
+        if let Some(port) = self.dht_port.filter(|_| self.session.supports_dht()) {
+            self.session.port(port);
+        }
     }
 
     pub(super) fn tell_holdings(&mut self) {

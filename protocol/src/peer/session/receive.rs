@@ -191,7 +191,7 @@ impl Session {
 
     fn on_choke<'a>(&mut self) -> Option<Event<'a>> {
         let news = !std::mem::replace(&mut self.them.choking, true);
-        let returned = if self.fast {
+        let returned = if self.supports_fast() {
             Vec::new()
         } else {
             self.in_flight.drop_all()
@@ -288,13 +288,13 @@ impl Session {
     /// Turns a request away: with the fast extension by a reject, else by silence.
     fn refuse(&mut self, raw: RawRequest) {
         self.stats.requests_refused += 1;
-        if self.fast {
+        if self.supports_fast() {
             self.push(|out| out.extend_from_slice(&raw.frame(id::REJECT)));
         }
     }
 
-    const fn need_fast(&self, id: u8) -> Result<(), SessionError> {
-        if self.fast {
+    fn need_fast(&self, id: u8) -> Result<(), SessionError> {
+        if self.supports_fast() {
             Ok(())
         } else {
             Err(SessionError::FastNotAgreed { id })

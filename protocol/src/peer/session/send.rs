@@ -109,9 +109,9 @@ impl Session {
     /// Tells which pieces we have, in the shortest way that the peer understands: to be called once, first of all
     /// after the handshakes.
     pub fn bitfield(&mut self, pieces: &Bitfield) {
-        if self.fast && pieces.count() == 0 {
+        if self.supports_fast() && pieces.count() == 0 {
             self.have_none();
-        } else if self.fast && pieces.is_full() {
+        } else if self.supports_fast() && pieces.is_full() {
             self.have_all();
         } else if pieces.count() > 0 {
             self.push(|out| long_frame(out, &[id::BITFIELD], pieces.as_bytes()));
@@ -120,7 +120,7 @@ impl Session {
 
     /// Tells that we have every piece; without the fast extension this is the caller's [`Session::bitfield`].
     pub fn have_all(&mut self) {
-        if self.fast {
+        if self.supports_fast() {
             self.push(|out| out.extend_from_slice(&bare_frame(id::HAVE_ALL)));
         } else if let Some(geometry) = self.geometry() {
             let all = Bitfield::full(geometry.pieces());
@@ -130,7 +130,7 @@ impl Session {
 
     /// Tells that we have no piece; without the fast extension that goes without saying.
     pub fn have_none(&mut self) {
-        if self.fast {
+        if self.supports_fast() {
             self.push(|out| out.extend_from_slice(&bare_frame(id::HAVE_NONE)));
         }
     }
@@ -163,14 +163,14 @@ impl Session {
 
     /// Suggests a piece (BEP 6); nothing without the fast extension.
     pub fn suggest(&mut self, piece: PieceIndex) {
-        if self.fast {
+        if self.supports_fast() {
             self.push(|out| out.extend_from_slice(&index_frame(id::SUGGEST, piece.get())));
         }
     }
 
     /// Lets the peer ask for a piece while it is choked (BEP 6); nothing without the fast extension.
     pub fn allow_fast(&mut self, piece: PieceIndex) {
-        if self.fast && !self.allowed_to_them.contains(&piece) {
+        if self.supports_fast() && !self.allowed_to_them.contains(&piece) {
             self.allowed_to_them.push(piece);
             self.push(|out| out.extend_from_slice(&index_frame(id::ALLOWED_FAST, piece.get())));
         }
@@ -198,7 +198,7 @@ impl Session {
     /// Refuses a request that was taken out of the queue; without the fast extension nobody is told.
     pub fn reject(&mut self, request: PeerRequest) {
         self.stats.requests_refused += 1;
-        if self.fast {
+        if self.supports_fast() {
             self.push(|out| out.extend_from_slice(&request.raw().frame(id::REJECT)));
         }
     }
@@ -262,7 +262,7 @@ impl Session {
         if let Some(torrent) = &mut self.torrent {
             torrent.metadata_size = Some(size);
         }
-        if self.is_open() && self.extended {
+        if self.is_open() && self.supports_extensions() {
             self.send_extension_handshake();
         }
     }
@@ -276,7 +276,7 @@ impl Session {
             return;
         }
         let told = self.extended(Extension::UploadOnly, &[upload_only.into()]);
-        if told.is_err() && self.is_open() && self.extended {
+        if told.is_err() && self.is_open() && self.supports_extensions() {
             self.send_extension_handshake();
         }
     }

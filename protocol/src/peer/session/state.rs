@@ -4,7 +4,7 @@ use super::{DEFAULT_REQQ, MAX_IN_FLIGHT, Phase, Session, SessionStats, TorrentPa
 use crate::bitfield::Bitfield;
 use crate::geometry::{BlockRef, Geometry, PieceIndex};
 use crate::peer::extension::{Extension, ExtensionHandshake};
-use crate::peer::handshake::Handshake;
+use crate::peer::handshake::{Handshake, Reserved};
 
 impl Session {
     /// Whether both handshakes are done.
@@ -53,13 +53,18 @@ impl Session {
     }
 
     /// Whether both sides speak the fast extension.
-    pub const fn supports_fast(&self) -> bool {
-        self.fast
+    pub fn supports_fast(&self) -> bool {
+        self.agreed.has(Reserved::FAST)
+    }
+
+    /// Whether both sides have a node of the DHT (BEP 5), and tell each other its port.
+    pub fn supports_dht(&self) -> bool {
+        self.agreed.has(Reserved::DHT)
     }
 
     /// Whether both sides speak the extension protocol.
-    pub const fn supports_extensions(&self) -> bool {
-        self.extended
+    pub fn supports_extensions(&self) -> bool {
+        self.agreed.has(Reserved::EXTENSIONS)
     }
 
     /// Whether the peer takes messages of this extension.

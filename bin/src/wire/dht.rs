@@ -1,0 +1,89 @@
+//! The node of the DHT that `download` and `seed` run.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use dht::{DhtConfig, DhtHandle, DhtNode, PUBLIC_BOOTSTRAP};
+use engine::DhtDoor;
+use net::{Network, Pool};
+
+use super::PORT_TRIES;
+use crate::cli::transfer::Common;
+use crate::failure::{Failure, reason};
+
+/// The file of the table, in the state directory.
+const TABLE: &str = "dht.table";
+
+/// How long the table may take to be saved at the end.
+const SAVE: Duration = Duration::from_millis(250);
+
+/// A node and where it is.
+#[derive(Debug)]
+pub(super) struct Running {
+    node: DhtHandle,
+    /// Its address.
+    pub(super) at: SocketAddr,
+}
+
+/// Starts a node at the address where peers are listened for, unless none is wanted. Must be called inside a system.
+///
+/// On the loopback address it knows only the nodes that it is told of, and takes any number of them from one address.
+///
+/// # Errors
+/// [`Failure::Failed`] where the port is taken.
+pub(super) fn start(
+    common: &Common,
+    listen: SocketAddr,
+    network: &Network,
+    pool: &Pool,
+    state: Option<&Path>,
+) -> Result<Option<Running>, Failure> {
+    if common.no_dht {
+        return Ok(None);
+    }
+    let socket = {
+        let _runtime = pool.handle().enter();
+        network.datagram_near(listen, PORT_TRIES)
+    };
+    let socket = socket.map_err(|error: io::Error| {
+        Failure::Failed(format!("cannot open UDP at {listen}: {}", reason(&error)))
+    })?;
+    let at = socket.local_addr();
+    let everywhere = at.is_ipv6() && at.ip().is_unspecified();
+    let v4 = (at.is_ipv4() || everywhere).then(|| socket.clone());
+    let v6 = at.is_ipv6().then_some(socket);
+    let mut config = DhtConfig::new(v4, v6, network.clone(), pool.clone());
+    let alone = listen.ip().is_loopback();
+    config.node.restrict_networks = !alone;
+    config.file = state.map(|state| state.join(TABLE));
+    config.bootstrap = if !common.dht_bootstrap.is_empty() {
+        let hosts = common.dht_bootstrap.iter();
+        hosts.map(|at| (at.host.clone(), at.port)).collect()
+    } else if alone {
+        Vec::new()
+    } else {
+        let hosts = PUBLIC_BOOTSTRAP.iter();
+        hosts
+            .map(|(host, port)| ((*host).to_owned(), *port))
+            .collect()
+    };
+    let node = DhtNode::launch(config);
+    Ok(Some(Running { node, at }))
+}
+
+impl Running {
+    /// The node, as an engine uses it.
+    pub(super) fn door(&self) -> DhtDoor {
+        DhtDoor {
+            handle: self.node.clone(),
+            port: Some(self.at.port()),
+        }
+    }
+
+    /// Ends the node; what it knows is kept for the next run.
+    pub(super) async fn stop(&self) {
+        self.node.shutdown(SAVE).await;
+    }
+}

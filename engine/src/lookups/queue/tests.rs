@@ -1,0 +1,160 @@
+use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use super::*;
+
+fn hash(n: u16) -> InfoHash {
+    let mut bytes = [0; 20];
+    bytes[..2].copy_from_slice(&n.to_be_bytes());
+    InfoHash(bytes)
+}
+
+/// Lets each look-up take `takes` until `end`; gives when which began.
+fn run(queue: &mut Queue, start: Instant, end: Instant, takes: Duration) -> Vec<(Instant, u16)> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut begun = Vec::new();
+    let mut running: BTreeSet<Place> = BTreeSet::new();
+    let mut now = start;
+    loop {
+        while let Some(hash) = queue.next(now) {
+            begun.push((now, u16::from_be_bytes([hash.0[0], hash.0[1]])));
+            running.insert((now + takes, hash));
+        }
+        let ends = running.first().map(|(at, _)| *at);
+        let Some(next) = [ends, queue.poll_timeout()].into_iter().flatten().min() else {
+            return begun;
+        };
+        now = now.max(next);
+        if now > end {
+            return begun;
+        }
+        while let Some((_, hash)) = running.first().copied().filter(|(at, _)| *at <= now) {
+            running.pop_first();
+            queue.ended(hash, 50, now, &mut rng);
+        }
+    }
+}
+
+fn secs(s: u64) -> Duration {
+    Duration::from_secs(s)
+}
+
+#[test]
+fn a_torrent_without_peers_is_looked_up_again_soon_and_then_ever_later() {
+    let start = Instant::now();
+    let mut queue = Queue::new(4);
+    queue.add(hash(1), start);
+    let begun = run(&mut queue, start, start + secs(3000), secs(2));
+    let at: Vec<u64> = begun
+        .iter()
+        .map(|(at, _)| at.duration_since(start).as_secs())
+        .collect();
+    assert_eq!(at[0], 0);
+    assert!(at[1] <= 12 && at[2] <= 35, "{at:?}");
+    assert!(
+        at.windows(3)
+            .all(|three| three[2] - three[1] + 2 >= three[1] - three[0])
+    );
+    assert!(at.windows(2).all(|two| two[1] - two[0] <= 902), "{at:?}");
+}
+
+#[test]
+fn one_that_has_peers_is_announced_every_quarter_of_an_hour() {
+    let start = Instant::now();
+    let mut queue = Queue::new(4);
+    queue.add(hash(1), start);
+    queue.set_short(hash(1), false, start);
+    let begun = run(&mut queue, start, start + secs(9000), secs(2));
+    assert!((9..=10).contains(&begun.len()), "{}", begun.len());
+}
+
+#[test]
+fn one_that_runs_short_does_not_wait_for_its_turn() {
+    let start = Instant::now();
+    let mut queue = Queue::new(4);
+    queue.add(hash(1), start);
+    queue.set_short(hash(1), false, start);
+    run(&mut queue, start, start + secs(100), secs(2));
+    let now = start + secs(200);
+    queue.set_short(hash(1), true, now);
+    assert_eq!(queue.next(now), Some(hash(1)));
+}
+
+#[test]
+fn running_short_again_and_again_does_not_look_up_again_and_again() {
+    let start = Instant::now();
+    let mut queue = Queue::new(4);
+    let mut rng = StdRng::seed_from_u64(2);
+    queue.add(hash(1), start);
+    let mut begun = 0;
+    for second in 0..100 {
+        let now = start + secs(second);
+        queue.set_short(hash(1), second % 2 == 0, now);
+        while let Some(hash) = queue.next(now) {
+            begun += 1;
+            queue.ended(hash, 50, now, &mut rng);
+        }
+    }
+    assert!((5..=11).contains(&begun), "{begun}");
+}
+
+#[test]
+fn the_short_ones_go_first_and_only_so_many_run_at_once() {
+    let start = Instant::now();
+    let mut queue = Queue::new(3);
+    for n in 0..100 {
+        queue.add(hash(n), start);
+        queue.set_short(hash(n), n >= 90, start);
+    }
+    let begun = run(&mut queue, start, start + secs(60), secs(1));
+    let first: BTreeSet<u16> = begun.iter().take(10).map(|(_, n)| *n).collect();
+    assert_eq!(first, (90..100).collect());
+    let all: BTreeSet<u16> = begun.iter().map(|(_, n)| *n).collect();
+    assert_eq!(all.len(), 100);
+    for (at, _) in &begun {
+        let at_once = begun.iter().filter(|(other, _)| other == at).count();
+        assert!(at_once <= 3, "{at_once}");
+    }
+}
+
+#[test]
+fn a_look_up_that_had_nobody_to_ask_is_tried_again_at_once() {
+    let start = Instant::now();
+    let mut queue = Queue::new(4);
+    queue.add(hash(1), start);
+    assert_eq!(queue.next(start), Some(hash(1)));
+    queue.ended(hash(1), 0, start, &mut StdRng::seed_from_u64(1));
+    assert_eq!(queue.poll_timeout(), Some(start + NO_NODES));
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_lines_and_the_torrents_agree(
+        ops in prop::collection::vec((0..6_u8, 0..8_u16, 0..2000_u64), 0..200),
+    ) {
+        let mut queue = Queue::new(3);
+        let mut rng = StdRng::seed_from_u64(3);
+        let mut now = Instant::now();
+        for (op, n, ms) in ops {
+            match op {
+                0 => queue.add(hash(n), now),
+                1 => { queue.remove(hash(n)); }
+                2 => queue.set_short(hash(n), true, now),
+                3 => queue.set_short(hash(n), false, now),
+                4 => { queue.next(now); }
+                _ => queue.ended(hash(n), usize::from(n % 2), now, &mut rng),
+            }
+            now += Duration::from_millis(ms);
+            let running = queue.torrents.values().filter(|e| matches!(e.state, Wait::End { .. }));
+            prop_assert_eq!(running.count(), queue.under_way);
+            let waiting: usize = queue.waiting.iter().map(BTreeSet::len).sum();
+            prop_assert_eq!(waiting + queue.under_way, queue.torrents.len());
+            for (hash, entry) in queue.torrents.clone() {
+                if let Wait::Due { at, .. } = entry.state {
+                    prop_assert!(queue.line(entry.short).contains(&(at, hash)));
+                }
+            }
+        }
+    }
+}

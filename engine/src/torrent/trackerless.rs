@@ -1,0 +1,164 @@
+//! Peers from the DHT (BEP 5), for torrents that may look for them there.
+
+use std::net::SocketAddr;
+
+use actix::{AsyncContext as _, Context, Handler};
+use actors::tell;
+
+use crate::Source as TorrentSource;
+use crate::lookups::{Found, Seek, Standing, Unseek};
+use crate::peer::key::PeerKey;
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::candidates::Source;
+
+/// Connections from which on no more peers are looked for.
+const ENOUGH: usize = 20;
+
+/// Connections below which more are looked for again.
+const FEW: usize = 10;
+
+/// Peers of one step of a look-up that are noted.
+const PEERS_PER_STEP: usize = 500;
+
+/// DHT nodes of a torrent file or a link that are asked.
+const MOST_NODES: usize = 16;
+
+/// What a torrent has to do with the DHT.
+#[derive(Debug, Default)]
+pub(crate) struct Trackerless {
+    /// It is looked up there.
+    seeks: bool,
+    /// The nodes that the torrent names were handed on.
+    named: bool,
+    /// What was told last: short of peers, seeding.
+    told: Option<(bool, bool)>,
+    /// The look-up that runs, or ran last.
+    look_up: LookUp,
+}
+
+/// How far a look-up is.
+#[derive(Clone, Copy, Debug, Default)]
+struct LookUp {
+    runs: bool,
+    nodes_asked: usize,
+    peers_found: usize,
+}
+
+impl Trackerless {
+    /// How far the look-up is that runs, or what came of the last one.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let LookUp {
+            runs,
+            nodes_asked: asked,
+            peers_found: found,
+        } = self.look_up;
+        let doing = if runs { "looking up" } else { "looked up" };
+        self.seeks
+            .then(|| format!("{doing} in the DHT: {asked} nodes asked, {found} peers"))
+    }
+}
+
+impl Torrent {
+    /// Looks for peers in the DHT, unless the torrent is private.
+    pub(crate) fn seek(&mut self, ctx: &mut Context<Self>) {
+        if self.is_private() || !self.add.use_dht {
+            self.leave_dht();
+            return;
+        }
+        let Some(lookups) = &self.setup.lookups else {
+            return;
+        };
+        if !self.trackerless.seeks {
+            self.trackerless.seeks = true;
+            self.trackerless.look_up.runs = true;
+            let (hash, torrent) = (self.hashes.wire(), ctx.address().recipient());
+            tell(lookups, Seek { hash, torrent });
+        }
+        self.hint_named_nodes();
+    }
+
+    /// Looks there no more.
+    pub(crate) fn leave_dht(&mut self) {
+        let was = std::mem::take(&mut self.trackerless);
+        if was.seeks
+            && let Some(lookups) = &self.setup.lookups
+        {
+            tell(lookups, Unseek(self.hashes.wire()));
+        }
+    }
+
+    /// Tells the DHT how the torrent stands, where that has changed.
+    pub(crate) fn tell_standing(&mut self) {
+        if !self.trackerless.seeks {
+            return;
+        }
+        let seed = matches!(&self.phase, Phase::Active(active) if active.finished);
+        let connected = self.peers.len();
+        let was_short = self.trackerless.told.is_none_or(|(short, _)| short);
+        let short = !seed && connected < if was_short { ENOUGH } else { FEW };
+        let standing = (short, seed);
+        if self.trackerless.told.replace(standing) != Some(standing)
+            && let Some(lookups) = &self.setup.lookups
+        {
+            let hash = self.hashes.wire();
+            tell(lookups, Standing { hash, short, seed });
+        }
+    }
+
+    /// A peer has told the port of its DHT node.
+    pub(crate) fn on_dht_port(&self, key: PeerKey, port: u16) {
+        if !self.is_private()
+            && let Some(dht) = &self.setup.dht
+            && let Some(ip) = self.peers.ip(key)
+        {
+            dht.handle.hint_node(SocketAddr::new(ip, port));
+        }
+    }
+
+    /// Hands on the nodes that the torrent file or the link names, once.
+    fn hint_named_nodes(&mut self) {
+        let Some(dht) = &self.setup.dht else { return };
+        let named = match (&self.metainfo, &self.add.source) {
+            (Some(metainfo), _) if !metainfo.nodes().is_empty() => metainfo.nodes(),
+            (_, TorrentSource::Magnet(magnet)) => &magnet.nodes,
+            _ => return,
+        };
+        if named.is_empty() || std::mem::replace(&mut self.trackerless.named, true) {
+            return;
+        }
+        let named: Vec<(String, u16)> = named.iter().take(MOST_NODES).cloned().collect();
+        let (network, node) = (self.setup.network.clone(), dht.handle.clone());
+        let hint = async move {
+            for (host, port) in named {
+                let Ok(mut found) = network.lookup(&host, port).await else {
+                    continue;
+                };
+                net::Scope::admit(&mut found, None);
+                for addr in found {
+                    let _ = node.add_node(addr).await;
+                }
+            }
+        };
+        self.setup.pool.spawn(hint).detach();
+    }
+}
+
+impl Handler<Found> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, found: Found, ctx: &mut Context<Self>) {
+        // It may have been on its way when the torrent left.
+        if !self.trackerless.seeks {
+            return;
+        }
+        self.trackerless.look_up = LookUp {
+            runs: !found.ended,
+            nodes_asked: found.nodes_asked,
+            peers_found: found.known,
+        };
+        for addr in found.peers.into_iter().take(PEERS_PER_STEP) {
+            self.add_candidate(addr, Source::Dht);
+        }
+        self.drive(ctx);
+    }
+}

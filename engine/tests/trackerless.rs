@@ -1,0 +1,198 @@
+//! Magnet links that name nothing but a hash: peers come from the DHT (BEP 5).
+
+mod common;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use common::Payload;
+use common::sim::{addr, config, ip, simulate};
+use dht::{DhtConfig, DhtHandle, DhtNode};
+use engine::{AddTorrent, DhtDoor, EngineHandle, Source, State, Supervisor, TorrentId};
+use net::Pool;
+use net::sim::{Host, HostOptions, Sim};
+use protocol::magnet::Magnet;
+use tempfile::TempDir;
+
+const PIECE: usize = 32 * 1024;
+const PORT: u16 = 6881;
+
+/// Hosts far apart: no network holds two of them.
+fn far(number: u32) -> u32 {
+    number * 0x1_0000
+}
+
+/// A node of the DHT on a host; it begins with `bootstrap`.
+fn dht(host: &Host, bootstrap: &[SocketAddr], seed: u64) -> DhtHandle {
+    let network = host.network();
+    let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
+    let socket = network.datagram(at).expect("a socket");
+    let mut config = DhtConfig::new(Some(socket), None, network, Pool::current());
+    let hosts = bootstrap.iter();
+    config.bootstrap = hosts.map(|at| (at.ip().to_string(), at.port())).collect();
+    config.seed = Some(seed);
+    DhtNode::launch(config)
+}
+
+/// An engine and a node of the DHT on a host.
+struct Node {
+    handle: EngineHandle,
+    dht: DhtHandle,
+    dir: TempDir,
+    _host: Host,
+}
+
+impl Node {
+    fn start(sim: &Sim, number: u32, bootstrap: &[SocketAddr]) -> Self {
+        let host = sim.host(HostOptions::at(ip(far(number))));
+        let dht = dht(&host, bootstrap, u64::from(number));
+        let mut config = config(&host, u64::from(number));
+        config.dht = Some(DhtDoor {
+            handle: dht.clone(),
+            port: Some(PORT),
+        });
+        let (_, handle) = Supervisor::launch(config).expect("an engine");
+        Self {
+            handle,
+            dht,
+            dir: TempDir::new().expect("a folder"),
+            _host: host,
+        }
+    }
+
+    async fn add(&self, source: Source) -> TorrentId {
+        let add = AddTorrent::new(source, self.dir.path().to_owned());
+        self.handle.add(add).await.expect("added")
+    }
+
+    async fn seed(&self, payload: &Payload) -> TorrentId {
+        let path = self.dir.path().join(payload.metainfo().name());
+        std::fs::write(path, payload.bytes()).expect("a file");
+        self.add(Source::Metainfo(payload.metainfo())).await
+    }
+
+    async fn finishes(&self, id: TorrentId, within: Duration) -> bool {
+        let mut snapshots = self.handle.snapshots();
+        let done = snapshots.wait_for(|snapshot| {
+            let mut torrents = snapshot.torrents.iter();
+            torrents.any(|status| status.id == id && status.state == State::Seeding)
+        });
+        tokio::time::timeout(within, done).await.is_ok()
+    }
+}
+
+/// A DHT of some nodes that know each other through the first; its host stays in the list.
+fn network(sim: &Sim, nodes: u32) -> (Vec<(Host, DhtHandle)>, Vec<SocketAddr>) {
+    let first = vec![addr(far(1000))];
+    let start = |number: u32| {
+        let host = sim.host(HostOptions::at(ip(far(number))));
+        let known = if number == 1000 { &[][..] } else { &first };
+        let node = dht(&host, known, u64::from(number));
+        (host, node)
+    };
+    ((1000..1000 + nodes).map(start).collect(), first)
+}
+
+#[test]
+fn a_bare_hash_is_enough() {
+    simulate(async {
+        let sim = Sim::new(1);
+        let (_nodes, bootstrap) = network(&sim, 20);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let payload = Payload::new(1, 300_000, PIECE);
+        let seeder = Node::start(&sim, 1, &bootstrap);
+        seeder.seed(&payload).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let leecher = Node::start(&sim, 2, &bootstrap);
+        let magnet = Magnet::new(payload.metainfo().hashes());
+        let id = leecher.add(Source::Magnet(Box::new(magnet))).await;
+        assert!(leecher.finishes(id, Duration::from_secs(30)).await);
+        sim
+    });
+}
+
+#[test]
+fn while_it_looks_it_says_so() {
+    simulate(async {
+        let sim = Sim::new(2);
+        let (_nodes, bootstrap) = network(&sim, 20);
+        let leecher = Node::start(&sim, 2, &bootstrap);
+        let magnet = Magnet::new(Payload::new(2, 1000, PIECE).metainfo().hashes());
+        leecher.add(Source::Magnet(Box::new(magnet))).await;
+        let mut snapshots = leecher.handle.snapshots();
+        let told = snapshots.wait_for(|snapshot| {
+            let reasons = snapshot
+                .torrents
+                .iter()
+                .filter_map(|status| status.reason.as_ref());
+            let mut reasons = reasons.filter(|reason| !reason.contains(" 0 nodes"));
+            reasons.any(|reason| reason.contains(" in the DHT: ") && reason.ends_with(" peers"))
+        });
+        let told = tokio::time::timeout(Duration::from_secs(60), told).await;
+        assert!(told.is_ok(), "{:?}", leecher.handle.snapshot().torrents);
+        sim
+    });
+}
+
+#[test]
+fn a_private_torrent_is_not_announced() {
+    simulate(async {
+        let sim = Sim::new(3);
+        let (nodes, bootstrap) = network(&sim, 20);
+        let seeder = Node::start(&sim, 1, &bootstrap);
+        let (secret, open) = (
+            Payload::private(3, 100_000, PIECE),
+            Payload::new(4, 100_000, PIECE),
+        );
+        for payload in [&secret, &open] {
+            seeder.seed(payload).await;
+        }
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let stored = async |payload: &Payload| {
+            let mut stored = 0;
+            for (_, node) in &nodes {
+                let hash = payload.metainfo().hashes().wire();
+                let get = dht::GetPeers::new(hash);
+                let mut search = node.get_peers(get).await.expect("it runs");
+                while let Some(update) = search.next().await.expect("it runs") {
+                    if let dht::Update::Peers(peers, _) = update {
+                        stored += peers.len();
+                    }
+                }
+            }
+            stored
+        };
+        assert_eq!(stored(&secret).await, 0);
+        assert!(stored(&open).await > 0);
+        sim
+    });
+}
+
+#[test]
+fn peers_tell_each_other_of_their_nodes() {
+    simulate(async {
+        let sim = Sim::new(5);
+        let payload = Payload::new(5, 300_000, PIECE);
+        // Neither knows a node; only the address of the seeder is given.
+        let (seeder, leecher) = (Node::start(&sim, 1, &[]), Node::start(&sim, 2, &[]));
+        seeder.seed(&payload).await;
+        let mut add = AddTorrent::new(
+            Source::Metainfo(payload.metainfo()),
+            leecher.dir.path().to_owned(),
+        );
+        add.peers = vec![addr(far(1))];
+        leecher.handle.add(add).await.expect("added");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        for node in [&seeder, &leecher] {
+            let status = node.dht.status().await.expect("it runs");
+            let known: usize = status
+                .families
+                .iter()
+                .flatten()
+                .map(|family| family.nodes)
+                .sum();
+            assert_eq!(known, 1, "{status:?}");
+        }
+        sim
+    });
+}
