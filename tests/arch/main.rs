@@ -16,7 +16,10 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("net", Some(&["protocol"])),
     ("storage", Some(&["protocol", "hash"])),
     ("dht", Some(&["protocol", "net", "actors"])),
-    ("engine", Some(&["protocol", "net", "storage", "dht", "actors"])),
+    (
+        "engine",
+        Some(&["protocol", "net", "storage", "dht", "actors"]),
+    ),
     ("bin", None),
     ("benches", None),
     ("tests", None),
