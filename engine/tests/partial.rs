@@ -164,6 +164,31 @@ fn a_piece_is_finished_after_a_stop_and_not_fetched_again() {
 }
 
 #[test]
+fn a_piece_is_finished_after_a_pause_and_not_fetched_again() {
+    simulate(async {
+        let scene = Scene::new(5).await;
+        let mut engine = scene.download(&scene.host, scene.dir()).await;
+        tokio::time::sleep(Duration::from_secs(16)).await;
+        engine.handle.pause(engine.id).await.expect("paused");
+        engine
+            .until(|status| status.state == State::Paused && status.peers == 0)
+            .await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        engine.handle.resume(engine.id).await.expect("resumed");
+        engine.finished().await;
+        engine.seen();
+        let fetched = engine.downloaded();
+        assert!(
+            fetched < scene.payload.len() + 50_000,
+            "{fetched} bytes fetched of {}",
+            scene.payload.len()
+        );
+        scene.assert_complete(scene.dir());
+        scene.sim.clone()
+    });
+}
+
+#[test]
 fn a_killed_process_loses_no_more_of_a_piece_than_came_since_the_last_save() {
     simulate(async {
         let scene = Scene::new(2).await;
