@@ -6,9 +6,12 @@
 
 mod backoff;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
+
+use protocol::peer::canonical_priority;
 
 /// Where an address came from, the most trustworthy first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +94,8 @@ pub struct Candidates {
     by_host: BTreeMap<IpAddr, usize>,
     banned: Recent<IpAddr>,
     ourselves: Recent<SocketAddr>,
+    /// Where others reach us, by IPv4 and IPv6, as far as that is known.
+    own: [Option<SocketAddr>; 2],
     serial: u64,
 }
 
@@ -100,6 +105,8 @@ struct Candidate {
     state: State,
     /// Failures in a row.
     failures: u32,
+    /// What both ends think of the connection (BEP 40); 0 while our address is not known.
+    priority: u32,
     serial: u64,
 }
 
@@ -111,12 +118,14 @@ enum State {
     Connected(Instant),
 }
 
-/// The order of dialling: the user's first, then the fewest failures, then the better source, then the older.
+/// The order of dialling: the user's first, then the fewest failures, then the better source, then the greater canonical
+/// priority (BEP 40), then the older.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     not_manual: bool,
     failures: u32,
     source: Source,
+    priority: Reverse<u32>,
     serial: u64,
 }
 
@@ -161,6 +170,7 @@ impl Candidates {
             by_host: BTreeMap::new(),
             banned: Recent::new(MAX_BANNED),
             ourselves: Recent::new(MAX_OURSELVES),
+            own: [None; 2],
             serial: 0,
         }
     }
@@ -185,6 +195,7 @@ impl Candidates {
             source,
             state: State::Ready,
             failures: 0,
+            priority: self.priority(addr),
             serial: self.serial,
         };
         *self.by_source.entry(source).or_default() += 1;
@@ -314,6 +325,27 @@ impl Candidates {
             self.remove(*addr);
         }
         gone
+    }
+
+    /// Takes note of where others reach us, by IPv4 and by IPv6: of addresses that are as good otherwise, those are
+    /// dialled first that both ends prefer (BEP 40).
+    pub fn set_own(&mut self, own: [Option<SocketAddr>; 2]) {
+        if self.own == own {
+            return;
+        }
+        self.own = own;
+        let all: Vec<SocketAddr> = self.known.keys().copied().collect();
+        for addr in all {
+            let priority = self.priority(addr);
+            self.update(addr, |candidate| candidate.priority = priority);
+        }
+    }
+
+    fn priority(&self, addr: SocketAddr) -> u32 {
+        let own = self.own.iter().flatten();
+        own.filter_map(|own| canonical_priority(*own, addr))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether a host is banned.
@@ -466,6 +498,7 @@ impl Candidate {
             not_manual: self.source != Source::Manual,
             failures: self.failures,
             source: self.source,
+            priority: Reverse(self.priority),
             serial: self.serial,
         }
     }

@@ -1,6 +1,7 @@
 //! What a torrent has to do with trackers.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler};
@@ -118,6 +119,19 @@ impl Torrent {
         self.setup.pool.spawn(asking).detach();
     }
 
+    /// Takes note of where trackers see us, for the order in which peers are dialled.
+    fn learn_own_address(&mut self) {
+        let Some(port) = self.setup.listen_port else {
+            return;
+        };
+        let votes = self.setup.desk.external_ips();
+        let of_family = |v4: bool| {
+            let first = votes.iter().find(|(ip, _)| ip.is_ipv4() == v4);
+            first.map(|(ip, _)| SocketAddr::new(*ip, port))
+        };
+        self.candidates.set_own([of_family(true), of_family(false)]);
+    }
+
     /// Takes what a tracker said.
     fn on_heard(&mut self, url: &Arc<str>, heard: Heard) {
         let switched = self.heard.last.as_ref().is_some_and(|last| last != url);
@@ -128,6 +142,7 @@ impl Torrent {
         }
         self.heard.last = Some(Arc::clone(url));
         self.heard.note(Arc::clone(url), heard.swarm);
+        self.learn_own_address();
         let id = self.id;
         if let Some(message) = heard.warning {
             let url = url.to_string();

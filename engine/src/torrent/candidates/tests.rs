@@ -347,3 +347,46 @@ mod property {
         }
     }
 }
+
+#[test]
+fn of_equal_addresses_those_come_first_that_both_ends_prefer() {
+    let now = Instant::now();
+    let own: SocketAddr = "80.0.0.1:6881".parse().unwrap();
+    let addrs: Vec<SocketAddr> = (1..60_u8)
+        .map(|n| SocketAddr::from(([n, 7, n, 1], 6881)))
+        .collect();
+    let dialled = |list: &mut Candidates| -> Vec<SocketAddr> {
+        let mut order = Vec::new();
+        while let Some(addr) = list.next(now) {
+            list.dialing(addr);
+            order.push(addr);
+        }
+        order
+    };
+    let filled = || {
+        let mut list = Candidates::new(1000);
+        for addr in &addrs {
+            assert!(list.add(*addr, Source::Tracker, now));
+        }
+        list
+    };
+    assert_eq!(
+        dialled(&mut filled()),
+        addrs,
+        "in turn while we do not know who we are"
+    );
+    let mut list = filled();
+    list.set_own([Some(own), None]);
+    let late: SocketAddr = "70.1.1.1:1".parse().unwrap();
+    assert!(list.add(late, Source::Tracker, now));
+    let six: SocketAddr = "[2a00::1]:1".parse().unwrap();
+    assert!(list.add(six, Source::Tracker, now));
+    let worse: SocketAddr = "71.1.1.1:1".parse().unwrap();
+    assert!(list.add(worse, Source::Dht, now));
+    let order = dialled(&mut list);
+    let mut expected = addrs.clone();
+    expected.push(late);
+    expected.sort_by_key(|addr| Reverse(canonical_priority(own, *addr)));
+    expected.extend([six, worse]);
+    assert_eq!(order, expected);
+}
