@@ -24,6 +24,8 @@ enum Op {
     Return(usize, u64),
     /// A block that was not asked for, or not any more.
     Stray(usize, u32, u32),
+    /// A block of an earlier run.
+    Earlier(u32, u32),
     Verdict(u32, bool),
     Lose(u32),
     Priority(u32, u8),
@@ -43,6 +45,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (who.clone(), any::<u64>()).prop_map(|(who, which)| Op::Deliver(who, which)),
         2 => (who.clone(), any::<u64>()).prop_map(|(who, which)| Op::Return(who, which)),
         1 => (who, 0..20_u32, 0..8_u32).prop_map(|(who, p, b)| Op::Stray(who, p, b)),
+        1 => (0..20_u32, 0..8_u32).prop_map(|(p, b)| Op::Earlier(p, b)),
         6 => (0..20_u32, prop::bool::weighted(0.7)).prop_map(|(p, good)| Op::Verdict(p, good)),
         1 => (0..20_u32).prop_map(Op::Lose),
         1 => (0..20_u32, 0..9_u8).prop_map(|(p, priority)| Op::Priority(p, priority)),
@@ -116,6 +119,11 @@ impl Model {
                     && let Some(peer) = self.peers.get(&who)
                 {
                     self.write(peer.key, piece, block);
+                }
+            }
+            Op::Earlier(piece, block) => {
+                if let Some(piece) = self.geometry.piece(piece) {
+                    self.write(PeerKey::NOBODY, piece, block);
                 }
             }
             Op::Verdict(piece, good) => self.verdict(piece, good),
