@@ -3,8 +3,9 @@
 //! # What
 //! [`Store`] lays pieces out over files, hands out block leases ([`Store::activate`], [`ActivePiece::lease`]), takes
 //! blocks in ([`Store::write`]), gives views of pieces out ([`Store::view`]), and checks pieces ([`Store::verify`],
-//! [`Store::recheck`]). Reading goes through maps of bounded size that never raise a signal; writing goes through
-//! positioned vectored writes or, if chosen, through the maps.
+//! [`Store::recheck`]). Reading goes through maps of bounded size that never raise a signal, or, to check small files and
+//! small pieces, through buffers of 4 MiB a thread; writing goes through positioned vectored writes or, if chosen, through
+//! the maps.
 //!
 //! # What not
 //! No runtime, no actors, no peers: everything is synchronous, and callers bring their own threads.
@@ -22,7 +23,8 @@
 //! # Invariants
 //! - Nothing is made, written or removed outside the chosen folder, and no symbolic link below it is followed.
 //! - No lock is held during input and output but the one of the file that is being opened.
-//! - Resident memory from maps, open files and unsynced bytes stay inside the [`Budget`].
+//! - Resident memory from maps, open files and unsynced bytes stay inside the [`Budget`]; beside it, a check has one file
+//!   open on each of its threads.
 
 mod active;
 mod budget;
