@@ -142,7 +142,7 @@ fn a_finished_download_ends_in_time_whatever_its_trackers_do() {
         (Tracker::Absent, Duration::ZERO),
         (Tracker::Deaf, DEADLINE),
         (Tracker::Silent, DEADLINE),
-        // It is told of the completion, and then of the end.
+        // It is told of the completion and of the end, and answers both.
         (slow(0), Duration::from_millis(10)),
         (slow(5), Duration::from_millis(20)),
         (slow(10_000), DEADLINE),

@@ -62,7 +62,8 @@ pub(crate) struct Announcer {
     key: u32,
     torrent: Recipient<Announced>,
     timer: OneTimer,
-    under_way: BTreeMap<TrackerKey, UnderWay>,
+    /// By tracker, farewells apart: one may go out while another announce to the same tracker is still to be answered.
+    under_way: BTreeMap<(TrackerKey, bool), UnderWay>,
     tracker_ids: BTreeMap<TrackerKey, Vec<u8>>,
     rng: StdRng,
     leaving: Option<oneshot::Sender<()>>,
@@ -80,6 +81,7 @@ struct UnderWay {
 #[rtype(result = "()")]
 struct Answered {
     tracker: TrackerKey,
+    farewell: bool,
     url: Arc<str>,
     outcome: Result<AnnounceReply, AnnounceError>,
 }
@@ -130,6 +132,7 @@ impl Announcer {
             url,
             event,
         } = due;
+        let farewell = event == Event::Stopped;
         let begun = Arc::new(AtomicBool::new(false));
         let question = {
             let (begun, progress) = (Arc::clone(&begun), Arc::clone(&self.setup.progress));
@@ -153,13 +156,14 @@ impl Announcer {
             };
             let answered = Answered {
                 tracker,
+                farewell,
                 url,
                 outcome,
             };
             actors::tell(&me, answered);
         });
         let under_way = UnderWay { _task: task, begun };
-        self.under_way.insert(tracker, under_way);
+        self.under_way.insert((tracker, farewell), under_way);
     }
 
     fn question(&self, tracker: TrackerKey, event: Event) -> Question {
@@ -210,10 +214,10 @@ impl Announcer {
             .under_way
             .iter()
             .filter(|(_, announce)| !announce.begun.load(Ordering::Relaxed))
-            .map(|(tracker, _)| *tracker)
+            .map(|((tracker, _), _)| *tracker)
             .collect();
         for tracker in idle {
-            self.under_way.remove(&tracker);
+            self.under_way.remove(&(tracker, false));
             self.tiers.withdrawn(tracker);
         }
         self.tiers.set_event(now(), Event::Stopped);
@@ -285,7 +289,7 @@ impl Handler<Answered> for Announcer {
     fn handle(&mut self, answered: Answered, ctx: &mut Context<Self>) {
         let now = now();
         let tracker = answered.tracker;
-        self.under_way.remove(&tracker);
+        self.under_way.remove(&(tracker, answered.farewell));
         let outcome = match answered.outcome {
             Ok(reply) => {
                 self.learn(tracker, &reply, now);
