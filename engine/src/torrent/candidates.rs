@@ -4,14 +4,20 @@
 //! fill it with its ports. An address that fails is dialled again after a pause that doubles each time; one that the
 //! user gave is dialled for ever, after at most a minute.
 
+mod address;
 mod backoff;
+mod recent;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use protocol::peer::canonical_priority;
+
+pub(super) use self::address::is_public;
+use self::address::{canonical, is_dialable};
+use self::recent::Recent;
 
 /// Where an address came from, the most trustworthy first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -127,14 +133,6 @@ struct Rank {
     source: Source,
     priority: Reverse<u32>,
     serial: u64,
-}
-
-/// The last so many of what was added.
-#[derive(Debug)]
-struct Recent<T> {
-    limit: usize,
-    set: BTreeSet<T>,
-    order: VecDeque<T>,
 }
 
 /// Addresses that one public host may have on the list; several clients behind one home router are common, hundreds
@@ -383,7 +381,7 @@ impl Candidates {
             idle,
             dialing,
             connected: self.known.len() - idle - dialing,
-            banned: self.banned.set.len(),
+            banned: self.banned.len(),
         }
     }
 
@@ -504,60 +502,12 @@ impl Candidate {
     }
 }
 
-impl<T: Ord + Copy> Recent<T> {
-    fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            set: BTreeSet::new(),
-            order: VecDeque::new(),
-        }
-    }
-
-    fn insert(&mut self, item: T) {
-        if !self.set.insert(item) {
-            return;
-        }
-        self.order.push_back(item);
-        if self.order.len() > self.limit
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.set.remove(&oldest);
-        }
-    }
-
-    fn contains(&self, item: &T) -> bool {
-        self.set.contains(item)
-    }
-}
-
 fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count -= 1;
         if *count == 0 {
             counts.remove(key);
         }
-    }
-}
-
-/// One form for each address: IPv4 in IPv6 form is IPv4, and flow labels do not count.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    match addr {
-        SocketAddr::V4(_) => addr,
-        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_none() && v6.scope_id() != 0 => addr,
-        SocketAddr::V6(_) => SocketAddr::new(addr.ip().to_canonical(), addr.port()),
-    }
-}
-
-fn is_dialable(addr: SocketAddr) -> bool {
-    let ip = addr.ip();
-    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0);
-    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
-}
-
-fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => !(v4.is_loopback() || v4.is_private() || v4.is_link_local()),
-        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()),
     }
 }
 

@@ -43,14 +43,8 @@ impl Torrent {
 
     /// Whether a host far away has more connections than programs behind one address need.
     fn is_crowding(&self, ip: IpAddr) -> bool {
-        let near = match ip {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-            IpAddr::V6(v6) => {
-                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
-            }
-        };
         let same = self.peers.iter().filter(|(_, peer)| peer.addr.ip() == ip);
-        !near && same.count() >= PEERS_PER_HOST
+        candidates::is_public(ip) && same.count() >= PEERS_PER_HOST
     }
 
     /// Whether the torrent wants connections at all.
