@@ -428,6 +428,28 @@ fn every_mode_announces_to_as_many_trackers_as_it_says() {
 }
 
 #[test]
+fn a_family_by_which_the_tracker_is_silent_holds_nothing_up_for_long() {
+    simulate(async {
+        for scheme in ["http", "udp"] {
+            let scene = Scene::new(|config| {
+                config.listen = Some("[::]:6881".parse().expect("an address"));
+            });
+            let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+            // Nobody is at the other address.
+            let addresses = vec![ip("60.0.0.1"), ip("2a00::9")];
+            scene.sim.name("half.example", addresses);
+            let url = format!("{scheme}://half.example:80/announce");
+            for number in 0..200 {
+                scene.add(number, &[&url]).await;
+            }
+            // Ten wait in vain, for 5 s, the others not at all.
+            sleep(20).await;
+            assert_eq!(tracker.announces().len(), 200, "{scheme}");
+        }
+    });
+}
+
+#[test]
 fn both_families_are_announced_by_with_one_key_and_the_port_that_is_set() {
     simulate(async {
         for scheme in ["http", "udp"] {

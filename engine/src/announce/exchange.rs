@@ -15,8 +15,10 @@ use protocol::tracker::http::{ReplyError, announce_url, parse_announce, parse_sc
 use protocol::tracker::udp::{Ask, Reply, url_data};
 use protocol::tracker::{Announce, AnnounceReply, RetryIn, ScrapeEntry};
 
+use crate::announce::families::Families;
 use crate::announce::tracker::{Kind, Tracker};
 use crate::announce::udp::Udp;
+use crate::peer::driver::now;
 
 /// How long a look-up and how long a request by HTTP may take, redirects included.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -70,8 +72,7 @@ pub(crate) struct Exchanges {
     network: Network,
     http: Client,
     udp: Udp,
-    /// Families to announce by; empty for whichever there is.
-    families: Vec<Family>,
+    families: Families,
 }
 
 impl Exchanges {
@@ -94,7 +95,7 @@ impl Exchanges {
             http: Client::new(network.clone(), name).keeping(keep),
             udp: Udp::new(network.clone(), pool.clone()),
             network,
-            families,
+            families: Families::new(families),
         }
     }
 
@@ -115,10 +116,10 @@ impl Exchanges {
         seed: u64,
     ) -> Result<AnnounceReply, AnnounceError> {
         let addrs = self.addresses(tracker).await?;
-        let mut running: FuturesUnordered<_> = self
-            .ways(&addrs)
-            .into_iter()
-            .map(|family| self.announce_by(tracker, question, (family, &addrs), seed))
+        let mut ways = self.families.ways(&tracker.place, &addrs, now());
+        let mut running: FuturesUnordered<_> = ways
+            .iter()
+            .map(|family| self.announce_by(tracker, question, (*family, &addrs), seed))
             .collect();
         let mut answer: Option<AnnounceReply> = None;
         let mut failure = None;
@@ -129,24 +130,29 @@ impl Exchanges {
                     .await
                     .unwrap_or_default(),
             };
-            match next {
-                None => break,
-                Some(Ok(reply)) => match &mut answer {
+            let Some((way, outcome)) = next else { break };
+            if !matches!(&outcome, Err(error) if error.is_silence()) {
+                ways.retain(|silent| *silent != way);
+            }
+            match outcome {
+                Ok(reply) => match &mut answer {
                     None => answer = Some(reply),
                     Some(answer) => add(answer, reply),
                 },
                 // What a tracker says tells more than that it says nothing.
-                Some(Err(error)) => {
-                    failure = Some(
-                        failure
-                            .filter(|f: &AnnounceError| !f.is_silence())
-                            .unwrap_or(error),
-                    );
+                Err(error) => {
+                    let told = failure.filter(|known: &AnnounceError| !known.is_silence());
+                    failure = Some(told.unwrap_or(error));
                 }
             }
         }
-        answer
-            .ok_or_else(|| failure.unwrap_or(AnnounceError::Unusable("the tracker has no address")))
+        if answer.is_some() {
+            for family in ways.into_iter().flatten() {
+                self.families.silent(&tracker.place, family, now());
+            }
+        }
+        let nobody = AnnounceError::Unusable("the tracker has no address");
+        answer.ok_or_else(|| failure.unwrap_or(nobody))
     }
 
     /// Scrapes some torrents (BEP 48); those that the tracker does not know may be missing.
@@ -197,27 +203,14 @@ impl Exchanges {
         Ok(addrs)
     }
 
-    /// By which families to announce; `None` for whichever works.
-    fn ways(&self, addrs: &[SocketAddr]) -> Vec<Option<Family>> {
-        let has = |family: &&Family| addrs.iter().any(|addr| Family::of(addr.ip()) == **family);
-        let ways: Vec<_> = self
-            .families
-            .iter()
-            .filter(has)
-            .copied()
-            .map(Some)
-            .collect();
-        if ways.is_empty() { vec![None] } else { ways }
-    }
-
     fn announce_by<'a>(
         &'a self,
         tracker: &'a Tracker,
         question: &'a Announce,
         (family, addrs): (Option<Family>, &'a [SocketAddr]),
         seed: u64,
-    ) -> BoxFuture<'a, Result<AnnounceReply, AnnounceError>> {
-        Box::pin(async move {
+    ) -> BoxFuture<'a, (Option<Family>, Result<AnnounceReply, AnnounceError>)> {
+        let announce = async move {
             let (mut reply, server) = match tracker.kind {
                 Kind::Http => {
                     let url = announce_url(&tracker.text, question)
@@ -241,7 +234,8 @@ impl Exchanges {
             };
             keep_nameable(&mut reply, server);
             Ok(reply)
-        })
+        };
+        Box::pin(async move { (family, announce.await) })
     }
 
     async fn get(&self, url: &str, family: Option<Family>) -> Result<Response, AnnounceError> {
