@@ -3,6 +3,7 @@
 //! Each test prints a table of its runs. `tests/setup` installs the other programs.
 
 mod exchange;
+mod meeting;
 
 use exchange::{Case, Run, run_all};
 use support::clients::Client::{self, Aria2, Libtorrent, Ours, Transmission};
@@ -57,6 +58,18 @@ isolated_test! {
 isolated_test! {
     fn ours_and_ours_exchange_every_kind_of_torrent(lab, limit = 240, needs = [Need::Ours, TRACKER]) {
         run_all(lab, with_hybrid().into_iter().map(|case| Run::new(Ours, Ours, case)).collect());
+    }
+}
+
+isolated_test! {
+    fn three_real_peers_that_know_one_all_connect(
+        lab, limit = 180,
+        needs = [Need::Ours, Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need()]
+    ) {
+        for between in [Ours, Libtorrent("2.0.11"), Libtorrent("2.1.1")] {
+            meeting::through(lab, between, Ours);
+        }
+        meeting::through(lab, Ours, Libtorrent("2.1.1"));
     }
 }
 

@@ -1,7 +1,7 @@
 //! `download`, `seed` and `demo`, on the loopback address.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -691,4 +691,67 @@ fn a_bare_hash_is_found_in_the_dht() {
     let [ours, theirs] = [output, data].map(|dir| std::fs::read(dir.join(name)).unwrap());
     assert_eq!(ours, theirs);
     assert!(states[1].join("dht.table").exists(), "the table is kept");
+}
+
+/// A tracker that answers every announce with these bytes, and keeps what it was asked; gives its address.
+fn tracker(body: &'static [u8]) -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (heard, asked) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = String::new();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).unwrap_or(0) > 0 {}
+            let length = body.len();
+            let reply =
+                format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+            // The client may have ended.
+            let _ = stream
+                .write_all(reply.as_bytes())
+                .and_then(|()| stream.write_all(body));
+            if heard.send(head).is_err() {
+                return;
+            }
+        }
+    });
+    (addr, asked)
+}
+
+#[test]
+fn passkeys_of_trackers_stay_out_of_the_log_and_their_warnings_are_passed_on() {
+    const KEY: &str = "5ec4e75ec4e75ec4e7";
+    let (good, asked) = tracker(b"d8:intervali1800e5:peers0:15:warning message12:mind the gape");
+    let (bad, _) = tracker(b"this is not bencode");
+    let shared = Shared::new("v1");
+    let (_seeder, peer) = shared.seed();
+    let (data, torrent) = (shared.path("seed/data"), shared.path("private.torrent"));
+    let trackers = [
+        format!("http://{bad}/announce?passkey={KEY}"),
+        format!("http://{good}/announce/{KEY}"),
+    ];
+    let more: Vec<&str> = trackers.iter().flat_map(|url| ["--tracker", url]).collect();
+    create(
+        &data,
+        &torrent,
+        &[&more[..], &["--piece-length", "32KiB", "--format", "v1"]].concat(),
+    )
+    .ok();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let mut args = download(text(&torrent), &peer, &down, &state);
+    args.retain(|arg| *arg != "--no-trackers" && *arg != "--json");
+    args.extend(["--seed-time", "2s"]);
+    let mut command = command();
+    let output = command
+        .args(&args)
+        .env("RUST_LOG", "info")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(asked.recv_timeout(PATIENCE).unwrap().contains(KEY));
+    assert!(!said.contains(KEY), "{said}");
+    assert!(said.contains("mind the gap"), "{said}");
 }
