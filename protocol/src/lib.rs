@@ -20,6 +20,7 @@
 //! - [`tracker`]: tracker client messages.
 //! - [`krpc`]: the messages of the DHT.
 //! - [`lsd`]: the messages of local service discovery.
+//! - [`utp`]: streams over datagrams.
 //! - [`crc32c`]: the checksum of node ids and peer priorities.
 //!
 //! # Invariants
@@ -41,3 +42,4 @@ pub mod peer;
 #[cfg(test)]
 mod testing;
 pub mod tracker;
+pub mod utp;

@@ -1,0 +1,177 @@
+//! What comes in.
+
+use std::time::Instant;
+
+use super::{CloseReason, Connection, State};
+use crate::utp::ledbat::Acked;
+use crate::utp::outgoing::Progress;
+use crate::utp::packet::{HEADER_LEN, Kind, Packet};
+use crate::utp::seq::Seq;
+
+/// A delay that some versions of uTorrent send for "none".
+const NO_DELAY: u32 = 0x7fff_ffff;
+
+/// How far behind the last packet an acknowledgement may be that came on winding ways.
+const MOST_OLD_ACK: u16 = 0x4000;
+
+impl Connection {
+    /// Takes a packet that bears this connection's id, or a SYN or RESET that is for it.
+    pub fn handle(&mut self, now: Instant, packet: &Packet<'_>) {
+        match (packet.header.kind, self.state) {
+            (Kind::Reset, _) => self.reset(packet),
+            (Kind::Syn, State::Unproven | State::Open) => {
+                // Our answer got lost.
+                if packet.header.seq == self.syn && self.incoming.ack() == self.syn {
+                    self.due.ack = true;
+                }
+            }
+            (_, State::Closed(_)) | (Kind::Syn, State::Opening | State::Lingering) => {}
+            (_, State::Opening) => self.opened(now, packet),
+            (_, State::Unproven | State::Open | State::Lingering) => self.established(now, packet),
+        }
+    }
+
+    /// An answer to our SYN.
+    fn opened(&mut self, now: Instant, packet: &Packet<'_>) {
+        // Data before the answer would not tell where its sequence begins.
+        if packet.header.kind != Kind::State || packet.header.ack != self.syn || self.syns == 0 {
+            return;
+        }
+        if self.syns == 1 {
+            self.rtt.add(now.saturating_duration_since(self.last_sent));
+        }
+        self.note_delay(now, packet);
+        let ack = packet.header.seq.minus(1);
+        let config = &self.config;
+        self.incoming = super::Incoming::new(ack, config.receive_first, config.receive_most);
+        self.peer_window = packet.header.window as usize;
+        self.state = State::Open;
+        self.state_until = None;
+        self.due.syn = false;
+        // It shows the other side that we are where our SYN came from.
+        self.due.ack = true;
+        self.settle(now);
+    }
+
+    fn established(&mut self, now: Instant, packet: &Packet<'_>) {
+        let header = &packet.header;
+        let pure = header.kind == Kind::State
+            && header.window as usize == self.peer_window
+            && packet.payload.is_empty();
+        let Ok(progress) = self
+            .outgoing
+            .acked(now, header.ack, packet.sack.as_ref(), pure)
+        else {
+            self.due.reset = self.state != State::Unproven;
+            self.end(CloseReason::NeverSent);
+            return;
+        };
+        if self.state == State::Unproven {
+            if header.ack != self.outgoing.next_seq().minus(1) {
+                return;
+            }
+            self.state = State::Open;
+            self.state_until = None;
+        }
+        self.timeouts = 0;
+        self.note_delay(now, packet);
+        self.open_window(header.ack, header.window as usize);
+        self.progressed(now, &progress);
+        match header.kind {
+            Kind::Data => {
+                self.incoming.data(header.seq, packet.payload);
+                self.due.ack = true;
+            }
+            Kind::Fin => {
+                self.incoming.end(header.seq);
+                self.due.ack = true;
+            }
+            Kind::State | Kind::Reset | Kind::Syn => {}
+        }
+        self.settle(now);
+    }
+
+    /// A RESET counts if it acknowledges something near: whoever cannot see the packets cannot guess that.
+    fn reset(&mut self, packet: &Packet<'_>) {
+        if self.closed().is_some() {
+            return;
+        }
+        let last = if self.state == State::Opening {
+            self.syn
+        } else {
+            self.outgoing.next_seq().minus(1)
+        };
+        if last.since(packet.header.ack) > MOST_OLD_ACK {
+            return;
+        }
+        self.end(match self.state {
+            State::Opening => CloseReason::Refused,
+            State::Lingering => CloseReason::Finished,
+            State::Unproven | State::Open | State::Closed(_) => CloseReason::Reset,
+        });
+    }
+
+    /// Takes the other side's window from the newest packet that tells of it.
+    fn open_window(&mut self, ack: Seq, window: usize) {
+        let oldest = self.outgoing.first_seq().minus(1);
+        if oldest.is_after(ack) {
+            return;
+        }
+        self.peer_window = window;
+        if window > 0 {
+            self.window_at = None;
+            self.test_window = false;
+        }
+    }
+
+    fn progressed(&mut self, now: Instant, progress: &Progress) {
+        if let Some(seq) = progress.probe_acked {
+            self.mtu.acked(seq);
+        }
+        if progress.probe_lost {
+            self.mtu.lost();
+        }
+        if let Some(rtt) = progress.rtt {
+            self.rtt.add(rtt);
+        }
+        let packet = self.mtu.size().saturating_sub(HEADER_LEN);
+        let smoothed = self.rtt.smoothed().unwrap_or_default();
+        if progress.congestion {
+            self.outgoing.was_cut();
+            self.ledbat.lost(now, smoothed, packet);
+        } else if progress.bytes > 0 {
+            let queueing = self.ours.queueing();
+            // No packet waited longer than its whole round trip took.
+            let bound = progress.rtt.unwrap_or(smoothed);
+            let acked = Acked {
+                bytes: progress.bytes,
+                queueing: queueing.map(|delay| delay.min(bound)),
+                rtt: smoothed,
+                limited: self.limited,
+                packet,
+            };
+            self.ledbat.acked(now, acked);
+        }
+        if progress.packets > 0 {
+            self.test_window = false;
+            self.retransmit_at = None;
+            if self.outgoing.is_waiting() {
+                self.retransmit_at = now.checked_add(self.rtt.timeout(0));
+            }
+        }
+    }
+
+    /// Takes the samples of delay that a packet brings.
+    pub(super) fn note_delay(&mut self, now: Instant, packet: &Packet<'_>) {
+        let header = &packet.header;
+        if header.timestamp != 0 {
+            self.reply_delay = self.stamp(now).wrapping_sub(header.timestamp);
+            if let Some(fell) = self.theirs.add(now, self.reply_delay) {
+                self.ours.drift(fell);
+            }
+        }
+        if header.delay != 0 && header.delay != NO_DELAY && header.kind != Kind::Syn {
+            self.ours.add(now, header.delay);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! LEDBAT's behaviour in virtual time.
+
+use std::time::Duration;
+
+use super::cubic::Cubic;
+use super::link::{Path, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+const RTT: Duration = Duration::from_millis(100);
+const ENDLESS: u64 = u64::MAX;
+
+/// Bytes a second that came through on each stream in this time.
+fn rates(world: &mut World, time: Duration) -> Vec<f64> {
+    let read =
+        |world: &World| -> Vec<u64> { world.pairs.iter().map(|pair| pair[1].read).collect() };
+    let before = read(world);
+    world.run(time);
+    let after = read(world);
+    let rate = |(before, after): (u64, u64)| (after - before) as f64 / time.as_secs_f64();
+    before.into_iter().zip(after).map(rate).collect()
+}
+
+#[test]
+fn an_idle_link_is_filled_and_the_queue_stays_at_the_target() {
+    let path = Path::ideal();
+    let mut world = World::new(1, path);
+    world.stream(ENDLESS);
+    world.run(SECOND * 4);
+    let mut worst = Duration::ZERO;
+    let mut sum = 0.0;
+    for _ in 0..100 {
+        sum += rates(&mut world, SECOND / 10)[0] / 100.0;
+        worst = worst.max(world.waiting(0));
+    }
+    assert!(sum > path.rate * 0.85, "{sum} of {}", path.rate);
+    assert!(worst < Duration::from_millis(140), "{worst:?}");
+}
+
+#[test]
+fn on_a_lossy_path_it_is_nearly_as_fast_as_tcp() {
+    for seed in 1..=5 {
+        let path = Path {
+            loss: 0.001,
+            ..Path::ideal()
+        };
+        let mut world = World::new(seed, path);
+        world.stream(ENDLESS);
+        world.run(SECOND * 60);
+        let ours = world.pairs[0][1].read;
+        let mut world = World::new(seed, path);
+        world.rivals.push(Cubic::new(RTT));
+        world.run(SECOND * 60);
+        let theirs = world.rivals[0].delivered;
+        assert!(
+            ours as f64 > theirs as f64 * 0.8,
+            "seed {seed}: {ours} against {theirs}"
+        );
+    }
+}
+
+#[test]
+fn it_gets_out_of_the_way_of_a_tcp_flow_within_two_seconds_and_comes_back() {
+    for seed in 1..=5 {
+        let path = Path::ideal();
+        let mut world = World::new(seed, path);
+        world.stream(ENDLESS);
+        world.run(SECOND * 8);
+        world.rivals.push(Cubic::new(RTT));
+        world.run(SECOND * 2);
+        let before = world.rivals[0].delivered;
+        let ours = rates(&mut world, SECOND * 6)[0];
+        let theirs = (world.rivals[0].delivered - before) as f64 / 6.0;
+        let share = ours / (ours + theirs);
+        assert!(share < 0.2, "seed {seed}: {share}");
+        world.rivals[0].stop();
+        world.run(SECOND * 20);
+        let alone = rates(&mut world, SECOND * 4)[0];
+        assert!(alone > path.rate * 0.7, "seed {seed}: {alone}");
+    }
+}
+
+#[test]
+fn two_streams_share_a_link_even_if_one_comes_late() {
+    let path = Path {
+        rate: 2_500_000.0,
+        queue: 1_000_000,
+        ..Path::ideal()
+    };
+    for seed in 1..=3 {
+        let mut world = World::new(seed, path);
+        world.stream(ENDLESS);
+        world.run(SECOND * 10);
+        world.stream(ENDLESS);
+        world.run(SECOND * 30);
+        let rates = rates(&mut world, SECOND * 30);
+        let all: f64 = rates.iter().sum();
+        assert!(all > path.rate * 0.8, "seed {seed}: {rates:?}");
+        let fair = rates
+            .iter()
+            .all(|rate| (0.25..0.75).contains(&(rate / all)));
+        assert!(fair, "seed {seed}: {rates:?}");
+    }
+}
