@@ -48,6 +48,6 @@ pub use event::Event;
 pub use handle::EngineHandle;
 pub use snapshot::{Snapshot, State, SwarmCounts, TorrentStatus};
 pub use supervisor::messages::{
-    Add, GetSnapshot, Pause, Recheck, Remove, Resume, SetLimits, Shutdown,
+    Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetLimits, Shutdown,
 };
 pub use supervisor::{StartError, Supervisor};

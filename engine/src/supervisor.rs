@@ -29,8 +29,8 @@ use crate::lsd::{self, Lsd};
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Incoming, News, Stop};
 use crate::{
-    CommandError, EngineConfig, EngineHandle, Event, Snapshot, TorrentError, TorrentId,
-    TorrentStatus,
+    CommandError, EngineConfig, EngineHandle, Event, Snapshot, SwarmCounts, TorrentError,
+    TorrentId, TorrentStatus,
 };
 
 /// How often the snapshot is published while nothing else brings it about.
@@ -296,14 +296,7 @@ impl StreamHandler<Command> for Supervisor {
             Command::Resume(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Resume));
             }
-            Command::Scrape(id, reply) => match self.child(id) {
-                Ok(child) => {
-                    tell(&child.actor, Control::Scrape(reply));
-                }
-                Err(error) => {
-                    let _ = reply.send(Err(error));
-                }
-            },
+            Command::Scrape(id, reply) => self.scrape(id, reply),
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
         }
         self.publish();
@@ -403,6 +396,17 @@ impl fmt::Debug for Supervisor {
 impl Supervisor {
     fn child(&self, id: TorrentId) -> Result<&Child, CommandError> {
         self.torrents.get(&id).ok_or(CommandError::NoSuchTorrent)
+    }
+
+    fn scrape(&self, id: TorrentId, reply: oneshot::Sender<Result<SwarmCounts, CommandError>>) {
+        match self.child(id) {
+            Ok(child) => {
+                tell(&child.actor, Control::Scrape(reply));
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
     }
 
     fn control(&self, id: TorrentId, control: Control) -> Result<(), CommandError> {

@@ -7,7 +7,7 @@ use actix::{Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
 use crate::torrent::messages::Control;
-use crate::{AddTorrent, CommandError, Limits, Snapshot, TorrentId};
+use crate::{AddTorrent, CommandError, Limits, Snapshot, SwarmCounts, TorrentId};
 
 use super::Supervisor;
 
@@ -45,6 +45,11 @@ pub struct Remove {
     /// Whether its content is deleted.
     pub delete_data: bool,
 }
+
+/// Asks the trackers of a torrent how large its swarm is; see [`EngineHandle::scrape`](crate::EngineHandle::scrape).
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<SwarmCounts, CommandError>")]
+pub struct Scrape(pub TorrentId);
 
 /// Asks for the state of the moment.
 #[derive(Clone, Copy, Debug, Message)]
@@ -91,6 +96,16 @@ impl Handler<Remove> for Supervisor {
         self.child(message.id)?;
         self.remove(message.id, message.delete_data, oneshot::channel().0);
         Ok(())
+    }
+}
+
+impl Handler<Scrape> for Supervisor {
+    type Result = ResponseFuture<Result<SwarmCounts, CommandError>>;
+
+    fn handle(&mut self, message: Scrape, _: &mut Context<Self>) -> Self::Result {
+        let (reply, answer) = oneshot::channel();
+        self.scrape(message.0, reply);
+        Box::pin(async move { answer.await.unwrap_or(Err(CommandError::Stopped)) })
     }
 }
 
