@@ -1,13 +1,18 @@
-//! What networks of many nodes must do, in a size for every day; the full size is ignored and runs in `./soak dht`.
+//! What networks of many nodes must do, in a size for every day; the full sizes are ignored here and run by `./soak dht`.
 
-use std::collections::BTreeMap;
+mod churn;
+mod liars;
+mod sybils;
+
+use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use protocol::id::InfoHash;
 use rand::RngExt;
 
 use super::*;
-use crate::{AnnounceAs, Event, GetPeers, JobId, NodeConfig, Outcome, Request};
+use crate::{AnnounceAs, Event, GetPeers, NodeConfig, Outcome, Request};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -15,19 +20,107 @@ const MINUTE: Duration = Duration::from_secs(60);
 fn network(seed: u64, count: usize, nat: u32) -> World {
     println!("seed {seed}");
     let mut world = World::new(seed, LinkModel::default());
+    let pause = 2 * MINUTE / count as u32;
     for at in 0..count {
-        let behind = at > 16 && world.rng().random_range(0..100) < nat;
-        world.add_node(behind, &NodeConfig::default());
-        world.run_until(world.now() + 2 * MINUTE / count as u32);
+        join(&mut world, if at < 16 { 0 } else { nat });
+        world.run_until(world.now() + pause);
     }
     world.run_until(world.now() + 3 * MINUTE);
     world.take_log();
     world
 }
 
+fn join(world: &mut World, nat: u32) -> HostId {
+    let behind = world.rng().random_range(0..100) < nat;
+    world.add_node(behind, &NodeConfig::default())
+}
+
 fn some_node(world: &mut World) -> HostId {
     let nodes = world.nodes();
     nodes[world.rng().random_range(0..nodes.len())]
+}
+
+/// Some node announces a peer of a torrent; returns the peer, and how many nodes have stored it.
+fn announce(world: &mut World, hash: InfoHash) -> (SocketAddr, usize) {
+    let announcer = some_node(world);
+    let peer = SocketAddr::new(world.addr(announcer).ip(), 7777);
+    let announce = Some(AnnounceAs {
+        port: Some(peer.port()),
+        seed: false,
+    });
+    let get = GetPeers {
+        announce,
+        ..GetPeers::new(hash)
+    };
+    let job = world.begin(announcer, Request::GetPeers(get)).unwrap();
+    for _ in 0..60 {
+        world.run_until(world.now() + Duration::from_secs(1));
+        for (_, host, event) in world.take_log() {
+            if let Event::Done {
+                job: done,
+                outcome: Outcome::Peers(outcome),
+                ..
+            } = event
+                && (host, done) == (announcer, job)
+            {
+                return (peer, outcome.announced.unwrap().nodes);
+            }
+        }
+    }
+    panic!("the announce never ends");
+}
+
+/// Figures of many lookups.
+#[derive(Debug, Default)]
+struct Figures {
+    lookups: usize,
+    found: usize,
+    hops: Vec<u64>,
+    messages: Vec<u64>,
+    /// Until the first peer, in milliseconds.
+    first: Vec<u64>,
+}
+
+impl Figures {
+    fn add(&mut self, other: Self) {
+        self.lookups += other.lookups;
+        self.found += other.found;
+        self.hops.extend(other.hops);
+        self.messages.extend(other.messages);
+        self.first.extend(other.first);
+    }
+
+    fn part(&self) -> f64 {
+        self.found as f64 / self.lookups as f64
+    }
+}
+
+/// The median and the 99th percentile.
+fn spread(numbers: &[u64]) -> (u64, u64) {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_unstable();
+    let at = |part: usize| sorted.get(sorted.len() * part / 100).copied().unwrap_or(0);
+    (at(50), at(99))
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hops, messages) = (spread(&self.hops), spread(&self.messages));
+        let first = spread(&self.first);
+        write!(
+            f,
+            "{} of {} found ({:.3} %); median and p99: hops {} and {}, messages {} and {}, first peer after {} and {} ms",
+            self.found,
+            self.lookups,
+            100.0 * self.part(),
+            hops.0,
+            hops.1,
+            messages.0,
+            messages.1,
+            first.0,
+            first.1,
+        )
+    }
 }
 
 #[test]
@@ -46,56 +139,11 @@ fn nodes_find_each_other() {
 }
 
 #[test]
-fn an_announced_peer_is_found() {
-    let mut world = network(2, 300, 10);
-    let hash = InfoHash(world.rng().random());
-    let announcer = some_node(&mut world);
-    let peer = std::net::SocketAddr::new(world.addr(announcer).ip(), 7777);
-    let announce = Some(AnnounceAs {
-        port: Some(7777),
-        seed: true,
-    });
-    world.begin(
-        announcer,
-        Request::GetPeers(GetPeers {
-            announce,
-            ..GetPeers::new(hash)
-        }),
-    );
-    world.run_until(world.now() + MINUTE);
-    let done = world.take_log();
-    let Some((
-        _,
-        _,
-        Event::Done {
-            outcome: Outcome::Peers(outcome),
-            ..
-        },
-    )) = done.last()
-    else {
-        panic!("{done:?}");
+fn the_same_seed_gives_the_same_network() {
+    let run = || {
+        let mut world = network(5, 60, 20);
+        let stored = announce(&mut world, InfoHash([7; 20]));
+        (world.delivered(), stored)
     };
-    assert!(outcome.announced.unwrap().nodes >= 8, "{outcome:?}");
-    let mut jobs: BTreeMap<(HostId, JobId), bool> = BTreeMap::new();
-    for _ in 0..50 {
-        let seeker = some_node(&mut world);
-        let job = world.begin(
-            seeker,
-            Request::GetPeers(GetPeers {
-                scrape: true,
-                ..GetPeers::new(hash)
-            }),
-        );
-        jobs.insert((seeker, job.unwrap()), false);
-        world.run_until(world.now() + Duration::from_secs(2));
-    }
-    world.run_until(world.now() + MINUTE);
-    for (_, host, event) in world.take_log() {
-        if let Event::Peers { job, peers, .. } = event
-            && peers.contains(&peer)
-        {
-            jobs.insert((host, job), true);
-        }
-    }
-    assert!(jobs.values().all(|found| *found), "{jobs:?}");
+    assert_eq!(run(), run());
 }
