@@ -3,6 +3,7 @@
 //! Flags and commands whose feature this build does not have are parsed as well, so that they answer with one line
 //! instead of a usage screen; see [`later`].
 
+pub(crate) mod dht;
 pub(crate) mod later;
 pub(crate) mod transfer;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use dht::DhtArgs;
 pub(crate) use later::LaterCommand;
 pub(crate) use transfer::{DownloadArgs, SeedArgs};
 
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Hash a torrent's data and report each bad piece and file
     Check(CheckArgs),
+    /// Find peers and items on the mainline DHT, and store them
+    Dht(Box<DhtArgs>),
     /// Show the whole main job on parts of its own: tracker, seeder and downloader on loopback
     Demo(DemoArgs),
     /// Print the completion script of a shell
@@ -70,7 +74,9 @@ impl Command {
     /// Whether its JSON is a line for each event, failures among them, and not one object.
     pub(crate) fn speaks_lines(&self) -> bool {
         match self {
-            Self::Check(_) | Self::Demo(_) | Self::Download(_) | Self::Seed(_) => true,
+            Self::Check(_) | Self::Demo(_) | Self::Dht(_) | Self::Download(_) | Self::Seed(_) => {
+                true
+            }
             Self::Completions(_)
             | Self::Create(_)
             | Self::Info(_)
@@ -88,6 +94,7 @@ impl Command {
             Self::Info(args) => args.json,
             Self::Check(args) => args.json,
             Self::Demo(args) => args.json,
+            Self::Dht(args) => args.json,
             Self::Completions(_) | Self::Man(_) | Self::Later(_) => false,
         }
     }

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod create;
 mod demo;
+mod dht;
 mod download;
 mod info;
 mod man;
@@ -33,6 +34,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Completions(args) => completions::run(&args, screen),
         Command::Create(args) => create::run(&args, screen),
         Command::Demo(args) => demo::run(&args, screen),
+        Command::Dht(args) => dht::run(&args, screen),
         Command::Download(args) => download::run(&args, screen),
         Command::Info(args) => info::run(&args, screen),
         Command::Man(args) => man::run(&args, screen),

@@ -2,6 +2,7 @@
 
 mod dht;
 mod literals;
+mod lone_dht;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -13,6 +14,7 @@ use net::{Network, OwnedPool, RealOptions};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
 use self::literals::LiteralsOnly;
+pub(crate) use self::lone_dht::{host_and_port, lone_dht};
 use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
 

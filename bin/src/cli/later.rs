@@ -64,6 +64,7 @@ impl Command {
             | Self::Info(_)
             | Self::Check(_)
             | Self::Demo(_)
+            | Self::Dht(_)
             | Self::Completions(_)
             | Self::Man(_) => None,
         }
@@ -85,8 +86,6 @@ pub(crate) enum LaterCommand {
     Ctl(Anything),
     #[command(hide = true)]
     Daemon(Anything),
-    #[command(hide = true)]
-    Dht(Anything),
     #[command(hide = true)]
     Exit(Anything),
     #[command(hide = true)]
@@ -110,7 +109,6 @@ impl LaterCommand {
             Self::Config(_) => "config",
             Self::Ctl(_) => "ctl",
             Self::Daemon(_) => "daemon",
-            Self::Dht(_) => "dht",
             Self::Exit(_) => "exit",
             Self::Import(_) => "import",
             Self::Relay(_) => "relay",

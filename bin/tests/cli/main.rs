@@ -7,6 +7,7 @@
 
 mod check;
 mod create;
+mod dht;
 mod info;
 mod support;
 mod transfer;

@@ -69,7 +69,6 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
             &["tracker", "--udp", "127.0.0.1:1", "--workers", "1"],
             "tracker",
         ),
-        (&["dht", "ping", "x"], "dht"),
         (&["relay"], "relay"),
         (&["exit", "--max-circuits", "3"], "exit"),
         (&["bootstrap-server"], "bootstrap-server"),

@@ -343,8 +343,9 @@ impl Node {
     }
 
     fn current_sample(&mut self, now: Instant) -> Vec<[u8; 20]> {
-        let sampled = self.answers.sampled;
-        if sampled.is_none_or(|at| now >= at + SAMPLE_FOR) {
+        let old = self.answers.sampled;
+        let old = old.is_none_or(|at| now >= at + SAMPLE_FOR);
+        if old || self.answers.samples.len() < MAX_SAMPLES.min(self.peers.torrents()) {
             self.answers.samples = self.peers.sample(MAX_SAMPLES, &mut self.rng);
             self.answers.sampled = Some(now);
         }

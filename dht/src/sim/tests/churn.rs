@@ -93,7 +93,9 @@ fn count(
                 seek.found = true;
                 figures.found += 1;
                 figures.hops.push(u64::from(progress.hops));
-                figures.first.push((at - seek.began).as_millis() as u64);
+                figures
+                    .first
+                    .push(at.saturating_sub(seek.began).as_millis() as u64);
             }
         }
         Event::Done { job, progress, .. } => {

@@ -48,7 +48,9 @@ fn liars(seed: u64, count: usize, lookups: usize) -> Figures {
                     found = true;
                     figures.found += 1;
                     figures.hops.push(u64::from(progress.hops));
-                    figures.first.push((at - began).as_millis() as u64);
+                    figures
+                        .first
+                        .push(at.saturating_sub(began).as_millis() as u64);
                 }
                 Event::Done {
                     job: done,

@@ -70,7 +70,7 @@ fn survives(seed: u64, honest: usize, count: usize, ids: Ids) -> bool {
         }
         world.run_until(world.now() + 2 * MINUTE / count as u32);
     }
-    let mut near = nodes.clone();
+    let mut near = nodes;
     near.sort_by_key(|node| world.id(*node).map(|id| id.distance(&hash.into())));
     for node in near.iter().take(30) {
         for liar in &liars {

@@ -1,0 +1,160 @@
+//! `dht`: single things done on the mainline DHT.
+
+mod items;
+mod line;
+mod peers;
+mod samples;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use dht::DhtHandle;
+use net::Network;
+use protocol::id::InfoHash;
+
+use self::line::Line;
+use crate::cli::dht::{DhtArgs, DhtCommand, PingArgs};
+use crate::failure::{Failure, reason};
+use crate::json::seconds;
+use crate::screen::{Screen, Style};
+use crate::shutdown::Shutdown;
+use crate::source::Source;
+use crate::wire;
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+pub(crate) fn run(args: &DhtArgs, screen: &Screen) -> Result<(), Failure> {
+    wire::run(async {
+        let mut shutdown = Shutdown::listen()?;
+        let node = wire::lone_dht(args)?;
+        let work = Work {
+            args,
+            screen,
+            network: &node.network,
+            dht: &node.dht,
+        };
+        let outcome = tokio::select! {
+            outcome = work.run() => outcome,
+            _ = shutdown.asked() => Err(Failure::Failed("stopped".to_owned())),
+        };
+        node.dht.shutdown(GOODBYE).await;
+        outcome
+    })
+}
+
+/// What a command works with.
+struct Work<'a> {
+    args: &'a DhtArgs,
+    screen: &'a Screen,
+    network: &'a Network,
+    dht: &'a DhtHandle,
+}
+
+impl Work<'_> {
+    async fn run(&self) -> Result<(), Failure> {
+        match &self.args.what {
+            DhtCommand::Ping(args) => self.ping(args).await,
+            DhtCommand::Announce(args) => self.announce(args).await,
+            DhtCommand::GetPeers(args) => self.get_peers(args).await,
+            DhtCommand::Get(args) => self.get(args).await,
+            DhtCommand::Put(args) => self.put(args).await,
+            DhtCommand::Sample(args) => self.sample(args).await,
+            DhtCommand::Crawl(args) => self.crawl(args).await,
+        }
+    }
+
+    async fn ping(&self, args: &PingArgs) -> Result<(), Failure> {
+        let mut silent = false;
+        for node in &args.node {
+            for addr in self.addresses(node).await? {
+                let pong = self.dht.ping(addr).await.map_err(Failure::failed)?;
+                silent |= pong.is_none();
+                let addr = addr.to_string();
+                let line = match &pong {
+                    Some(pong) => Line::Pong {
+                        addr,
+                        id: pong.id.to_string(),
+                        rtt: seconds(pong.rtt),
+                        version: pong.version.as_deref().map(line::program),
+                    },
+                    None => Line::Silence { addr },
+                };
+                self.tell(&line)?;
+            }
+        }
+        if silent { Err(Failure::Told) } else { Ok(()) }
+    }
+
+    /// Waits until there are nodes to ask.
+    async fn ready(&self) -> Result<(), Failure> {
+        const ENOUGH: usize = 8;
+        const LOOK_EVERY: Duration = Duration::from_millis(50);
+        let patience = self.args.patience.0;
+        let began = Instant::now();
+        let mut known = 0;
+        let mut quiet_since = began;
+        loop {
+            let status = self.dht.status().await.map_err(Failure::failed)?;
+            let nodes = status
+                .families
+                .iter()
+                .flatten()
+                .map(|side| side.nodes)
+                .sum();
+            if nodes != known || status.jobs > 0 {
+                quiet_since = Instant::now();
+            }
+            known = nodes;
+            // A small network is known as a whole when nothing more is being found out.
+            let settled = known > 0 && quiet_since.elapsed() >= Duration::from_millis(700);
+            if known >= ENOUGH || settled {
+                return Ok(());
+            }
+            if began.elapsed() >= patience {
+                return Err(Failure::Failed("no node of the DHT answers".to_owned()));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The addresses of a node that is given as HOST:PORT.
+    async fn addresses(&self, node: &str) -> Result<Vec<SocketAddr>, Failure> {
+        let (host, port) = wire::host_and_port(node)?;
+        let found = self.network.lookup(&host, port).await;
+        found.map_err(|error| Failure::Failed(format!("{node}: {}", reason(&error))))
+    }
+
+    /// Writes a result: a line of JSON, or of text.
+    fn tell(&self, line: &Line) -> Result<(), Failure> {
+        match self.screen.style() {
+            Style::Json => self.screen.json(line),
+            Style::Bars | Style::Lines => self.screen.write(&line.text()),
+        }
+    }
+}
+
+/// The info-hash that an argument names.
+fn info_hash(torrent: &str) -> Result<InfoHash, Failure> {
+    let hashes = match Source::read_local(torrent)? {
+        Source::Magnet(magnet) => magnet.hashes,
+        Source::Torrent(metainfo) => Some(metainfo.hashes()),
+    };
+    let hashes = hashes
+        .ok_or_else(|| Failure::Usage(format!("{torrent} names a DHT item and not a torrent")))?;
+    Ok(hashes.wire())
+}
+
+/// The bytes of a text in hex.
+fn unhex<const N: usize>(text: &str) -> Result<[u8; N], Failure> {
+    let wrong = || Failure::Usage(format!("{text} is not {} hexadecimal digits", 2 * N));
+    let mut bytes = [0; N];
+    if text.len() != 2 * N || !text.is_ascii() {
+        return Err(wrong());
+    }
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        let digits = text.get(2 * at..2 * at + 2).ok_or_else(wrong)?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+    }
+    Ok(bytes)
+}
