@@ -289,7 +289,11 @@ impl Pipeline {
                 flat,
             } => {
                 *blocks = blocks.saturating_add(received);
-                if *blocks >= self.target && rate > 0.0 {
+                if *blocks >= self.target && rate == 0.0 {
+                    // Whoever sends that much before the first sample is whole keeps up with some more.
+                    *blocks = 0;
+                    self.target = (self.target * 2).min(PAUSE_BLOCKS as u32);
+                } else if *blocks >= self.target {
                     *blocks = 0;
                     if rate >= *before * 1.25 {
                         *before = rate;

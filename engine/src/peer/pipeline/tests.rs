@@ -133,6 +133,13 @@ fn a_reader_that_takes_all_that_is_in_flight_at_once_still_speeds_up() {
 }
 
 #[test]
+fn a_peer_next_door_is_trusted_before_its_rate_is_known() {
+    let mut lab = Lab::new(Duration::from_micros(300), 1.5e9);
+    lab.run(ms(4));
+    assert!(lab.pipeline.target() >= 64, "{}", lab.pipeline.target());
+}
+
+#[test]
 fn a_slow_peer_holds_on_to_few_blocks() {
     let mut lab = Lab::new(ms(50), 20e3);
     // The first requests go out before anything is known.
