@@ -3,6 +3,10 @@
 mod common;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZero;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use common::Payload;
@@ -136,9 +140,27 @@ fn swarms_of_many_seeds_complete() {
     let wanted = std::env::var("TRIBLER_SIM_SEEDS").unwrap_or_else(|_| "20@1".to_owned());
     let (count, first) = wanted.split_once('@').expect("COUNT@FIRST");
     let [count, first]: [u64; 2] = [count, first].map(|number| number.parse().expect("a number"));
-    for seed in first..first + count {
-        simulate(mixed_swarm(seed, 4 + (seed % 16) as u32));
-    }
+    let next = AtomicU64::new(first);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        return;
+                    }
+                    let swarm = mixed_swarm(seed, 4 + (seed % 16) as u32);
+                    let run = panic::catch_unwind(AssertUnwindSafe(|| simulate(swarm)));
+                    run.unwrap_or_else(|_| panic!("seed {seed}"));
+                    let done = seed - first + 1;
+                    if done % 100 == 0 {
+                        println!("{done} of {count}");
+                    }
+                }
+            });
+        }
+    });
 }
 
 #[test]
