@@ -154,7 +154,7 @@ fn swarms_of_many_seeds_complete() {
                     let run = panic::catch_unwind(AssertUnwindSafe(|| simulate(swarm)));
                     run.unwrap_or_else(|_| panic!("seed {seed}"));
                     let done = seed - first + 1;
-                    if done % 100 == 0 {
+                    if done.is_multiple_of(100) {
                         println!("{done} of {count}");
                     }
                 }
