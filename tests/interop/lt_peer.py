@@ -1,6 +1,6 @@
 """libtorrent as a program: one torrent, one JSON object a line on standard output.
 
-    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]...
+    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT]
     lt_peer.py create PATH OUT --piece BYTES --kind v1|v2|hybrid
 
 `get` checks what is in DIR, downloads the rest, says "seeding" when everything is verified, and serves until it is
@@ -9,6 +9,7 @@ ended.
 import argparse
 import json
 import pathlib
+import time
 
 import libtorrent as lt
 
@@ -17,11 +18,14 @@ def say(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
-def session(listen):
+def session(listen, dht=None):
     return lt.session({
         "listen_interfaces": listen,
         "outgoing_interfaces": listen.rsplit(":", 1)[0],
-        "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
+        "enable_dht": dht is not None, "dht_bootstrap_nodes": dht or "",
+        "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False,
+        "dht_prefer_verified_node_ids": False, "dht_enforce_node_id": False, "dht_ignore_dark_internet": False,
+        "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "allow_multiple_connections_per_ip": True,
         "enable_outgoing_utp": False, "enable_incoming_utp": False,
         "min_reconnect_time": 1,
@@ -30,7 +34,7 @@ def session(listen):
 
 
 def get(args):
-    ses = session(args.listen)
+    ses = session(args.listen, args.dht)
     if args.source.startswith("magnet:"):
         params = lt.parse_magnet_uri(args.source)
     else:
@@ -43,8 +47,12 @@ def get(args):
         host, port = peer.rsplit(":", 1)
         handle.connect_peer((host, int(port)))
     seeding = False
+    announced = 0
     while True:
         ses.wait_for_alert(50)
+        if args.dht and time.monotonic() > announced + 2:
+            announced = time.monotonic()
+            handle.force_dht_announce()     # else a quarter of an hour may pass
         for alert in ses.pop_alerts():
             if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
                 say("error", message=alert.message())
@@ -76,6 +84,7 @@ def main():
     p.add_argument("--dir", required=True)
     p.add_argument("--listen", required=True)
     p.add_argument("--peer", action="append", default=[])
+    p.add_argument("--dht", help="take part in the DHT, by this node")
     p.set_defaults(run=get)
     p = commands.add_parser("create")
     p.add_argument("path")

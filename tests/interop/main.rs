@@ -4,6 +4,7 @@
 
 mod exchange;
 mod meeting;
+mod trackerless;
 
 use exchange::{Case, Run, run_all};
 use support::clients::Client::{self, Aria2, Libtorrent, Ours, Transmission};
@@ -70,6 +71,21 @@ isolated_test! {
             meeting::through(lab, between, Ours);
         }
         meeting::through(lab, Ours, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn a_magnet_link_without_tracker_completes_through_the_dht(
+        lab, limit = 180,
+        needs = [Need::Ours, Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need()]
+    ) {
+        for version in ["2.0.11", "2.1.1"] {
+            trackerless::through(lab, Libtorrent(version), Libtorrent(version), Ours);
+            trackerless::through(lab, Libtorrent(version), Ours, Libtorrent(version));
+            trackerless::through(lab, Ours, Libtorrent(version), Ours);
+        }
+        trackerless::through(lab, Ours, Ours, Libtorrent("2.1.1"));
+        trackerless::through(lab, Ours, Ours, Ours);
     }
 }
 

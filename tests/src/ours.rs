@@ -108,11 +108,14 @@ impl Ours {
                 .arg(&job.dir);
         }
         command
-            .args(["--json", "--no-lsd", "--no-dht"])
+            .args(["--json", "--no-lsd"])
             .args(["--listen", &job.listen.to_string(), "--state"])
             .arg(home.join("state"));
         for peer in &job.peers {
             command.args(["--peer", &peer.to_string()]);
+        }
+        if !more.contains(&"--dht-bootstrap") {
+            command.arg("--no-dht");
         }
         command
             .args(more)

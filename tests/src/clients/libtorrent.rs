@@ -18,6 +18,11 @@ pub struct Libtorrent {
 impl Libtorrent {
     /// Starts it; it serves until it is ended.
     pub fn start(version: &str, job: &Job, home: &Path) -> Self {
+        Self::start_with(version, job, home, &[])
+    }
+
+    /// Starts it with further arguments.
+    pub fn start_with(version: &str, job: &Job, home: &Path, more: &[&str]) -> Self {
         let mut command = program(version);
         command
             .args(["get", &job.source, "--dir"])
@@ -26,6 +31,7 @@ impl Libtorrent {
         for peer in &job.peers {
             command.args(["--peer", &peer.to_string()]);
         }
+        command.args(more);
         Self {
             process: Process::start(command, home, "libtorrent"),
         }
