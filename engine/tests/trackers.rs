@@ -6,6 +6,7 @@ mod tracker;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
@@ -16,6 +17,7 @@ use net::Pool;
 use net::sim::{HostOptions, Sim};
 use protocol::id::{InfoHash, InfoHashes};
 use protocol::magnet::Magnet;
+use protocol::metainfo::{LoadLimits, Metainfo};
 use protocol::tracker::AnnounceEvent;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -704,5 +706,72 @@ fn leaving_does_not_wait_for_a_tracker_that_was_never_reached() {
             "{:?}",
             begin.elapsed()
         );
+    });
+}
+
+/// A private torrent of 4 MB with these trackers, each in a tier of its own.
+fn private_torrent(trackers: &[&str]) -> Arc<Metainfo> {
+    let mut bytes = b"d13:announce-listl".to_vec();
+    for url in trackers {
+        bytes.extend(format!("l{}:{url}e", url.len()).into_bytes());
+    }
+    bytes.extend(b"e4:infod6:lengthi4194304e4:name6:secret12:piece lengthi65536e6:pieces1280:");
+    bytes.extend([7; 1280]);
+    bytes.extend(b"7:privatei1eee");
+    Arc::new(Metainfo::from_bytes(&bytes, &LoadLimits::default()).expect("a torrent"))
+}
+
+#[test]
+fn a_private_torrent_that_switches_trackers_leaves_the_peers_of_the_former_one() {
+    simulate(async {
+        let mut scene = Scene::new(|config| config.trackers.mode = AnnounceMode::EveryTracker);
+        let torrent = private_torrent(&["http://60.0.0.1/announce", "http://60.0.0.2/announce"]);
+        let host = scene.sim.host(HostOptions::at(ip("70.0.0.1")));
+        let mut config = EngineConfig::new(host.network(), Pool::current());
+        config.listen = Some("0.0.0.0:6881".parse().expect("an address"));
+        config.disk_threads = 0;
+        config.torrent_threads = 0;
+        config.seed = Some(8);
+        let (_, other) = Supervisor::launch(config).expect("an engine");
+        let dirs = [
+            TempDir::new().expect("a folder"),
+            TempDir::new().expect("a folder"),
+        ];
+        let add = |dir: &TempDir| {
+            AddTorrent::new(
+                Source::Metainfo(Arc::clone(&torrent)),
+                dir.path().to_owned(),
+            )
+        };
+        let mut there = add(&dirs[0]);
+        there.use_trackers = false;
+        other.add(there).await.expect("added");
+
+        let names = Behaviour {
+            peers: vec!["70.0.0.1:6881".parse().expect("an address")],
+            ..Behaviour::default()
+        };
+        let first = scene.tracker("60.0.0.1", names);
+        let second = scene.tracker("60.0.0.2", Behaviour::default());
+        scene.engine.add(add(&dirs[1])).await.expect("added");
+        assert_eq!(scene.said().await, Ok(1));
+        sleep(60).await;
+        assert_eq!(scene.engine.snapshot().torrents[0].peers, 1);
+        assert_eq!(
+            second.announces().len(),
+            0,
+            "one at a time, whatever the mode"
+        );
+        drop(first);
+        // Until the interval is over and the second tracker answers.
+        while second.announces().is_empty() {
+            sleep(10).await;
+            assert!(
+                scene.sim.elapsed() < Duration::from_secs(4000),
+                "it is never asked"
+            );
+        }
+        sleep(60).await;
+        assert_eq!(scene.engine.snapshot().torrents[0].peers, 0);
     });
 }
