@@ -1,0 +1,82 @@
+//! What trackers answer.
+
+use std::time::Duration;
+
+use engine::Event;
+use tokio::time::Instant;
+
+use crate::tracker::Behaviour;
+use crate::{Scene, ip, simulate, sleep};
+
+#[test]
+fn an_answer_is_told_with_its_warning_its_counts_and_our_address() {
+    simulate(async {
+        let mut scene = Scene::new(|_| {});
+        let seeds = Behaviour {
+            counts: (11, 5),
+            external: Some(ip("50.0.0.1")),
+            warning: Some("mind the gap".to_owned()),
+            peers: vec!["70.0.0.1:5".parse().expect("an address")],
+            ..Behaviour::default()
+        };
+        let _tracker = scene.tracker("60.0.0.1", seeds);
+        let id = scene.add(1, &["http://60.0.0.1/announce?passkey=1"]).await;
+        let warned = async {
+            loop {
+                if let Ok(Event::TrackerWarning { message, .. }) = scene.events.recv().await {
+                    return message;
+                }
+            }
+        };
+        assert_eq!(warned.await, "mind the gap");
+        assert_eq!(scene.said().await, Ok(1));
+        sleep(2).await;
+        let snapshot = scene.engine.snapshot();
+        assert_eq!(snapshot.external_ips, [(ip("50.0.0.1"), 1)]);
+        let swarm = snapshot.torrents[0].swarm;
+        assert_eq!((swarm.seeds, swarm.leechers), (Some(11), Some(5)));
+        assert_eq!(snapshot.torrents[0].id, id);
+    });
+}
+
+#[test]
+fn replies_without_end_are_given_up_in_time_and_size() {
+    for (kib, deadline) in [(100, 5), (0, 31)] {
+        simulate(async {
+            let mut scene = Scene::new(|_| {});
+            let endless = Behaviour {
+                endless: Some(kib),
+                ..Behaviour::default()
+            };
+            let _tracker = scene.tracker("60.0.0.1", endless);
+            let begin = Instant::now();
+            scene.add(1, &["http://60.0.0.1/announce"]).await;
+            let said = scene.said().await;
+            assert!(said.is_err(), "{said:?}");
+            assert!(
+                begin.elapsed() < Duration::from_secs(deadline),
+                "{:?}",
+                begin.elapsed()
+            );
+        });
+    }
+}
+
+#[test]
+fn a_tracker_that_says_when_to_come_back_is_heeded() {
+    simulate(async {
+        let mut scene = Scene::new(|_| {});
+        let busy = Behaviour {
+            refuse: Some(("too busy".to_owned(), Some(40))),
+            ..Behaviour::default()
+        };
+        let tracker = scene.tracker("60.0.0.1", busy);
+        scene.add(1, &["http://60.0.0.1/announce"]).await;
+        let said = scene.said().await;
+        assert_eq!(said, Err("the tracker says: too busy".to_owned()));
+        sleep(40 * 60 - 10).await;
+        assert_eq!(tracker.announces().len(), 1);
+        sleep(60).await;
+        assert_eq!(tracker.announces().len(), 2);
+    });
+}

@@ -1,0 +1,82 @@
+//! Scrapes.
+
+use engine::{CommandError, SwarmCounts};
+
+use crate::tracker::Behaviour;
+use crate::{Scene, simulate, sleep};
+
+#[test]
+fn scrapes_of_many_torrents_share_requests() {
+    simulate(async {
+        for (scheme, most) in [("http", 50), ("udp", 74)] {
+            let scene = Scene::new(|_| {});
+            let tracker = scene.tracker(
+                "60.0.0.1",
+                Behaviour {
+                    counts: (3, 4),
+                    ..Behaviour::default()
+                },
+            );
+            let url = format!("{scheme}://60.0.0.1:80/announce");
+            let mut ids = Vec::new();
+            for number in 0..150 {
+                ids.push(scene.add(number, &[&url]).await);
+            }
+            sleep(10).await;
+            let all = ids.iter().map(|id| scene.engine.scrape(*id));
+            for outcome in futures_util::future::join_all(all).await {
+                let expected = SwarmCounts {
+                    seeds: Some(3),
+                    leechers: Some(4),
+                    downloaded: Some(9),
+                };
+                assert_eq!(outcome, Ok(expected), "{scheme}");
+            }
+            let scrapes = tracker.scrapes();
+            assert_eq!(scrapes.iter().sum::<usize>(), 150, "{scheme}");
+            assert!(
+                scrapes.iter().all(|count| *count <= most),
+                "{scheme}: {scrapes:?}"
+            );
+            // Commands come in batches of 64.
+            assert!(scrapes.len() <= 5, "{scheme}: {scrapes:?}");
+            sleep(2).await;
+            let swarm = scene.engine.snapshot().torrents[0].swarm;
+            assert_eq!(swarm.downloaded, Some(9), "{scheme}");
+        }
+    });
+}
+
+#[test]
+fn a_tracker_that_scrapes_one_torrent_a_time_is_asked_so() {
+    simulate(async {
+        let scene = Scene::new(|_| {});
+        let single = Behaviour {
+            single_scrape: true,
+            counts: (1, 2),
+            ..Behaviour::default()
+        };
+        let tracker = scene.tracker("60.0.0.1", single);
+        let mut ids = Vec::new();
+        for number in 0..5 {
+            ids.push(scene.add(number, &["http://60.0.0.1/announce"]).await);
+        }
+        for _ in 0..2 {
+            let all = ids.iter().map(|id| scene.engine.scrape(*id));
+            for outcome in futures_util::future::join_all(all).await {
+                assert_eq!(outcome.map(|swarm| swarm.seeds), Ok(Some(1)));
+            }
+        }
+        assert_eq!(tracker.scrapes(), [5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        let lonely = scene.add(9, &[]).await;
+        assert_eq!(
+            scene.engine.scrape(lonely).await,
+            Err(CommandError::NoTracker)
+        );
+        let unusual = scene.add(10, &["http://60.0.0.1/tracker.php"]).await;
+        assert_eq!(
+            scene.engine.scrape(unusual).await,
+            Err(CommandError::NoTracker)
+        );
+    });
+}
