@@ -139,36 +139,49 @@ impl Torrent {
             .filter(|(_, peer)| peer.since.is_some())
             .count();
         if connected == 0 {
-            let dialling = self.peers.half_open();
-            let known = self.candidates.counts().known;
-            if dialling == 0
-                && known == 0
-                && let Some(reason) = self.trackerless.reason()
-            {
-                return Some(reason);
-            }
-            return Some(match (dialling, known) {
-                (0, 0) if self.announcer.is_some() => "waiting for peers from the trackers".into(),
-                (0, 0) => "no peers known".into(),
-                (0, known) => format!("{known} peers known, none can be reached"),
-                (dialling, _) => format!("connecting to {dialling} peers"),
-            });
+            return Some(self.reason_alone());
         }
+        let several = counted(connected, "peer");
         if matches!(self.phase, Phase::Metadata(_)) {
-            return Some(format!("asking {connected} peers for the metadata"));
+            return Some(format!("asking {several} for the metadata"));
         }
         let count =
             |what: fn(&PeerEntry) -> bool| self.peers.iter().filter(|(_, p)| what(p)).count();
         if count(|peer| peer.we_are_interested) == 0 {
-            return Some(format!(
-                "{connected} peers have nothing that is missing here"
-            ));
+            return Some(format!("{several}, with nothing that is missing here"));
         }
         if count(|peer| peer.unchoked_us) == 0 {
-            return Some(format!("{connected} peers, none serves us yet"));
+            return Some(format!("{several}, none serves us yet"));
         }
         None
     }
+
+    /// Why no peer is connected: what is tried at the moment, or what came of it.
+    fn reason_alone(&self) -> String {
+        let dialling = self.peers.half_open();
+        if dialling > 0 {
+            return format!("connecting to {}", counted(dialling, "peer"));
+        }
+        let known = self.candidates.counts().known;
+        if known > 0 {
+            return format!("{} known, none can be reached", counted(known, "peer"));
+        }
+        let trackers = self.announcer.as_ref().map(|_| self.heard.reason());
+        let asked: Vec<String> = [trackers.map(str::to_owned), self.trackerless.reason()]
+            .into_iter()
+            .flatten()
+            .collect();
+        if asked.is_empty() {
+            return "no peers known, and no tracker or DHT to ask".to_owned();
+        }
+        asked.join("; ")
+    }
+}
+
+/// A number of things, in the singular where it is one.
+pub(super) fn counted(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 impl Active {

@@ -10,6 +10,7 @@ use crate::lookups::{Found, Seek, Standing, Unseek};
 use crate::peer::key::PeerKey;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::Source;
+use crate::torrent::report::counted;
 
 /// Connections from which on no more peers are looked for.
 const ENOUGH: usize = 20;
@@ -52,9 +53,12 @@ impl Trackerless {
             nodes_asked: asked,
             peers_found: found,
         } = self.look_up;
-        let doing = if runs { "looking up" } else { "looked up" };
-        self.seeks
-            .then(|| format!("{doing} in the DHT: {asked} nodes asked, {found} peers"))
+        let (nodes, peers) = (counted(asked, "node"), counted(found, "peer"));
+        self.seeks.then(|| match (runs, asked) {
+            (true, _) => format!("looking up in the DHT: {nodes} asked, {peers}"),
+            (false, 0) => "no node of the DHT is known".to_owned(),
+            (false, _) => format!("looked up in the DHT: {nodes} asked, {peers}"),
+        })
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Trackers {
     counts: BTreeMap<Arc<str>, SwarmCounts>,
     /// Which answered last.
     last: Option<Arc<str>>,
+    /// Whether one failed or refused since the torrent went online.
+    failed: bool,
     /// Whether only one at a time is announced to.
     strict: bool,
 }
@@ -38,6 +40,15 @@ impl Trackers {
     pub(crate) fn swarm(&self) -> SwarmCounts {
         let all = self.counts.values();
         all.fold(SwarmCounts::default(), |sum, counts| sum.max(*counts))
+    }
+
+    /// What came of asking them, where no peer is known.
+    pub(crate) fn reason(&self) -> &'static str {
+        match (&self.last, self.failed) {
+            (Some(_), _) => "the trackers know no other peers",
+            (None, true) => "no tracker names peers",
+            (None, false) => "asking the trackers",
+        }
     }
 
     fn note(&mut self, tracker: Arc<str>, counts: SwarmCounts) {
@@ -165,11 +176,14 @@ impl Handler<Announced> for Torrent {
     fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
         match announced.outcome {
             Ok(heard) => self.on_heard(&announced.url, heard),
-            Err(reason) => self.event(Event::TrackerError {
-                id: self.id,
-                url: announced.url.to_string(),
-                reason: reason.to_string(),
-            }),
+            Err(reason) => {
+                self.heard.failed = true;
+                self.event(Event::TrackerError {
+                    id: self.id,
+                    url: announced.url.to_string(),
+                    reason: reason.to_string(),
+                });
+            }
         }
         self.drive(ctx);
     }
