@@ -54,6 +54,9 @@ pub(crate) enum Line<'a> {
         up: u64,
         peers: usize,
         state: &'a str,
+        /// What it is waiting for, in words for people; absent where it is not waiting.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
     },
     /// A torrent that had failed goes on.
     Recovered { info_hash: &'a str },

@@ -6,15 +6,12 @@ use std::time::{Duration, Instant};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::screen::{Screen, Style};
+use crate::screen::{Screen, Style, name_columns};
 use crate::text::{eta, per_second, shorten};
 use crate::units::Size;
 
 /// How often a plain line of progress is written where there is no terminal.
 pub(crate) const LINE_EVERY: Duration = Duration::from_secs(5);
-
-/// Longest name beside a bar, in characters.
-pub(crate) const MAX_NAME: usize = 28;
 
 /// Progress of one piece of work with a known size, such as hashing.
 #[derive(Debug)]
@@ -52,7 +49,8 @@ impl Meter {
         match self.screen.style() {
             Style::Bars => {
                 let bar = self.bar.get_or_insert_with(|| {
-                    self.screen.bar(&shorten(&self.name, MAX_NAME), self.total)
+                    let name = shorten(&self.name, name_columns());
+                    self.screen.bar(&name, self.total)
                 });
                 bar.set_message(format!(
                     "{}/s {}",

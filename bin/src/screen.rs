@@ -140,7 +140,7 @@ impl Screen {
     /// A bar with this much to do, on the screen from the first update on.
     pub(crate) fn bar(&self, name: &str, total: u64) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        bar.set_style(self.bar_style());
+        bar.set_style(self.bar_style(name.chars().count()));
         bar.set_prefix(name.to_owned());
         self.bars.add(bar)
     }
@@ -148,32 +148,89 @@ impl Screen {
     /// A line without a bar, for what goes on and on.
     pub(crate) fn line_style(&self) -> ProgressStyle {
         let template = if self.colour {
-            "{prefix:.bold} {msg}"
+            "{prefix:.bold} {wide_msg}"
         } else {
-            "{prefix} {msg}"
+            "{prefix} {wide_msg}"
         };
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
     }
 
-    /// A bar with what is done and what that means.
-    pub(crate) fn bar_style(&self) -> ProgressStyle {
-        let template = if self.colour {
-            "{prefix:.bold} {bar:28.cyan/black.bright} {percent:>3}% {amount} {msg}"
-        } else {
-            "{prefix} {bar:28} {percent:>3}% {amount} {msg}"
+    /// A bar with what is done and what that means, behind a name of so many characters. It has the columns that the
+    /// words leave; on a narrow terminal there are only words.
+    pub(crate) fn bar_style(&self, name: usize) -> ProgressStyle {
+        let bar = match (bar_columns(columns(), name), self.colour) {
+            (0, _) => String::new(),
+            (bar, true) => format!("{{bar:{bar}.cyan/black.bright}} "),
+            (bar, false) => format!("{{bar:{bar}}} "),
         };
+        let prefix = if self.colour {
+            "{prefix:.bold}"
+        } else {
+            "{prefix}"
+        };
+        let template = format!("{prefix} {bar}{{percent:>3}}% {{amount}} {{wide_msg}}");
         let amount = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let (done, total) = (Size(state.pos()), Size(state.len().unwrap_or(0)));
             let _ = write!(out, "{done:>8} of {total}");
         };
-        ProgressStyle::with_template(template)
+        ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("━╸─")
             .with_key("amount", amount)
     }
 }
 
+/// Longest name beside a bar, in characters: a quarter of the terminal.
+pub(crate) fn name_columns() -> usize {
+    (columns() / 4).clamp(8, MAX_NAME)
+}
+
+/// Columns of a bar behind a name of so many; 0 where the words leave too few.
+fn bar_columns(columns: usize, name: usize) -> usize {
+    match columns.saturating_sub(name + WORDS).min(MAX_BAR) {
+        0..MIN_BAR => 0,
+        bar => bar,
+    }
+}
+
+/// Columns of the terminal; 80 where it does not tell.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stderr());
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { 80 } else { columns }
+}
+
+/// Longest name beside a bar, in characters, however wide the terminal is.
+const MAX_NAME: usize = 28;
+
+/// Columns of the longest bar.
+const MAX_BAR: usize = 28;
+
+/// Columns of the shortest bar that tells more than the percentage beside it.
+const MIN_BAR: usize = 6;
+
+/// Columns that the words beside a bar may take: ` 100% 99.99 MiB of 99.99 MiB 99.99 MiB/s  99 peers  eta 9:59:59`.
+const WORDS: usize = 62;
+
 /// NO_COLOR, when set to anything, means no colour (no-color.org).
 fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_give_way_to_words_and_never_fill_more_than_the_terminal() {
+        assert_eq!(bar_columns(120, 10), MAX_BAR);
+        assert_eq!(bar_columns(80, 3), 15);
+        assert_eq!(bar_columns(80, 20), 0);
+        for columns in 0..300 {
+            for name in 0..=MAX_NAME {
+                let bar = bar_columns(columns, name);
+                assert!(bar == 0 || bar + name + WORDS <= columns);
+            }
+        }
+    }
 }

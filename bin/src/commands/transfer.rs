@@ -21,8 +21,7 @@ use self::goal::Goal;
 use self::tracked::{Outcome, Tracked, tell_error};
 use crate::failure::{Failure, plain};
 use crate::json::Line;
-use crate::progress::MAX_NAME;
-use crate::screen::{Screen, Style};
+use crate::screen::{Screen, Style, name_columns};
 use crate::shutdown::Shutdown;
 use crate::text::printable;
 
@@ -186,26 +185,40 @@ impl Transfer {
         let name = printable(&torrent.name);
         let message = format!("{name}: {}", plain(&error.to_string()));
         if passes(error) {
+            let message = format!("{message}; goes on by itself once that is mended");
             tell_error(&self.screen, &message)
         } else {
             torrent.fail(&message, &self.screen)
         }
     }
 
-    /// Tells programs what a tracker said; people see peers, and find the rest in the log.
-    fn tracker(&self, id: TorrentId, url: &str, said: Result<usize, &str>) -> Result<(), Failure> {
+    /// Tells programs what a tracker said. People see peers, and hear of a failure while there are none; the rest they
+    /// find in the log.
+    fn tracker(
+        &mut self,
+        id: TorrentId,
+        url: &str,
+        said: Result<usize, &str>,
+    ) -> Result<(), Failure> {
         // The address may hold a passkey.
         tracing::debug!(url, ?said, "tracker");
-        let torrent = self.torrents.get(&id);
-        match torrent.filter(|_| self.screen.style() == Style::Json) {
-            Some(torrent) => self.screen.json(&Line::Tracker {
+        let Some(torrent) = self.torrents.get_mut(&id) else {
+            return Ok(());
+        };
+        if self.screen.style() == Style::Json {
+            return self.screen.json(&Line::Tracker {
                 info_hash: &torrent.info_hash,
                 url,
                 peers: said.ok(),
                 error: said.err(),
-            }),
-            None => Ok(()),
+            });
         }
+        let snapshot = self.engine.snapshot();
+        let alone = status(&snapshot, id).is_none_or(|status| status.peers == 0);
+        if let Some(why) = said.err().filter(|_| alone) {
+            torrent.tell_tracker_failed(url, why, &self.screen);
+        }
+        Ok(())
     }
 
     /// Passes on what a tracker wants people to know.
@@ -281,7 +294,8 @@ impl Transfer {
         let period = Display::period(self.screen.style());
         self.next_show = now + period.mul_f32(0.9);
         let snapshot = self.engine.snapshot();
-        let width = |torrent: &Tracked| torrent.name.chars().count().min(MAX_NAME);
+        let most = name_columns();
+        let width = |torrent: &Tracked| torrent.name.chars().count().min(most);
         let width = self.torrents.values().map(width).max().unwrap_or(0);
         let ends = self.goal == Goal::default();
         for (id, torrent) in &mut self.torrents {

@@ -755,3 +755,41 @@ fn passkeys_of_trackers_stay_out_of_the_log_and_their_warnings_are_passed_on() {
     assert!(!said.contains(KEY), "{said}");
     assert!(said.contains("mind the gap"), "{said}");
 }
+
+#[test]
+fn people_hear_once_why_a_tracker_gives_no_peers() {
+    let (tracker, _asked) = tracker(b"d14:failure reason13:go away: \x1b[1me");
+    let shared = Shared::new("v1");
+    let torrent = shared.path("tracked.torrent");
+    let url = format!("http://{tracker}/announce/5ec4e7");
+    create(&shared.path("seed/data"), &torrent, &["--tracker", &url]).ok();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let mut command = command();
+    let mut child = command
+        .args(["download", text(&torrent), "-o", text(&down)])
+        .args(["--listen", "127.0.0.1:0", "--no-lsd", "--no-dht"])
+        .args(["--state", text(&state)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = Vec::new();
+    for line in lines.map_while(Result::ok) {
+        let last = line.contains("no tracker names peers");
+        said.push(line);
+        if last {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let warning =
+        format!("warning: data: no peers from tracker {tracker}: the tracker says: go away: [1m");
+    assert_eq!(
+        said.iter().filter(|line| **line == warning).count(),
+        1,
+        "{said:?}"
+    );
+    assert!(said.last().unwrap().starts_with("data: 0% of "), "{said:?}");
+}

@@ -8,8 +8,8 @@ use indicatif::ProgressBar;
 
 use crate::failure::plain;
 use crate::json::Line;
-use crate::progress::{LINE_EVERY, MAX_NAME};
-use crate::screen::{Screen, Style};
+use crate::progress::LINE_EVERY;
+use crate::screen::{Screen, Style, name_columns};
 use crate::text::{eta, printable, shorten};
 use crate::units::Size;
 
@@ -18,8 +18,6 @@ use crate::units::Size;
 pub(crate) struct Display {
     screen: Screen,
     bar: Option<ProgressBar>,
-    /// Whether there is a line instead of a bar, because there is nothing to measure.
-    plain: bool,
     /// The last plain line, which is not repeated.
     line: String,
 }
@@ -49,7 +47,6 @@ impl Display {
         Self {
             screen: screen.clone(),
             bar: None,
-            plain: false,
             line: String::new(),
         }
     }
@@ -81,19 +78,16 @@ impl Display {
     }
 
     fn draw(&mut self, torrent: &TorrentStatus, amount: Amount, width: usize) {
-        let name = format!("{:width$}", shorten(&torrent.name, MAX_NAME));
+        let name = format!("{:width$}", shorten(&torrent.name, name_columns()));
         let bar = self
             .bar
             .get_or_insert_with(|| self.screen.bar(&name, amount.total));
-        let plain = torrent.state == State::Seeding || amount.total == 0;
-        if plain != self.plain {
-            self.plain = plain;
-            bar.set_style(if plain {
-                self.screen.line_style()
-            } else {
-                self.screen.bar_style()
-            });
-        }
+        // A line instead of a bar where there is nothing to measure. The terminal may have another width by now.
+        bar.set_style(if torrent.state == State::Seeding || amount.total == 0 {
+            self.screen.line_style()
+        } else {
+            self.screen.bar_style(name.chars().count())
+        });
         bar.set_prefix(name);
         bar.set_message(message(torrent, amount));
         bar.set_length(amount.total);
@@ -127,17 +121,20 @@ impl Display {
             up: torrent.up_rate,
             peers: torrent.peers,
             state: torrent.state.word(),
+            reason: torrent.reason.as_deref(),
         };
         // A reader that went away does not stop a transfer.
         let _ = self.screen.json(&line);
     }
 }
 
-/// Rates and peers, or what the torrent is doing instead of moving bytes.
+/// Rates and peers, or what the torrent is doing or waiting for instead of moving bytes.
 fn message(torrent: &TorrentStatus, amount: Amount) -> String {
-    let up = match torrent.up_rate {
-        0 => String::new(),
-        rate => format!("up {}/s  ", Size(rate)),
+    // The mean of a rate outlives the peers that it is of.
+    let up = if torrent.up_rate == 0 || torrent.peers == 0 {
+        String::new()
+    } else {
+        format!("up {}/s  ", Size(torrent.up_rate))
     };
     let peers = match torrent.peers {
         1 => "1 peer".to_owned(),
@@ -145,11 +142,17 @@ fn message(torrent: &TorrentStatus, amount: Amount) -> String {
     };
     match &torrent.state {
         State::Checking { .. } => "checking".to_owned(),
-        State::FetchingMetadata => format!("fetching metadata  {peers}"),
+        State::FetchingMetadata => {
+            let reason = torrent.reason.as_deref().unwrap_or(&peers);
+            format!("fetching metadata  {reason}")
+        }
         State::Paused => "paused".to_owned(),
         State::Error(error) => format!("stopped: {}", plain(&printable(&error.to_string()))),
         State::Seeding => format!("seeding  {up}{peers}  {} sent", Size(torrent.uploaded)),
         State::Downloading | _ => {
+            if let Some(reason) = &torrent.reason {
+                return format!("{up}{reason}");
+            }
             let left = amount.total.saturating_sub(amount.done);
             let down = Size(torrent.down_rate);
             format!("{down:>8}/s  {up}{peers}  {}", eta(left, torrent.down_rate))

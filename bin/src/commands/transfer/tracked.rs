@@ -1,12 +1,14 @@
 //! One torrent of a transfer, and what is said about it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use engine::{AddTorrent, TorrentStatus};
+use net::http::Url;
 use protocol::metainfo::Metainfo;
 
 use super::display::Display;
-use crate::failure::Failure;
+use crate::failure::{Failure, plain};
 use crate::json::{Line, seconds};
 use crate::screen::{Screen, Style};
 use crate::selection::Selection;
@@ -32,7 +34,12 @@ pub(crate) struct Tracked {
     pub(super) had: u32,
     pub(super) display: Display,
     pub(super) outcome: Outcome,
+    /// Trackers whose failure was told.
+    failed_trackers: BTreeSet<String>,
 }
+
+/// Trackers whose failure is told; some torrents name dozens that are long gone.
+const MOST_FAILURES: usize = 5;
 
 /// How far a torrent is towards its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +62,7 @@ impl Tracked {
             had: 0,
             display: Display::new(screen),
             outcome: Outcome::Running,
+            failed_trackers: BTreeSet::new(),
         }
     }
 
@@ -82,6 +90,21 @@ impl Tracked {
         self.outcome = Outcome::Failed;
         self.display.clear();
         tell_error(screen, message)
+    }
+
+    /// Says once that a tracker failed, and why.
+    pub(super) fn tell_tracker_failed(&mut self, url: &str, why: &str, screen: &Screen) {
+        let tracker = host(url);
+        if self.failed_trackers.len() < MOST_FAILURES
+            && self.failed_trackers.insert(tracker.clone())
+        {
+            let (name, tracker, why) = (printable(&self.name), printable(&tracker), plain(why));
+            let line = format_args!(
+                "{name}: no peers from tracker {tracker}: {}",
+                printable(&why)
+            );
+            screen.warn("warning", line);
+        }
     }
 
     /// Says that metadata came, and takes the name from it.
@@ -125,9 +148,12 @@ impl Tracked {
             });
         }
         let wanted = status.map_or(0, |status| status.wanted);
-        let rate = match self.had {
-            0 => format!(" ({}/s)", Size(per_second(wanted, after))),
-            _ => String::new(),
+        // A part that was there before did not come at any rate.
+        let resumed = status.is_some_and(|status| status.done > status.downloaded);
+        let rate = if self.had > 0 || resumed {
+            String::new()
+        } else {
+            format!(" ({}/s)", Size(per_second(wanted, after)))
         };
         let place = match self.place.as_str() {
             "" => String::new(),
@@ -159,6 +185,18 @@ impl Tracked {
     }
 }
 
+/// The host of a tracker, with the port where one is given; what else is in the address may be a passkey.
+fn host(url: &str) -> String {
+    let parsed = Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(|url| {
+        let port = url
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        Some(format!("{}{port}", url.host_str()?))
+    });
+    host.unwrap_or_else(|| "with an address that cannot be read".to_owned())
+}
+
 /// Says what went wrong: on standard error, and as a JSON line where those are asked for.
 pub(super) fn tell_error(screen: &Screen, message: &str) -> Result<(), Failure> {
     screen.warn("error", message);
@@ -174,5 +212,21 @@ fn complete(status: &TorrentStatus) -> TorrentStatus {
         done: status.wanted,
         state: engine::State::Seeding,
         ..status.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracker_is_named_without_its_passkey() {
+        assert_eq!(
+            host("http://u:p@t.example/key/announce?passkey=1"),
+            "t.example"
+        );
+        assert_eq!(host("udp://t.example:6969/announce"), "t.example:6969");
+        assert_eq!(host("https://[::1]:8/a"), "[::1]:8");
+        assert!(!host("secret").contains("secret"));
     }
 }
