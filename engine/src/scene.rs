@@ -9,7 +9,9 @@ use actix::Addr;
 use net::sim::{Host, HostOptions, Sim};
 use net::{BoxStream, Pool};
 use protocol::id::PeerId;
+use protocol::lsd::{Announcement, GROUP_V4};
 use protocol::metainfo::{LoadLimits, Metainfo};
+use protocol::peer::Extension;
 use protocol::peer::handshake::{HANDSHAKE_LEN, Handshake, Reserved};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -97,6 +99,16 @@ pub(crate) fn addr(number: u32) -> SocketAddr {
 impl Scene {
     /// A world whose torrent has `len` bytes in pieces of `piece_len`.
     pub(crate) fn new(seed: u64, len: usize, piece_len: usize) -> Self {
+        Self::of(seed, len, piece_len, "")
+    }
+
+    /// A world whose torrent is private (BEP 27).
+    pub(crate) fn private(seed: u64, len: usize, piece_len: usize) -> Self {
+        Self::of(seed, len, piece_len, "7:privatei1e")
+    }
+
+    /// `last` are the keys of the info dictionary after `pieces`.
+    fn of(seed: u64, len: usize, piece_len: usize, last: &str) -> Self {
         let mut payload = vec![0; len];
         StdRng::seed_from_u64(seed).fill_bytes(&mut payload);
         let pieces: Vec<u8> = payload.chunks(piece_len).flat_map(hash::sha1).collect();
@@ -106,6 +118,7 @@ impl Scene {
         )
         .into_bytes();
         torrent.extend_from_slice(&pieces);
+        torrent.extend_from_slice(last.as_bytes());
         torrent.extend_from_slice(b"ee");
         let metainfo = Metainfo::from_bytes(&torrent, &LoadLimits::default()).expect("a torrent");
         Self {
@@ -135,14 +148,7 @@ impl Scene {
         change: impl FnOnce(&mut EngineConfig),
     ) -> Actor {
         let dir = TempDir::new().expect("a folder");
-        let network = self.host(number).network();
-        let mut config = EngineConfig::new(network, Pool::current());
-        config.listen = Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)));
-        config.disk_threads = 0;
-        config.torrent_threads = 0;
-        config.seed = Some(self.seed ^ u64::from(number) << 32);
-        change(&mut config);
-        let (supervisor, handle) = Supervisor::launch(config).expect("an engine");
+        let (supervisor, handle) = self.launch(number, change);
         let source = Source::Metainfo(Arc::clone(&self.metainfo));
         let mut add = AddTorrent::new(source, dir.path().into());
         add.peers = peers.to_vec();
@@ -157,6 +163,60 @@ impl Scene {
             id,
             dir,
         }
+    }
+
+    /// An engine without a torrent at [`addr`]`(number)`.
+    pub(crate) fn launch(
+        &self,
+        number: u32,
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> (Addr<Supervisor>, EngineHandle) {
+        let network = self.host(number).network();
+        let mut config = EngineConfig::new(network, Pool::current());
+        config.listen = Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)));
+        config.disk_threads = 0;
+        config.torrent_threads = 0;
+        config.seed = Some(self.seed ^ u64::from(number) << 32);
+        change(&mut config);
+        Supervisor::launch(config).expect("an engine")
+    }
+
+    /// How often the torrent is named on the local network (BEP 14) within `span`, as a host hears it.
+    pub(crate) async fn announcements(&self, host: &Host, span: Duration) -> usize {
+        let sockets = host.network().multicast(GROUP_V4, None).expect("a group");
+        let mut heard = 0;
+        let listen = async {
+            let mut buffer = [0; 2048];
+            loop {
+                let (len, _) = sockets[0].recv_from(&mut buffer).await.expect("open");
+                let said = Announcement::parse(&buffer[..len]).expect("an announcement");
+                heard += usize::from(said.hashes.contains(&self.metainfo.hashes().wire()));
+            }
+        };
+        let ended: Result<(), _> = timeout(span, listen).await;
+        assert!(ended.is_err());
+        heard
+    }
+
+    /// Connects from a host to an engine and gives it the metadata, which must be one piece of BEP 9.
+    pub(crate) async fn give_metadata(&self, from: &Host, to: SocketAddr) -> BoxStream {
+        let mut stream = from.network().dial(to).await.expect("connected");
+        let id = PeerId(*b"-XX0001-giveitaway00");
+        self.greet_with(&mut stream, id, Reserved::EXTENSIONS).await;
+        let info = self.metainfo.info_bytes();
+        let hello = format!("d1:md11:ut_metadatai9ee13:metadata_sizei{}ee", info.len());
+        say(&mut stream, &[&[20, 0], hello.as_bytes()].concat()).await;
+        loop {
+            let body = message(&mut stream).await.expect("open");
+            if let [20, 9, ..] = body.as_slice() {
+                break;
+            }
+        }
+        let head = format!("d8:msg_typei1e5:piecei0e10:total_sizei{}ee", info.len());
+        let number = Extension::Metadata.local_id();
+        let answer = [&[20, number], head.as_bytes(), &info[..]].concat();
+        say(&mut stream, &answer).await;
+        stream
     }
 
     /// Connects from a host to an engine and shakes hands as `peer_id`, without any extension.

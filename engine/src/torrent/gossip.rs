@@ -90,12 +90,15 @@ impl Torrent {
         }
     }
 
-    /// The metadata may forbid what was done while it was not known (BEP 27): whoever did not come from a tracker is
-    /// forgotten, but for those whom the user named.
+    /// The metadata may forbid what was done while it was not known (BEP 27): the torrent is named in the DHT and on the
+    /// local network no more, however long it takes until its content is at work; and whoever did not come from a tracker
+    /// is forgotten, but for those whom the user named.
     pub(super) fn heed_privacy(&mut self) {
         if !self.is_private() {
             return;
         }
+        self.leave_neighbours();
+        self.leave_dht();
         for source in [Source::Lsd, Source::Pex, Source::Dht] {
             for addr in self.candidates.forget(source) {
                 let of_addr = self.peers.iter().filter(|(_, peer)| peer.addr == addr);
@@ -106,3 +109,6 @@ impl Torrent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
