@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
-use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Message, Recipient};
+use actix::{
+    Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, Message, Recipient,
+};
 use actors::{OneTimer, tell, tell_recipient};
 use dht::{AnnounceAs, DhtHandle, GetPeers, Progress, Update};
 use net::{Pool, Task};
@@ -40,6 +42,11 @@ pub(crate) struct Seek {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Unseek(pub(crate) InfoHash);
+
+/// End, and every look-up with it: Supervisor to Lookups, once.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Leave;
 
 /// How a torrent stands: Torrent to Lookups, when that has changed.
 #[derive(Debug, Message)]
@@ -199,6 +206,15 @@ impl Handler<Unseek> for Lookups {
         self.torrents.remove(&hash);
         self.queue.remove(hash);
         self.drive(ctx);
+    }
+}
+
+impl Handler<Leave> for Lookups {
+    type Result = ();
+
+    fn handle(&mut self, _: Leave, ctx: &mut Context<Self>) {
+        self.torrents.clear();
+        ctx.stop();
     }
 }
 

@@ -16,6 +16,8 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, StreamHan
 use actix_rt::{Arbiter, ArbiterHandle};
 use actors::{Exited, RestartPolicy, tell};
 use net::{Family, RateLimiter};
+use protocol::id::{InfoHash, InfoHashes};
+use protocol::metainfo::Metainfo;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -24,17 +26,21 @@ use crate::command::Command;
 use crate::disk::Disk;
 use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
 use crate::listener::{self, Arrival};
-use crate::lookups::Lookups;
+use crate::lookups::{self, Lookups};
 use crate::lsd::{self, Lsd};
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Incoming, News, Stop};
 use crate::{
-    CommandError, EngineConfig, EngineHandle, Event, Snapshot, SwarmCounts, TorrentError,
-    TorrentId, TorrentStatus,
+    CommandError, EngineConfig, EngineHandle, Event, Snapshot, SwarmCounts, TorrentId,
+    TorrentStatus,
 };
 
 /// How often the snapshot is published while nothing else brings it about.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+
+/// The least time between two snapshots that are published because a torrent changed its state: each costs as much as
+/// there are torrents, and thousands of them may change at once.
+const PUBLISH_APART: Duration = Duration::from_millis(10);
 
 /// Restarts of a torrent whose actor panicked.
 const RESTARTS: (usize, Duration) = (3, Duration::from_secs(600));
@@ -53,6 +59,10 @@ pub struct Supervisor {
     arbiters: Vec<ArbiterHandle>,
     threads: Vec<Arbiter>,
     torrents: BTreeMap<TorrentId, Child>,
+    /// The torrents by every hash that a peer may name them by.
+    by_hash: BTreeMap<InfoHash, TorrentId>,
+    /// Peers of all torrents, by their last statuses.
+    connected: usize,
     next_id: u64,
     listen: Option<SocketAddr>,
     listener: Option<net::Task<()>>,
@@ -62,16 +72,24 @@ pub struct Supervisor {
     events: broadcast::Sender<Event>,
     commands: Option<mpsc::Receiver<Command>>,
     dirty: bool,
+    published: Instant,
+    /// The snapshot is published soon.
+    pressing: bool,
 }
 
 /// A torrent as the Supervisor sees it.
 struct Child {
     actor: Addr<Torrent>,
+    /// What it was added with, as commands have changed it since: what it is started again with.
     add: crate::AddTorrent,
-    hashes: protocol::id::InfoHashes,
+    /// The metadata, where it came from peers.
+    metainfo: Option<Arc<Metainfo>>,
+    hashes: InfoHashes,
     status: Option<Arc<TorrentStatus>>,
     restarts: RestartPolicy,
     leaving: bool,
+    /// Dropped with the torrent, which tells those who wait for its end.
+    waiters: Vec<oneshot::Sender<()>>,
 }
 
 /// Why an engine could not be started.
@@ -109,21 +127,10 @@ impl Supervisor {
             })?;
         }
         let (arrivals, incoming) = mpsc::channel(listener::ARRIVALS);
-        let mut listen = None;
-        let mut listener = None;
-        if let Some(addr) = config.listen {
-            let _runtime = config.pool.handle().enter();
-            let door = config
-                .network
-                .listen_near(addr, config.port_tries)
-                .map_err(|source| StartError::Listen { addr, source })?;
-            listen = Some(door.local_addr());
-            listener = Some(config.pool.spawn(listener::listen(
-                door,
-                arrivals,
-                config.pool.clone(),
-            )));
-        }
+        let (listen, listener) = match config.listen {
+            Some(addr) => open_door(&config, addr, arrivals)?,
+            None => (None, None),
+        };
         let (command_queue, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let first = Arc::new(Snapshot {
@@ -165,6 +172,8 @@ impl Supervisor {
             arbiters: threads.iter().map(Arbiter::handle).collect(),
             threads,
             torrents: BTreeMap::new(),
+            by_hash: BTreeMap::new(),
+            connected: 0,
             next_id: 1,
             listen,
             listener,
@@ -172,6 +181,8 @@ impl Supervisor {
             events,
             commands: Some(commands),
             dirty: false,
+            published: Instant::now(),
+            pressing: false,
             config,
         };
         let addr = Self::create(|ctx| {
@@ -189,8 +200,25 @@ impl Supervisor {
         let _ = self.events.send(event);
     }
 
+    /// Publishes the snapshot at once, or as soon as the last one is old enough.
+    fn publish_soon(&mut self, ctx: &mut Context<Self>) {
+        let due = self.published + PUBLISH_APART;
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.publish();
+        } else if !std::mem::replace(&mut self.pressing, true) {
+            ctx.run_later(left, |supervisor, _| {
+                supervisor.pressing = false;
+                if supervisor.dirty {
+                    supervisor.publish();
+                }
+            });
+        }
+    }
+
     fn publish(&mut self) {
         self.dirty = false;
+        self.published = Instant::now();
         let torrents = self
             .torrents
             .values()
@@ -213,8 +241,13 @@ impl Supervisor {
         let deadline = Instant::now() + deadline;
         let mut waiting = Vec::new();
         for child in self.torrents.values_mut() {
-            child.leaving = true;
             let (done, heard) = oneshot::channel();
+            if std::mem::replace(&mut child.leaving, true) {
+                // It was told to stop already, perhaps to delete its content, and takes as long as that takes.
+                child.waiters.push(done);
+                waiting.push(heard);
+                continue;
+            }
             let stop = Stop {
                 delete_data: false,
                 done,
@@ -263,6 +296,9 @@ impl Actor for Supervisor {
         if let Some(lsd) = &self.lsd {
             tell(lsd, lsd::Leave);
         }
+        if let Some(lookups) = &self.lookups {
+            tell(lookups, lookups::Leave);
+        }
         for thread in self.threads.drain(..) {
             thread.stop();
         }
@@ -299,7 +335,6 @@ impl StreamHandler<Command> for Supervisor {
             Command::Scrape(id, reply) => self.scrape(id, reply),
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
         }
-        self.publish();
     }
 
     /// All handles are gone; the engine goes on for those who hold the `Addr`.
@@ -308,17 +343,9 @@ impl StreamHandler<Command> for Supervisor {
 
 impl StreamHandler<Arrival> for Supervisor {
     fn handle(&mut self, arrival: Arrival, _: &mut Context<Self>) {
-        let child = self
-            .torrents
-            .values()
-            .find(|child| child.hashes.matches(arrival.info_hash));
-        let room = self
-            .torrents
-            .values()
-            .filter_map(|child| child.status.as_ref())
-            .map(|status| status.peers)
-            .sum::<usize>()
-            < self.config.max_peers;
+        let child = self.by_hash.get(&arrival.info_hash);
+        let child = child.and_then(|id| self.torrents.get(id));
+        let room = self.connected < self.config.max_peers;
         if let Some(child) = child.filter(|child| room && !child.leaving) {
             let Arrival { stream, first, .. } = arrival;
             tell(&child.actor, Incoming { stream, first });
@@ -331,22 +358,19 @@ impl StreamHandler<Arrival> for Supervisor {
 impl Handler<News> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, news: News, _: &mut Context<Self>) {
+    fn handle(&mut self, news: News, ctx: &mut Context<Self>) {
         match news {
             News::Status(status) => {
-                if let Some(child) = self.torrents.get_mut(&status.id) {
-                    let moved = child
-                        .status
-                        .as_ref()
-                        .is_none_or(|old| old.state != status.state);
-                    child.status = Some(status);
-                    self.dirty = true;
-                    if moved {
-                        self.publish();
-                    }
+                if self.take_status(status) {
+                    self.publish_soon(ctx);
                 }
             }
             News::Event(event) => {
+                if let Event::MetadataReceived { id, metainfo } = &event
+                    && let Some(child) = self.torrents.get_mut(id)
+                {
+                    child.metainfo = Some(Arc::clone(metainfo));
+                }
                 // Whoever hears of it may look at the snapshot next.
                 if self.dirty {
                     self.publish();
@@ -362,24 +386,24 @@ impl Handler<Exited<TorrentId>> for Supervisor {
     type Result = ();
 
     fn handle(&mut self, exited: Exited<TorrentId>, ctx: &mut Context<Self>) {
-        let again = match self.torrents.get_mut(&exited.id) {
-            Some(child) if exited.panicked && !child.leaving => {
-                child.restarts.failed(Instant::now())
-            }
-            Some(child) if child.leaving => {
-                self.forget(exited.id);
-                return;
-            }
-            _ => return,
+        let Some(child) = self.torrents.get_mut(&exited.id) else {
+            return;
         };
+        if !child.leaving && !exited.panicked {
+            return;
+        }
+        let again = !child.leaving && child.restarts.failed(Instant::now());
+        let (leaving, hashes) = (child.leaving, child.hashes);
+        self.unlist(&hashes);
+        if leaving {
+            self.forget(exited.id);
+            return;
+        }
         tracing::error!(torrent = ?exited.id, again, "a torrent's actor panicked");
         if again {
             self.restart(exited.id, ctx);
         } else {
-            self.event(Event::Error {
-                id: exited.id,
-                error: TorrentError::Internal,
-            });
+            self.give_up(exited.id);
         }
     }
 }
@@ -394,8 +418,10 @@ impl fmt::Debug for Supervisor {
 }
 
 impl Supervisor {
+    /// A torrent that is not about to go.
     fn child(&self, id: TorrentId) -> Result<&Child, CommandError> {
-        self.torrents.get(&id).ok_or(CommandError::NoSuchTorrent)
+        let child = self.torrents.get(&id).filter(|child| !child.leaving);
+        child.ok_or(CommandError::NoSuchTorrent)
     }
 
     fn scrape(&self, id: TorrentId, reply: oneshot::Sender<Result<SwarmCounts, CommandError>>) {
@@ -409,14 +435,32 @@ impl Supervisor {
         }
     }
 
-    fn control(&self, id: TorrentId, control: Control) -> Result<(), CommandError> {
-        tell(&self.child(id)?.actor, control);
+    fn control(&mut self, id: TorrentId, control: Control) -> Result<(), CommandError> {
+        self.child(id)?;
+        if let Some(child) = self.torrents.get_mut(&id) {
+            child.remember(&control);
+            tell(&child.actor, control);
+        }
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests;
+
+/// Begins to listen; gives the address, which has a port of its own where one of the system's choice was asked for.
+fn open_door(
+    config: &EngineConfig,
+    addr: SocketAddr,
+    arrivals: mpsc::Sender<Arrival>,
+) -> Result<(Option<SocketAddr>, Option<net::Task<()>>), StartError> {
+    let _runtime = config.pool.handle().enter();
+    let door = config.network.listen_near(addr, config.port_tries);
+    let door = door.map_err(|source| StartError::Listen { addr, source })?;
+    let listen = door.local_addr();
+    let listening = listener::listen(door, arrivals, config.pool.clone());
+    Ok((Some(listen), Some(config.pool.spawn(listening))))
+}
 
 /// The families by which peers can reach us; none where we do not listen.
 fn listened_families(listen: Option<SocketAddr>) -> Vec<Family> {

@@ -3,7 +3,11 @@ use std::time::Duration;
 use protocol::id::PeerId;
 
 use super::*;
-use crate::scene::{Scene, addr, closed, play};
+use protocol::magnet::Magnet;
+use tempfile::TempDir;
+
+use crate::scene::{Actor as Engine, Scene, addr, closed, play};
+use crate::{AddTorrent, Source, State};
 
 /// Hands a control straight to a torrent.
 #[derive(actix::Message)]
@@ -39,5 +43,117 @@ fn idle_connections_end_with_a_torrent_that_panicked() {
             .connect(&player, addr(0), PeerId(*b"-XX0001-onceagainnow"))
             .await;
         engine.until(|status| status.peers == 1).await;
+    });
+}
+
+async fn panic(engine: &Engine) {
+    let told = engine.supervisor.send(Tell(engine.id, Control::Panic));
+    told.await.expect("delivered");
+}
+
+const LONG: Duration = Duration::from_secs(1200);
+
+#[test]
+fn a_private_torrent_from_a_link_is_still_private_after_a_panic() {
+    play(async {
+        let scene = Scene::private(2, 50_000, 16 * 1024);
+        let dir = TempDir::new().unwrap();
+        let (supervisor, handle) = scene.launch(0, |config| config.local_discovery = true);
+        let magnet = Magnet::new(scene.metainfo.hashes());
+        let add = AddTorrent::new(Source::Magnet(Box::new(magnet)), dir.path().into());
+        let id = handle.add(add).await.unwrap();
+        let engine = Engine {
+            supervisor,
+            handle,
+            id,
+            dir,
+        };
+        let player = scene.host(1);
+        let before = scene.announcements(&player, LONG).await;
+        assert!(before > 0, "nobody knows yet that it is private");
+        let _stream = scene.give_metadata(&player, addr(0)).await;
+        engine
+            .until(|status| status.state == State::Downloading)
+            .await;
+        panic(&engine).await;
+        assert_eq!(scene.announcements(&player, LONG).await, 0);
+        assert_eq!(engine.status().state, State::Downloading);
+    });
+}
+
+#[test]
+fn what_commands_changed_outlives_a_panic() {
+    play(async {
+        let scene = Scene::new(3, 50_000, 16 * 1024);
+        let engine = scene.engine(0, false, &[]).await;
+        let player = scene.host(1);
+        engine.handle.pause(engine.id).await.unwrap();
+        engine.until(|status| status.state == State::Paused).await;
+        panic(&engine).await;
+        engine
+            .until(|status| status.age < Duration::from_secs(1))
+            .await;
+        assert_eq!(engine.status().state, State::Paused);
+        engine.handle.resume(engine.id).await.unwrap();
+        engine
+            .until(|status| status.state == State::Downloading)
+            .await;
+        panic(&engine).await;
+        let _stream = scene
+            .connect(&player, addr(0), PeerId(*b"-XX0001-atworkagain!"))
+            .await;
+        engine.until(|status| status.peers == 1).await;
+    });
+}
+
+#[test]
+fn content_is_not_trusted_blindly_after_a_panic() {
+    play(async {
+        let scene = Scene::new(4, 50_000, 16 * 1024);
+        let engine = scene.engine(0, true, &[]).await;
+        engine.until(|status| status.state == State::Seeding).await;
+        let path = engine.dir.path().join("payload");
+        std::fs::write(path, vec![0; scene.payload.len()]).unwrap();
+        panic(&engine).await;
+        engine
+            .until(|status| status.state == State::Downloading)
+            .await;
+        assert_eq!(engine.status().done, 0);
+    });
+}
+
+#[test]
+fn a_torrent_that_panics_again_and_again_is_told_of_no_more() {
+    play(async {
+        let scene = Scene::new(5, 50_000, 16 * 1024);
+        let discover = |config: &mut EngineConfig| config.local_discovery = true;
+        let engine = scene.engine_with(0, true, &[], discover).await;
+        let player = scene.host(1);
+        assert!(scene.announcements(&player, LONG).await > 0);
+        for _ in 0..=RESTARTS.0 {
+            engine.until(|status| status.state == State::Seeding).await;
+            panic(&engine).await;
+        }
+        let internal = State::Error(crate::TorrentError::Internal);
+        engine.until(|status| status.state == internal).await;
+        assert_eq!(scene.announcements(&player, LONG).await, 0);
+    });
+}
+
+#[test]
+fn content_that_shall_go_goes_though_the_engine_stops_meanwhile_and_commands_come_late() {
+    play(async {
+        let scene = Scene::new(6, 50_000, 16 * 1024);
+        let engine = scene.engine(0, true, &[]).await;
+        engine.until(|status| status.state == State::Seeding).await;
+        let _stream = scene
+            .connect(&scene.host(1), addr(0), PeerId(*b"-XX0001-stillreading"))
+            .await;
+        engine.until(|status| status.peers == 1).await;
+        engine.handle.remove(engine.id, true).await.unwrap();
+        let late = engine.handle.resume(engine.id).await;
+        assert_eq!(late, Err(CommandError::NoSuchTorrent));
+        engine.handle.shutdown(Duration::from_secs(10)).await;
+        assert!(!engine.dir.path().join("payload").exists());
     });
 }

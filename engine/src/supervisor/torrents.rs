@@ -4,14 +4,22 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
 use actors::{ExitGuard, RestartPolicy, tell};
-use protocol::id::InfoHashes;
+use protocol::id::{InfoHash, InfoHashes};
+use protocol::metainfo::Metainfo;
 use tokio::sync::oneshot;
 
+use crate::lookups::Unseek;
+use crate::lsd::Unwatch;
 use crate::torrent::actor::{Setup, Torrent};
-use crate::torrent::messages::Stop;
-use crate::{AddTorrent, CommandError, Event, Source, TorrentId};
+use crate::torrent::messages::{Control, Stop};
+use crate::{
+    AddTorrent, CommandError, Event, Source, State, TorrentError, TorrentId, TorrentStatus,
+};
 
 use super::{Child, RESTARTS, Supervisor};
+
+/// Peers that the user named which a torrent is told of when it starts again.
+const MOST_PEERS: usize = 256;
 
 impl Supervisor {
     pub(super) fn add(
@@ -31,26 +39,25 @@ impl Supervisor {
         {
             return Err(CommandError::NoSuchFile(*missing));
         }
-        if let Some((id, _)) = self
-            .torrents
-            .iter()
-            .find(|(_, child)| alike(&child.hashes, &hashes))
-        {
+        if let Some(id) = names(&hashes).find_map(|name| self.by_hash.get(&name)) {
             return Err(CommandError::Duplicate(*id));
         }
         let id = TorrentId(self.next_id);
         self.next_id += 1;
-        let actor = self.launch_torrent(id, hashes, add.clone(), ctx);
+        let actor = self.launch_torrent(id, hashes, (add.clone(), None), ctx);
         let restarts = RestartPolicy::new(RESTARTS.0, RESTARTS.1);
         let child = Child {
             actor,
             add,
+            metainfo: None,
             hashes,
             status: None,
             restarts,
             leaving: false,
+            waiters: Vec::new(),
         };
         self.torrents.insert(id, child);
+        self.by_hash.extend(names(&hashes).map(|name| (name, id)));
         self.event(Event::Added { id });
         Ok(id)
     }
@@ -59,7 +66,7 @@ impl Supervisor {
         &self,
         id: TorrentId,
         hashes: InfoHashes,
-        add: AddTorrent,
+        (add, metainfo): (AddTorrent, Option<Arc<Metainfo>>),
         ctx: &mut Context<Self>,
     ) -> actix::Addr<Torrent> {
         let setup = Setup {
@@ -86,19 +93,71 @@ impl Supervisor {
         let at = id.0 as usize % self.arbiters.len().max(1);
         match self.arbiters.get(at) {
             Some(arbiter) => Torrent::start_in_arbiter(arbiter, move |_| {
-                Torrent::new(id, hashes, add, setup, guard)
+                Torrent::new(id, hashes, (add, metainfo), setup, guard)
             }),
-            None => Torrent::new(id, hashes, add, setup, guard).start(),
+            None => Torrent::new(id, hashes, (add, metainfo), setup, guard).start(),
         }
     }
 
-    /// Starts a torrent again whose actor is gone.
+    /// Takes over the state of a torrent; says whether it is another than before.
+    pub(super) fn take_status(&mut self, status: Arc<TorrentStatus>) -> bool {
+        let Some(child) = self.torrents.get_mut(&status.id) else {
+            return false;
+        };
+        self.dirty = true;
+        self.connected += status.peers;
+        let state = status.state.clone();
+        let Some(old) = child.status.replace(status) else {
+            return true;
+        };
+        self.connected = self.connected.saturating_sub(old.peers);
+        old.state != state
+    }
+
+    /// Takes a torrent out of the DHT and the local network whose actor is gone and did not do so itself.
+    pub(super) fn unlist(&self, hashes: &InfoHashes) {
+        if let Some(lookups) = &self.lookups {
+            tell(lookups, Unseek(hashes.wire()));
+        }
+        if let (Some(lsd), Some(hash)) = (&self.lsd, hashes.get_v1()) {
+            tell(lsd, Unwatch(hash));
+        }
+    }
+
+    /// Leaves a torrent as it is whose actor has failed too often.
+    pub(super) fn give_up(&mut self, id: TorrentId) {
+        let error = TorrentError::Internal;
+        let last = self
+            .torrents
+            .get(&id)
+            .and_then(|child| child.status.clone());
+        if let Some(last) = last {
+            let status = TorrentStatus {
+                state: State::Error(error.clone()),
+                peers: 0,
+                seeds: 0,
+                down_rate: 0,
+                up_rate: 0,
+                reason: None,
+                ..(*last).clone()
+            };
+            self.take_status(Arc::new(status));
+            self.publish();
+        }
+        self.event(Event::Error { id, error });
+    }
+
+    /// Starts a torrent again whose actor is gone. What is on disk is looked at: nobody knows in what the panic broke off.
     pub(super) fn restart(&mut self, id: TorrentId, ctx: &mut Context<Self>) {
         let Some(child) = self.torrents.get(&id) else {
             return;
         };
-        let (hashes, add) = (child.hashes, child.add.clone());
-        let actor = self.launch_torrent(id, hashes, add, ctx);
+        let hashes = child.hashes;
+        let add = AddTorrent {
+            trust_data: false,
+            ..child.add.clone()
+        };
+        let actor = self.launch_torrent(id, hashes, (add, child.metainfo.clone()), ctx);
         if let Some(child) = self.torrents.get_mut(&id) {
             child.actor = actor;
         }
@@ -106,7 +165,12 @@ impl Supervisor {
 
     /// Drops a torrent whose actor is gone.
     pub(super) fn forget(&mut self, id: TorrentId) {
-        if self.torrents.remove(&id).is_some() {
+        if let Some(child) = self.torrents.remove(&id) {
+            let peers = child.status.as_ref().map_or(0, |status| status.peers);
+            self.connected = self.connected.saturating_sub(peers);
+            for name in names(&child.hashes) {
+                self.by_hash.remove(&name);
+            }
             self.event(Event::Removed { id });
             self.publish();
         }
@@ -118,7 +182,8 @@ impl Supervisor {
         delete_data: bool,
         reply: oneshot::Sender<Result<(), CommandError>>,
     ) {
-        let Some(child) = self.torrents.get_mut(&id) else {
+        let child = self.torrents.get_mut(&id).filter(|child| !child.leaving);
+        let Some(child) = child else {
             let _ = reply.send(Err(CommandError::NoSuchTorrent));
             return;
         };
@@ -141,8 +206,27 @@ impl Supervisor {
     }
 }
 
-/// Whether two torrents share an info-hash.
-fn alike(one: &InfoHashes, other: &InfoHashes) -> bool {
-    let same = |a: Option<_>, b: Option<_>| a.is_some() && a == b;
-    same(one.get_v1(), other.get_v1()) || one.get_v2().is_some() && one.get_v2() == other.get_v2()
+impl Child {
+    /// Takes note of what a command changes for good.
+    pub(super) fn remember(&mut self, control: &Control) {
+        match control {
+            Control::AddPeer(peer) => {
+                if self.add.peers.len() < MOST_PEERS && !self.add.peers.contains(peer) {
+                    self.add.peers.push(*peer);
+                }
+            }
+            Control::Limit(limits) => self.add.limits = *limits,
+            Control::Pause => self.add.paused = true,
+            Control::Recheck | Control::Resume => self.add.paused = false,
+            Control::Scrape(_) => {}
+            #[cfg(test)]
+            Control::Panic => {}
+        }
+    }
+}
+
+/// By which a peer may name a torrent.
+fn names(hashes: &InfoHashes) -> impl Iterator<Item = InfoHash> {
+    let v2 = hashes.get_v2().map(|v2| v2.truncated());
+    hashes.get_v1().into_iter().chain(v2)
 }

@@ -151,11 +151,12 @@ pub(crate) struct Torrent {
 }
 
 impl Torrent {
-    /// A torrent that begins when it is started as an actor.
+    /// A torrent that begins when it is started as an actor. Of a magnet link the metadata may be `known` from an earlier
+    /// life.
     pub(crate) fn new(
         id: TorrentId,
         hashes: InfoHashes,
-        add: AddTorrent,
+        (add, known): (AddTorrent, Option<Arc<Metainfo>>),
         setup: Setup,
         exit: ExitGuard<TorrentId>,
     ) -> Self {
@@ -163,7 +164,7 @@ impl Torrent {
         let mut rng = StdRng::seed_from_u64(setup.seed ^ id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let metainfo = match &add.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
-            Source::Magnet(_) => None,
+            Source::Magnet(_) => known,
         };
         Self {
             id,
@@ -299,8 +300,12 @@ impl Actor for Torrent {
         for peer in peers {
             self.add_candidate(peer, crate::torrent::candidates::Source::Manual);
         }
-        if !self.add.paused {
-            self.begin(ctx);
+        let chosen = self.metainfo.clone();
+        let chosen = chosen.map_or(Ok(()), |metainfo| self.choose_as_linked(&metainfo));
+        match chosen {
+            Err(error) => self.fail(error),
+            Ok(()) if self.add.paused => {}
+            Ok(()) => self.begin(ctx),
         }
         self.publish();
         self.drive(ctx);

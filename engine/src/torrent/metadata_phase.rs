@@ -124,7 +124,7 @@ impl Torrent {
 
     /// Takes the files that the magnet link selects (BEP 53), where it selects any and nobody chose otherwise. Numbers
     /// that no file has are of no effect.
-    fn choose_as_linked(&mut self, metainfo: &Metainfo) -> Result<(), TorrentError> {
+    pub(super) fn choose_as_linked(&mut self, metainfo: &Metainfo) -> Result<(), TorrentError> {
         let Source::Magnet(magnet) = &self.add.source else {
             return Ok(());
         };
