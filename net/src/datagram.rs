@@ -42,12 +42,140 @@ pub trait DatagramSocket: Send + Sync {
     /// `WouldBlock` when there is no room, else as [`Self::poll_send_to`].
     fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()>;
 
+    /// Receives what has come, as much of it as the batch holds; what was in the batch before is forgotten.
+    ///
+    /// Whoever receives in batches does so for good: the system may be told to put datagrams together, which
+    /// [`Self::poll_recv_from`] cannot take apart.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::poll_recv_from`].
+    fn poll_recv_batch(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
+        batch.clear();
+        while let Some(slot) = batch.free_slot() {
+            let mut buf = ReadBuf::new(slot);
+            match self.poll_recv_from(cx, &mut buf) {
+                Poll::Ready(Ok(from)) => {
+                    let len = buf.filled().len();
+                    batch.filled(from, len, len);
+                }
+                Poll::Ready(Err(error)) if batch.is_empty() => return Poll::Ready(Err(error)),
+                Poll::Pending if batch.is_empty() => return Poll::Pending,
+                Poll::Ready(Err(_)) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends datagrams of `segment` bytes each, the last one perhaps shorter, to one address now; says how many bytes of
+    /// `datagrams` went out. Which other datagrams the system refuses is not told: they are lost on the way.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when there is no room for the first one.
+    fn try_send_segments(
+        &self,
+        datagrams: &[u8],
+        segment: usize,
+        to: SocketAddr,
+    ) -> io::Result<usize> {
+        let mut sent = 0;
+        for datagram in datagrams.chunks(segment.max(1)) {
+            match self.try_send_to(datagram, to) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if sent == 0 {
+                        return Err(error);
+                    }
+                    break;
+                }
+                Ok(()) | Err(_) => sent += datagram.len(),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Waits until there may be room to send.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is of no use any more.
+    fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
+
     /// The address that is bound, with the port that was really given.
     fn local_addr(&self) -> SocketAddr;
 
     /// The largest payload in bytes that one datagram can carry on this socket, fragmentation by IP included.
     fn max_payload(&self) -> usize {
         MAX_UDP_PAYLOAD
+    }
+}
+
+/// Room for datagrams that are received together.
+#[derive(Debug)]
+pub struct Batch {
+    buffer: Box<[u8]>,
+    filled: Vec<Filled>,
+}
+
+/// Bytes of a slot: datagrams that the system has put together fit as they are.
+const SLOT: usize = 65_536;
+
+/// Datagrams, or runs of them, in a batch.
+const SLOTS: usize = 16;
+
+#[derive(Clone, Copy, Debug)]
+struct Filled {
+    from: SocketAddr,
+    len: usize,
+    segment: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            buffer: vec![0; SLOT * SLOTS].into_boxed_slice(),
+            filled: Vec::with_capacity(SLOTS),
+        }
+    }
+}
+
+impl Batch {
+    /// The datagrams and whose they are, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
+        let slots = self.buffer.chunks_exact(SLOT);
+        slots.zip(&self.filled).flat_map(|(slot, filled)| {
+            let bytes = slot.get(..filled.len).unwrap_or_default();
+            let datagrams = bytes.chunks(filled.segment.max(1));
+            datagrams.map(|datagram| (datagram, filled.from))
+        })
+    }
+
+    /// Whether nothing was received.
+    pub fn is_empty(&self) -> bool {
+        self.filled.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.filled.clear();
+    }
+
+    /// The slots that are free.
+    pub(crate) fn free_slots(&mut self) -> std::slice::ChunksExactMut<'_, u8> {
+        let used = SLOT * self.filled.len();
+        let free = self.buffer.get_mut(used..).unwrap_or_default();
+        free.chunks_exact_mut(SLOT)
+    }
+
+    fn free_slot(&mut self) -> Option<&mut [u8]> {
+        self.free_slots().next()
+    }
+
+    /// The first free slot holds datagrams of `segment` bytes each.
+    pub(crate) fn filled(&mut self, from: SocketAddr, len: usize, segment: usize) {
+        self.filled.push(Filled { from, len, segment });
     }
 }
 

@@ -11,7 +11,9 @@
 //! | module | noun |
 //! |---|---|
 //! | [`stream`] | [`ByteStream`], [`Dialer`], [`Listener`] |
-//! | [`datagram`] | [`DatagramSocket`] |
+//! | [`datagram`] | [`DatagramSocket`], and [`datagram::Batch`] |
+//! | [`utp`] | streams over any datagram socket |
+//! | [`ports`] | one port for TCP, uTP and other datagrams |
 //! | [`resolve`] | [`Resolver`] and the operating system's one |
 //! | [`network`] | [`Network`], the bundle, and listening with port retry |
 //! | [`real`] | the operating system's sockets |
@@ -33,11 +35,13 @@ pub mod http;
 pub mod limit;
 pub mod network;
 pub mod pool;
+pub mod ports;
 pub mod real;
 pub mod resolve;
 pub mod scope;
 pub mod sim;
 pub mod stream;
+pub mod utp;
 
 pub use datagram::DatagramSocket;
 pub use limit::{RateLimiter, Throttle};

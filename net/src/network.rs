@@ -55,6 +55,7 @@ pub trait Binder: Send + Sync {
 #[derive(Clone)]
 pub struct Network {
     dialer: Arc<dyn Dialer>,
+    peers: Arc<dyn Dialer>,
     binder: Arc<dyn Binder>,
     resolver: Arc<dyn Resolver>,
 }
@@ -87,16 +88,32 @@ impl Network {
         resolver: Arc<dyn Resolver>,
     ) -> Self {
         Self {
+            peers: Arc::clone(&dialer),
             dialer,
             binder,
             resolver,
         }
     }
 
-    /// The same network with another way to dial.
+    /// The same network with another way to dial, peers included.
     #[must_use]
     pub fn with_dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
+        self.peers = Arc::clone(&dialer);
         self.dialer = dialer;
+        self
+    }
+
+    /// The same network with another way to dial peers: they may be reached by other transports than servers.
+    #[must_use]
+    pub fn with_peer_dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
+        self.peers = dialer;
+        self
+    }
+
+    /// The same network with another way to open local ends.
+    #[must_use]
+    pub fn with_binder(mut self, binder: Arc<dyn Binder>) -> Self {
+        self.binder = binder;
         self
     }
 
@@ -117,6 +134,16 @@ impl Network {
     /// The dialer itself.
     pub fn dialer(&self) -> &Arc<dyn Dialer> {
         &self.dialer
+    }
+
+    /// The binder itself.
+    pub fn binder(&self) -> &Arc<dyn Binder> {
+        &self.binder
+    }
+
+    /// Connects to a peer at `to`; see [`Dialer::dial`] for errors and cancel safety.
+    pub fn dial_peer(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
+        self.peers.dial(to)
     }
 
     /// Connects to `to`; see [`Dialer::dial`] for errors and cancel safety.
@@ -232,7 +259,11 @@ impl Network {
 pub const FALLBACK_DELAY: Duration = Duration::from_millis(250);
 
 /// Tries `open` at the port of `at` and then at up to `more` ports after it while they are taken.
-fn near<T>(at: SocketAddr, more: u16, open: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn near<T>(
+    at: SocketAddr,
+    more: u16,
+    open: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
     let first = at.port();
     let last = if first == 0 {
         0

@@ -312,6 +312,16 @@ impl Connection {
         self.end(CloseReason::Aborted);
     }
 
+    /// Whether the end of our direction was asked for.
+    pub fn is_closing(&self) -> bool {
+        self.outgoing.is_ending()
+    }
+
+    /// Whether the other side is to be told something soon, if only that there is room again.
+    pub fn has_news(&self) -> bool {
+        self.due.ack || self.due.reset
+    }
+
     /// How the connection does.
     pub fn stats(&self) -> Stats {
         Stats {

@@ -1,0 +1,207 @@
+//! One port for everything: TCP, uTP, and the datagrams of others.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use parking_lot::Mutex;
+use tokio::time::sleep;
+
+use crate::network::near;
+use crate::utp::{self, UtpListener, UtpOptions};
+use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool};
+
+/// How peers are connected with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transports {
+    /// TCP and uTP.
+    #[default]
+    Both,
+    /// TCP only.
+    Tcp,
+    /// uTP only.
+    Utp,
+}
+
+/// How long TCP is given before uTP is tried as well, and the other way round once uTP has begun.
+///
+/// TCP goes first: it costs a fraction of the CPU, and the network gives it way. uTP follows for the peers that TCP
+/// does not reach, most of them behind NATs. A round trip within a continent, twice, fits in.
+pub const HEAD_START: Duration = Duration::from_millis(300);
+
+/// A port that is open for peers.
+#[derive(Debug)]
+pub struct OpenPort {
+    /// The network, with streams of peers as was asked for; listening at [`Self::addr`] takes those that come here.
+    pub network: Network,
+    /// The socket for the DHT and others at the same port, where uTP has one.
+    pub datagrams: Option<Arc<dyn DatagramSocket>>,
+    /// The address, with the port that was really given.
+    pub addr: SocketAddr,
+}
+
+/// Opens TCP and UDP at one port, or the one of them that is needed. When the port is taken for either, the next one of
+/// the `more` ports after it is tried.
+///
+/// # Errors
+///
+/// As [`Network::listen_near`].
+pub fn open(
+    network: &Network,
+    (at, more): (SocketAddr, u16),
+    transports: Transports,
+    pool: &Pool,
+    options: &UtpOptions,
+) -> io::Result<OpenPort> {
+    let _runtime = pool.handle().enter();
+    let mut tries = ANY_PORT_TRIES;
+    let (tcp, udp) = loop {
+        let opened = near(at, more, |at| pair(network, at, transports));
+        match opened {
+            // A port that is free for one may be taken for the other.
+            Err(error) if at.port() == 0 && is_taken(&error) && tries > 0 => tries -= 1,
+            other => break other?,
+        }
+    };
+    let addr = match (&tcp, &udp) {
+        (Some(tcp), _) => tcp.local_addr(),
+        (None, Some(udp)) => udp.local_addr(),
+        (None, None) => return Err(io::ErrorKind::InvalidInput.into()),
+    };
+    let mut door = Door { tcp, utp: None };
+    let mut peers = Arc::clone(network.dialer());
+    let mut datagrams: Option<Arc<dyn DatagramSocket>> = None;
+    if let Some(udp) = udp {
+        let (dialer, listener, others) = utp::start(udp, pool, options);
+        door.utp = Some(listener);
+        datagrams = Some(others);
+        peers = match transports {
+            Transports::Utp => Arc::new(dialer),
+            Transports::Both | Transports::Tcp => Arc::new(Race {
+                first: peers,
+                second: Arc::new(dialer),
+            }),
+        };
+    }
+    let binder = PortBinder {
+        inner: Arc::clone(network.binder()),
+        addr,
+        door: Mutex::new(Some(door)),
+    };
+    let network = network.clone().with_binder(Arc::new(binder));
+    Ok(OpenPort {
+        network: network.with_peer_dialer(peers),
+        datagrams,
+        addr,
+    })
+}
+
+/// How often any port is asked for that is free for TCP and for UDP.
+const ANY_PORT_TRIES: u32 = 20;
+
+type Pair = (Option<Box<dyn Listener>>, Option<Arc<dyn DatagramSocket>>);
+
+fn pair(network: &Network, at: SocketAddr, transports: Transports) -> io::Result<Pair> {
+    if transports == Transports::Utp {
+        return Ok((None, Some(network.datagram(at)?)));
+    }
+    let tcp = network.listen(at)?;
+    if transports == Transports::Tcp {
+        return Ok((Some(tcp), None));
+    }
+    let udp = network.datagram(SocketAddr::new(at.ip(), tcp.local_addr().port()))?;
+    Ok((Some(tcp), Some(udp)))
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
+}
+
+/// Dials one way, and after a while, or when that fails, another way as well; who is first wins.
+struct Race {
+    first: Arc<dyn Dialer>,
+    second: Arc<dyn Dialer>,
+}
+
+impl Dialer for Race {
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
+        Box::pin(async move {
+            let first = match select(self.first.dial(to), Box::pin(sleep(HEAD_START))).await {
+                Either::Left((Ok(stream), _)) => return Ok(stream),
+                Either::Left((Err(error), _)) => {
+                    return self.second.dial(to).await.map_err(|_| error);
+                }
+                Either::Right(((), first)) => first,
+            };
+            match select(first, self.second.dial(to)).await {
+                Either::Left((Ok(stream), _)) | Either::Right((Ok(stream), _)) => Ok(stream),
+                Either::Left((Err(error), second)) => second.await.map_err(|_| error),
+                Either::Right((Err(_), first)) => first.await,
+            }
+        })
+    }
+}
+
+/// Gives out the listener of an open port, once, and else what the network gives.
+struct PortBinder {
+    inner: Arc<dyn Binder>,
+    addr: SocketAddr,
+    door: Mutex<Option<Door>>,
+}
+
+impl Binder for PortBinder {
+    fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        if at == self.addr
+            && let Some(door) = self.door.lock().take()
+        {
+            return Ok(Box::new(door));
+        }
+        self.inner.listen(at)
+    }
+
+    fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
+        self.inner.datagram(at)
+    }
+
+    fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        self.inner.multicast(group, own)
+    }
+}
+
+/// Takes TCP and uTP streams.
+struct Door {
+    tcp: Option<Box<dyn Listener>>,
+    utp: Option<UtpListener>,
+}
+
+impl Listener for Door {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
+        if let Some(utp) = &mut self.utp
+            && let Poll::Ready(accepted) = utp.poll_accept(cx)
+        {
+            return Poll::Ready(accepted);
+        }
+        match &mut self.tcp {
+            Some(tcp) => tcp.poll_accept(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        match (&self.tcp, &self.utp) {
+            (Some(tcp), _) => tcp.local_addr(),
+            (None, Some(utp)) => utp.local_addr(),
+            (None, None) => SocketAddr::from(([0, 0, 0, 0], 0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

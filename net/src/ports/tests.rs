@@ -1,0 +1,92 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::*;
+use crate::sim::{HostOptions, Sim};
+
+fn host(sim: &Sim, ip: &str) -> Network {
+    sim.host(HostOptions::at(ip.parse().unwrap())).network()
+}
+
+fn opened(network: &Network, at: &str, transports: Transports) -> OpenPort {
+    let options = UtpOptions {
+        seed: Some(1),
+        ..UtpOptions::default()
+    };
+    let at = (at.parse().unwrap(), 9);
+    open(network, at, transports, &Pool::current(), &options).unwrap()
+}
+
+/// Dials from one to the other and says a word; `None` if that fails.
+async fn word(a: &OpenPort, b: &OpenPort) -> Option<Duration> {
+    let began = Instant::now();
+    let mut door = b.network.listen(b.addr).unwrap();
+    let accept = async {
+        let (mut stream, _) = door.accept().await.unwrap();
+        let mut word = [0; 4];
+        stream.read_exact(&mut word).await.unwrap();
+        assert_eq!(&word, b"word");
+    };
+    let dial = async {
+        let mut stream = a.network.dial_peer(b.addr).await.ok()?;
+        stream.write_all(b"word").await.unwrap();
+        Some((began.elapsed(), stream))
+    };
+    match select(Box::pin(dial), Box::pin(accept)).await {
+        Either::Left((None, _)) => None,
+        Either::Left((Some((took, _stream)), accept)) => {
+            accept.await;
+            Some(took)
+        }
+        Either::Right(((), dial)) => dial.await.map(|(took, _)| took),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn everyone_reaches_whom_a_transport_of_both_reaches() {
+    use Transports::{Both, Tcp, Utp};
+    let cases = [
+        (Tcp, Tcp, true),
+        (Utp, Utp, true),
+        (Both, Both, true),
+        (Both, Tcp, true),
+        (Both, Utp, true),
+        (Tcp, Both, true),
+        (Utp, Both, true),
+        (Tcp, Utp, false),
+        (Utp, Tcp, false),
+    ];
+    for (ours, theirs, reached) in cases {
+        let sim = Sim::new(3);
+        let a = opened(&host(&sim, "1.0.0.1"), "1.0.0.1:1", ours);
+        let b = opened(&host(&sim, "2.0.0.2"), "2.0.0.2:0", theirs);
+        let took = word(&a, &b).await;
+        assert_eq!(took.is_some(), reached, "{ours:?} to {theirs:?}");
+        assert!(
+            took.is_none_or(|took| took < Duration::from_secs(1)),
+            "{took:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_both_work_tcp_is_taken_and_no_utp_packet_is_sent() {
+    let sim = Sim::new(3);
+    let a = opened(&host(&sim, "1.0.0.1"), "1.0.0.1:1", Transports::Both);
+    let b = opened(&host(&sim, "2.0.0.2"), "2.0.0.2:2", Transports::Both);
+    sim.record(1000);
+    word(&a, &b).await.unwrap();
+    let log = format!("{:?}", sim.trace().log);
+    assert!(!log.contains("Datagram"), "{log}");
+}
+
+#[tokio::test]
+async fn one_port_serves_both_and_a_taken_one_is_passed_over() {
+    let network = Network::real(crate::RealOptions::default());
+    let first = opened(&network, "127.0.0.1:0", Transports::Both);
+    let others = first.datagrams.as_ref().unwrap();
+    assert_eq!(others.local_addr(), first.addr);
+    let again = opened(&network, &first.addr.to_string(), Transports::Both);
+    assert_ne!(again.addr.port(), first.addr.port());
+    word(&again, &first).await.unwrap();
+}

@@ -1,0 +1,124 @@
+//! uTP (BEP 29) over any datagram socket: many streams, one socket, one task.
+//!
+//! ```text
+//!  UtpDialer  UtpListener  streams          Others: KRPC, UDP trackers, …
+//!       │         ▲        ▲    │             ▲      │
+//!       │ new     │ proven │    │ written,    │      │ sends
+//!       ▼         │        │    ▼ read        │      ▼
+//!   ┌─────────────┴────────┴──────────────────┴───────────┐
+//!   │ driver: the one task that receives, keeps time      │
+//!   │ and sends for all connections                       │
+//!   └──────────────────────────┬──────────────────────────┘
+//!                       DatagramSocket
+//! ```
+//!
+//! The machines are [`protocol::utp::Connection`]s, each behind a lock of its own that its stream and the driver share.
+//! A stream puts bytes in or takes them out and tells the driver, which sends: so packets that became due together go
+//! out together.
+//!
+//! # Bounds
+//! - [`UtpOptions::connections`] in all, [`HALF_OPEN`] of them inbound ones that have not shown to be where they say, and
+//!   [`HALF_OPEN_PER_IP`] of one address; SYNs beyond that get no answer.
+//! - [`WAITING`] connections wait to be accepted.
+//! - Packets of no connection are answered with a RESET as long as there are fewer than [`RESETS`] in a second: a stranger
+//!   gets no more bytes back than were sent.
+
+mod conn;
+mod driver;
+mod listener;
+mod others;
+mod shared;
+mod stream;
+mod table;
+mod timers;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+
+use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Pool, Task};
+use driver::Driver;
+use shared::Shared;
+
+pub use listener::UtpListener;
+pub use others::Others;
+
+/// Inbound connections whose initiators have not shown that they are where they say.
+pub const HALF_OPEN: usize = 256;
+
+/// Of these, connections from one address.
+pub const HALF_OPEN_PER_IP: usize = 32;
+
+/// Connections that wait to be accepted.
+pub const WAITING: usize = 128;
+
+/// RESETs to strangers in a second.
+pub const RESETS: u32 = 100;
+
+/// How a socket is used.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct UtpOptions {
+    /// Streams at the same time; `None` is 4,096.
+    pub connections: Option<usize>,
+    /// What chance is drawn from; `None` asks the system.
+    pub seed: Option<u64>,
+}
+
+/// Opens uTP streams on a socket. Clones are the same socket.
+#[derive(Clone, Debug)]
+pub struct UtpDialer {
+    handle: Arc<Handle>,
+}
+
+/// Keeps the driver at work as long as anyone uses the socket.
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    _driver: Task<()>,
+}
+
+/// Starts uTP on a socket, which nobody else may receive from: what is not uTP is given out by [`Others`].
+///
+/// The socket is used on the runtime of `pool`. Connections are taken in once the listener is polled.
+///
+/// All ends when the last of the three, and the last stream, is gone.
+pub fn start(
+    socket: Arc<dyn DatagramSocket>,
+    pool: &Pool,
+    options: &UtpOptions,
+) -> (UtpDialer, UtpListener, Arc<Others>) {
+    let seed = options.seed.unwrap_or_else(rand::random);
+    let rng = SmallRng::seed_from_u64(seed);
+    let (foreign, queue) = others::channel();
+    let connections = options.connections.unwrap_or(CONNECTIONS);
+    let shared = Arc::new(Shared::new(socket, connections, rng));
+    let driver = Driver::new(Arc::clone(&shared), foreign);
+    let handle = Arc::new(Handle {
+        shared,
+        _driver: pool.spawn(driver.run()),
+    });
+    let dialer = UtpDialer {
+        handle: Arc::clone(&handle),
+    };
+    let listener = UtpListener::new(Arc::clone(&handle));
+    (dialer, listener, Arc::new(Others::new(handle, queue)))
+}
+
+/// Streams at the same time.
+const CONNECTIONS: usize = 4096;
+
+impl Dialer for UtpDialer {
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
+        Box::pin(stream::dial(
+            Arc::clone(&self.handle),
+            crate::resolve::canonical(to),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;
