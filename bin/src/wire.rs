@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{EngineConfig, EngineHandle, Limits, Supervisor};
-use net::{Network, OwnedPool, RealOptions};
+use net::ports::{OpenPort, Transports};
+use net::utp::UtpOptions;
+use net::{Network, OwnedPool, Pool, RealOptions};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
 use self::literals::LiteralsOnly;
@@ -57,17 +59,21 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
 /// # Errors
 /// [`Failure::Usage`] where `--bind` and `--listen` contradict each other or name no address of this machine;
 /// [`Failure::Failed`] where the port is taken or the system refuses threads.
-pub(crate) fn start(common: &Common, network: Network) -> Result<Running, Failure> {
+pub(crate) fn start(common: &Common, network: &Network) -> Result<Running, Failure> {
     let pool = pool()?;
-    let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
     let listen = listen_address(common)?;
-    config.listen = Some(listen);
-    config.port_tries = PORT_TRIES;
+    let OpenPort {
+        network,
+        datagrams,
+        addr,
+    } = open_port(common, listen, network, pool.pool())?;
+    let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
+    config.listen = Some(addr);
     config.local_discovery = !common.no_lsd;
     config.peer_exchange = !common.no_pex;
     config.state_dir = common.state.clone().or_else(default_state_dir);
     let state = config.state_dir.as_deref();
-    let dht = dht::start(common, listen, &network, pool.pool(), state)?;
+    let dht = dht::start(common, (listen, datagrams), &network, pool.pool(), state)?;
     config.dht = dht.as_ref().map(dht::Running::door);
     config.limits = Limits {
         down: common.max_down.and_then(|rate| rate.0),
@@ -134,6 +140,23 @@ pub(crate) fn network(common: &Common) -> Result<Network, Failure> {
 /// The real network without any wishes.
 pub(crate) fn plain_network() -> Network {
     Network::real(RealOptions::default())
+}
+
+/// Opens the port for peers, by the transports that are wanted.
+fn open_port(
+    common: &Common,
+    listen: SocketAddr,
+    network: &Network,
+    pool: &Pool,
+) -> Result<OpenPort, Failure> {
+    let transports = match common.transport {
+        transfer::Transport::Both => Transports::Both,
+        transfer::Transport::Tcp => Transports::Tcp,
+        transfer::Transport::Utp => Transports::Utp,
+    };
+    let at = (listen, PORT_TRIES);
+    net::ports::open(network, at, transports, pool, &UtpOptions::default())
+        .map_err(|error| Failure::Failed(format!("cannot listen on {listen}: {}", reason(&error))))
 }
 
 fn listen_address(common: &Common) -> Result<SocketAddr, Failure> {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Args, Subcommand};
 
 use super::Command;
-use super::transfer::{Common, Encryption, Transport};
+use super::transfer::{Common, Encryption};
 
 /// Flags of `download` and `seed` whose features this build does not have.
 #[derive(Args, Debug, Default)]
@@ -32,9 +32,6 @@ impl Common {
         let later = &self.later;
         if later.hops > 0 {
             return Some(format!("--hops {}", later.hops));
-        }
-        if self.transport == Transport::Utp {
-            return Some("--transport utp".to_owned());
         }
         if self.encryption == Encryption::Require {
             return Some("--encryption require".to_owned());

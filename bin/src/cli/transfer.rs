@@ -12,11 +12,11 @@ use crate::units::{Rate, Span};
 /// How peers are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Transport {
+    /// TCP and nothing else.
     Tcp,
-    /// Not in this build.
-    #[value(hide = true)]
+    /// uTP and nothing else.
     Utp,
-    /// Whatever is there: in this build TCP.
+    /// TCP, and uTP where that does not get through.
     Both,
 }
 
@@ -96,8 +96,8 @@ pub(crate) struct Common {
     /// Ask the router for no port (this build does not)
     #[arg(long)]
     pub(crate) no_portmap: bool,
-    /// How to connect to peers; this build has TCP only
-    #[arg(long, value_enum, value_name = "tcp|both", hide_possible_values = true, default_value_t = Transport::Both)]
+    /// How to connect to peers: with both, uTP is tried where TCP does not get through
+    #[arg(long, value_enum, value_name = "tcp|utp|both", hide_possible_values = true, default_value_t = Transport::Both)]
     pub(crate) transport: Transport,
     /// Obfuscation of connections; this build speaks plaintext only, so all that is offered here means off
     #[arg(long, value_enum, value_name = "off|allow|prefer", hide_possible_values = true, default_value_t = Encryption::Allow)]

@@ -30,7 +30,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
         sources.push(Source::read(text, &network).await?);
     }
     super::must_be_writable(&args.output)?;
-    let running = wire::start(&args.common, network)?;
+    let running = wire::start(&args.common, &network)?;
     let goal = Goal {
         keep: args.keep_seeding,
         ratio: args.seed_ratio,

@@ -23,7 +23,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let network = wire::network(&args.common)?;
     let source = Source::read(&args.torrent, &network).await?;
     let metainfo = source.into_torrent(&args.torrent)?;
-    let running = wire::start(&args.common, network)?;
+    let running = wire::start(&args.common, &network)?;
     let goal = Goal {
         keep: true,
         ratio: args.seed_ratio,

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dht::{DhtConfig, DhtHandle, DhtNode, PUBLIC_BOOTSTRAP};
 use engine::DhtDoor;
-use net::{Network, Pool};
+use net::{DatagramSocket, Network, Pool};
 
 use super::PORT_TRIES;
 use crate::cli::transfer::Common;
@@ -27,7 +28,8 @@ pub(super) struct Running {
     pub(super) at: SocketAddr,
 }
 
-/// Starts a node at the address where peers are listened for, unless none is wanted. Must be called inside a system.
+/// Starts a node at the address where peers are listened for, unless none is wanted; on the socket that is open there
+/// already, if one is. Must be called inside a system.
 ///
 /// On the loopback address it knows only the nodes that it is told of, and takes any number of them from one address.
 ///
@@ -35,7 +37,7 @@ pub(super) struct Running {
 /// [`Failure::Failed`] where the port is taken.
 pub(super) fn start(
     common: &Common,
-    listen: SocketAddr,
+    (listen, socket): (SocketAddr, Option<Arc<dyn DatagramSocket>>),
     network: &Network,
     pool: &Pool,
     state: Option<&Path>,
@@ -43,10 +45,13 @@ pub(super) fn start(
     if common.no_dht {
         return Ok(None);
     }
-    let socket = {
-        let _runtime = pool.handle().enter();
-        network.datagram_near(listen, PORT_TRIES)
-    };
+    let socket = socket.map_or_else(
+        || {
+            let _runtime = pool.handle().enter();
+            network.datagram_near(listen, PORT_TRIES)
+        },
+        Ok,
+    );
     let socket = socket.map_err(|error: io::Error| {
         Failure::Failed(format!("cannot open UDP at {listen}: {}", reason(&error)))
     })?;

@@ -86,7 +86,6 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
             &["download", HASH, "--encryption", "require"],
             "--encryption require",
         ),
-        (&["download", HASH, "--transport", "utp"], "--transport utp"),
         (
             &["download", HASH, "--overlay-listen", "x:1"],
             "--overlay-listen",
@@ -125,7 +124,7 @@ fn flags_that_mean_off_are_taken() {
         "--no-webseeds",
         "--no-portmap",
         "--transport",
-        "tcp",
+        "utp",
         "--encryption",
         "prefer",
         "--hops",

@@ -70,7 +70,7 @@ pub(crate) async fn drive(opening: Opening, parts: Parts) {
             to,
             config,
             torrent,
-        } => match timeout(DIAL_TIMEOUT, network.dial(to)).await {
+        } => match timeout(DIAL_TIMEOUT, network.dial_peer(to)).await {
             Ok(Ok(stream)) => {
                 let session = Session::initiator(config, torrent, now());
                 Driver::new(stream, session, parts, None)
