@@ -5,6 +5,7 @@
 mod exchange;
 mod meeting;
 mod trackerless;
+mod utp;
 
 use exchange::{Case, Run, run_all};
 use support::clients::Client::{self, Aria2, Libtorrent, Ours, Transmission};
@@ -105,4 +106,28 @@ fn both_ways(lab: &Lab, other: Client, cases: Vec<Case>) {
         ]
     });
     run_all(lab, runs.collect());
+}
+
+isolated_test! {
+    fn libtorrent_2_0_and_ours_exchange_a_torrent_over_utp_alone(
+        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.0.11").need()]
+    ) {
+        utp::exchange(lab, Libtorrent("2.0.11"), Ours);
+        utp::exchange(lab, Ours, Libtorrent("2.0.11"));
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_1_and_ours_exchange_a_torrent_over_utp_alone(
+        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need()]
+    ) {
+        utp::exchange(lab, Libtorrent("2.1.1"), Ours);
+        utp::exchange(lab, Ours, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn ours_and_ours_exchange_a_torrent_over_utp_alone(lab, limit = 240, needs = [Need::Ours]) {
+        utp::exchange(lab, Ours, Ours);
+    }
 }
