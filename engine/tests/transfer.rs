@@ -114,7 +114,16 @@ fn the_same_torrent_is_not_added_twice() {
 
 #[test]
 fn content_that_is_cut_while_it_is_served_is_an_error_and_is_fetched_again() {
-    in_system(async {
+    cut_while_served(false);
+}
+
+#[test]
+fn what_is_cut_is_noticed_behind_blocks_that_are_still_there() {
+    cut_while_served(true);
+}
+
+fn cut_while_served(in_order: bool) {
+    in_system(async move {
         let payload = Payload::new(8, 2_000_000, 64 * 1024);
         let (seeder, leecher) = (Node::start().await, Node::start().await);
         let id = seeder.seed(&payload).await;
@@ -126,12 +135,17 @@ fn content_that_is_cut_while_it_is_served_is_an_error_and_is_fetched_again() {
             .unwrap()
             .set_len(100_000)
             .unwrap();
-        let other = leecher.fetch(&payload, &[seeder.addr()]).await;
+        let mut add = AddTorrent::new(Source::Metainfo(payload.metainfo()), leecher.dir());
+        add.peers = vec![seeder.addr()];
+        add.sequential = in_order;
+        let other = leecher.handle.add(add).await.unwrap();
         let wait = Duration::from_secs(30);
         loop {
-            let event = tokio::time::timeout(wait, events.recv())
-                .await
-                .expect("it is noticed");
+            let event = tokio::time::timeout(wait, events.recv()).await;
+            let event = event.unwrap_or_else(|_| {
+                let (seeding, fetching) = (seeder.status(id), leecher.status(other));
+                panic!("it is not noticed: {seeding:?} {fetching:?}")
+            });
             if matches!(event, Ok(Event::Error { .. })) {
                 break;
             }

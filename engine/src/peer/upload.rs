@@ -1,6 +1,6 @@
 //! Blocks on their way out: requests turned into headers and slices of the map, many to a system call.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::IoSlice;
 
 use protocol::geometry::PieceIndex;
@@ -41,9 +41,9 @@ impl Outbox {
         self.bytes < STAGED_MOST
     }
 
-    /// The piece of the first staged block.
-    pub(crate) fn first_piece(&self) -> Option<PieceIndex> {
-        self.staged.front().map(|staged| staged.piece)
+    /// The pieces of the staged blocks, each once, in order.
+    pub(crate) fn pieces(&self) -> BTreeSet<PieceIndex> {
+        self.staged.iter().map(|staged| staged.piece).collect()
     }
 
     /// Whether nothing is staged.

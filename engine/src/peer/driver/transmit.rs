@@ -216,11 +216,11 @@ impl Driver {
         };
         let mut sent = match outcome {
             Poll::Pending => return Poll::Pending,
-            // The kernel found no page behind a slice of the map: the file was cut or its disk failed.
+            // The kernel found no page behind a slice of the map: the file was cut or its disk failed. It does not say
+            // which slice, and sends nothing of those that go into one segment with it.
             Poll::Ready(Err(error)) if error.raw_os_error() == Some(EFAULT) => {
-                if let Some(piece) = self.outbox.first_piece() {
-                    self.facts.push(Fact::Unreadable(piece));
-                }
+                let staged = self.outbox.pieces();
+                self.facts.extend(staged.into_iter().map(Fact::Unreadable));
                 return Poll::Ready(Err(Ended::Dismissed));
             }
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Ended::Lost)),
