@@ -132,13 +132,13 @@ fn cut_while_served(in_order: bool) {
         std::fs::OpenOptions::new()
             .write(true)
             .open(file)
-            .unwrap()
+            .expect("the content")
             .set_len(100_000)
-            .unwrap();
+            .expect("cut");
         let mut add = AddTorrent::new(Source::Metainfo(payload.metainfo()), leecher.dir());
         add.peers = vec![seeder.addr()];
         add.sequential = in_order;
-        let other = leecher.handle.add(add).await.unwrap();
+        let other = leecher.handle.add(add).await.expect("taken");
         let wait = Duration::from_secs(30);
         loop {
             let event = tokio::time::timeout(wait, events.recv()).await;
@@ -156,8 +156,16 @@ fn cut_while_served(in_order: bool) {
         // A third has everything: both get it from there.
         let third = Node::start().await;
         third.seed(&payload).await;
-        seeder.handle.add_peer(id, third.addr()).await.unwrap();
-        leecher.handle.add_peer(other, third.addr()).await.unwrap();
+        seeder
+            .handle
+            .add_peer(id, third.addr())
+            .await
+            .expect("taken");
+        leecher
+            .handle
+            .add_peer(other, third.addr())
+            .await
+            .expect("taken");
         finished(&seeder, id).await;
         finished(&leecher, other).await;
         assert_eq!(seeder.content(&payload), payload.bytes());
