@@ -235,6 +235,16 @@ async fn datagrams_pass_between_families_of_a_dual_stack_socket() {
 }
 
 #[tokio::test]
+async fn a_datagram_can_be_sent_at_once_from_a_socket_that_is_new() {
+    let there = real().datagram(addr("127.0.0.1:0")).unwrap();
+    let socket = real().datagram(addr("127.0.0.1:0")).unwrap();
+    socket.try_send_to(b"first", there.local_addr()).unwrap();
+    let mut buf = [0; 100];
+    let (n, from) = there.recv_from(&mut buf).await.unwrap();
+    assert_eq!((&buf[..n], from), (&b"first"[..], socket.local_addr()));
+}
+
+#[tokio::test]
 async fn a_datagram_that_is_too_large_is_refused_and_the_socket_stays_good() {
     let socket = real().datagram(addr("127.0.0.1:0")).unwrap();
     let me = socket.local_addr();

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
-use socket2::{Protocol, Socket, Type};
+use socket2::{Protocol, SockRef, Socket, Type};
 use tokio::io::{Interest, ReadBuf};
 
 use super::platform;
@@ -94,7 +94,9 @@ impl DatagramSocket for UdpSocket {
     }
 
     fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
-        self.socket.try_send_to(datagram, self.target(to))?;
+        // Past the runtime, which takes a socket to be busy until it has waited for it once: the first datagram would be
+        // lost.
+        SockRef::from(&self.socket).send_to(datagram, &self.target(to).into())?;
         Ok(())
     }
 
