@@ -2,6 +2,7 @@
 //!
 //! Each test prints a table of its runs. `tests/setup` installs the other programs.
 
+mod dht;
 mod exchange;
 mod meeting;
 mod trackerless;
@@ -87,6 +88,18 @@ isolated_test! {
         }
         trackerless::through(lab, Ours, Ours, Libtorrent("2.1.1"));
         trackerless::through(lab, Ours, Ours, Ours);
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_0_and_ours_share_a_dht(lab, limit = 300, needs = [Need::Ours, Libtorrent("2.0.11").need()]) {
+        dht::every_question_both_ways(lab, "2.0.11");
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_1_and_ours_share_a_dht(lab, limit = 300, needs = [Need::Ours, Libtorrent("2.1.1").need()]) {
+        dht::every_question_both_ways(lab, "2.1.1");
     }
 }
 

@@ -110,7 +110,7 @@ fn count(
 
 #[test]
 fn a_stored_peer_is_found_for_half_an_hour_while_nodes_come_and_go() {
-    let figures = churn(11, 500, 4, 200);
+    let figures = churn(11, 300, 4, 200);
     println!("{figures}");
     assert!(figures.part() >= 0.995, "{figures}");
 }

@@ -98,7 +98,7 @@ fn survives(seed: u64, honest: usize, count: usize, ids: Ids) -> bool {
 #[test]
 fn sybils_from_ten_networks_hide_nothing() {
     for ids in [Ids::AtWill, Ids::Mined] {
-        assert!(survives(21, 300, 300, ids), "{ids:?}");
+        assert!(survives(21, 150, 150, ids), "{ids:?}");
     }
 }
 

@@ -1,0 +1,211 @@
+//! One DHT of libtorrent's nodes and ours: what one side stores, the other finds.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use serde_json::Value;
+use support::clients::libtorrent;
+use support::process::Process;
+use support::{Lab, ours, wait};
+
+/// How long one question may take, its node's start included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The key of the first test vector of BEP 44, in the form that libtorrent takes: the expanded secret, and the public key.
+const SECRET: &str = "e06d3183d14159228433ed599221b80bd0a5ce8352e4bdf0262f76786ef1c74d\
+                      b7e7a9fea2c0eb269d61e3b38e450a22e754941ac78479d6c54e1faf6037881d";
+const PUBLIC: &str = "77ff84905a91936367c01360803104f92432fcd904a43511876df5cdf3e7e548";
+
+/// A mixed network that stays, and a place for those who ask.
+struct Scene<'a> {
+    lab: &'a Lab,
+    version: &'static str,
+    first: SocketAddr,
+    next: AtomicU8,
+    nodes: Vec<(SocketAddr, Process)>,
+}
+
+impl<'a> Scene<'a> {
+    /// Half of the nodes are libtorrent's, the other half ours; all know the first.
+    fn new(lab: &'a Lab, version: &'static str, half: usize) -> Self {
+        let mut scene = Self {
+            lab,
+            version,
+            first: SocketAddr::from((Ipv4Addr::new(10, 99, 100, 1), 30_000)),
+            next: AtomicU8::new(0),
+            nodes: Vec::new(),
+        };
+        for number in 0..2 * half {
+            let at = scene.address();
+            let command = if number % 2 == 0 {
+                scene.theirs(&["serve"], at)
+            } else {
+                let stay = ["crawl", "--time", "600s", "--patience", "600s"];
+                scene.ours(&stay, at)
+            };
+            let process = scene.start(command, at);
+            scene.nodes.push((at, process));
+        }
+        scene
+    }
+
+    /// An address in a network of its own: nodes of one network are taken for one party.
+    fn address(&self) -> SocketAddr {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let ip = Ipv4Addr::new(10, 99, 100 + n, 1);
+        SocketAddr::from((ip, 30_000 + u16::from(n)))
+    }
+
+    fn theirs(&self, words: &[&str], at: SocketAddr) -> Command {
+        let mut command = Command::new(libtorrent::python(self.version));
+        command
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/lt_dht.py"))
+            .args(words)
+            .args(["--listen", &at.to_string()])
+            .env("PYTHONUNBUFFERED", "1");
+        if at != self.first {
+            command.args(["--node", &self.first.to_string()]);
+        }
+        command
+    }
+
+    fn ours(&self, words: &[&str], at: SocketAddr) -> Command {
+        let mut command = Command::new(ours::binary());
+        command.arg("dht").args(words).args(["--json", "--listen"]);
+        command.args([&at.to_string(), "--bootstrap", &self.first.to_string()]);
+        command
+    }
+
+    fn start(&self, command: Command, at: SocketAddr) -> Process {
+        let home = self.lab.folder(&format!("node {}", at.ip()));
+        Process::start(command, &home, "node")
+    }
+
+    /// Asks ours or theirs until the event comes.
+    fn ask(&self, words: &[&str], ours: bool, event: &str) -> Value {
+        let mut last = String::new();
+        let answer = wait::until(PATIENCE, || {
+            let at = self.address();
+            let command = if ours {
+                self.ours(words, at)
+            } else {
+                self.theirs(words, at)
+            };
+            let mut process = self.start(command, at);
+            let lines = wait::until(PATIENCE, || {
+                let ended = process.ended().is_some();
+                let found = find(&process.output(), event);
+                (ended || found.is_some()).then_some(found)
+            });
+            last = process.last_words();
+            process.stop();
+            lines.flatten()
+        });
+        let who = if ours { "ours" } else { "libtorrent" };
+        answer.unwrap_or_else(|| panic!("{who} {words:?}: no {event}\n{last}"))
+    }
+
+    fn ask_ours(&self, words: &[&str], event: &str) -> Value {
+        self.ask(words, true, event)
+    }
+
+    fn ask_theirs(&self, words: &[&str], event: &str) -> Value {
+        self.ask(words, false, event)
+    }
+}
+
+fn find(output: &str, event: &str) -> Option<Value> {
+    let mut lines = output
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines.find(|line: &Value| line["event"] == event)
+}
+
+/// Everything that two nodes can want from each other, both ways.
+pub(crate) fn every_question_both_ways(lab: &Lab, version: &'static str) {
+    let scene = Scene::new(lab, version, 5);
+    let mut said = Vec::new();
+
+    for (at, _) in scene.nodes.iter().step_by(2).take(2) {
+        let pong = scene.ask_ours(&["ping", &at.to_string()], "pong");
+        let program = pong["version"].as_str().unwrap_or_default();
+        assert!(program.starts_with("LT"), "{pong}");
+        said.push(format!("ping {program}"));
+    }
+
+    let hash = "1111111111111111111111111111111111111111";
+    let at = scene.address();
+    let announcer = scene.start(scene.theirs(&["announce", hash, "7001"], at), at);
+    let peers = scene.ask_ours(&["get-peers", hash], "peers");
+    assert_eq!(peers["peers"][0], format!("{}:7001", at.ip()));
+    said.push("their announce".to_owned());
+
+    let hash = "2222222222222222222222222222222222222222";
+    let announced = scene.ask_ours(&["announce", hash, "--port", "7002", "--seed"], "announced");
+    assert!(announced["nodes"].as_u64() >= Some(6), "{announced}");
+    let peers = scene.ask_theirs(&["get-peers", hash], "peers");
+    let peer = peers["peers"][0].as_str().unwrap_or_default();
+    assert!(peer.ends_with(":7002"), "{peers}");
+    said.push("our announce".to_owned());
+
+    let stored = scene.ask_ours(&["put", "from ours"], "stored");
+    assert!(stored["nodes"].as_u64() >= Some(6), "{stored}");
+    let item = scene.ask_theirs(
+        &["get", stored["target"].as_str().expect("a target")],
+        "item",
+    );
+    assert_eq!(item["text"], "from ours");
+    let stored = scene.ask_theirs(&["put", "from theirs"], "stored");
+    let item = scene.ask_ours(
+        &["get", stored["target"].as_str().expect("a target")],
+        "item",
+    );
+    assert_eq!(item["text"], "from theirs");
+    said.push("immutable items".to_owned());
+
+    let key = lab.dir().join("item.key");
+    let put = [
+        "put",
+        "ours, signed",
+        "--salt",
+        "s",
+        "--key",
+        key.to_str().expect("a path"),
+    ];
+    let stored = scene.ask_ours(&put, "stored");
+    assert!(stored["nodes"].as_u64() >= Some(6), "{stored}");
+    let public = stored["key"].as_str().expect("a key");
+    let item = scene.ask_theirs(&["get-mutable", public, "s"], "item");
+    assert_eq!(
+        (&item["text"], &item["seq"]),
+        (&"ours, signed".into(), &1.into())
+    );
+    let put = ["put-mutable", SECRET, PUBLIC, "t", "theirs, signed"];
+    scene.ask_theirs(&put, "stored");
+    let item = scene.ask_ours(&["get", "--key", PUBLIC, "--salt", "t"], "item");
+    assert_eq!(item["text"], "theirs, signed");
+    said.push("mutable items".to_owned());
+
+    let theirs = scene.nodes[0].0.to_string();
+    let sample = ["sample", hash, "--at", &theirs];
+    let sampled = scene.ask_ours(&sample, "info_hashes");
+    assert!(
+        !sampled["hashes"].as_array().expect("a list").is_empty(),
+        "{sampled}"
+    );
+    let ours = scene.nodes[1].0.to_string();
+    let sampled = scene.ask_theirs(&["sample", &ours, hash], "info_hashes");
+    assert!(
+        !sampled["hashes"].as_array().expect("a list").is_empty(),
+        "{sampled}"
+    );
+    said.push("samples".to_owned());
+
+    drop(announcer);
+    lab.report(&format!(
+        "DHT with libtorrent {version}: {}",
+        said.join(", ")
+    ));
+}
