@@ -286,7 +286,12 @@ impl Driver {
         }
         // Nothing is left to send: passes on what happened.
         state.ready(&mut self.wakers);
-        let over = state.machine.closed().is_some();
+        let over = state.machine.closed();
+        if let Some(reason) = over {
+            let stats = state.machine.stats();
+            tracing::debug!(peer = %conn.key.peer, %reason, ?stats, "a uTP stream is over");
+        }
+        let over = over.is_some();
         let timer = state.machine.poll_timeout();
         let decided = !state.given_out && (over || !state.machine.is_unproven());
         state.given_out |= decided;

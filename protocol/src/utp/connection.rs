@@ -87,6 +87,8 @@ pub struct Stats {
     pub sent: u64,
     /// Packets that were sent again.
     pub resent: u64,
+    /// Times that nothing came back for so long that everything counted as lost.
+    pub timeouts: u64,
 }
 
 /// Where a connection stands.
@@ -140,6 +142,9 @@ pub struct Connection {
     limited: bool,
     test_window: bool,
     timeouts: u32,
+    all_timeouts: u64,
+    /// When the last packet on its way goes out again, to hear what came of it and of those before it.
+    tail_at: Option<Instant>,
     retransmit_at: Option<Instant>,
     window_at: Option<Instant>,
     state_until: Option<Instant>,
@@ -206,6 +211,8 @@ impl Connection {
             limited: false,
             test_window: false,
             timeouts: 0,
+            all_timeouts: 0,
+            tail_at: None,
             retransmit_at: None,
             window_at: None,
             state_until: None,
@@ -331,6 +338,7 @@ impl Connection {
             datagram: self.mtu.size(),
             sent: self.sent,
             resent: self.resent,
+            timeouts: self.all_timeouts,
         }
     }
 
@@ -356,6 +364,7 @@ impl Connection {
             self.state = State::Closed(reason);
         }
         self.retransmit_at = None;
+        self.tail_at = None;
         self.window_at = None;
         self.state_until = None;
         self.due.syn = false;
@@ -368,6 +377,7 @@ impl Connection {
         if self.state == State::Open && self.outgoing.is_whole() && theirs {
             self.state = State::Lingering;
             self.retransmit_at = None;
+            self.tail_at = None;
             self.state_until = now.checked_add(self.rtt.timeout(0).saturating_mul(2));
         }
     }

@@ -56,6 +56,8 @@ pub(super) struct Outgoing {
     turns: u64,
     /// The latest turns that were acknowledged, the latest first.
     newest: [u64; OVERTAKEN],
+    /// When the latest of them was sent.
+    newest_at: Option<Instant>,
     /// Losses of earlier turns belong to the last cut of the window.
     cut_at: u64,
     repeated_acks: u32,
@@ -125,6 +127,7 @@ impl Outgoing {
             short: 0,
             turns: OVERTAKEN as u64,
             newest: [0; OVERTAKEN],
+            newest_at: None,
             cut_at: 0,
             repeated_acks: 0,
             ending: false,

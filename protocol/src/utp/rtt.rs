@@ -8,8 +8,14 @@ const LEAST: Duration = Duration::from_millis(500);
 /// The same before anything is known of the path.
 const UNKNOWN: Duration = Duration::from_secs(1);
 
+/// The least time that is waited before the last packet goes out again: the other side may be busy.
+const LEAST_TAIL: Duration = Duration::from_millis(10);
+
 /// The most, after many timeouts.
 const MOST: Duration = Duration::from_secs(60);
+
+/// The least time by which a packet may be late.
+const LEAST_REORDER: Duration = Duration::from_millis(2);
 
 /// Estimates as those of TCP ([RFC 6298]).
 ///
@@ -33,6 +39,19 @@ impl Rtt {
                 self.smoothed = Some((smoothed * 7 + sample) / 8);
             }
         }
+    }
+
+    /// How long after the last packet its acknowledgement should be there, if the path is known ([RFC 8985], "TLP").
+    ///
+    /// [RFC 8985]: https://www.rfc-editor.org/rfc/rfc8985#section-7.2
+    pub(super) fn tail(&self) -> Option<Duration> {
+        Some((self.smoothed? * 2).max(LEAST_TAIL))
+    }
+
+    /// By how much packets may change their order on the way.
+    pub(super) fn reorder(&self) -> Duration {
+        let quarter = self.smoothed.map_or(LEAST, |smoothed| smoothed / 4);
+        quarter.max(LEAST_REORDER)
     }
 
     /// The smoothed round trip, if one was measured.

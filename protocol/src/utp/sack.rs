@@ -7,7 +7,7 @@ use super::Seq;
 /// Which packets after the first gap have come.
 ///
 /// # Format
-/// A mask of bits, its length a multiple of 4 bytes: bit `i` of byte `j`, counted from the least significant one, stands
+/// A mask of bits, its length a multiple of 4 bytes where it is ours; libtorrent sends other lengths too. Bit `i` of byte `j`, counted from the least significant one, stands
 /// for the packet `ack + 2 + 8 * j + i`. The packet `ack + 1` is the gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectiveAck<'a> {
@@ -15,13 +15,13 @@ pub struct SelectiveAck<'a> {
     mask: &'a [u8],
 }
 
-/// Bytes of a mask: the most that is a multiple of 4 and fits into the length field.
+/// Bytes of a mask of ours: the most that is a multiple of 4 and fits into the length field.
 pub const MOST_MASK: usize = 252;
 
 impl<'a> SelectiveAck<'a> {
-    /// Takes a mask that counts from `ack`; `None` if its length is 0, too long or no multiple of 4.
+    /// Takes a mask that counts from `ack`; `None` if its length is 0, or more than the length field can tell.
     pub fn new(ack: Seq, mask: &'a [u8]) -> Option<Self> {
-        let fits = !mask.is_empty() && mask.len() <= MOST_MASK && mask.len().is_multiple_of(4);
+        let fits = !mask.is_empty() && u8::try_from(mask.len()).is_ok();
         fits.then_some(Self { ack, mask })
     }
 

@@ -58,10 +58,13 @@ impl Connection {
         let pure = header.kind == Kind::State
             && header.window as usize == self.peer_window
             && packet.payload.is_empty();
-        let Ok(progress) = self
-            .outgoing
-            .acked(now, header.ack, packet.sack.as_ref(), pure)
-        else {
+        let Ok(progress) = self.outgoing.acked(
+            now,
+            header.ack,
+            packet.sack.as_ref(),
+            pure,
+            self.rtt.reorder(),
+        ) else {
             self.due.reset = self.state != State::Unproven;
             self.end(CloseReason::NeverSent);
             return;
@@ -155,10 +158,17 @@ impl Connection {
         if progress.packets > 0 {
             self.test_window = false;
             self.retransmit_at = None;
+            self.tail_at = None;
             if self.outgoing.is_waiting() {
                 self.retransmit_at = now.checked_add(self.rtt.timeout(0));
+                self.await_tail(now);
             }
         }
+    }
+
+    /// Something was sent or came through: what is on its way should be acknowledged within about a round trip.
+    pub(super) fn await_tail(&mut self, now: Instant) {
+        self.tail_at = self.rtt.tail().and_then(|wait| now.checked_add(wait));
     }
 
     /// Takes the samples of delay that a packet brings.

@@ -17,6 +17,8 @@ pub enum Timer {
     Linger,
     /// Something should have been acknowledged.
     Retransmit,
+    /// The last packet may have got lost, and nothing that came after it could tell.
+    Tail,
     /// A window of 0 should be tested.
     Window,
 }
@@ -29,6 +31,7 @@ impl Timer {
             Self::KeepAlive => "keep-alive",
             Self::Linger => "linger",
             Self::Retransmit => "retransmit",
+            Self::Tail => "tail",
             Self::Window => "window",
         }
     }
@@ -47,6 +50,7 @@ impl Connection {
         [
             (self.state_until, state),
             (self.retransmit_at, Timer::Retransmit),
+            (self.tail_at, Timer::Tail),
             (self.window_at, Timer::Window),
             (self.keep_alive_at(), Timer::KeepAlive),
         ]
@@ -63,6 +67,10 @@ impl Connection {
         }
         if due(self.retransmit_at) {
             self.nothing_came_back(now);
+        }
+        if due(self.tail_at) {
+            self.tail_at = None;
+            self.outgoing.send_tail_again();
         }
         if due(self.window_at) {
             self.window_at = None;
@@ -94,6 +102,7 @@ impl Connection {
 
     fn nothing_came_back(&mut self, now: Instant) {
         self.retransmit_at = None;
+        self.tail_at = None;
         let only_probe = self.outgoing.timed_out();
         if only_probe {
             self.mtu.lost();
@@ -109,6 +118,7 @@ impl Connection {
                 return;
             }
             self.timeouts = self.timeouts.saturating_add(1);
+            self.all_timeouts = self.all_timeouts.saturating_add(1);
             let packet = self.mtu.size().saturating_sub(HEADER_LEN);
             // A peer without room answers late, and no path is to blame.
             if self.peer_window >= packet {

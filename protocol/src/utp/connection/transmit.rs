@@ -104,6 +104,9 @@ impl Connection {
         self.resent = self.resent.saturating_add(plan.is_again().into());
         self.outgoing.sent(now, plan, packet, padding > 0);
         self.test_window = false;
+        if !plan.is_again() {
+            self.await_tail(now);
+        }
         self.due.ack = false;
         if self.retransmit_at.is_none() {
             self.retransmit_at = now.checked_add(self.rtt.timeout(self.timeouts));

@@ -37,13 +37,15 @@ pub(in crate::utp) struct Progress {
 pub(in crate::utp) struct NeverSent;
 
 impl Outgoing {
-    /// Takes what a packet of the other side acknowledges; `pure` if it does nothing else.
+    /// Takes what a packet of the other side acknowledges; `pure` if it does nothing else. Packets may overtake others
+    /// that were sent less than `reorder` before them.
     pub(in crate::utp) fn acked(
         &mut self,
         now: Instant,
         ack: Seq,
         sack: Option<&SelectiveAck<'_>>,
         pure: bool,
+        reorder: Duration,
     ) -> Result<Progress, NeverSent> {
         let before = self.first.minus(1);
         let count = ack.since(before);
@@ -67,8 +69,10 @@ impl Outgoing {
         } else if pure && self.is_waiting() {
             self.repeated_acks = self.repeated_acks.saturating_add(1);
         }
-        if self.sacked > 0 {
-            self.find_overtaken(&mut progress);
+        let bar = self.newest.last().copied().unwrap_or_default();
+        let overtaken = self.sent.front().is_some_and(|first| first.turn < bar);
+        if self.sacked > 0 || overtaken {
+            self.find_overtaken(reorder, &mut progress);
         } else if self.repeated_acks == OVERTAKEN as u32 && sack.is_none() {
             self.lose(0, &mut progress);
         }
@@ -91,6 +95,19 @@ impl Outgoing {
         self.cut_at = self.turns;
         self.repeated_acks = 0;
         on_way == 1 && progress.probe_lost
+    }
+
+    /// The last packet on its way goes out again: its acknowledgement tells which ones before it came. That it was slow is
+    /// no sign of congestion.
+    pub(in crate::utp) fn send_tail_again(&mut self) {
+        let on_way = |sent: &Sent| sent.fate == Fate::OnItsWay;
+        if self.lost == 0
+            && let Some(sent) = self.sent.iter_mut().rev().find(|sent| on_way(sent))
+        {
+            sent.fate = Fate::Lost;
+            self.on_way = self.on_way.saturating_sub(sent.len.into());
+            self.lost = self.lost.saturating_add(1);
+        }
     }
 
     /// Losses from here on are new ones.
@@ -150,6 +167,9 @@ impl Outgoing {
         if sent.probe {
             progress.probe_acked = Some(seq);
         }
+        if sent.turn > self.newest.first().copied().unwrap_or_default() {
+            self.newest_at = Some(sent.at);
+        }
         let mut turn = sent.turn;
         for newer in &mut self.newest {
             if turn > *newer {
@@ -158,8 +178,11 @@ impl Outgoing {
         }
     }
 
-    /// Finds packets that enough later ones have overtaken.
-    fn find_overtaken(&mut self, progress: &mut Progress) {
+    /// Finds packets that enough later ones have overtaken, or one that was sent much later ([RFC 8985], "RACK").
+    ///
+    /// [RFC 8985]: https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+    fn find_overtaken(&mut self, reorder: Duration, progress: &mut Progress) {
+        let before = self.newest_at.and_then(|at| at.checked_sub(reorder));
         let bar = self.newest.last().copied().unwrap_or_default();
         let mut left = self.sacked;
         for at in 0..self.sent.len() {
@@ -168,9 +191,12 @@ impl Outgoing {
             };
             match sent.fate {
                 Fate::Acked => left = left.saturating_sub(1),
-                Fate::OnItsWay if sent.turn < bar => self.lose(at, progress),
+                Fate::OnItsWay if sent.turn < bar || before > Some(sent.at) => {
+                    self.lose(at, progress);
+                }
                 Fate::OnItsWay | Fate::Lost => {}
             }
+            // What comes after the last one that is named may only be too far on to be named.
             if left == 0 {
                 break;
             }

@@ -11,6 +11,7 @@ use super::*;
 use crate::utp::sack::SelectiveAck;
 
 const PACKET: usize = 100;
+const REORDER: Duration = Duration::from_millis(5);
 
 fn limits() -> Limits {
     Limits {
@@ -46,7 +47,9 @@ fn mask(ack: u16, seqs: &[u16]) -> Vec<u8> {
 fn ack(outgoing: &mut Outgoing, now: Instant, ack: u16, sacked: &[u16]) -> Progress {
     let mask = mask(ack, sacked);
     let sack = (!sacked.is_empty()).then(|| SelectiveAck::new(Seq(ack), &mask).unwrap());
-    outgoing.acked(now, Seq(ack), sack.as_ref(), true).unwrap()
+    outgoing
+        .acked(now, Seq(ack), sack.as_ref(), true, REORDER)
+        .unwrap()
 }
 
 #[test]
@@ -68,7 +71,8 @@ fn packets_carry_what_was_written_and_a_short_one_waits_for_another() {
 fn what_was_never_sent_cannot_be_acknowledged() {
     let now = Instant::now();
     let mut outgoing = Outgoing::new(Seq(5));
-    let none = |outgoing: &mut Outgoing, ack| outgoing.acked(now, Seq(ack), None, true).err();
+    let none =
+        |outgoing: &mut Outgoing, ack| outgoing.acked(now, Seq(ack), None, true, REORDER).err();
     assert_eq!(none(&mut outgoing, 4), None);
     assert_eq!(none(&mut outgoing, 5), Some(NeverSent));
     outgoing.write(&[0; 10], 1000);
@@ -163,4 +167,19 @@ fn the_end_comes_after_everything() {
     assert!(outgoing.only_end_is_left() && !outgoing.is_whole());
     ack(&mut outgoing, now, 3, &[]);
     assert!(outgoing.is_whole() && !outgoing.has_more());
+}
+
+#[test]
+fn the_last_packet_sent_again_tells_which_ones_are_lost() {
+    let now = Instant::now();
+    let mut outgoing = Outgoing::new(Seq(1));
+    outgoing.write(&[7; 500], 1000);
+    send(&mut outgoing, now, &limits());
+    ack(&mut outgoing, now, 2, &[]);
+    outgoing.send_tail_again();
+    let later = now + REORDER * 2;
+    assert_eq!(send(&mut outgoing, later, &limits()), [5]);
+    assert!(ack(&mut outgoing, later, 2, &[5]).congestion);
+    assert_eq!(send(&mut outgoing, later, &limits()), [3, 4]);
+    assert_eq!(ack(&mut outgoing, later, 5, &[]).packets, 2);
 }
