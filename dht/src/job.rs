@@ -1,12 +1,13 @@
 //! A job under way: its lookups, what they have found, and what is being stored.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use protocol::id::InfoHash;
 use protocol::krpc::item::{MutableItem, immutable_target, mutable_target};
 use protocol::krpc::{Announce, Bloom, Distance, Method, NodeId, Put, Response, Sample};
 
+use crate::family::may_name;
 use crate::items::Item;
 use crate::lookup::Lookup;
 use crate::request::{
@@ -137,14 +138,16 @@ impl Job {
         peers.filter(|peer| self.peers.insert(*peer)).collect()
     }
 
-    /// Takes what the answer of a node brings; `hops` is how far it is.
-    pub(crate) fn take(&mut self, response: &Response<'_>, hops: u8) -> Found {
+    /// Takes what the answer of the node at `from` brings; `hops` is how far it is. Peers nearer to us than the node are
+    /// none: whoever names them wants us to knock where it cannot.
+    pub(crate) fn take(&mut self, from: IpAddr, response: &Response<'_>, hops: u8) -> Found {
         let mut found = Found::default();
         match &self.request {
             Request::GetPeers(get) => {
                 let scrape = get.scrape;
-                for peer in response.values.iter().take(PER_ANSWER) {
-                    if peer.port() != 0 && self.peers.len() < MAX_FOUND && self.peers.insert(peer) {
+                let named = response.values.iter().take(PER_ANSWER);
+                for peer in named.filter(|peer| may_name(from, peer)) {
+                    if self.peers.len() < MAX_FOUND && self.peers.insert(peer) {
                         found.peers.push(peer);
                     }
                 }
@@ -370,5 +373,39 @@ impl Job {
             leechers: Bloom::agreed(&leechers, quorum).estimate(),
             nodes,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::krpc::Values;
+
+    use super::*;
+
+    #[test]
+    fn peers_at_home_are_not_believed_of_nodes_far_away() {
+        let peers: Vec<SocketAddr> = [
+            "127.0.0.1:80",
+            "192.168.1.1:80",
+            "169.254.169.254:80",
+            "[::1]:80",
+            "[fe80::1]:80",
+            "0.0.0.0:80",
+            "8.8.4.4:0",
+            "8.8.4.4:80",
+        ]
+        .map(|peer| peer.parse().unwrap())
+        .into();
+        let take = |from: &str| {
+            let get = GetPeers::new(InfoHash([1; 20]));
+            let mut job = Job::new(Request::GetPeers(get), true);
+            let response = Response {
+                values: Values::from(&peers[..]),
+                ..Response::new(NodeId([2; 20]))
+            };
+            job.take(from.parse().unwrap(), &response, 1).peers
+        };
+        assert_eq!(take("8.8.8.8"), ["8.8.4.4:80".parse().unwrap()]);
+        assert!(take("192.168.1.2").contains(&"192.168.1.1:80".parse().unwrap()));
     }
 }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 const PIECE: usize = 32 * 1024;
 const PORT: u16 = 6881;
 
-/// Hosts far apart: no network holds two of them.
+/// Hosts far apart: no network holds two of them, and from 500 on all are in the Internet.
 fn far(number: u32) -> u32 {
     number * 0x1_0000
 }
@@ -100,10 +100,10 @@ fn a_bare_hash_is_enough() {
         let (_nodes, bootstrap) = network(&sim, 20);
         tokio::time::sleep(Duration::from_secs(30)).await;
         let payload = Payload::new(1, 300_000, PIECE);
-        let seeder = Node::start(&sim, 1, &bootstrap);
+        let seeder = Node::start(&sim, 501, &bootstrap);
         seeder.seed(&payload).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
-        let leecher = Node::start(&sim, 2, &bootstrap);
+        let leecher = Node::start(&sim, 502, &bootstrap);
         let magnet = Magnet::new(payload.metainfo().hashes());
         let id = leecher.add(Source::Magnet(Box::new(magnet))).await;
         assert!(leecher.finishes(id, Duration::from_secs(30)).await);
@@ -116,7 +116,7 @@ fn while_it_looks_it_says_so() {
     simulate(async {
         let sim = Sim::new(2);
         let (_nodes, bootstrap) = network(&sim, 20);
-        let leecher = Node::start(&sim, 2, &bootstrap);
+        let leecher = Node::start(&sim, 502, &bootstrap);
         let magnet = Magnet::new(Payload::new(2, 1000, PIECE).metainfo().hashes());
         leecher.add(Source::Magnet(Box::new(magnet))).await;
         let mut snapshots = leecher.handle.snapshots();
@@ -139,7 +139,7 @@ fn a_private_torrent_is_not_announced() {
     simulate(async {
         let sim = Sim::new(3);
         let (nodes, bootstrap) = network(&sim, 20);
-        let seeder = Node::start(&sim, 1, &bootstrap);
+        let seeder = Node::start(&sim, 501, &bootstrap);
         let (secret, open) = (
             Payload::private(3, 100_000, PIECE),
             Payload::new(4, 100_000, PIECE),
@@ -174,13 +174,13 @@ fn peers_tell_each_other_of_their_nodes() {
         let sim = Sim::new(5);
         let payload = Payload::new(5, 300_000, PIECE);
         // Neither knows a node; only the address of the seeder is given.
-        let (seeder, leecher) = (Node::start(&sim, 1, &[]), Node::start(&sim, 2, &[]));
+        let (seeder, leecher) = (Node::start(&sim, 501, &[]), Node::start(&sim, 502, &[]));
         seeder.seed(&payload).await;
         let mut add = AddTorrent::new(
             Source::Metainfo(payload.metainfo()),
             leecher.dir.path().to_owned(),
         );
-        add.peers = vec![addr(far(1))];
+        add.peers = vec![addr(far(501))];
         leecher.handle.add(add).await.expect("added");
         tokio::time::sleep(Duration::from_secs(60)).await;
         for node in [&seeder, &leecher] {

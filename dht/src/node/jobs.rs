@@ -206,7 +206,7 @@ impl Node {
                 None => self.hint(now, of, named(of).take(K)),
             }
         }
-        let found = job.take(response, hops);
+        let found = job.take(from.ip(), response, hops);
         let enough = found.enough;
         if job.told {
             self.tell_found(id, &job, from, response, found);
@@ -331,7 +331,7 @@ impl Node {
         let Some(mut job) = self.jobs.remove(&id) else {
             return;
         };
-        let found = job.take(response, 1);
+        let found = job.take(from.ip(), response, 1);
         let outcome = if matches!(job.request, Request::Ping(_)) {
             Outcome::Pong(Pong {
                 id: response.id,
