@@ -9,7 +9,7 @@ mod rounds;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -215,10 +215,18 @@ async fn read(socket: Arc<dyn DatagramSocket>, cookie: Arc<str>, heard: mpsc::Se
         if announcement.cookie == Some(&cookie) || !gate.admits(from.ip(), now()) {
             continue;
         }
-        let peer = SocketAddr::new(from.ip(), announcement.port);
+        let peer = at_port(from, announcement.port);
         let hashes = announcement.hashes;
         // The peer announces itself again; a flood must not fill memory.
         let _ = heard.try_send(Heard { peer, hashes });
+    }
+}
+
+/// Where a host can be dialled whose datagram came from `from`: a link-local address is one only with its interface.
+fn at_port(from: SocketAddr, port: u16) -> SocketAddr {
+    match from {
+        SocketAddr::V4(v4) => (*v4.ip(), port).into(),
+        SocketAddr::V6(v6) => SocketAddrV6::new(*v6.ip(), port, 0, v6.scope_id()).into(),
     }
 }
 
@@ -255,8 +263,8 @@ impl Handler<Unwatch> for Lsd {
     fn handle(&mut self, Unwatch(hash): Unwatch, ctx: &mut Context<Self>) {
         if self.torrents.remove(&hash).is_some() {
             self.rounds.remove(hash, now());
+            self.drive(ctx);
         }
-        self.drive(ctx);
     }
 }
 
@@ -274,5 +282,19 @@ impl fmt::Debug for Lsd {
             .field("torrents", &self.torrents.len())
             .field("networks", &self.sockets.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_local_neighbour_is_dialled_by_the_interface_that_it_was_heard_on() {
+        let from = SocketAddrV6::new("fe80::1".parse().unwrap(), 6771, 9, 3);
+        let peer = at_port(from.into(), 6881);
+        assert_eq!(peer, "[fe80::1%3]:6881".parse().unwrap());
+        let from = "192.168.1.2:6771".parse().unwrap();
+        assert_eq!(at_port(from, 1), "192.168.1.2:1".parse().unwrap());
     }
 }

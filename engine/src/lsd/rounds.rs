@@ -3,7 +3,7 @@
 //! BEP 14: each about every five minutes, and none more often than once a minute, even if it is paused and resumed in
 //! between. Torrents that are due soon go together, so that few datagrams carry many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use protocol::id::InfoHash;
@@ -31,8 +31,12 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     torrents: BTreeMap<InfoHash, Torrent>,
+    /// The same torrents, the longest due first.
+    order: BTreeSet<(Instant, InfoHash)>,
     /// Those that left less than a minute after their last announce, with the time of that.
     gone: BTreeMap<InfoHash, Instant>,
+    /// The same, the longest ago first.
+    forgotten: BTreeSet<(Instant, InfoHash)>,
     last: Option<Instant>,
 }
 
@@ -45,24 +49,40 @@ struct Torrent {
 impl Rounds {
     /// A torrent wants to be known.
     pub(super) fn add(&mut self, hash: InfoHash, now: Instant, rng: &mut impl Rng) {
-        self.gone.retain(|_, announced| *announced + AT_LEAST > now);
+        self.forget(now);
         let soon = now + Duration::from_millis(rng.random_range(0..SPREAD_MS));
+        if self.torrents.contains_key(&hash) {
+            return;
+        }
         let announced = self.gone.remove(&hash);
+        if let Some(announced) = announced {
+            self.forgotten.remove(&(announced, hash));
+        }
         let due = announced.map_or(soon, |announced| soon.max(announced + AT_LEAST));
-        self.torrents
-            .entry(hash)
-            .or_insert(Torrent { due, announced });
+        self.torrents.insert(hash, Torrent { due, announced });
+        self.order.insert((due, hash));
     }
 
     /// A torrent wants to be known no more.
     pub(super) fn remove(&mut self, hash: InfoHash, now: Instant) {
-        if let Some(announced) = self
-            .torrents
-            .remove(&hash)
-            .and_then(|torrent| torrent.announced)
-            && announced + AT_LEAST > now
-        {
+        self.forget(now);
+        let Some(Torrent { due, announced }) = self.torrents.remove(&hash) else {
+            return;
+        };
+        self.order.remove(&(due, hash));
+        if let Some(announced) = announced.filter(|announced| *announced + AT_LEAST > now) {
             self.gone.insert(hash, announced);
+            self.forgotten.insert((announced, hash));
+        }
+    }
+
+    /// Forgets those that left long enough ago.
+    fn forget(&mut self, now: Instant) {
+        while let Some((announced, hash)) = self.forgotten.first().copied()
+            && announced + AT_LEAST <= now
+        {
+            self.forgotten.pop_first();
+            self.gone.remove(&hash);
         }
     }
 
@@ -71,30 +91,37 @@ impl Rounds {
         if self.poll_timeout().is_none_or(|due| due > now) {
             return None;
         }
-        let rested = |torrent: &Torrent| torrent.announced.is_none_or(|at| now >= at + AT_LEAST);
-        let mut chosen: Vec<(bool, InfoHash)> = self
-            .torrents
+        let rested = |hash: &InfoHash| {
+            let torrent = self.torrents.get(hash);
+            let announced = torrent.and_then(|torrent| torrent.announced);
+            announced.is_none_or(|at| now >= at + AT_LEAST)
+        };
+        let soon = self
+            .order
             .iter()
-            .filter(|(_, torrent)| torrent.due <= now + TOGETHER && rested(torrent))
-            .map(|(hash, torrent)| (torrent.due > now, *hash))
+            .take_while(|(due, _)| *due <= now + TOGETHER);
+        let chosen: Vec<(Instant, InfoHash)> = soon
+            .filter(|(_, hash)| rested(hash))
+            .take(AT_ONCE)
+            .copied()
             .collect();
-        chosen.sort();
-        chosen.truncate(AT_ONCE);
-        let chosen: Vec<InfoHash> = chosen.into_iter().map(|(_, hash)| hash).collect();
-        for hash in &chosen {
+        for (due, hash) in &chosen {
+            self.order.remove(&(*due, *hash));
             let again = Torrent {
                 due: now + EVERY,
                 announced: Some(now),
             };
+            self.order.insert((again.due, *hash));
             self.torrents.insert(*hash, again);
         }
+        let chosen = chosen.into_iter().map(|(_, hash)| hash).collect();
         self.last = Some(now);
         Some(chosen)
     }
 
     /// When [`Rounds::next`] has something.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let first = self.torrents.values().map(|torrent| torrent.due).min()?;
+        let (first, _) = self.order.first().copied()?;
         Some(self.last.map_or(first, |last| first.max(last + PAUSE)))
     }
 }
@@ -151,6 +178,8 @@ mod tests {
                 .all(|two| two[1].0 - two[0].0 >= AT_LEAST)
         );
         assert!(rounds.gone.len() <= 1);
+        assert_eq!(rounds.gone.len(), rounds.forgotten.len());
+        assert_eq!(rounds.torrents.len(), rounds.order.len());
     }
 
     #[test]
