@@ -18,7 +18,8 @@ const JITTER_MS: u64 = 60_000;
 /// Between the first two look-ups of a torrent that is short of peers.
 const SOON: Duration = Duration::from_secs(10);
 
-/// After a look-up that found no node to ask: the first ones are known soon after the start.
+/// After a look-up that found no node to ask: the first ones are known soon after the start. All torrents wait, so that
+/// what an engine without a network does is the same for one torrent and for thousands.
 const NO_NODES: Duration = Duration::from_secs(1);
 
 /// See the module's documentation.
@@ -29,6 +30,8 @@ pub(super) struct Queue {
     /// Those that wait, the longest due first: the ones that are short of peers, and the others.
     waiting: [BTreeSet<Place>; 2],
     under_way: usize,
+    /// No look-up begins before this time.
+    quiet: Option<Instant>,
 }
 
 /// Sorts those that wait.
@@ -58,6 +61,7 @@ impl Queue {
             torrents: BTreeMap::new(),
             waiting: [BTreeSet::new(), BTreeSet::new()],
             under_way: 0,
+            quiet: None,
         }
     }
 
@@ -116,7 +120,7 @@ impl Queue {
 
     /// The next torrent to look up, if it is time and there is room; its look-up counts as begun. Call until `None`.
     pub(super) fn next(&mut self, now: Instant) -> Option<InfoHash> {
-        if self.under_way >= self.most {
+        if self.under_way >= self.most || self.quiet.is_some_and(|until| now < until) {
             return None;
         }
         let mut lines = self.waiting.iter_mut();
@@ -145,6 +149,7 @@ impl Queue {
             entry.state = Wait::Due { at, last: None };
             let short = entry.short;
             self.line(short).insert((at, hash));
+            self.quiet = Some(at);
             return;
         }
         let pause = if entry.short {
@@ -169,7 +174,8 @@ impl Queue {
             return None;
         }
         let firsts = self.waiting.iter().filter_map(BTreeSet::first);
-        firsts.map(|(at, _)| *at).min()
+        let first = firsts.map(|(at, _)| *at).min()?;
+        Some(self.quiet.map_or(first, |until| first.max(until)))
     }
 
     fn line(&mut self, short: bool) -> &mut BTreeSet<Place> {

@@ -19,15 +19,15 @@ impl Torrent {
     pub(crate) fn on_handshaken(&mut self, key: PeerKey, peer_id: PeerId) {
         let ours = peer_id == self.peer_id;
         let now = now();
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
         if ours {
-            peer.order(Order::Close(Ended::OurOwn));
+            if let Some(peer) = self.peers.get(key) {
+                peer.order(Order::Close(Ended::OurOwn));
+            }
             return;
         }
-        peer.since = Some(now);
-        peer.id = Some(peer_id);
+        let Some(peer) = self.peers.opened(key, peer_id, now) else {
+            return;
+        };
         if peer.outgoing {
             self.candidates.connected(peer.addr, now);
         }

@@ -1,6 +1,6 @@
 //! How a torrent's content comes up: open the files, learn what is there, go to work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -301,6 +301,7 @@ impl Torrent {
             }
         };
         if let Some(wanted) = &self.add.files {
+            let wanted: BTreeSet<usize> = wanted.iter().copied().collect();
             for (at, file) in spec.files.iter_mut().enumerate() {
                 file.wanted = file.pad || wanted.contains(&at);
             }

@@ -108,6 +108,10 @@ impl PeerEntry {
         }
     }
 
+    const fn is_half_open(&self) -> bool {
+        self.since.is_none() && self.outgoing
+    }
+
     /// Gives its actor an order.
     pub(crate) fn order(&self, order: Order) {
         tell(&self.actor, order);
@@ -120,6 +124,7 @@ pub(crate) struct Peers {
     entries: BTreeMap<PeerKey, PeerEntry>,
     addresses: BTreeMap<u32, IpAddr>,
     next: u32,
+    half_open: usize,
 }
 
 /// Addresses of past connections that are remembered, so that a block can be traced to its sender.
@@ -141,12 +146,25 @@ impl Peers {
         self.addresses.get(&key.0).copied()
     }
 
+    /// A connection begins, with its handshake to come.
     pub(crate) fn insert(&mut self, key: PeerKey, entry: PeerEntry) {
+        self.half_open += usize::from(entry.is_half_open());
         self.entries.insert(key, entry);
     }
 
     pub(crate) fn remove(&mut self, key: PeerKey) -> Option<PeerEntry> {
-        self.entries.remove(&key)
+        let entry = self.entries.remove(&key)?;
+        self.half_open -= usize::from(entry.is_half_open());
+        Some(entry)
+    }
+
+    /// The handshake of a connection is done.
+    pub(crate) fn opened(&mut self, key: PeerKey, id: PeerId, now: Instant) -> Option<&PeerEntry> {
+        let entry = self.entries.get_mut(&key)?;
+        self.half_open -= usize::from(entry.is_half_open());
+        entry.since = Some(now);
+        entry.id = Some(id);
+        Some(entry)
     }
 
     pub(crate) fn get(&self, key: PeerKey) -> Option<&PeerEntry> {
@@ -170,11 +188,8 @@ impl Peers {
     }
 
     /// Connections whose dial has not succeeded yet.
-    pub(crate) fn half_open(&self) -> usize {
-        self.entries
-            .values()
-            .filter(|entry| entry.since.is_none() && entry.outgoing)
-            .count()
+    pub(crate) const fn half_open(&self) -> usize {
+        self.half_open
     }
 }
 

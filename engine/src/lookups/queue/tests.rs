@@ -158,3 +158,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn without_a_node_thousands_of_torrents_ask_no_more_than_a_few() {
+    let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(9));
+    let mut queue = Queue::new(4);
+    (0..2000).for_each(|n| queue.add(hash(n), start));
+    let (mut now, mut begun) = (start, BTreeSet::new());
+    let mut count = 0;
+    while let Some(at) = queue.poll_timeout().filter(|at| *at < start + secs(60)) {
+        now = now.max(at);
+        let mut under_way = Vec::new();
+        while let Some(hash) = queue.next(now) {
+            under_way.push(hash);
+        }
+        assert!(!under_way.is_empty(), "it woke up for nothing");
+        count += under_way.len();
+        for hash in under_way {
+            begun.insert(hash);
+            queue.ended(hash, 0, now, &mut rng);
+            assert_eq!(queue.next(now), None);
+        }
+    }
+    assert_eq!(count, 4 * 60);
+    assert_eq!(begun.len(), count, "all have their turn");
+    // With the first node all goes on.
+    let began = run(&mut queue, now, now + secs(2), Duration::from_millis(10));
+    assert!(began.len() > 100, "{}", began.len());
+}
