@@ -7,6 +7,7 @@ pub(crate) mod dht;
 pub(crate) mod later;
 pub(crate) mod transfer;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -17,12 +18,18 @@ pub(crate) use transfer::{DownloadArgs, SeedArgs};
 
 use crate::units::Size;
 
+/// Reads an address to listen at.
+fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "write an IP address and a port, such as 0.0.0.0:6881 or [::1]:0")
+}
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "tribler-rs",
     version,
-    about = "Downloads, seeds, creates and checks torrents",
+    about = "Downloads, seeds, creates and checks torrents; finds peers and items on the DHT",
     after_help = "Sizes and rates are written 4MiB, 250KiB/s or plain bytes; lengths of time 90s, 2h.\n\
                   Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a named file or torrent does not exist.",
     disable_help_subcommand = true,

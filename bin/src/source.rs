@@ -73,7 +73,7 @@ impl Source {
                         let len = file.metadata()?.len();
                         read_bounded(file, len)
                     })
-                    .map_err(|error| Failure::on_file(path, &error))?;
+                    .map_err(|error| unreadable(text, path, &error))?;
                 Self::from_bytes(text, &bytes)
             }
             Kind::Url(url) => Err(Failure::Failed(format!("{url} needs the network"))),
@@ -89,6 +89,10 @@ impl Source {
             Err(error) => error,
         };
         match std::str::from_utf8(bytes).map(str::trim) {
+            Ok("") => Err(refused(&"not a torrent: there is nothing in it")),
+            Ok(text) if text.starts_with('<') => {
+                Err(refused(&"not a torrent: it looks like a web page"))
+            }
             Ok(text) if text.len() < 64 * 1024 => match kind(text) {
                 Kind::Magnet(link) => magnet(link),
                 Kind::Hash(hashes) => Ok(Self::Magnet(Box::new(Magnet::new(hashes)))),
@@ -165,6 +169,27 @@ fn kind(text: &str) -> Kind<'_> {
     }
 }
 
+/// Why a file cannot be read, where it is one at all.
+fn unreadable(text: &str, path: &Path, error: &io::Error) -> Failure {
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    let digits = text.chars().all(|c| c.is_ascii_hexdigit());
+    if error.kind() == io::ErrorKind::IsADirectory {
+        Failure::Failed(format!(
+            "{text} is a folder and not a torrent; `tribler-rs create` makes a torrent of a folder"
+        ))
+    } else if missing && text.contains("://") {
+        let line = format!("{text}: torrents are fetched by http and https only");
+        Failure::Usage(line)
+    } else if missing && digits && text.len() > 30 {
+        let count = text.len();
+        Failure::NotFound(format!(
+            "{text} does not exist; an info-hash has 40 or 64 hexadecimal digits, and these are {count}"
+        ))
+    } else {
+        Failure::on_file(path, error)
+    }
+}
+
 fn magnet(link: &str) -> Result<Source, Failure> {
     let parsed = Magnet::parse(link);
     let magnet = parsed.map_err(|error| Failure::Failed(format!("magnet link: {error}")))?;
@@ -225,9 +250,18 @@ mod tests {
             let source = Source::from_bytes("x", text.as_bytes()).unwrap();
             assert_eq!(shown_hash(source.hashes().unwrap()), V1);
         }
-        let refused = Source::from_bytes("x", b"hello").unwrap_err();
-        assert_eq!(refused.code(), 1);
-        assert!(refused.to_string().starts_with("x: "), "{refused}");
+        for (bytes, why) in [
+            ("hello", "x: not a torrent file: "),
+            ("\n", "x: not a torrent: there is nothing in it"),
+            (
+                "<!doctype html>",
+                "x: not a torrent: it looks like a web page",
+            ),
+        ] {
+            let refused = Source::from_bytes("x", bytes.as_bytes()).unwrap_err();
+            assert_eq!(refused.code(), 1);
+            assert!(refused.to_string().starts_with(why), "{refused}");
+        }
     }
 
     #[test]
@@ -235,5 +269,20 @@ mod tests {
         let source = Source::read_local(V1).unwrap();
         assert_eq!(source.into_torrent(V1).unwrap_err().code(), 2);
         assert_eq!(Source::read_local("/nonexistent").unwrap_err().code(), 3);
+    }
+
+    #[test]
+    fn what_is_no_file_is_told_what_it_may_have_been_meant_as() {
+        let folder = env!("CARGO_MANIFEST_DIR");
+        for (text, code, why) in [
+            (folder, 1, "is a folder and not a torrent"),
+            ("ftp://host/x.torrent", 2, "by http and https only"),
+            (&V1[1..], 3, "and these are 39"),
+            ("0123", 3, "0123 does not exist"),
+        ] {
+            let refused = Source::read_local(text).unwrap_err();
+            assert_eq!(refused.code(), code, "{refused}");
+            assert!(refused.to_string().contains(why), "{refused}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::units::Span;
                   tribler-rs dht put 'hello' --key my.key --salt greeting\n  tribler-rs dht crawl --count 1000 --json"
 )]
 pub(crate) struct DhtArgs {
-    /// Whom to ask first, instead of the public hosts; repeatable
+    /// Whom to ask first, instead of the public hosts; repeatable [default on the loopback address: nobody]
     #[arg(
         long,
         visible_alias = "dht-bootstrap",
@@ -26,6 +26,7 @@ pub(crate) struct DhtArgs {
     #[arg(
         long,
         value_name = "ADDR:PORT",
+        value_parser = super::listen_address,
         global = true,
         help_heading = "Network"
     )]
@@ -70,7 +71,7 @@ pub(crate) enum DhtCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct AnnounceArgs {
-    /// The torrent: an info-hash or a magnet link
+    /// The torrent: an info-hash, magnet link or .torrent file
     pub(crate) torrent: String,
     /// Where the peer listens [default: the port of the UDP socket]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
@@ -105,7 +106,7 @@ pub(crate) struct GetArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct GetPeersArgs {
-    /// The torrent: an info-hash or a magnet link
+    /// The torrent: an info-hash, magnet link or .torrent file
     pub(crate) torrent: String,
     /// Also estimate how many seeds and others there are (BEP 33)
     #[arg(long)]

@@ -61,7 +61,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) peer: Vec<String>,
     /// Where to listen; port 0 takes any [default: port 6881 of all addresses, or the next free one up to 6890]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Every socket uses this address or network interface, or nothing runs
     #[arg(long, value_name = "IP_OR_INTERFACE")]
@@ -81,7 +81,7 @@ pub(crate) struct Common {
     /// Use no DHT
     #[arg(long)]
     pub(crate) no_dht: bool,
-    /// Ask this node of the DHT first, instead of the public ones; repeatable
+    /// Ask this node of the DHT first, instead of the public ones; repeatable [default on the loopback address: nobody]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) dht_bootstrap: Vec<HostPort>,
     /// Exchange no peers with peers
@@ -108,7 +108,7 @@ pub(crate) struct Common {
     /// Whether files get their full size on the disk at the start
     #[arg(long, value_enum, value_name = "sparse|full", help_heading = "Storage", hide_possible_values = true, default_value_t = Preallocate::Sparse)]
     pub(crate) preallocate: Preallocate,
-    /// Where resume data is kept [default: $XDG_STATE_HOME/tribler-rs or ~/.local/state/tribler-rs]
+    /// Where resume data and the DHT's table are kept [default: $XDG_STATE_HOME/tribler-rs or ~/.local/state/tribler-rs]
     #[arg(long, value_name = "DIR", help_heading = "Storage")]
     pub(crate) state: Option<PathBuf>,
     /// Print JSON lines instead of text

@@ -112,7 +112,13 @@ impl Work<'_> {
                 return Ok(());
             }
             if began.elapsed() >= patience {
-                return Err(Failure::Failed("no node of the DHT answers".to_owned()));
+                let alone = self.args.listen.is_some_and(|at| at.ip().is_loopback());
+                let why = if alone && self.args.bootstrap.is_empty() {
+                    "on the loopback address no node of the DHT is known; name one with --bootstrap"
+                } else {
+                    "no node of the DHT answers"
+                };
+                return Err(Failure::Failed(why.to_owned()));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -37,7 +37,14 @@ pub(crate) fn lone_dht(args: &DhtArgs) -> Result<RunningDht, Failure> {
     };
     let [v4, v6] = sockets(args.listen, &network, &pool)?;
     let mut config = DhtConfig::new(v4, v6, network.clone(), pool.pool().clone());
-    config.bootstrap = bootstrap(&args.bootstrap)?;
+    // On the loopback address it knows only the nodes that it is told of, any number of them at one address.
+    let alone = args.listen.is_some_and(|at| at.ip().is_loopback());
+    config.node.restrict_networks = !alone;
+    config.bootstrap = if alone && args.bootstrap.is_empty() {
+        Vec::new()
+    } else {
+        bootstrap(&args.bootstrap)?
+    };
     // Who leaves again at once is of no use in the tables of others (BEP 43). Those who ask for much must be able to show
     // where they are, though.
     config.node.read_only = match &args.what {

@@ -116,6 +116,13 @@ fn nobody_there_is_told_and_is_exit_code_1() {
         (ran.code, &event(&ran, "silence")["addr"]),
         (1, &nobody.into())
     );
+    // The public hosts are not for a node that cannot be reached from outside.
+    let args = ["get-peers", &"0".repeat(40), "--patience", "1ms"];
+    let ran = run(["dht"]
+        .iter()
+        .chain(&args)
+        .chain(&["--listen", "127.0.0.1:0"]));
+    assert!(ran.code == 1 && ran.err.contains("--bootstrap"), "{ran:?}");
     let nobody = free(202);
     let ran = dht(
         &nobody,

@@ -98,7 +98,13 @@ impl Line {
                 info_hash,
                 nodes,
                 refused,
-            } => format!("{info_hash} announced to {nodes} nodes{}", why(*refused)),
+            } => {
+                format!(
+                    "{info_hash} announced to {}{}",
+                    counted(*nodes),
+                    why(*refused)
+                )
+            }
             Self::Done {
                 found,
                 asked,
@@ -109,7 +115,7 @@ impl Line {
                 ..
             } => {
                 let mut text =
-                    format!("{found} found; {answered} of {asked} nodes answered in {seconds} s");
+                    format!("{found} found; {answered} of {asked} queries answered in {seconds} s");
                 if let (Some(seeds), Some(leechers)) = (seeds, leechers) {
                     let _ = write!(text, "; about {seeds} seeds and {leechers} others");
                 }
@@ -145,7 +151,7 @@ impl Line {
                 key,
                 refused,
             } => {
-                let mut text = format!("{target} stored with {nodes} nodes{}", why(*refused));
+                let mut text = format!("{target} stored with {}{}", counted(*nodes), why(*refused));
                 if let (Some(seq), Some(key)) = (seq, key) {
                     let _ = write!(text, "\nversion {seq} of key {key}");
                 }
@@ -153,6 +159,11 @@ impl Line {
             }
         }
     }
+}
+
+fn counted(nodes: usize) -> String {
+    let plural = if nodes == 1 { "" } else { "s" };
+    format!("{nodes} node{plural}")
 }
 
 fn why(refused: Option<i64>) -> String {
