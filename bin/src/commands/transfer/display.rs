@@ -153,6 +153,9 @@ fn message(torrent: &TorrentStatus, amount: Amount) -> String {
             if let Some(reason) = &torrent.reason {
                 return format!("{up}{reason}");
             }
+            if torrent.peers == 0 {
+                return peers;
+            }
             let left = amount.total.saturating_sub(amount.done);
             let down = Size(torrent.down_rate);
             format!("{down:>8}/s  {up}{peers}  {}", eta(left, torrent.down_rate))
