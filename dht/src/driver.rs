@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::command::Order;
-use crate::{Event, Family, Node};
+use crate::{Event, Family, Node, Transmit};
 use clients::Clients;
 
 /// Datagrams that are read before others get their turn.
@@ -44,6 +44,8 @@ pub(crate) struct Driver {
     /// Tells the actor when this ends, whatever the reason.
     pub(crate) exit: ExitGuard<()>,
     clients: Clients,
+    /// A datagram that found no room in its socket.
+    stuck: Option<Transmit>,
     buffer: Vec<u8>,
 }
 
@@ -55,6 +57,7 @@ impl Driver {
             orders,
             exit,
             clients: Clients::default(),
+            stuck: None,
             buffer: vec![0; MAX_DATAGRAM + 1],
         }
     }
@@ -76,7 +79,7 @@ impl Driver {
         if sleep.as_mut().poll(cx).is_ready() {
             self.node.handle_timeout(now.into_std());
         }
-        self.flush();
+        self.flush(cx);
         let deadline = self
             .node
             .poll_timeout()
@@ -147,25 +150,31 @@ impl Driver {
                 Poll::Ready(Err(_)) => {}
                 Poll::Pending => return,
             }
-            self.transmit();
+            self.transmit(cx);
         }
         cx.waker().wake_by_ref();
     }
 
     /// Brings out what the machine has to send and to tell.
-    fn flush(&mut self) {
-        self.transmit();
+    fn flush(&mut self, cx: &mut Context<'_>) {
+        self.transmit(cx);
         self.tell();
         for job in self.clients.abandoned() {
             self.node.cancel(job);
         }
     }
 
-    fn transmit(&mut self) {
-        while let Some(transmit) = self.node.poll_transmit() {
-            if let Some(socket) = self.socket_to(&transmit.to) {
-                // What cannot be sent now is lost, as on the way.
-                let _ = socket.try_send_to(&transmit.bytes, transmit.to);
+    /// Sends until there is nothing left, or no room: then the rest waits, in the machine's bounded queue.
+    fn transmit(&mut self, cx: &mut Context<'_>) {
+        while let Some(transmit) = self.stuck.take().or_else(|| self.node.poll_transmit()) {
+            let Some(socket) = self.socket_to(&transmit.to) else {
+                continue;
+            };
+            // An error is about this datagram only, which is lost then, as on the way.
+            let sent = socket.poll_send_to(cx, &transmit.bytes, transmit.to);
+            if sent.is_pending() {
+                self.stuck = Some(transmit);
+                return;
             }
         }
     }
