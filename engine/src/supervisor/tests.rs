@@ -144,7 +144,9 @@ fn a_torrent_that_panics_again_and_again_is_told_of_no_more() {
 fn content_that_shall_go_goes_though_the_engine_stops_meanwhile_and_commands_come_late() {
     play(async {
         let scene = Scene::new(6, 50_000, 16 * 1024);
-        let engine = scene.engine(0, true, &[]).await;
+        let records = TempDir::new().unwrap();
+        let keep = |config: &mut EngineConfig| config.state_dir = Some(records.path().into());
+        let engine = scene.engine_with(0, true, &[], keep).await;
         engine.until(|status| status.state == State::Seeding).await;
         let _stream = scene
             .connect(&scene.host(1), addr(0), PeerId(*b"-XX0001-stillreading"))
@@ -155,5 +157,6 @@ fn content_that_shall_go_goes_though_the_engine_stops_meanwhile_and_commands_com
         assert_eq!(late, Err(CommandError::NoSuchTorrent));
         engine.handle.shutdown(Duration::from_secs(10)).await;
         assert!(!engine.dir.path().join("payload").exists());
+        assert_eq!(std::fs::read_dir(records.path()).unwrap().count(), 0);
     });
 }

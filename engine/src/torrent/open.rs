@@ -12,6 +12,7 @@ use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, Op, RecheckOptions, Store, StoreError, StoreOptions, StoreSpec};
+use tokio::sync::oneshot;
 
 use crate::content::{Content, HaveBoard};
 use crate::peer::driver::now;
@@ -309,15 +310,20 @@ impl Torrent {
         Some(spec)
     }
 
-    /// Deletes the content and the progress.
-    pub(crate) fn delete_data(&mut self) {
-        self.forget_resume();
-        let Some(spec) = self.spec() else { return };
+    /// Deletes the content and the progress, on the Disk: there may be many thousands of files. `done` is told then.
+    pub(crate) fn delete_data(&mut self, done: oneshot::Sender<()>) {
+        let forget = self.forgetting();
+        let spec = self.spec();
         let options = self.setup.storage.clone();
-        let outcome = Store::open(spec, options).and_then(|store| store.remove_files());
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "content could not be deleted");
-        }
+        self.setup.disk.short(move || {
+            forget();
+            let store = spec.map(|spec| Store::open(spec, options));
+            let outcome = store.map(|store| store.and_then(|store| store.remove_files()));
+            if let Some(Err(error)) = outcome {
+                tracing::warn!(%error, "content could not be deleted");
+            }
+            let _ = done.send(());
+        });
     }
 }
 

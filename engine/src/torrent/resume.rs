@@ -63,12 +63,27 @@ impl Torrent {
         Some(dir.join(format!("{}.resume", self.hashes.wire())))
     }
 
-    pub(super) fn forget_resume(&self) {
-        if let Some(path) = self.resume_path()
-            && let Err(error) = fs::remove_file(&path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %path.display(), %error, "resume data could not be removed");
+    /// Removes the record, at once.
+    pub(super) fn forget_resume(&mut self) {
+        self.forgetting()();
+    }
+
+    /// What removes the record; a save that was asked for before does not bring it back.
+    pub(super) fn forgetting(&mut self) -> impl FnOnce() + Send + use<> {
+        let path = self.resume_path();
+        self.saves.asked += 1;
+        let (number, newest) = (self.saves.asked, Arc::clone(&self.saves.written));
+        move || {
+            let mut newest = newest.lock();
+            let Some(path) = path.filter(|_| *newest <= number) else {
+                return;
+            };
+            *newest = number;
+            if let Err(error) = fs::remove_file(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(path = %path.display(), %error, "resume data could not be removed");
+            }
         }
     }
 

@@ -99,9 +99,10 @@ impl Torrent {
             }) => {
                 self.halt(Phase::Paused);
                 if delete_data {
-                    self.delete_data();
+                    self.delete_data(settled);
+                } else {
+                    let _ = settled.send(());
                 }
-                let _ = settled.send(());
             }
             None => {}
         }
