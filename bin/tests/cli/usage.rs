@@ -169,6 +169,9 @@ fn completions_are_made_for_every_shell() {
             script.contains("tribler-rs") && script.contains("max-down"),
             "{shell}"
         );
+        for absent in ["daemon", "bootstrap-server", "hops", "super-seed"] {
+            assert!(!script.contains(absent), "{shell}: {absent}");
+        }
     }
 }
 
