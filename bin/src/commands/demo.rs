@@ -39,7 +39,23 @@ pub(crate) fn run(args: &DemoArgs, screen: &Screen) -> Result<(), Failure> {
         ));
     }
     let folder = Folder::create()?;
+    has_room(folder.path(), args.size)?;
     wire::run(demo(args, &folder, screen))
+}
+
+/// Refuses a size that the disk has no room for, twice: one copy is the seeder's, the other the downloader's.
+fn has_room(folder: &Path, size: Size) -> Result<(), Failure> {
+    let disk =
+        rustix::fs::statvfs(folder).map_err(|errno| Failure::on_file(folder, &errno.into()))?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if size.0.saturating_mul(2) <= free {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "--size {size} takes twice as much, and {} has {} left",
+        folder.parent().unwrap_or(folder).display(),
+        Size(free)
+    )))
 }
 
 async fn demo(args: &DemoArgs, folder: &Folder, screen: &Screen) -> Result<(), Failure> {

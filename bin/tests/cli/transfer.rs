@@ -570,7 +570,7 @@ fn the_demonstration_cleans_up_when_it_is_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = command();
     command
-        .args(["demo", "--size", "8GiB"])
+        .args(["demo", "--size", "2GiB"])
         .env("TMPDIR", dir.path());
     let mut child = command
         .stdout(Stdio::null())
@@ -614,6 +614,25 @@ fn the_demonstration_does_the_whole_job_and_cleans_up() {
         (&last["event"], &last["equal"]),
         (&"verified".into(), &true.into())
     );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demonstration_that_the_disk_has_no_room_for_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = command();
+    let ran = command
+        .args(["demo", "--size", "4000000TiB"])
+        .env("TMPDIR", dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(
+        (ran.status.code(), said.lines().count()),
+        (Some(1), 1),
+        "{said}"
+    );
+    assert!(said.contains(" left"), "{said}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
