@@ -3,10 +3,12 @@ use std::time::Duration;
 use protocol::id::PeerId;
 
 use super::*;
+use protocol::geometry::PieceIndex;
 use protocol::magnet::Magnet;
 use tempfile::TempDir;
 
 use crate::scene::{Actor as Engine, Scene, addr, closed, play};
+use crate::torrent::messages::{DiskReply, Verified};
 use crate::{AddTorrent, Source, State};
 
 /// Hands a control straight to a torrent.
@@ -158,5 +160,46 @@ fn content_that_shall_go_goes_though_the_engine_stops_meanwhile_and_commands_com
         engine.handle.shutdown(Duration::from_secs(10)).await;
         assert!(!engine.dir.path().join("payload").exists());
         assert_eq!(std::fs::read_dir(records.path()).unwrap().count(), 0);
+    });
+}
+
+/// Hands a verdict on its first piece, a bad one, straight to a torrent.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+struct Condemn(TorrentId, u64, PieceIndex);
+
+impl Handler<Condemn> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, Condemn(id, run, piece): Condemn, _: &mut Context<Self>) {
+        let verified = vec![Verified {
+            piece,
+            good: Ok(false),
+            blocks: Vec::new(),
+        }];
+        let child = self.torrents.get(&id).expect("it is there");
+        tell(&child.actor, DiskReply::Verified { run, verified });
+    }
+}
+
+#[test]
+fn verdicts_of_an_earlier_time_at_work_condemn_nothing() {
+    play(async {
+        let scene = Scene::new(7, 50_000, 16 * 1024);
+        let engine = scene.engine(0, true, &[]).await;
+        let piece = scene.metainfo.geometry().piece(0).unwrap();
+        engine.until(|status| status.state == State::Seeding).await;
+        engine.handle.pause(engine.id).await.unwrap();
+        engine.until(|status| status.state == State::Paused).await;
+        engine.handle.resume(engine.id).await.unwrap();
+        engine.until(|status| status.state == State::Seeding).await;
+        let mut events = engine.handle.events();
+        for (run, condemned) in [(1, false), (2, true)] {
+            let told = engine.supervisor.send(Condemn(engine.id, run, piece));
+            told.await.expect("delivered");
+            let failed = async { while !matches!(events.recv().await, Ok(Event::Error { .. })) {} };
+            let failed = tokio::time::timeout(Duration::from_secs(60), failed).await;
+            assert_eq!(failed.is_ok(), condemned, "time {run}");
+        }
     });
 }

@@ -80,6 +80,8 @@ pub(crate) struct Setup {
 /// A torrent's content at work.
 #[derive(Debug)]
 pub(crate) struct Active {
+    /// Which time at work this is, so that verdicts for an earlier one are known.
+    pub(crate) run: u64,
     pub(crate) content: Arc<Content>,
     pub(crate) picker: Picker,
     pub(crate) gather: Gather,
@@ -117,6 +119,8 @@ pub(crate) struct Torrent {
     pub(crate) setup: Setup,
     pub(crate) metainfo: Option<Arc<Metainfo>>,
     pub(crate) phase: Phase,
+    /// How often the content was at work.
+    pub(crate) runs: u64,
     pub(crate) peers: Peers,
     pub(crate) candidates: Candidates,
     pub(crate) choker: Choker,
@@ -172,6 +176,7 @@ impl Torrent {
             peer_id: PeerId::random(&mut rng),
             metainfo,
             phase: Phase::Paused,
+            runs: 0,
             peers: Peers::default(),
             candidates: Candidates::new(MOST_CANDIDATES),
             choker: Choker::new(ChokerConfig {

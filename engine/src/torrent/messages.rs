@@ -72,7 +72,12 @@ pub(crate) enum DiskReply {
     /// The check has ended; nothing is known where it was cancelled.
     Checked(Result<Opened, StoreError>),
     /// Pieces were hashed.
-    Verified(Vec<Verified>),
+    Verified {
+        /// For which time at work, see [`Active::run`](super::actor::Active).
+        run: u64,
+        /// What came of it.
+        verified: Vec<Verified>,
+    },
     /// There may be room again: the files could be prepared.
     Probed(Result<(), StoreError>),
 }

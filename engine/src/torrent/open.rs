@@ -146,7 +146,9 @@ impl Torrent {
             have: HaveBoard::new(have),
         });
         let finished = picker.is_finished();
+        self.runs += 1;
         let mut active = Active {
+            run: self.runs,
             content: Arc::clone(&content),
             picker,
             gather: Gather::new(
@@ -365,7 +367,7 @@ impl Handler<DiskReply> for Torrent {
                     }
                 }
             }
-            DiskReply::Verified(verified) => self.on_verified(verified, ctx),
+            DiskReply::Verified { run, verified } => self.on_verified(run, verified, ctx),
             // Answers to questions that a command has overtaken.
             DiskReply::Opened(_) | DiskReply::Checked(_) => {}
         }

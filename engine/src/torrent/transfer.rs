@@ -90,11 +90,12 @@ impl Torrent {
     fn look_again(&mut self, piece: PieceIndex, ctx: &mut Context<Self>) {
         let (me, disk) = (ctx.address(), self.setup.disk.clone());
         let Some(active) = self.active() else { return };
+        let run = active.run;
         active.batches += 1;
         let store = active.content.store.clone();
         disk.short(move || {
             let verified = verify(&store, &[piece], &[false]);
-            tell(&me, DiskReply::Verified(verified));
+            tell(&me, DiskReply::Verified { run, verified });
         });
     }
 
@@ -256,6 +257,7 @@ impl Torrent {
             return;
         }
         while let Some(pieces) = active.gather.poll(now, active.batches, more_coming) {
+            let run = active.run;
             active.batches += 1;
             let store = active.content.store.clone();
             let suspicious: Vec<bool> = pieces
@@ -265,7 +267,7 @@ impl Torrent {
             let me = me.clone();
             disk.short(move || {
                 let verified = verify(&store, &pieces, &suspicious);
-                tell(&me, DiskReply::Verified(verified));
+                tell(&me, DiskReply::Verified { run, verified });
             });
             if active.batches > threads {
                 return;
@@ -282,9 +284,17 @@ impl Torrent {
         [ring, active.gather.deadline()].into_iter().flatten().min()
     }
 
-    pub(crate) fn on_verified(&mut self, verified: Vec<Verified>, ctx: &mut Context<Self>) {
+    /// Takes verdicts. Those of an earlier time at work tell how the files were, not how they are: what they are about is
+    /// hashed again.
+    pub(crate) fn on_verified(
+        &mut self,
+        run: u64,
+        verified: Vec<Verified>,
+        ctx: &mut Context<Self>,
+    ) {
         let now = now();
-        let Some(active) = self.active() else { return };
+        let active = self.active().filter(|active| active.run == run);
+        let Some(active) = active else { return };
         active.batches = active.batches.saturating_sub(1);
         let mut good = Vec::new();
         let mut banned = Vec::new();
