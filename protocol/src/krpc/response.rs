@@ -161,13 +161,9 @@ impl Sample<'_> {
 }
 
 impl<'a> Values<'a> {
-    /// Whether there is no list at all, or an empty one.
+    /// Whether there is no peer: no list, or none with an address in it.
     pub fn is_empty(&self) -> bool {
-        match self.0 {
-            Source::List(list) => list.is_empty(),
-            Source::None => true,
-            Source::Slice(peers) => peers.is_empty(),
-        }
+        self.iter().next().is_none()
     }
 
     /// The peers, without what is no address; port 0 is possible and not to be used.

@@ -175,6 +175,18 @@ fn distances_order_ids_and_measure_the_space() {
     assert!(zero.distance(&near) < zero.distance(&half));
 }
 
+#[test]
+fn values_without_an_address_are_none_and_are_not_written() {
+    let datagram = b"d1:rd2:id20:abcdefghij01234567896:valuesl7:1234567ee1:t2:aa1:y1:re";
+    let message = Message::decode(datagram).unwrap();
+    let Body::Response(response) = &message.body else {
+        panic!("{message:?}");
+    };
+    assert!(response.values.is_empty());
+    let bytes = message.to_bytes();
+    assert_eq!(Message::decode(&bytes).unwrap().to_bytes(), bytes);
+}
+
 proptest! {
     #[test]
     fn a_random_id_shares_exactly_as_many_bits_as_asked(seed in any::<u64>(), bits in 0u32..=160) {
