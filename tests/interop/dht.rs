@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,7 +23,7 @@ struct Scene<'a> {
     lab: &'a Lab,
     version: &'static str,
     first: SocketAddr,
-    next: AtomicU8,
+    next: AtomicU16,
     nodes: Vec<(SocketAddr, Process)>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Scene<'a> {
             lab,
             version,
             first: SocketAddr::from((Ipv4Addr::new(10, 99, 100, 1), 30_000)),
-            next: AtomicU8::new(0),
+            next: AtomicU16::new(0),
             nodes: Vec::new(),
         };
         for number in 0..2 * half {
@@ -54,8 +54,8 @@ impl<'a> Scene<'a> {
     /// An address in a network of its own: nodes of one network are taken for one party.
     fn address(&self) -> SocketAddr {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        let ip = Ipv4Addr::new(10, 99, 100 + n, 1);
-        SocketAddr::from((ip, 30_000 + u16::from(n)))
+        let [_, network] = (100 + n % 150).to_be_bytes();
+        SocketAddr::from((Ipv4Addr::new(10, 99, network, 1), 30_000 + n))
     }
 
     fn theirs(&self, words: &[&str], at: SocketAddr) -> Command {
@@ -188,6 +188,11 @@ pub(crate) fn every_question_both_ways(lab: &Lab, version: &'static str) {
     assert_eq!(item["text"], "theirs, signed");
     said.push("mutable items".to_owned());
 
+    // Eight of the ten nodes store each: so many that none is left without any.
+    for digit in "34567890".chars() {
+        let hash: String = std::iter::repeat_n(digit, 40).collect();
+        scene.ask_ours(&["announce", &hash, "--port", "7003"], "announced");
+    }
     let theirs = scene.nodes[0].0.to_string();
     let sample = ["sample", hash, "--at", &theirs];
     let sampled = scene.ask_ours(&sample, "info_hashes");
