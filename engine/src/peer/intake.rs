@@ -10,6 +10,8 @@ use crate::peer::messages::Fact;
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     open: Option<(BlockRef, Lease)>,
+    /// Nobody waits for the block any more, though it may go on to arrive.
+    abandoned: bool,
 }
 
 /// What one read brought: slices to write, and the leases of the blocks that are whole with them.
@@ -26,11 +28,18 @@ impl Intake {
     /// A wanted block begins; `None` where its lease could not be had, because it came from elsewhere meanwhile.
     pub(crate) fn begin(&mut self, block: BlockRef, lease: Option<Lease>) {
         self.open = lease.map(|lease| (block, lease));
+        self.abandoned = false;
     }
 
-    /// Gives up the block that is arriving, if one is; what still comes of it is of no use.
+    /// Gives up the block that is arriving, and returns it if it was of use; what still comes of it is not.
     pub(crate) fn abandon(&mut self) -> Option<BlockRef> {
+        self.abandoned = true;
         self.open.take().map(|(block, _)| block)
+    }
+
+    /// Whether the block that is arriving, or has just arrived, was still waited for.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.abandoned
     }
 
     /// The next bytes of the block that is arriving; returns whether they are of use.

@@ -174,8 +174,8 @@ impl Pipeline {
         self.in_flight = self.in_flight.saturating_sub(blocks);
     }
 
-    /// The peer choked us: nothing is in flight any more.
-    pub fn choked(&mut self) {
+    /// Nothing is in flight any more: the peer choked us, or has let us wait for too long.
+    pub fn emptied(&mut self) {
         self.in_flight = 0;
         self.round = None;
     }
@@ -220,11 +220,6 @@ impl Pipeline {
     /// When [`overdue`](Self::overdue) may change by itself.
     pub fn overdue_at(&self) -> Option<Instant> {
         (self.in_flight > 0).then(|| self.progress + SNUB)
-    }
-
-    /// When [`snubbed`](Self::snubbed) may change by itself.
-    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        (self.in_flight > 0 && !self.snubbed).then(|| (self.progress + SNUB, "snubbed"))
     }
 
     /// What the peer sent of late, in bytes per second.

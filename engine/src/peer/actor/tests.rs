@@ -8,6 +8,7 @@ use protocol::id::PeerId;
 use protocol::peer::{SessionConfig, TorrentParams};
 use storage::{Store, StoreOptions, StoreSpec};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use super::*;
@@ -138,5 +139,56 @@ fn a_driver_that_takes_no_orders_tells_what_it_wrote_before_it_ends() {
             recorder.heard(|fact| matches!(fact, Fact::Written { from: 0, to: 1, .. })),
             "the block that was written was not told"
         );
+    });
+}
+
+#[test]
+fn a_peer_that_stalls_in_the_middle_of_a_block_is_left_alone_until_it_goes_on() {
+    play(async {
+        let scene = Scene::new(2, 100_000, 64 * 1024);
+        let (dir, recorder) = (TempDir::new().unwrap(), Recorder::default());
+        let player = scene.host(1).network();
+        let mut door = player.listen(addr(1)).unwrap();
+        let (peer, content) = launch(&scene, &dir, &recorder);
+        let (mut stream, _) = door.accept().await.unwrap();
+        scene
+            .greet(&mut stream, PeerId(*b"-XX0001-playerplayer"))
+            .await;
+        say(&mut stream, &[5, 0b1100_0000]).await;
+        say(&mut stream, &[1]).await;
+        recorder
+            .hears(|fact| matches!(fact, Fact::Unchoked(true)))
+            .await;
+        let first = content.geometry.piece(0).unwrap();
+        let assign = |from, to| {
+            let active = content.store.activate(first);
+            actors::tell(&peer, Order::Assign(vec![Assignment { active, from, to }]));
+        };
+        assign(0, 1);
+        while message(&mut stream).await.unwrap().first() != Some(&6) {}
+        let block = &scene.payload[..16 * 1024];
+        let (half, rest) = block.split_at(8 * 1024);
+        stream
+            .write_all(&(9 + 16 * 1024u32).to_be_bytes())
+            .await
+            .unwrap();
+        stream
+            .write_all(&[7, 0, 0, 0, 0, 0, 0, 0, 0])
+            .await
+            .unwrap();
+        stream.write_all(half).await.unwrap();
+        // A driver that keeps waking itself would not let virtual time come to this.
+        recorder
+            .hears(|fact| matches!(fact, Fact::Returned { blocks, .. } if blocks.contains(&0)))
+            .await;
+        sleep(Duration::from_secs(30)).await;
+        // The rest of the block is not taken for the one that is asked for next.
+        assign(1, 2);
+        while message(&mut stream).await.unwrap().first() != Some(&6) {}
+        stream.write_all(rest).await.unwrap();
+        recorder
+            .hears(|fact| matches!(fact, Fact::Returned { blocks, .. } if blocks.contains(&1)))
+            .await;
+        assert_eq!(recorder.ended(), None);
     });
 }

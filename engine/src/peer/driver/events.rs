@@ -54,7 +54,7 @@ impl Driver {
                 self.give_back(blocks);
                 // With the fast extension, what is in flight is answered or rejected; what is neither is overdue later.
                 if !self.session.supports_fast() {
-                    self.pipeline.choked();
+                    self.pipeline.emptied();
                     self.asked_at.clear();
                 }
                 self.assigned.give_back_queue(&mut self.facts);
@@ -141,7 +141,7 @@ impl Driver {
             }
             self.intake.begin(block, lease);
         }
-        arrived.0 += u32::from(last);
+        arrived.0 += u32::from(last && self.intake.is_awaited());
         arrived.1 += data.len() as u32;
         self.intake.data(&content.geometry, part, last, catch);
     }

@@ -81,6 +81,8 @@ impl Driver {
             return;
         }
         self.pipeline.snubbed(now);
+        // Be it asked for or half here, nothing is waited for any more: what is would be overdue again at once.
+        self.pipeline.emptied();
         // A block that comes in drips is held by its lease, though no request is in flight for it.
         if let Some(block) = self.intake.abandon() {
             returned([block], &mut self.facts);

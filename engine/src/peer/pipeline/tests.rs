@@ -203,14 +203,14 @@ fn a_silent_peer_is_asked_for_one_block_at_a_time() {
     lab.run(secs(1));
     let quiet = lab.now;
     assert_eq!(
-        lab.pipeline.poll_timeout().map(|(at, _)| at),
+        lab.pipeline.overdue_at(),
         Some(lab.pipeline.progress + secs(30))
     );
     assert!(!lab.pipeline.snubbed(quiet + secs(29)));
     assert!(lab.pipeline.snubbed(quiet + secs(31)));
     assert_eq!(lab.pipeline.target(), 1);
-    assert_eq!(lab.pipeline.poll_timeout(), None);
-    lab.pipeline.returned(u32::MAX);
+    lab.pipeline.emptied();
+    assert_eq!(lab.pipeline.overdue_at(), None);
     assert!(
         lab.pipeline.snubbed(quiet + secs(40)),
         "until a block comes"
@@ -229,9 +229,9 @@ fn a_peer_that_was_asked_nothing_is_not_silent() {
     assert!(!pipeline.snubbed(now + secs(100)));
     pipeline.requested(now + secs(100), 5);
     assert!(!pipeline.snubbed(now + secs(101)));
-    pipeline.choked();
+    pipeline.emptied();
     assert!(!pipeline.snubbed(now + secs(200)));
-    assert_eq!(pipeline.poll_timeout(), None);
+    assert_eq!(pipeline.overdue_at(), None);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_want_of_requests_does_not_shrink_the_target() {
     lab.run(secs(3));
     let before = lab.pipeline.target();
     // Only two blocks at a time are to be had for a while.
-    lab.pipeline.choked();
+    lab.pipeline.emptied();
     lab.link.blocks.clear();
     for _ in 0..100 {
         lab.pipeline.requested(lab.now, 2);
@@ -299,7 +299,7 @@ proptest! {
                     pipeline.received(now, blocks, bytes, Duration::from_micros(latency));
                 }
                 Op::Returned(blocks) => pipeline.returned(blocks),
-                Op::Choked => pipeline.choked(),
+                Op::Choked => pipeline.emptied(),
                 Op::Reqq(new) => {
                     pipeline.set_reqq(new);
                     reqq = new;
