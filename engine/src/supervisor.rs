@@ -3,7 +3,9 @@
 //! It takes commands from handles and messages from actix programs, starts and restarts Torrents, routes incoming
 //! connections, and publishes snapshots and events.
 
+mod commands;
 pub(crate) mod messages;
+mod publish;
 mod torrents;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, StreamHandler};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, StreamHandler};
 use actix_rt::{Arbiter, ArbiterHandle};
 use actors::{Exited, RestartPolicy, tell};
 use net::{Family, RateLimiter};
@@ -29,18 +31,11 @@ use crate::listener::{self, Arrival};
 use crate::lookups::{self, Lookups};
 use crate::lsd::{self, Lsd};
 use crate::torrent::actor::Torrent;
-use crate::torrent::messages::{Control, Incoming, News, Stop};
-use crate::{
-    CommandError, EngineConfig, EngineHandle, Event, Snapshot, SwarmCounts, TorrentId,
-    TorrentStatus,
-};
+use crate::torrent::messages::{Incoming, News};
+use crate::{EngineConfig, EngineHandle, Event, Snapshot, TorrentId, TorrentStatus};
 
 /// How often the snapshot is published while nothing else brings it about.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
-
-/// The least time between two snapshots that are published because a torrent changed its state: each costs as much as
-/// there are torrents, and thousands of them may change at once.
-const PUBLISH_APART: Duration = Duration::from_millis(10);
 
 /// Restarts of a torrent whose actor panicked.
 const RESTARTS: (usize, Duration) = (3, Duration::from_secs(600));
@@ -199,79 +194,7 @@ impl Supervisor {
         // Nobody may be listening.
         let _ = self.events.send(event);
     }
-
-    /// Publishes the snapshot at once, or as soon as the last one is old enough.
-    fn publish_soon(&mut self, ctx: &mut Context<Self>) {
-        let due = self.published + PUBLISH_APART;
-        let left = due.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            self.publish();
-        } else if !std::mem::replace(&mut self.pressing, true) {
-            ctx.run_later(left, |supervisor, _| {
-                supervisor.pressing = false;
-                if supervisor.dirty {
-                    supervisor.publish();
-                }
-            });
-        }
-    }
-
-    fn publish(&mut self) {
-        self.dirty = false;
-        self.published = Instant::now();
-        let torrents = self
-            .torrents
-            .values()
-            .filter_map(|child| child.status.clone())
-            .collect();
-        self.snapshots.send_replace(Arc::new(Snapshot {
-            listen: self.listen,
-            torrents,
-            external_ips: self.desk.external_ips(),
-        }));
-    }
-
-    fn stop_all(
-        &mut self,
-        deadline: Duration,
-        reply: oneshot::Sender<()>,
-        ctx: &mut Context<Self>,
-    ) {
-        self.listener = None;
-        let deadline = Instant::now() + deadline;
-        let mut waiting = Vec::new();
-        for child in self.torrents.values_mut() {
-            let (done, heard) = oneshot::channel();
-            if std::mem::replace(&mut child.leaving, true) {
-                // It was told to stop already, perhaps to delete its content, and takes as long as that takes.
-                child.waiters.push(done);
-                waiting.push(heard);
-                continue;
-            }
-            let stop = Stop {
-                delete_data: false,
-                done,
-                deadline: deadline.into_std(),
-            };
-            tell(&child.actor, stop);
-            waiting.push(heard);
-        }
-        let all = async move {
-            for heard in waiting {
-                let _ = tokio::time::timeout_at(deadline, heard).await;
-            }
-        };
-        ctx.spawn(actix::fut::wrap_future(all).map(
-            move |(), supervisor: &mut Self, ctx: &mut Context<Self>| {
-                supervisor.publish();
-                let _ = reply.send(());
-                ctx.stop();
-            },
-        ));
-    }
 }
-
-use actix::ActorFutureExt as _;
 
 impl Actor for Supervisor {
     type Context = Context<Self>;
@@ -303,42 +226,6 @@ impl Actor for Supervisor {
             thread.stop();
         }
     }
-}
-
-impl StreamHandler<Command> for Supervisor {
-    fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
-        match command {
-            Command::Add(add, reply) => {
-                let _ = reply.send(self.add(*add, ctx));
-            }
-            Command::AddPeer(id, peer, reply) => {
-                let _ = reply.send(self.control(id, Control::AddPeer(peer)));
-            }
-            Command::Limit(None, limits, reply) => {
-                self.down.set_rate(limits.down);
-                self.up.set_rate(limits.up);
-                let _ = reply.send(Ok(()));
-            }
-            Command::Limit(Some(id), limits, reply) => {
-                let _ = reply.send(self.control(id, Control::Limit(limits)));
-            }
-            Command::Pause(id, reply) => {
-                let _ = reply.send(self.control(id, Control::Pause));
-            }
-            Command::Recheck(id, reply) => {
-                let _ = reply.send(self.control(id, Control::Recheck));
-            }
-            Command::Remove(id, delete_data, reply) => self.remove(id, delete_data, reply),
-            Command::Resume(id, reply) => {
-                let _ = reply.send(self.control(id, Control::Resume));
-            }
-            Command::Scrape(id, reply) => self.scrape(id, reply),
-            Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
-        }
-    }
-
-    /// All handles are gone; the engine goes on for those who hold the `Addr`.
-    fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
 impl StreamHandler<Arrival> for Supervisor {
@@ -417,37 +304,6 @@ impl fmt::Debug for Supervisor {
     }
 }
 
-impl Supervisor {
-    /// A torrent that is not about to go.
-    fn child(&self, id: TorrentId) -> Result<&Child, CommandError> {
-        let child = self.torrents.get(&id).filter(|child| !child.leaving);
-        child.ok_or(CommandError::NoSuchTorrent)
-    }
-
-    fn scrape(&self, id: TorrentId, reply: oneshot::Sender<Result<SwarmCounts, CommandError>>) {
-        match self.child(id) {
-            Ok(child) => {
-                tell(&child.actor, Control::Scrape(reply));
-            }
-            Err(error) => {
-                let _ = reply.send(Err(error));
-            }
-        }
-    }
-
-    fn control(&mut self, id: TorrentId, control: Control) -> Result<(), CommandError> {
-        self.child(id)?;
-        if let Some(child) = self.torrents.get_mut(&id) {
-            child.remember(&control);
-            tell(&child.actor, control);
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests;
-
 /// Begins to listen; gives the address, which has a port of its own where one of the system's choice was asked for.
 fn open_door(
     config: &EngineConfig,
@@ -472,3 +328,6 @@ fn listened_families(listen: Option<SocketAddr>) -> Vec<Family> {
         None => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

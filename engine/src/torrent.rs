@@ -2,15 +2,17 @@
 
 pub(crate) mod actor;
 pub mod candidates;
+mod check;
 pub mod choker;
 mod crowd;
+mod failure;
 pub mod gather;
 mod gossip;
 pub(crate) mod messages;
 pub mod metadata;
 mod metadata_phase;
 mod neighbours;
-pub(crate) mod open;
+mod open;
 mod padding;
 pub(crate) mod peers;
 pub mod pex;
@@ -24,3 +26,4 @@ mod trackerless;
 mod trackers;
 mod transfer;
 mod twins;
+mod verification;

@@ -6,6 +6,7 @@
 //! gives must be answered by [`Tiers::succeeded`] or [`Tiers::failed`].
 
 mod lane;
+mod tracker;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,24 +17,8 @@ use rand::seq::SliceRandom;
 
 use crate::announce::settings::AnnounceMode;
 use lane::Lane;
-
-/// The pause after a tracker's first failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-
-/// The longest pause after failures in a row, unless the tracker asks for more.
-const LONGEST_PAUSE: Duration = Duration::from_mins(30);
-
-/// A tracker that asks for announces more often than this is not heeded.
-const SHORTEST_INTERVAL: Duration = Duration::from_mins(1);
-
-/// A tracker that asks for announces less often than this is not heeded: it would never see us again.
-const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
-
-/// The least time between two announces to a tracker that does not say.
-const DEFAULT_MIN_INTERVAL: Duration = Duration::from_mins(1);
-
-/// The longest of such times that is heeded.
-const LONGEST_MIN_INTERVAL: Duration = Duration::from_hours(1);
+use tracker::Tracker;
+pub use tracker::{Condition, Retry};
 
 /// Names a tracker of a torrent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,35 +49,6 @@ pub struct Announce {
     pub event: Event,
 }
 
-/// When a tracker that failed may be asked again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Retry {
-    /// After a pause that grows with each failure.
-    #[default]
-    Default,
-    /// After this long, as the tracker says (BEP 31), or the usual pause if that is longer.
-    After(Duration),
-    /// After this long: it was not asked, because others found that it does not answer.
-    Postponed(Duration),
-    /// Never: the tracker says so (BEP 31), or its address cannot be used.
-    Never,
-}
-
-/// How a tracker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// It is being announced to.
-    Announcing,
-    /// It failed so many times in a row.
-    Failed(u32),
-    /// It is not to be asked again.
-    GivenUp,
-    /// It has not been needed yet.
-    Untried,
-    /// It answered last time.
-    Working,
-}
-
 /// A tracker, for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrackerStatus {
@@ -118,22 +74,6 @@ pub struct Tiers {
     farewells: Option<BTreeSet<TrackerKey>>,
     /// Trackers that are being told that we leave.
     leaving: BTreeSet<TrackerKey>,
-}
-
-#[derive(Debug)]
-struct Tracker {
-    url: Arc<str>,
-    tier: usize,
-    /// It answered an announce, and so it has us on its list.
-    knows_us: bool,
-    tried: bool,
-    failures: u32,
-    /// It failed, and is passed over until then.
-    failed_until: Option<Instant>,
-    /// It is not announced to before this unless there is an event to tell.
-    not_before: Option<Instant>,
-    /// It is passed over for good.
-    given_up: bool,
 }
 
 impl Tiers {
@@ -216,13 +156,7 @@ impl Tiers {
             state.knows_us = false;
             return;
         }
-        let interval = interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
-        let least = min_interval.unwrap_or(DEFAULT_MIN_INTERVAL);
-        let least = least.min(interval).min(LONGEST_MIN_INTERVAL);
-        state.knows_us = true;
-        state.failures = 0;
-        state.failed_until = None;
-        state.not_before = Some(now + least);
+        let interval = state.answered(now, interval, min_interval);
         if let Some(lane) = lane.and_then(|lane| self.lanes.get_mut(lane)) {
             lane.due = now + interval;
             if event == Event::Completed {
@@ -248,22 +182,9 @@ impl Tiers {
         {
             return;
         }
-        let Some(state) = self.trackers.get_mut(tracker.0) else {
-            return;
-        };
-        if let Retry::Postponed(wait) = retry {
-            state.failed_until = Some(now + wait.min(LONGEST_INTERVAL));
-            state.tried = state.knows_us || state.failures > 0;
-            return;
+        if let Some(state) = self.trackers.get_mut(tracker.0) {
+            state.failed(now, retry);
         }
-        state.failures = state.failures.saturating_add(1);
-        let times = 1_u32 << (state.failures - 1).min(20);
-        let pause = FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE);
-        state.failed_until = Some(match retry {
-            Retry::Default | Retry::Never | Retry::Postponed(_) => now + pause,
-            Retry::After(asked) => now + pause.max(asked.min(LONGEST_INTERVAL)),
-        });
-        state.given_up = retry == Retry::Never;
     }
 
     /// The announce never went out; it is as if it had not been asked for.
@@ -346,14 +267,8 @@ impl Tiers {
         let mut in_flight = self.lanes.iter().filter_map(|lane| lane.in_flight);
         if in_flight.any(|(busy, _)| busy == key) || self.leaving.contains(&key) {
             Condition::Announcing
-        } else if tracker.given_up {
-            Condition::GivenUp
-        } else if tracker.failures > 0 {
-            Condition::Failed(tracker.failures)
-        } else if tracker.tried {
-            Condition::Working
         } else {
-            Condition::Untried
+            tracker.condition()
         }
     }
 
@@ -389,21 +304,6 @@ impl Tiers {
             let (_, event) = lane.in_flight.take_if(|(key, _)| *key == tracker)?;
             Some((event, Some(at)))
         })
-    }
-}
-
-impl Tracker {
-    fn new(url: &str, tier: usize) -> Self {
-        Self {
-            url: url.into(),
-            tier,
-            knows_us: false,
-            tried: false,
-            failures: 0,
-            failed_until: None,
-            not_before: None,
-            given_up: false,
-        }
     }
 }
 

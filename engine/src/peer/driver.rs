@@ -5,9 +5,11 @@
 //! requests flowing. Its Peer actor hears of facts in batches and gives orders; no block rides in a message.
 
 mod events;
+mod facts;
 mod metadata;
 mod orders;
 mod transmit;
+mod waits;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -25,6 +27,8 @@ use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tokio_util::sync::PollSender;
 
+use self::facts::{FACTS_MOST, FACTS_WAIT};
+use self::waits::Waits;
 use crate::content::{Content, Traffic};
 use crate::peer::assigned::Assigned;
 use crate::peer::bell::Bell;
@@ -41,13 +45,6 @@ const READ_BUFFER: usize = 256 * 1024;
 
 /// Reads of one driver before others get their turn.
 const READS_PER_TURN: usize = 8;
-
-/// Facts that may wait for company before they are reported.
-const FACTS_MOST: usize = 64;
-
-/// How long a fact that is not urgent may wait: at full speed some pieces' worth, so that the torrent is not woken for
-/// each of them.
-const FACTS_WAIT: Duration = Duration::from_millis(5);
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into());
@@ -102,7 +99,7 @@ pub(crate) struct Driver {
     metadata_asked: metadata::Asked,
     pipeline: Pipeline,
     pace: Pace,
-    asked_at: std::collections::VecDeque<(Instant, u32)>,
+    waits: Waits,
     bell: Option<Bell>,
     cursor: usize,
     fresh: Vec<PieceIndex>,
@@ -147,7 +144,7 @@ impl Driver {
             metadata_asked: metadata::Asked::default(),
             pipeline: Pipeline::new(now()),
             pace: Pace::new(now()),
-            asked_at: std::collections::VecDeque::new(),
+            waits: Waits::default(),
             bell: None,
             cursor: 0,
             fresh: Vec::new(),
@@ -304,7 +301,7 @@ impl Driver {
             Traffic::add(&self.torrent_traffic.down, u64::from(bytes));
             self.unmeasured += u64::from(bytes);
             if blocks > 0 {
-                let latency = self.latency(blocks, now);
+                let latency = self.waits.answered(blocks, now);
                 let bytes = std::mem::take(&mut self.unmeasured);
                 self.pipeline.received(now, blocks, bytes, latency);
             }
@@ -335,59 +332,6 @@ impl Driver {
                 .skip(before)
                 .any(|fact| matches!(fact, Fact::PieceFull(_)));
         Ok(())
-    }
-
-    /// How long ago the oldest of the requests was sent that these blocks answer.
-    fn latency(&mut self, mut blocks: u32, now: Instant) -> Duration {
-        let mut latency = Duration::ZERO;
-        while blocks > 0 {
-            let Some((at, count)) = self.asked_at.front_mut() else {
-                break;
-            };
-            latency = latency.max(now.saturating_duration_since(*at));
-            let taken = blocks.min(*count);
-            *count -= taken;
-            blocks -= taken;
-            if *count == 0 {
-                self.asked_at.pop_front();
-            }
-        }
-        latency
-    }
-
-    /// Sends the facts that wait, if they are urgent, many or old enough.
-    fn report(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), ()> {
-        if self.facts.is_empty() {
-            return Ok(());
-        }
-        let since = *self.facts_since.get_or_insert(now);
-        let due = self.urgent
-            || self.facts.len() >= FACTS_MOST
-            || now.saturating_duration_since(since) >= FACTS_WAIT;
-        if !due {
-            return Ok(());
-        }
-        match self.poll_report(cx) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Ok(()),
-        }
-    }
-
-    fn poll_report(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
-        if ready!(self.reports.poll_reserve(cx)).is_err() {
-            return Poll::Ready(Err(()));
-        }
-        let facts = std::mem::take(&mut self.facts);
-        self.urgent = false;
-        self.facts_since = None;
-        let report = Report { facts, ended: None };
-        Poll::Ready(self.reports.send_item(report).map_err(|_| ()))
-    }
-
-    /// Notes something that the torrent should hear of at once.
-    fn tell(&mut self, fact: Fact) {
-        self.facts.push(fact);
-        self.urgent = true;
     }
 
     /// Arms the timer for whatever is due first, and sees to it that this task is woken then.

@@ -8,8 +8,8 @@ use protocol::magnet::Magnet;
 use tempfile::TempDir;
 
 use crate::scene::{Actor as Engine, Scene, addr, closed, play};
-use crate::torrent::messages::{DiskReply, Verified};
-use crate::{AddTorrent, Source, State};
+use crate::torrent::messages::{Control, DiskReply, Verified};
+use crate::{AddTorrent, CommandError, Source, State};
 
 /// Hands a control straight to a torrent.
 #[derive(actix::Message)]

@@ -1,8 +1,10 @@
 //! The Torrent actor: decides what is fetched from whom and who is served.
 //!
-//! Its handlers live beside it by subject: [`open`](super::open) brings the content up, [`metadata_phase`](super::metadata_phase)
-//! fetches what a magnet link lacks, [`crowd`](super::crowd) keeps the connections, [`transfer`](super::transfer) acts on
-//! what they report, [`settle`](super::settle) brings all to rest, [`report`](super::report) tells the rest of the engine.
+//! Its handlers live beside it by subject: [`open`](super::open) brings the content up, [`check`](super::check) hashes it,
+//! [`metadata_phase`](super::metadata_phase) fetches what a magnet link lacks, [`crowd`](super::crowd) keeps the connections,
+//! [`transfer`](super::transfer) acts on what they report, [`verification`](super::verification) on what the hashes say,
+//! [`failure`](super::failure) on what cannot go on, [`settle`](super::settle) brings all to rest, [`report`](super::report)
+//! tells the rest of the engine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,11 +31,11 @@ use crate::lsd::Lsd;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
 use crate::torrent::candidates::Candidates;
+use crate::torrent::check::CheckProgress;
 use crate::torrent::choker::{Choker, ChokerConfig};
 use crate::torrent::gather::Gather;
 use crate::torrent::messages::{Control, News};
 use crate::torrent::metadata::MetadataFetch;
-use crate::torrent::open::CheckProgress;
 use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::pex::Pex;
 use crate::torrent::picker::Picker;

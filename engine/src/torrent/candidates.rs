@@ -6,10 +6,9 @@
 
 mod address;
 mod backoff;
+mod index;
 mod recent;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use protocol::peer::canonical_priority;
 
 pub(super) use self::address::is_public;
 use self::address::{canonical, is_dialable};
+use self::index::{Candidate, Index, State};
 use self::recent::Recent;
 
 /// Where an address came from, the most trustworthy first.
@@ -91,47 +91,11 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Candidates {
     limit: usize,
-    known: BTreeMap<SocketAddr, Candidate>,
-    /// Idle addresses to dial now, best first.
-    ready: BTreeSet<(Rank, SocketAddr)>,
-    /// Idle addresses to dial later.
-    waiting: BTreeSet<(Instant, SocketAddr)>,
-    by_source: BTreeMap<Source, usize>,
-    by_host: BTreeMap<IpAddr, usize>,
+    index: Index,
     banned: Recent<IpAddr>,
     ourselves: Recent<SocketAddr>,
     /// Where others reach us, by IPv4 and IPv6, as far as that is known.
     own: [Option<SocketAddr>; 2],
-    serial: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    source: Source,
-    state: State,
-    /// Failures in a row.
-    failures: u32,
-    /// What both ends think of the connection (BEP 40); 0 while our address is not known.
-    priority: u32,
-    serial: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Ready,
-    Waiting(Instant),
-    Dialing,
-    Connected(Instant),
-}
-
-/// The order of dialling: the user's first, then the fewest failures, then the better source, then the greater canonical
-/// priority (BEP 40), then the older.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    not_manual: bool,
-    failures: u32,
-    source: Source,
-    priority: Reverse<u32>,
     serial: u64,
 }
 
@@ -161,11 +125,7 @@ impl Candidates {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
-            known: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            by_source: BTreeMap::new(),
-            by_host: BTreeMap::new(),
+            index: Index::default(),
             banned: Recent::new(MAX_BANNED),
             ourselves: Recent::new(MAX_OURSELVES),
             own: [None; 2],
@@ -181,7 +141,7 @@ impl Candidates {
         {
             return false;
         }
-        if self.known.contains_key(&addr) {
+        if self.index.get(addr).is_some() {
             self.improve(addr, source, now);
             return false;
         }
@@ -196,61 +156,58 @@ impl Candidates {
             priority: self.priority(addr),
             serial: self.serial,
         };
-        *self.by_source.entry(source).or_default() += 1;
-        *self.by_host.entry(addr.ip()).or_default() += 1;
-        self.ready.insert((candidate.rank(), addr));
-        self.known.insert(addr, candidate);
+        self.index.insert(addr, candidate);
         true
     }
 
     /// The best address to dial now. It stays first until [`dialing`](Self::dialing) is called for it.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
-        while let Some((due, addr)) = self.waiting.first().copied()
+        while let Some((due, addr)) = self.index.first_waiting()
             && due <= now
         {
-            self.set_state(addr, State::Ready);
+            self.index.set_state(addr, State::Ready);
         }
-        self.ready.first().map(|(_, addr)| *addr)
+        self.index.first_ready()
     }
 
     /// Like [`next`](Self::next), but only among the addresses that the user gave.
     pub fn next_manual(&mut self, now: Instant) -> Option<SocketAddr> {
         // The user's come first.
         self.next(now).filter(|addr| {
-            let candidate = self.known.get(addr);
+            let candidate = self.index.get(*addr);
             candidate.is_some_and(|candidate| candidate.source == Source::Manual)
         })
     }
 
     /// Number of known addresses.
     pub fn len(&self) -> usize {
-        self.known.len()
+        self.index.len()
     }
 
     /// Whether no address is known.
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.index.len() == 0
     }
 
     /// When an address becomes due, if none is now: the time to call [`next`](Self::next) again.
     pub fn next_due(&self) -> Option<Instant> {
-        self.waiting.first().map(|(due, _)| *due)
+        self.index.first_waiting().map(|(due, _)| due)
     }
 
     /// The address is being dialled.
     pub fn dialing(&mut self, addr: SocketAddr) {
-        self.set_state(canonical(addr), State::Dialing);
+        self.index.set_state(canonical(addr), State::Dialing);
     }
 
     /// There is a connection to the address, whoever dialled.
     pub fn connected(&mut self, addr: SocketAddr, now: Instant) {
-        self.set_state(canonical(addr), State::Connected(now));
+        self.index.set_state(canonical(addr), State::Connected(now));
     }
 
     /// Dialling the address failed.
     pub fn failed(&mut self, addr: SocketAddr, now: Instant, failure: DialFailure) {
         let addr = canonical(addr);
-        self.update(addr, |candidate| {
+        self.index.update(addr, |candidate| {
             candidate.failures = candidate.failures.saturating_add(1);
             let pause = backoff::after_failure(candidate.source, candidate.failures, failure);
             candidate.state = State::Waiting(now + pause);
@@ -263,14 +220,14 @@ impl Candidates {
         match ended {
             Ended::Banned => self.ban(addr.ip()),
             Ended::SelfConnection => {
-                self.remove(addr);
+                self.index.remove(addr);
                 self.ourselves.insert(addr);
             }
             Ended::Normal
             | Ended::ProtocolError
             | Ended::BothSeeds
             | Ended::Duplicate
-            | Ended::Timeout => self.update(addr, |candidate| {
+            | Ended::Timeout => self.index.update(addr, |candidate| {
                 let lasted = match candidate.state {
                     State::Connected(since) => now.saturating_duration_since(since),
                     State::Ready | State::Waiting(_) | State::Dialing => Duration::ZERO,
@@ -289,7 +246,7 @@ impl Candidates {
     /// The other connection to the peer behind the address has ended, the one for which the connection to this address
     /// was given up: it is as if that had ended now, normally.
     pub fn twin_ended(&mut self, addr: SocketAddr, now: Instant) {
-        self.update(canonical(addr), |candidate| {
+        self.index.update(canonical(addr), |candidate| {
             if let State::Waiting(due) = candidate.state {
                 let pause = backoff::after_end(candidate.source, 0, Ended::Normal);
                 candidate.state = State::Waiting(due.min(now + pause));
@@ -301,26 +258,18 @@ impl Candidates {
     pub fn ban(&mut self, ip: IpAddr) {
         let ip = ip.to_canonical();
         self.banned.insert(ip);
-        let gone: Vec<SocketAddr> = self
-            .known
-            .range(SocketAddr::new(ip, 0)..)
-            .take_while(|(addr, _)| addr.ip() == ip)
-            .map(|(addr, _)| *addr)
-            .collect();
-        for addr in gone {
-            self.remove(addr);
+        for addr in self.index.of_host(ip) {
+            self.index.remove(addr);
         }
     }
 
     /// Forgets the addresses that came from `source` and no better one, those connected to included; says which.
     pub fn forget(&mut self, source: Source) -> Vec<SocketAddr> {
-        let of_source = self
-            .known
-            .iter()
-            .filter(|(_, candidate)| candidate.source == source);
-        let gone: Vec<SocketAddr> = of_source.map(|(addr, _)| *addr).collect();
+        let all = self.index.iter();
+        let of_source = all.filter(|(_, candidate)| candidate.source == source);
+        let gone: Vec<SocketAddr> = of_source.map(|(addr, _)| addr).collect();
         for addr in &gone {
-            self.remove(*addr);
+            self.index.remove(*addr);
         }
         gone
     }
@@ -332,10 +281,11 @@ impl Candidates {
             return;
         }
         self.own = own;
-        let all: Vec<SocketAddr> = self.known.keys().copied().collect();
+        let all: Vec<SocketAddr> = self.index.iter().map(|(addr, _)| addr).collect();
         for addr in all {
             let priority = self.priority(addr);
-            self.update(addr, |candidate| candidate.priority = priority);
+            self.index
+                .update(addr, |candidate| candidate.priority = priority);
         }
     }
 
@@ -353,161 +303,68 @@ impl Candidates {
 
     /// Makes every idle address due: the network is back, or data vanished and former seeds are needed again.
     pub fn retry_all(&mut self) {
-        while let Some((_, addr)) = self.waiting.first().copied() {
-            self.set_state(addr, State::Ready);
+        while let Some((_, addr)) = self.index.first_waiting() {
+            self.index.set_state(addr, State::Ready);
         }
     }
 
     /// The addresses that are worth keeping for the next start: connected to now, or without a failure.
     pub fn worth_keeping(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.known
-            .iter()
-            .filter(|(_, candidate)| {
-                matches!(candidate.state, State::Connected(_)) || candidate.failures == 0
-            })
-            .map(|(addr, _)| *addr)
+        let all = self.index.iter();
+        all.filter(|(_, candidate)| {
+            matches!(candidate.state, State::Connected(_)) || candidate.failures == 0
+        })
+        .map(|(addr, _)| addr)
     }
 
     /// How many addresses are in which state.
     pub fn counts(&self) -> Counts {
-        let idle = self.ready.len() + self.waiting.len();
-        let dialing = self
-            .known
-            .values()
-            .filter(|candidate| candidate.state == State::Dialing)
+        let idle = self.index.idle();
+        let all = self.index.iter();
+        let dialing = all
+            .filter(|(_, candidate)| candidate.state == State::Dialing)
             .count();
         Counts {
-            known: self.known.len(),
+            known: self.index.len(),
             idle,
             dialing,
-            connected: self.known.len() - idle - dialing,
+            connected: self.index.len() - idle - dialing,
             banned: self.banned.len(),
         }
     }
 
     fn improve(&mut self, addr: SocketAddr, source: Source, now: Instant) {
-        let Some(candidate) = self.known.get(&addr).copied() else {
+        let Some(candidate) = self.index.get(addr) else {
             return;
         };
         if source < candidate.source {
-            self.retire(addr, candidate);
             let better = Candidate {
                 source,
                 ..candidate
             };
-            self.known.insert(addr, better);
-            *self.by_source.entry(source).or_default() += 1;
-            *self.by_host.entry(addr.ip()).or_default() += 1;
-            self.enter(addr, better);
+            self.index.insert(addr, better);
         }
         if source == Source::Manual && matches!(candidate.state, State::Waiting(_)) {
-            self.set_state(addr, State::Waiting(now));
+            self.index.set_state(addr, State::Waiting(now));
         }
     }
 
     /// Whether there is room for one more address, after putting out the worst if need be.
     fn has_room(&mut self, addr: SocketAddr, source: Source) -> bool {
-        let of_source = self.by_source.get(&source).copied().unwrap_or(0);
-        let of_host = self.by_host.get(&addr.ip()).copied().unwrap_or(0);
+        let of_source = self.index.count_from(source);
+        let of_host = self.index.count_at(addr.ip());
         if self.limit == 0 || of_source >= (self.limit * source.share() / 100).max(1) {
-            return self.put_out(|candidate| candidate.source == source && candidate.failures > 0);
+            return self
+                .index
+                .put_out(|candidate| candidate.source == source && candidate.failures > 0);
         }
         if source != Source::Manual && is_public(addr.ip()) && of_host >= MAX_PER_HOST {
             return false;
         }
-        self.known.len() < self.limit
-            || self.put_out(|candidate| candidate.failures > 0 || candidate.source > source)
-    }
-
-    /// Puts out the worst idle address of those that `may` go; the user's never go.
-    fn put_out(&mut self, may: impl Fn(&Candidate) -> bool) -> bool {
-        let worst = self
-            .known
-            .iter()
-            .filter(|(_, candidate)| {
-                matches!(candidate.state, State::Ready | State::Waiting(_))
-                    && candidate.source != Source::Manual
-                    && may(candidate)
-            })
-            .max_by_key(|(_, candidate)| candidate.rank())
-            .map(|(addr, _)| *addr);
-        if let Some(addr) = worst {
-            self.remove(addr);
-        }
-        worst.is_some()
-    }
-
-    fn remove(&mut self, addr: SocketAddr) {
-        if let Some(candidate) = self.known.remove(&addr) {
-            self.retire(addr, candidate);
-        }
-    }
-
-    fn set_state(&mut self, addr: SocketAddr, state: State) {
-        self.update(addr, |candidate| candidate.state = state);
-    }
-
-    /// Changes a candidate and its place in the order of dialling.
-    fn update(&mut self, addr: SocketAddr, change: impl FnOnce(&mut Candidate)) {
-        let Some(mut candidate) = self.known.get(&addr).copied() else {
-            return;
-        };
-        self.leave(addr, candidate);
-        change(&mut candidate);
-        self.known.insert(addr, candidate);
-        self.enter(addr, candidate);
-    }
-
-    fn enter(&mut self, addr: SocketAddr, candidate: Candidate) {
-        match candidate.state {
-            State::Ready => {
-                self.ready.insert((candidate.rank(), addr));
-            }
-            State::Waiting(due) => {
-                self.waiting.insert((due, addr));
-            }
-            State::Dialing | State::Connected(_) => {}
-        }
-    }
-
-    fn leave(&mut self, addr: SocketAddr, candidate: Candidate) {
-        match candidate.state {
-            State::Ready => {
-                self.ready.remove(&(candidate.rank(), addr));
-            }
-            State::Waiting(due) => {
-                self.waiting.remove(&(due, addr));
-            }
-            State::Dialing | State::Connected(_) => {}
-        }
-    }
-
-    /// Takes an address out of every index but `known`.
-    fn retire(&mut self, addr: SocketAddr, candidate: Candidate) {
-        self.leave(addr, candidate);
-        decrement(&mut self.by_source, &candidate.source);
-        decrement(&mut self.by_host, &addr.ip());
-    }
-}
-
-impl Candidate {
-    fn rank(&self) -> Rank {
-        Rank {
-            not_manual: self.source != Source::Manual,
-            failures: self.failures,
-            source: self.source,
-            priority: Reverse(self.priority),
-            serial: self.serial,
-        }
-    }
-}
-
-fn decrement<K: Ord>(counts: &mut BTreeMap<K, usize>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(key);
-        }
+        self.index.len() < self.limit
+            || self
+                .index
+                .put_out(|candidate| candidate.failures > 0 || candidate.source > source)
     }
 }
 

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix::{Addr, AsyncContext, Context, Handler};
+use actix::{AsyncContext, Context, Handler};
 use actors::tell;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::metainfo::Metainfo;
-use storage::{ErrorKind, Op, RecheckOptions, Store, StoreError, StoreOptions, StoreSpec};
+use storage::{Store, StoreError, StoreOptions, StoreSpec};
 use tokio::sync::oneshot;
 
 use crate::content::{Content, HaveBoard};
@@ -26,44 +25,11 @@ use crate::torrent::resume::{self, Known, Partials};
 use crate::torrent::smart_ban::SmartBan;
 use crate::{Event, TorrentError};
 
-/// How long a torrent that failed stands still before it tries again.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
-
 /// How long finished pieces wait for others to be hashed with, at most.
 const GATHER_WAIT: Duration = Duration::from_millis(50);
 
 /// Bytes of finished pieces that wait to be hashed, at most.
 const GATHER_BYTES: u64 = 64 << 20;
-
-/// How far a check has come; written by the Disk, read by the torrent.
-#[derive(Debug, Default)]
-pub(crate) struct CheckProgress {
-    done: AtomicU64,
-    total: AtomicU64,
-    cancelled: AtomicBool,
-}
-
-impl CheckProgress {
-    /// So many of all pieces were looked at; they have `size` bytes together.
-    fn set(&self, size: u64, (done, all): (u32, u32)) {
-        let looked_at = u128::from(size) * u128::from(done) / u128::from(all.max(1));
-        self.done.store(looked_at as u64, Ordering::Relaxed);
-        self.total.store(size, Ordering::Relaxed);
-    }
-
-    /// Bytes looked at, and bytes to look at.
-    pub(crate) fn get(&self) -> (u64, u64) {
-        (
-            self.done.load(Ordering::Relaxed),
-            self.total.load(Ordering::Relaxed),
-        )
-    }
-
-    /// Stops the check soon.
-    pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-}
 
 impl Torrent {
     /// Opens the content on the Disk; [`DiskReply::Opened`] comes back.
@@ -79,49 +45,6 @@ impl Torrent {
         self.setup.disk.short(move || {
             let opened = open_store(spec, options, (resume.as_deref(), wanted), trust, known);
             tell(&me, DiskReply::Opened(opened));
-        });
-    }
-
-    /// Hashes everything on disk, from whatever phase that has the metadata.
-    pub(crate) fn recheck(&mut self, ctx: &mut Context<Self>) {
-        self.known = None;
-        self.add.trust_data = false;
-        let Phase::Active(active) = &self.phase else {
-            if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
-                self.forget_resume();
-                self.begin(ctx);
-            }
-            return;
-        };
-        let store = active.content.store.clone();
-        let partial = active.partials();
-        self.forget_resume();
-        self.halt(Phase::Opening);
-        self.check(store, partial, ctx);
-    }
-
-    fn check(&mut self, store: Store, partial: Partials, ctx: &mut Context<Self>) {
-        let progress = Arc::new(CheckProgress::default());
-        self.phase = Phase::Checking(Arc::clone(&progress));
-        let size = self.size();
-        let me: Addr<Self> = ctx.address();
-        self.setup.disk.long(move || {
-            let outcome = store.recheck(
-                &RecheckOptions::default(),
-                &|at| progress.set(size, (at.done, at.total)),
-                &progress.cancelled,
-            );
-            if !progress.cancelled.load(Ordering::Relaxed) {
-                let opened = outcome.map(|have| Opened {
-                    store,
-                    known: Known {
-                        have: Some(have),
-                        partial,
-                        ..Known::default()
-                    },
-                });
-                tell(&me, DiskReply::Checked(opened));
-            }
         });
     }
 
@@ -222,79 +145,8 @@ impl Torrent {
         picker.set_priorities(&priorities);
     }
 
-    /// Stops because content cannot be read or written. What was verified still counts when the disk was full or the
-    /// like; where a file is gone or short, all is looked at again.
-    pub(crate) fn fail_storage(&mut self, error: &StoreError) {
-        let gone = matches!(error.kind(), ErrorKind::Vanished | ErrorKind::TooShort)
-            || error.op() == Op::Sync;
-        if gone {
-            self.known = None;
-            self.add.trust_data = false;
-        } else if let Phase::Active(active) = &self.phase {
-            self.known = Some(Known {
-                have: Some(active.picker.have().clone()),
-                partial: active.partials(),
-                lacking: !active.finished,
-                ..Known::default()
-            });
-        }
-        self.fail(TorrentError::from(error));
-    }
-
-    /// Stops because content that was right is not any more: someone else wrote to it. All is looked at again.
-    pub(crate) fn fail_changed(&mut self) {
-        self.known = None;
-        self.add.trust_data = false;
-        self.fail(TorrentError::Storage {
-            kind: ErrorKind::Vanished,
-            message: "the content was changed by another program; it is checked again".into(),
-        });
-    }
-
-    /// Stops with an error, to try again a little later.
-    pub(crate) fn fail(&mut self, error: TorrentError) {
-        if let Phase::Failed(known, at) = &mut self.phase {
-            *at = now() + RETRY_AFTER;
-            if *known == error {
-                return;
-            }
-        }
-        tracing::warn!(torrent = %self.hashes.wire(), %error, "stopped");
-        self.halt(Phase::Failed(error.clone(), now() + RETRY_AFTER));
-        self.event(Event::Error { id: self.id, error });
-        self.publish();
-    }
-
-    /// Tries again after an error: first whether the disk gives what is needed, then everything. A torrent that may be
-    /// complete needs no more than to be read.
-    pub(crate) fn retry_if_due(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        let Phase::Failed(TorrentError::Storage { .. }, at) = &mut self.phase else {
-            return;
-        };
-        if now < *at {
-            return;
-        }
-        *at = now + 15 * RETRY_AFTER;
-        let Some(spec) = self.spec() else { return };
-        let me = ctx.address();
-        let options = self.setup.storage.clone();
-        let lacking = self.known.as_ref().is_some_and(|known| known.lacking);
-        let wanted: Vec<bool> = spec.files.iter().map(|file| file.wanted).collect();
-        self.setup.disk.short(move || {
-            let wanted = |file: usize| wanted.get(file).is_some_and(|wanted| *wanted);
-            let probed = Store::open(spec, options).and_then(|store| {
-                if lacking {
-                    return store.probe_room();
-                }
-                let unread = store.probe_files(wanted);
-                unread.or_else(|error| store.probe_room().map_err(|_| error))
-            });
-            tell(&me, DiskReply::Probed(probed));
-        });
-    }
-
     /// How the content lies on disk; a torrent that cannot be checked fails here.
-    fn spec(&mut self) -> Option<StoreSpec> {
+    pub(super) fn spec(&mut self) -> Option<StoreSpec> {
         let metainfo = self.metainfo.clone()?;
         let mut spec = match StoreSpec::from_metainfo(&metainfo, self.add.dir.clone()) {
             Ok(spec) => spec,

@@ -13,12 +13,14 @@
 //! - A block that was handed out is in flight until it is written, returned, or its peer is gone; then it can be handed
 //!   out again.
 
+mod availability;
 mod choose;
 mod common;
 mod fresh;
 mod partial;
 mod rarity;
 mod stages;
+mod wants;
 
 use std::collections::BTreeMap;
 
@@ -28,26 +30,13 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use smallvec::SmallVec;
 
+pub use self::availability::PeerPieces;
 use self::fresh::Shortlist;
 use self::partial::Partial;
 use self::rarity::Rarity;
 use self::stages::Stage;
+pub use self::wants::{Left, Priority};
 use crate::peer::key::PeerKey;
-
-/// How much a piece is wanted: 0 not at all, 7 before everything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Priority(u8);
-
-/// The pieces that a peer has.
-#[derive(Clone, Copy, Debug)]
-pub enum PeerPieces<'a> {
-    /// Every piece.
-    All,
-    /// No piece, or not known yet.
-    None,
-    /// These.
-    Some(&'a Bitfield),
-}
 
 /// Neighbouring blocks of one piece, given to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,17 +60,6 @@ pub struct Superfluous {
     pub peer: PeerKey,
     /// The block's index in its piece.
     pub block: u32,
-}
-
-/// What is still to be had of the wanted pieces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Wanted pieces that are not verified.
-    pub pieces: u32,
-    /// Blocks of wanted pieces that are not written.
-    pub blocks: u64,
-    /// Bytes of wanted pieces that are not verified, without padding.
-    pub bytes: u64,
 }
 
 /// See the module's documentation.
@@ -128,41 +106,6 @@ struct PeerState {
     /// Blocks in flight.
     held: u32,
     shortlist: Shortlist,
-}
-
-impl Priority {
-    /// Not wanted.
-    pub const SKIP: Self = Self(0);
-    /// Wanted, as everything is unless told otherwise.
-    pub const NORMAL: Self = Self(4);
-    /// Wanted before everything else.
-    pub const TOP: Self = Self(7);
-
-    /// The priority with this number; above 7 it is 7.
-    pub const fn new(priority: u8) -> Self {
-        Self(if priority > 7 { 7 } else { priority })
-    }
-
-    /// The priority as a number from 0 to 7.
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-
-    /// Whether the piece is wanted at all.
-    pub const fn is_wanted(self) -> bool {
-        self.0 > 0
-    }
-}
-
-impl PeerPieces<'_> {
-    /// Whether the peer has the piece.
-    pub fn has(&self, piece: PieceIndex) -> bool {
-        match self {
-            Self::All => true,
-            Self::None => false,
-            Self::Some(pieces) => pieces.get(piece),
-        }
-    }
 }
 
 impl Run {
@@ -215,41 +158,6 @@ impl Picker {
         picker
     }
 
-    /// Changes how much a piece is wanted. Blocks in flight stay in flight; a begun piece keeps what was written.
-    pub fn set_priority(&mut self, piece: PieceIndex, priority: Priority) {
-        let index = piece.index();
-        if self.priority[index] == priority {
-            return;
-        }
-        self.rearranged += 1;
-        self.transition(piece, |picker| {
-            picker.rarity.unlist(piece.get());
-            picker.priority[index] = priority;
-        });
-    }
-
-    /// Changes how much each piece is wanted, 0 to 7 per piece; pieces past the end of `priorities` keep theirs.
-    pub fn set_priorities(&mut self, priorities: &[u8]) {
-        for (own, new) in self.priority.iter_mut().zip(priorities) {
-            *own = Priority::new(*new);
-        }
-        self.relist();
-        for slot in 0..self.partials.len() {
-            self.update_hunger(slot);
-        }
-    }
-
-    /// Says how many bytes of which pieces, by index, are padding, which is neither wanted nor left.
-    pub fn set_padding(&mut self, padding: BTreeMap<u32, u32>) {
-        self.padding = padding;
-        self.relist();
-    }
-
-    /// How much a piece is wanted.
-    pub fn priority(&self, piece: PieceIndex) -> Priority {
-        self.priority[piece.index()]
-    }
-
     /// Whether pieces are begun in the order of their index rather than rarest first.
     pub fn set_sequential(&mut self, sequential: bool) {
         self.sequential = sequential;
@@ -258,35 +166,6 @@ impl Picker {
     /// Whether blocks in flight may be asked from a second peer once every block is in flight. On at first.
     pub fn set_end_game(&mut self, allowed: bool) {
         self.end_game = allowed;
-    }
-
-    /// A peer that has everything came.
-    pub fn peer_joined_full(&mut self) {
-        self.rarity.raise_all();
-    }
-
-    /// A peer that came as one that has everything left.
-    pub fn peer_left_full(&mut self) {
-        self.rarity.lower_all();
-    }
-
-    /// A peer that has these pieces came.
-    pub fn peer_bitfield_added(&mut self, pieces: &Bitfield) {
-        for piece in pieces.ones() {
-            self.rarity.raise(piece);
-        }
-    }
-
-    /// A peer that has these pieces, counted before, left.
-    pub fn peer_bitfield_removed(&mut self, pieces: &Bitfield) {
-        for piece in pieces.ones() {
-            self.rarity.lower(piece);
-        }
-    }
-
-    /// A peer, not counted among those that have everything, got one more piece.
-    pub fn peer_have(&mut self, piece: PieceIndex) {
-        self.rarity.raise(piece.get());
     }
 
     /// Blocks of `piece` will not come from the peer: it choked us, rejected them, or is too slow. Blocks that the peer
@@ -404,37 +283,6 @@ impl Picker {
         &self.have
     }
 
-    /// Whether every wanted piece is had.
-    pub fn is_finished(&self) -> bool {
-        self.left.pieces == 0
-    }
-
-    /// What is still to be had.
-    pub fn wanted_left(&self) -> Left {
-        self.left
-    }
-
-    /// Bytes of all wanted pieces, those that are had included, without padding.
-    pub fn wanted_bytes(&self) -> u64 {
-        self.wanted_bytes
-    }
-
-    /// Whether the peer has a piece that is wanted and not had. Costs one pass over the bitfield, 8 bytes a step.
-    pub fn is_interesting(&self, has: PeerPieces<'_>) -> bool {
-        match has {
-            PeerPieces::All => self.lacking.count() > 0,
-            PeerPieces::None => false,
-            PeerPieces::Some(pieces) => {
-                common::first_common(pieces.as_bytes(), self.lacking.as_bytes(), 0).is_some()
-            }
-        }
-    }
-
-    /// Whether a peer that got this piece is interesting for it.
-    pub fn interesting_have(&self, piece: PieceIndex) -> bool {
-        self.lacking.get(piece)
-    }
-
     /// Number of begun pieces.
     pub fn active_pieces(&self) -> usize {
         self.partials.len()
@@ -456,17 +304,6 @@ impl Picker {
     /// Whether the piece is being verified.
     pub fn is_full(&self, piece: PieceIndex) -> bool {
         self.stage[piece.index()] == Stage::Full
-    }
-
-    /// Peers that have the piece.
-    pub fn availability(&self, piece: PieceIndex) -> u32 {
-        self.rarity.availability(piece.get())
-    }
-
-    /// Copies of the torrent among the peers, ours not counted: whole copies, and the share of pieces of which there
-    /// is one more, in thousandths.
-    pub fn distributed_copies(&self) -> (u32, u32) {
-        self.rarity.copies()
     }
 
     fn slot(&self, piece: PieceIndex) -> Option<usize> {

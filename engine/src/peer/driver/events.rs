@@ -55,7 +55,7 @@ impl Driver {
                 // With the fast extension, what is in flight is answered or rejected; what is neither is overdue later.
                 if !self.session.supports_fast() {
                     self.pipeline.emptied();
-                    self.asked_at.clear();
+                    self.waits.clear();
                 }
                 self.assigned.give_back_queue(&mut self.facts);
                 self.hungry = false;
@@ -191,7 +191,7 @@ impl Driver {
             self.assigned.arrived(*block);
         }
         self.pipeline.returned(blocks.len() as u32);
-        self.forget_asked(blocks.len() as u32);
+        self.waits.forget(blocks.len() as u32);
         if !blocks.is_empty() {
             returned(blocks, &mut self.facts);
             self.urgent = true;

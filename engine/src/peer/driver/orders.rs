@@ -42,7 +42,7 @@ impl Driver {
                     if self.session.cancel(block) {
                         self.assigned.arrived(block);
                         self.pipeline.returned(1);
-                        self.forget_asked(1);
+                        self.waits.forget(1);
                     } else {
                         self.assigned.cancel_queued(block);
                     }

@@ -54,7 +54,7 @@ impl Driver {
             asked += 1;
         }
         if asked > 0 {
-            self.asked_at.push_back((now, asked));
+            self.waits.sent(now, asked);
             self.pipeline.requested(now, asked);
         }
         // A fast peer must not wait for its torrent; a slow one must not sit on blocks that others could bring.
@@ -91,25 +91,11 @@ impl Driver {
         for block in &waiting {
             self.session.cancel(*block);
         }
-        self.asked_at.clear();
+        self.waits.clear();
         self.give_back(waiting);
         self.assigned.give_back_queue(&mut self.facts);
         self.hungry = false;
         self.urgent = true;
-    }
-
-    /// So many requests, the youngest ones, are not waited for any more.
-    pub(super) fn forget_asked(&mut self, mut blocks: u32) {
-        while blocks > 0
-            && let Some((_, count)) = self.asked_at.back_mut()
-        {
-            let taken = blocks.min(*count);
-            *count -= taken;
-            blocks -= taken;
-            if *count == 0 {
-                self.asked_at.pop_back();
-            }
-        }
     }
 
     /// Tells the peer of pieces that we have got since it was told last.

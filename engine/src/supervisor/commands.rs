@@ -1,0 +1,122 @@
+//! What people and programs tell an engine to do.
+
+use std::time::Duration;
+
+use actix::{ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, StreamHandler};
+use actors::tell;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::command::Command;
+use crate::torrent::messages::{Control, Stop};
+use crate::{CommandError, SwarmCounts, TorrentId};
+
+use super::{Child, Supervisor};
+
+impl StreamHandler<Command> for Supervisor {
+    fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
+        match command {
+            Command::Add(add, reply) => {
+                let _ = reply.send(self.add(*add, ctx));
+            }
+            Command::AddPeer(id, peer, reply) => {
+                let _ = reply.send(self.control(id, Control::AddPeer(peer)));
+            }
+            Command::Limit(None, limits, reply) => {
+                self.down.set_rate(limits.down);
+                self.up.set_rate(limits.up);
+                let _ = reply.send(Ok(()));
+            }
+            Command::Limit(Some(id), limits, reply) => {
+                let _ = reply.send(self.control(id, Control::Limit(limits)));
+            }
+            Command::Pause(id, reply) => {
+                let _ = reply.send(self.control(id, Control::Pause));
+            }
+            Command::Recheck(id, reply) => {
+                let _ = reply.send(self.control(id, Control::Recheck));
+            }
+            Command::Remove(id, delete_data, reply) => self.remove(id, delete_data, reply),
+            Command::Resume(id, reply) => {
+                let _ = reply.send(self.control(id, Control::Resume));
+            }
+            Command::Scrape(id, reply) => self.scrape(id, reply),
+            Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
+        }
+    }
+
+    /// All handles are gone; the engine goes on for those who hold the `Addr`.
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl Supervisor {
+    /// A torrent that is not about to go.
+    pub(super) fn child(&self, id: TorrentId) -> Result<&Child, CommandError> {
+        let child = self.torrents.get(&id).filter(|child| !child.leaving);
+        child.ok_or(CommandError::NoSuchTorrent)
+    }
+
+    pub(super) fn scrape(
+        &self,
+        id: TorrentId,
+        reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
+    ) {
+        match self.child(id) {
+            Ok(child) => {
+                tell(&child.actor, Control::Scrape(reply));
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+            }
+        }
+    }
+
+    pub(super) fn control(&mut self, id: TorrentId, control: Control) -> Result<(), CommandError> {
+        self.child(id)?;
+        if let Some(child) = self.torrents.get_mut(&id) {
+            child.remember(&control);
+            tell(&child.actor, control);
+        }
+        Ok(())
+    }
+
+    /// Ends all torrents, and then the engine; at the deadline at the latest.
+    pub(super) fn stop_all(
+        &mut self,
+        deadline: Duration,
+        reply: oneshot::Sender<()>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.listener = None;
+        let deadline = Instant::now() + deadline;
+        let mut waiting = Vec::new();
+        for child in self.torrents.values_mut() {
+            let (done, heard) = oneshot::channel();
+            if std::mem::replace(&mut child.leaving, true) {
+                // It was told to stop already, perhaps to delete its content, and takes as long as that takes.
+                child.waiters.push(done);
+                waiting.push(heard);
+                continue;
+            }
+            let stop = Stop {
+                delete_data: false,
+                done,
+                deadline: deadline.into_std(),
+            };
+            tell(&child.actor, stop);
+            waiting.push(heard);
+        }
+        let all = async move {
+            for heard in waiting {
+                let _ = tokio::time::timeout_at(deadline, heard).await;
+            }
+        };
+        ctx.spawn(actix::fut::wrap_future(all).map(
+            move |(), supervisor: &mut Self, ctx: &mut Context<Self>| {
+                supervisor.publish();
+                let _ = reply.send(());
+                ctx.stop();
+            },
+        ));
+    }
+}

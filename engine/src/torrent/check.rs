@@ -1,0 +1,88 @@
+//! Hashing everything that is on disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use actix::{Addr, AsyncContext, Context};
+use actors::tell;
+use storage::{RecheckOptions, Store};
+
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::messages::{DiskReply, Opened};
+use crate::torrent::resume::{Known, Partials};
+
+/// How far a check has come; written by the Disk, read by the torrent.
+#[derive(Debug, Default)]
+pub(crate) struct CheckProgress {
+    done: AtomicU64,
+    total: AtomicU64,
+    cancelled: AtomicBool,
+}
+
+impl CheckProgress {
+    /// So many of all pieces were looked at; they have `size` bytes together.
+    fn set(&self, size: u64, (done, all): (u32, u32)) {
+        let looked_at = u128::from(size) * u128::from(done) / u128::from(all.max(1));
+        self.done.store(looked_at as u64, Ordering::Relaxed);
+        self.total.store(size, Ordering::Relaxed);
+    }
+
+    /// Bytes looked at, and bytes to look at.
+    pub(crate) fn get(&self) -> (u64, u64) {
+        (
+            self.done.load(Ordering::Relaxed),
+            self.total.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Stops the check soon.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Torrent {
+    /// Hashes everything on disk, from whatever phase that has the metadata.
+    pub(crate) fn recheck(&mut self, ctx: &mut Context<Self>) {
+        self.known = None;
+        self.add.trust_data = false;
+        let Phase::Active(active) = &self.phase else {
+            if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
+                self.forget_resume();
+                self.begin(ctx);
+            }
+            return;
+        };
+        let store = active.content.store.clone();
+        let partial = active.partials();
+        self.forget_resume();
+        self.halt(Phase::Opening);
+        self.check(store, partial, ctx);
+    }
+
+    /// Hashes what the store holds, on the Disk; [`DiskReply::Checked`] comes back.
+    pub(super) fn check(&mut self, store: Store, partial: Partials, ctx: &mut Context<Self>) {
+        let progress = Arc::new(CheckProgress::default());
+        self.phase = Phase::Checking(Arc::clone(&progress));
+        let size = self.size();
+        let me: Addr<Self> = ctx.address();
+        self.setup.disk.long(move || {
+            let outcome = store.recheck(
+                &RecheckOptions::default(),
+                &|at| progress.set(size, (at.done, at.total)),
+                &progress.cancelled,
+            );
+            if !progress.cancelled.load(Ordering::Relaxed) {
+                let opened = outcome.map(|have| Opened {
+                    store,
+                    known: Known {
+                        have: Some(have),
+                        partial,
+                        ..Known::default()
+                    },
+                });
+                tell(&me, DiskReply::Checked(opened));
+            }
+        });
+    }
+}

@@ -1,0 +1,231 @@
+//! Finished pieces on their way through the hash, and what follows from the verdicts.
+
+use std::time::Instant;
+
+use actix::{AsyncContext, Context};
+use actors::tell;
+use protocol::geometry::PieceIndex;
+use storage::Verdict;
+
+use crate::Event;
+use crate::announce::messages::Announce;
+use crate::content::Traffic;
+use crate::peer::driver::now;
+use crate::peer::key::PeerKey;
+use crate::torrent::actor::{Active, Phase, RING_EVERY, Torrent};
+use crate::torrent::messages::{DiskReply, Verified};
+use crate::torrent::smart_ban::{Digest, Sent};
+
+impl Torrent {
+    /// Hashes a piece once more that could not be sent; the store says what is wrong with it.
+    pub(super) fn look_again(&mut self, piece: PieceIndex, ctx: &mut Context<Self>) {
+        let (me, disk) = (ctx.address(), self.setup.disk.clone());
+        let Some(active) = self.active() else { return };
+        let run = active.run;
+        active.batches += 1;
+        let store = active.content.store.clone();
+        disk.short(move || {
+            let verified = verify(&store, &[piece], &[false]);
+            tell(&me, DiskReply::Verified { run, verified });
+        });
+    }
+
+    /// Sends gathered pieces to be hashed, and rings for new ones.
+    pub(crate) fn move_pieces(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let threads = self.setup.disk.threads();
+        let me = ctx.address();
+        let disk = self.setup.disk.clone();
+        let settling = self.settling.is_some();
+        let Some(active) = self.active() else { return };
+        if active.ring_due && now.saturating_duration_since(active.last_ring) >= RING_EVERY {
+            active.ring(now);
+        }
+        let more_coming = active.picker.active_pieces() > 0 && !settling;
+        if active.batches > threads {
+            return;
+        }
+        while let Some(pieces) = active.gather.poll(now, active.batches, more_coming) {
+            let run = active.run;
+            active.batches += 1;
+            let store = active.content.store.clone();
+            let suspicious: Vec<bool> = pieces
+                .iter()
+                .map(|piece| active.smart_ban.suspects(*piece))
+                .collect();
+            let me = me.clone();
+            disk.short(move || {
+                let verified = verify(&store, &pieces, &suspicious);
+                tell(&me, DiskReply::Verified { run, verified });
+            });
+            if active.batches > threads {
+                return;
+            }
+        }
+    }
+
+    /// When [`Torrent::move_pieces`] should be called again.
+    pub(crate) fn pieces_due(&self) -> Option<Instant> {
+        let Phase::Active(active) = &self.phase else {
+            return None;
+        };
+        let ring = active.ring_due.then(|| active.last_ring + RING_EVERY);
+        [ring, active.gather.deadline()].into_iter().flatten().min()
+    }
+
+    /// Takes verdicts. Those of an earlier time at work tell how the files were, not how they are: what they are about is
+    /// hashed again.
+    pub(crate) fn on_verified(
+        &mut self,
+        run: u64,
+        verified: Vec<Verified>,
+        ctx: &mut Context<Self>,
+    ) {
+        let now = now();
+        let active = self.active().filter(|active| active.run == run);
+        let Some(active) = active else { return };
+        active.batches = active.batches.saturating_sub(1);
+        let mut good = Vec::new();
+        let mut banned = Vec::new();
+        let mut broken = None;
+        let mut changed = false;
+        let mut wasted = 0;
+        for result in verified {
+            let sent = active.senders(result.piece, &result.blocks);
+            match result.good {
+                Ok(true) => {
+                    active.picker.verified(result.piece);
+                    active.pieces.remove(&result.piece);
+                    good.push(result.piece);
+                    banned.extend(active.smart_ban.piece_passed(result.piece, &sent));
+                }
+                Ok(false) if active.picker.have().get(result.piece) => changed = true,
+                Ok(false) => {
+                    wasted += active.bytes_of(result.piece, &sent);
+                    banned.extend(active.smart_ban.piece_failed(result.piece, &sent));
+                    active.put_back(result.piece);
+                }
+                Err(error) => {
+                    active.pieces.remove(&result.piece);
+                    active.picker.lost(result.piece);
+                    broken = Some(error);
+                }
+            }
+        }
+        active.content.have.add(&good);
+        active.ring_due |= !good.is_empty();
+        if now.saturating_duration_since(active.last_ring) >= RING_EVERY {
+            active.ring(now);
+        }
+        let finished = !active.finished && active.picker.is_finished();
+        if finished {
+            active.finished = true;
+            active.ring(now);
+        }
+        Traffic::add(&self.traffic.wasted, wasted);
+        for key in banned {
+            self.ban(key);
+        }
+        if changed {
+            self.fail_changed();
+        } else if let Some(error) = broken {
+            self.fail_storage(&error);
+        } else if finished {
+            self.announce_finished(ctx);
+        } else if wasted > 0 {
+            self.feed_hungry();
+        }
+    }
+
+    /// Tells everyone that all that is wanted is there.
+    pub(crate) fn announce_finished(&mut self, _: &mut Context<Self>) {
+        self.update_progress();
+        let now = now();
+        let downloaded = Traffic::get(&self.traffic.down) > 0;
+        if downloaded
+            && !self.reported_complete
+            && let Some(announcer) = &self.announcer
+        {
+            tell(announcer, Announce::Completed);
+        }
+        self.reported_complete = true;
+        self.publish();
+        self.event(Event::Finished {
+            id: self.id,
+            after: now.saturating_duration_since(self.added_at),
+        });
+        self.tidy_peers(now);
+    }
+}
+
+impl Active {
+    /// A piece is bad: none of its blocks counts.
+    fn put_back(&mut self, piece: PieceIndex) {
+        // Connections may still hold the state; what they commit to it must not look like the rest of a whole.
+        if let Some(active) = self.pieces.remove(&piece) {
+            active.reset();
+        }
+        self.picker.failed(piece);
+    }
+
+    /// Who sent which block of a piece.
+    fn senders(&self, piece: PieceIndex, digests: &[Digest]) -> Vec<Sent> {
+        let Some(active) = self.pieces.get(&piece) else {
+            return Vec::new();
+        };
+        digests
+            .iter()
+            .zip(0..)
+            .filter_map(|(digest, block)| {
+                let from = PeerKey(active.contributor(block)?);
+                Some(Sent {
+                    block,
+                    from,
+                    digest: *digest,
+                })
+            })
+            .collect()
+    }
+
+    /// Bytes of what was sent of a piece.
+    fn bytes_of(&self, piece: PieceIndex, sent: &[Sent]) -> u64 {
+        let geometry = &self.content.geometry;
+        let blocks = sent
+            .iter()
+            .filter_map(|sent| geometry.block(piece, sent.block));
+        blocks
+            .map(|block| u64::from(geometry.block_len(block)))
+            .sum()
+    }
+
+    fn ring(&mut self, now: Instant) {
+        self.ring_due = false;
+        self.last_ring = now;
+        self.content.have.ring();
+    }
+}
+
+/// Hashes pieces, and the blocks of those that are bad or were before.
+fn verify(store: &storage::Store, pieces: &[PieceIndex], suspicious: &[bool]) -> Vec<Verified> {
+    let mut verdicts = Vec::with_capacity(pieces.len());
+    store.verify(pieces, &mut verdicts);
+    pieces
+        .iter()
+        .zip(suspicious)
+        .zip(verdicts)
+        .map(|((piece, suspicious), verdict)| {
+            let good = match verdict {
+                Verdict::Good => Ok(true),
+                Verdict::Bad => Ok(false),
+                Verdict::Io(error) => Err(error),
+            };
+            let wanted = *suspicious || matches!(good, Ok(false));
+            let digests = wanted.then(|| store.block_digests(*piece).ok()).flatten();
+            let blocks = digests.into_iter().flatten().map(Digest).collect();
+            Verified {
+                piece: *piece,
+                good,
+                blocks,
+            }
+        })
+        .collect()
+}
