@@ -1,0 +1,80 @@
+//! When a command ends, and how.
+
+use std::time::{Duration, Instant};
+
+use super::http::falling_silent;
+use super::{Running, Shared, alone, download, events, seeding};
+use crate::support::{create, run, text};
+
+/// A seeder whose tracker knows of it and will not answer its farewell.
+fn seeder_with_silent_tracker(shared: &Shared) -> Running {
+    let tracker = falling_silent();
+    let data = shared.path("seed/data");
+    let torrent = shared.path("tracked.torrent");
+    create(&data, &torrent, &["--tracker", &tracker]).ok();
+    let (data, state) = (shared.path("seed"), shared.path("state-tracked"));
+    let mut args = alone(seeding(&torrent, &data, &state));
+    args.extend(["--log", "engine=debug"]);
+    let mut running = Running::start(&args);
+    running.wait_for("seeding");
+    running.wait_for("tracker");
+    running
+}
+
+#[test]
+fn keeping_on_seeding_ends_by_the_goal_or_by_a_signal() {
+    let shared = Shared::new("hybrid");
+    let (_seeder, addr) = shared.seed();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let torrent = text(&shared.torrent).to_owned();
+    let mut args = download(&torrent, &addr, &down, &state);
+    args.extend(["--seed-time", "300ms"]);
+    let lines = run(&args).ok().json_lines();
+    assert!(events(&lines).contains(&"seeding"), "{lines:?}");
+
+    let mut args = download(&torrent, &addr, &down, &state);
+    args.push("--keep-seeding");
+    let mut running = Running::start(&args);
+    running.wait_for("finished");
+    running.wait_for("seeding");
+    running.signal("INT");
+    assert_eq!(running.end(), 0);
+}
+
+#[test]
+fn a_download_that_is_stopped_before_its_end_has_failed() {
+    let shared = Shared::new("hybrid");
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let torrent = text(&shared.torrent).to_owned();
+    // Nobody listens at the discard port.
+    let mut running = Running::start(&download(&torrent, "127.0.0.1:9", &down, &state));
+    running.wait_for("listening");
+    let asked = Instant::now();
+    running.signal("INT");
+    assert_eq!(running.end(), 1);
+    assert!(asked.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_silent_tracker_does_not_hold_the_end_up_for_long() {
+    let shared = Shared::new("hybrid");
+    let running = seeder_with_silent_tracker(&shared);
+    let asked = Instant::now();
+    running.signal("TERM");
+    assert_eq!(running.end(), 0);
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        asked.elapsed()
+    );
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let shared = Shared::new("hybrid");
+    let mut running = seeder_with_silent_tracker(&shared);
+    running.signal("INT");
+    running.wait_for("stopping");
+    running.signal("INT");
+    assert_eq!(running.end(), 130);
+}

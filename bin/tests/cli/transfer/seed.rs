@@ -1,0 +1,50 @@
+//! `seed`.
+
+use std::net::TcpListener;
+
+use super::{LOCAL, Running, Shared, alone, seeding};
+use crate::support::{run, text};
+
+#[test]
+fn data_that_is_not_complete_is_not_seeded() {
+    let shared = Shared::new("hybrid");
+    let file = shared.path("seed/data/a.bin");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[5] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let (data, state) = (shared.path("seed"), shared.path("state"));
+    let ran = run(alone(seeding(&shared.torrent, &data, &state)));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(
+        ran.json_lines().last().unwrap()["event"],
+        "error",
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("1 of"), "{ran:?}");
+}
+
+#[test]
+fn a_taken_port_is_passed_over_and_a_foreign_address_is_refused() {
+    let shared = Shared::new("hybrid");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (data, state) = (shared.path("seed"), shared.path("state"));
+    let listen = format!("127.0.0.1:{port}");
+    let args = alone(seeding(&shared.torrent, &data, &state)).into_iter();
+    let args = args.map(|arg| if arg == LOCAL[1] { &listen } else { arg });
+    let args: Vec<&str> = args.chain(["--no-check"]).collect();
+    let mut running = Running::start(&args);
+    let addr = running.wait_for("listening");
+    assert_ne!(addr["addr"], listen);
+    for bind in ["192.0.2.1", "nosuchinterface0"] {
+        let ran = run([
+            "download",
+            &"0".repeat(40),
+            "--bind",
+            bind,
+            "--state",
+            text(&state),
+        ]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+    }
+}
