@@ -1,6 +1,5 @@
 //! Peers that peers know (BEP 11), for torrents that may ask them.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -11,7 +10,8 @@ use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::Source;
-use crate::torrent::pex::{Contact, Verdict, may_name};
+use crate::torrent::peers::PeerEntry;
+use crate::torrent::pex::{Verdict, may_name};
 
 impl Torrent {
     /// Whether peers are told of others, and believed about them.
@@ -30,7 +30,11 @@ impl Torrent {
         } else {
             port.map(|port| SocketAddr::new(peer.addr.ip(), port))
         };
-        if pex && gossips {
+        if !gossips {
+            return;
+        }
+        self.pex.lives(key, peer.listens);
+        if pex {
             self.pex.joined(key, peer.addr, now());
         }
     }
@@ -70,20 +74,8 @@ impl Torrent {
         if !self.pex.is_due(now) || !self.gossips() || !self.is_online() {
             return;
         }
-        let open = self.peers.iter().filter(|(_, peer)| peer.since.is_some());
-        let contacts: BTreeMap<SocketAddr, Contact> = open
-            .filter_map(|(key, peer)| {
-                let mut flags = PexFlags::default();
-                if peer.is_seed() {
-                    flags = flags.with(PexFlags::SEED);
-                }
-                if peer.outgoing {
-                    flags = flags.with(PexFlags::OUTGOING);
-                }
-                Some((peer.listens?, Contact { key, flags }))
-            })
-            .collect();
-        for (key, message) in self.pex.messages(now, &contacts) {
+        let flags = |key| self.peers.get(key).map_or_else(PexFlags::default, flags);
+        for (key, message) in self.pex.messages(now, flags) {
             if let Some(peer) = self.peers.get(key) {
                 peer.order(Order::Gossip(message.encode().into()));
             }
@@ -108,6 +100,18 @@ impl Torrent {
             }
         }
     }
+}
+
+/// What others may know of a peer.
+fn flags(peer: &PeerEntry) -> PexFlags {
+    let mut flags = PexFlags::default();
+    if peer.is_seed() {
+        flags = flags.with(PexFlags::SEED);
+    }
+    if peer.outgoing {
+        flags = flags.with(PexFlags::OUTGOING);
+    }
+    flags
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Whom to tell of whom (BEP 11), as a pure machine: one message a minute to each peer, of what has changed since the last,
 //! and no more than that is taken from any.
 
+mod news;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use net::Scope;
 use protocol::peer::pex::MAX_PEX;
 use protocol::peer::{PexFlags, PexMessage, PexPeer};
 
+use self::news::{Cursor, News};
 use crate::peer::key::PeerKey;
 
 /// The least time between two messages (BEP 11).
@@ -20,14 +23,8 @@ const BURST: u32 = 2;
 /// Messages that come too early before the peer is taken for hostile.
 const MOST_EARLY: u32 = 20;
 
-/// A peer that others can connect to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Contact {
-    /// Our connection to it.
-    pub key: PeerKey,
-    /// What others may know of it.
-    pub flags: PexFlags,
-}
+/// Changes that are remembered for those who may not be told of them yet: more than come in a minute at most times.
+const MOST_NEWS: usize = 1024;
 
 /// What to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,60 +37,121 @@ pub enum Verdict {
     Flood,
 }
 
-/// See the module's documentation.
-#[derive(Debug, Default)]
+/// See the module's documentation. What it does grows with the news, and with whom they are for: where nobody comes or goes,
+/// nobody is looked at.
+#[derive(Debug)]
 pub struct Pex {
     links: BTreeMap<PeerKey, Link>,
+    news: News,
+    /// For whom there may be news, by when they may be told.
+    waiting: BTreeSet<(Instant, PeerKey)>,
+    /// For whom there were none when so many changes had been made.
+    content: (BTreeSet<PeerKey>, u64),
 }
 
 #[derive(Debug)]
 struct Link {
     addr: SocketAddr,
     told: BTreeSet<SocketAddr>,
+    cursor: Cursor,
     next: Instant,
     /// Messages that may come now, and since when that is so.
     allowance: (u32, Instant),
     early: u32,
+    #[cfg(test)]
+    looks: u64,
+}
+
+impl Default for Pex {
+    fn default() -> Self {
+        Self::remembering(MOST_NEWS)
+    }
 }
 
 impl Pex {
+    fn remembering(changes: usize) -> Self {
+        Self {
+            links: BTreeMap::new(),
+            news: News::new(changes),
+            waiting: BTreeSet::new(),
+            content: (BTreeSet::new(), 0),
+        }
+    }
+
     /// A peer at this address takes messages.
     pub fn joined(&mut self, key: PeerKey, addr: SocketAddr, now: Instant) {
-        self.links.entry(key).or_insert_with(|| Link {
-            addr,
-            told: BTreeSet::new(),
-            next: now,
-            allowance: (BURST, now),
-            early: 0,
+        let cursor = Cursor::start(&self.news);
+        self.links.entry(key).or_insert_with(|| {
+            self.waiting.insert((now, key));
+            Link {
+                addr,
+                told: BTreeSet::new(),
+                cursor,
+                next: now,
+                allowance: (BURST, now),
+                early: 0,
+                #[cfg(test)]
+                looks: 0,
+            }
         });
+    }
+
+    /// Others can connect to a peer at this address, or, without one, cannot.
+    pub fn lives(&mut self, key: PeerKey, at: Option<SocketAddr>) {
+        self.news.set_home(key, at);
     }
 
     /// The connection to a peer has ended.
     pub fn left(&mut self, key: PeerKey) {
-        self.links.remove(&key);
+        self.news.set_home(key, None);
+        if let Some(link) = self.links.remove(&key) {
+            self.waiting.remove(&(link.next, key));
+            self.content.0.remove(&key);
+        }
     }
 
-    /// Whether anybody could be told something now.
+    /// Whether anybody might be told something now.
     pub fn is_due(&self, now: Instant) -> bool {
-        self.links.values().any(|link| link.next <= now)
+        let (content, at) = &self.content;
+        let news = !content.is_empty() && *at != self.news.count();
+        news || self.waiting.first().is_some_and(|(next, _)| *next <= now)
     }
 
-    /// The messages that are due, given everyone who can be connected to.
+    /// The messages that are due. `flags` is what others may know of the peer of a connection.
     pub fn messages(
         &mut self,
         now: Instant,
-        contacts: &BTreeMap<SocketAddr, Contact>,
+        flags: impl Fn(PeerKey) -> PexFlags,
     ) -> Vec<(PeerKey, PexMessage)> {
-        let due = self.links.iter_mut().filter(|(_, link)| link.next <= now);
-        let messages = due.filter_map(|(key, link)| {
-            let message = link.message(*key, contacts);
-            if message.is_empty() {
-                return None;
+        let mut messages = Vec::new();
+        let (content, at) = &mut self.content;
+        if *at != self.news.count() {
+            *at = self.news.count();
+            for key in std::mem::take(content) {
+                if let Some(link) = self.links.get(&key) {
+                    self.waiting.insert((link.next, key));
+                }
             }
-            link.next = now + EVERY;
-            Some((*key, message))
-        });
-        messages.collect()
+        }
+        while let Some((next, key)) = self.waiting.first().copied()
+            && next <= now
+        {
+            self.waiting.pop_first();
+            let Some(link) = self.links.get_mut(&key) else {
+                continue;
+            };
+            let (message, more) = link.message(key, &self.news, &flags);
+            if !message.is_empty() {
+                link.next = now + EVERY;
+                messages.push((key, message));
+            }
+            if more {
+                self.waiting.insert((link.next, key));
+            } else {
+                content.insert(key);
+            }
+        }
+        messages
     }
 
     /// A message has come from a peer.
@@ -119,24 +177,42 @@ impl Pex {
 }
 
 impl Link {
-    fn message(&mut self, key: PeerKey, contacts: &BTreeMap<SocketAddr, Contact>) -> PexMessage {
-        let gone = self.told.iter().filter(|addr| !contacts.contains_key(addr));
-        let dropped: Vec<SocketAddr> = gone.take(MAX_PEX).copied().collect();
-        let new = contacts.iter().filter(|(addr, contact)| {
-            contact.key != key && !self.told.contains(addr) && may_name(self.addr, **addr)
-        });
-        let added: Vec<PexPeer> = new
-            .take(MAX_PEX)
-            .map(|(addr, contact)| PexPeer {
-                addr: *addr,
-                flags: contact.flags,
-            })
-            .collect();
-        for addr in &dropped {
-            self.told.remove(addr);
+    /// What is new to it, as far as one message holds it, and whether there is more.
+    fn message(
+        &mut self,
+        key: PeerKey,
+        news: &News,
+        flags: impl Fn(PeerKey) -> PexFlags,
+    ) -> (PexMessage, bool) {
+        let own = news.home(key);
+        let mut message = PexMessage::default();
+        while let Some(addr) = news.next(&mut self.cursor, &self.told) {
+            #[cfg(test)]
+            {
+                self.looks += 1;
+            }
+            let told = self.told.contains(&addr);
+            match news.contact(addr) {
+                Some(contact) if !told && Some(addr) != own && may_name(self.addr, addr) => {
+                    if message.added.len() == MAX_PEX {
+                        return (message, true);
+                    }
+                    self.told.insert(addr);
+                    let flags = flags(contact);
+                    message.added.push(PexPeer { addr, flags });
+                }
+                None if told => {
+                    if message.dropped.len() == MAX_PEX {
+                        return (message, true);
+                    }
+                    self.told.remove(&addr);
+                    message.dropped.push(addr);
+                }
+                Some(_) | None => {}
+            }
+            self.cursor.advance(addr);
         }
-        self.told.extend(added.iter().map(|peer| peer.addr));
-        PexMessage { added, dropped }
+        (message, false)
     }
 }
 
