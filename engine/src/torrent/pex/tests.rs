@@ -89,7 +89,7 @@ fn a_minute_lies_between_two_messages_and_fifty_are_in_one() {
 fn a_quiet_swarm_costs_nothing_and_one_newcomer_a_look_at_each() {
     let mut now = Instant::now();
     let mut pex = with(MOST_NEWS, 1..=1000, now);
-    while messages(&mut pex, now) != [] {
+    while !messages(&mut pex, now).is_empty() {
         now += EVERY;
     }
     let looks = |pex: &Pex| pex.links.values().map(|link| link.looks).sum::<u64>();
