@@ -5,12 +5,16 @@
 //! Heights count from the leaves: 0 is the leaf layer.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use std::sync::LazyLock;
+
 use ring::digest;
 
+mod file;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+pub use file::{FileTree, MAX_HASHES, Needs, Span};
 pub use tree::{Proof, Tree, verify};
 
 /// Bytes of content under one leaf.
@@ -31,7 +35,21 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
 
 /// The node at this height under which there is no content; height 0 is the missing leaf.
 pub fn pad(height: u32) -> Hash {
-    (0..height).fold([0; 32], |hash, _| node(&hash, &hash))
+    /// Enough for files of 2^54 bytes.
+    static PADS: LazyLock<[Hash; 41]> = LazyLock::new(|| {
+        let mut hash = [0; 32];
+        std::array::from_fn(|height| {
+            if height > 0 {
+                hash = node(&hash, &hash);
+            }
+            hash
+        })
+    });
+    let known = PADS.get(height as usize);
+    known.copied().unwrap_or_else(|| {
+        let (first, above) = (PADS.last().copied(), height.saturating_sub(40));
+        (0..above).fold(first.unwrap_or_default(), |hash, _| node(&hash, &hash))
+    })
 }
 
 /// The root over nodes of one layer, all of whose missing nodes are `filler`; `filler` itself where there is none.

@@ -21,6 +21,23 @@ pub struct Proof {
     pub uncles: Vec<Hash>,
 }
 
+impl Proof {
+    /// Takes an answer apart: `length` hashes, then uncles. `None` where there are fewer hashes or half ones.
+    pub fn parse(bytes: &[u8], length: u32) -> Option<Self> {
+        let (all, rest) = bytes.as_chunks::<32>();
+        let (hashes, uncles) = all.split_at_checked(length as usize)?;
+        rest.is_empty().then(|| Self {
+            hashes: hashes.to_vec(),
+            uncles: uncles.to_vec(),
+        })
+    }
+
+    /// The bytes as they stand in a message: hashes, then uncles.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [self.hashes.as_flattened(), self.uncles.as_flattened()].concat()
+    }
+}
+
 impl Tree {
     /// A tree over a file's leaves.
     pub fn from_leaves(leaves: Vec<Hash>) -> Self {
@@ -85,7 +102,8 @@ impl Tree {
         Some(Proof { hashes, uncles })
     }
 
-    fn at(&self, height: u32, index: u32) -> Hash {
+    /// The node at this height and place; that of missing content where none is known.
+    pub(super) fn at(&self, height: u32, index: u32) -> Hash {
         let layer = height.checked_sub(self.base);
         layer
             .and_then(|layer| self.layers.get(layer as usize)?.get(index as usize))

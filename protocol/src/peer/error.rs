@@ -29,6 +29,12 @@ pub enum SessionError {
         /// The message's id.
         id: u8,
     },
+    /// An answer to a hash request has more or fewer hashes than were asked for (BEP 52).
+    #[error("{len} bytes of hashes are not what was asked for")]
+    Hashes {
+        /// Bytes of the hashes.
+        len: usize,
+    },
     /// Too many requests that name no bytes of the torrent.
     #[error("too many requests for bytes that do not exist")]
     InvalidRequests,
@@ -76,6 +82,7 @@ impl SessionError {
             | Self::EarlyHaves
             | Self::Extension(_)
             | Self::FastNotAgreed { .. }
+            | Self::Hashes { .. }
             | Self::InvalidRequests
             | Self::NotBitTorrent
             | Self::OutputOverflow

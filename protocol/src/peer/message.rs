@@ -8,6 +8,8 @@
 
 use std::borrow::Cow;
 
+use crate::merkle::Span;
+
 /// Message ids (BEP 4).
 pub mod id {
     /// Stops the other side's requests.
@@ -154,6 +156,27 @@ impl RawRequest {
 impl HashRequest {
     /// Bytes of the body.
     pub const LEN: usize = 48;
+
+    /// Asks for these hashes of the tree with this root.
+    pub const fn new(root: [u8; 32], span: Span) -> Self {
+        Self {
+            root,
+            base_layer: span.base,
+            index: span.index,
+            length: span.length,
+            proof_layers: span.proof_layers,
+        }
+    }
+
+    /// What is asked for of the tree.
+    pub const fn span(&self) -> Span {
+        Span {
+            base: self.base_layer,
+            index: self.index,
+            length: self.length,
+            proof_layers: self.proof_layers,
+        }
+    }
 
     /// Reads the body, and returns what follows it.
     pub fn parse(body: &[u8]) -> Option<(Self, &[u8])> {

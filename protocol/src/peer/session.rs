@@ -25,6 +25,7 @@ use crate::peer::error::SessionError;
 use crate::peer::extension::{Extension, ExtensionHandshake};
 use crate::peer::handshake::{Handshake, HandshakeReader, Reserved};
 use crate::peer::in_flight::InFlight;
+use crate::peer::message::HashRequest;
 use crate::peer::output::Output;
 use crate::peer::pieces::Pieces;
 use crate::peer::requests::Requests;
@@ -66,6 +67,9 @@ pub const MAX_UNSOLICITED_BLOCKS: u32 = 256;
 
 /// Requests that may come while the peer is choked and [`CHOKE_GRACE`] is over (libtorrent's `max_rejects`).
 pub const MAX_CHOKED_REQUESTS: u32 = 50;
+
+/// Hash requests that are out at once on one connection (BEP 52).
+pub const MAX_HASHES_ASKED: usize = 16;
 
 /// How long after a choke requests count as sent before the peer knew: 2 s, as in libtorrent.
 pub const CHOKE_GRACE: Duration = Duration::from_secs(2);
@@ -111,6 +115,9 @@ pub struct Session {
     allowed_to_them: Vec<PieceIndex>,
     peer_extensions: Option<ExtensionHandshake>,
     metadata_asked: SmallVec<[u32; 8]>,
+    hashes_asked: SmallVec<[HashRequest; 2]>,
+    /// Whether both sides take the connection for one of the v2 swarm.
+    v2: bool,
     counters: Counters,
     stats: SessionStats,
     clock: Clock,
@@ -145,7 +152,7 @@ impl Session {
     /// The side that opened the connection; its handshake is in the output at once.
     pub fn initiator(config: SessionConfig, torrent: TorrentParams, now: Instant) -> Self {
         let mut session = Self::new(config, true, now);
-        let info_hash = torrent.hashes.wire();
+        let info_hash = torrent.named();
         session.enter(torrent, info_hash);
         session
     }
@@ -183,13 +190,16 @@ impl Session {
             allowed_to_them: Vec::new(),
             peer_extensions: None,
             metadata_asked: SmallVec::new(),
+            hashes_asked: SmallVec::new(),
+            v2: false,
             counters: Counters::default(),
             stats: SessionStats::default(),
             clock,
         }
     }
 
-    /// Chooses the torrent that the peer's handshake names, and answers the handshake. To refuse, drop the session.
+    /// Chooses the torrent that the peer's handshake names, and answers the handshake. To refuse, drop the session. A
+    /// peer of the v1 swarm of a hybrid that offers it is taken into the v2 swarm (BEP 52, "upgrade path").
     ///
     /// # Errors
     /// [`SessionError::NotAccepted`] where no handshake waits for this, [`SessionError::WrongInfoHash`] where it names
@@ -201,8 +211,11 @@ impl Session {
         if !torrent.hashes.matches(peer.info_hash) {
             return Err(SessionError::WrongInfoHash(peer.info_hash));
         }
-        self.enter(torrent, peer.info_hash);
-        self.open(peer);
+        let upgraded = torrent.v2_upgrade && peer.reserved.has(Reserved::V2_UPGRADE);
+        let v2 = torrent.hashes.get_v2().filter(|_| upgraded);
+        let info_hash = v2.map_or(peer.info_hash, |v2| v2.truncated());
+        self.enter(torrent, info_hash);
+        self.open(peer, info_hash);
         Ok(())
     }
 
@@ -239,8 +252,12 @@ impl Session {
         self.torrent = Some(torrent);
     }
 
-    /// Both handshakes are known: settles what was agreed, and writes our extension handshake.
-    fn open(&mut self, peer: Handshake) {
+    /// Both handshakes are known, and the acceptor's names `info_hash`: settles what was agreed, and writes our extension
+    /// handshake.
+    fn open(&mut self, peer: Handshake, info_hash: InfoHash) {
+        let hashes = self.torrent.as_ref().map(|torrent| torrent.hashes);
+        let v2 = hashes.and_then(|hashes| hashes.get_v2());
+        self.v2 = v2.is_some_and(|v2| v2.truncated() == info_hash);
         self.agreed = self.config.reserved(false).and(peer.reserved);
         let wanted = self.torrent.as_ref().map_or(0, |torrent| {
             let mask = torrent.extensions.local_mask();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::geometry::Geometry;
-use crate::id::{InfoHashes, PeerId};
+use crate::id::{InfoHash, InfoHashes, PeerId};
 use crate::peer::extension::Extensions;
 use crate::peer::handshake::Reserved;
 
@@ -50,7 +50,8 @@ pub struct Timeouts {
 /// What a session must know of the torrent.
 #[derive(Clone, Debug)]
 pub struct TorrentParams {
-    /// Its info-hashes. An initiator sends [`InfoHashes::wire`]; an acceptor answers with the hash that the peer used.
+    /// Its info-hashes. An initiator sends [`TorrentParams::named`]; an acceptor answers with the hash that the peer used,
+    /// or upgrades the connection.
     pub hashes: InfoHashes,
     /// Its pieces; `None` while the metadata is unknown.
     pub geometry: Option<Geometry>,
@@ -62,6 +63,8 @@ pub struct TorrentParams {
     pub upload_only: bool,
     /// Whether a hybrid torrent may be upgraded to v2 on this connection (BEP 52).
     pub v2_upgrade: bool,
+    /// Whether an initiator names a hybrid torrent by its v2 hash, for the peer was met in the v2 swarm.
+    pub v2_first: bool,
 }
 
 impl Default for Timeouts {
@@ -123,6 +126,13 @@ impl TorrentParams {
             extensions: Extensions::ALL,
             upload_only: false,
             v2_upgrade: false,
+            v2_first: false,
         }
+    }
+
+    /// The hash by which an initiator names the torrent.
+    pub fn named(&self) -> InfoHash {
+        let v2 = self.hashes.get_v2().filter(|_| self.v2_first);
+        v2.map_or_else(|| self.hashes.wire(), |v2| v2.truncated())
     }
 }

@@ -95,16 +95,16 @@ pub enum Event<'a> {
         /// Its payload, at most 128 KiB.
         payload: Cow<'a, [u8]>,
     },
-    /// It asks for Merkle hashes (BEP 52): answer with [`Session::hashes`](super::Session::hashes) or
+    /// It asks for Merkle hashes (BEP 52), of some file or of none: answer with [`Session::hashes`](super::Session::hashes) or
     /// [`Session::hash_reject`](super::Session::hash_reject).
     HashRequest(HashRequest),
-    /// It brings Merkle hashes (BEP 52).
+    /// It brings Merkle hashes that we asked for (BEP 52).
     Hashes {
         /// What they are.
         request: HashRequest,
-        /// Hashes and proofs, 32 bytes each.
+        /// Hashes and uncles, 32 bytes each: see [`Proof::parse`](crate::merkle::Proof::parse).
         hashes: Cow<'a, [u8]>,
     },
-    /// It does not give Merkle hashes (BEP 52).
+    /// It does not give Merkle hashes that we asked for (BEP 52).
     HashRejected(HashRequest),
 }

@@ -1,5 +1,6 @@
 //! What comes from the peer.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{
@@ -11,7 +12,7 @@ use crate::peer::codec::Frame;
 use crate::peer::error::SessionError;
 use crate::peer::handshake::Handshake;
 use crate::peer::in_flight::Taken;
-use crate::peer::message::{Message, RawRequest, id};
+use crate::peer::message::{HashRequest, Message, RawRequest, id};
 use crate::peer::pieces::EarlyError;
 use crate::peer::requests::PeerRequest;
 
@@ -85,12 +86,12 @@ impl Session {
         self.peer = Some(peer);
         match &self.torrent {
             Some(torrent) => {
-                let sent = torrent.hashes.wire();
+                let sent = torrent.named();
                 let upgraded = torrent.v2_upgrade && torrent.hashes.matches(peer.info_hash);
                 if peer.info_hash != sent && !upgraded {
                     return Err(SessionError::WrongInfoHash(peer.info_hash));
                 }
-                self.open(peer);
+                self.open(peer, peer.info_hash);
             }
             None => self.phase = Phase::Accepting,
         }
@@ -183,10 +184,52 @@ impl Session {
             Message::AllowedFast(index) => self.on_allowed_fast(index),
             Message::Port(port) => Ok(Some(Event::Port(port))),
             Message::Extended { id, payload } => self.on_extended(id, payload),
-            Message::HashRequest(request) => Ok(Some(Event::HashRequest(request))),
-            Message::Hashes { request, hashes } => Ok(Some(Event::Hashes { request, hashes })),
-            Message::HashReject(request) => Ok(Some(Event::HashRejected(request))),
+            Message::HashRequest(request) => self.on_hash_request(request),
+            Message::Hashes { request, hashes } => self.on_hashes(request, hashes),
+            Message::HashReject(request) => {
+                let asked = self.was_asked(&request);
+                Ok(asked.then_some(Event::HashRejected(request)))
+            }
         }
+    }
+
+    /// What cannot be answered is rejected: a request outside the v2 swarm, and one that no tree answers.
+    fn on_hash_request<'a>(&mut self, request: HashRequest) -> Outcome<'a> {
+        if self.v2 && request.span().is_sound() {
+            return Ok(Some(Event::HashRequest(request)));
+        }
+        bump(
+            &mut self.counters.invalid_requests,
+            MAX_INVALID_REQUESTS,
+            SessionError::InvalidRequests,
+        )?;
+        self.hash_reject(request);
+        Ok(None)
+    }
+
+    fn on_hashes<'a>(&mut self, request: HashRequest, hashes: Cow<'a, [u8]>) -> Outcome<'a> {
+        if !self.was_asked(&request) {
+            bump(
+                &mut self.counters.unsolicited,
+                MAX_UNSOLICITED_BLOCKS,
+                SessionError::Unsolicited,
+            )?;
+            return Ok(None);
+        }
+        let span = request.span();
+        let (whole, half) = (hashes.len() / 32, hashes.len() % 32);
+        let least = span.length as usize;
+        let most = least + span.uncles() as usize;
+        if half != 0 || !(least..=most).contains(&whole) {
+            return Err(SessionError::Hashes { len: hashes.len() });
+        }
+        Ok(Some(Event::Hashes { request, hashes }))
+    }
+
+    /// Takes a hash request of ours off the list; says whether it was there.
+    fn was_asked(&mut self, request: &HashRequest) -> bool {
+        let at = self.hashes_asked.iter().position(|asked| asked == request);
+        at.map(|at| self.hashes_asked.remove(at)).is_some()
     }
 
     fn on_choke<'a>(&mut self) -> Option<Event<'a>> {

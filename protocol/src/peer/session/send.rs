@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{OUTPUT_SOFT_LIMIT, Session};
+use super::{MAX_HASHES_ASKED, OUTPUT_SOFT_LIMIT, Session};
 use crate::bitfield::Bitfield;
 use crate::geometry::{BlockRef, PieceIndex};
 use crate::peer::extension::{Extension, ExtensionHandshake, ExtensionIds};
@@ -282,8 +282,25 @@ impl Session {
     }
 
     /// Asks for Merkle hashes (BEP 52).
-    pub fn hash_request(&mut self, request: HashRequest) {
+    ///
+    /// # Errors
+    /// [`RequestError`] says why nothing was sent: [`RequestError::Unsupported`] outside the v2 swarm.
+    pub fn hash_request(&mut self, request: HashRequest) -> Result<(), RequestError> {
+        if !self.is_open() {
+            return Err(RequestError::NotReady);
+        }
+        if !self.v2 {
+            return Err(RequestError::Unsupported);
+        }
+        if self.hashes_asked.contains(&request) {
+            return Err(RequestError::Duplicate);
+        }
+        if self.hashes_asked.len() >= MAX_HASHES_ASKED {
+            return Err(RequestError::Full);
+        }
+        self.hashes_asked.push(request);
         self.push(|out| Message::HashRequest(request).encode(out));
+        Ok(())
     }
 
     /// Brings Merkle hashes (BEP 52): hashes and proofs, 32 bytes each. Says whether the output had room; if not,

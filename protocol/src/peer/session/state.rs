@@ -57,6 +57,11 @@ impl Session {
         self.agreed.has(Reserved::FAST)
     }
 
+    /// Whether the connection is one of the torrent's v2 swarm, from the handshakes on (BEP 52).
+    pub const fn is_v2(&self) -> bool {
+        self.v2
+    }
+
     /// Whether both sides have a node of the DHT (BEP 5), and tell each other its port.
     pub fn supports_dht(&self) -> bool {
         self.agreed.has(Reserved::DHT)

@@ -11,6 +11,7 @@ use crate::peer::message::{HashRequest, Message, RawRequest, id, piece_header};
 use crate::peer::timer::Timer;
 
 mod bounds;
+mod hashes;
 mod pair;
 mod sequences;
 mod timers;

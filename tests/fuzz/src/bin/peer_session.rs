@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use fuzz::Steps;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::{BlockRef, Geometry};
-use protocol::id::{InfoHash, InfoHashes, PeerId};
-use protocol::peer::message::{Message, RawRequest, piece_header};
-use protocol::peer::session::{MAX_IN_FLIGHT, OUTPUT_HARD_LIMIT};
+use protocol::id::{InfoHash, InfoHashV2, InfoHashes, PeerId};
+use protocol::merkle::Span;
+use protocol::peer::message::{HashRequest, Message, RawRequest, piece_header};
+use protocol::peer::session::{MAX_HASHES_ASKED, MAX_IN_FLIGHT, OUTPUT_HARD_LIMIT};
 use protocol::peer::{
     Event, Extension, Handshake, Reserved, Session, SessionConfig, SessionError, TorrentParams,
 };
@@ -27,6 +28,8 @@ struct World {
     receiving: Option<(BlockRef, u32)>,
     /// Requests of the peer in the queue.
     queued: usize,
+    /// Hash requests that the peer has not answered.
+    hashes: Vec<HashRequest>,
     failed: Option<SessionError>,
 }
 
@@ -46,7 +49,11 @@ impl World {
         };
         let torrent = TorrentParams {
             geometry: (flags & 4 == 0).then_some(geometry),
-            ..TorrentParams::new(InfoHashes::v1(HASH))
+            ..TorrentParams::new(if flags & 32 == 0 {
+                InfoHashes::v1(HASH)
+            } else {
+                InfoHashes::v2(InfoHashV2([7; 32]))
+            })
         };
         let acceptor = flags & 8 != 0;
         let session = if acceptor {
@@ -61,6 +68,7 @@ impl World {
             in_flight: Vec::new(),
             receiving: None,
             queued: 0,
+            hashes: Vec::new(),
             failed: None,
         };
         let peer = Handshake {
@@ -127,9 +135,23 @@ impl World {
             Event::Request(_) => self.queued += 1,
             Event::Cancelled(_) => self.queued -= 1,
             Event::MetadataRequest { piece } => self.session.metadata_data(piece, 10, &[0; 10]),
-            Event::HashRequest(request) => self.session.hash_reject(request),
+            Event::HashRequest(request) => {
+                assert!(self.session.is_v2() && request.span().is_sound());
+                self.session.hash_reject(request);
+            }
+            Event::Hashes { request, hashes } => {
+                assert!(hashes.len() >= 32 * request.length as usize);
+                self.answered(&request);
+            }
+            Event::HashRejected(request) => self.answered(&request),
             _ => {}
         }
+    }
+
+    fn answered(&mut self, request: &HashRequest) {
+        let at = self.hashes.iter().position(|asked| asked == request);
+        self.hashes
+            .remove(at.expect("only what was asked for comes"));
     }
 
     fn leave(&mut self, block: BlockRef) {
@@ -157,7 +179,7 @@ impl World {
 
     /// One thing that the peer or the caller does.
     fn step(&mut self, steps: &mut Steps<'_>) {
-        let op = steps.byte() % 24;
+        let op = steps.byte() % 25;
         let block = self.block(steps);
         let raw = self.raw(block);
         let piece = block.piece();
@@ -233,6 +255,23 @@ impl World {
                 return;
             }
             21 => return self.tell(steps, block),
+            24 => {
+                let request = hash_request(steps);
+                match steps.byte() % 4 {
+                    0 => say(Message::HashRequest(request)),
+                    1 => say(Message::HashReject(request)),
+                    2 => say(Message::Hashes {
+                        request,
+                        hashes: vec![3; usize::from(steps.byte())].into(),
+                    }),
+                    _ => {
+                        if self.session.hash_request(request).is_ok() {
+                            self.hashes.push(request);
+                        }
+                        return;
+                    }
+                }
+            }
             22 => {
                 let written = steps.below(self.session.output().len() as u32 + 1);
                 return self.session.consume_output(written as usize);
@@ -298,8 +337,20 @@ impl World {
         assert!(self.session.in_flight() <= MAX_IN_FLIGHT);
         assert_eq!(self.session.queued_requests(), self.queued);
         assert!(self.queued <= QUEUE);
+        assert!(self.hashes.len() <= MAX_HASHES_ASKED);
         assert!(self.session.output().len() <= OUTPUT_HARD_LIMIT + 256 * 1024);
     }
+}
+
+/// A request for hashes, one of few.
+fn hash_request(steps: &mut Steps<'_>) -> HashRequest {
+    let span = Span {
+        base: u32::from(steps.byte() % 2),
+        index: u32::from(steps.byte() % 8),
+        length: u32::from(steps.byte() % 5),
+        proof_layers: u32::from(steps.byte() % 3),
+    };
+    HashRequest::new([steps.byte() % 2; 32], span)
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
