@@ -17,6 +17,7 @@
 //! - [`metainfo`]: reading and writing .torrent files.
 //! - [`magnet`]: magnet links.
 //! - [`peer`]: the peer wire session.
+//! - [`mse`]: the obfuscation of its streams.
 //! - [`tracker`]: tracker client messages.
 //! - [`krpc`]: the messages of the DHT.
 //! - [`lsd`]: the messages of local service discovery.
@@ -38,6 +39,7 @@ pub mod lsd;
 pub mod magnet;
 pub mod merkle;
 pub mod metainfo;
+pub mod mse;
 pub mod peer;
 #[cfg(test)]
 mod testing;
