@@ -109,6 +109,24 @@ impl Assigned {
         }
     }
 
+    /// Takes the blocks of a piece out of the queue.
+    pub(crate) fn give_back_piece(&mut self, piece: PieceIndex, facts: &mut Vec<Fact>) {
+        let (mut queued, mut back) = (self.queued, SmallVec::new());
+        self.queue.retain(|assignment| {
+            let stays = assignment.active.piece() != piece;
+            if !stays {
+                queued -= assignment.to.saturating_sub(assignment.from);
+                back.extend(assignment.from..assignment.to);
+            }
+            stays
+        });
+        self.queued = queued;
+        if !back.is_empty() {
+            let blocks = back;
+            facts.push(Fact::Returned { piece, blocks });
+        }
+    }
+
     /// Empties the queue of blocks not asked for; each piece with its blocks.
     pub(crate) fn give_back_queue(&mut self, facts: &mut Vec<Fact>) {
         self.queued = 0;

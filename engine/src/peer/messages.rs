@@ -87,6 +87,8 @@ pub(crate) enum Fact {
     Pieces(Holdings),
     /// Pieces that the peer has got since.
     Haves(Vec<PieceIndex>),
+    /// Pieces that the peer has no more (BEP 54).
+    Gone(Vec<PieceIndex>),
     /// Blocks that were written, all of one piece.
     Written {
         /// The piece.

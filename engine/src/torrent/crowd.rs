@@ -91,18 +91,17 @@ impl Torrent {
         let online = matches!(self.phase, Phase::Active(_));
         let metainfo = self.metainfo.as_ref().filter(|_| online);
         let private = self.is_private();
-        let mut extensions = Extensions::NONE.with(Extension::Metadata);
+        let mut extensions = Extensions::NONE.with(Extension::DontHave);
+        if !private {
+            extensions = extensions.with(Extension::Metadata);
+        }
         if self.gossips() {
             extensions = extensions.with(Extension::Pex);
         }
         TorrentParams {
             geometry: metainfo.map(|metainfo| metainfo.geometry()),
             metadata_size: metainfo.map(|metainfo| metainfo.info_bytes().len() as u32),
-            extensions: if private {
-                Extensions::NONE
-            } else {
-                extensions
-            },
+            extensions,
             ..TorrentParams::new(self.hashes)
         }
     }

@@ -52,6 +52,7 @@ impl Torrent {
             Fact::Interested(interested) => self.on_interested(key, interested),
             Fact::Pieces(holdings) => self.on_holdings(key, holdings),
             Fact::Haves(pieces) => self.on_haves(key, &pieces),
+            Fact::Gone(pieces) => self.on_gone(key, &pieces),
             Fact::Written { piece, from, to } => {
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.last_payload = now();
@@ -106,6 +107,7 @@ impl Torrent {
             Some(Holdings::Some(set)) => active.picker.peer_bitfield_removed(&set),
             None => {}
         }
+        active.picker.peer_changed(key);
         match peer.pieces() {
             PeerPieces::All => active.picker.peer_joined_full(),
             PeerPieces::Some(set) => active.picker.peer_bitfield_added(set),
@@ -144,6 +146,30 @@ impl Torrent {
         }
         if interesting && peer.hungry > 0 {
             self.assign(key);
+        }
+    }
+
+    /// A peer has pieces no more; whether it is of use without them is looked at with the others.
+    fn on_gone(&mut self, key: PeerKey, pieces: &[PieceIndex]) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let Phase::Active(active) = &mut self.phase else {
+            return;
+        };
+        if matches!(peer.holdings, Some(Holdings::All)) {
+            let all = Bitfield::full(active.content.geometry.pieces());
+            active.picker.peer_left_full();
+            active.picker.peer_bitfield_added(&all);
+            peer.holdings = Some(Holdings::Some(all));
+        }
+        let Some(Holdings::Some(set)) = &mut peer.holdings else {
+            return;
+        };
+        for piece in pieces {
+            if set.remove(*piece) {
+                active.picker.peer_lost(key, *piece);
+            }
         }
     }
 
@@ -257,3 +283,6 @@ impl Active {
         state.is_complete().then_some(piece)
     }
 }
+
+#[cfg(test)]
+mod tests;

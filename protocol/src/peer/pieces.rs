@@ -3,14 +3,18 @@
 use crate::bitfield::{Bitfield, BitfieldError};
 use crate::geometry::{Geometry, MAX_PIECES, PieceIndex};
 
-/// Haves that are remembered before the geometry is known.
-const MAX_EARLY_HAVES: usize = 4096;
+/// Haves, and haves that were taken back, that are remembered before the geometry is known.
+const MAX_EARLY_CHANGES: usize = 4096;
 
 /// The peer's pieces.
 #[derive(Clone, Debug)]
 pub(crate) enum Pieces {
     /// The geometry is unknown: what was said is kept as it came.
-    Early { map: EarlyMap, haves: Vec<u32> },
+    Early {
+        map: EarlyMap,
+        /// Which pieces came (`true`) and went since, in turn.
+        changes: Vec<(u32, bool)>,
+    },
     /// The geometry is known.
     Known(Bitfield),
 }
@@ -28,7 +32,7 @@ impl Pieces {
     pub(crate) const fn early() -> Self {
         Self::Early {
             map: EarlyMap::None,
-            haves: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -44,19 +48,21 @@ impl Pieces {
     }
 
     /// Whether the peer said that it has everything.
-    pub(crate) const fn is_seed(&self) -> bool {
+    pub(crate) fn is_seed(&self) -> bool {
         match self {
             Self::Known(set) => set.is_full(),
-            Self::Early { map, .. } => matches!(map, EarlyMap::All),
+            Self::Early { map, changes } => {
+                matches!(map, EarlyMap::All) && changes.iter().all(|(_, there)| *there)
+            }
         }
     }
 
     pub(crate) fn set_all(&mut self) {
         match self {
             Self::Known(set) => *set = Bitfield::full(set.len()),
-            Self::Early { map, haves } => {
+            Self::Early { map, changes } => {
                 *map = EarlyMap::All;
-                haves.clear();
+                changes.clear();
             }
         }
     }
@@ -64,9 +70,9 @@ impl Pieces {
     pub(crate) fn set_none(&mut self) {
         match self {
             Self::Known(set) => *set = Bitfield::new(set.len()),
-            Self::Early { map, haves } => {
+            Self::Early { map, changes } => {
                 *map = EarlyMap::None;
-                haves.clear();
+                changes.clear();
             }
         }
     }
@@ -74,33 +80,26 @@ impl Pieces {
     pub(crate) fn set_bits(&mut self, bits: &[u8]) -> Result<(), BitfieldError> {
         match self {
             Self::Known(set) => *set = Bitfield::from_bytes(bits, set.len())?,
-            Self::Early { map, haves } => {
+            Self::Early { map, changes } => {
                 *map = EarlyMap::Raw(bits.into());
-                haves.clear();
+                changes.clear();
             }
         }
         Ok(())
     }
 
-    /// Notes a have before the geometry is known; `false` where no torrent has such a piece or the peer sends more of
-    /// them than one who means it.
-    pub(crate) fn early_have(&mut self, index: u32) -> bool {
+    /// Notes before the geometry is known that a piece came, or went (BEP 54); `false` where no torrent has such a piece or
+    /// the peer sends more of that than one who means it.
+    pub(crate) fn early_change(&mut self, index: u32, there: bool) -> bool {
         match self {
             Self::Known(_) => true,
-            Self::Early { haves, .. } => {
-                let ok = index < MAX_PIECES && haves.len() < MAX_EARLY_HAVES;
+            Self::Early { changes, .. } => {
+                let ok = index < MAX_PIECES && changes.len() < MAX_EARLY_CHANGES;
                 if ok {
-                    haves.push(index);
+                    changes.push((index, there));
                 }
                 ok
             }
-        }
-    }
-
-    /// Takes a have before the geometry is known back (BEP 54).
-    pub(crate) fn early_dont_have(&mut self, index: u32) {
-        if let Self::Early { haves, .. } = self {
-            haves.retain(|have| *have != index);
         }
     }
 
@@ -120,7 +119,7 @@ impl Pieces {
 
     /// Reads what was remembered against the geometry.
     pub(crate) fn resolve(&mut self, geometry: &Geometry) -> Result<(), EarlyError> {
-        let Self::Early { map, haves } = self else {
+        let Self::Early { map, changes } = self else {
             return Ok(());
         };
         let mut set = match map {
@@ -128,8 +127,13 @@ impl Pieces {
             EarlyMap::All => Bitfield::full(geometry.pieces()),
             EarlyMap::Raw(bits) => Bitfield::from_bytes(bits, geometry.pieces())?,
         };
-        for &index in haves.iter() {
-            set.insert(geometry.piece(index).ok_or(EarlyError::Have(index))?);
+        for &(index, there) in changes.iter() {
+            let piece = geometry.piece(index).ok_or(EarlyError::Have(index))?;
+            if there {
+                set.insert(piece);
+            } else {
+                set.remove(piece);
+            }
         }
         *self = Self::Known(set);
         Ok(())
@@ -161,7 +165,7 @@ mod tests {
     fn what_was_said_early_holds_once_the_geometry_is_known() {
         let mut pieces = Pieces::early();
         pieces.set_bits(&[0x80, 0]).unwrap();
-        assert!(pieces.early_have(9));
+        assert!(pieces.early_change(9, true));
         pieces.resolve(&ten()).unwrap();
         let set = pieces.known().unwrap();
         assert_eq!(set.ones().collect::<Vec<_>>(), [0, 9]);
@@ -176,16 +180,31 @@ mod tests {
             Err(EarlyError::Bitfield(BitfieldError::Length { .. }))
         ));
         let mut pieces = Pieces::early();
-        assert!(pieces.early_have(10));
+        assert!(pieces.early_change(10, true));
         assert_eq!(pieces.resolve(&ten()), Err(EarlyError::Have(10)));
-        assert!(!Pieces::early().early_have(MAX_PIECES));
+        assert!(!Pieces::early().early_change(MAX_PIECES, true));
     }
 
     #[test]
-    fn early_haves_are_bounded() {
+    fn early_changes_are_bounded() {
         let mut pieces = Pieces::early();
-        let taken = (0..10_000).filter(|n| pieces.early_have(*n)).count();
-        assert_eq!(taken, MAX_EARLY_HAVES);
+        let taken = (0..10_000)
+            .filter(|n| pieces.early_change(*n, n % 2 == 0))
+            .count();
+        assert_eq!(taken, MAX_EARLY_CHANGES);
+    }
+
+    #[test]
+    fn pieces_may_go_again_before_the_geometry_is_known() {
+        let mut pieces = Pieces::early();
+        pieces.set_all();
+        for (piece, there) in [(3, false), (4, false), (4, true)] {
+            assert!(pieces.early_change(piece, there));
+        }
+        assert!(!pieces.is_seed());
+        pieces.resolve(&ten()).unwrap();
+        let set = pieces.known().unwrap();
+        assert_eq!(set.ones().collect::<Vec<_>>(), [0, 1, 2, 4, 5, 6, 7, 8, 9]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::RateLimiter;
+use net::{BoxStream, RateLimiter};
 use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
+use protocol::geometry::PieceIndex;
 use protocol::id::PeerId;
-use protocol::peer::{SessionConfig, TorrentParams};
+use protocol::peer::handshake::Reserved;
+use protocol::peer::{Extension, SessionConfig, TorrentParams};
 use storage::{Store, StoreOptions, StoreSpec};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -45,6 +47,23 @@ impl Recorder {
         while !self.heard(&what) {
             sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Waits until so many blocks of a piece have come back.
+    async fn gets_back(&self, of: PieceIndex, blocks: usize) {
+        let came = || {
+            let reports = self.0.lock();
+            let facts = reports.iter().flat_map(|report| &report.facts);
+            let lists = facts.filter_map(|fact| match fact {
+                Fact::Returned { piece, blocks } if *piece == of => Some(blocks.len()),
+                _ => None,
+            });
+            lists.sum::<usize>()
+        };
+        while came() < blocks {
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(came(), blocks);
     }
 
     fn ended(&self) -> Option<Ended> {
@@ -92,23 +111,33 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
     )
 }
 
+/// The same where a player has accepted, has both pieces and serves us.
+async fn served(
+    scene: &Scene,
+    dir: &TempDir,
+    recorder: &Recorder,
+) -> (Addr<Peer>, Arc<Content>, BoxStream) {
+    let player = scene.host(1).network();
+    let mut door = player.listen(addr(1)).unwrap();
+    let (peer, content) = launch(scene, dir, recorder);
+    let (mut stream, _) = door.accept().await.unwrap();
+    let id = PeerId(*b"-XX0001-playerplayer");
+    let able = Reserved::EXTENSIONS;
+    scene.greet_with(&mut stream, id, able).await;
+    say(&mut stream, &[5, 0b1100_0000]).await;
+    say(&mut stream, &[1]).await;
+    recorder
+        .hears(|fact| matches!(fact, Fact::Unchoked(true)))
+        .await;
+    (peer, content, stream)
+}
+
 #[test]
 fn a_driver_that_takes_no_orders_tells_what_it_wrote_before_it_ends() {
     play(async {
         let scene = Scene::new(1, 100_000, 64 * 1024);
         let (dir, recorder) = (TempDir::new().unwrap(), Recorder::default());
-        let player = scene.host(1).network();
-        let mut door = player.listen(addr(1)).unwrap();
-        let (peer, content) = launch(&scene, &dir, &recorder);
-        let (mut stream, _) = door.accept().await.unwrap();
-        scene
-            .greet(&mut stream, PeerId(*b"-XX0001-playerplayer"))
-            .await;
-        say(&mut stream, &[5, 0b1100_0000]).await;
-        say(&mut stream, &[1]).await;
-        recorder
-            .hears(|fact| matches!(fact, Fact::Unchoked(true)))
-            .await;
+        let (peer, content, mut stream) = served(&scene, &dir, &recorder).await;
         let first = content.geometry.piece(0).unwrap();
         let assignment = Assignment {
             active: content.store.activate(first),
@@ -147,18 +176,7 @@ fn a_peer_that_stalls_in_the_middle_of_a_block_is_left_alone_until_it_goes_on() 
     play(async {
         let scene = Scene::new(2, 100_000, 64 * 1024);
         let (dir, recorder) = (TempDir::new().unwrap(), Recorder::default());
-        let player = scene.host(1).network();
-        let mut door = player.listen(addr(1)).unwrap();
-        let (peer, content) = launch(&scene, &dir, &recorder);
-        let (mut stream, _) = door.accept().await.unwrap();
-        scene
-            .greet(&mut stream, PeerId(*b"-XX0001-playerplayer"))
-            .await;
-        say(&mut stream, &[5, 0b1100_0000]).await;
-        say(&mut stream, &[1]).await;
-        recorder
-            .hears(|fact| matches!(fact, Fact::Unchoked(true)))
-            .await;
+        let (peer, content, mut stream) = served(&scene, &dir, &recorder).await;
         let first = content.geometry.piece(0).unwrap();
         let assign = |from, to| {
             let active = content.store.activate(first);
@@ -189,6 +207,45 @@ fn a_peer_that_stalls_in_the_middle_of_a_block_is_left_alone_until_it_goes_on() 
         recorder
             .hears(|fact| matches!(fact, Fact::Returned { blocks, .. } if blocks.contains(&1)))
             .await;
+        assert_eq!(recorder.ended(), None);
+    });
+}
+
+#[test]
+fn of_a_piece_that_the_peer_has_no_more_nothing_is_waited_for() {
+    play(async {
+        let scene = Scene::new(3, 100_000, 64 * 1024);
+        let (dir, recorder) = (TempDir::new().unwrap(), Recorder::default());
+        let (peer, content, mut stream) = served(&scene, &dir, &recorder).await;
+        let [first, second] = [0, 1].map(|index| content.geometry.piece(index).unwrap());
+        let assign = |piece, to| {
+            let active = content.store.activate(piece);
+            let from = 0;
+            actors::tell(&peer, Order::Assign(vec![Assignment { active, from, to }]));
+        };
+        assign(first, 4);
+        while message(&mut stream).await.unwrap().first() != Some(&6) {}
+        say(
+            &mut stream,
+            &[20, Extension::DontHave.local_id(), 0, 0, 0, 0],
+        )
+        .await;
+        recorder
+            .hears(|fact| matches!(fact, Fact::Gone(pieces) if *pieces == [first]))
+            .await;
+        recorder.gets_back(first, 4).await;
+        assert!(
+            scene.sim.elapsed() < Duration::from_secs(2),
+            "it was snubbed"
+        );
+        // What was assigned before the torrent heard of it comes back too, and the rest is asked for.
+        assign(first, 4);
+        assign(second, 1);
+        recorder.gets_back(first, 8).await;
+        let mut asked = Vec::new();
+        while asked.first() != Some(&6) || asked[1..5] != [0, 0, 0, 1] {
+            asked = message(&mut stream).await.unwrap();
+        }
         assert_eq!(recorder.ended(), None);
     });
 }

@@ -1,7 +1,7 @@
 //! What a driver does with each event of its session.
 
 use bytes::Bytes;
-use protocol::geometry::BlockRef;
+use protocol::geometry::{BlockRef, PieceIndex};
 use protocol::peer::{Event, Extension, ExtensionHandshake, PexMessage, SessionError};
 
 use crate::content::Traffic;
@@ -68,7 +68,8 @@ impl Driver {
                 Some(Fact::Haves(list)) => list.push(piece),
                 _ => self.tell(Fact::Haves(vec![piece])),
             },
-            Event::PiecesKnown | Event::DontHave(_) => self.tell_holdings(),
+            Event::DontHave(piece) => self.on_gone(piece),
+            Event::PiecesKnown => self.tell_holdings(),
             Event::Port(port) => self.on_port(port),
             Event::Rejected(block) => self.give_back([block]),
             Event::MetadataRequest { piece } => self.on_metadata_request(piece),
@@ -182,6 +183,21 @@ impl Driver {
             return;
         };
         self.tell(Fact::Pieces(holdings));
+    }
+
+    /// The peer has a piece no more (BEP 54): what it was or shall be asked for of it will not come.
+    fn on_gone(&mut self, piece: PieceIndex) {
+        match self.facts.last_mut() {
+            Some(Fact::Gone(list)) => list.push(piece),
+            _ => self.tell(Fact::Gone(vec![piece])),
+        }
+        self.assigned.give_back_piece(piece, &mut self.facts);
+        let asked = self.session.in_flight_blocks();
+        let asked: Vec<BlockRef> = asked.filter(|block| block.piece() == piece).collect();
+        for block in &asked {
+            self.session.cancel(*block);
+        }
+        self.give_back(asked);
     }
 
     /// Blocks that were in flight will not come from this peer.

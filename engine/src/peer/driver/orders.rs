@@ -30,7 +30,13 @@ impl Driver {
                 // A choke may have crossed the assignment on its way.
                 let choked = self.session.peer_choking();
                 for assignment in assignments {
+                    let piece = assignment.active.piece();
                     self.assigned.push(assignment);
+                    // So may the word that the peer has the piece no more.
+                    if self.session.pieces().is_some_and(|has| !has.get(piece)) {
+                        self.assigned.give_back_piece(piece, &mut self.facts);
+                        self.urgent = true;
+                    }
                 }
                 if choked {
                     self.assigned.give_back_queue(&mut self.facts);

@@ -3,7 +3,9 @@
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 
+use super::fresh::Shortlist;
 use super::{Picker, common};
+use crate::peer::key::PeerKey;
 
 /// The pieces that a peer has.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,19 @@ impl Picker {
     /// A peer, not counted among those that have everything, got one more piece.
     pub fn peer_have(&mut self, piece: PieceIndex) {
         self.rarity.raise(piece.get());
+    }
+
+    /// A peer, not counted among those that have everything, has a piece no more.
+    pub fn peer_lost(&mut self, peer: PeerKey, piece: PieceIndex) {
+        self.rarity.lower(piece.get());
+        self.peer_changed(peer);
+    }
+
+    /// A peer's pieces are others than before, and not only more: what was searched among them is worth nothing any more.
+    pub fn peer_changed(&mut self, peer: PeerKey) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.shortlist = Shortlist::default();
+        }
     }
 
     /// Whether the peer has a piece that is wanted and not had. Costs one pass over the bitfield, 8 bytes a step.

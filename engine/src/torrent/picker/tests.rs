@@ -383,6 +383,30 @@ fn a_peer_with_few_pieces_of_many_finds_the_rarest_of_them() {
 }
 
 #[test]
+fn a_piece_that_a_peer_has_no_more_is_not_given_out_though_a_search_had_found_it() {
+    let mut picker = picker(40, 1);
+    let others: Vec<u32> = (0..40)
+        .filter(|piece| ![5, 17, 33].contains(piece))
+        .collect();
+    let mut few = set(&picker, &[5, 17, 33]);
+    let fewer = set(&picker, &[5, 17, 33]);
+    picker.peer_bitfield_added(&few);
+    picker.peer_bitfield_added(&fewer);
+    picker.peer_bitfield_added(&set(&picker, &others));
+    let runs = pick(&mut picker, B, PeerPieces::Some(&few), 1);
+    let begun = runs[0].piece;
+    for piece in [5, 17, 33].map(|index| piece(&picker, index)) {
+        if piece != begun {
+            assert!(few.remove(piece));
+            picker.peer_lost(B, piece);
+            assert_eq!(picker.availability(piece), 1);
+        }
+    }
+    assert_eq!(pick(&mut picker, B, PeerPieces::Some(&few), 9), []);
+    assert_eq!(pick(&mut picker, C, PeerPieces::Some(&fewer), 9).len(), 2);
+}
+
+#[test]
 fn copies_are_counted_whole_and_in_part() {
     let mut picker = picker(4, 1);
     assert_eq!(picker.distributed_copies(), (0, 0));

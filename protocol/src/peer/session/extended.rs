@@ -42,8 +42,11 @@ impl Session {
 
     fn on_dont_have<'a>(&mut self, index: u32) -> Outcome<'a> {
         if self.geometry().is_none() {
-            self.pieces.early_dont_have(index);
-            return Ok(None);
+            return if self.pieces.early_change(index, false) {
+                Ok(None)
+            } else {
+                Err(SessionError::EarlyHaves)
+            };
         }
         let piece = self
             .piece(index)

@@ -244,7 +244,7 @@ impl Session {
 
     fn on_have<'a>(&mut self, index: u32) -> Outcome<'a> {
         if self.geometry().is_none() {
-            return if self.pieces.early_have(index) {
+            return if self.pieces.early_change(index, true) {
                 Ok(None)
             } else {
                 Err(SessionError::EarlyHaves)

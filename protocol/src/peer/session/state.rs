@@ -94,7 +94,7 @@ impl Session {
     }
 
     /// Whether the peer has every piece, as far as it can be known before the geometry is.
-    pub const fn peer_is_seed(&self) -> bool {
+    pub fn peer_is_seed(&self) -> bool {
         self.pieces.is_seed()
     }
 

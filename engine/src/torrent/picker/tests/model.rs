@@ -18,6 +18,7 @@ enum Op {
     },
     Leave(usize),
     Have(usize, u32),
+    Gone(usize, u32),
     Pick(usize, u32),
     /// Delivers some of what the peer holds.
     Deliver(usize, u64),
@@ -41,6 +42,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(who, full, pieces)| Op::Join { who, full, pieces }),
         1 => who.clone().prop_map(Op::Leave),
         2 => (who.clone(), 0..20_u32).prop_map(|(who, piece)| Op::Have(who, piece)),
+        2 => (who.clone(), 0..20_u32).prop_map(|(who, piece)| Op::Gone(who, piece)),
         8 => (who.clone(), 0..30_u32).prop_map(|(who, want)| Op::Pick(who, want)),
         6 => (who.clone(), any::<u64>()).prop_map(|(who, which)| Op::Deliver(who, which)),
         2 => (who.clone(), any::<u64>()).prop_map(|(who, which)| Op::Return(who, which)),
@@ -111,6 +113,7 @@ impl Model {
             Op::Join { who, full, pieces } => self.join(who, full, pieces),
             Op::Leave(who) => self.leave(who),
             Op::Have(who, piece) => self.have(who, piece),
+            Op::Gone(who, piece) => self.gone(who, piece),
             Op::Pick(who, want) => self.pick(who, want),
             Op::Deliver(who, which) => self.deliver(who, which),
             Op::Return(who, which) => self.give_back(who, which),
@@ -196,6 +199,20 @@ impl Model {
             && peer.has.insert(piece)
         {
             self.picker.peer_have(piece);
+        }
+    }
+
+    fn gone(&mut self, who: usize, piece: u32) {
+        if let Some(peer) = self.peers.get_mut(&who)
+            && let Some(piece) = self.geometry.piece(piece)
+        {
+            if std::mem::take(&mut peer.full) {
+                self.picker.peer_left_full();
+                self.picker.peer_bitfield_added(&peer.has);
+            }
+            if peer.has.remove(piece) {
+                self.picker.peer_lost(peer.key, piece);
+            }
         }
     }
 
