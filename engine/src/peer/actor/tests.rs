@@ -54,11 +54,14 @@ impl Recorder {
         let came = || {
             let reports = self.0.lock();
             let facts = reports.iter().flat_map(|report| &report.facts);
-            let lists = facts.filter_map(|fact| match fact {
-                Fact::Returned { piece, blocks } if *piece == of => Some(blocks.len()),
-                _ => None,
-            });
-            lists.sum::<usize>()
+            let count = |fact: &Fact| {
+                if let Fact::Returned { piece, blocks } = fact {
+                    usize::from(*piece == of) * blocks.len()
+                } else {
+                    0
+                }
+            };
+            facts.map(count).sum::<usize>()
         };
         while came() < blocks {
             sleep(Duration::from_millis(1)).await;
