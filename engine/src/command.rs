@@ -129,6 +129,9 @@ pub enum TorrentError {
     /// No file of the torrent is among those that the magnet link selects (BEP 53).
     #[error("the magnet link selects no file that the torrent has")]
     NothingSelected,
+    /// The torrent is a hybrid whose v1 and v2 hashes describe different content.
+    #[error("the hybrid torrent contradicts itself: its v1 and v2 hashes are of different content")]
+    Inconsistent,
     /// The torrent's actor failed and was restarted too often.
     #[error("the torrent failed again and again; see the log")]
     Internal,
@@ -136,6 +139,9 @@ pub enum TorrentError {
 
 impl From<&StoreError> for TorrentError {
     fn from(error: &StoreError) -> Self {
+        if error.kind() == ErrorKind::Inconsistent {
+            return Self::Inconsistent;
+        }
         Self::Storage {
             kind: error.kind(),
             message: error.to_string().into(),

@@ -21,6 +21,8 @@ struct Inner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Op {
+    /// Comparing a piece with its digests.
+    Check,
     /// Creating a file, a folder or a link.
     Create,
     /// Mapping a file into memory.
@@ -45,6 +47,8 @@ pub enum Op {
 pub enum ErrorKind {
     /// The disk or the user's quota is full: it may pass by itself.
     Full,
+    /// A hybrid torrent contradicts itself: a piece has its v1 digest and not its v2 digest, or the other way round.
+    Inconsistent,
     /// A folder, device, pipe or symbolic link stands where a file or folder of the torrent should be.
     InTheWay,
     /// The specification of the store contradicts itself, or an offset lies outside the torrent.
@@ -90,6 +94,8 @@ pub(crate) enum Cause {
     OutOfRange,
     /// A write that took nothing.
     WriteZero,
+    /// One of the two digests of a piece is right and the other is wrong.
+    OneOfTwo,
 }
 
 impl StoreError {
@@ -137,6 +143,7 @@ impl Cause {
             Self::Faulted | Self::Unlinked => ErrorKind::Vanished,
             Self::Duplicate | Self::Lengths | Self::OutOfRange => ErrorKind::Invalid,
             Self::WriteZero => ErrorKind::Other,
+            Self::OneOfTwo => ErrorKind::Inconsistent,
         }
     }
 
@@ -196,6 +203,7 @@ impl fmt::Display for Cause {
             Self::Lengths => f.write_str("the lengths of the files do not add up"),
             Self::OutOfRange => f.write_str("outside the torrent"),
             Self::WriteZero => f.write_str("the device takes no more bytes"),
+            Self::OneOfTwo => f.write_str("the hybrid torrent contradicts itself: the v1 and v2 hashes of a piece are of different bytes"),
         }
     }
 }
@@ -203,6 +211,7 @@ impl fmt::Display for Cause {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Check => "can't check",
             Self::Create => "can't create",
             Self::Map => "can't map",
             Self::Open => "can't open the store at",

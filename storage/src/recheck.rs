@@ -7,7 +7,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use protocol::bitfield::Bitfield;
 use protocol::geometry::{Geometry, PieceIndex};
 
-use crate::error::{ErrorKind, StoreError};
+use crate::error::{Cause, ErrorKind, Op, StoreError};
 use crate::inner::{Inner, OpenFile};
 use crate::platform;
 use crate::verify::{COPIES, Verdict, ZeroDigests};
@@ -279,19 +279,20 @@ impl<'a> Judge<'a> {
             mut copies,
         } = sorted;
         let copied = copies.pieces.iter().copied();
-        let right = self.store.compare(copied.clone(), &copies.parts());
-        good.extend(
-            copied
-                .zip(right)
-                .filter_map(|(piece, right)| right.then_some(piece)),
-        );
+        let judged = self.store.compare(copied.clone(), &copies.parts());
+        let of_copies: Vec<(PieceIndex, Verdict)> = copied.zip(judged).collect();
         copies.clear();
         self.spare.push(copies);
         self.store.verify(&read, false, &mut self.verdicts);
-        for (piece, verdict) in read.iter().zip(self.verdicts.drain(..)) {
+        let of_read = read.into_iter().zip(self.verdicts.drain(..));
+        for (piece, verdict) in of_copies.into_iter().chain(of_read) {
             match verdict {
-                Verdict::Good => good.push(*piece),
+                Verdict::Good => good.push(piece),
                 Verdict::Bad => {}
+                Verdict::Inconsistent => {
+                    let root = &self.store.root;
+                    return Err(StoreError::new(Op::Check, root, Cause::OneOfTwo));
+                }
                 Verdict::Io(error) if passes_for_bad(&error) => {
                     tracing::warn!(piece = piece.get(), %error, "counted as missing");
                 }

@@ -31,14 +31,19 @@ pub struct StoreSpec {
 pub struct MissingPieceLayers;
 
 impl StoreSpec {
-    /// The content that a torrent describes, all files wanted. A hybrid torrent is checked by its v1 digests.
+    /// The content that a torrent describes, all files wanted. A hybrid torrent is checked by its digests of both kinds,
+    /// as far as its piece layers are known.
     ///
     /// # Errors
     /// [`MissingPieceLayers`] for a v2-only torrent that came without them (from a magnet link).
     pub fn from_metainfo(torrent: &Metainfo, root: PathBuf) -> Result<Self, MissingPieceLayers> {
         let geometry = torrent.geometry();
         let hashes = if torrent.has_v1() {
-            PieceHashes::V1(torrent.pieces_v1().clone())
+            let v1 = torrent.pieces_v1().clone();
+            match roots_known(torrent) {
+                Some(v2) => PieceHashes::Both { v1, v2 },
+                None => PieceHashes::V1(v1),
+            }
         } else {
             let mut roots = Vec::with_capacity(geometry.pieces() as usize * 32);
             for piece in geometry.iter() {
@@ -54,6 +59,22 @@ impl StoreSpec {
             part_file: format!(".{}.parts", torrent.hashes().wire()),
         })
     }
+}
+
+/// The v2 hashes of a hybrid's pieces, zeros for those that are not known; `None` where none is.
+fn roots_known(torrent: &Metainfo) -> Option<Bytes> {
+    let geometry = torrent.geometry();
+    if !torrent.has_v2() {
+        return None;
+    }
+    let mut roots = Vec::with_capacity(geometry.pieces() as usize * 32);
+    let mut any = false;
+    for piece in geometry.iter() {
+        let root = torrent.piece_hash_v2(piece);
+        any |= root.is_some();
+        roots.extend(root.unwrap_or([0; 32]));
+    }
+    any.then(|| roots.into())
 }
 
 /// One file of a torrent.
@@ -126,6 +147,14 @@ pub enum PieceHashes {
     /// over the piece's 16 KiB leaves, padded with zero leaves to a whole piece. For a shorter file, its `pieces root`:
     /// the root over its own leaves, padded to the next power of two. Padding bytes are not hashed.
     V2(Bytes),
+    /// Of a hybrid: a piece is good if it has both, and the torrent contradicts itself where it has one and not the
+    /// other.
+    Both {
+        /// As in [`PieceHashes::V1`].
+        v1: Bytes,
+        /// As in [`PieceHashes::V2`]; 32 zeros for a piece whose root is not known, which is checked by `v1` alone.
+        v2: Bytes,
+    },
 }
 
 /// How bytes reach the files.

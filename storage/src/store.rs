@@ -143,6 +143,14 @@ impl Store {
         self.0.block_digests(piece)
     }
 
+    /// The leaves of a piece of a v2 torrent as it stands on disk (BEP 52): SHA-256 of every block, without padding.
+    ///
+    /// # Errors
+    /// Names the file that can't be read.
+    pub fn leaves(&self, piece: PieceIndex) -> Result<Vec<[u8; 32]>, StoreError> {
+        self.0.leaves(piece)
+    }
+
     /// Makes empty files and symbolic links, and all wanted files if their room is to be reserved. Files that have
     /// their length already are left alone, so that what lies on a read-only disk can be prepared to be seeded. A link
     /// that can't be made is logged and left out: no byte of the torrent depends on it.
@@ -300,7 +308,10 @@ fn check_hashes(spec: &StoreSpec, layout: &Layout) -> Result<(), Cause> {
     let pieces = spec.geometry.pieces() as usize;
     match &spec.hashes {
         PieceHashes::V1(hashes) if hashes.len() == pieces * 20 => Ok(()),
-        PieceHashes::V2(roots) if roots.len() == pieces * 32 => {
+        PieceHashes::Both { v1, .. } if v1.len() != pieces * 20 => Err(Cause::Lengths),
+        PieceHashes::V2(roots) | PieceHashes::Both { v2: roots, .. }
+            if roots.len() == pieces * 32 =>
+        {
             let piece_len = spec.geometry.piece_len();
             let aligned = (0_u32..).zip(layout.files()).all(|(file, meta)| {
                 meta.len == 0
@@ -310,7 +321,9 @@ fn check_hashes(spec: &StoreSpec, layout: &Layout) -> Result<(), Cause> {
             // Pieces begin with a file's bytes: padding only fills what a file leaves of its last piece.
             let begun = spec.geometry.iter().all(|piece| {
                 let first = layout.file_at(spec.geometry.offset_of(piece));
-                matches!(layout.file(first).kind, FileKind::Plain { .. })
+                let unknown = matches!(spec.hashes, PieceHashes::Both { .. })
+                    && roots.as_chunks::<32>().0.get(piece.index()) == Some(&[0; 32]);
+                unknown || matches!(layout.file(first).kind, FileKind::Plain { .. })
             });
             if aligned && begun && piece_len.is_power_of_two() && piece_len >= BLOCK_LEN {
                 Ok(())
@@ -318,6 +331,6 @@ fn check_hashes(spec: &StoreSpec, layout: &Layout) -> Result<(), Cause> {
                 Err(Cause::Lengths)
             }
         }
-        PieceHashes::V1(_) | PieceHashes::V2(_) => Err(Cause::Lengths),
+        PieceHashes::V1(_) | PieceHashes::V2(_) | PieceHashes::Both { .. } => Err(Cause::Lengths),
     }
 }

@@ -11,7 +11,12 @@ use crate::error::StoreError;
 use crate::inner::Inner;
 use crate::layout::FileKind;
 use crate::spec::{PieceHashes, ReadMode};
-use crate::view::{PieceView, ZEROS};
+use crate::view::PieceView;
+
+mod digests;
+
+pub(crate) use digests::ZeroDigests;
+use digests::{blocks_of, digest_of, merkle_root, merkle_roots, right_v1};
 
 /// What checking a piece brought out.
 #[derive(Clone, Debug)]
@@ -20,11 +25,29 @@ pub enum Verdict {
     Good,
     /// The digest is wrong.
     Bad,
+    /// Of the two digests of a hybrid's piece one is right and the other is wrong: the torrent contradicts itself, and
+    /// no bytes can be right.
+    Inconsistent,
     /// The piece could not be read.
     Io(StoreError),
 }
 
 impl Verdict {
+    fn of(right: bool) -> Self {
+        if right { Self::Good } else { Self::Bad }
+    }
+
+    /// Of a hybrid's piece whose v1 digest is `right` and whose bytes have this root.
+    fn of_both(right: bool, roots: &Bytes, piece: PieceIndex, root: &[u8; 32]) -> Self {
+        let expected = digest_of(roots, piece, 32);
+        match (right, expected == root) {
+            (right, _) if expected == [0; 32] => Self::of(right),
+            (true, true) => Self::Good,
+            (false, false) => Self::Bad,
+            (true, false) | (false, true) => Self::Inconsistent,
+        }
+    }
+
     /// Whether the digest is right.
     pub fn is_good(&self) -> bool {
         matches!(self, Self::Good)
@@ -115,7 +138,7 @@ impl Inner {
                 Loaded::View(view) => view.segments().collect(),
             })
             .collect();
-        let good = self.compare(
+        let judged = self.compare(
             pieces
                 .iter()
                 .zip(&views)
@@ -123,13 +146,12 @@ impl Inner {
                 .map(|(piece, _)| *piece),
             &parts,
         );
-        let mut good = good.into_iter();
+        let mut judged = judged.into_iter();
         out.extend(views.iter().map(|view| match view {
             Err(error) => Verdict::Io(error.clone()),
-            Ok(loaded) => match (good.next(), loaded.check()) {
+            Ok(loaded) => match (judged.next(), loaded.check()) {
                 (_, Err(error)) => Verdict::Io(error),
-                (Some(true), Ok(())) => Verdict::Good,
-                _ => Verdict::Bad,
+                (verdict, Ok(())) => verdict.unwrap_or(Verdict::Bad),
             },
         }));
         BUFFER.set(buffer);
@@ -180,59 +202,73 @@ impl Inner {
         files > 0 && len / files < SMALL && (files > 1 || first() < SMALL)
     }
 
-    /// Whether each piece, given in parts, has the right digest.
+    /// What the digests of each piece, given in parts, say of it.
     pub(crate) fn compare(
         &self,
-        pieces: impl Iterator<Item = PieceIndex>,
+        pieces: impl Iterator<Item = PieceIndex> + Clone,
         parts: &[Vec<&[u8]>],
-    ) -> Vec<bool> {
+    ) -> Vec<Verdict> {
         match &self.hashes {
             PieceHashes::V1(expected) => {
-                let messages: Vec<&[&[u8]]> = parts.iter().map(Vec::as_slice).collect();
-                let mut digests = vec![[0; 20]; messages.len()];
-                hash::sha1_many_parts(&messages, &mut digests);
-                pieces
-                    .zip(digests)
-                    .map(|(piece, digest)| digest_of(expected, piece, 20) == digest)
-                    .collect()
+                let right = right_v1(expected, pieces, parts);
+                right.map(Verdict::of).collect()
             }
             PieceHashes::V2(expected) => {
-                // Segments break at multiples of the window size and of the piece length, so never inside a leaf.
-                let leaves: Vec<Vec<&[u8]>> = parts
-                    .iter()
-                    .map(|parts| parts.iter().flat_map(|part| part.chunks(LEAF)).collect())
-                    .collect();
-                let all: Vec<&[u8]> = leaves.iter().flatten().copied().collect();
-                let mut digests = vec![[0; 32]; all.len()];
-                hash::sha256_many(&all, &mut digests);
-                let mut digests = digests.as_slice();
-                pieces
-                    .zip(&leaves)
-                    .map(|(piece, leaves)| {
-                        let (now, later) = digests.split_at(leaves.len());
-                        digests = later;
-                        let root = merkle_root(now.to_vec(), self.leaf_width(piece));
-                        digest_of(expected, piece, 32) == root
-                    })
+                let roots = self.roots(pieces.clone(), parts);
+                let right = pieces.zip(roots).map(|(piece, root)| {
+                    let right = digest_of(expected, piece, 32) == root;
+                    Verdict::of(right)
+                });
+                right.collect()
+            }
+            PieceHashes::Both { v1, v2 } => {
+                let roots = self.roots(pieces.clone(), parts);
+                let old = right_v1(v1, pieces.clone(), parts);
+                let both = pieces.zip(roots).zip(old);
+                both.map(|((piece, root), old)| Verdict::of_both(old, v2, piece, &root))
                     .collect()
             }
         }
     }
 
+    /// The Merkle roots of pieces that are given in parts, all hashed together.
+    fn roots(
+        &self,
+        pieces: impl Iterator<Item = PieceIndex>,
+        parts: &[Vec<&[u8]>],
+    ) -> Vec<[u8; 32]> {
+        let mut blocks: Vec<&[u8]> = Vec::new();
+        let mut shapes = Vec::with_capacity(parts.len());
+        for (piece, parts) in pieces.zip(parts) {
+            let before = blocks.len();
+            blocks.extend(blocks_of(parts, self.data_len(piece)));
+            shapes.push((blocks.len() - before, self.leaf_width(piece)));
+        }
+        let mut leaves = vec![[0; 32]; blocks.len()];
+        hash::sha256_many(&blocks, &mut leaves);
+        merkle_roots(&leaves, &shapes)
+    }
+
     /// A piece that is larger than may be mapped at once.
     fn verify_in_steps(self: &Arc<Self>, piece: PieceIndex) -> Verdict {
         let (start, len) = self.hashed_range(piece);
+        let data_len = self.data_len(piece);
         let mut sha1 = sha1_smol::Sha1::new();
         let mut leaves = Vec::new();
         let steps = || -> Result<(), StoreError> {
             self.check_files(start, len)?;
             for from in (0..len).step_by(STEP as usize) {
                 let view = self.view(start + from, STEP.min(len - from))?;
-                for part in view.segments() {
-                    match &self.hashes {
-                        PieceHashes::V1(_) => sha1.update(part),
-                        PieceHashes::V2(_) => hash::sha256_blocks(part, LEAF, &mut leaves),
-                    }
+                if !matches!(self.hashes, PieceHashes::V2(_)) {
+                    view.segments().for_each(|part| sha1.update(part));
+                }
+                if !matches!(self.hashes, PieceHashes::V1(_)) {
+                    let parts: Vec<&[u8]> = view.segments().collect();
+                    let blocks: Vec<&[u8]> =
+                        blocks_of(&parts, data_len.saturating_sub(from)).collect();
+                    let done = leaves.len();
+                    leaves.resize(done + blocks.len(), [0; 32]);
+                    hash::sha256_many(&blocks, &mut leaves[done..]);
                 }
                 view.check()?;
             }
@@ -241,13 +277,30 @@ impl Inner {
         if let Err(error) = { steps }() {
             return Verdict::Io(error);
         }
-        let good = match &self.hashes {
-            PieceHashes::V1(expected) => digest_of(expected, piece, 20) == sha1.digest().bytes(),
-            PieceHashes::V2(expected) => {
-                digest_of(expected, piece, 32) == merkle_root(leaves, self.leaf_width(piece))
-            }
-        };
-        if good { Verdict::Good } else { Verdict::Bad }
+        let root = || merkle_root(&leaves, self.leaf_width(piece));
+        let old = |expected| digest_of(expected, piece, 20) == sha1.digest().bytes();
+        match &self.hashes {
+            PieceHashes::V1(expected) => Verdict::of(old(expected)),
+            PieceHashes::V2(expected) => Verdict::of(digest_of(expected, piece, 32) == root()),
+            PieceHashes::Both { v1, v2 } => Verdict::of_both(old(v1), v2, piece, &root()),
+        }
+    }
+
+    /// The leaves of a piece as it stands on disk.
+    pub(crate) fn leaves(self: &Arc<Self>, piece: PieceIndex) -> Result<Vec<[u8; 32]>, StoreError> {
+        let (start, len) = (self.geometry.offset_of(piece), self.data_len(piece));
+        let mut leaves = Vec::with_capacity((len as usize).div_ceil(LEAF));
+        self.check_files(start, len)?;
+        for from in (0..len).step_by(STEP as usize) {
+            let view = self.view(start + from, STEP.min(len - from))?;
+            let parts: Vec<&[u8]> = view.segments().collect();
+            let blocks: Vec<&[u8]> = blocks_of(&parts, STEP).collect();
+            let done = leaves.len();
+            leaves.resize(done + blocks.len(), [0; 32]);
+            hash::sha256_many(&blocks, &mut leaves[done..]);
+            view.check()?;
+        }
+        Ok(leaves)
     }
 
     /// Looks whether the files of the range are still there and long enough: a removed file can be read for as long as
@@ -273,50 +326,30 @@ impl Inner {
         let offset = self.geometry.offset_of(piece);
         let len = u64::from(self.geometry.len_of(piece));
         match &self.hashes {
-            PieceHashes::V1(_) => (offset, len),
-            PieceHashes::V2(_) => {
-                let data = self.layout.segments(offset, len).take_while(|segment| {
-                    matches!(self.layout.file(segment.file).kind, FileKind::Plain { .. })
-                });
-                (offset, data.map(|segment| segment.len).sum())
-            }
+            PieceHashes::V1(_) | PieceHashes::Both { .. } => (offset, len),
+            PieceHashes::V2(_) => (offset, self.data_len(piece)),
         }
+    }
+
+    /// Bytes of a piece before its padding.
+    fn data_len(&self, piece: PieceIndex) -> u64 {
+        let offset = self.geometry.offset_of(piece);
+        let len = u64::from(self.geometry.len_of(piece));
+        let data = self.layout.segments(offset, len).take_while(|segment| {
+            matches!(self.layout.file(segment.file).kind, FileKind::Plain { .. })
+        });
+        data.map(|segment| segment.len).sum()
     }
 
     /// Leaves that a v2 piece's tree is padded to: a whole piece's in files longer than a piece, else the next power
     /// of two (BEP 52).
     fn leaf_width(&self, piece: PieceIndex) -> usize {
-        let (offset, len) = self.hashed_range(piece);
-        let file = self.layout.file_at(offset);
+        let len = self.data_len(piece);
+        let file = self.layout.file_at(self.geometry.offset_of(piece));
         if self.layout.file(file).len > u64::from(self.geometry.piece_len()) {
             self.geometry.piece_len() as usize / LEAF
         } else {
             (len as usize).div_ceil(LEAF).next_power_of_two()
-        }
-    }
-
-    /// Whether the piece consists of zeros, by its digest.
-    pub(crate) fn is_zeros(&self, piece: PieceIndex, cache: &mut ZeroDigests) -> bool {
-        let (_, len) = self.hashed_range(piece);
-        match &self.hashes {
-            PieceHashes::V1(expected) => {
-                if cache.v1.is_none_or(|(cached, _)| cached != len) {
-                    cache.v1 = Some((len, sha1_of_zeros(len)));
-                }
-                cache
-                    .v1
-                    .is_some_and(|(_, zeros)| digest_of(expected, piece, 20) == zeros)
-            }
-            PieceHashes::V2(expected) => {
-                let leaf = *cache
-                    .leaf
-                    .get_or_insert_with(|| hash::sha256(&ZEROS[..LEAF]));
-                let mut leaves = vec![leaf; len as usize / LEAF];
-                if !len.is_multiple_of(LEAF as u64) {
-                    leaves.push(hash::sha256(&ZEROS[..len as usize % LEAF]));
-                }
-                digest_of(expected, piece, 32) == merkle_root(leaves, self.leaf_width(piece))
-            }
         }
     }
 
@@ -344,36 +377,4 @@ impl Inner {
         }
         Ok(out)
     }
-}
-
-/// Digests of zeros that were needed before.
-#[derive(Debug, Default)]
-pub(crate) struct ZeroDigests {
-    v1: Option<(u64, [u8; 20])>,
-    leaf: Option<[u8; 32]>,
-}
-
-fn sha1_of_zeros(len: u64) -> [u8; 20] {
-    let whole = (len / ZEROS.len() as u64) as usize;
-    let mut parts: Vec<&[u8]> = vec![&ZEROS; whole];
-    parts.push(&ZEROS[..len as usize % ZEROS.len()]);
-    let mut out = [[0; 20]];
-    hash::sha1_many_parts(&[&parts], &mut out);
-    out[0]
-}
-
-fn digest_of(all: &Bytes, piece: PieceIndex, len: usize) -> &[u8] {
-    all.get(piece.index() * len..(piece.index() + 1) * len)
-        .unwrap_or_default()
-}
-
-/// The root over `leaves`, padded with zero leaves to `width`, a power of two (BEP 52).
-fn merkle_root(mut leaves: Vec<[u8; 32]>, width: usize) -> [u8; 32] {
-    leaves.resize(width.max(1), [0; 32]);
-    while leaves.len() > 1 {
-        let mut above = vec![[0; 32]; leaves.len() / 2];
-        hash::sha256_pairs(&leaves, &mut above);
-        leaves = above;
-    }
-    leaves[0]
 }

@@ -174,7 +174,7 @@ impl Handler<Condemn> for Supervisor {
     fn handle(&mut self, Condemn(id, run, piece): Condemn, _: &mut Context<Self>) {
         let verified = vec![Verified {
             piece,
-            good: Ok(false),
+            verdict: storage::Verdict::Bad,
             blocks: Vec::new(),
         }];
         let child = self.torrents.get(&id).expect("it is there");

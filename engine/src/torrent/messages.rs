@@ -8,7 +8,7 @@ use std::time::Instant;
 use actix::Message;
 use net::BoxStream;
 use protocol::geometry::PieceIndex;
-use storage::{Store, StoreError};
+use storage::{Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
 use crate::torrent::resume::Known;
@@ -97,7 +97,7 @@ pub(crate) struct Verified {
     /// Which piece.
     pub(crate) piece: PieceIndex,
     /// Whether it is what the metadata says.
-    pub(crate) good: Result<bool, StoreError>,
+    pub(crate) verdict: Verdict,
     /// The digest of each block, where the piece is bad now or was before.
     pub(crate) blocks: Vec<Digest>,
 }

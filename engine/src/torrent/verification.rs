@@ -7,7 +7,6 @@ use actors::tell;
 use protocol::geometry::PieceIndex;
 use storage::Verdict;
 
-use crate::Event;
 use crate::announce::messages::Announce;
 use crate::content::Traffic;
 use crate::peer::driver::now;
@@ -15,6 +14,7 @@ use crate::peer::key::PeerKey;
 use crate::torrent::actor::{Active, Phase, RING_EVERY, Torrent};
 use crate::torrent::messages::{DiskReply, Verified};
 use crate::torrent::smart_ban::{Digest, Sent};
+use crate::{Event, TorrentError};
 
 impl Torrent {
     /// Hashes a piece once more that could not be sent; the store says what is wrong with it.
@@ -88,23 +88,25 @@ impl Torrent {
         let mut banned = Vec::new();
         let mut broken = None;
         let mut changed = false;
+        let mut inconsistent = false;
         let mut wasted = 0;
         for result in verified {
             let sent = active.senders(result.piece, &result.blocks);
-            match result.good {
-                Ok(true) => {
+            match result.verdict {
+                Verdict::Good => {
                     active.picker.verified(result.piece);
                     active.pieces.remove(&result.piece);
                     good.push(result.piece);
                     banned.extend(active.smart_ban.piece_passed(result.piece, &sent));
                 }
-                Ok(false) if active.picker.have().get(result.piece) => changed = true,
-                Ok(false) => {
+                Verdict::Bad if active.picker.have().get(result.piece) => changed = true,
+                Verdict::Bad => {
                     wasted += active.bytes_of(result.piece, &sent);
                     banned.extend(active.smart_ban.piece_failed(result.piece, &sent));
                     active.put_back(result.piece);
                 }
-                Err(error) => {
+                Verdict::Inconsistent => inconsistent = true,
+                Verdict::Io(error) => {
                     active.pieces.remove(&result.piece);
                     active.picker.lost(result.piece);
                     broken = Some(error);
@@ -125,7 +127,9 @@ impl Torrent {
         for key in banned {
             self.ban(key);
         }
-        if changed {
+        if inconsistent {
+            self.fail(TorrentError::Inconsistent);
+        } else if changed {
             self.fail_changed();
         } else if let Some(error) = broken {
             self.fail_storage(&error);
@@ -213,17 +217,12 @@ fn verify(store: &storage::Store, pieces: &[PieceIndex], suspicious: &[bool]) ->
         .zip(suspicious)
         .zip(verdicts)
         .map(|((piece, suspicious), verdict)| {
-            let good = match verdict {
-                Verdict::Good => Ok(true),
-                Verdict::Bad => Ok(false),
-                Verdict::Io(error) => Err(error),
-            };
-            let wanted = *suspicious || matches!(good, Ok(false));
+            let wanted = *suspicious || matches!(verdict, Verdict::Bad);
             let digests = wanted.then(|| store.block_digests(*piece).ok()).flatten();
             let blocks = digests.into_iter().flatten().map(Digest).collect();
             Verified {
                 piece: *piece,
-                good,
+                verdict,
                 blocks,
             }
         })

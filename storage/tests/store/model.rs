@@ -325,6 +325,7 @@ impl Run {
                 Verdict::Io(_) => readable != Some(true),
                 Verdict::Good => readable != Some(false) && self.model.is_good(*piece),
                 Verdict::Bad => readable != Some(false) && !self.model.is_good(*piece),
+                Verdict::Inconsistent => false,
             };
             assert!(agree, "{piece:?} {verdict:?} {readable:?}");
             if verdict.is_good() {
