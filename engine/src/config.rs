@@ -40,6 +40,9 @@ pub struct EngineConfig {
     pub trackers: TrackerConfig,
     /// Whether peers tell each other of peers (BEP 11); private torrents never do.
     pub peer_exchange: bool,
+    /// Whether peers behind NATs are met with the help of others, and others helped (BEP 55), where the network has uTP; never
+    /// about private torrents.
+    pub hole_punching: bool,
     /// How content files are written and mapped.
     pub storage: StoreOptions,
     /// Threads that hash and check; 0 runs them in the actor's own thread, which tests in virtual time need.
@@ -88,6 +91,7 @@ impl EngineConfig {
             limits: Limits::default(),
             trackers: TrackerConfig::default(),
             peer_exchange: true,
+            hole_punching: true,
             storage: StoreOptions::default(),
             disk_threads: (cores / 2).max(1),
             torrent_threads: (cores / 4).clamp(1, 4),

@@ -56,6 +56,7 @@ pub trait Binder: Send + Sync {
 pub struct Network {
     dialer: Arc<dyn Dialer>,
     peers: Arc<dyn Dialer>,
+    utp: Option<Arc<dyn Dialer>>,
     binder: Arc<dyn Binder>,
     resolver: Arc<dyn Resolver>,
 }
@@ -89,6 +90,7 @@ impl Network {
     ) -> Self {
         Self {
             peers: Arc::clone(&dialer),
+            utp: None,
             dialer,
             binder,
             resolver,
@@ -107,6 +109,13 @@ impl Network {
     #[must_use]
     pub fn with_peer_dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
         self.peers = dialer;
+        self
+    }
+
+    /// The same network with a way to dial peers by uTP alone.
+    #[must_use]
+    pub fn with_utp_dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
+        self.utp = Some(dialer);
         self
     }
 
@@ -144,6 +153,24 @@ impl Network {
     /// Connects to a peer at `to`; see [`Dialer::dial`] for errors and cancel safety.
     pub fn dial_peer(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
         self.peers.dial(to)
+    }
+
+    /// Whether peers can be dialled by uTP alone.
+    pub const fn has_utp(&self) -> bool {
+        self.utp.is_some()
+    }
+
+    /// Connects to a peer at `to` by uTP alone, from the port that others know us at: where both ends do so at the same
+    /// time they get through most NATs. See [`Dialer::dial`] for errors and cancel safety.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where there is no uTP; else as [`Dialer::dial`].
+    pub async fn dial_utp(&self, to: SocketAddr) -> io::Result<BoxStream> {
+        match &self.utp {
+            Some(utp) => utp.dial(to).await,
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Connects to `to`; see [`Dialer::dial`] for errors and cancel safety.

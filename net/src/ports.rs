@@ -73,16 +73,19 @@ pub fn open(
     };
     let mut door = Door { tcp, utp: None };
     let mut peers = Arc::clone(network.dialer());
+    let mut network = network.clone();
     let mut datagrams: Option<Arc<dyn DatagramSocket>> = None;
     if let Some(udp) = udp {
         let (dialer, listener, others) = utp::start(udp, pool, options);
         door.utp = Some(listener);
         datagrams = Some(others);
+        let dialer: Arc<dyn Dialer> = Arc::new(dialer);
+        network = network.with_utp_dialer(Arc::clone(&dialer));
         peers = match transports {
-            Transports::Utp => Arc::new(dialer),
+            Transports::Utp => dialer,
             Transports::Both | Transports::Tcp => Arc::new(Race {
                 first: peers,
-                second: Arc::new(dialer),
+                second: dialer,
             }),
         };
     }
@@ -91,9 +94,10 @@ pub fn open(
         addr,
         door: Mutex::new(Some(door)),
     };
-    let network = network.clone().with_binder(Arc::new(binder));
     Ok(OpenPort {
-        network: network.with_peer_dialer(peers),
+        network: network
+            .with_binder(Arc::new(binder))
+            .with_peer_dialer(peers),
         datagrams,
         addr,
     })

@@ -20,6 +20,12 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {
     /// The address of this end, canonical.
     fn local_addr(&self) -> SocketAddr;
 
+    /// Whether it is carried by datagrams that others can be answered at from the same port (uTP): whoever is at the other
+    /// end is reached by datagrams at [`Self::peer_addr`].
+    fn is_utp(&self) -> bool {
+        false
+    }
+
     /// Asks to be woken for reading only when `bytes` or more have come; 1 is how every stream begins.
     ///
     /// A reader at full speed that is woken for each segment spends most of its time on being woken. What came already

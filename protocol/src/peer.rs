@@ -13,6 +13,7 @@
 //! - [`extension`]: the extension handshake and the extensions we speak.
 //! - [`metadata`]: messages of `ut_metadata`.
 //! - [`pex`]: messages of `ut_pex`.
+//! - [`holepunch`]: messages of `ut_holepunch`.
 //! - [`session`]: the state machine over all of these.
 //!
 //! # Invariants
@@ -25,6 +26,7 @@ mod error;
 pub mod extension;
 pub mod fast;
 pub mod handshake;
+pub mod holepunch;
 mod in_flight;
 pub mod message;
 pub mod metadata;
@@ -43,6 +45,7 @@ pub use error::SessionError;
 pub use extension::{Extension, ExtensionHandshake, Extensions};
 pub use fast::allowed_fast_set;
 pub use handshake::{Handshake, Reserved};
+pub use holepunch::HolepunchMessage;
 pub use message::{HashRequest, Message, RawRequest};
 pub use metadata::MetadataMessage;
 pub use pex::{PexFlags, PexMessage, PexPeer};

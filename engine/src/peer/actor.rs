@@ -159,6 +159,7 @@ impl Handler<Order> for Peer {
                 | Order::Choke(_)
                 | Order::Content(_)
                 | Order::Gossip(_)
+                | Order::Holepunch(_)
                 | Order::Interested(_)
                 | Order::Metadata(_) => Ended::Silent,
             };

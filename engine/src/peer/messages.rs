@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::{BlockRef, PieceIndex};
 use protocol::id::PeerId;
-use protocol::peer::PexMessage;
+use protocol::peer::{HolepunchMessage, PexMessage};
 use smallvec::SmallVec;
 use storage::{ActivePiece, StoreError};
 
@@ -41,6 +41,8 @@ pub(crate) enum Order {
     Interested(bool),
     /// Send a message of `ut_pex`.
     Gossip(Arc<[u8]>),
+    /// Send a message of `ut_holepunch`.
+    Holepunch(HolepunchMessage),
     /// Ask for a piece of the metadata.
     Metadata(u32),
     /// End the connection.
@@ -56,14 +58,11 @@ pub(crate) enum Fact {
         peer_id: PeerId,
     },
     /// The extension handshake came.
-    Introduced {
-        /// The port that the peer listens on.
-        port: Option<u16>,
-        /// Whether it takes messages of `ut_pex`.
-        pex: bool,
-    },
+    Introduced(Introduction),
     /// The peer told of others (BEP 11).
     Gossip(Box<PexMessage>),
+    /// The peer wants to meet another, or tells of such a meeting (BEP 55).
+    Holepunch(HolepunchMessage),
     /// The extension handshake named the size of the metadata.
     MetadataSize(u32),
     /// A piece of the metadata.
@@ -122,6 +121,19 @@ pub(crate) enum Fact {
     Storage(StoreError),
     /// A verified piece could not be sent from the map: its file is not what it was.
     Unreadable(PieceIndex),
+}
+
+/// What the extension handshake tells, and the connection that it came by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Introduction {
+    /// The port that the peer listens on.
+    pub(crate) port: Option<u16>,
+    /// Whether it takes messages of `ut_pex`.
+    pub(crate) pex: bool,
+    /// Whether it takes messages of `ut_holepunch`.
+    pub(crate) holepunch: bool,
+    /// Whether the connection is one of uTP.
+    pub(crate) utp: bool,
 }
 
 /// What a peer has.

@@ -35,11 +35,22 @@ pub(crate) enum Opening {
         network: Network,
         /// To this address.
         to: SocketAddr,
+        /// By these means.
+        way: Way,
         /// Our side of the session.
         config: SessionConfig,
         /// The torrent.
         torrent: TorrentParams,
     },
+}
+
+/// How a peer is dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By all that the network has.
+    Usual,
+    /// By uTP alone.
+    Utp,
 }
 
 impl fmt::Debug for Opening {
@@ -68,9 +79,10 @@ pub(crate) async fn drive(opening: Opening, parts: Parts) {
         Opening::Dial {
             network,
             to,
+            way,
             config,
             torrent,
-        } => match timeout(DIAL_TIMEOUT, network.dial_peer(to)).await {
+        } => match timeout(DIAL_TIMEOUT, dial(&network, to, way)).await {
             Ok(Ok(stream)) => {
                 let session = Session::initiator(config, torrent, now());
                 Driver::new(stream, session, parts, None)
@@ -80,6 +92,13 @@ pub(crate) async fn drive(opening: Opening, parts: Parts) {
             Ok(Err(error)) => fail(parts, Ended::Unreachable(failure(&error))).await,
             Err(_) => fail(parts, Ended::Unreachable(DialFailure::Timeout)).await,
         },
+    }
+}
+
+async fn dial(network: &Network, to: SocketAddr, way: Way) -> io::Result<BoxStream> {
+    match way {
+        Way::Usual => network.dial_peer(to).await,
+        Way::Utp => network.dial_utp(to).await,
     }
 }
 

@@ -79,6 +79,7 @@ impl Supervisor {
             client: Arc::from(self.config.client.as_str()),
             desk: self.desk.clone(),
             peer_exchange: self.config.peer_exchange,
+            hole_punching: self.config.hole_punching,
             max_peers: self.config.max_peers_per_torrent,
             upload_slots: self.config.upload_slots,
             down: self.down.clone(),

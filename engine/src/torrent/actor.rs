@@ -39,6 +39,7 @@ use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::pex::Pex;
 use crate::torrent::picker::Picker;
+use crate::torrent::punch::Punch;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::smart_ban::SmartBan;
@@ -68,6 +69,8 @@ pub(crate) struct Setup {
     pub(crate) desk: Desk,
     /// Whether peers tell each other of peers.
     pub(crate) peer_exchange: bool,
+    /// Whether peers behind NATs are met with the help of others.
+    pub(crate) hole_punching: bool,
     pub(crate) max_peers: usize,
     pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
@@ -152,6 +155,7 @@ pub(crate) struct Torrent {
     pub(crate) settling: Option<Settling>,
     pub(crate) heard: Trackers,
     pub(crate) pex: Pex,
+    pub(crate) punch: Punch,
     pub(crate) reported_complete: bool,
     _exit: ExitGuard<TorrentId>,
 }
@@ -206,6 +210,7 @@ impl Torrent {
             settling: None,
             heard: Trackers::default(),
             pex: Pex::default(),
+            punch: Punch::default(),
             reported_complete: false,
             add,
             setup,

@@ -137,8 +137,9 @@ impl Candidates {
     /// the better of its sources. The user's own hint makes it due at once.
     pub fn add(&mut self, addr: SocketAddr, source: Source, now: Instant) -> bool {
         let addr = canonical(addr);
-        if !is_dialable(addr) || self.banned.contains(&addr.ip()) || self.ourselves.contains(&addr)
-        {
+        // Where others see us is hearsay, which the user is not held to.
+        let own = self.ourselves.contains(&addr) || source != Source::Manual && self.is_own(addr);
+        if own || !is_dialable(addr) || self.banned.contains(&addr.ip()) {
             return false;
         }
         if self.index.get(addr).is_some() {
@@ -197,6 +198,19 @@ impl Candidates {
     /// The address is being dialled.
     pub fn dialing(&mut self, addr: SocketAddr) {
         self.index.set_state(canonical(addr), State::Dialing);
+    }
+
+    /// The peer at the address is to be dialled now, whatever became of it before; false where it may not be, or is
+    /// being dialled or connected to already.
+    pub fn meet(&mut self, addr: SocketAddr, now: Instant) -> bool {
+        let addr = canonical(addr);
+        self.add(addr, Source::Pex, now);
+        let known = self.index.get(addr);
+        let idle = known.is_some_and(|known| known.is_idle());
+        if idle {
+            self.index.set_state(addr, State::Dialing);
+        }
+        idle
     }
 
     /// There is a connection to the address, whoever dialled.
@@ -274,18 +288,36 @@ impl Candidates {
         gone
     }
 
-    /// Takes note of where others reach us, by IPv4 and by IPv6: of addresses that are as good otherwise, those are
-    /// dialled first that both ends prefer (BEP 40).
+    /// Takes note of where others reach us, by IPv4 and by IPv6: we are no peer of ours there, and of addresses that are as
+    /// good otherwise, those are dialled first that both ends prefer (BEP 40).
     pub fn set_own(&mut self, own: [Option<SocketAddr>; 2]) {
         if self.own == own {
             return;
         }
         self.own = own;
+        for addr in own.into_iter().flatten() {
+            self.forget_idle(addr);
+        }
         let all: Vec<SocketAddr> = self.index.iter().map(|(addr, _)| addr).collect();
         for addr in all {
             let priority = self.priority(addr);
             self.index
                 .update(addr, |candidate| candidate.priority = priority);
+        }
+    }
+
+    /// Whether we are at an address ourselves, as far as is known.
+    pub fn is_own(&self, addr: SocketAddr) -> bool {
+        let addr = canonical(addr);
+        self.own.contains(&Some(addr)) || self.ourselves.contains(&addr)
+    }
+
+    /// Forgets an address that is not being dialled, unless it is the user's.
+    fn forget_idle(&mut self, addr: SocketAddr) {
+        let addr = canonical(addr);
+        let known = self.index.get(addr);
+        if known.is_some_and(|known| known.is_idle() && known.source != Source::Manual) {
+            self.index.remove(addr);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::peer::actor::Peer;
 use crate::peer::driver::{Wiring, now};
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
-use crate::peer::opening::Opening;
+use crate::peer::opening::{Opening, Way};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, DialFailure, Source};
 use crate::torrent::choker::Contender;
@@ -62,14 +62,33 @@ impl Torrent {
                 return;
             };
             self.candidates.dialing(addr);
-            let opening = Opening::Dial {
-                network: self.setup.network.clone(),
-                to: addr,
-                config: self.session_config(),
-                torrent: self.session_torrent(),
-            };
-            self.connect(addr, true, opening, ctx);
+            self.open_to(addr, Way::Usual, ctx);
         }
+    }
+
+    /// Connects to a peer that does the same at this moment, if there is room for it and it is not there already.
+    pub(super) fn meet(&mut self, addr: SocketAddr, ctx: &mut Context<Self>) {
+        let room = self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN;
+        if room && !self.is_connected_to(addr) && self.candidates.meet(addr, now()) {
+            self.open_to(addr, Way::Utp, ctx);
+        }
+    }
+
+    fn open_to(&mut self, addr: SocketAddr, way: Way, ctx: &mut Context<Self>) {
+        let opening = Opening::Dial {
+            network: self.setup.network.clone(),
+            to: addr,
+            way,
+            config: self.session_config(),
+            torrent: self.session_torrent(),
+        };
+        self.connect(addr, true, opening, ctx);
+    }
+
+    /// Whether there is a connection to the peer at an address, or it is being dialled.
+    pub(super) fn is_connected_to(&self, addr: SocketAddr) -> bool {
+        let mut peers = self.peers.iter();
+        peers.any(|(_, peer)| peer.addr == addr || peer.listens == Some(addr))
     }
 
     pub(crate) fn most_peers(&self) -> usize {
@@ -97,6 +116,9 @@ impl Torrent {
         }
         if self.gossips() {
             extensions = extensions.with(Extension::Pex);
+        }
+        if self.meets() {
+            extensions = extensions.with(Extension::Holepunch);
         }
         TorrentParams {
             geometry: metainfo.map(|metainfo| metainfo.geometry()),
@@ -142,6 +164,7 @@ impl Torrent {
             twin: None,
             also_at: None,
             listens: None,
+            utp: false,
             since: None,
             holdings: None,
             unchoked_us: false,
@@ -169,6 +192,7 @@ impl Torrent {
         tracing::debug!(peer = %entry.addr, ?ended, "connection ended");
         self.choker.gone(key);
         self.pex.left(key);
+        self.punch.left(key);
         match &mut self.phase {
             Phase::Active(active) => {
                 match entry.pieces() {
@@ -188,6 +212,9 @@ impl Torrent {
         };
         if entry.outgoing {
             self.note_end(entry.addr, entry.since.is_some(), ended, now);
+            if matches!(ended, Ended::Unreachable(_)) {
+                self.seek_meeting(entry.addr, now);
+            }
         } else if *ended == Ended::OurOwn
             && let Some(port) = self.setup.listen_port
         {

@@ -7,11 +7,12 @@ use protocol::peer::{PexFlags, PexMessage};
 
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
-use crate::peer::messages::{Ended, Order};
+use crate::peer::messages::{Ended, Introduction, Order};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::Source;
 use crate::torrent::peers::PeerEntry;
 use crate::torrent::pex::{Verdict, may_name};
+use crate::torrent::punch::Punch;
 
 impl Torrent {
     /// Whether peers are told of others, and believed about them.
@@ -19,17 +20,30 @@ impl Torrent {
         self.setup.peer_exchange && !self.is_private()
     }
 
-    /// The peer said where it listens, and whether it takes messages of `ut_pex`.
-    pub(super) fn on_introduced(&mut self, key: PeerKey, port: Option<u16>, pex: bool) {
-        let gossips = self.gossips();
+    /// The peer said where it listens, and what messages it takes.
+    ///
+    /// A peer that came by uTP and can be met behind its NAT is known to others by where it came from: its NAT lets nobody
+    /// in elsewhere. Other peers are where they say that they listen.
+    pub(super) fn on_introduced(&mut self, key: PeerKey, introduction: Introduction) {
+        let (gossips, meets) = (self.gossips(), self.meets());
+        let Introduction {
+            port,
+            pex,
+            holepunch,
+            utp,
+        } = introduction;
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        peer.listens = if peer.outgoing {
+        peer.utp = utp;
+        peer.listens = if peer.outgoing || utp && holepunch {
             Some(peer.addr)
         } else {
             port.map(|port| SocketAddr::new(peer.addr.ip(), port))
         };
+        if holepunch && meets {
+            self.punch.joined(key);
+        }
         if !gossips {
             return;
         }
@@ -66,6 +80,12 @@ impl Torrent {
         });
         for peer in useful {
             self.add_candidate(peer.addr, Source::Pex);
+            if peer.flags.contains(PexFlags::HOLEPUNCH) {
+                self.punch.told(key, peer.addr);
+            }
+        }
+        for addr in &message.dropped {
+            self.punch.dropped(key, *addr);
         }
     }
 
@@ -74,7 +94,15 @@ impl Torrent {
         if !self.pex.is_due(now) || !self.gossips() || !self.is_online() {
             return;
         }
-        let flags = |key| self.peers.get(key).map_or_else(PexFlags::default, flags);
+        let flags = |key| {
+            let known = self.peers.get(key);
+            let flags = known.map_or_else(PexFlags::default, flags);
+            if self.punch.speaks(key) {
+                flags.with(PexFlags::HOLEPUNCH)
+            } else {
+                flags
+            }
+        };
         for (key, message) in self.pex.messages(now, flags) {
             if let Some(peer) = self.peers.get(key) {
                 peer.order(Order::Gossip(message.encode().into()));
@@ -91,6 +119,7 @@ impl Torrent {
         }
         self.leave_neighbours();
         self.leave_dht();
+        self.punch = Punch::default();
         for source in [Source::Lsd, Source::Pex, Source::Dht] {
             for addr in self.candidates.forget(source) {
                 let of_addr = self.peers.iter().filter(|(_, peer)| peer.addr == addr);
@@ -110,6 +139,9 @@ fn flags(peer: &PeerEntry) -> PexFlags {
     }
     if peer.outgoing {
         flags = flags.with(PexFlags::OUTGOING);
+    }
+    if peer.utp {
+        flags = flags.with(PexFlags::UTP);
     }
     flags
 }

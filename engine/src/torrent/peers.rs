@@ -36,6 +36,8 @@ pub(crate) struct PeerEntry {
     pub(crate) also_at: Option<SocketAddr>,
     /// Where others can connect to it.
     pub(crate) listens: Option<SocketAddr>,
+    /// Whether the connection is one of uTP.
+    pub(crate) utp: bool,
     /// When the handshake was done.
     pub(crate) since: Option<Instant>,
     /// What it has; `None` until it said so.

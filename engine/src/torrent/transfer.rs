@@ -34,8 +34,9 @@ impl Torrent {
     fn on_fact(&mut self, key: PeerKey, fact: Fact, ctx: &mut Context<Self>) {
         match fact {
             Fact::Handshaken { peer_id } => self.on_handshaken(key, peer_id),
-            Fact::Introduced { port, pex } => self.on_introduced(key, port, pex),
+            Fact::Introduced(introduction) => self.on_introduced(key, introduction),
             Fact::Gossip(message) => self.on_gossip(key, &message),
+            Fact::Holepunch(message) => self.on_holepunch(key, message, ctx),
             Fact::MetadataSize(size) => self.on_metadata_size(key, size),
             Fact::Metadata { piece, total, data } => {
                 self.on_metadata(key, piece, total, &data, ctx);

@@ -19,7 +19,8 @@ const MAX_CLIENT_CHARS: usize = 64;
 pub enum Extension {
     /// `lt_donthave`: a piece is gone (BEP 54).
     DontHave,
-    /// `ut_holepunch`: meeting behind NATs (BEP 55); passed on raw.
+    /// `ut_holepunch`: meeting behind NATs (BEP 55); passed on raw, see
+    /// [`HolepunchMessage`](super::HolepunchMessage).
     Holepunch,
     /// `ut_metadata`: the info dictionary from peers (BEP 9).
     Metadata,
@@ -75,7 +76,7 @@ pub enum ExtensionError {
     /// The extension handshake is not a dictionary.
     #[error("extension handshake: not a dictionary")]
     HandshakeForm,
-    /// A message of fixed size has another length.
+    /// A message of fixed size has another length, or is shorter than it may be.
     #[error("{} message of {len} bytes", .extension.name())]
     Length {
         /// The extension.

@@ -8,6 +8,7 @@ use super::codec::{Decoder, Frame};
 use super::extension::{Extension, ExtensionHandshake, ExtensionIds, Extensions};
 use super::fast::allowed_fast_set;
 use super::handshake::{Handshake, Reserved};
+use super::holepunch::{HolepunchMessage, Refusal};
 use super::message::{HashRequest, Message, RawRequest, piece_header};
 use super::metadata::MetadataMessage;
 use crate::bitfield::Bitfield;
@@ -89,10 +90,10 @@ fn case(name: &str) -> Case {
 }
 
 fn extended(name: &str) -> Case {
-    let holepunch = |digits: &str| {
-        let payload = hex(&Json::from(digits));
-        Case::Extended(Extension::Holepunch.local_id(), payload)
+    let holepunch = |message: HolepunchMessage| {
+        Case::Extended(Extension::Holepunch.local_id(), message.encode())
     };
+    let at = "1.2.3.4:6881".parse().unwrap();
     match name {
         "ut_metadata request piece 0 (peer id 2)" => {
             metadata(&MetadataMessage::Request { piece: 0 })
@@ -112,9 +113,13 @@ fn extended(name: &str) -> Case {
         "lt_donthave 5 (peer id 7)" => {
             Case::Extended(Extension::DontHave.local_id(), 5_u32.to_be_bytes().to_vec())
         }
-        "ut_holepunch rendezvous v4" => holepunch("0000010203041ae100000000"),
-        "ut_holepunch connect v6" => holepunch("010120010db80000000000000000000000011ae100000000"),
-        "ut_holepunch error NotConnected" => holepunch("0200010203041ae100000002"),
+        "ut_holepunch rendezvous v4" => holepunch(HolepunchMessage::Rendezvous(at)),
+        "ut_holepunch connect v6" => holepunch(HolepunchMessage::Connect(
+            "[2001:db8::1]:6881".parse().unwrap(),
+        )),
+        "ut_holepunch error NotConnected" => {
+            holepunch(HolepunchMessage::Error(at, Refusal::NotConnected))
+        }
         other => panic!("unknown case {other}"),
     }
 }

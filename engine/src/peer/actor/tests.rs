@@ -89,6 +89,7 @@ fn content(scene: &Scene, dir: &TempDir) -> Arc<Content> {
 fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc<Content>) {
     let content = content(scene, dir);
     let opening = Opening::Dial {
+        way: opening::Way::Usual,
         network: scene.host(0).network(),
         to: addr(1),
         config: SessionConfig::new(PeerId(*b"-XX0001-ourselvesour")),

@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 use protocol::geometry::{BlockRef, PieceIndex};
-use protocol::peer::{Event, Extension, ExtensionHandshake, PexMessage, SessionError};
+use protocol::peer::{
+    Event, Extension, ExtensionHandshake, HolepunchMessage, PexMessage, SessionError,
+};
 
 use crate::content::Traffic;
 use crate::peer::assigned::returned;
 use crate::peer::intake::Catch;
-use crate::peer::messages::{Ended, Fact, Holdings};
+use crate::peer::messages::{Ended, Fact, Holdings, Introduction};
 
 use super::{Driver, ended_by};
 
@@ -91,6 +93,10 @@ impl Driver {
                 extension: Extension::Pex,
                 payload,
             } => self.on_gossip(&payload)?,
+            Event::Extended {
+                extension: Extension::Holepunch,
+                payload,
+            } => self.on_holepunch(&payload)?,
             Event::AllowedFast(_)
             | Event::Cancelled(_)
             | Event::Extended { .. }
@@ -106,10 +112,12 @@ impl Driver {
 
     fn on_extension_handshake(&mut self, theirs: &ExtensionHandshake) {
         self.pipeline.set_reqq(self.session.peer_reqq());
-        self.tell(Fact::Introduced {
+        self.tell(Fact::Introduced(Introduction {
             port: self.session.peer_extensions().and_then(|known| known.port),
             pex: self.session.supports(Extension::Pex),
-        });
+            holepunch: self.session.supports(Extension::Holepunch),
+            utp: self.stream.is_utp(),
+        }));
         if let Some(size) = theirs.metadata_size
             && self.content.is_none()
         {
@@ -121,6 +129,15 @@ impl Driver {
         let message = PexMessage::parse(payload);
         let message = message.map_err(|error| ended_by(&SessionError::from(error)))?;
         self.tell(Fact::Gossip(Box::new(message)));
+        Ok(())
+    }
+
+    fn on_holepunch(&mut self, payload: &[u8]) -> Result<(), Ended> {
+        let message = HolepunchMessage::parse(payload);
+        let message = message.map_err(|error| ended_by(&SessionError::from(error)))?;
+        if let Some(message) = message {
+            self.tell(Fact::Holepunch(message));
+        }
         Ok(())
     }
 

@@ -76,6 +76,11 @@ impl Driver {
                 // A peer may have turned it off meanwhile.
                 let _ = self.session.extended(Extension::Pex, &payload);
             }
+            Order::Holepunch(message) => {
+                let _ = self
+                    .session
+                    .extended(Extension::Holepunch, &message.encode());
+            }
             Order::Interested(interested) => self.session.interested(interested),
             Order::Metadata(piece) => {
                 if self.session.metadata_request(piece).is_err() {

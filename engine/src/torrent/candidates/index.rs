@@ -124,9 +124,7 @@ impl Index {
             .known
             .iter()
             .filter(|(_, candidate)| {
-                matches!(candidate.state, State::Ready | State::Waiting(_))
-                    && candidate.source != Source::Manual
-                    && may(candidate)
+                candidate.is_idle() && candidate.source != Source::Manual && may(candidate)
             })
             .max_by_key(|(_, candidate)| candidate.rank())
             .map(|(addr, _)| *addr);
@@ -185,6 +183,11 @@ impl Index {
 }
 
 impl Candidate {
+    /// Whether nothing is being done about it.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Ready | State::Waiting(_))
+    }
+
     fn rank(&self) -> Rank {
         Rank {
             not_manual: self.source != Source::Manual,
