@@ -24,6 +24,8 @@ pub(crate) enum Order {
     Start(Box<Request>, Client),
     /// How things are.
     Status(oneshot::Sender<Status>),
+    /// Say when there is a node to ask.
+    Usable(oneshot::Sender<()>),
 }
 
 /// What the actor shall do: handles to the actor.

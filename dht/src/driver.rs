@@ -17,7 +17,7 @@ use net::DatagramSocket;
 use parking_lot::Mutex;
 use protocol::krpc::MAX_DATAGRAM;
 use tokio::io::ReadBuf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::command::Order;
@@ -29,6 +29,9 @@ const BATCH: usize = 64;
 
 /// Orders that are taken before others get their turn.
 const ORDERS: usize = 16;
+
+/// Callers that may wait for a node to ask; more are turned away.
+const MOST_HOPEFUL: usize = 64;
 
 /// The orders of all handles; they outlive a driver that fails.
 pub(crate) type Orders = Arc<Mutex<mpsc::Receiver<Order>>>;
@@ -44,6 +47,8 @@ pub(crate) struct Driver {
     /// Tells the actor when this ends, whatever the reason.
     pub(crate) exit: ExitGuard<()>,
     clients: Clients,
+    /// Told when there is a node to ask.
+    hopeful: Vec<oneshot::Sender<()>>,
     /// A datagram that found no room in its socket.
     stuck: Option<Transmit>,
     buffer: Vec<u8>,
@@ -57,6 +62,7 @@ impl Driver {
             orders,
             exit,
             clients: Clients::default(),
+            hopeful: Vec::new(),
             stuck: None,
             buffer: vec![0; MAX_DATAGRAM + 1],
         }
@@ -127,6 +133,12 @@ impl Driver {
             Order::Status(reply) => {
                 let _ = reply.send(self.node.status());
             }
+            Order::Usable(reply) => {
+                self.hopeful.retain(|waiting| !waiting.is_closed());
+                if self.hopeful.len() < MOST_HOPEFUL {
+                    self.hopeful.push(reply);
+                }
+            }
         }
     }
 
@@ -161,6 +173,11 @@ impl Driver {
         self.tell();
         for job in self.clients.abandoned() {
             self.node.cancel(job);
+        }
+        if !self.hopeful.is_empty() && self.node.is_usable() {
+            for hopeful in self.hopeful.drain(..) {
+                let _ = hopeful.send(());
+            }
         }
     }
 

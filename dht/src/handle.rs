@@ -167,6 +167,19 @@ impl DhtHandle {
         answer.await.map_err(|_| DhtError::Stopped)
     }
 
+    /// Waits until the node knows another that answered when it was asked last; returns at once where it does.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`], also where too many wait.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn usable(&self) -> Result<(), DhtError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Usable(reply)).await?;
+        answer.await.map_err(|_| DhtError::Stopped)
+    }
+
     /// Writes the table to its file, where it has one, and returns when that is done.
     pub async fn save(&self) {
         let (reply, answer) = oneshot::channel();

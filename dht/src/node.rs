@@ -267,6 +267,16 @@ impl Node {
         }
     }
 
+    /// Whether it knows a node that answered when it was asked last.
+    pub(crate) fn is_usable(&self) -> bool {
+        let mut contacts = self
+            .sides
+            .iter()
+            .flatten()
+            .flat_map(|side| side.table.contacts());
+        contacts.any(|contact| contact.failures == 0)
+    }
+
     fn side(&self, family: Family) -> Option<&Side> {
         let [v4, v6] = &self.sides;
         match family {

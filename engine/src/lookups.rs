@@ -8,6 +8,7 @@ mod queue;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use actix::{
     Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, Message, Recipient,
@@ -34,6 +35,8 @@ const STEP: usize = 4;
 pub(crate) struct Seek {
     /// The torrent.
     pub(crate) hash: InfoHash,
+    /// How often it has begun to look for peers; comes back with what is found.
+    pub(crate) time: u32,
     /// Who is told.
     pub(crate) torrent: Recipient<Found>,
 }
@@ -64,6 +67,8 @@ pub(crate) struct Standing {
 #[derive(Clone, Debug, Default, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Found {
+    /// Of which [`Seek`].
+    pub(crate) time: u32,
     /// Peers that were not told before.
     pub(crate) peers: Vec<SocketAddr>,
     /// Nodes that were asked so far.
@@ -78,9 +83,16 @@ pub(crate) struct Found {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct Ended {
-    hash: InfoHash,
-    nodes_asked: usize,
+    /// Which one.
+    run: (InfoHash, u64),
+    /// Whether any node answered.
+    answered: bool,
 }
+
+/// There is a node that answers: a task to Lookups, which asked it to wait for one.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Usable;
 
 /// The actor; see the module.
 pub(crate) struct Lookups {
@@ -89,12 +101,15 @@ pub(crate) struct Lookups {
     port: Option<u16>,
     queue: Queue,
     torrents: BTreeMap<InfoHash, Seeker>,
+    /// Waits for a node that answers, since all wait for one.
+    hope: Option<(Instant, Task<()>)>,
     timer: OneTimer,
     rng: StdRng,
 }
 
 /// A torrent that looks for peers.
 struct Seeker {
+    time: u32,
     torrent: Recipient<Found>,
     seed: bool,
     look_up: Option<Task<()>>,
@@ -109,6 +124,7 @@ impl Lookups {
             port,
             queue: Queue::new(AT_ONCE),
             torrents: BTreeMap::new(),
+            hope: None,
             timer: OneTimer::new(),
             rng: StdRng::seed_from_u64(seed),
         };
@@ -117,7 +133,7 @@ impl Lookups {
 
     fn drive(&mut self, ctx: &mut Context<Self>) {
         let now = now();
-        while let Some(hash) = self.queue.next(now) {
+        while let Some((hash, run)) = self.queue.next(now) {
             let Some(seeker) = self.torrents.get_mut(&hash) else {
                 self.queue.remove(hash);
                 continue;
@@ -129,10 +145,16 @@ impl Lookups {
                 seed: seeker.seed,
             });
             let (dht, torrent, me) = (self.dht.clone(), seeker.torrent.clone(), ctx.address());
+            let time = seeker.time;
             seeker.look_up = Some(self.pool.spawn(async move {
-                let nodes_asked = look_up(&dht, get, &torrent).await;
-                tell(&me, Ended { hash, nodes_asked });
+                let answered = look_up(&dht, get, (time, &torrent)).await;
+                let run = (hash, run);
+                tell(&me, Ended { run, answered });
             }));
+        }
+        let quiet = self.queue.quiet_since();
+        if quiet != self.hope.as_ref().map(|(since, _)| *since) {
+            self.hope = quiet.map(|since| (since, self.hope(ctx)));
         }
         if let Some(at) = self.queue.poll_timeout() {
             let at = tokio::time::Instant::from_std(at.max(now));
@@ -142,10 +164,30 @@ impl Lookups {
             });
         }
     }
+
+    fn hope(&self, ctx: &Context<Self>) -> Task<()> {
+        let (dht, me) = (self.dht.clone(), ctx.address());
+        self.pool.spawn(async move {
+            if dht.usable().await.is_ok() {
+                tell(&me, Usable);
+            }
+        })
+    }
 }
 
-/// One look-up, from its beginning to its end; gives the number of nodes that were asked.
-async fn look_up(dht: &DhtHandle, get: GetPeers, torrent: &Recipient<Found>) -> usize {
+/// One look-up, from its beginning to its end; says whether any node answered.
+async fn look_up(
+    dht: &DhtHandle,
+    get: GetPeers,
+    (time, torrent): (u32, &Recipient<Found>),
+) -> bool {
+    let found = |peers, progress: Progress, ended| Found {
+        time,
+        peers,
+        nodes_asked: progress.asked,
+        known: progress.found,
+        ended,
+    };
     let mut last = Progress::default();
     if let Ok(mut search) = dht.get_peers(get).await {
         let mut told = 0;
@@ -167,16 +209,7 @@ async fn look_up(dht: &DhtHandle, get: GetPeers, torrent: &Recipient<Found>) -> 
         }
     }
     tell_recipient(torrent, found(Vec::new(), last, true));
-    last.asked
-}
-
-fn found(peers: Vec<SocketAddr>, progress: Progress, ended: bool) -> Found {
-    Found {
-        peers,
-        nodes_asked: progress.asked,
-        known: progress.found,
-        ended,
-    }
+    last.answered > 0
 }
 
 impl Actor for Lookups {
@@ -188,6 +221,7 @@ impl Handler<Seek> for Lookups {
 
     fn handle(&mut self, seek: Seek, ctx: &mut Context<Self>) {
         let seeker = Seeker {
+            time: seek.time,
             torrent: seek.torrent,
             seed: false,
             look_up: None,
@@ -234,8 +268,17 @@ impl Handler<Ended> for Lookups {
     type Result = ();
 
     fn handle(&mut self, ended: Ended, ctx: &mut Context<Self>) {
-        self.queue
-            .ended(ended.hash, ended.nodes_asked, now(), &mut self.rng);
+        let Ended { run, answered } = ended;
+        self.queue.ended(run, answered, now(), &mut self.rng);
+        self.drive(ctx);
+    }
+}
+
+impl Handler<Usable> for Lookups {
+    type Result = ();
+
+    fn handle(&mut self, _: Usable, ctx: &mut Context<Self>) {
+        self.queue.usable(now(), &mut self.rng);
         self.drive(ctx);
     }
 }

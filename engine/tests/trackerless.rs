@@ -93,6 +93,19 @@ fn network(sim: &Sim, nodes: u32) -> (Vec<(Host, DhtHandle)>, Vec<SocketAddr>) {
     ((1000..1000 + nodes).map(start).collect(), first)
 }
 
+/// Peers that a node finds.
+async fn peers_known_to(node: &DhtHandle, payload: &Payload) -> usize {
+    let get = dht::GetPeers::new(payload.metainfo().hashes().wire());
+    let mut search = node.get_peers(get).await.expect("it runs");
+    let mut known = 0;
+    while let Some(update) = search.next().await.expect("it runs") {
+        if let dht::Update::Peers(peers, _) = update {
+            known += peers.len();
+        }
+    }
+    known
+}
+
 #[test]
 fn a_bare_hash_is_enough() {
     simulate(async {
@@ -151,14 +164,7 @@ fn a_private_torrent_is_not_announced() {
         let stored = async |payload: &Payload| {
             let mut stored = 0;
             for (_, node) in &nodes {
-                let hash = payload.metainfo().hashes().wire();
-                let get = dht::GetPeers::new(hash);
-                let mut search = node.get_peers(get).await.expect("it runs");
-                while let Some(update) = search.next().await.expect("it runs") {
-                    if let dht::Update::Peers(peers, _) = update {
-                        stored += peers.len();
-                    }
-                }
+                stored += peers_known_to(node, payload).await;
             }
             stored
         };
@@ -192,6 +198,36 @@ fn peers_tell_each_other_of_their_nodes() {
                 .map(|family| family.nodes)
                 .sum();
             assert_eq!(known, 1, "{status:?}");
+        }
+        sim
+    });
+}
+
+#[test]
+fn a_lone_seeder_is_announced_as_soon_as_the_first_node_is_there() {
+    simulate(async {
+        let sim = Sim::new(6);
+        let payload = Payload::new(6, 100_000, PIECE);
+        // Nobody is at the address of the node that it knows, for longer than any first tries take.
+        let first = vec![addr(far(1000))];
+        let seeder = Node::start(&sim, 501, &first);
+        let id = seeder.seed(&payload).await;
+        assert!(seeder.finishes(id, Duration::from_secs(10)).await);
+        tokio::time::sleep(Duration::from_secs(400)).await;
+        let (nodes, _) = network(&sim, 20);
+        let known = async || {
+            let status = seeder.dht.status().await.expect("it runs");
+            let families = status.families.iter().flatten();
+            families.map(|family| family.nodes).sum::<usize>() > 0
+        };
+        while !known().await {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let joined = sim.elapsed();
+        while peers_known_to(&nodes[10].1, &payload).await == 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let waits = sim.elapsed().saturating_sub(joined);
+            assert!(waits < Duration::from_secs(10), "not after {waits:?}");
         }
         sim
     });

@@ -94,6 +94,27 @@ fn nodes_find_each_other_and_what_they_announce() {
 }
 
 #[test]
+fn whoever_waits_for_a_first_node_is_told_when_it_answers() {
+    simulate(async {
+        let sim = Sim::new(4);
+        let lone = DhtNode::launch(config(&sim, 1));
+        let waiting = tokio::task::spawn_local({
+            let lone = lone.clone();
+            async move { lone.usable().await }
+        });
+        sleep(Duration::from_secs(300)).await;
+        assert!(!waiting.is_finished());
+        let first = DhtNode::launch(config(&sim, 0));
+        let began = sim.elapsed();
+        lone.add_node(addr(0)).await.unwrap();
+        waiting.await.unwrap().unwrap();
+        assert!(sim.elapsed() < began + Duration::from_secs(5));
+        lone.usable().await.unwrap();
+        drop(first);
+    });
+}
+
+#[test]
 fn items_are_stored_found_and_replaced_by_their_owner_alone() {
     simulate(async {
         let sim = Sim::new(2);

@@ -18,9 +18,16 @@ const JITTER_MS: u64 = 60_000;
 /// Between the first two look-ups of a torrent that is short of peers.
 const SOON: Duration = Duration::from_secs(10);
 
-/// After a look-up that found no node to ask: the first ones are known soon after the start. All torrents wait, so that
-/// what an engine without a network does is the same for one torrent and for thousands.
+/// After a look-up that no node answered: the first ones are known soon after the start. All torrents wait, so that what
+/// an engine without a network does is the same for one torrent and for thousands. The pause doubles each time.
 const NO_NODES: Duration = Duration::from_secs(1);
+
+/// The longest of such pauses. [`Queue::usable`] ends it.
+const NO_NODES_LONGEST: Duration = Duration::from_mins(1);
+
+/// Look-ups begin up to this much later when there is a node, so that many engines that come up with a network do not
+/// begin together.
+const USABLE_JITTER_MS: u64 = 1000;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -30,8 +37,19 @@ pub(super) struct Queue {
     /// Those that wait, the longest due first: the ones that are short of peers, and the others.
     waiting: [BTreeSet<Place>; 2],
     under_way: usize,
-    /// No look-up begins before this time.
-    quiet: Option<Instant>,
+    /// Look-ups that have begun so far.
+    begun: u64,
+    /// No look-up begins for a while, because none was answered.
+    quiet: Option<Quiet>,
+}
+
+/// A pause of all torrents.
+#[derive(Clone, Copy, Debug)]
+struct Quiet {
+    since: Instant,
+    until: Instant,
+    /// Such pauses in a row.
+    streak: u32,
 }
 
 /// Sorts those that wait.
@@ -49,8 +67,8 @@ struct Entry {
 enum Wait {
     /// For its time.
     Due { at: Instant, last: Option<Instant> },
-    /// For its look-up to end, which began then.
-    End { began: Instant },
+    /// For its look-up to end, which began then, as this one of all.
+    End { began: Instant, run: u64 },
 }
 
 impl Queue {
@@ -61,6 +79,7 @@ impl Queue {
             torrents: BTreeMap::new(),
             waiting: [BTreeSet::new(), BTreeSet::new()],
             under_way: 0,
+            begun: 0,
             quiet: None,
         }
     }
@@ -118,9 +137,10 @@ impl Queue {
         self.line(short).insert((then, hash));
     }
 
-    /// The next torrent to look up, if it is time and there is room; its look-up counts as begun. Call until `None`.
-    pub(super) fn next(&mut self, now: Instant) -> Option<InfoHash> {
-        if self.under_way >= self.most || self.quiet.is_some_and(|until| now < until) {
+    /// The next torrent to look up, if it is time and there is room, and the number of its look-up, which counts as begun.
+    /// Call until `None`.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(InfoHash, u64)> {
+        if self.under_way >= self.most || self.quiet.is_some_and(|quiet| now < quiet.until) {
             return None;
         }
         let mut lines = self.waiting.iter_mut();
@@ -129,29 +149,41 @@ impl Queue {
             if due { line.pop_first() } else { None }
         })?;
         self.under_way += 1;
+        self.begun += 1;
+        let run = self.begun;
         if let Some(entry) = self.torrents.get_mut(&hash) {
-            entry.state = Wait::End { began: now };
+            entry.state = Wait::End { began: now, run };
         }
-        Some(hash)
+        Some((hash, run))
     }
 
-    /// A look-up has ended by itself, after it has asked so many nodes; without any it was none.
-    pub(super) fn ended(&mut self, hash: InfoHash, asked: usize, now: Instant, rng: &mut impl Rng) {
+    /// A look-up has ended by itself. One that no node answered was none: it begins again when there are nodes.
+    pub(super) fn ended(
+        &mut self,
+        (hash, run): (InfoHash, u64),
+        answered: bool,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) {
         let Some(entry) = self.torrents.get_mut(&hash) else {
             return;
         };
-        let Wait::End { began } = entry.state else {
-            return;
+        // News of an earlier look-up may come late, when the torrent has gone and come again.
+        let began = match entry.state {
+            Wait::End { began, run: this } if this == run => began,
+            Wait::End { .. } | Wait::Due { .. } => return,
         };
         self.under_way -= 1;
-        if asked == 0 {
+        if !answered {
+            // Nothing begins before that anyway, and then those first who had no turn yet.
             let at = now + NO_NODES;
             entry.state = Wait::Due { at, last: None };
             let short = entry.short;
             self.line(short).insert((at, hash));
-            self.quiet = Some(at);
+            self.be_quiet(now);
             return;
         }
+        self.quiet = None;
         let pause = if entry.short {
             let pause = SOON * 2_u32.saturating_pow(entry.streak.min(10));
             entry.streak = entry.streak.saturating_add(1);
@@ -168,6 +200,36 @@ impl Queue {
         self.line(short).insert((at, hash));
     }
 
+    /// Since when all wait because nobody answers, if they do.
+    pub(super) fn quiet_since(&self) -> Option<Instant> {
+        self.quiet.map(|quiet| quiet.since)
+    }
+
+    /// There is a node that answers: those that wait for one begin.
+    pub(super) fn usable(&mut self, now: Instant, rng: &mut impl Rng) {
+        if let Some(quiet) = &mut self.quiet {
+            let jitter = Duration::from_millis(rng.random_range(0..USABLE_JITTER_MS));
+            // Not at once again where what seemed to answer did not.
+            let soon = (now + jitter).max(quiet.since + NO_NODES);
+            quiet.until = quiet.until.min(soon);
+        }
+    }
+
+    fn be_quiet(&mut self, now: Instant) {
+        let streak = match self.quiet {
+            // Others began with this one.
+            Some(quiet) if now < quiet.until => return,
+            Some(quiet) => quiet.streak.saturating_add(1),
+            None => 0,
+        };
+        let pause = NO_NODES.saturating_mul(1 << streak.min(10));
+        self.quiet = Some(Quiet {
+            since: now,
+            until: now + pause.min(NO_NODES_LONGEST),
+            streak,
+        });
+    }
+
     /// When [`Queue::next`] may have something; `None` while it waits for a look-up to end.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         if self.under_way >= self.most {
@@ -175,7 +237,7 @@ impl Queue {
         }
         let firsts = self.waiting.iter().filter_map(BTreeSet::first);
         let first = firsts.map(|(at, _)| *at).min()?;
-        Some(self.quiet.map_or(first, |until| first.max(until)))
+        Some(self.quiet.map_or(first, |quiet| first.max(quiet.until)))
     }
 
     fn line(&mut self, short: bool) -> &mut BTreeSet<Place> {

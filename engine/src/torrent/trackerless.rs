@@ -29,6 +29,8 @@ const MOST_NODES: usize = 16;
 pub(crate) struct Trackerless {
     /// It is looked up there.
     seeks: bool,
+    /// How often that has begun.
+    times: u32,
     /// The nodes that the torrent names were handed on.
     named: bool,
     /// What was told last: short of peers, seeding.
@@ -75,8 +77,13 @@ impl Torrent {
         if !self.trackerless.seeks {
             self.trackerless.seeks = true;
             self.trackerless.look_up.runs = true;
-            let (hash, torrent) = (self.hashes.wire(), ctx.address().recipient());
-            tell(lookups, Seek { hash, torrent });
+            self.trackerless.times += 1;
+            let seek = Seek {
+                hash: self.hashes.wire(),
+                time: self.trackerless.times,
+                torrent: ctx.address().recipient(),
+            };
+            tell(lookups, seek);
         }
         self.hint_named_nodes();
     }
@@ -84,6 +91,7 @@ impl Torrent {
     /// Looks there no more.
     pub(crate) fn leave_dht(&mut self) {
         let was = std::mem::take(&mut self.trackerless);
+        self.trackerless.times = was.times;
         if was.seeks
             && let Some(lookups) = &self.setup.lookups
         {
@@ -151,8 +159,8 @@ impl Handler<Found> for Torrent {
     type Result = ();
 
     fn handle(&mut self, found: Found, ctx: &mut Context<Self>) {
-        // It may have been on its way when the torrent left.
-        if !self.trackerless.seeks {
+        // It may have been on its way when the torrent left, perhaps to come again.
+        if !self.trackerless.seeks || found.time != self.trackerless.times {
             return;
         }
         self.trackerless.look_up = LookUp {

@@ -14,14 +14,14 @@ fn hash(n: u16) -> InfoHash {
 fn run(queue: &mut Queue, start: Instant, end: Instant, takes: Duration) -> Vec<(Instant, u16)> {
     let mut rng = StdRng::seed_from_u64(1);
     let mut begun = Vec::new();
-    let mut running: BTreeSet<Place> = BTreeSet::new();
+    let mut running = BTreeSet::new();
     let mut now = start;
     loop {
-        while let Some(hash) = queue.next(now) {
+        while let Some((hash, run)) = queue.next(now) {
             begun.push((now, u16::from_be_bytes([hash.0[0], hash.0[1]])));
-            running.insert((now + takes, hash));
+            running.insert((now + takes, hash, run));
         }
-        let ends = running.first().map(|(at, _)| *at);
+        let ends = running.first().map(|(at, ..)| *at);
         let Some(next) = [ends, queue.poll_timeout()].into_iter().flatten().min() else {
             return begun;
         };
@@ -29,9 +29,9 @@ fn run(queue: &mut Queue, start: Instant, end: Instant, takes: Duration) -> Vec<
         if now > end {
             return begun;
         }
-        while let Some((_, hash)) = running.first().copied().filter(|(at, _)| *at <= now) {
+        while let Some((_, hash, run)) = running.first().copied().filter(|(at, ..)| *at <= now) {
             running.pop_first();
-            queue.ended(hash, 50, now, &mut rng);
+            queue.ended((hash, run), true, now, &mut rng);
         }
     }
 }
@@ -78,7 +78,7 @@ fn one_that_runs_short_does_not_wait_for_its_turn() {
     run(&mut queue, start, start + secs(100), secs(2));
     let now = start + secs(200);
     queue.set_short(hash(1), true, now);
-    assert_eq!(queue.next(now), Some(hash(1)));
+    assert_eq!(queue.next(now).map(|(hash, _)| hash), Some(hash(1)));
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn running_short_again_and_again_does_not_look_up_again_and_again() {
     for second in 0..100 {
         let now = start + secs(second);
         queue.set_short(hash(1), second % 2 == 0, now);
-        while let Some(hash) = queue.next(now) {
+        while let Some(run) = queue.next(now) {
             begun += 1;
-            queue.ended(hash, 50, now, &mut rng);
+            queue.ended(run, true, now, &mut rng);
         }
     }
     assert!((5..=11).contains(&begun), "{begun}");
@@ -119,31 +119,76 @@ fn the_short_ones_go_first_and_only_so_many_run_at_once() {
 }
 
 #[test]
-fn a_look_up_that_had_nobody_to_ask_is_tried_again_at_once() {
-    let start = Instant::now();
+fn a_look_up_that_nobody_answered_begins_again_as_soon_as_there_is_a_node() {
+    let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
     let mut queue = Queue::new(4);
     queue.add(hash(1), start);
-    assert_eq!(queue.next(start), Some(hash(1)));
-    queue.ended(hash(1), 0, start, &mut StdRng::seed_from_u64(1));
-    assert_eq!(queue.poll_timeout(), Some(start + NO_NODES));
+    queue.set_short(hash(1), false, start);
+    let mut now = start;
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let run = queue.next(now).unwrap();
+        queue.ended(run, false, now, &mut rng);
+        let at = queue.poll_timeout().unwrap();
+        pauses.push((at - now).as_secs());
+        now = at;
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    let run = queue.next(now).unwrap();
+    queue.ended(run, false, now, &mut rng);
+    now += secs(10);
+    queue.usable(now, &mut rng);
+    let at = queue.poll_timeout().unwrap();
+    assert!((now..now + secs(1)).contains(&at));
+    // It seemed to be one only.
+    let run = queue.next(at).unwrap();
+    queue.ended(run, false, at, &mut rng);
+    queue.usable(at, &mut rng);
+    assert!(queue.poll_timeout().unwrap() >= at + NO_NODES);
+    let at = at + secs(2);
+    let run = queue.next(at).unwrap();
+    queue.ended(run, true, at, &mut rng);
+    assert_eq!(queue.quiet_since(), None);
+    assert!(queue.poll_timeout().unwrap() >= at + EVERY);
+}
+
+#[test]
+fn the_late_end_of_an_earlier_look_up_is_not_taken_for_the_end_of_this_one() {
+    let (now, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
+    let mut queue = Queue::new(1);
+    queue.add(hash(1), now);
+    let stale = queue.next(now).unwrap();
+    queue.remove(hash(1));
+    queue.add(hash(1), now);
+    let run = queue.next(now).unwrap();
+    queue.ended(stale, true, now, &mut rng);
+    queue.add(hash(2), now);
+    assert_eq!(queue.next(now), None, "one is under way");
+    queue.ended(run, true, now, &mut rng);
+    assert_eq!(queue.next(now).map(|(hash, _)| hash), Some(hash(2)));
 }
 
 proptest! {
     #[test]
     fn whatever_happens_the_lines_and_the_torrents_agree(
-        ops in prop::collection::vec((0..6_u8, 0..8_u16, 0..2000_u64), 0..200),
+        ops in prop::collection::vec((0..7_u8, 0..8_u16, 0..2000_u64), 0..200),
     ) {
         let mut queue = Queue::new(3);
         let mut rng = StdRng::seed_from_u64(3);
         let mut now = Instant::now();
+        let mut runs = BTreeMap::new();
         for (op, n, ms) in ops {
             match op {
                 0 => queue.add(hash(n), now),
                 1 => { queue.remove(hash(n)); }
                 2 => queue.set_short(hash(n), true, now),
                 3 => queue.set_short(hash(n), false, now),
-                4 => { queue.next(now); }
-                _ => queue.ended(hash(n), usize::from(n % 2), now, &mut rng),
+                4 => runs.extend(queue.next(now)),
+                5 => queue.usable(now, &mut rng),
+                // The same may be told twice, and late.
+                _ => if let Some(run) = runs.get(&hash(n)) {
+                    queue.ended((hash(n), *run), ms % 2 == 0, now, &mut rng);
+                }
             }
             now += Duration::from_millis(ms);
             let running = queue.torrents.values().filter(|e| matches!(e.state, Wait::End { .. }));
@@ -169,20 +214,22 @@ fn without_a_node_thousands_of_torrents_ask_no_more_than_a_few() {
     while let Some(at) = queue.poll_timeout().filter(|at| *at < start + secs(60)) {
         now = now.max(at);
         let mut under_way = Vec::new();
-        while let Some(hash) = queue.next(now) {
-            under_way.push(hash);
+        while let Some(run) = queue.next(now) {
+            under_way.push(run);
         }
         assert!(!under_way.is_empty(), "it woke up for nothing");
         count += under_way.len();
-        for hash in under_way {
-            begun.insert(hash);
-            queue.ended(hash, 0, now, &mut rng);
+        for run in under_way {
+            begun.insert(run.0);
+            queue.ended(run, false, now, &mut rng);
             assert_eq!(queue.next(now), None);
         }
     }
-    assert_eq!(count, 4 * 60);
+    // After 1 s, 2 s, 4 s and so on.
+    assert_eq!(count, 4 * 6);
     assert_eq!(begun.len(), count, "all have their turn");
     // With the first node all goes on.
+    queue.usable(now, &mut rng);
     let began = run(&mut queue, now, now + secs(2), Duration::from_millis(10));
     assert!(began.len() > 100, "{}", began.len());
 }
