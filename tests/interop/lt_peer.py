@@ -1,6 +1,6 @@
 """libtorrent as a program: one torrent, one JSON object a line on standard output.
 
-    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp]
+    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp|--both]
     lt_peer.py create PATH OUT --piece BYTES --kind v1|v2|hybrid
 
 `get` checks what is in DIR, downloads the rest, says "seeding" when everything is verified, and serves until it is
@@ -18,7 +18,7 @@ def say(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
-def session(listen, dht=None, utp=False):
+def session(listen, dht=None, utp=False, tcp=True):
     return lt.session({
         "listen_interfaces": listen,
         "outgoing_interfaces": listen.rsplit(":", 1)[0],
@@ -28,14 +28,14 @@ def session(listen, dht=None, utp=False):
         "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "allow_multiple_connections_per_ip": True,
         "enable_outgoing_utp": utp, "enable_incoming_utp": utp,
-        "enable_outgoing_tcp": not utp, "enable_incoming_tcp": not utp,
+        "enable_outgoing_tcp": tcp, "enable_incoming_tcp": tcp,
         "min_reconnect_time": 1,
         "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
     })
 
 
 def get(args):
-    ses = session(args.listen, args.dht, args.utp)
+    ses = session(args.listen, args.dht, args.utp or args.both, not args.utp)
     if args.source.startswith("magnet:"):
         params = lt.parse_magnet_uri(args.source)
     else:
@@ -87,6 +87,7 @@ def main():
     p.add_argument("--peer", action="append", default=[])
     p.add_argument("--dht", help="take part in the DHT, by this node")
     p.add_argument("--utp", action="store_true", help="speak uTP and no TCP")
+    p.add_argument("--both", action="store_true", help="speak uTP beside TCP")
     p.set_defaults(run=get)
     p = commands.add_parser("create")
     p.add_argument("path")

@@ -4,6 +4,7 @@
 
 mod dht;
 mod exchange;
+mod holepunch;
 mod meeting;
 mod trackerless;
 mod utp;
@@ -88,6 +89,22 @@ isolated_test! {
         }
         trackerless::through(lab, Ours, Ours, Libtorrent("2.1.1"));
         trackerless::through(lab, Ours, Ours, Ours);
+    }
+}
+
+isolated_test! {
+    fn libtorrent_speaks_of_meetings_as_ours_does(
+        lab, limit = 180, needs = [Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need()]
+    ) {
+        for version in ["2.0.11", "2.1.1"] {
+            holepunch::all_parts(lab, Libtorrent(version));
+        }
+    }
+}
+
+isolated_test! {
+    fn ours_speaks_of_meetings_as_libtorrent_does(lab, limit = 120, needs = [Need::Ours]) {
+        holepunch::all_parts(lab, Ours);
     }
 }
 

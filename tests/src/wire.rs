@@ -68,6 +68,14 @@ impl RawPeer {
         Ok(Self { stream })
     }
 
+    /// Where this side is connected from.
+    ///
+    /// # Errors
+    /// What the socket says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
+    }
+
     /// How long reads and writes wait from now on.
     ///
     /// # Errors

@@ -1,0 +1,209 @@
+//! `ut_holepunch` (BEP 55) between a program and peers that the test plays: the program as relay, as target and as the one who
+//! asks. What both libtorrent and ours do here is what they can rely on in each other.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use support::Lab;
+use support::clients::libtorrent::Libtorrent;
+use support::clients::{Client, Job, Running, finish, home};
+use support::ours::Ours;
+use support::payload::Payload;
+use support::torrent::Torrent;
+use support::wire::{RawPeer, id};
+
+const READY: Duration = Duration::from_secs(30);
+
+/// How long an answer may take; who asks for a meeting has to fail with TCP and uTP first.
+const ANSWER: Duration = Duration::from_secs(10);
+const DIAL: Duration = Duration::from_secs(60);
+
+/// The sub-ids under which played peers want messages.
+const HOLEPUNCH: u8 = 9;
+const PEX: u8 = 10;
+
+const RENDEZVOUS: u8 = 0;
+const CONNECT: u8 = 1;
+const ERROR: u8 = 2;
+
+const NOT_CONNECTED: u32 = 2;
+const NO_SUPPORT: u32 = 3;
+
+/// Lets a program play all three parts.
+pub(crate) fn all_parts(lab: &Lab, client: Client) {
+    let payload = Payload::single("meet.bin", 1_000_000, 3);
+    let (data, at) = home(lab, client.name().as_ref());
+    payload.write(&data).expect("the payload");
+    let file = data.join("input.torrent");
+    let torrent = Torrent::write(&file, &payload, &data, 64 * 1024, &[]).expect("a torrent");
+    let job = Job {
+        source: file.display().to_string(),
+        dir: data,
+        listen: at,
+        peers: Vec::new(),
+        seed: true,
+    };
+    let mut program = start(lab, client, &job);
+    finish(&mut *program, READY, "the program");
+    let players = |count| -> Vec<Player> {
+        let player = |_| Player::join(at, &torrent.info_hash, lab.address().ip(), true);
+        (0..count).map(player).collect()
+    };
+    relay(
+        players(2),
+        &mut Player::join(at, &torrent.info_hash, lab.address().ip(), false),
+    );
+    target(&mut players(1)[0], lab.address());
+    drop(program);
+
+    let (dir, at) = home(lab, "leech");
+    let job = Job {
+        dir,
+        listen: at,
+        seed: false,
+        ..job
+    };
+    let mut program = start(lab, client, &job);
+    initiator(lab, &mut *program, at, &torrent.info_hash);
+    program.process().stop();
+    lab.report(&format!(
+        "| {}: relay, target and initiator |",
+        client.name()
+    ));
+}
+
+/// It brings two peers together, each by where the other is connected from, and says why where it cannot.
+fn relay(players: Vec<Player>, mute: &mut Player) {
+    let [mut asker, mut other] = <[Player; 2]>::try_from(players).expect("two");
+    asker.say(RENDEZVOUS, other.addr);
+    assert_eq!(asker.hears(ANSWER), (CONNECT, other.addr, 0));
+    assert_eq!(other.hears(ANSWER), (CONNECT, asker.addr, 0));
+    let nobody = SocketAddr::from((Ipv4Addr::new(10, 99, 250, 1), 4000));
+    asker.say(RENDEZVOUS, nobody);
+    assert_eq!(asker.hears(ANSWER), (ERROR, nobody, NOT_CONNECTED));
+    asker.say(RENDEZVOUS, mute.addr);
+    assert_eq!(asker.hears(ANSWER), (ERROR, mute.addr, NO_SUPPORT));
+}
+
+/// Told to connect, it sends a uTP SYN from the port where it listens.
+fn target(relay: &mut Player, at: SocketAddr) {
+    let socket = UdpSocket::bind(at).expect("a free address");
+    socket.set_read_timeout(Some(ANSWER)).expect("a socket");
+    relay.say(CONNECT, at);
+    let mut packet = [0; 1500];
+    let (len, from) = socket.recv_from(&mut packet).expect("a packet");
+    assert_eq!((packet[0], from), (0x41, relay.program), "{len} bytes");
+}
+
+/// Of a peer that it is told of and cannot dial, it asks who told of it for a meeting.
+fn initiator(lab: &Lab, program: &mut dyn Running, at: SocketAddr, info_hash: &[u8; 20]) {
+    let hidden = lab.address();
+    // Takes datagrams and never answers, as a NAT.
+    let _silent = UdpSocket::bind(hidden).expect("a free address");
+    let end = Instant::now() + READY;
+    while TcpStream::connect(at).is_err() {
+        assert!(Instant::now() < end, "{}", program.process().last_words());
+        support::wait::pause(Duration::from_millis(50));
+    }
+    let mut relay = Player::join(at, info_hash, lab.address().ip(), true);
+    relay.tell_of(hidden);
+    assert_eq!(relay.hears(DIAL), (RENDEZVOUS, hidden, 0));
+}
+
+fn start(lab: &Lab, client: Client, job: &Job) -> Box<dyn Running> {
+    let own = lab.folder(&format!("home {}", job.listen));
+    match client {
+        Client::Libtorrent(version) => {
+            Box::new(Libtorrent::start_with(version, job, &own, &["--both"]))
+        }
+        Client::Ours => Box::new(Ours::start(job, &own)),
+        Client::Aria2 | Client::Transmission => unreachable!("they do not speak ut_holepunch"),
+    }
+}
+
+/// A peer over TCP that says it listens at the port it is connected from, so that all know it by one address.
+#[derive(Debug)]
+struct Player {
+    peer: RawPeer,
+    addr: SocketAddr,
+    program: SocketAddr,
+    holepunch: u8,
+    pex: u8,
+}
+
+impl Player {
+    fn join(program: SocketAddr, info_hash: &[u8; 20], from: IpAddr, speaks: bool) -> Self {
+        let mut peer = RawPeer::dial(program, from).expect("connected");
+        let addr = peer.local_addr().expect("an address");
+        peer.shake(info_hash).expect("a handshake");
+        let holepunch = if speaks { HOLEPUNCH } else { 0 };
+        let hello = format!(
+            "d1:md12:ut_holepunchi{holepunch}e6:ut_pexi{PEX}ee1:pi{}ee",
+            addr.port()
+        );
+        let hello = [&[0], hello.as_bytes()].concat();
+        peer.say(id::EXTENDED, &hello).expect("said");
+        let theirs = loop {
+            let body = peer
+                .hear_until(id::EXTENDED)
+                .expect("an extension handshake");
+            if body.first() == Some(&0) {
+                break body;
+            }
+        };
+        Self {
+            holepunch: sub_id(&theirs, "12:ut_holepunch"),
+            pex: sub_id(&theirs, "6:ut_pex"),
+            peer,
+            addr,
+            program,
+        }
+    }
+
+    fn say(&mut self, kind: u8, about: SocketAddr) {
+        let mut payload = vec![self.holepunch, kind, 0];
+        payload.extend(compact(about));
+        payload.extend([0; 4]);
+        self.peer.say(id::EXTENDED, &payload).expect("said");
+    }
+
+    /// Tells of a peer that speaks uTP and `ut_holepunch`.
+    fn tell_of(&mut self, addr: SocketAddr) {
+        let mut payload = vec![self.pex];
+        payload.extend(b"d5:added6:");
+        payload.extend(compact(addr));
+        payload.extend(b"7:added.f1:\x0ce");
+        self.peer.say(id::EXTENDED, &payload).expect("said");
+    }
+
+    /// The next message of `ut_holepunch`: its kind, whom it is about, and its code.
+    fn hears(&mut self, patience: Duration) -> (u8, SocketAddr, u32) {
+        self.peer.set_patience(patience).expect("a socket");
+        loop {
+            let body = self.peer.hear_until(id::EXTENDED).expect("a message");
+            let [HOLEPUNCH, kind, 0, a, b, c, d, high, low, code @ ..] = body.as_slice() else {
+                continue;
+            };
+            let port = u16::from_be_bytes([*high, *low]);
+            let code = code
+                .first_chunk()
+                .map_or(0, |code| u32::from_be_bytes(*code));
+            return (*kind, SocketAddr::from(([*a, *b, *c, *d], port)), code);
+        }
+    }
+}
+
+fn compact(addr: SocketAddr) -> Vec<u8> {
+    let IpAddr::V4(ip) = addr.ip() else {
+        unreachable!("the lab has IPv4 alone")
+    };
+    [&ip.octets()[..], &addr.port().to_be_bytes()].concat()
+}
+
+/// The number that a program gives an extension; its name comes with its length.
+fn sub_id(handshake: &[u8], name: &str) -> u8 {
+    let text = String::from_utf8_lossy(handshake);
+    let number = text.split(&format!("{name}i")).nth(1);
+    let number = number.and_then(|rest| rest.split('e').next()?.parse().ok());
+    number.unwrap_or_else(|| panic!("no {name} in {text}"))
+}
