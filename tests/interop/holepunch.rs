@@ -32,7 +32,7 @@ const NO_SUPPORT: u32 = 3;
 /// Lets a program play all three parts.
 pub(crate) fn all_parts(lab: &Lab, client: Client) {
     let payload = Payload::single("meet.bin", 1_000_000, 3);
-    let (data, at) = home(lab, client.name().as_ref());
+    let (data, at) = home(lab, client.name());
     payload.write(&data).expect("the payload");
     let file = data.join("input.torrent");
     let torrent = Torrent::write(&file, &payload, &data, 64 * 1024, &[]).expect("a torrent");
