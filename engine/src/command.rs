@@ -95,6 +95,11 @@ pub enum CommandError {
     /// No torrent has this number.
     #[error("there is no such torrent")]
     NoSuchTorrent,
+    /// The torrent failed too often by a fault of this program, and does nothing any more.
+    #[error(
+        "the torrent was stopped for good after repeated failures: remove it, and add it again"
+    )]
+    GivenUp,
     /// The torrent has only a v2 part.
     #[error("the torrent has no v1 part, and v2-only torrents cannot be transferred by this build")]
     V2Only,

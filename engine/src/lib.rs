@@ -11,7 +11,7 @@
 //! No sockets of its own: every connection starts in `net`. No files: content is the store's. No HTTP, no tunnels.
 //!
 //! # Map of modules
-//! - `supervisor`, `listener`, `disk`: one each in an engine.
+//! - `supervisor`, `listener`, `disk`, `seats`: one each in an engine.
 //! - `torrent`: the actor and its policies.
 //! - `peer`: the actor of a connection, its driver and the pipeline of requests.
 //! - `announce`: trackers.
@@ -37,6 +37,7 @@ mod lsd;
 pub mod peer;
 #[cfg(test)]
 mod scene;
+mod seats;
 mod snapshot;
 mod supervisor;
 pub mod torrent;

@@ -231,6 +231,21 @@ impl Scene {
         self.greet_with(stream, peer_id, Reserved::default()).await
     }
 
+    /// Sends our handshake.
+    pub(crate) async fn say_hello(&self, stream: &mut BoxStream, peer_id: PeerId) {
+        self.say_hello_with(stream, peer_id, Reserved::default())
+            .await;
+    }
+
+    async fn say_hello_with(&self, stream: &mut BoxStream, peer_id: PeerId, reserved: Reserved) {
+        let ours = Handshake {
+            reserved,
+            info_hash: self.metainfo.hashes().wire(),
+            peer_id,
+        };
+        stream.write_all(&ours.encode()).await.expect("sent");
+    }
+
     /// Sends our handshake, with what we can do, and takes the other's.
     pub(crate) async fn greet_with(
         &self,
@@ -238,12 +253,7 @@ impl Scene {
         peer_id: PeerId,
         reserved: Reserved,
     ) -> Handshake {
-        let ours = Handshake {
-            reserved,
-            info_hash: self.metainfo.hashes().wire(),
-            peer_id,
-        };
-        stream.write_all(&ours.encode()).await.expect("sent");
+        self.say_hello_with(stream, peer_id, reserved).await;
         let mut theirs = [0; HANDSHAKE_LEN];
         stream.read_exact(&mut theirs).await.expect("answered");
         Handshake::parse(&theirs).expect("a handshake")

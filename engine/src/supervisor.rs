@@ -30,6 +30,7 @@ use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
 use crate::listener::{self, Arrival};
 use crate::lookups::{self, Lookups};
 use crate::lsd::{self, Lsd};
+use crate::seats::Seats;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Incoming, News};
 use crate::{EngineConfig, EngineHandle, Event, Snapshot, TorrentId, TorrentStatus};
@@ -56,8 +57,7 @@ pub struct Supervisor {
     torrents: BTreeMap<TorrentId, Child>,
     /// The torrents by every hash that a peer may name them by.
     by_hash: BTreeMap<InfoHash, TorrentId>,
-    /// Peers of all torrents, by their last statuses.
-    connected: usize,
+    seats: Seats,
     next_id: u64,
     listen: Option<SocketAddr>,
     listener: Option<net::Task<()>>,
@@ -85,6 +85,8 @@ struct Child {
     leaving: bool,
     /// Dropped with the torrent, which tells those who wait for its end.
     waiters: Vec<oneshot::Sender<()>>,
+    /// Its actor failed too often, and is gone.
+    given_up: bool,
 }
 
 /// Why an engine could not be started.
@@ -168,7 +170,7 @@ impl Supervisor {
             threads,
             torrents: BTreeMap::new(),
             by_hash: BTreeMap::new(),
-            connected: 0,
+            seats: Seats::new(config.max_peers),
             next_id: 1,
             listen,
             listener,
@@ -232,7 +234,7 @@ impl StreamHandler<Arrival> for Supervisor {
     fn handle(&mut self, arrival: Arrival, _: &mut Context<Self>) {
         let child = self.by_hash.get(&arrival.info_hash);
         let child = child.and_then(|id| self.torrents.get(id));
-        let room = self.connected < self.config.max_peers;
+        let room = self.seats.free() > 0;
         if let Some(child) = child.filter(|child| room && !child.leaving) {
             let Arrival { stream, first, .. } = arrival;
             tell(&child.actor, Incoming { stream, first });

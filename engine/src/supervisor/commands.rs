@@ -56,12 +56,21 @@ impl Supervisor {
         child.ok_or(CommandError::NoSuchTorrent)
     }
 
+    /// A torrent that carries commands out.
+    fn working(&self, id: TorrentId) -> Result<&Child, CommandError> {
+        let child = self.child(id)?;
+        if child.given_up {
+            return Err(CommandError::GivenUp);
+        }
+        Ok(child)
+    }
+
     pub(super) fn scrape(
         &self,
         id: TorrentId,
         reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
     ) {
-        match self.child(id) {
+        match self.working(id) {
             Ok(child) => {
                 tell(&child.actor, Control::Scrape(reply));
             }
@@ -72,7 +81,7 @@ impl Supervisor {
     }
 
     pub(super) fn control(&mut self, id: TorrentId, control: Control) -> Result<(), CommandError> {
-        self.child(id)?;
+        self.working(id)?;
         if let Some(child) = self.torrents.get_mut(&id) {
             child.remember(&control);
             tell(&child.actor, control);

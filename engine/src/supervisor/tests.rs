@@ -125,7 +125,7 @@ fn content_is_not_trusted_blindly_after_a_panic() {
 }
 
 #[test]
-fn a_torrent_that_panics_again_and_again_is_told_of_no_more() {
+fn a_torrent_that_panics_again_and_again_is_told_of_no_more_and_takes_no_commands() {
     play(async {
         let scene = Scene::new(5, 50_000, 16 * 1024);
         let discover = |config: &mut EngineConfig| config.local_discovery = true;
@@ -139,6 +139,21 @@ fn a_torrent_that_panics_again_and_again_is_told_of_no_more() {
         let internal = State::Error(crate::TorrentError::Internal);
         engine.until(|status| status.state == internal).await;
         assert_eq!(scene.announcements(&player, LONG).await, 0);
+        let (handle, id) = (&engine.handle, engine.id);
+        let gone = Err(CommandError::GivenUp);
+        assert_eq!(handle.resume(id).await, gone);
+        assert_eq!(handle.pause(id).await, gone);
+        assert_eq!(handle.recheck(id).await, gone);
+        assert_eq!(handle.add_peer(id, addr(1)).await, gone);
+        let limits = crate::Limits::default();
+        assert_eq!(handle.set_limits(Some(id), limits).await, gone);
+        let scraped = handle.scrape(id).await;
+        assert!(matches!(scraped, Err(CommandError::GivenUp)), "{scraped:?}");
+        // What the advice says is possible.
+        assert_eq!(handle.remove(id, false).await, Ok(()));
+        let source = Source::Metainfo(Arc::clone(&scene.metainfo));
+        let again = AddTorrent::new(source, engine.dir.path().into());
+        handle.add(again).await.expect("added again");
     });
 }
 

@@ -55,6 +55,7 @@ impl Supervisor {
             restarts,
             leaving: false,
             waiters: Vec::new(),
+            given_up: false,
         };
         self.torrents.insert(id, child);
         self.by_hash.extend(names(&hashes).map(|name| (name, id)));
@@ -81,6 +82,7 @@ impl Supervisor {
             peer_exchange: self.config.peer_exchange,
             hole_punching: self.config.hole_punching,
             max_peers: self.config.max_peers_per_torrent,
+            seats: self.seats.clone(),
             upload_slots: self.config.upload_slots,
             down: self.down.clone(),
             up: self.up.clone(),
@@ -106,12 +108,10 @@ impl Supervisor {
             return false;
         };
         self.dirty = true;
-        self.connected += status.peers;
         let state = status.state.clone();
         let Some(old) = child.status.replace(status) else {
             return true;
         };
-        self.connected = self.connected.saturating_sub(old.peers);
         old.state != state
     }
 
@@ -128,6 +128,9 @@ impl Supervisor {
     /// Leaves a torrent as it is whose actor has failed too often.
     pub(super) fn give_up(&mut self, id: TorrentId) {
         let error = TorrentError::Internal;
+        if let Some(child) = self.torrents.get_mut(&id) {
+            child.given_up = true;
+        }
         let last = self
             .torrents
             .get(&id)
@@ -167,8 +170,6 @@ impl Supervisor {
     /// Drops a torrent whose actor is gone.
     pub(super) fn forget(&mut self, id: TorrentId) {
         if let Some(child) = self.torrents.remove(&id) {
-            let peers = child.status.as_ref().map_or(0, |status| status.peers);
-            self.connected = self.connected.saturating_sub(peers);
             for name in names(&child.hashes) {
                 self.by_hash.remove(&name);
             }

@@ -30,6 +30,7 @@ use crate::lookups::Lookups;
 use crate::lsd::Lsd;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
+use crate::seats::Seats;
 use crate::torrent::candidates::Candidates;
 use crate::torrent::check::CheckProgress;
 use crate::torrent::choker::{Choker, ChokerConfig};
@@ -72,6 +73,8 @@ pub(crate) struct Setup {
     /// Whether peers behind NATs are met with the help of others.
     pub(crate) hole_punching: bool,
     pub(crate) max_peers: usize,
+    /// Shared by all torrents.
+    pub(crate) seats: Seats,
     pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
     pub(crate) up: RateLimiter,

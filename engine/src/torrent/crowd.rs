@@ -16,6 +16,7 @@ use crate::peer::driver::{Wiring, now};
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
 use crate::peer::opening::{Opening, Way};
+use crate::seats::Seat;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, DialFailure, Source};
 use crate::torrent::choker::Contender;
@@ -61,20 +62,27 @@ impl Torrent {
             let Some(addr) = self.candidates.next(now) else {
                 return;
             };
+            let Some(seat) = self.setup.seats.take() else {
+                return;
+            };
             self.candidates.dialing(addr);
-            self.open_to(addr, Way::Usual, ctx);
+            self.open_to((addr, seat), Way::Usual, ctx);
         }
     }
 
     /// Connects to a peer that does the same at this moment, if there is room for it and it is not there already.
     pub(super) fn meet(&mut self, addr: SocketAddr, ctx: &mut Context<Self>) {
         let room = self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN;
-        if room && !self.is_connected_to(addr) && self.candidates.meet(addr, now()) {
-            self.open_to(addr, Way::Utp, ctx);
+        if room
+            && !self.is_connected_to(addr)
+            && let Some(seat) = self.setup.seats.take()
+            && self.candidates.meet(addr, now())
+        {
+            self.open_to((addr, seat), Way::Utp, ctx);
         }
     }
 
-    fn open_to(&mut self, addr: SocketAddr, way: Way, ctx: &mut Context<Self>) {
+    fn open_to(&mut self, (addr, seat): (SocketAddr, Seat), way: Way, ctx: &mut Context<Self>) {
         let opening = Opening::Dial {
             network: self.setup.network.clone(),
             to: addr,
@@ -82,7 +90,7 @@ impl Torrent {
             config: self.session_config(),
             torrent: self.session_torrent(),
         };
-        self.connect(addr, true, opening, ctx);
+        self.connect((addr, seat), true, opening, ctx);
     }
 
     /// Whether there is a connection to the peer at an address, or it is being dialled.
@@ -130,7 +138,7 @@ impl Torrent {
 
     fn connect(
         &mut self,
-        addr: SocketAddr,
+        (addr, seat): (SocketAddr, Seat),
         outgoing: bool,
         opening: Opening,
         ctx: &mut Context<Self>,
@@ -158,6 +166,7 @@ impl Torrent {
         let actor = Peer::launch(opening, wiring, pool, ctx.address().recipient());
         let entry = PeerEntry {
             actor,
+            _seat: seat,
             addr,
             outgoing,
             id: None,
@@ -322,7 +331,7 @@ impl Torrent {
 
     /// Lets go of connections that are of no use to either side.
     pub(crate) fn tidy_peers(&mut self, now: Instant) {
-        let full = self.peers.len() >= self.most_peers();
+        let full = self.peers.len() >= self.most_peers() || self.setup.seats.free() == 0;
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
@@ -377,12 +386,15 @@ impl Handler<Incoming> for Torrent {
         if !welcome {
             return;
         }
+        let Some(seat) = self.setup.seats.take() else {
+            return;
+        };
         let opening = Opening::Accepted {
             stream: incoming.stream,
             first: incoming.first,
             config: self.session_config(),
             torrent: self.session_torrent(),
         };
-        self.connect(addr, false, opening, ctx);
+        self.connect((addr, seat), false, opening, ctx);
     }
 }

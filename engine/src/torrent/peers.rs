@@ -13,6 +13,7 @@ use crate::content::Traffic;
 use crate::peer::actor::Peer;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Holdings, Order};
+use crate::seats::Seat;
 use crate::torrent::picker::PeerPieces;
 
 /// One connection.
@@ -24,6 +25,8 @@ use crate::torrent::picker::PeerPieces;
 pub(crate) struct PeerEntry {
     /// Its actor.
     pub(crate) actor: Addr<Peer>,
+    /// Its place among the connections of all torrents.
+    pub(crate) _seat: Seat,
     /// The address of the other end.
     pub(crate) addr: SocketAddr,
     /// Whether we dialled.
