@@ -42,6 +42,22 @@ pub trait DatagramSocket: Send + Sync {
     /// `WouldBlock` when there is no room, else as [`Self::poll_send_to`].
     fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()>;
 
+    /// Sends one datagram to a host by its name, when there is room, where names are looked up at the far end of this way
+    /// ([`Network::locate`](crate::Network::locate)). Whose the answer is, its sender's address tells.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where names are looked up first; else as [`Self::poll_send_to`].
+    fn poll_send_to_name(
+        &self,
+        cx: &mut Context<'_>,
+        datagram: &[u8],
+        to: (&str, u16),
+    ) -> Poll<io::Result<()>> {
+        let _ = (cx, datagram, to);
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+
     /// Receives what has come, as much of it as the batch holds; what was in the batch before is forgotten.
     ///
     /// Whoever receives in batches does so for good: the system may be told to put datagrams together, which
@@ -216,5 +232,18 @@ impl dyn DatagramSocket + '_ {
     /// A datagram is sent whole or not at all.
     pub async fn send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
         poll_fn(|cx| self.poll_send_to(cx, datagram, to)).await
+    }
+
+    /// Sends one datagram to a host by its name: [`DatagramSocket::poll_send_to_name`] as a future.
+    ///
+    /// # Errors
+    ///
+    /// As [`DatagramSocket::poll_send_to_name`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A datagram is sent whole or not at all.
+    pub async fn send_to_name(&self, datagram: &[u8], to: (&str, u16)) -> io::Result<()> {
+        poll_fn(|cx| self.poll_send_to_name(cx, datagram, to)).await
     }
 }

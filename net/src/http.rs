@@ -17,7 +17,7 @@ mod keep;
 mod tls;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub use guard::Guard;
 pub use keep::Keep;
 pub use tls::ClientTls;
 
-use crate::{Family, Network};
+use crate::{BoxStream, Family, Located, Network};
 use exchange::Connection;
 use keep::Shelf;
 
@@ -239,10 +239,13 @@ impl Client {
         exchange::host_and_port(url)?;
         let origin = (url.origin().ascii_serialization(), request.family);
         while let Some(mut connection) = self.shelf.as_ref().and_then(|s| s.take(&origin)) {
-            let mut addrs = vec![connection.peer()];
-            request.policy.admit(url, sent_by, &mut addrs);
-            if addrs.is_empty() {
-                continue;
+            // One that was made by name has no address to judge.
+            if !connection.peer().ip().is_unspecified() {
+                let mut addrs = vec![connection.peer()];
+                request.policy.admit(url, sent_by, &mut addrs);
+                if addrs.is_empty() {
+                    continue;
+                }
             }
             *stage = Stage::Head;
             match self.exchange(&mut connection, url, request, stage).await {
@@ -270,27 +273,9 @@ impl Client {
             "https" => Some(self.tls.connector().await?),
             _ => None,
         };
-        *stage = Stage::LookUp;
-        let mut addrs = self
-            .network
-            .lookup(host, port)
-            .await
-            .map_err(Error::LookUp)?;
-        request.policy.admit(url, sent_by, &mut addrs);
-        let wished = |addr: &SocketAddr| request.family == Some(Family::of(addr.ip()));
-        if addrs.iter().any(wished) {
-            addrs.retain(wished);
-        }
-        if addrs.is_empty() {
-            return Err(Error::Forbidden);
-        }
-
-        *stage = Stage::Connect;
         let stream = self
-            .network
-            .dial_any(&addrs)
-            .await
-            .map_err(Error::Connect)?;
+            .reach((host, port), url, sent_by, request, stage)
+            .await?;
         let peer = stream.peer_addr();
         match tls {
             None => Connection::open(stream, peer, request.limits).await,
@@ -300,6 +285,44 @@ impl Client {
                 Connection::open(stream, peer, request.limits).await
             }
         }
+    }
+
+    /// Opens a stream to a host, as far as the policy lets us.
+    async fn reach(
+        &self,
+        (host, port): (&str, u16),
+        url: &Url,
+        sent_by: Option<SocketAddr>,
+        request: &Request,
+        stage: &mut Stage,
+    ) -> Result<BoxStream, Error> {
+        *stage = Stage::LookUp;
+        let located = self.network.locate(host, port).await;
+        let Located::At(mut addrs) = located.map_err(Error::LookUp)? else {
+            // Whoever looks such a name up finds the loopback address (RFC 6761, section 6.3), and no other name can be
+            // judged here.
+            let lower = host.trim_end_matches('.').to_ascii_lowercase();
+            if lower == "localhost" || lower.ends_with(".localhost") {
+                let mut addrs = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+                request.policy.admit(url, sent_by, &mut addrs);
+                if addrs.is_empty() {
+                    return Err(Error::Forbidden);
+                }
+            }
+            *stage = Stage::Connect;
+            let stream = self.network.dial_name(host, port).await;
+            return stream.map_err(Error::Connect);
+        };
+        request.policy.admit(url, sent_by, &mut addrs);
+        let wished = |addr: &SocketAddr| request.family == Some(Family::of(addr.ip()));
+        if addrs.iter().any(wished) {
+            addrs.retain(wished);
+        }
+        if addrs.is_empty() {
+            return Err(Error::Forbidden);
+        }
+        *stage = Stage::Connect;
+        self.network.dial_any(&addrs).await.map_err(Error::Connect)
     }
 
     async fn exchange(

@@ -16,6 +16,7 @@
 //! | [`ports`] | one port for TCP, uTP and other datagrams |
 //! | [`resolve`] | [`Resolver`] and the operating system's one |
 //! | [`network`] | [`Network`], the bundle, and listening with port retry |
+//! | [`proxy`] | a network whose only way out is a SOCKS5 or HTTP proxy |
 //! | [`real`] | the operating system's sockets |
 //! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
 //! | [`limit`] | [`RateLimiter`], token buckets in a tree |
@@ -36,6 +37,7 @@ pub mod limit;
 pub mod network;
 pub mod pool;
 pub mod ports;
+pub mod proxy;
 pub mod real;
 pub mod resolve;
 pub mod scope;
@@ -45,8 +47,9 @@ pub mod utp;
 
 pub use datagram::DatagramSocket;
 pub use limit::{RateLimiter, Throttle};
-pub use network::{Binder, Network};
+pub use network::{Binder, Located, Network};
 pub use pool::{OwnedPool, Pool, Task};
+pub use proxy::Proxy;
 pub use real::RealOptions;
 pub use resolve::Resolver;
 pub use scope::{Family, Scope};

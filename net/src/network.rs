@@ -11,7 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
 use crate::real::{RealDialer, RealOptions, SourceBinder};
-use crate::resolve::{Cached, LiteralsOnly, SystemResolver};
+use crate::resolve::{Cached, LiteralsOnly, SystemResolver, ip_literal};
 use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Resolver};
 
 /// Opens local ends: listeners and datagram sockets.
@@ -272,6 +272,28 @@ impl Network {
         self.binder.multicast(group, own)
     }
 
+    /// Connects to a host by its name, where names are looked up at the far end; see [`Dialer::dial_name`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Dialer::dial_name`].
+    pub async fn dial_name(&self, host: &str, port: u16) -> io::Result<BoxStream> {
+        self.dialer.dial_name(host, port).await
+    }
+
+    /// Finds out how a host is to be reached: at which addresses, or by its name, where the far end of this way looks
+    /// names up and nobody asks for them here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resolver::lookup`].
+    pub async fn locate(&self, host: &str, port: u16) -> io::Result<Located> {
+        if self.dialer.takes_names() && ip_literal(host).is_none() {
+            return Ok(Located::ByName);
+        }
+        self.lookup(host, port).await.map(Located::At)
+    }
+
     /// Finds the addresses of a host; see [`Resolver::lookup`].
     ///
     /// # Errors
@@ -280,6 +302,15 @@ impl Network {
     pub async fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         self.resolver.lookup(host, port).await
     }
+}
+
+/// How a host is to be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// At these addresses; there is at least one.
+    At(Vec<SocketAddr>),
+    /// By its name.
+    ByName,
 }
 
 /// How long one connection attempt is given before the next address is tried as well: RFC 8305's recommendation.

@@ -66,6 +66,26 @@ pub trait Dialer: Send + Sync {
     ///
     /// Dropping the future abandons the attempt and closes its socket.
     fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>>;
+
+    /// Whether hosts are dialled by name, because their addresses are found at the far end of this way.
+    fn takes_names(&self) -> bool {
+        false
+    }
+
+    /// Connects to a host by its name, where [that is how](Self::takes_names); the address of such a stream's other end
+    /// is unspecified, with the port that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where names are looked up first; else as [`Self::dial`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`Self::dial`].
+    fn dial_name<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<BoxStream>> {
+        let _ = (host, port);
+        Box::pin(std::future::ready(Err(io::ErrorKind::Unsupported.into())))
+    }
 }
 
 /// Takes streams that others open.

@@ -21,13 +21,16 @@
 //! - [`tracker`]: tracker client messages.
 //! - [`krpc`]: the messages of the DHT.
 //! - [`lsd`]: the messages of local service discovery.
+//! - [`proxy`]: the client's side of SOCKS5 and HTTP proxies.
 //! - [`utp`]: streams over datagrams.
+//! - [`base64`]: as basic authentication writes it.
 //! - [`crc32c`]: the checksum of node ids and peer priorities.
 //!
 //! # Invariants
 //! - Bytes from the network never reach a panic: parsers return errors, and every length is bounded before it is used.
 //! - An info-hash is the digest of the raw bytes of the info dictionary, never of a re-encoding.
 
+pub mod base64;
 pub mod bencode;
 pub mod bitfield;
 pub mod crc32c;
@@ -41,6 +44,7 @@ pub mod merkle;
 pub mod metainfo;
 pub mod mse;
 pub mod peer;
+pub mod proxy;
 #[cfg(test)]
 mod testing;
 pub mod tracker;
