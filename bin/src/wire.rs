@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{EngineConfig, EngineHandle, Limits, Supervisor};
-use net::ports::{OpenPort, Transports};
+use net::ports::Transports;
 use net::utp::UtpOptions;
-use net::{Network, OwnedPool, Pool, RealOptions};
+use net::{DatagramSocket, Network, OwnedPool, Pool, RealOptions};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
 use self::literals::LiteralsOnly;
@@ -25,6 +25,9 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIF
 
 /// How many ports after the asked one are tried if it is taken.
 const PORT_TRIES: u16 = 9;
+
+/// Where sockets behind a proxy are asked for: of both families, and with no port of their own.
+const BEHIND_PROXY: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 /// Most threads that carry connections.
 const MAX_NET_THREADS: usize = 4;
@@ -62,18 +65,21 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
 pub(crate) fn start(common: &Common, network: &Network) -> Result<Running, Failure> {
     let pool = pool()?;
     let listen = listen_address(common)?;
-    let OpenPort {
-        network,
-        datagrams,
-        addr,
-    } = open_port(common, listen, network, pool.pool())?;
+    let doors = doors(common, listen, network, pool.pool())?;
+    let network = doors.network;
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
-    config.listen = Some(addr);
-    config.local_discovery = !common.no_lsd;
+    config.listen = doors.listen;
+    config.local_discovery = !common.no_lsd && common.proxy.is_none();
     config.peer_exchange = !common.no_pex;
     config.state_dir = common.state.clone().or_else(default_state_dir);
     let state = config.state_dir.as_deref();
-    let dht = dht::start(common, (listen, datagrams), &network, pool.pool(), state)?;
+    let dht = dht::start(
+        common,
+        (listen, doors.datagrams),
+        &network,
+        pool.pool(),
+        state,
+    )?;
     config.dht = dht.as_ref().map(dht::Running::door);
     config.limits = Limits {
         down: common.max_down.and_then(|rate| rate.0),
@@ -121,12 +127,21 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// The real network: everything that goes out does so from the address of `--bind`, or, where its family allows, of
-/// `--listen`.
+/// The network: everything that goes out does so through `--proxy`, and from the address of `--bind`, or, where its family
+/// allows, of `--listen`.
 ///
 /// # Errors
 /// As [`start`].
 pub(crate) fn network(common: &Common) -> Result<Network, Failure> {
+    let network = direct_network(common)?;
+    Ok(match common.proxy()? {
+        Some(proxy) => network.through(proxy),
+        None => network,
+    })
+}
+
+/// The network that leads to a proxy, or everywhere where there is none.
+fn direct_network(common: &Common) -> Result<Network, Failure> {
     if let Some(bind) = &common.bind {
         let options = RealOptions::only_from(bind_address(bind)?);
         return Ok(Network::real(options).with_resolver(Arc::new(LiteralsOnly)));
@@ -142,21 +157,54 @@ pub(crate) fn plain_network() -> Network {
     Network::real(RealOptions::default())
 }
 
-/// Opens the port for peers, by the transports that are wanted.
-fn open_port(
+/// Where peers come in, and how they are reached.
+struct Doors {
+    /// The network, with streams to peers as was asked for.
+    network: Network,
+    /// The port for peers; none where nobody can come in.
+    listen: Option<SocketAddr>,
+    /// The socket for the DHT and others, where uTP has one.
+    datagrams: Option<Arc<dyn DatagramSocket>>,
+}
+
+/// Opens the port for peers, by the transports that are wanted; behind a proxy, only what leads out.
+fn doors(
     common: &Common,
     listen: SocketAddr,
     network: &Network,
     pool: &Pool,
-) -> Result<OpenPort, Failure> {
+) -> Result<Doors, Failure> {
     let transports = match common.transport {
         transfer::Transport::Both => Transports::Both,
         transfer::Transport::Tcp => Transports::Tcp,
         transfer::Transport::Utp => Transports::Utp,
     };
-    let at = (listen, PORT_TRIES);
-    net::ports::open(network, at, transports, pool, &UtpOptions::default())
-        .map_err(|error| Failure::Failed(format!("cannot listen on {listen}: {}", reason(&error))))
+    let options = UtpOptions::default();
+    let Some(proxy) = common.proxy()? else {
+        let at = (listen, PORT_TRIES);
+        let open = net::ports::open(network, at, transports, pool, &options);
+        let open = open.map_err(|error| {
+            Failure::Failed(format!("cannot listen on {listen}: {}", reason(&error)))
+        })?;
+        return Ok(Doors {
+            network: open.network,
+            listen: Some(open.addr),
+            datagrams: open.datagrams,
+        });
+    };
+    let transports = if proxy.has_datagrams() {
+        transports
+    } else {
+        Transports::Tcp
+    };
+    let open = net::ports::outgoing(network, BEHIND_PROXY, transports, pool, &options);
+    let (network, datagrams) =
+        open.map_err(|error| Failure::Failed(format!("--proxy: {}", reason(&error))))?;
+    Ok(Doors {
+        network,
+        listen: None,
+        datagrams,
+    })
 }
 
 fn listen_address(common: &Common) -> Result<SocketAddr, Failure> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, StreamHandler};
 use actors::{ExitGuard, Exited, RestartPolicy, tell};
-use net::{DatagramSocket, Network, Pool, Task};
+use net::{DatagramSocket, Located, Network, Pool, Task};
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -163,7 +163,17 @@ impl DhtNode {
             let mut any = false;
             while !any {
                 for (host, port) in &hosts {
-                    let found = network.lookup(host, *port).await.unwrap_or_default();
+                    let found = match network.locate(host, *port).await {
+                        Ok(Located::At(found)) => found,
+                        Ok(Located::ByName) => {
+                            let Some(orders) = orders.upgrade() else {
+                                return;
+                            };
+                            let _ = orders.send(Order::AddNamed(host.clone(), *port)).await;
+                            continue;
+                        }
+                        Err(_) => continue,
+                    };
                     for addr in found {
                         let Some(orders) = orders.upgrade() else {
                             return;
@@ -174,8 +184,9 @@ impl DhtNode {
                     }
                 }
                 if !any {
-                    tracing::debug!("no bootstrap host of the DHT was found");
                     tokio::time::sleep(LOOK_UP_AGAIN).await;
+                    // Whether those that were asked by name have answered, the table tells.
+                    any = knows_nodes(&orders).await;
                 }
             }
         };
@@ -279,6 +290,17 @@ impl fmt::Debug for DhtNode {
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the table has nodes.
+async fn knows_nodes(orders: &mpsc::WeakSender<Order>) -> bool {
+    let (reply, status) = oneshot::channel();
+    let Some(orders) = orders.upgrade() else {
+        return true;
+    };
+    let _ = orders.send(Order::Status(reply)).await;
+    let families = status.await.map(|status| status.families);
+    families.is_ok_and(|families| families.iter().flatten().any(|family| family.nodes > 0))
 }
 
 /// Reads a saved table; what is missing or broken is no table.

@@ -18,6 +18,8 @@ pub(crate) const UPDATE_QUEUE: usize = 64;
 pub(crate) enum Order {
     /// Add a node that may be there.
     AddNode(SocketAddr),
+    /// Add the node that has this name and port, where the far end of the network looks names up.
+    AddNamed(String, u16),
     /// What the next run would begin with.
     Save(oneshot::Sender<Saved>),
     /// Begin a job.

@@ -4,6 +4,7 @@
 //! breath, without a mailbox in between.
 
 mod clients;
+mod named;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -23,6 +24,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::command::Order;
 use crate::{Event, Family, Node, Transmit};
 use clients::Clients;
+use named::Named;
 
 /// Datagrams that are read before others get their turn.
 const BATCH: usize = 64;
@@ -49,6 +51,7 @@ pub(crate) struct Driver {
     clients: Clients,
     /// Told when there is a node to ask.
     hopeful: Vec<oneshot::Sender<()>>,
+    named: Named,
     /// A datagram that found no room in its socket.
     stuck: Option<Transmit>,
     buffer: Vec<u8>,
@@ -63,6 +66,7 @@ impl Driver {
             exit,
             clients: Clients::default(),
             hopeful: Vec::new(),
+            named: Named::default(),
             stuck: None,
             buffer: vec![0; MAX_DATAGRAM + 1],
         }
@@ -122,6 +126,7 @@ impl Driver {
     fn carry_out(&mut self, now: Instant, order: Order) {
         match order {
             Order::AddNode(addr) => self.node.add_node(now.into_std(), addr),
+            Order::AddNamed(host, port) => self.named.ask(host, port),
             Order::Save(reply) => {
                 let _ = reply.send(self.node.save());
             }
@@ -156,6 +161,9 @@ impl Driver {
                 Poll::Ready(Ok(from)) => {
                     let len = buf.filled().len();
                     let datagram = self.buffer.get(..len).unwrap_or_default();
+                    if self.named.has_answered(datagram) {
+                        self.node.add_node(now.into_std(), from);
+                    }
                     self.node.handle_datagram(now.into_std(), from, datagram);
                 }
                 // About one remote host: the socket is still good.
@@ -183,6 +191,10 @@ impl Driver {
 
     /// Sends until there is nothing left, or no room: then the rest waits, in the machine's bounded queue.
     fn transmit(&mut self, cx: &mut Context<'_>) {
+        let [v4, v6] = &self.sockets;
+        if let Some(socket) = v4.as_ref().or(v6.as_ref()) {
+            self.named.transmit(cx, &**socket);
+        }
         while let Some(transmit) = self.stuck.take().or_else(|| self.node.poll_transmit()) {
             let Some(socket) = self.socket_to(&transmit.to) else {
                 continue;

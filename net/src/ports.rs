@@ -81,13 +81,7 @@ pub fn open(
         datagrams = Some(others);
         let dialer: Arc<dyn Dialer> = Arc::new(dialer);
         network = network.with_utp_dialer(Arc::clone(&dialer));
-        peers = match transports {
-            Transports::Utp => dialer,
-            Transports::Both | Transports::Tcp => Arc::new(Race {
-                first: peers,
-                second: dialer,
-            }),
-        };
+        peers = with_utp(peers, transports, dialer);
     }
     let binder = PortBinder {
         inner: Arc::clone(network.binder()),
@@ -101,6 +95,40 @@ pub fn open(
         datagrams,
         addr,
     })
+}
+
+/// Makes a network that peers are only reached by, and cannot come in by, dial peers by the transports that are wanted;
+/// with the socket for the DHT and others, where uTP has one. `at` is where the socket for datagrams is asked for.
+///
+/// # Errors
+///
+/// As [`Network::datagram`].
+pub fn outgoing(
+    network: &Network,
+    at: SocketAddr,
+    transports: Transports,
+    pool: &Pool,
+    options: &UtpOptions,
+) -> io::Result<(Network, Option<Arc<dyn DatagramSocket>>)> {
+    if transports == Transports::Tcp {
+        return Ok((network.clone(), None));
+    }
+    let _runtime = pool.handle().enter();
+    // Without its listener, uTP answers nobody who wants to open a stream.
+    let (dialer, _, others) = utp::start(network.datagram(at)?, pool, options);
+    let peers = with_utp(Arc::clone(network.dialer()), transports, Arc::new(dialer));
+    Ok((network.clone().with_peer_dialer(peers), Some(others)))
+}
+
+/// Dials peers by uTP, or by both.
+fn with_utp(tcp: Arc<dyn Dialer>, transports: Transports, utp: Arc<dyn Dialer>) -> Arc<dyn Dialer> {
+    match transports {
+        Transports::Utp => utp,
+        Transports::Both | Transports::Tcp => Arc::new(Race {
+            first: tcp,
+            second: utp,
+        }),
+    }
 }
 
 /// How often any port is asked for that is free for TCP and for UDP.

@@ -8,6 +8,7 @@ mod holepunch;
 mod meeting;
 mod trackerless;
 mod utp;
+mod ways;
 
 use exchange::{Case, Run, run_all};
 use support::clients::Client::{self, Aria2, Libtorrent, Ours, Transmission};
@@ -159,5 +160,31 @@ isolated_test! {
 isolated_test! {
     fn ours_and_ours_exchange_a_torrent_over_utp_alone(lab, limit = 240, needs = [Need::Ours]) {
         utp::exchange(lab, Ours, Ours);
+    }
+}
+
+isolated_test! {
+    fn libtorrent_and_ours_exchange_torrents_through_proxies_and_nothing_goes_past_them(
+        lab, limit = 300, needs = [
+            Need::Ours, Libtorrent("2.1.1").need(), TRACKER, Need::Program("danted"), Need::Program("microsocks"),
+            Need::Program("tinyproxy"), Need::Program("nft"),
+        ]
+    ) {
+        use support::clients::proxy::Kind::{Dante, Microsocks, Tinyproxy};
+        use ways::Meet::{Dht, Told, Tracker};
+        let ways = [
+            (Microsocks, "both", false, Told),
+            (Microsocks, "tcp", true, Told),
+            (Tinyproxy, "both", false, Told),
+            (Tinyproxy, "tcp", true, Told),
+            (Dante, "utp", false, Told),
+            (Dante, "utp", true, Told),
+            (Dante, "both", false, Tracker("http")),
+            (Dante, "both", false, Tracker("udp")),
+            (Dante, "both", false, Dht),
+        ];
+        for (number, (proxy, transport, we_seed, meet)) in (1..).zip(ways) {
+            ways::exchange(lab, number, ways::Way { proxy, transport, we_seed, meet });
+        }
     }
 }

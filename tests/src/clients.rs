@@ -11,6 +11,7 @@ use crate::wait;
 pub mod aria2;
 pub mod libtorrent;
 pub mod opentracker;
+pub mod proxy;
 pub mod transmission;
 
 /// The programs that the interop tests know.

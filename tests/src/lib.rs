@@ -11,14 +11,16 @@
 //!
 //! # Map of modules
 //! - [`sandbox`]: the namespaces, time limits, and what is needed or skipped.
+//! - [`host`]: a second host, on a cable of its own, and who hears what it sends.
 //! - [`payload`]: reproducible files, compared by SHA-256.
 //! - [`torrent`]: a plain .torrent writer.
 //! - [`process`]: a program that is ended by its process id, with its log and its memory.
 //! - [`ours`]: the `tribler-rs` command.
-//! - [`clients`]: libtorrent, Transmission, aria2 and opentracker.
+//! - [`clients`]: libtorrent, Transmission, aria2, opentracker, and proxies.
 //! - [`wire`]: a peer that says whatever a test wants over a plain socket.
 
 pub mod clients;
+pub mod host;
 pub mod ours;
 pub mod payload;
 pub mod process;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clients::{Job, Running, Stage};
+use crate::host::Host;
 use crate::process::Process;
 use crate::wait;
 
@@ -99,7 +100,15 @@ impl Ours {
 
     /// Does the job with further arguments.
     pub fn start_with(job: &Job, home: &Path, more: &[&str]) -> Self {
-        let mut command = Command::new(binary());
+        Self::start_by(Command::new(binary()), job, home, more)
+    }
+
+    /// Does the job on another host, with further arguments.
+    pub fn start_on(host: &Host, job: &Job, home: &Path, more: &[&str]) -> Self {
+        Self::start_by(host.command(&binary()), job, home, more)
+    }
+
+    fn start_by(mut command: Command, job: &Job, home: &Path, more: &[&str]) -> Self {
         if job.seed {
             command.args(["seed", &job.source, "--data"]).arg(&job.dir);
         } else {

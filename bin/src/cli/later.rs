@@ -20,8 +20,6 @@ pub(crate) struct LaterFlags {
     overlay_key: Option<String>,
     #[arg(long, hide = true, value_name = "NAME")]
     overlay_community: Vec<String>,
-    #[arg(long, hide = true, value_name = "URL")]
-    proxy: Option<String>,
     #[arg(long, hide = true, value_name = "FILE")]
     ip_filter: Option<String>,
 }
@@ -41,7 +39,6 @@ impl Common {
             ("--overlay-bootstrap", !later.overlay_bootstrap.is_empty()),
             ("--overlay-key", later.overlay_key.is_some()),
             ("--overlay-community", !later.overlay_community.is_empty()),
-            ("--proxy", later.proxy.is_some()),
             ("--ip-filter", later.ip_filter.is_some()),
         ]
         .into_iter()

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use net::Proxy;
+use net::proxy::ProxyUrlError;
 
 use super::later::LaterFlags;
+use crate::failure::Failure;
 use crate::host_port::HostPort;
 use crate::units::{Rate, Span};
 
@@ -49,6 +52,38 @@ pub(crate) enum Preallocate {
     Full,
 }
 
+/// What stands behind `--proxy`. A wrong one is told of later, without repeating it: it may hold a password.
+#[derive(Clone, Debug)]
+pub(crate) struct ProxyUrl(Result<Proxy, ProxyUrlError>);
+
+impl std::str::FromStr for ProxyUrl {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.parse()))
+    }
+}
+
+impl Common {
+    /// The proxy that everything goes through, if there is one.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] where it is written wrong, or cannot carry what is asked for.
+    pub(crate) fn proxy(&self) -> Result<Option<&Proxy>, Failure> {
+        let Some(ProxyUrl(proxy)) = &self.proxy else {
+            return Ok(None);
+        };
+        let wrong = |why: &dyn std::fmt::Display| Failure::Usage(format!("--proxy: {why}"));
+        let proxy = proxy.as_ref().map_err(|error| wrong(error))?;
+        if !proxy.has_datagrams() && self.transport == Transport::Utp {
+            return Err(wrong(
+                &"an HTTP proxy carries no datagrams, so there is no uTP; use SOCKS5 or `--transport tcp`",
+            ));
+        }
+        Ok(Some(proxy))
+    }
+}
+
 /// What `download` and `seed` share.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Peers")]
@@ -66,6 +101,14 @@ pub(crate) struct Common {
     /// Every socket uses this address or network interface, or nothing runs
     #[arg(long, value_name = "IP_OR_INTERFACE")]
     pub(crate) bind: Option<String>,
+    /// Everything goes through this proxy, or nowhere; what it cannot carry is left out [socks5://, http://]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TRIBLER_PROXY",
+        hide_env_values = true
+    )]
+    pub(crate) proxy: Option<ProxyUrl>,
     /// Largest rate of downloading [default: unlimited]
     #[arg(long, value_name = "RATE", help_heading = "Limits")]
     pub(crate) max_down: Option<Rate>,

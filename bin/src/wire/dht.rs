@@ -10,7 +10,7 @@ use dht::{DhtConfig, DhtHandle, DhtNode, PUBLIC_BOOTSTRAP};
 use engine::DhtDoor;
 use net::{DatagramSocket, Network, Pool};
 
-use super::PORT_TRIES;
+use super::{BEHIND_PROXY, PORT_TRIES};
 use crate::cli::transfer::Common;
 use crate::failure::{Failure, reason};
 
@@ -34,7 +34,7 @@ pub(super) struct Running {
 /// On the loopback address it knows only the nodes that it is told of, and takes any number of them from one address.
 ///
 /// # Errors
-/// [`Failure::Failed`] where the port is taken.
+/// [`Failure::Failed`] where the port is taken; [`Failure::Usage`] where the proxy carries no datagrams.
 pub(super) fn start(
     common: &Common,
     (listen, socket): (SocketAddr, Option<Arc<dyn DatagramSocket>>),
@@ -42,13 +42,25 @@ pub(super) fn start(
     pool: &Pool,
     state: Option<&Path>,
 ) -> Result<Option<Running>, Failure> {
+    let proxy = common.proxy()?;
     if common.no_dht {
         return Ok(None);
+    }
+    if proxy.is_some_and(|proxy| !proxy.has_datagrams()) {
+        if common.dht_bootstrap.is_empty() {
+            return Ok(None);
+        }
+        let why = "--dht-bootstrap: an HTTP proxy carries no datagrams, so there is no DHT";
+        return Err(Failure::Usage(why.to_owned()));
     }
     let socket = socket.map_or_else(
         || {
             let _runtime = pool.handle().enter();
-            network.datagram_near(listen, PORT_TRIES)
+            if proxy.is_some() {
+                network.datagram(BEHIND_PROXY)
+            } else {
+                network.datagram_near(listen, PORT_TRIES)
+            }
         },
         Ok,
     );
@@ -83,7 +95,8 @@ impl Running {
     pub(super) fn door(&self) -> DhtDoor {
         DhtDoor {
             handle: self.node.clone(),
-            port: Some(self.at.port()),
+            // Behind a proxy nobody knows at which port others reach it.
+            port: Some(self.at.port()).filter(|port| *port != 0),
         }
     }
 

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use net::http::{Client, Guard, HeaderValue, Keep, Request, Response, Url};
-use net::{Family, Network, Pool, Scope};
+use net::{Family, Located, Network, Pool, Scope};
 use protocol::id::InfoHash;
 use protocol::tracker::http::{ReplyError, announce_url, parse_announce, parse_scrape, scrape_url};
 use protocol::tracker::udp::{Ask, Reply, url_data};
@@ -115,7 +115,7 @@ impl Exchanges {
         question: &Announce,
         seed: u64,
     ) -> Result<AnnounceReply, AnnounceError> {
-        let addrs = self.addresses(tracker).await?;
+        let addrs = self.addresses(tracker, seed).await?;
         let mut ways = self.families.ways(&tracker.place, &addrs, now());
         let mut running: FuturesUnordered<_> = ways
             .iter()
@@ -170,7 +170,7 @@ impl Exchanges {
                 read(parse_scrape(&response.body), response.status)
             }
             Kind::Udp => {
-                let addrs = self.addresses(tracker).await?;
+                let addrs = self.addresses(tracker, seed).await?;
                 match self
                     .over_udp(&addrs, Ask::Scrape(torrents.to_vec()), seed)
                     .await?
@@ -184,16 +184,26 @@ impl Exchanges {
         }
     }
 
-    /// Where the tracker is, as far as it may be asked there.
-    async fn addresses(&self, tracker: &Tracker) -> Result<Vec<SocketAddr>, AnnounceError> {
-        let found =
-            tokio::time::timeout(DEADLINE, self.network.lookup(&tracker.host, tracker.port));
+    /// Where the tracker is, as far as it may be asked there. Nowhere, where it is asked over HTTP and looked up at the far
+    /// end of the network.
+    async fn addresses(
+        &self,
+        tracker: &Tracker,
+        seed: u64,
+    ) -> Result<Vec<SocketAddr>, AnnounceError> {
+        let (host, port) = (&*tracker.host, tracker.port);
+        let found = tokio::time::timeout(DEADLINE, self.network.locate(host, port));
         let found = found
             .await
             .map_err(|_| AnnounceError::Unreachable("the host was not found in time".to_owned()))?;
-        let mut addrs = found.map_err(|error| {
+        let found = found.map_err(|error| {
             AnnounceError::Unreachable(format!("the host was not found: {error}"))
         })?;
+        let mut addrs = match (found, tracker.kind) {
+            (Located::At(addrs), _) => addrs,
+            (Located::ByName, Kind::Http) => return Ok(Vec::new()),
+            (Located::ByName, Kind::Udp) => vec![self.udp.find((host, port), seed).await?],
+        };
         Scope::admit(&mut addrs, None);
         if addrs.is_empty() {
             return Err(AnnounceError::Unusable(

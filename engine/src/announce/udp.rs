@@ -29,6 +29,9 @@ const WAITING: usize = 4;
 /// Trackers whose connections are remembered.
 const MOST_LINKS: usize = 512;
 
+/// How long it is remembered where a tracker was found; its connection lasts as long.
+const FOUND_LIFE: Duration = Duration::from_secs(60);
+
 /// How long a socket that reports errors is left alone.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
 
@@ -39,6 +42,15 @@ pub(crate) struct Udp {
     v4: Mutex<Option<Arc<Socket>>>,
     v6: Mutex<Option<Arc<Socket>>>,
     links: Mutex<BTreeMap<SocketAddr, Arc<tokio::sync::Mutex<Link>>>>,
+    /// Where trackers are that are looked up at the far end of the network, and since when that is known.
+    found: Mutex<BTreeMap<(String, u16), (Instant, SocketAddr)>>,
+}
+
+/// To whom a datagram goes.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    Addr(SocketAddr),
+    Name(&'a str, u16),
 }
 
 /// The connection to one tracker. Held by whoever makes it; the others wait for that.
@@ -56,13 +68,15 @@ struct Socket {
     _receiving: Task<()>,
 }
 
-/// By tracker and transaction.
-type Routes = Mutex<BTreeMap<(SocketAddr, [u8; 4]), mpsc::Sender<Vec<u8>>>>;
+/// By tracker, where its address is known, and transaction.
+type Routes = Mutex<BTreeMap<Key, mpsc::Sender<(SocketAddr, Vec<u8>)>>>;
+
+type Key = (Option<SocketAddr>, [u8; 4]);
 
 /// Somebody waits for answers; ends when it is dropped.
 struct Route<'a> {
     socket: &'a Socket,
-    key: (SocketAddr, [u8; 4]),
+    key: Key,
 }
 
 impl Udp {
@@ -73,6 +87,7 @@ impl Udp {
             v4: Mutex::default(),
             v6: Mutex::default(),
             links: Mutex::default(),
+            found: Mutex::default(),
         }
     }
 
@@ -94,7 +109,9 @@ impl Udp {
         let mut exchange = Exchange::new(ask, Family::of(&tracker), SCHEDULE, known);
         if known.is_some() {
             drop(making);
-            let outcome = socket.run(tracker, &mut exchange, seed, |_| false).await;
+            let outcome = socket
+                .run(Target::Addr(tracker), &mut exchange, seed, |_, _| false)
+                .await;
             // The tracker may have forgotten the connection, and given another. Whoever makes one now knows better.
             if let Ok(mut link) = link.try_lock() {
                 link.connection = exchange.connection();
@@ -102,7 +119,8 @@ impl Udp {
             return outcome;
         }
         let mut rng = StdRng::seed_from_u64(seed);
-        let connected = |exchange: &Exchange| exchange.connection().is_some();
+        let tracker = Target::Addr(tracker);
+        let connected = |exchange: &Exchange, _| exchange.connection().is_some();
         let outcome = socket
             .run(tracker, &mut exchange, rng_seed(&mut rng), connected)
             .await;
@@ -115,11 +133,54 @@ impl Udp {
         match outcome {
             Err(AnnounceError::Unfinished) => {
                 socket
-                    .run(tracker, &mut exchange, rng_seed(&mut rng), |_| false)
+                    .run(tracker, &mut exchange, rng_seed(&mut rng), |_, _| false)
                     .await
             }
             outcome => outcome,
         }
+    }
+
+    /// Finds a tracker that the far end of the network looks up: a request to connect goes to its name, and whoever answers
+    /// it is the tracker.
+    pub(crate) async fn find(
+        &self,
+        (host, port): (&str, u16),
+        seed: u64,
+    ) -> Result<SocketAddr, AnnounceError> {
+        let name = (host.to_ascii_lowercase(), port);
+        let known = self.found.lock().get(&name).copied();
+        if let Some((since, at)) = known
+            && now().saturating_duration_since(since) < FOUND_LIFE
+        {
+            return Ok(at);
+        }
+        let socket = self.socket(Family::V4)?;
+        let nothing = Ask::Scrape(Vec::new());
+        let mut exchange = Exchange::new(nothing, Family::V4, SCHEDULE, None);
+        let mut found = None;
+        let connected = |exchange: &Exchange, from| {
+            found = Some(from);
+            exchange.connection().is_some()
+        };
+        let target = Target::Name(host, port);
+        let outcome = socket.run(target, &mut exchange, seed, connected).await;
+        let at = match (outcome, found) {
+            (Err(AnnounceError::Unfinished), Some(at)) => at,
+            (Err(error), _) => return Err(error),
+            (Ok(_), _) => return Err(unreachable(ExchangeError::TimedOut)),
+        };
+        if at.is_ipv4() {
+            // The socket is the same that the next question goes out by.
+            self.link(at).lock().await.connection = exchange.connection();
+        }
+        let mut all = self.found.lock();
+        if all.len() >= MOST_LINKS {
+            all.retain(|_, (since, _)| now().saturating_duration_since(*since) < FOUND_LIFE);
+        }
+        if all.len() < MOST_LINKS {
+            all.insert(name, (now(), at));
+        }
+        Ok(at)
     }
 
     fn socket(&self, family: Family) -> Result<Arc<Socket>, AnnounceError> {
@@ -161,10 +222,10 @@ impl Socket {
     /// Carries an exchange to its end, or to where `enough` says so, which is [`AnnounceError::Unfinished`].
     async fn run(
         &self,
-        tracker: SocketAddr,
+        tracker: Target<'_>,
         exchange: &mut Exchange,
         seed: u64,
-        enough: impl Fn(&Exchange) -> bool,
+        mut enough: impl FnMut(&Exchange, SocketAddr) -> bool,
     ) -> Result<Reply, AnnounceError> {
         let mut rng = StdRng::seed_from_u64(seed);
         let (answers, mut incoming) = mpsc::channel(WAITING);
@@ -173,22 +234,27 @@ impl Socket {
             while let Some(datagram) = exchange.poll_transmit(now(), &mut rng) {
                 // Behind the connection id and the action.
                 if let Some(transaction) = datagram.get(12..16).and_then(|t| t.try_into().ok()) {
-                    let key = (tracker, transaction);
+                    let key = (tracker.addr(), transaction);
                     self.routes.lock().insert(key, answers.clone());
                     // The one before ends here, if it is another.
                     if route.as_ref().is_none_or(|old: &Route<'_>| old.key != key) {
                         route = Some(Route { socket: self, key });
                     }
                 }
-                let sent = self.inner.send_to(&datagram, tracker).await;
+                let sent = match tracker {
+                    Target::Addr(addr) => self.inner.send_to(&datagram, addr).await,
+                    Target::Name(host, port) => {
+                        self.inner.send_to_name(&datagram, (host, port)).await
+                    }
+                };
                 sent.map_err(unreachable)?;
             }
             let until = exchange.poll_timeout().map_or_else(now, |(at, _)| at);
             let until = tokio::time::Instant::from_std(until);
             match tokio::time::timeout_at(until, incoming.recv()).await {
-                Ok(Some(datagram)) => match exchange.handle_datagram(now(), &datagram) {
+                Ok(Some((from, datagram))) => match exchange.handle_datagram(now(), &datagram) {
                     Ok(Some(reply)) => return Ok(reply),
-                    Ok(None) if enough(exchange) => return Err(AnnounceError::Unfinished),
+                    Ok(None) if enough(exchange, from) => return Err(AnnounceError::Unfinished),
                     Ok(None) => {}
                     Err(ExchangeError::Refused(reason)) => {
                         return Err(AnnounceError::Refused {
@@ -200,6 +266,16 @@ impl Socket {
                 },
                 Ok(None) | Err(_) => exchange.handle_timeout(now()).map_err(unreachable)?,
             }
+        }
+    }
+}
+
+impl Target<'_> {
+    /// The address, where it is known.
+    const fn addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Addr(addr) => Some(*addr),
+            Self::Name(..) => None,
         }
     }
 }
@@ -223,10 +299,14 @@ async fn receive(socket: Arc<dyn DatagramSocket>, routes: Arc<Routes>) {
         let Some(transaction) = datagram.get(4..8).and_then(|t| t.try_into().ok()) else {
             continue;
         };
-        let route = routes.lock().get(&(from, transaction)).cloned();
+        let route = {
+            let routes = routes.lock();
+            let known = routes.get(&(Some(from), transaction));
+            known.or_else(|| routes.get(&(None, transaction))).cloned()
+        };
         if let Some(route) = route {
             // Who does not take four answers gets them again.
-            let _ = route.try_send(datagram.to_vec());
+            let _ = route.try_send((from, datagram.to_vec()));
         }
     }
 }

@@ -74,15 +74,14 @@ impl Scene {
     fn client_spoke_to_the_proxy_only(&self) {
         let (from_us, mut sent) = (ip(CLIENT), 0);
         for (_, happening) in &self.sim.trace().log {
-            let pair = match happening {
-                Happening::Dialled { from, to }
-                | Happening::Segment { from, to, .. }
-                | Happening::Datagram { from, to, .. } => Some((from, to)),
-                _ => None,
+            let (Happening::Dialled { from, to }
+            | Happening::Segment { from, to, .. }
+            | Happening::Datagram { from, to, .. }
+            | Happening::DatagramLost { from, to, .. }) = happening
+            else {
+                continue;
             };
-            if let Some((from, to)) = pair
-                && from.ip() == from_us
-            {
+            if from.ip() == from_us {
                 assert_eq!(to.ip(), ip(PROXY), "{happening:?}");
                 sent += 1;
             }

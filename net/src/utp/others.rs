@@ -78,6 +78,16 @@ impl DatagramSocket for Others {
         self.handle.shared.socket.try_send_to(datagram, to)
     }
 
+    fn poll_send_to_name(
+        &self,
+        cx: &mut Context<'_>,
+        datagram: &[u8],
+        to: (&str, u16),
+    ) -> Poll<io::Result<()>> {
+        let socket = &self.handle.shared.socket;
+        socket.poll_send_to_name(cx, datagram, to)
+    }
+
     fn local_addr(&self) -> SocketAddr {
         self.handle.shared.socket.local_addr()
     }

@@ -206,9 +206,8 @@ impl Negotiation {
     }
 
     fn method(&mut self) -> Result<Option<Bound>, Socks5Error> {
-        let method = match *self.input.as_slice() {
-            [VERSION, method] => method,
-            _ => return Err(Socks5Error::NotSocks5),
+        let [VERSION, method] = *self.input.as_slice() else {
+            return Err(Socks5Error::NotSocks5);
         };
         match method {
             NO_AUTHENTICATION => self.ask(),

@@ -127,11 +127,12 @@ fn connect(answer: &[u8]) -> (usize, Result<bool, connect::ConnectError>) {
 
 #[test]
 fn an_http_proxy_is_asked_and_nothing_behind_its_answer_is_read() {
+    use connect::ConnectError::{BadCredentials, NotHttp, Refused, TooLong};
+
     let mut machine = connect::Negotiation::new(&addr("[2a00::1]:80"), Some(&user()));
     let request = "CONNECT [2a00::1]:80 HTTP/1.1\r\nHost: [2a00::1]:80\r\n\
                    Proxy-Authorization: Basic dXNlcjpwYXNzIHdvcmQ=\r\n\r\n";
     assert_eq!(machine.output(), request.as_bytes());
-    use connect::ConnectError::{BadCredentials, NotHttp, Refused, TooLong};
     let cases: [(&[u8], _, _); 9] = [
         (b"HTTP/1.1 200 OK\r\n\r\nabc", 3, Ok(true)),
         (

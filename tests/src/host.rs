@@ -1,0 +1,167 @@
+//! A host beside the test's own: a network namespace on a cable, with the test as its router.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::sandbox::must;
+use crate::wait;
+
+/// A host at 10.98.N.2; the test is at 10.98.N.1, and the way to everywhere else leads through it. Dropping it ends it.
+#[derive(Debug)]
+pub struct Host {
+    number: u8,
+    /// A process that does nothing but live there.
+    holder: Child,
+}
+
+impl Host {
+    /// Makes a host and plugs it in.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn new(number: u8) -> Self {
+        let holder = Command::new("unshare")
+            .args(["--net", "sleep", "infinity"])
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("unshare starts");
+        let of = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+        let pid = holder.id().to_string();
+        let apart = wait::until(Duration::from_secs(10), || {
+            (of(&pid).is_some() && of(&pid) != of("self")).then_some(())
+        });
+        assert!(apart.is_some(), "a namespace of its own");
+        let host = Self { number, holder };
+        host.must("ip link set lo up");
+        host.plug_in();
+        must(&["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+        host
+    }
+
+    /// Lays the cable `eth0`, again when it was [pulled out](Self::pull_out).
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn plug_in(&self) {
+        let (pid, ours, router) = (self.holder.id(), self.ip(), self.router());
+        let cable = self.cable();
+        for line in [
+            format!("ip link add {cable} type veth peer name eth0 netns {pid}"),
+            format!("ip addr add {router}/24 dev {cable}"),
+            format!("ip link set {cable} up"),
+        ] {
+            must(&line.split(' ').collect::<Vec<_>>());
+        }
+        // No chatter of IPv6 on the cable.
+        self.must("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1");
+        self.must(&format!("ip addr add {ours}/24 dev eth0"));
+        self.must("ip link set eth0 up");
+        self.must(&format!("ip route add default via {router}"));
+    }
+
+    /// Takes the cable away, with both its ends.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn pull_out(&self) {
+        must(&["ip", "link", "del", &self.cable()]);
+    }
+
+    /// The test's end of the cable.
+    pub fn cable(&self) -> String {
+        format!("cable{}", self.number)
+    }
+
+    /// Its address.
+    pub fn ip(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 98, self.number, 2)
+    }
+
+    /// The test's address on the cable.
+    pub fn router(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, 98, self.number, 1)
+    }
+
+    /// A command that runs there.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net=/proc/{}/ns/net", self.holder.id()))
+            .arg(program);
+        command
+    }
+
+    /// Runs a program there to its end.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn must(&self, line: &str) {
+        let net = format!("--net=/proc/{}/ns/net", self.holder.id());
+        let words: Vec<&str> = ["nsenter", &net]
+            .into_iter()
+            .chain(line.split(' '))
+            .collect();
+        must(&words);
+    }
+
+    /// Counts from now on what comes from it to other addresses than `allowed`, and what comes to that.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn watch(&self, allowed: Ipv4Addr) -> Watch {
+        let table = format!("watch{}", self.number);
+        let (cable, table_name) = (self.cable(), table.as_str());
+        let nft = |rest: &str| {
+            let line = format!("nft add {rest}");
+            must(&line.split(' ').collect::<Vec<_>>());
+        };
+        nft(&format!("table ip {table_name}"));
+        nft(&format!("counter ip {table_name} allowed"));
+        nft(&format!("counter ip {table_name} leaked"));
+        nft(&format!(
+            "chain ip {table_name} in {{ type filter hook prerouting priority 0 ; }}"
+        ));
+        let rule = format!("rule ip {table_name} in iifname {cable} ip daddr");
+        nft(&format!("{rule} {allowed} counter name allowed"));
+        nft(&format!("{rule} != {allowed} counter name leaked"));
+        Watch { table }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// Two counters of packets.
+#[derive(Debug)]
+pub struct Watch {
+    table: String,
+}
+
+impl Watch {
+    /// Packets to the address that was allowed.
+    pub fn allowed(&self) -> u64 {
+        self.packets("allowed")
+    }
+
+    /// Packets to any other.
+    pub fn leaked(&self) -> u64 {
+        self.packets("leaked")
+    }
+
+    fn packets(&self, counter: &str) -> u64 {
+        let output = Command::new("nft")
+            .args(["list", "counter", "ip", &self.table, counter])
+            .output()
+            .expect("nft runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let count = text.split("packets ").nth(1);
+        let count = count.and_then(|rest| rest.split(' ').next()?.parse().ok());
+        count.unwrap_or_else(|| panic!("no counter in {text:?}"))
+    }
+}
