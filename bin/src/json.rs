@@ -53,6 +53,8 @@ pub(crate) enum Line<'a> {
         down: u64,
         up: u64,
         peers: usize,
+        /// Peers whose connection is under RC4.
+        encrypted: usize,
         state: &'a str,
         /// What it is waiting for, in words for people; absent where it is not waiting.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -71,6 +71,12 @@ pub(crate) fn start(common: &Common, network: &Network) -> Result<Running, Failu
     config.listen = doors.listen;
     config.local_discovery = !common.no_lsd && common.proxy.is_none();
     config.peer_exchange = !common.no_pex;
+    config.encryption = match common.encryption {
+        transfer::Encryption::Off => engine::Encryption::Off,
+        transfer::Encryption::Allow => engine::Encryption::Allow,
+        transfer::Encryption::Prefer => engine::Encryption::Prefer,
+        transfer::Encryption::Require => engine::Encryption::Require,
+    };
     config.state_dir = common.state.clone().or_else(default_state_dir);
     let state = config.state_dir.as_deref();
     let dht = dht::start(

@@ -7,7 +7,7 @@ use dht::DhtHandle;
 use net::{Network, Pool};
 use storage::StoreOptions;
 
-use crate::TrackerConfig;
+use crate::{Encryption, TrackerConfig};
 
 /// The settings of an engine.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct EngineConfig {
     /// Whether peers behind NATs are met with the help of others, and others helped (BEP 55), where the network has uTP; never
     /// about private torrents.
     pub hole_punching: bool,
+    /// Whether connections to peers are encrypted.
+    pub encryption: Encryption,
     /// How content files are written and mapped.
     pub storage: StoreOptions,
     /// Threads that hash and check; 0 runs them in the actor's own thread, which tests in virtual time need.
@@ -92,6 +94,7 @@ impl EngineConfig {
             trackers: TrackerConfig::default(),
             peer_exchange: true,
             hole_punching: true,
+            encryption: Encryption::default(),
             storage: StoreOptions::default(),
             disk_threads: (cores / 2).max(1),
             torrent_threads: (cores / 4).clamp(1, 4),

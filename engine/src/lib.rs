@@ -17,6 +17,7 @@
 //! - `announce`: trackers.
 //! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
+//! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
 //! - `content`: what the connections of a torrent share.
 //!
 //! # Invariants
@@ -28,7 +29,9 @@ pub mod announce;
 mod command;
 mod config;
 mod content;
+mod cover;
 mod disk;
+mod encryption;
 mod event;
 mod handle;
 mod listener;
@@ -45,9 +48,10 @@ pub mod torrent;
 pub use announce::settings::{AnnounceMode, TrackerConfig};
 pub use command::{AddTorrent, CommandError, Source, TorrentError, TorrentId};
 pub use config::{DhtDoor, EngineConfig, Limits};
+pub use encryption::{Encryption, Wire};
 pub use event::Event;
 pub use handle::EngineHandle;
-pub use snapshot::{Snapshot, State, SwarmCounts, TorrentStatus};
+pub use snapshot::{PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus};
 pub use supervisor::messages::{
     Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetLimits, Shutdown,
 };

@@ -1,36 +1,40 @@
 //! The listening side: takes connections and reads their handshakes, until it is known which torrent they are for.
 
-use std::collections::BTreeMap;
+mod crowd;
+
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{BoxStream, Listener, Pool};
-use parking_lot::Mutex;
+use net::{BoxStream, Listener, Pool, RateLimiter};
 use protocol::id::InfoHash;
+use protocol::mse::{Acceptor, Choice};
 use protocol::peer::handshake::PROTOCOL;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio::io::AsyncReadExt;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
+
+use self::crowd::Crowd;
+use crate::cover::{self, Reception, Tags};
+use crate::encryption::{Encryption, Wire};
 
 /// Connections with a handshake that may wait for the Supervisor.
 pub(crate) const ARRIVALS: usize = 64;
 
-/// Connections whose handshake may be awaited at the same time.
-const GREETING: usize = 256;
-
-/// Of these, connections from one address.
-const GREETING_PER_IP: usize = 64;
-
-/// How long a handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a handshake may take, the stream encryption's included.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long to wait when the system is out of descriptors or memory.
 const RECOVERY: Duration = Duration::from_millis(200);
 
 /// Bytes of a handshake up to the end of the info-hash (BEP 3).
 const NAMED: usize = 48;
+
+/// Key agreements a second with those who connect: 150 us of a core each, so a tenth of one at most. Who comes in excess of
+/// that stands in line.
+const AGREEMENTS_PER_S: u64 = 600;
 
 /// A connection that named a torrent.
 pub(crate) struct Arrival {
@@ -40,31 +44,43 @@ pub(crate) struct Arrival {
     pub(crate) stream: BoxStream,
     /// All bytes that were read, the handshake's first.
     pub(crate) first: Vec<u8>,
+    /// How it goes over the wire.
+    pub(crate) wire: Wire,
 }
 
 impl fmt::Debug for Arrival {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arrival")
             .field("info_hash", &self.info_hash)
+            .field("wire", &self.wire)
             .finish_non_exhaustive()
     }
 }
 
+/// On which terms connections are taken.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    /// Plain, encrypted or both.
+    pub(crate) encryption: Encryption,
+    /// What can be asked for under cover.
+    pub(crate) tags: Arc<Tags>,
+    /// Of the keys and pads.
+    pub(crate) seed: u64,
+}
+
 /// Takes connections until the receiver of `arrivals` is gone.
 ///
-/// A connection holds its place among the [`GREETING`] until it has named a torrent or is given up; when all places
-/// are taken, further connections wait in the system's queue.
+/// A connection holds its place in the [`Crowd`] until it has named a torrent or is given up.
 pub(crate) async fn listen(
     mut door: Box<dyn Listener>,
     arrivals: mpsc::Sender<Arrival>,
     pool: Pool,
+    terms: Terms,
 ) {
-    let places = Arc::new(Semaphore::new(GREETING));
+    let terms = Arc::new(terms);
+    let toll = RateLimiter::new(Some(AGREEMENTS_PER_S));
     let crowd = Arc::<Crowd>::default();
     while !arrivals.is_closed() {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
         let (stream, from) = match door.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -76,65 +92,75 @@ pub(crate) async fn listen(
         let Some(guest) = Crowd::enter(&crowd, from.ip()) else {
             continue;
         };
-        let arrivals = arrivals.clone();
+        let number = guest.number();
+        let (arrivals, terms, toll) = (arrivals.clone(), Arc::clone(&terms), toll.clone());
         let greeting = async move {
-            let named = timeout(HANDSHAKE_TIMEOUT, read_name(stream)).await;
-            drop((place, guest));
+            let named = timeout(HANDSHAKE_TIMEOUT, terms.greet(stream, &toll, number)).await;
+            drop(guest);
             if let Ok(Some(arrival)) = named {
                 let _ = arrivals.send(arrival).await;
             }
         };
-        pool.spawn(greeting).detach();
+        crowd.stay(number, pool.spawn(greeting));
     }
 }
 
-/// Reads as far as the info-hash; `None` where the stream is not of this protocol.
-async fn read_name(mut stream: BoxStream) -> Option<Arrival> {
-    let mut first = Vec::with_capacity(1024);
-    while first.len() < NAMED {
-        if stream.read_buf(&mut first).await.ok()? == 0 {
+impl Terms {
+    /// Reads as far as the info-hash; `None` where the stream is not of this protocol, or not as it has to be.
+    async fn greet(
+        &self,
+        mut stream: BoxStream,
+        toll: &RateLimiter,
+        number: u64,
+    ) -> Option<Arrival> {
+        let mut first = Vec::with_capacity(1024);
+        while first.len() < PROTOCOL.len() && is_plain(&first) {
+            read(&mut stream, &mut first).await?;
+        }
+        let mut wire = Wire::Plain;
+        let mut asked = None;
+        if !is_plain(&first) {
+            let reception = self.reception(self.encryption.choice()?, toll, number);
+            let covered = cover::accepted(stream, first, reception).await;
+            let covered = covered
+                .inspect_err(|error| tracing::trace!(%error, "no handshake under cover"))
+                .ok()?;
+            (stream, first, wire) = (covered.stream, covered.first, covered.wire);
+            asked = Some(covered.info_hash);
+        } else if !self.encryption.takes_plain() {
             return None;
         }
-        if first.iter().zip(&PROTOCOL).any(|(is, due)| is != due) {
-            return None;
-        }
-    }
-    let hash = first.get(NAMED - 20..)?.first_chunk::<20>()?;
-    Some(Arrival {
-        info_hash: InfoHash(*hash),
-        stream,
-        first,
-    })
-}
-
-/// How many connections of each address are being greeted.
-#[derive(Debug, Default)]
-struct Crowd(Mutex<BTreeMap<IpAddr, usize>>);
-
-/// A place in the [`Crowd`].
-#[derive(Debug)]
-struct Guest(Arc<Crowd>, IpAddr);
-
-impl Crowd {
-    fn enter(crowd: &Arc<Self>, ip: IpAddr) -> Option<Guest> {
-        let mut counts = crowd.0.lock();
-        let count = counts.entry(ip).or_default();
-        if *count >= GREETING_PER_IP {
-            return None;
-        }
-        *count += 1;
-        Some(Guest(Arc::clone(crowd), ip))
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let mut counts = self.0.0.lock();
-        if let Some(count) = counts.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.1);
+        while first.len() < NAMED {
+            if !is_plain(&first) {
+                return None;
             }
+            read(&mut stream, &mut first).await?;
+        }
+        let named = InfoHash(*first.get(NAMED - 20..)?.first_chunk::<20>()?);
+        Some(Arrival {
+            info_hash: asked.unwrap_or(named),
+            stream,
+            first,
+            wire,
+        })
+    }
+
+    fn reception(&self, choice: Choice, toll: &RateLimiter, number: u64) -> Reception<'_> {
+        Reception {
+            machine: Acceptor::new(choice),
+            torrents: &self.tags,
+            toll: toll.throttle(),
+            rng: StdRng::seed_from_u64(self.seed ^ number.rotate_left(32)),
         }
     }
+}
+
+async fn read(stream: &mut BoxStream, into: &mut Vec<u8>) -> Option<()> {
+    let came = stream.read_buf(into).await.ok()?;
+    (came > 0).then_some(())
+}
+
+/// Whether the bytes can be the beginning of a plain handshake.
+fn is_plain(first: &[u8]) -> bool {
+    first.iter().zip(&PROTOCOL).all(|(is, due)| is == due)
 }

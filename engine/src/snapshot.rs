@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::id::InfoHashes;
 
-use crate::{TorrentError, TorrentId};
+use crate::{TorrentError, TorrentId, Wire};
 
 /// The state of an engine, published twice a second and after each command.
 #[derive(Clone, Debug, Default)]
@@ -50,12 +50,26 @@ pub struct TorrentStatus {
     pub peers: usize,
     /// Connected peers that have everything.
     pub seeds: usize,
+    /// The connected peers, one by one, in the order in which they came.
+    pub connections: Arc<[PeerStatus]>,
     /// The size of the swarm, as trackers told last.
     pub swarm: SwarmCounts,
     /// Time since it was added.
     pub age: Duration,
     /// What it is waiting for, for a person to read, where it is waiting.
     pub reason: Option<String>,
+}
+
+/// A connected peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerStatus {
+    /// The address of the other end.
+    pub addr: SocketAddr,
+    /// Whether we dialled.
+    pub outgoing: bool,
+    /// How the connection goes over the wire.
+    pub wire: Wire,
 }
 
 /// The size of a swarm, as far as it is known.

@@ -25,9 +25,10 @@ use tokio::time::Instant;
 
 use crate::announce::desk::Desk;
 use crate::command::Command;
+use crate::cover::Tags;
 use crate::disk::Disk;
 use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
-use crate::listener::{self, Arrival};
+use crate::listener::{self, Arrival, Terms};
 use crate::lookups::{self, Lookups};
 use crate::lsd::{self, Lsd};
 use crate::seats::Seats;
@@ -58,6 +59,8 @@ pub struct Supervisor {
     /// The torrents by every hash that a peer may name them by.
     by_hash: BTreeMap<InfoHash, TorrentId>,
     seats: Seats,
+    /// The same hashes, as peers ask for them under cover.
+    tags: Arc<Tags>,
     next_id: u64,
     listen: Option<SocketAddr>,
     listener: Option<net::Task<()>>,
@@ -123,9 +126,11 @@ impl Supervisor {
                 source,
             })?;
         }
+        let seed = config.seed.unwrap_or_else(rand::random);
+        let tags = Arc::<Tags>::default();
         let (arrivals, incoming) = mpsc::channel(listener::ARRIVALS);
         let (listen, listener) = match config.listen {
-            Some(addr) => open_door(&config, addr, arrivals)?,
+            Some(addr) => open_door(&config, addr, arrivals, (&tags, seed))?,
             None => (None, None),
         };
         let (command_queue, commands) = mpsc::channel(COMMAND_QUEUE);
@@ -143,7 +148,6 @@ impl Supervisor {
         let threads: Vec<Arbiter> = (0..config.torrent_threads)
             .map(|_| Arbiter::new())
             .collect();
-        let seed = config.seed.unwrap_or_else(rand::random);
         let lsd = config
             .local_discovery
             .then(|| Lsd::launch(config.network.clone(), config.pool.clone(), listen, seed));
@@ -171,6 +175,7 @@ impl Supervisor {
             torrents: BTreeMap::new(),
             by_hash: BTreeMap::new(),
             seats: Seats::new(config.max_peers),
+            tags,
             next_id: 1,
             listen,
             listener,
@@ -236,8 +241,12 @@ impl StreamHandler<Arrival> for Supervisor {
         let child = child.and_then(|id| self.torrents.get(id));
         let room = self.seats.free() > 0;
         if let Some(child) = child.filter(|child| room && !child.leaving) {
-            let Arrival { stream, first, .. } = arrival;
-            tell(&child.actor, Incoming { stream, first });
+            let incoming = Incoming {
+                stream: arrival.stream,
+                first: arrival.first,
+                wire: arrival.wire,
+            };
+            tell(&child.actor, incoming);
         }
     }
 
@@ -311,12 +320,18 @@ fn open_door(
     config: &EngineConfig,
     addr: SocketAddr,
     arrivals: mpsc::Sender<Arrival>,
+    (tags, seed): (&Arc<Tags>, u64),
 ) -> Result<(Option<SocketAddr>, Option<net::Task<()>>), StartError> {
     let _runtime = config.pool.handle().enter();
     let door = config.network.listen_near(addr, config.port_tries);
     let door = door.map_err(|source| StartError::Listen { addr, source })?;
     let listen = door.local_addr();
-    let listening = listener::listen(door, arrivals, config.pool.clone());
+    let terms = Terms {
+        encryption: config.encryption,
+        tags: Arc::clone(tags),
+        seed,
+    };
+    let listening = listener::listen(door, arrivals, config.pool.clone(), terms);
     Ok((Some(listen), Some(config.pool.spawn(listening))))
 }
 

@@ -11,6 +11,7 @@
 //! | module | noun |
 //! |---|---|
 //! | [`stream`] | [`ByteStream`], [`Dialer`], [`Listener`] |
+//! | [`ciphered`] | a stream under RC4 |
 //! | [`datagram`] | [`DatagramSocket`], and [`datagram::Batch`] |
 //! | [`utp`] | streams over any datagram socket |
 //! | [`ports`] | one port for TCP, uTP and other datagrams |
@@ -31,6 +32,7 @@
 //! - Time is tokio's, so that a paused clock makes everything here deterministic.
 //! - Addresses that leave this crate are canonical: an IPv4 peer of a dual-stack socket shows as IPv4.
 
+pub mod ciphered;
 pub mod datagram;
 pub mod http;
 pub mod limit;
@@ -45,6 +47,7 @@ pub mod sim;
 pub mod stream;
 pub mod utp;
 
+pub use ciphered::Ciphered;
 pub use datagram::DatagramSocket;
 pub use limit::{RateLimiter, Throttle};
 pub use network::{Binder, Located, Network};

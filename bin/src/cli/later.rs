@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Args, Subcommand};
 
 use super::Command;
-use super::transfer::{Common, Encryption};
+use super::transfer::Common;
 
 /// Flags of `download` and `seed` whose features this build does not have.
 #[derive(Args, Debug, Default)]
@@ -30,9 +30,6 @@ impl Common {
         let later = &self.later;
         if later.hops > 0 {
             return Some(format!("--hops {}", later.hops));
-        }
-        if self.encryption == Encryption::Require {
-            return Some("--encryption require".to_owned());
         }
         [
             ("--overlay-listen", later.overlay_listen.is_some()),

@@ -23,14 +23,16 @@ pub(crate) enum Transport {
     Both,
 }
 
-/// Whether connections to peers are obfuscated. This build never does: what is not `Require` means off.
+/// Whether connections to peers are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Encryption {
+    /// Plain streams and nothing else.
     Off,
+    /// Plain first, encrypted where the peer insists.
     Allow,
+    /// Encrypted first, plain where the peer cannot.
     Prefer,
-    /// Not in this build.
-    #[value(hide = true)]
+    /// Encrypted and nothing else.
     Require,
 }
 
@@ -142,8 +144,8 @@ pub(crate) struct Common {
     /// How to connect to peers: with both, uTP is tried where TCP does not get through
     #[arg(long, value_enum, value_name = "tcp|utp|both", hide_possible_values = true, default_value_t = Transport::Both)]
     pub(crate) transport: Transport,
-    /// Obfuscation of connections; this build speaks plaintext only, so all that is offered here means off
-    #[arg(long, value_enum, value_name = "off|allow|prefer", hide_possible_values = true, default_value_t = Encryption::Allow)]
+    /// Encryption of connections to peers: with allow, plain comes first, with prefer, encrypted
+    #[arg(long, value_enum, value_name = "off|allow|prefer|require", hide_possible_values = true, default_value_t = Encryption::Allow)]
     pub(crate) encryption: Encryption,
     /// How blocks are written
     #[arg(long, value_enum, value_name = "pwrite|map", help_heading = "Storage", hide_possible_values = true, default_value_t = Storage::Pwrite)]

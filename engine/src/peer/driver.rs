@@ -29,6 +29,7 @@ use tokio_util::sync::PollSender;
 
 use self::facts::{FACTS_MOST, FACTS_WAIT};
 use self::waits::Waits;
+use crate::Wire;
 use crate::content::{Content, Traffic};
 use crate::peer::assigned::Assigned;
 use crate::peer::bell::Bell;
@@ -76,6 +77,8 @@ pub(crate) struct Wiring {
     pub(crate) torrent_traffic: Arc<Traffic>,
     /// The port of our DHT node, for peers that ask for one.
     pub(crate) dht_port: Option<u16>,
+    /// How the connection goes over the wire; plain until that is known to be otherwise.
+    pub(crate) wire: Wire,
 }
 
 /// A connection at work.
@@ -92,6 +95,7 @@ pub(crate) struct Driver {
     traffic: Arc<Traffic>,
     torrent_traffic: Arc<Traffic>,
     dht_port: Option<u16>,
+    wire: Wire,
     ports_told: u8,
     assigned: Assigned,
     intake: Intake,
@@ -137,6 +141,7 @@ impl Driver {
             traffic: parts.wiring.traffic,
             torrent_traffic: parts.wiring.torrent_traffic,
             dht_port: parts.wiring.dht_port,
+            wire: parts.wiring.wire,
             ports_told: 0,
             assigned: Assigned::default(),
             intake: Intake::default(),

@@ -11,6 +11,7 @@ use protocol::peer::{HolepunchMessage, PexMessage};
 use smallvec::SmallVec;
 use storage::{ActivePiece, StoreError};
 
+use crate::Wire;
 use crate::content::Content;
 use crate::torrent::candidates::DialFailure;
 
@@ -56,6 +57,8 @@ pub(crate) enum Fact {
     Handshaken {
         /// Who the peer says it is.
         peer_id: PeerId,
+        /// How the connection goes over the wire.
+        wire: Wire,
     },
     /// The extension handshake came.
     Introduced(Introduction),

@@ -6,15 +6,22 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use net::{BoxStream, Network};
+use protocol::id::InfoHash;
+use protocol::peer::handshake::HANDSHAKE_LEN;
 use protocol::peer::{Session, SessionConfig, TorrentParams};
 use tokio::time::timeout;
 
+use crate::Wire;
+use crate::cover::{self, Cover};
 use crate::peer::driver::{Driver, Parts, now};
 use crate::peer::messages::{Ended, Report};
 use crate::torrent::candidates::DialFailure;
 
 /// How long a dial may take.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long the handshake of the stream encryption may take.
+const COVER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How a connection comes about.
 pub(crate) enum Opening {
@@ -24,6 +31,8 @@ pub(crate) enum Opening {
         stream: BoxStream,
         /// All bytes that were read of it, its handshake first.
         first: Vec<u8>,
+        /// How it goes over the wire.
+        wire: Wire,
         /// Our side of the session.
         config: SessionConfig,
         /// The torrent.
@@ -37,6 +46,8 @@ pub(crate) enum Opening {
         to: SocketAddr,
         /// By these means.
         way: Way,
+        /// Under this cover, if under any.
+        cover: Option<Cover>,
         /// Our side of the session.
         config: SessionConfig,
         /// The torrent.
@@ -63,14 +74,16 @@ impl fmt::Debug for Opening {
 }
 
 /// Opens a connection and runs it to its end.
-pub(crate) async fn drive(opening: Opening, parts: Parts) {
+pub(crate) async fn drive(opening: Opening, mut parts: Parts) {
     match opening {
         Opening::Accepted {
             stream,
             first,
+            wire,
             config,
             torrent,
         } => {
+            parts.wiring.wire = wire;
             let session = Session::acceptor(config, now());
             Driver::new(stream, session, parts, Some(torrent))
                 .run(first)
@@ -80,18 +93,50 @@ pub(crate) async fn drive(opening: Opening, parts: Parts) {
             network,
             to,
             way,
+            cover,
             config,
             torrent,
-        } => match timeout(DIAL_TIMEOUT, dial(&network, to, way)).await {
-            Ok(Ok(stream)) => {
-                let session = Session::initiator(config, torrent, now());
-                Driver::new(stream, session, parts, None)
-                    .run(Vec::new())
-                    .await;
+        } => {
+            let stream = match timeout(DIAL_TIMEOUT, dial(&network, to, way)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return fail(parts, Ended::Unreachable(failure(&error))).await,
+                Err(_) => return fail(parts, Ended::Unreachable(DialFailure::Timeout)).await,
+            };
+            let info_hash = torrent.named();
+            let mut session = Session::initiator(config, torrent, now());
+            match covered(stream, cover, &mut session, info_hash).await {
+                Ok((stream, first, wire)) => {
+                    parts.wiring.wire = wire;
+                    Driver::new(stream, session, parts, None).run(first).await;
+                }
+                Err(ended) => fail(parts, ended).await,
             }
-            Ok(Err(error)) => fail(parts, Ended::Unreachable(failure(&error))).await,
-            Err(_) => fail(parts, Ended::Unreachable(DialFailure::Timeout)).await,
-        },
+        }
+    }
+}
+
+/// Puts a stream that we have dialled under its cover; gives what was read of it meanwhile.
+async fn covered(
+    stream: BoxStream,
+    cover: Option<Cover>,
+    session: &mut Session,
+    info_hash: InfoHash,
+) -> Result<(BoxStream, Vec<u8>, Wire), Ended> {
+    let initial = session.output().first_chunk::<HANDSHAKE_LEN>().copied();
+    let (Some(cover), Some(initial)) = (cover, initial) else {
+        return Ok((stream, Vec::new(), Wire::Plain));
+    };
+    let agreeing = cover::dialled(stream, cover, info_hash, initial);
+    match timeout(COVER_TIMEOUT, agreeing).await {
+        Ok(Ok(covered)) => {
+            session.consume_output(HANDSHAKE_LEN);
+            Ok((covered.stream, covered.first, covered.wire))
+        }
+        Ok(Err(error)) => {
+            tracing::trace!(%error, "no handshake under cover");
+            Err(Ended::Lost)
+        }
+        Err(_) => Err(Ended::Silent),
     }
 }
 

@@ -46,6 +46,13 @@ impl Outbox {
         self.staged.iter().map(|staged| staged.piece).collect()
     }
 
+    /// Whether a page of a staged block could not be read, by whoever read it in this process.
+    pub(crate) fn is_faulted(&self) -> bool {
+        self.staged
+            .iter()
+            .any(|staged| staged.view.check().is_err())
+    }
+
     /// Whether nothing is staged.
     pub(crate) fn is_empty(&self) -> bool {
         self.staged.is_empty()

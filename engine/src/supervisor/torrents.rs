@@ -58,7 +58,10 @@ impl Supervisor {
             given_up: false,
         };
         self.torrents.insert(id, child);
-        self.by_hash.extend(names(&hashes).map(|name| (name, id)));
+        for name in names(&hashes) {
+            self.by_hash.insert(name, id);
+            self.tags.insert(name);
+        }
         self.event(Event::Added { id });
         Ok(id)
     }
@@ -81,6 +84,7 @@ impl Supervisor {
             desk: self.desk.clone(),
             peer_exchange: self.config.peer_exchange,
             hole_punching: self.config.hole_punching,
+            encryption: self.config.encryption,
             max_peers: self.config.max_peers_per_torrent,
             seats: self.seats.clone(),
             upload_slots: self.config.upload_slots,
@@ -139,6 +143,7 @@ impl Supervisor {
             let status = TorrentStatus {
                 state: State::Error(error.clone()),
                 peers: 0,
+                connections: Arc::from([]),
                 seeds: 0,
                 down_rate: 0,
                 up_rate: 0,
@@ -172,6 +177,7 @@ impl Supervisor {
         if let Some(child) = self.torrents.remove(&id) {
             for name in names(&child.hashes) {
                 self.by_hash.remove(&name);
+                self.tags.remove(name);
             }
             self.event(Event::Removed { id });
             self.publish();

@@ -46,7 +46,7 @@ use crate::torrent::settle::Settling;
 use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::Trackers;
-use crate::{AddTorrent, DhtDoor, Source, TorrentError, TorrentId};
+use crate::{AddTorrent, DhtDoor, Encryption, Source, TorrentError, TorrentId};
 
 /// How often a torrent samples its rates and looks after its connections.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -72,6 +72,7 @@ pub(crate) struct Setup {
     pub(crate) peer_exchange: bool,
     /// Whether peers behind NATs are met with the help of others.
     pub(crate) hole_punching: bool,
+    pub(crate) encryption: Encryption,
     pub(crate) max_peers: usize,
     /// Shared by all torrents.
     pub(crate) seats: Seats,

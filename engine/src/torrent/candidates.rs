@@ -8,6 +8,7 @@ mod address;
 mod backoff;
 mod index;
 mod recent;
+mod way;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ pub(super) use self::address::is_public;
 use self::address::{canonical, is_dialable};
 use self::index::{Candidate, Index, State};
 use self::recent::Recent;
+use self::way::Way;
 
 /// Where an address came from, the most trustworthy first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,6 +158,7 @@ impl Candidates {
             failures: 0,
             priority: self.priority(addr),
             serial: self.serial,
+            way: Way::default(),
         };
         self.index.insert(addr, candidate);
         true
@@ -215,7 +218,10 @@ impl Candidates {
 
     /// There is a connection to the address, whoever dialled.
     pub fn connected(&mut self, addr: SocketAddr, now: Instant) {
-        self.index.set_state(canonical(addr), State::Connected(now));
+        self.index.update(canonical(addr), |candidate| {
+            candidate.state = State::Connected(now);
+            candidate.way.works();
+        });
     }
 
     /// Dialling the address failed.

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
 use protocol::peer::{Extension, Extensions, SessionConfig, TorrentParams};
+use rand::RngExt as _;
 
-use crate::Event;
 use crate::announce::messages::Announce;
 use crate::content::Traffic;
+use crate::cover::Cover;
 use crate::peer::actor::Peer;
 use crate::peer::driver::{Wiring, now};
 use crate::peer::key::PeerKey;
@@ -23,6 +24,7 @@ use crate::torrent::choker::Contender;
 use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
 use crate::torrent::picker::PeerPieces;
+use crate::{Event, Wire};
 
 /// Dials that may be under way at the same time.
 const HALF_OPEN: usize = 30;
@@ -87,6 +89,7 @@ impl Torrent {
             network: self.setup.network.clone(),
             to: addr,
             way,
+            cover: self.cover(addr),
             config: self.session_config(),
             torrent: self.session_torrent(),
         };
@@ -97,6 +100,17 @@ impl Torrent {
     pub(super) fn is_connected_to(&self, addr: SocketAddr) -> bool {
         let mut peers = self.peers.iter();
         peers.any(|(_, peer)| peer.addr == addr || peer.listens == Some(addr))
+    }
+
+    /// Under which cover an address is dialled, if under any.
+    fn cover(&mut self, addr: SocketAddr) -> Option<Cover> {
+        let encryption = self.setup.encryption;
+        let covered = encryption.covers_first() != self.candidates.is_other_way(addr);
+        let methods = encryption.choice().filter(|_| covered)?.allowed;
+        Some(Cover {
+            methods,
+            seed: self.rng.random(),
+        })
     }
 
     pub(crate) fn most_peers(&self) -> usize {
@@ -161,6 +175,7 @@ impl Torrent {
             traffic: Arc::clone(&traffic),
             torrent_traffic: Arc::clone(&self.traffic),
             dht_port: self.setup.dht.as_ref().and_then(|dht| dht.port),
+            wire: Wire::Plain,
         };
         let pool = self.setup.pool.clone();
         let actor = Peer::launch(opening, wiring, pool, ctx.address().recipient());
@@ -174,6 +189,7 @@ impl Torrent {
             also_at: None,
             listens: None,
             utp: false,
+            wire: Wire::Plain,
             since: None,
             holdings: None,
             unchoked_us: false,
@@ -251,6 +267,13 @@ impl Torrent {
                 Ended::Silent => candidates::Ended::Timeout,
             };
             self.candidates.disconnected(addr, now, how);
+            return;
+        }
+        // The peer may be one of those who take only one kind of stream.
+        if matches!(ended, Ended::Lost | Ended::Silent)
+            && self.setup.encryption.has_two_ways()
+            && self.candidates.try_other_way(addr)
+        {
             return;
         }
         match ended {
@@ -392,6 +415,7 @@ impl Handler<Incoming> for Torrent {
         let opening = Opening::Accepted {
             stream: incoming.stream,
             first: incoming.first,
+            wire: incoming.wire,
             config: self.session_config(),
             torrent: self.session_torrent(),
         };

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
-use crate::{CommandError, Event, Limits, SwarmCounts, TorrentId, TorrentStatus};
+use crate::{CommandError, Event, Limits, SwarmCounts, TorrentId, TorrentStatus, Wire};
 
 /// A command of a person or program: Supervisor to Torrent.
 #[derive(Debug, Message)]
@@ -49,6 +49,8 @@ pub(crate) struct Incoming {
     pub(crate) stream: BoxStream,
     /// All bytes that were read of it, its handshake first.
     pub(crate) first: Vec<u8>,
+    /// How it goes over the wire.
+    pub(crate) wire: Wire,
 }
 
 /// End the torrent: Supervisor to Torrent, once.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use protocol::id::PeerId;
 use protocol::metainfo::{LoadLimits, Metainfo};
 
+use crate::Wire;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
@@ -16,7 +17,7 @@ use crate::torrent::metadata::Progress;
 use crate::{Event, Source, TorrentError};
 
 impl Torrent {
-    pub(crate) fn on_handshaken(&mut self, key: PeerKey, peer_id: PeerId) {
+    pub(crate) fn on_handshaken(&mut self, key: PeerKey, peer_id: PeerId, wire: Wire) {
         let ours = peer_id == self.peer_id;
         let now = now();
         if ours {
@@ -25,7 +26,7 @@ impl Torrent {
             }
             return;
         }
-        let Some(peer) = self.peers.opened(key, peer_id, now) else {
+        let Some(peer) = self.peers.opened(key, (peer_id, wire), now) else {
             return;
         };
         if peer.outgoing {

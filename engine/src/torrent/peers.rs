@@ -9,6 +9,7 @@ use actix::Addr;
 use actors::tell;
 use protocol::id::PeerId;
 
+use crate::Wire;
 use crate::content::Traffic;
 use crate::peer::actor::Peer;
 use crate::peer::key::PeerKey;
@@ -41,6 +42,8 @@ pub(crate) struct PeerEntry {
     pub(crate) listens: Option<SocketAddr>,
     /// Whether the connection is one of uTP.
     pub(crate) utp: bool,
+    /// How the connection goes over the wire, once the handshake is done.
+    pub(crate) wire: Wire,
     /// When the handshake was done.
     pub(crate) since: Option<Instant>,
     /// What it has; `None` until it said so.
@@ -164,11 +167,17 @@ impl Peers {
     }
 
     /// The handshake of a connection is done.
-    pub(crate) fn opened(&mut self, key: PeerKey, id: PeerId, now: Instant) -> Option<&PeerEntry> {
+    pub(crate) fn opened(
+        &mut self,
+        key: PeerKey,
+        (id, wire): (PeerId, Wire),
+        now: Instant,
+    ) -> Option<&PeerEntry> {
         let entry = self.entries.get_mut(&key)?;
         self.half_open -= usize::from(entry.is_half_open());
         entry.since = Some(now);
         entry.id = Some(id);
+        entry.wire = wire;
         Some(entry)
     }
 

@@ -11,7 +11,7 @@ use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
 use crate::torrent::peers::PeerEntry;
-use crate::{Event, Source, State, TorrentStatus};
+use crate::{Event, PeerStatus, Source, State, TorrentStatus};
 
 impl Torrent {
     /// Takes the counters of the last second.
@@ -72,6 +72,14 @@ impl Torrent {
             }
             Phase::Checking(_) | Phase::Metadata(_) => (size, 0),
         };
+        let open = self.peers.iter().filter(|(_, peer)| peer.since.is_some());
+        let connections: Arc<[PeerStatus]> = open
+            .map(|(_, peer)| PeerStatus {
+                addr: peer.addr,
+                outgoing: peer.outgoing,
+                wire: peer.wire,
+            })
+            .collect();
         TorrentStatus {
             id: self.id,
             hashes: self.hashes,
@@ -85,11 +93,8 @@ impl Torrent {
             wasted: self.traffic.wasted.load(Ordering::Relaxed),
             down_rate: self.down_rate.bytes_per_s,
             up_rate: self.up_rate.bytes_per_s,
-            peers: self
-                .peers
-                .iter()
-                .filter(|(_, peer)| peer.since.is_some())
-                .count(),
+            peers: connections.len(),
+            connections,
             seeds: self.peers.iter().filter(|(_, peer)| peer.is_seed()).count(),
             swarm: self.heard.swarm(),
             age: now().saturating_duration_since(self.added_at),

@@ -33,7 +33,7 @@ impl Handler<PeerReport> for Torrent {
 impl Torrent {
     fn on_fact(&mut self, key: PeerKey, fact: Fact, ctx: &mut Context<Self>) {
         match fact {
-            Fact::Handshaken { peer_id } => self.on_handshaken(key, peer_id),
+            Fact::Handshaken { peer_id, wire } => self.on_handshaken(key, peer_id, wire),
             Fact::Introduced(introduction) => self.on_introduced(key, introduction),
             Fact::Gossip(message) => self.on_gossip(key, &message),
             Fact::Holepunch(message) => self.on_holepunch(key, message, ctx),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use engine::{State, TorrentStatus};
+use engine::{State, TorrentStatus, Wire};
 use indicatif::ProgressBar;
 
 use crate::failure::plain;
@@ -120,12 +120,19 @@ impl Display {
             down: torrent.down_rate,
             up: torrent.up_rate,
             peers: torrent.peers,
+            encrypted: encrypted(torrent),
             state: torrent.state.word(),
             reason: torrent.reason.as_deref(),
         };
         // A reader that went away does not stop a transfer.
         let _ = self.screen.json(&line);
     }
+}
+
+/// Peers whose connection is under RC4.
+fn encrypted(torrent: &TorrentStatus) -> usize {
+    let connections = torrent.connections.iter();
+    connections.filter(|peer| peer.wire == Wire::Rc4).count()
 }
 
 /// Rates and peers, or what the torrent is doing or waiting for instead of moving bytes.

@@ -28,7 +28,7 @@ fn a_download_says_what_it_does_and_ends_with_the_right_bytes() {
     let progress = &lines[lines.len() - 2];
     assert_eq!(progress["done"], 750_001);
     assert_eq!(progress["size"], 750_001);
-    for key in ["down", "up", "peers"] {
+    for key in ["down", "up", "peers", "encrypted"] {
         assert!(progress[key].is_u64(), "{progress}");
     }
     assert!(lines.last().unwrap()["seconds"].is_f64());

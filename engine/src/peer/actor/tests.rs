@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
 use super::*;
+use crate::Wire;
 use crate::content::{Content, HaveBoard};
 use crate::peer::messages::Assignment;
 use crate::scene::{Scene, addr, message, play, say};
@@ -92,6 +93,7 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
         way: opening::Way::Usual,
         network: scene.host(0).network(),
         to: addr(1),
+        cover: None,
         config: SessionConfig::new(PeerId(*b"-XX0001-ourselvesour")),
         torrent: TorrentParams {
             geometry: Some(content.geometry),
@@ -107,6 +109,7 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
         traffic: Arc::default(),
         torrent_traffic: Arc::default(),
         dht_port: None,
+        wire: Wire::Plain,
     };
     let torrent = recorder.clone().start().recipient();
     (

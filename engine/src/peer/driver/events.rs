@@ -46,9 +46,8 @@ impl Driver {
                         .accept(torrent)
                         .map_err(|error| ended_by(&error))?;
                 }
-                self.tell(Fact::Handshaken {
-                    peer_id: handshake.peer_id,
-                });
+                let (peer_id, wire) = (handshake.peer_id, self.wire);
+                self.tell(Fact::Handshaken { peer_id, wire });
                 self.greet();
             }
             Event::ExtensionHandshake(theirs) => self.on_extension_handshake(&theirs),

@@ -123,13 +123,21 @@ impl Driver {
             self.stage_metadata(cx);
             self.stage(cx)?;
             if self.session.output().is_empty() && self.outbox.is_empty() {
-                return Ok(());
+                return self.flush(cx);
             }
             match self.write(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(ended)) => return Err(ended),
                 Poll::Pending => return Ok(()),
             }
+        }
+    }
+
+    /// Sends what the stream has taken and holds.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Err(_)) => Err(Ended::Lost),
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
     }
 
@@ -214,6 +222,12 @@ impl Driver {
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Ended::Lost)),
             Poll::Ready(Ok(sent)) => sent,
         };
+        // A stream that copies or encrypts reads the map itself, and finds zeros where a page is missing.
+        if self.outbox.is_faulted() {
+            let staged = self.outbox.pieces();
+            self.facts.extend(staged.into_iter().map(Fact::Unreadable));
+            return Poll::Ready(Err(Ended::Dismissed));
+        }
         let of_head = sent.min(head);
         let mut payload = self.outbox.consume(of_head);
         sent -= of_head;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::Source;
+use super::way::Way;
 
 /// An address at which there may be a peer.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Candidate {
     /// What both ends think of the connection (BEP 40); 0 while our address is not known.
     pub(super) priority: u32,
     pub(super) serial: u64,
+    pub(super) way: Way,
 }
 
 /// What is being done about an address.

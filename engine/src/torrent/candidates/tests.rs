@@ -386,3 +386,38 @@ fn of_equal_addresses_those_come_first_that_both_ends_prefer() {
     expected.extend([six, worse]);
     assert_eq!(order, expected);
 }
+
+#[test]
+fn the_other_way_is_tried_at_once_and_what_works_is_remembered() {
+    let mut now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    assert!(!list.is_other_way(host(1)));
+    for other in [false, true] {
+        // One way, at once the other one, and then a pause, after which the first comes first again.
+        dial_next(&mut list, now);
+        assert_eq!(list.is_other_way(host(1)), other);
+        assert!(list.try_other_way(host(1)));
+        dial_next(&mut list, now);
+        assert_eq!(list.is_other_way(host(1)), !other);
+        assert!(!list.try_other_way(host(1)));
+        list.failed(host(1), now, DialFailure::Handshake);
+        assert_eq!(list.next(now), None);
+        now = list.next_due().unwrap();
+        assert_eq!(list.is_other_way(host(1)), other);
+        // The other way works, and is the first one from now on.
+        dial_next(&mut list, now);
+        assert!(list.try_other_way(host(1)));
+        dial_next(&mut list, now);
+        list.connected(host(1), now);
+        now += secs(300);
+        list.disconnected(host(1), now, Ended::Normal);
+        now = list.next_due().unwrap();
+        assert_eq!(list.is_other_way(host(1)), !other);
+    }
+}
+
+fn dial_next(list: &mut Candidates, now: Instant) {
+    let next = list.next(now).expect("an address is due");
+    list.dialing(next);
+}
