@@ -22,6 +22,17 @@ impl Host {
     /// # Panics
     /// When the system refuses.
     pub fn new(number: u8) -> Self {
+        let host = Self::alone(number);
+        host.plug_in();
+        must(&["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+        host
+    }
+
+    /// Makes a host that nothing is plugged into.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn alone(number: u8) -> Self {
         let holder = Command::new("unshare")
             .args(["--net", "sleep", "infinity"])
             .stdin(Stdio::null())
@@ -35,8 +46,6 @@ impl Host {
         assert!(apart.is_some(), "a namespace of its own");
         let host = Self { number, holder };
         host.must("ip link set lo up");
-        host.plug_in();
-        must(&["sysctl", "-qw", "net.ipv4.ip_forward=1"]);
         host
     }
 
@@ -72,6 +81,11 @@ impl Host {
     /// The test's end of the cable.
     pub fn cable(&self) -> String {
         format!("cable{}", self.number)
+    }
+
+    /// The process that keeps its namespace.
+    pub fn holder(&self) -> u32 {
+        self.holder.id()
     }
 
     /// Its address.

@@ -17,10 +17,12 @@
 //! - [`process`]: a program that is ended by its process id, with its log and its memory.
 //! - [`ours`]: the `tribler-rs` command.
 //! - [`clients`]: libtorrent, Transmission, aria2, opentracker, and proxies.
+//! - [`link`]: a slow, long and lossy link to a second network namespace.
 //! - [`wire`]: a peer that says whatever a test wants over a plain socket.
 
 pub mod clients;
 pub mod host;
+pub mod link;
 pub mod ours;
 pub mod payload;
 pub mod process;
