@@ -7,7 +7,7 @@ mod queue;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use actix::{
@@ -75,6 +75,8 @@ pub(crate) struct Found {
     pub(crate) nodes_asked: usize,
     /// Peers that were found so far.
     pub(crate) known: usize,
+    /// Our addresses of IPv4 and IPv6 as the nodes see them (BEP 42), told at the end.
+    pub(crate) external: [Option<IpAddr>; 2],
     /// The look-up has ended.
     pub(crate) ended: bool,
 }
@@ -186,6 +188,7 @@ async fn look_up(
         peers,
         nodes_asked: progress.asked,
         known: progress.found,
+        external: [None; 2],
         ended,
     };
     let mut last = Progress::default();
@@ -208,7 +211,12 @@ async fn look_up(
             }
         }
     }
-    tell_recipient(torrent, found(Vec::new(), last, true));
+    let status = dht.status().await.unwrap_or_default();
+    let end = Found {
+        external: status.families.map(|family| family?.external),
+        ..found(Vec::new(), last, true)
+    };
+    tell_recipient(torrent, end);
     last.answered > 0
 }
 

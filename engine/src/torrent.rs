@@ -5,6 +5,7 @@ pub mod candidates;
 mod check;
 pub mod choker;
 mod crowd;
+mod dialing;
 mod failure;
 pub mod gather;
 mod gossip;

@@ -232,3 +232,30 @@ fn a_lone_seeder_is_announced_as_soon_as_the_first_node_is_there() {
         sim
     });
 }
+
+#[test]
+fn one_who_is_alone_in_the_dht_finds_nobody_and_does_not_dial_itself() {
+    simulate(async {
+        let sim = Sim::new(9);
+        let (nodes, bootstrap) = network(&sim, 20);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let payload = Payload::new(9, 300_000, PIECE);
+        let alone = Node::start(&sim, 501, &bootstrap);
+        sim.record(1_000_000);
+        let id = alone.add(Source::Metainfo(payload.metainfo())).await;
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        assert_eq!(peers_known_to(&nodes[3].1, &payload).await, 1, "itself");
+        let snapshot = alone.handle.snapshot();
+        let status = snapshot.torrents.iter().find(|status| status.id == id);
+        let reason = status.and_then(|status| status.reason.clone());
+        let reason = reason.expect("a reason");
+        assert!(reason.contains("asked, 0 peers"), "{reason}");
+        let own = addr(far(501));
+        let log = sim.trace().log.into_iter();
+        let to_itself = log.filter(|(_, happening)| {
+            matches!(happening, net::sim::Happening::Dialled { to, .. } if *to == own)
+        });
+        assert_eq!(to_itself.count(), 0);
+        sim
+    });
+}

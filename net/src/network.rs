@@ -49,6 +49,13 @@ pub trait Binder: Send + Sync {
     ) -> io::Result<Vec<Arc<dyn DatagramSocket>>>;
 }
 
+/// Ways to dial peers by uTP.
+#[derive(Clone)]
+struct Utp {
+    alone: Arc<dyn Dialer>,
+    first: Arc<dyn Dialer>,
+}
+
 /// One way into the network: how to dial, listen, send datagrams and look up names.
 ///
 /// Cheap to clone. Made by [`Network::real`], by a host of the simulation, or from parts.
@@ -56,7 +63,7 @@ pub trait Binder: Send + Sync {
 pub struct Network {
     dialer: Arc<dyn Dialer>,
     peers: Arc<dyn Dialer>,
-    utp: Option<Arc<dyn Dialer>>,
+    utp: Option<Utp>,
     binder: Arc<dyn Binder>,
     resolver: Arc<dyn Resolver>,
 }
@@ -112,10 +119,10 @@ impl Network {
         self
     }
 
-    /// The same network with a way to dial peers by uTP alone.
+    /// The same network with a way to dial peers by uTP `alone`, and one that tries it `first`.
     #[must_use]
-    pub fn with_utp_dialer(mut self, dialer: Arc<dyn Dialer>) -> Self {
-        self.utp = Some(dialer);
+    pub fn with_utp(mut self, alone: Arc<dyn Dialer>, first: Arc<dyn Dialer>) -> Self {
+        self.utp = Some(Utp { alone, first });
         self
     }
 
@@ -168,8 +175,21 @@ impl Network {
     /// `Unsupported` where there is no uTP; else as [`Dialer::dial`].
     pub async fn dial_utp(&self, to: SocketAddr) -> io::Result<BoxStream> {
         match &self.utp {
-            Some(utp) => utp.dial(to).await,
+            Some(utp) => utp.alone.dial(to).await,
             None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Connects to a peer at `to` by uTP, and where that takes long also by other means, if there are any; without uTP by
+    /// those. See [`Dialer::dial`] for cancel safety.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dialer::dial`].
+    pub async fn dial_utp_first(&self, to: SocketAddr) -> io::Result<BoxStream> {
+        match &self.utp {
+            Some(utp) => utp.first.dial(to).await,
+            None => self.dial_peer(to).await,
         }
     }
 

@@ -80,7 +80,8 @@ pub fn open(
         door.utp = Some(listener);
         datagrams = Some(others);
         let dialer: Arc<dyn Dialer> = Arc::new(dialer);
-        network = network.with_utp_dialer(Arc::clone(&dialer));
+        let first = utp_first(&dialer, transports, &peers);
+        network = network.with_utp(Arc::clone(&dialer), first);
         peers = with_utp(peers, transports, dialer);
     }
     let binder = PortBinder {
@@ -127,6 +128,21 @@ fn with_utp(tcp: Arc<dyn Dialer>, transports: Transports, utp: Arc<dyn Dialer>) 
         Transports::Both | Transports::Tcp => Arc::new(Race {
             first: tcp,
             second: utp,
+        }),
+    }
+}
+
+/// Dials peers by uTP, and where that takes long by TCP too, if that is wanted.
+fn utp_first(
+    utp: &Arc<dyn Dialer>,
+    transports: Transports,
+    tcp: &Arc<dyn Dialer>,
+) -> Arc<dyn Dialer> {
+    match transports {
+        Transports::Utp => Arc::clone(utp),
+        Transports::Both | Transports::Tcp => Arc::new(Race {
+            first: Arc::clone(utp),
+            second: Arc::clone(tcp),
         }),
     }
 }

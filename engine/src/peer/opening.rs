@@ -62,6 +62,8 @@ pub(crate) enum Way {
     Usual,
     /// By uTP alone.
     Utp,
+    /// By uTP, and by TCP where that takes long.
+    UtpFirst,
 }
 
 impl fmt::Debug for Opening {
@@ -144,6 +146,7 @@ async fn dial(network: &Network, to: SocketAddr, way: Way) -> io::Result<BoxStre
     match way {
         Way::Usual => network.dial_peer(to).await,
         Way::Utp => network.dial_utp(to).await,
+        Way::UtpFirst => network.dial_utp_first(to).await,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The Torrent actor: decides what is fetched from whom and who is served.
 //!
 //! Its handlers live beside it by subject: [`open`](super::open) brings the content up, [`check`](super::check) hashes it,
-//! [`metadata_phase`](super::metadata_phase) fetches what a magnet link lacks, [`crowd`](super::crowd) keeps the connections,
-//! [`transfer`](super::transfer) acts on what they report, [`verification`](super::verification) on what the hashes say,
+//! [`metadata_phase`](super::metadata_phase) fetches what a magnet link lacks, [`dialing`](super::dialing) makes connections
+//! and [`crowd`](super::crowd) keeps them, [`transfer`](super::transfer) acts on what they report, [`verification`](super::verification) on what the hashes say,
 //! [`failure`](super::failure) on what cannot go on, [`settle`](super::settle) brings all to rest, [`report`](super::report)
 //! tells the rest of the engine.
 
@@ -160,6 +160,8 @@ pub(crate) struct Torrent {
     pub(crate) heard: Trackers,
     pub(crate) pex: Pex,
     pub(crate) punch: Punch,
+    /// Somebody has connected to us by TCP.
+    pub(crate) reachable: bool,
     pub(crate) reported_complete: bool,
     _exit: ExitGuard<TorrentId>,
 }
@@ -215,6 +217,7 @@ impl Torrent {
             heard: Trackers::default(),
             pex: Pex::default(),
             punch: Punch::default(),
+            reachable: false,
             reported_complete: false,
             add,
             setup,

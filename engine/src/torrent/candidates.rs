@@ -156,6 +156,7 @@ impl Candidates {
             source,
             state: State::Ready,
             failures: 0,
+            utp: false,
             priority: self.priority(addr),
             serial: self.serial,
             way: Way::default(),
@@ -310,6 +311,24 @@ impl Candidates {
             self.index
                 .update(addr, |candidate| candidate.priority = priority);
         }
+    }
+
+    /// Where an address came from, if it is known.
+    pub fn source(&self, addr: SocketAddr) -> Option<Source> {
+        let known = self.index.get(canonical(addr));
+        known.map(|known| known.source)
+    }
+
+    /// Takes note that the peer at an address speaks uTP.
+    pub fn set_speaks_utp(&mut self, addr: SocketAddr) {
+        let addr = canonical(addr);
+        self.index.update(addr, |candidate| candidate.utp = true);
+    }
+
+    /// Whether the peer at an address is said to speak uTP.
+    pub fn speaks_utp(&self, addr: SocketAddr) -> bool {
+        let known = self.index.get(canonical(addr));
+        known.is_some_and(|known| known.utp)
     }
 
     /// Whether we are at an address ourselves, as far as is known.

@@ -1,4 +1,4 @@
-//! The connections of a torrent: whom to dial, whom to let in, whom to serve, whom to let go.
+//! The connections of a torrent: whom to let in, whom to serve, whom to let go.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -7,16 +7,14 @@ use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
 use protocol::peer::{Extension, Extensions, SessionConfig, TorrentParams};
-use rand::RngExt as _;
 
 use crate::announce::messages::Announce;
 use crate::content::Traffic;
-use crate::cover::Cover;
 use crate::peer::actor::Peer;
 use crate::peer::driver::{Wiring, now};
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
-use crate::peer::opening::{Opening, Way};
+use crate::peer::opening::Opening;
 use crate::seats::Seat;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, DialFailure, Source};
@@ -25,9 +23,6 @@ use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
 use crate::torrent::picker::PeerPieces;
 use crate::{Event, Wire};
-
-/// Dials that may be under way at the same time.
-const HALF_OPEN: usize = 30;
 
 /// A connected peer that is of no use to either side is let go after this time.
 const USELESS_AFTER: Duration = Duration::from_secs(300);
@@ -53,64 +48,6 @@ impl Torrent {
     /// Whether the torrent wants connections at all.
     pub(super) const fn is_online(&self) -> bool {
         self.settling.is_none() && matches!(self.phase, Phase::Active(_) | Phase::Metadata(_))
-    }
-
-    /// Connects to candidates while there is room for more peers.
-    pub(crate) fn dial(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        if !self.is_online() {
-            return;
-        }
-        while self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN {
-            let Some(addr) = self.candidates.next(now) else {
-                return;
-            };
-            let Some(seat) = self.setup.seats.take() else {
-                return;
-            };
-            self.candidates.dialing(addr);
-            self.open_to((addr, seat), Way::Usual, ctx);
-        }
-    }
-
-    /// Connects to a peer that does the same at this moment, if there is room for it and it is not there already.
-    pub(super) fn meet(&mut self, addr: SocketAddr, ctx: &mut Context<Self>) {
-        let room = self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN;
-        if room
-            && !self.is_connected_to(addr)
-            && let Some(seat) = self.setup.seats.take()
-            && self.candidates.meet(addr, now())
-        {
-            self.open_to((addr, seat), Way::Utp, ctx);
-        }
-    }
-
-    fn open_to(&mut self, (addr, seat): (SocketAddr, Seat), way: Way, ctx: &mut Context<Self>) {
-        let opening = Opening::Dial {
-            network: self.setup.network.clone(),
-            to: addr,
-            way,
-            cover: self.cover(addr),
-            config: self.session_config(),
-            torrent: self.session_torrent(),
-        };
-        self.connect((addr, seat), true, opening, ctx);
-    }
-
-    /// Whether there is a connection to the peer at an address, or it is being dialled.
-    pub(super) fn is_connected_to(&self, addr: SocketAddr) -> bool {
-        let mut peers = self.peers.iter();
-        peers.any(|(_, peer)| peer.addr == addr || peer.listens == Some(addr))
-    }
-
-    /// Under which cover an address is dialled, if under any.
-    fn cover(&mut self, addr: SocketAddr) -> Option<Cover> {
-        let encryption = self.setup.encryption;
-        let covered = encryption.covers_first() != self.candidates.is_other_way(addr);
-        let methods = encryption.choice().filter(|_| covered)?.allowed;
-        Some(Cover {
-            methods,
-            seed: self.rng.random(),
-        })
     }
 
     pub(crate) fn most_peers(&self) -> usize {
@@ -150,7 +87,7 @@ impl Torrent {
         }
     }
 
-    fn connect(
+    pub(super) fn connect(
         &mut self,
         (addr, seat): (SocketAddr, Seat),
         outgoing: bool,
@@ -245,6 +182,7 @@ impl Torrent {
         {
             // We have dialled ourselves; this end has found out, and the other sees only that it was closed.
             let ours = SocketAddr::new(entry.addr.ip(), port);
+            self.found_ourselves(ours);
             self.candidates
                 .disconnected(ours, now, candidates::Ended::SelfConnection);
         }
@@ -278,6 +216,7 @@ impl Torrent {
         }
         match ended {
             Ended::OurOwn => {
+                self.found_ourselves(addr);
                 self.candidates
                     .disconnected(addr, now, candidates::Ended::SelfConnection);
             }
@@ -412,6 +351,8 @@ impl Handler<Incoming> for Torrent {
         let Some(seat) = self.setup.seats.take() else {
             return;
         };
+        // What came by uTP may have come through a NAT that we had opened for it.
+        self.reachable |= !incoming.stream.is_utp();
         let opening = Opening::Accepted {
             stream: incoming.stream,
             first: incoming.first,

@@ -80,6 +80,9 @@ impl Torrent {
         });
         for peer in useful {
             self.add_candidate(peer.addr, Source::Pex);
+            if peer.flags.contains(PexFlags::UTP) {
+                self.candidates.set_speaks_utp(peer.addr);
+            }
             if peer.flags.contains(PexFlags::HOLEPUNCH) {
                 self.punch.told(key, peer.addr);
             }
@@ -97,8 +100,9 @@ impl Torrent {
         let flags = |key| {
             let known = self.peers.get(key);
             let flags = known.map_or_else(PexFlags::default, flags);
+            // Meetings are of uTP alone: who can be met speaks it.
             if self.punch.speaks(key) {
-                flags.with(PexFlags::HOLEPUNCH)
+                flags.with(PexFlags::HOLEPUNCH).with(PexFlags::UTP)
             } else {
                 flags
             }

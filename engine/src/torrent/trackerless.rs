@@ -1,6 +1,6 @@
 //! Peers from the DHT (BEP 5), for torrents that may look for them there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix::{AsyncContext as _, Context, Handler};
 use actors::tell;
@@ -37,6 +37,8 @@ pub(crate) struct Trackerless {
     told: Option<(bool, bool)>,
     /// The look-up that runs, or ran last.
     look_up: LookUp,
+    /// Where the nodes see us, by IPv4 and IPv6.
+    pub(super) external: [Option<IpAddr>; 2],
 }
 
 /// How far a look-up is.
@@ -44,7 +46,10 @@ pub(crate) struct Trackerless {
 struct LookUp {
     runs: bool,
     nodes_asked: usize,
+    /// Ourselves included.
     peers_found: usize,
+    /// How often we found ourselves.
+    own_found: usize,
 }
 
 impl Trackerless {
@@ -54,7 +59,9 @@ impl Trackerless {
             runs,
             nodes_asked: asked,
             peers_found: found,
+            own_found: own,
         } = self.look_up;
+        let found = found.saturating_sub(own);
         let (nodes, peers) = (counted(asked, "node"), counted(found, "peer"));
         self.seeks.then(|| match (runs, asked) {
             (true, _) => format!("looking up in the DHT: {nodes} asked, {peers}"),
@@ -127,6 +134,13 @@ impl Torrent {
         }
     }
 
+    /// A peer that was found turned out to be ourselves.
+    pub(super) fn found_ourselves(&mut self, addr: SocketAddr) {
+        if self.candidates.source(addr) == Some(Source::Dht) {
+            self.trackerless.look_up.own_found += 1;
+        }
+    }
+
     /// Hands on the nodes that the torrent file or the link names, once.
     fn hint_named_nodes(&mut self) {
         let Some(dht) = &self.setup.dht else { return };
@@ -163,13 +177,23 @@ impl Handler<Found> for Torrent {
         if !self.trackerless.seeks || found.time != self.trackerless.times {
             return;
         }
+        let before = std::mem::take(&mut self.trackerless.look_up);
+        // A look-up that has begun anew has found nobody yet.
+        let own_before = if before.runs { before.own_found } else { 0 };
+        let own = found.peers.iter();
+        let own = own.filter(|addr| self.candidates.is_own(**addr)).count();
         self.trackerless.look_up = LookUp {
             runs: !found.ended,
             nodes_asked: found.nodes_asked,
             peers_found: found.known,
+            own_found: own_before + own,
         };
         for addr in found.peers.into_iter().take(PEERS_PER_STEP) {
             self.add_candidate(addr, Source::Dht);
+        }
+        if found.ended {
+            self.trackerless.external = found.external;
+            self.learn_own_address();
         }
         self.drive(ctx);
     }

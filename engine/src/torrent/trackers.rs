@@ -1,7 +1,7 @@
 //! What a torrent has to do with trackers.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler};
@@ -130,17 +130,21 @@ impl Torrent {
         self.setup.pool.spawn(asking).detach();
     }
 
-    /// Takes note of where trackers see us, for the order in which peers are dialled.
-    fn learn_own_address(&mut self) {
+    /// Takes note of where trackers see us, or else the nodes of the DHT: for the order in which peers are dialled, and so
+    /// that we do not take ourselves for one.
+    pub(super) fn learn_own_address(&mut self) {
         let Some(port) = self.setup.listen_port else {
             return;
         };
         let votes = self.setup.desk.external_ips();
-        let of_family = |v4: bool| {
+        let [v4, v6] = self.trackerless.external;
+        let of_family = |v4: bool, by_dht: Option<IpAddr>| {
             let first = votes.iter().find(|(ip, _)| ip.is_ipv4() == v4);
-            first.map(|(ip, _)| SocketAddr::new(*ip, port))
+            let ip = first.map(|(ip, _)| *ip);
+            ip.or(by_dht).map(|ip| SocketAddr::new(ip, port))
         };
-        self.candidates.set_own([of_family(true), of_family(false)]);
+        self.candidates
+            .set_own([of_family(true, v4), of_family(false, v6)]);
     }
 
     /// Takes what a tracker said.

@@ -5,10 +5,12 @@ mod common;
 mod hostile;
 mod scene;
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use common::Payload;
 use common::sim::simulate;
+use net::ports::Transports;
 use net::sim::{NatKind, Sim};
 use tokio::time::timeout;
 
@@ -98,6 +100,35 @@ fn a_meeting_is_the_same_in_every_run() {
         })
     };
     assert_eq!(run(), run());
+}
+
+#[test]
+fn who_begins_with_tcp_is_known_by_utp_to_the_next_and_can_be_met() {
+    simulate(async {
+        let sim = Sim::new(6);
+        sim.record(1_000_000);
+        let payload = Payload::new(6, 1_000_000, 64 * 1024);
+        // The first peers of both, which take TCP, and so do not see at which ports the NATs have them.
+        let next = SocketAddr::new(IpAddr::from([7, 0, 0, 8]), RELAY.port());
+        let slow = |ip| Part {
+            transports: Transports::Both,
+            down: Some(100),
+            ..Part::public(ip)
+        };
+        let hidden = |number| Part::behind(NatKind::PortRestricted, number);
+        let seed = Part {
+            whole: true,
+            ..hidden(1)
+        };
+        let _first = Node::start(&sim, slow(RELAY.ip()), &payload, Vec::new()).await;
+        let _next = Node::start(&sim, slow(next.ip()), &payload, vec![RELAY]).await;
+        let _seed = Node::start(&sim, seed, &payload, vec![RELAY]).await;
+        let leech = Node::start(&sim, hidden(2), &payload, vec![RELAY]).await;
+        let completed = timeout(Duration::from_secs(300), leech.completes(&payload)).await;
+        assert!(completed.is_ok());
+        assert!(sent(&sim, outside(2), next.ip()) > 10, "it is uTP");
+        sim
+    });
 }
 
 #[test]

@@ -80,6 +80,29 @@ async fn where_both_work_tcp_is_taken_and_no_utp_packet_is_sent() {
     assert!(!log.contains("Datagram"), "{log}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn utp_can_be_asked_for_alone_or_first() {
+    use Transports::{Both, Tcp, Utp};
+    // Theirs, and whether uTP alone reaches them, and which of the two uTP first takes.
+    for (theirs, alone, first) in [(Both, true, true), (Utp, true, true), (Tcp, false, false)] {
+        let sim = Sim::new(3);
+        let a = opened(&host(&sim, "1.0.0.1"), "1.0.0.1:1", Both);
+        let b = opened(&host(&sim, "2.0.0.2"), "2.0.0.2:0", theirs);
+        let _door = b.network.listen(b.addr).unwrap();
+        let stream = a.network.dial_utp(b.addr).await;
+        assert_eq!(stream.is_ok_and(|stream| stream.is_utp()), alone);
+        let stream = a.network.dial_utp_first(b.addr).await;
+        assert_eq!(stream.unwrap().is_utp(), first);
+        let stream = a.network.dial_peer(b.addr).await;
+        assert_eq!(stream.unwrap().is_utp(), theirs == Utp);
+    }
+    let sim = Sim::new(3);
+    let tcp = opened(&host(&sim, "1.0.0.1"), "1.0.0.1:1", Tcp);
+    assert!(!tcp.network.has_utp());
+    let error = tcp.network.dial_utp(tcp.addr).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+}
+
 #[tokio::test]
 async fn one_port_serves_both_and_a_taken_one_is_passed_over() {
     let network = Network::real(crate::RealOptions::default());

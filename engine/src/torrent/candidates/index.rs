@@ -15,6 +15,8 @@ pub(super) struct Candidate {
     pub(super) state: State,
     /// Failures in a row.
     pub(super) failures: u32,
+    /// Another peer says that it speaks uTP.
+    pub(super) utp: bool,
     /// What both ends think of the connection (BEP 40); 0 while our address is not known.
     pub(super) priority: u32,
     pub(super) serial: u64,

@@ -421,3 +421,42 @@ fn dial_next(list: &mut Candidates, now: Instant) {
     let next = list.next(now).expect("an address is due");
     list.dialing(next);
 }
+
+#[test]
+fn where_others_see_us_is_no_peer_unless_the_user_says_so() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    list.add(host(2), Source::Tracker, now);
+    list.set_own([Some(host(1)), None]);
+    assert_eq!(list.next(now), Some(host(2)));
+    assert_eq!(list.len(), 1);
+    for source in [Source::Dht, Source::Pex, Source::Tracker, Source::Lsd] {
+        assert!(!list.add(host(1), source, now), "{source:?}");
+    }
+    assert!(list.is_own(host(1)) && !list.is_own(host(2)));
+    assert!(list.add(host(1), Source::Manual, now));
+    list.set_own([None, None]);
+    list.set_own([Some(host(1)), None]);
+    assert_eq!(list.len(), 2, "what the user named stays");
+    // Another port there is another program's.
+    let neighbour = SocketAddr::new(host(1).ip(), 1);
+    assert!(list.add(neighbour, Source::Dht, now));
+}
+
+#[test]
+fn who_is_to_be_met_is_dialled_at_once_but_not_twice() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    assert_eq!(fail_next(&mut list, now), None);
+    list.add(host(1), Source::Pex, now);
+    assert_eq!(fail_next(&mut list, now), Some(host(1)));
+    assert_eq!(list.next(now), None, "it waits");
+    assert!(list.meet(host(1), now));
+    assert!(!list.meet(host(1), now), "it is being dialled");
+    list.connected(host(1), now);
+    assert!(!list.meet(host(1), now));
+    assert!(list.meet(host(2), now), "nobody has told of it before");
+    list.ban(host(3).ip());
+    assert!(!list.meet(host(3), now));
+}

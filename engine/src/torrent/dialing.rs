@@ -1,0 +1,98 @@
+//! Whom a torrent connects to, and how.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use actix::Context;
+use rand::RngExt as _;
+
+use crate::cover::Cover;
+use crate::peer::driver::now;
+use crate::peer::opening::{Opening, Way};
+use crate::seats::Seat;
+use crate::torrent::actor::Torrent;
+use crate::torrent::candidates;
+
+/// Dials that may be under way at the same time.
+const HALF_OPEN: usize = 30;
+
+/// Connections by uTP that are sought where nobody can connect to us: as many peers can help us to meet others.
+const BY_UTP: usize = 4;
+
+impl Torrent {
+    /// Connects to candidates while there is room for more peers.
+    pub(crate) fn dial(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        if !self.is_online() {
+            return;
+        }
+        while self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN {
+            let Some(addr) = self.candidates.next(now) else {
+                return;
+            };
+            let Some(seat) = self.setup.seats.take() else {
+                return;
+            };
+            self.candidates.dialing(addr);
+            self.open_to((addr, seat), self.way_to(addr), ctx);
+        }
+    }
+
+    /// By what means a peer is dialled.
+    ///
+    /// Behind a NAT that lets nobody in, a few connections should be of uTP: others learn from them at which of its ports we can
+    /// be met. Nobody has connected to us by TCP then; and who is our first peer is taken as it comes.
+    fn way_to(&self, addr: SocketAddr) -> Way {
+        let hidden = self.meets() && !self.reachable && candidates::is_public(addr.ip());
+        if !hidden || !self.candidates.speaks_utp(addr) {
+            return Way::Usual;
+        }
+        let open = || self.peers.iter().filter(|(_, peer)| peer.since.is_some());
+        let by_utp = open().filter(|(_, peer)| peer.utp && peer.outgoing).count();
+        if by_utp < BY_UTP && open().next().is_some() {
+            Way::UtpFirst
+        } else {
+            Way::Usual
+        }
+    }
+
+    /// Connects to a peer that does the same at this moment, if there is room for it and it is not there already.
+    pub(super) fn meet(&mut self, addr: SocketAddr, ctx: &mut Context<Self>) {
+        let room = self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN;
+        if room
+            && !self.is_connected_to(addr)
+            && let Some(seat) = self.setup.seats.take()
+            && self.candidates.meet(addr, now())
+        {
+            self.open_to((addr, seat), Way::Utp, ctx);
+        }
+    }
+
+    fn open_to(&mut self, (addr, seat): (SocketAddr, Seat), way: Way, ctx: &mut Context<Self>) {
+        let opening = Opening::Dial {
+            network: self.setup.network.clone(),
+            to: addr,
+            way,
+            cover: self.cover(addr),
+            config: self.session_config(),
+            torrent: self.session_torrent(),
+        };
+        self.connect((addr, seat), true, opening, ctx);
+    }
+
+    /// Whether there is a connection to the peer at an address, or it is being dialled.
+    pub(super) fn is_connected_to(&self, addr: SocketAddr) -> bool {
+        let mut peers = self.peers.iter();
+        peers.any(|(_, peer)| peer.addr == addr || peer.listens == Some(addr))
+    }
+
+    /// Under which cover an address is dialled, if under any.
+    fn cover(&mut self, addr: SocketAddr) -> Option<Cover> {
+        let encryption = self.setup.encryption;
+        let covered = encryption.covers_first() != self.candidates.is_other_way(addr);
+        let methods = encryption.choice().filter(|_| covered)?.allowed;
+        Some(Cover {
+            methods,
+            seed: self.rng.random(),
+        })
+    }
+}
