@@ -100,9 +100,6 @@ pub enum CommandError {
         "the torrent was stopped for good after repeated failures: remove it, and add it again"
     )]
     GivenUp,
-    /// The torrent has only a v2 part.
-    #[error("the torrent has no v1 part, and v2-only torrents cannot be transferred by this build")]
-    V2Only,
     /// The magnet link has no info-hash.
     #[error(
         "the magnet link has no info-hash, only the key of a DHT item, which this build cannot look up"
@@ -137,6 +134,9 @@ pub enum TorrentError {
     /// The torrent is a hybrid whose v1 and v2 hashes describe different content.
     #[error("the hybrid torrent contradicts itself: its v1 and v2 hashes are of different content")]
     Inconsistent,
+    /// Its metadata showed that it is a torrent that is here already, under its other info-hash.
+    #[error("the torrent is here already, under its other info-hash")]
+    Duplicate,
     /// The torrent's actor failed and was restarted too often.
     #[error("the torrent failed again and again; see the log")]
     Internal,

@@ -1,6 +1,7 @@
 //! What the connections of one torrent share once its metadata is known.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::task::Waker;
 
@@ -9,6 +10,8 @@ use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::{Geometry, PieceIndex};
 use storage::Store;
+
+use crate::trees::Trees;
 
 /// A torrent's content, as its connections see it.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct Content {
     pub(crate) info: Bytes,
     /// Which pieces are verified.
     pub(crate) have: HaveBoard,
+    /// The hash trees of its files, of a torrent that has a v2 part.
+    pub(crate) trees: Option<Arc<Trees>>,
 }
 
 /// The verified pieces of a torrent: written by its actor, read by every connection.

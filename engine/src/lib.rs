@@ -18,7 +18,7 @@
 //! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
-//! - `content`: what the connections of a torrent share.
+//! - `content`: what the connections of a torrent share; `trees`: the hash trees among it.
 //!
 //! # Invariants
 //! - No payload byte rides in a mailbox.
@@ -44,6 +44,7 @@ mod seats;
 mod snapshot;
 mod supervisor;
 pub mod torrent;
+mod trees;
 
 pub use announce::settings::{AnnounceMode, TrackerConfig};
 pub use command::{AddTorrent, CommandError, Source, TorrentError, TorrentId};

@@ -276,6 +276,7 @@ impl Handler<News> for Supervisor {
                 self.event(event);
             }
             News::Gone(id) => self.forget(id),
+            News::Hashes(id, hashes) => self.learn_names(id, hashes),
         }
     }
 }

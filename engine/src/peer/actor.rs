@@ -154,11 +154,13 @@ impl Handler<Order> for Peer {
         if let Err(TrySendError::Full(order)) = orders.try_send(order) {
             let ended = match order {
                 Order::Close(ended) => ended,
-                Order::Assign(_)
+                Order::AskHashes(_)
+                | Order::Assign(_)
                 | Order::Cancel(_)
                 | Order::Choke(_)
                 | Order::Content(_)
                 | Order::Gossip(_)
+                | Order::Hashes(..)
                 | Order::Holepunch(_)
                 | Order::Interested(_)
                 | Order::Metadata(_) => Ended::Silent,

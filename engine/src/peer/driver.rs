@@ -6,6 +6,7 @@
 
 mod events;
 mod facts;
+mod hashes;
 mod metadata;
 mod orders;
 mod transmit;
@@ -101,6 +102,7 @@ pub(crate) struct Driver {
     intake: Intake,
     outbox: Outbox,
     metadata_asked: metadata::Asked,
+    hashes_owed: hashes::Owed,
     pipeline: Pipeline,
     pace: Pace,
     waits: Waits,
@@ -147,6 +149,7 @@ impl Driver {
             intake: Intake::default(),
             outbox: Outbox::default(),
             metadata_asked: metadata::Asked::default(),
+            hashes_owed: hashes::Owed::default(),
             pipeline: Pipeline::new(now()),
             pace: Pace::new(now()),
             waits: Waits::default(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::{BlockRef, PieceIndex};
 use protocol::id::PeerId;
-use protocol::peer::{HolepunchMessage, PexMessage};
+use protocol::peer::{HashRequest, HolepunchMessage, PexMessage};
 use smallvec::SmallVec;
 use storage::{ActivePiece, StoreError};
 
@@ -44,6 +44,10 @@ pub(crate) enum Order {
     Gossip(Arc<[u8]>),
     /// Send a message of `ut_holepunch`.
     Holepunch(HolepunchMessage),
+    /// Ask for Merkle hashes.
+    AskHashes(Vec<HashRequest>),
+    /// Answer a request for Merkle hashes, or refuse it.
+    Hashes(HashRequest, Option<Bytes>),
     /// Ask for a piece of the metadata.
     Metadata(u32),
     /// End the connection.
@@ -54,12 +58,7 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) enum Fact {
     /// The handshake is done.
-    Handshaken {
-        /// Who the peer says it is.
-        peer_id: PeerId,
-        /// How the connection goes over the wire.
-        wire: Wire,
-    },
+    Handshaken(Greeting),
     /// The extension handshake came.
     Introduced(Introduction),
     /// The peer told of others (BEP 11).
@@ -79,6 +78,12 @@ pub(crate) enum Fact {
     },
     /// The peer does not give that piece of the metadata.
     MetadataRejected(u32),
+    /// The peer asks for Merkle hashes.
+    HashRequest(HashRequest),
+    /// The peer does not give Merkle hashes that it was asked for.
+    HashRejected(HashRequest),
+    /// Merkle hashes that the peer was asked for, and their uncles.
+    Hashes(HashRequest, Bytes),
     /// The port of the peer's DHT node.
     DhtPort(u16),
     /// The peer serves us, or no longer does.
@@ -137,6 +142,17 @@ pub(crate) struct Introduction {
     pub(crate) holepunch: bool,
     /// Whether the connection is one of uTP.
     pub(crate) utp: bool,
+}
+
+/// What a handshake settled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Greeting {
+    /// Who the peer says it is.
+    pub(crate) peer_id: PeerId,
+    /// How the connection goes over the wire.
+    pub(crate) wire: Wire,
+    /// Whether the connection is one of the v2 swarm.
+    pub(crate) v2: bool,
 }
 
 /// What a peer has.

@@ -1,5 +1,6 @@
 //! Torrents come and go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
@@ -31,9 +32,6 @@ impl Supervisor {
             Source::Metainfo(metainfo) => metainfo.hashes(),
             Source::Magnet(magnet) => magnet.hashes.ok_or(CommandError::NoHash)?,
         };
-        if hashes.get_v1().is_none() {
-            return Err(CommandError::V2Only);
-        }
         if let (Source::Metainfo(metainfo), Some(files)) = (&add.source, &add.files)
             && let Some(missing) = files.iter().find(|at| **at >= metainfo.files().len())
         {
@@ -119,6 +117,27 @@ impl Supervisor {
         old.state != state
     }
 
+    /// A torrent's metadata has shown all of its info-hashes: it answers to each of them. Where another does so already,
+    /// they are one torrent, and the younger is given up.
+    pub(super) fn learn_names(&mut self, id: TorrentId, hashes: InfoHashes) {
+        let Some(child) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        child.hashes = hashes;
+        let others = names(&hashes).filter_map(|name| self.by_hash.get(&name).copied());
+        let all: BTreeSet<TorrentId> = others.chain([id]).collect();
+        let oldest = all.first().copied().unwrap_or(id);
+        for name in names(&hashes) {
+            self.by_hash.insert(name, oldest);
+            self.tags.insert(name);
+        }
+        for younger in all.into_iter().filter(|one| *one != oldest) {
+            if let Some(child) = self.torrents.get(&younger) {
+                tell(&child.actor, Control::Conflict);
+            }
+        }
+    }
+
     /// Takes a torrent out of the DHT and the local network whose actor is gone and did not do so itself.
     pub(super) fn unlist(&self, hashes: &InfoHashes) {
         if let Some(lookups) = &self.lookups {
@@ -176,8 +195,10 @@ impl Supervisor {
     pub(super) fn forget(&mut self, id: TorrentId) {
         if let Some(child) = self.torrents.remove(&id) {
             for name in names(&child.hashes) {
-                self.by_hash.remove(&name);
-                self.tags.remove(name);
+                if self.by_hash.get(&name) == Some(&id) {
+                    self.by_hash.remove(&name);
+                    self.tags.remove(name);
+                }
             }
             self.event(Event::Removed { id });
             self.publish();
@@ -226,7 +247,7 @@ impl Child {
             Control::Limit(limits) => self.add.limits = *limits,
             Control::Pause => self.add.paused = true,
             Control::Recheck | Control::Resume => self.add.paused = false,
-            Control::Scrape(_) => {}
+            Control::Conflict | Control::Scrape(_) => {}
             #[cfg(test)]
             Control::Panic => {}
         }

@@ -35,6 +35,8 @@ use crate::torrent::candidates::Candidates;
 use crate::torrent::check::CheckProgress;
 use crate::torrent::choker::{Choker, ChokerConfig};
 use crate::torrent::gather::Gather;
+use crate::torrent::hash_desk::HashDesk;
+use crate::torrent::layer_phase::Layers;
 use crate::torrent::messages::{Control, News};
 use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::peers::{Peers, Rate};
@@ -111,6 +113,8 @@ pub(crate) enum Phase {
     Checking(Arc<CheckProgress>),
     /// Stopped by an error; tried again at the time given.
     Failed(TorrentError, Instant),
+    /// Fetching the hashes of pieces, which the metadata of a v2 torrent has not got.
+    Layers(Box<Layers>),
     /// Fetching the metadata.
     Metadata(Box<MetadataFetch>),
     /// Opening the files.
@@ -158,6 +162,7 @@ pub(crate) struct Torrent {
     /// It is coming to rest.
     pub(crate) settling: Option<Settling>,
     pub(crate) heard: Trackers,
+    pub(crate) hash_desk: HashDesk,
     pub(crate) pex: Pex,
     pub(crate) punch: Punch,
     /// Somebody has connected to us by TCP.
@@ -215,6 +220,7 @@ impl Torrent {
             rested_at: None,
             settling: None,
             heard: Trackers::default(),
+            hash_desk: HashDesk::new(now),
             pex: Pex::default(),
             punch: Punch::default(),
             reachable: false,
@@ -231,6 +237,7 @@ impl Torrent {
             Phase::Active(active) => Some(active),
             Phase::Checking(_)
             | Phase::Failed(..)
+            | Phase::Layers(_)
             | Phase::Metadata(_)
             | Phase::Opening
             | Phase::Paused => None,
@@ -240,11 +247,16 @@ impl Torrent {
     /// Goes to work: with the content where the metadata is known, else to fetch it.
     pub(crate) fn begin(&mut self, ctx: &mut Context<Self>) {
         if self.metainfo.is_some() {
-            self.open(ctx);
-        } else {
-            self.phase = Phase::Metadata(Box::new(MetadataFetch::new(self.hashes)));
-            self.go_online(ctx);
+            self.begin_content(ctx);
+        } else if !self.recall_metadata(ctx) {
+            self.seek_metadata(ctx);
         }
+    }
+
+    /// Fetches the metadata from peers.
+    pub(crate) fn seek_metadata(&mut self, ctx: &mut Context<Self>) {
+        self.phase = Phase::Metadata(Box::new(MetadataFetch::new(self.hashes)));
+        self.go_online(ctx);
     }
 
     /// Leaves the network and the content as they are, to stand still.
@@ -256,7 +268,11 @@ impl Torrent {
                 check.cancel();
                 self.rested_at = None;
             }
-            Phase::Failed(..) | Phase::Metadata(_) | Phase::Opening | Phase::Paused => {}
+            Phase::Failed(..)
+            | Phase::Layers(_)
+            | Phase::Metadata(_)
+            | Phase::Opening
+            | Phase::Paused => {}
         }
         self.phase = phase;
         self.dismiss_all();
@@ -273,7 +289,7 @@ impl Torrent {
     pub(crate) fn drive(&mut self, ctx: &mut Context<Self>) {
         let now = now();
         if now.saturating_duration_since(self.last_tick) >= TICK {
-            self.tick(now);
+            self.tick(now, ctx);
         }
         self.retry_if_due(now, ctx);
         self.move_pieces(now, ctx);
@@ -291,7 +307,7 @@ impl Torrent {
     }
 
     /// What a torrent does once a second.
-    fn tick(&mut self, now: Instant) {
+    fn tick(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let seconds = now.saturating_duration_since(self.last_tick).as_secs_f64();
         self.last_tick = now;
         self.sample(seconds, now);
@@ -300,6 +316,7 @@ impl Torrent {
         self.end_lasting_twins(now);
         self.find_whole();
         self.ask_metadata(now);
+        self.ask_layers(now, ctx);
         self.gossip(now);
         self.tell_standing();
         self.feed_hungry();
@@ -339,6 +356,7 @@ impl Handler<Control> for Torrent {
             Control::AddPeer(peer) => {
                 self.add_candidate(peer, crate::torrent::candidates::Source::Manual);
             }
+            Control::Conflict => self.fail(TorrentError::Duplicate),
             Control::Limit(limits) => {
                 self.down.set_rate(limits.down);
                 self.up.set_rate(limits.up);

@@ -47,7 +47,11 @@ impl Torrent {
 
     /// Whether the torrent wants connections at all.
     pub(super) const fn is_online(&self) -> bool {
-        self.settling.is_none() && matches!(self.phase, Phase::Active(_) | Phase::Metadata(_))
+        let at_work = matches!(
+            self.phase,
+            Phase::Active(_) | Phase::Layers(_) | Phase::Metadata(_)
+        );
+        self.settling.is_none() && at_work
     }
 
     pub(crate) fn most_peers(&self) -> usize {
@@ -83,6 +87,7 @@ impl Torrent {
             geometry: metainfo.map(|metainfo| metainfo.geometry()),
             metadata_size: metainfo.map(|metainfo| metainfo.info_bytes().len() as u32),
             extensions,
+            v2_upgrade: self.hashes.get_v1().is_some() && self.hashes.get_v2().is_some(),
             ..TorrentParams::new(self.hashes)
         }
     }
@@ -100,6 +105,7 @@ impl Torrent {
             Phase::Active(active) => Some(Arc::clone(&active.content)),
             Phase::Checking(_)
             | Phase::Failed(..)
+            | Phase::Layers(_)
             | Phase::Metadata(_)
             | Phase::Opening
             | Phase::Paused => None,
@@ -122,6 +128,7 @@ impl Torrent {
             addr,
             outgoing,
             id: None,
+            v2: false,
             twin: None,
             also_at: None,
             listens: None,
@@ -164,6 +171,7 @@ impl Torrent {
                 }
                 active.picker.peer_gone(key);
             }
+            Phase::Layers(layers) => layers.peer_gone(key),
             Phase::Metadata(fetch) => fetch.peer_gone(key),
             Phase::Checking(_) | Phase::Failed(..) | Phase::Opening | Phase::Paused => {}
         }

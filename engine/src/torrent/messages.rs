@@ -8,9 +8,12 @@ use std::time::Instant;
 use actix::Message;
 use net::BoxStream;
 use protocol::geometry::PieceIndex;
+use protocol::id::InfoHashes;
+use protocol::metainfo::Metainfo;
 use storage::{Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
+use crate::torrent::hash_desk::HashAnswer;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
 use crate::{CommandError, Event, Limits, SwarmCounts, TorrentId, TorrentStatus, Wire};
@@ -21,6 +24,8 @@ use crate::{CommandError, Event, Limits, SwarmCounts, TorrentId, TorrentStatus, 
 pub(crate) enum Control {
     /// Connect to a peer, again and again.
     AddPeer(SocketAddr),
+    /// Another torrent has one of the info-hashes that the metadata showed.
+    Conflict,
     /// Change the rates.
     Limit(Limits),
     /// Panic.
@@ -80,6 +85,10 @@ pub(crate) enum DiskReply {
         /// What came of it.
         verified: Vec<Verified>,
     },
+    /// Requests for Merkle hashes were looked up.
+    Hashes(Vec<HashAnswer>),
+    /// Metadata of a magnet link that was kept from an earlier run.
+    Recalled(Option<Arc<Metainfo>>),
     /// There may be room again: the files could be prepared.
     Probed(Result<(), StoreError>),
 }
@@ -114,4 +123,6 @@ pub(crate) enum News {
     Event(Event),
     /// It stopped as told.
     Gone(TorrentId),
+    /// Its metadata came, and showed all of its info-hashes.
+    Hashes(TorrentId, InfoHashes),
 }

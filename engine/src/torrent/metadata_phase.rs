@@ -4,21 +4,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::Context;
+use actors::tell_recipient;
 use bytes::Bytes;
-use protocol::id::PeerId;
 use protocol::metainfo::{LoadLimits, Metainfo};
 
-use crate::Wire;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
-use crate::peer::messages::{Ended, Order};
+use crate::peer::messages::{Ended, Greeting, Order};
 use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::messages::News;
 use crate::torrent::metadata::Progress;
 use crate::{Event, Source, TorrentError};
 
 impl Torrent {
-    pub(crate) fn on_handshaken(&mut self, key: PeerKey, peer_id: PeerId, wire: Wire) {
-        let ours = peer_id == self.peer_id;
+    pub(crate) fn on_handshaken(
+        &mut self,
+        key: PeerKey,
+        greeting: Greeting,
+        ctx: &mut Context<Self>,
+    ) {
+        let ours = greeting.peer_id == self.peer_id;
         let now = now();
         if ours {
             if let Some(peer) = self.peers.get(key) {
@@ -26,13 +31,14 @@ impl Torrent {
             }
             return;
         }
-        let Some(peer) = self.peers.opened(key, (peer_id, wire), now) else {
+        let Some(peer) = self.peers.opened(key, greeting, now) else {
             return;
         };
         if peer.outgoing {
             self.candidates.connected(peer.addr, now);
         }
         self.judge_twins(key);
+        self.ask_layers(now, ctx);
     }
 
     pub(crate) fn on_metadata_size(&mut self, key: PeerKey, size: u32) {
@@ -97,19 +103,23 @@ impl Torrent {
     }
 
     fn on_metadata_complete(&mut self, info: &[u8], ctx: &mut Context<Self>) {
-        let parsed = Metainfo::from_info(info, &LoadLimits::metadata());
-        let metainfo = match parsed {
-            Ok(metainfo) if metainfo.hashes().get_v1().is_some() => metainfo,
-            Ok(_) => {
-                self.fail(TorrentError::Metadata("it has no v1 part".into()));
-                return;
+        match Metainfo::from_info(info, &LoadLimits::metadata()) {
+            Ok(metainfo) => {
+                self.take_metadata(Arc::new(metainfo), ctx);
+                self.remember_metadata();
             }
-            Err(error) => {
-                self.fail(TorrentError::Metadata(error.to_string().into()));
-                return;
-            }
-        };
-        let metainfo = Arc::new(metainfo);
+            Err(error) => self.fail(TorrentError::Metadata(error.to_string().into())),
+        }
+    }
+
+    /// Takes metadata that has the hashes of the link. It may show that the torrent has a hash that the link does not
+    /// name.
+    pub(super) fn take_metadata(&mut self, metainfo: Arc<Metainfo>, ctx: &mut Context<Self>) {
+        self.hashes = metainfo.hashes();
+        tell_recipient(
+            &self.setup.supervisor,
+            News::Hashes(self.id, metainfo.hashes()),
+        );
         self.metainfo = Some(Arc::clone(&metainfo));
         self.heed_privacy();
         let chosen = self.choose_as_linked(&metainfo);
@@ -118,7 +128,7 @@ impl Torrent {
             metainfo,
         });
         match chosen {
-            Ok(()) => self.open(ctx),
+            Ok(()) => self.begin_content(ctx),
             Err(error) => self.fail(error),
         }
     }

@@ -10,7 +10,7 @@ use actors::tell;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::metainfo::Metainfo;
-use storage::{Store, StoreError, StoreOptions, StoreSpec};
+use storage::{MissingPieceLayers, Store, StoreError, StoreOptions, StoreSpec};
 use tokio::sync::oneshot;
 
 use crate::content::{Content, HaveBoard};
@@ -23,6 +23,7 @@ use crate::torrent::padding;
 use crate::torrent::picker::{Picker, Priority};
 use crate::torrent::resume::{self, Known, Partials};
 use crate::torrent::smart_ban::SmartBan;
+use crate::trees::Trees;
 use crate::{Event, TorrentError};
 
 /// How long finished pieces wait for others to be hashed with, at most.
@@ -67,6 +68,7 @@ impl Torrent {
             geometry,
             info: metainfo.info_bytes().clone(),
             have: HaveBoard::new(have),
+            trees: Trees::of(&metainfo).map(Arc::new),
         });
         let finished = picker.is_finished();
         self.runs += 1;
@@ -147,30 +149,43 @@ impl Torrent {
 
     /// How the content lies on disk; a torrent that cannot be checked fails here.
     pub(super) fn spec(&mut self) -> Option<StoreSpec> {
-        let metainfo = self.metainfo.clone()?;
-        let mut spec = match StoreSpec::from_metainfo(&metainfo, self.add.dir.clone()) {
-            Ok(spec) => spec,
+        match self.layout()? {
+            Ok(spec) => Some(spec),
             Err(error) => {
                 self.fail(TorrentError::Metadata(error.to_string().into()));
-                return None;
-            }
-        };
-        if let Some(wanted) = &self.add.files {
-            let wanted: BTreeSet<usize> = wanted.iter().copied().collect();
-            for (at, file) in spec.files.iter_mut().enumerate() {
-                file.wanted = file.pad || wanted.contains(&at);
+                None
             }
         }
+    }
+
+    fn layout(&self) -> Option<Result<StoreSpec, MissingPieceLayers>> {
+        let metainfo = self.metainfo.as_ref()?;
+        let spec = StoreSpec::from_metainfo(metainfo, self.add.dir.clone()).map(|mut spec| {
+            if let Some(wanted) = &self.add.files {
+                let wanted: BTreeSet<usize> = wanted.iter().copied().collect();
+                for (at, file) in spec.files.iter_mut().enumerate() {
+                    file.wanted = file.pad || wanted.contains(&at);
+                }
+            }
+            spec
+        });
         Some(spec)
     }
 
-    /// Deletes the content and the progress, on the Disk: there may be many thousands of files. `done` is told then.
+    /// Deletes the content, the progress and what was kept of the metadata, on the Disk: there may be many thousands of
+    /// files. `done` is told then.
     pub(crate) fn delete_data(&mut self, done: oneshot::Sender<()>) {
         let forget = self.forgetting();
-        let spec = self.spec();
+        let metadata = self.metadata_path();
+        // Nothing was written yet where the hashes of pieces are not known.
+        let spec = self.layout().and_then(Result::ok);
         let options = self.setup.storage.clone();
         self.setup.disk.short(move || {
             forget();
+            if let Some(path) = metadata {
+                // It may never have been kept.
+                let _ = std::fs::remove_file(path);
+            }
             let store = spec.map(|spec| Store::open(spec, options));
             let outcome = store.map(|store| store.and_then(|store| store.remove_files()));
             if let Some(Err(error)) = outcome {
@@ -208,6 +223,11 @@ impl Handler<DiskReply> for Torrent {
                     Err(error) => self.fail_storage(&error),
                 }
             }
+            DiskReply::Hashes(answers) => self.on_hash_answers(answers, ctx),
+            DiskReply::Recalled(found) if matches!(self.phase, Phase::Opening) => match found {
+                Some(metainfo) => self.take_metadata(metainfo, ctx),
+                None => self.seek_metadata(ctx),
+            },
             DiskReply::Probed(outcome) => {
                 if matches!(self.phase, Phase::Failed(..)) {
                     match outcome {
@@ -221,7 +241,7 @@ impl Handler<DiskReply> for Torrent {
             }
             DiskReply::Verified { run, verified } => self.on_verified(run, verified, ctx),
             // Answers to questions that a command has overtaken.
-            DiskReply::Opened(_) | DiskReply::Checked(_) => {}
+            DiskReply::Opened(_) | DiskReply::Checked(_) | DiskReply::Recalled(_) => {}
         }
         self.drive(ctx);
     }

@@ -13,7 +13,7 @@ use crate::Wire;
 use crate::content::Traffic;
 use crate::peer::actor::Peer;
 use crate::peer::key::PeerKey;
-use crate::peer::messages::{Ended, Holdings, Order};
+use crate::peer::messages::{Ended, Greeting, Holdings, Order};
 use crate::seats::Seat;
 use crate::torrent::picker::PeerPieces;
 
@@ -34,6 +34,8 @@ pub(crate) struct PeerEntry {
     pub(crate) outgoing: bool,
     /// Who it says it is, once the handshake is done; none of a connection that ends because there is another.
     pub(crate) id: Option<PeerId>,
+    /// Whether the connection is one of the v2 swarm.
+    pub(crate) v2: bool,
     /// An older connection to the same peer, one of which the other side is expected to end.
     pub(crate) twin: Option<PeerKey>,
     /// Another address of the same peer, that we had dialled too.
@@ -170,14 +172,15 @@ impl Peers {
     pub(crate) fn opened(
         &mut self,
         key: PeerKey,
-        (id, wire): (PeerId, Wire),
+        greeting: Greeting,
         now: Instant,
     ) -> Option<&PeerEntry> {
         let entry = self.entries.get_mut(&key)?;
         self.half_open -= usize::from(entry.is_half_open());
         entry.since = Some(now);
-        entry.id = Some(id);
-        entry.wire = wire;
+        entry.id = Some(greeting.peer_id);
+        entry.wire = greeting.wire;
+        entry.v2 = greeting.v2;
         Some(entry)
     }
 

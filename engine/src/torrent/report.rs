@@ -70,7 +70,7 @@ impl Torrent {
             Phase::Failed(..) | Phase::Opening | Phase::Paused => {
                 self.rested_at.unwrap_or((size, 0))
             }
-            Phase::Checking(_) | Phase::Metadata(_) => (size, 0),
+            Phase::Checking(_) | Phase::Layers(_) | Phase::Metadata(_) => (size, 0),
         };
         let open = self.peers.iter().filter(|(_, peer)| peer.since.is_some());
         let connections: Arc<[PeerStatus]> = open
@@ -122,7 +122,7 @@ impl Torrent {
                 State::Checking { done, total }
             }
             Phase::Failed(error, _) => State::Error(error.clone()),
-            Phase::Metadata(_) => State::FetchingMetadata,
+            Phase::Layers(_) | Phase::Metadata(_) => State::FetchingMetadata,
             Phase::Opening => State::Checking { done: 0, total: 0 },
             Phase::Paused => State::Paused,
         }
@@ -132,7 +132,7 @@ impl Torrent {
     fn reason(&self) -> Option<String> {
         let finished = match &self.phase {
             Phase::Active(active) => active.finished,
-            Phase::Metadata(_) => false,
+            Phase::Layers(_) | Phase::Metadata(_) => false,
             Phase::Checking(_) | Phase::Failed(..) | Phase::Opening | Phase::Paused => return None,
         };
         if finished || self.down_rate.bytes_per_s > 0 {
@@ -147,6 +147,9 @@ impl Torrent {
             return Some(self.reason_alone());
         }
         let several = counted(connected, "peer");
+        if matches!(self.phase, Phase::Layers(_)) {
+            return Some(self.reason_of_layers());
+        }
         if matches!(self.phase, Phase::Metadata(_)) {
             return Some(format!("asking {several} for the metadata"));
         }

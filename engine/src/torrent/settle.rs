@@ -40,7 +40,7 @@ impl Torrent {
             return;
         }
         match &self.phase {
-            Phase::Active(_) | Phase::Metadata(_) => {
+            Phase::Active(_) | Phase::Layers(_) | Phase::Metadata(_) => {
                 let latest = now() + PAUSE_WITHIN;
                 self.come_to_rest(latest, Then::Pause);
             }

@@ -33,7 +33,7 @@ impl Handler<PeerReport> for Torrent {
 impl Torrent {
     fn on_fact(&mut self, key: PeerKey, fact: Fact, ctx: &mut Context<Self>) {
         match fact {
-            Fact::Handshaken { peer_id, wire } => self.on_handshaken(key, peer_id, wire),
+            Fact::Handshaken(greeting) => self.on_handshaken(key, greeting, ctx),
             Fact::Introduced(introduction) => self.on_introduced(key, introduction),
             Fact::Gossip(message) => self.on_gossip(key, &message),
             Fact::Holepunch(message) => self.on_holepunch(key, message, ctx),
@@ -42,6 +42,9 @@ impl Torrent {
                 self.on_metadata(key, piece, total, &data, ctx);
             }
             Fact::MetadataRejected(piece) => self.on_metadata_rejected(key, piece),
+            Fact::HashRequest(request) => self.on_hash_request(key, request, ctx),
+            Fact::HashRejected(request) => self.on_hashes_rejected(key, &request, ctx),
+            Fact::Hashes(request, hashes) => self.on_hashes(key, &request, &hashes, ctx),
             Fact::DhtPort(port) => self.on_dht_port(key, port),
             Fact::Unchoked(unchoked) => {
                 if let Some(peer) = self.peers.get_mut(key) {

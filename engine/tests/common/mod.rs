@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod folder;
 pub(crate) mod sim;
 
 use std::future::Future;

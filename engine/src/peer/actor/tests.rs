@@ -83,6 +83,7 @@ fn content(scene: &Scene, dir: &TempDir) -> Arc<Content> {
         geometry,
         info: scene.metainfo.info_bytes().clone(),
         have: HaveBoard::new(&Bitfield::new(geometry.pieces())),
+        trees: None,
     })
 }
 

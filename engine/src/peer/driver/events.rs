@@ -9,7 +9,7 @@ use protocol::peer::{
 use crate::content::Traffic;
 use crate::peer::assigned::returned;
 use crate::peer::intake::Catch;
-use crate::peer::messages::{Ended, Fact, Holdings, Introduction};
+use crate::peer::messages::{Ended, Fact, Greeting, Holdings, Introduction};
 
 use super::{Driver, ended_by};
 
@@ -46,8 +46,11 @@ impl Driver {
                         .accept(torrent)
                         .map_err(|error| ended_by(&error))?;
                 }
-                let (peer_id, wire) = (handshake.peer_id, self.wire);
-                self.tell(Fact::Handshaken { peer_id, wire });
+                self.tell(Fact::Handshaken(Greeting {
+                    peer_id: handshake.peer_id,
+                    wire: self.wire,
+                    v2: self.session.is_v2(),
+                }));
                 self.greet();
             }
             Event::ExtensionHandshake(theirs) => self.on_extension_handshake(&theirs),
@@ -76,18 +79,16 @@ impl Driver {
             Event::MetadataRequest { piece } => self.on_metadata_request(piece),
             Event::MetadataData {
                 piece,
-                total_size,
+                total_size: total,
                 data,
             } => {
                 let data = Bytes::copy_from_slice(&data);
-                self.tell(Fact::Metadata {
-                    piece,
-                    total: total_size,
-                    data,
-                });
+                self.tell(Fact::Metadata { piece, total, data });
             }
             Event::MetadataRejected { piece } => self.tell(Fact::MetadataRejected(piece)),
-            Event::HashRequest(request) => self.session.hash_reject(request),
+            Event::HashRequest(request) => self.on_hash_request(request),
+            Event::HashRejected(request) => self.tell(Fact::HashRejected(request)),
+            Event::Hashes { request, hashes } => self.on_hashes(request, &hashes),
             Event::Extended {
                 extension: Extension::Pex,
                 payload,
@@ -99,8 +100,6 @@ impl Driver {
             Event::AllowedFast(_)
             | Event::Cancelled(_)
             | Event::Extended { .. }
-            | Event::Hashes { .. }
-            | Event::HashRejected(_)
             | Event::KeepAlive
             | Event::Request(_)
             | Event::Suggested(_)

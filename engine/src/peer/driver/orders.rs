@@ -81,6 +81,8 @@ impl Driver {
                     .session
                     .extended(Extension::Holepunch, &message.encode());
             }
+            Order::AskHashes(requests) => self.ask_hashes(requests),
+            Order::Hashes(request, hashes) => self.on_hash_answer(request, hashes),
             Order::Interested(interested) => self.session.interested(interested),
             Order::Metadata(piece) => {
                 if self.session.metadata_request(piece).is_err() {

@@ -1,0 +1,74 @@
+//! Metadata that outlives the process: what a magnet link led to, with the piece layers that came from peers, lies beside
+//! the resume data as a .torrent file. The same link needs nobody's help the next time.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actix::{AsyncContext as _, Context};
+use actors::tell;
+use protocol::id::InfoHashes;
+use protocol::metainfo::{LoadLimits, Metainfo};
+
+use crate::Source;
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::messages::DiskReply;
+
+impl Torrent {
+    /// Where the metadata of a link is kept.
+    pub(super) fn metadata_path(&self) -> Option<PathBuf> {
+        let Source::Magnet(magnet) = &self.add.source else {
+            return None;
+        };
+        let dir = self.setup.state_dir.as_deref()?;
+        Some(dir.join(format!("{}.torrent", magnet.hashes?.wire())))
+    }
+
+    /// Keeps the metadata, once nothing of it is missing.
+    pub(super) fn remember_metadata(&self) {
+        let (Some(path), Some(metainfo)) = (self.metadata_path(), self.metainfo.clone()) else {
+            return;
+        };
+        self.setup.disk.short(move || {
+            // Without its piece layers a torrent cannot be written.
+            let Ok(bytes) = metainfo.to_bytes() else {
+                return;
+            };
+            let new = path.with_extension("torrent.new");
+            let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, &path));
+            if let Err(error) = written {
+                tracing::warn!(path = %path.display(), %error, "metadata could not be saved");
+            }
+        });
+    }
+
+    /// Looks for metadata that was kept; [`DiskReply::Recalled`] comes back. Says whether there is a place to look at.
+    pub(super) fn recall_metadata(&mut self, ctx: &mut Context<Self>) -> bool {
+        let Some(path) = self.metadata_path() else {
+            return false;
+        };
+        self.phase = Phase::Opening;
+        let (me, hashes) = (ctx.address(), self.hashes);
+        self.setup.disk.short(move || {
+            let metainfo = load(&path, &hashes).map(Arc::new);
+            tell(&me, DiskReply::Recalled(metainfo));
+        });
+        true
+    }
+}
+
+/// The metadata in a file, if it is of the torrent that has these hashes.
+fn load(path: &Path, hashes: &InfoHashes) -> Option<Metainfo> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(path = %path.display(), %error, "metadata could not be read");
+            }
+            return None;
+        }
+    };
+    let metainfo = Metainfo::from_bytes(&bytes, &LoadLimits::metadata()).ok()?;
+    hashes.describe(metainfo.info_bytes()).then_some(metainfo)
+}

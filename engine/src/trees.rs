@@ -1,0 +1,117 @@
+//! The hash trees of a v2 torrent's files, out of which peers are answered (BEP 52).
+//!
+//! Trees are built when they are first needed: each costs twice the memory of its piece layer.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use protocol::merkle::{FileTree, Hash, Needs};
+use protocol::metainfo::Metainfo;
+use protocol::peer::HashRequest;
+use smallvec::SmallVec;
+use storage::Store;
+
+use crate::content::HaveBoard;
+
+/// The trees of all files that have one, by root.
+pub(crate) struct Trees {
+    metainfo: Arc<Metainfo>,
+    files: BTreeMap<Hash, File>,
+}
+
+/// A file, or several of the same content.
+struct File {
+    len: u64,
+    /// The first piece of each.
+    first: SmallVec<[u32; 1]>,
+    tree: OnceLock<Option<FileTree>>,
+}
+
+impl Trees {
+    /// The trees of a torrent; none where it has no v2 part.
+    pub(crate) fn of(metainfo: &Arc<Metainfo>) -> Option<Self> {
+        if !metainfo.has_v2() {
+            return None;
+        }
+        let geometry = metainfo.geometry();
+        let mut files = BTreeMap::<Hash, File>::new();
+        for file in metainfo.files().iter().filter(|file| file.len > 0) {
+            let (Some(root), Some(first)) = (file.root, geometry.piece_at(file.offset)) else {
+                continue;
+            };
+            let known = files.entry(root).or_insert_with(|| File {
+                len: file.len,
+                first: SmallVec::new(),
+                tree: OnceLock::new(),
+            });
+            if known.len == file.len {
+                known.first.push(first.get());
+            }
+        }
+        Some(Self {
+            metainfo: Arc::clone(metainfo),
+            files,
+        })
+    }
+
+    /// The tree with this root, if there is one whose piece layer is known.
+    fn tree(&self, root: &Hash) -> Option<(&File, &FileTree)> {
+        let file = self.files.get(root)?;
+        let tree = file.tree.get_or_init(|| {
+            let mut tree = FileTree::new(*root, file.len, self.metainfo.geometry().piece_len());
+            if !tree.has_layer() {
+                let layer = self.metainfo.piece_layer(root)?;
+                tree.set_layer(layer.as_chunks::<32>().0.to_vec());
+            }
+            tree.has_layer().then_some(tree)
+        });
+        Some((file, tree.as_ref()?))
+    }
+
+    /// The bytes of content that must be hashed to answer; `None` where the answer is no.
+    pub(crate) fn cost(&self, request: &HashRequest) -> Option<u64> {
+        let file = self.files.get(&request.root)?;
+        let piece_len = u64::from(self.metainfo.geometry().piece_len());
+        let span = request.span();
+        // A span that reaches below the piece layer lies in one piece, or is refused.
+        let shape = FileTree::new(request.root, file.len, piece_len as u32);
+        Some(if span.base < shape.piece_height() {
+            file.len.min(piece_len)
+        } else {
+            0
+        })
+    }
+
+    /// Answers a request: hashes, then uncles. `None` where it must be refused.
+    pub(crate) fn answer(
+        &self,
+        request: &HashRequest,
+        store: &Store,
+        have: &HaveBoard,
+    ) -> Option<Vec<u8>> {
+        let (file, tree) = self.tree(&request.root)?;
+        let span = request.span();
+        let proof = match tree.needs(span)? {
+            Needs::Nothing => tree.proof(span)?,
+            Needs::LeavesOf(piece) => {
+                let geometry = self.metainfo.geometry();
+                let places = file.first.iter().filter_map(|first| {
+                    let piece = geometry.piece(first.checked_add(piece)?)?;
+                    have.contains(piece).then_some(piece)
+                });
+                let piece = places.into_iter().next()?;
+                tree.proof_within(span, store.leaves(piece).ok()?)?
+            }
+        };
+        Some(proof.to_bytes())
+    }
+}
+
+impl fmt::Debug for Trees {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trees")
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,8 @@
+//! Torrents with a v2 part (BEP 52) on the simulated network.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod magnets;
+mod member;
+mod swarms;
