@@ -2,10 +2,15 @@
 
 mod common;
 
+use std::fs::File;
+use std::io::Read;
+use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use common::{Node, Payload, finished, in_system};
 use engine::{AddTorrent, Event, Limits, Source, State};
+use storage::resume::Record;
 
 #[test]
 fn a_torrent_goes_from_seeder_to_leecher() {
@@ -207,5 +212,68 @@ fn a_stop_in_mid_download_is_resumed_without_a_check() {
             "{fetched} again"
         );
         assert_eq!(again.content(&payload), payload.bytes());
+    });
+}
+
+#[test]
+fn a_disk_that_is_slow_to_keep_the_progress_of_one_torrent_holds_up_no_other() {
+    in_system(async {
+        let node = Node::start_with(|config| {
+            config.torrent_threads = 1;
+            config.disk_threads = 2;
+        })
+        .await;
+        let (one, other) = (
+            Payload::new(11, 100_000, 16 * 1024),
+            Payload::new(12, 1, 1 << 14),
+        );
+        // Whoever writes to it waits for a reader.
+        let record = node.record(&one);
+        let slow = record.with_extension("new");
+        let made = Command::new("mkfifo").arg(&slow).status();
+        assert!(made.expect("it runs").success());
+        let first = node.seed(&one).await;
+        let second = node.fetch_magnet(&other, &[]).await;
+        node.handle.pause(first).await.expect("it is there");
+        node.handle.pause(second).await.expect("it is there");
+        node.until(second, |status| status.state == State::Paused)
+            .await;
+        assert_eq!(node.status(first).state, State::Seeding);
+        // Told to go on and to stop again meanwhile, it stops.
+        node.handle.resume(first).await.expect("it is there");
+        node.handle.pause(first).await.expect("it is there");
+        let reader = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let mut fifo = File::open(slow).expect("it is there");
+            fifo.read_to_end(&mut bytes).expect("read");
+        });
+        node.until(first, |status| status.state == State::Paused)
+            .await;
+        reader.join().expect("it ends");
+        node.stop().await;
+        let record = Record::load(&record).expect("it can be read");
+        assert!(record.expect("a record").clean);
+    });
+}
+
+#[test]
+fn a_torrent_told_to_go_on_while_its_progress_is_kept_goes_on() {
+    in_system(async {
+        let node = Node::start_with(|config| config.disk_threads = 2).await;
+        let payload = Payload::new(13, 100_000, 16 * 1024);
+        let slow = node.record(&payload).with_extension("new");
+        let made = Command::new("mkfifo").arg(&slow).status();
+        assert!(made.expect("it runs").success());
+        let id = node.seed(&payload).await;
+        let mut events = node.handle.events();
+        node.handle.pause(id).await.expect("it is there");
+        node.handle.resume(id).await.expect("it is there");
+        thread::spawn(move || File::open(slow).expect("it is there").read(&mut [0; 4096]));
+        let finished =
+            async { while !matches!(events.recv().await, Ok(Event::Finished { .. })) {} };
+        let finished = tokio::time::timeout(Duration::from_secs(60), finished).await;
+        assert!(finished.is_ok(), "{:?}", node.status(id));
+        crate::finished(&node, id).await;
+        node.stop().await;
     });
 }

@@ -159,6 +159,10 @@ pub(crate) struct Torrent {
     pub(crate) saves: Saves,
     /// Bytes that were wanted, and those of them that were there, when it was last at work.
     pub(crate) rested_at: Option<(u64, u64)>,
+    /// The record is removed before the content is opened again.
+    pub(crate) forgets: bool,
+    /// How often it has come to rest.
+    pub(crate) rests: u64,
     /// It is coming to rest.
     pub(crate) settling: Option<Settling>,
     pub(crate) heard: Trackers,
@@ -218,6 +222,8 @@ impl Torrent {
             last_save: now,
             saves: Saves::default(),
             rested_at: None,
+            forgets: false,
+            rests: 0,
             settling: None,
             heard: Trackers::default(),
             hash_desk: HashDesk::new(now),
@@ -261,7 +267,7 @@ impl Torrent {
 
     /// Leaves the network and the content as they are, to stand still.
     pub(crate) fn halt(&mut self, phase: Phase) {
-        self.save_resume(false);
+        self.save_resume();
         match &self.phase {
             Phase::Active(active) => self.rested_at = Some(active.amount()),
             Phase::Checking(check) => {
@@ -294,7 +300,7 @@ impl Torrent {
         self.retry_if_due(now, ctx);
         self.move_pieces(now, ctx);
         self.dial(now, ctx);
-        self.settle(now);
+        self.settle(now, ctx);
         let mut due = self.last_tick + TICK;
         for at in [self.pieces_due(), self.settled_by()].into_iter().flatten() {
             due = due.min(at);

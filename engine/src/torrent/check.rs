@@ -44,18 +44,20 @@ impl CheckProgress {
 impl Torrent {
     /// Hashes everything on disk, from whatever phase that has the metadata.
     pub(crate) fn recheck(&mut self, ctx: &mut Context<Self>) {
+        self.take_back_pause();
         self.known = None;
         self.add.trust_data = false;
         let Phase::Active(active) = &self.phase else {
             if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
-                self.forget_resume();
+                self.forgets = true;
                 self.begin(ctx);
             }
             return;
         };
         let store = active.content.store.clone();
         let partial = active.partials();
-        self.forget_resume();
+        let forget = self.forgetting();
+        self.setup.disk.short(forget);
         self.halt(Phase::Opening);
         self.check(store, partial, ctx);
     }

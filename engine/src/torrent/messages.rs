@@ -78,6 +78,13 @@ pub(crate) enum DiskReply {
     Opened(Result<Opened, StoreError>),
     /// The check has ended; nothing is known where it was cancelled.
     Checked(Result<Opened, StoreError>),
+    /// The progress of a torrent at rest is saved.
+    Rested {
+        /// Which rest.
+        number: u64,
+        /// What is there.
+        known: Option<Known>,
+    },
     /// Pieces were hashed.
     Verified {
         /// For which time at work, see [`Active::run`](super::actor::Active).

@@ -43,7 +43,12 @@ impl Torrent {
         let wanted = self.add.files.clone();
         let trust = self.add.trust_data;
         let known = self.known.take();
+        let forgets = std::mem::take(&mut self.forgets);
+        let forget = forgets.then(|| self.forgetting());
         self.setup.disk.short(move || {
+            if let Some(forget) = forget {
+                forget();
+            }
             let opened = open_store(spec, options, (resume.as_deref(), wanted), trust, known);
             tell(&me, DiskReply::Opened(opened));
         });
@@ -99,7 +104,7 @@ impl Torrent {
             peer.order(Order::Content(Arc::clone(&content)));
         }
         self.count_holdings();
-        self.save_resume(false);
+        self.save_resume();
         self.go_online(ctx);
         if finished {
             self.announce_finished(ctx);
@@ -239,6 +244,7 @@ impl Handler<DiskReply> for Torrent {
                     }
                 }
             }
+            DiskReply::Rested { number, known } => self.on_rested(number, known, ctx),
             DiskReply::Verified { run, verified } => self.on_verified(run, verified, ctx),
             // Answers to questions that a command has overtaken.
             DiskReply::Opened(_) | DiskReply::Checked(_) | DiskReply::Recalled(_) => {}

@@ -63,11 +63,6 @@ impl Torrent {
         Some(dir.join(format!("{}.resume", self.hashes.wire())))
     }
 
-    /// Removes the record, at once.
-    pub(super) fn forget_resume(&mut self) {
-        self.forgetting()();
-    }
-
     /// What removes the record; a save that was asked for before does not bring it back.
     pub(super) fn forgetting(&mut self) -> impl FnOnce() + Send + use<> {
         let path = self.resume_path();
@@ -90,47 +85,72 @@ impl Torrent {
     /// Saves progress if it has grown and the last time is long enough ago.
     pub(crate) fn save_if_due(&mut self, now: Instant) {
         if now.saturating_duration_since(self.last_save) >= SAVE_EVERY {
-            self.save_resume(false);
+            self.save_resume();
         }
     }
 
-    /// Saves progress; `clean` says that this is an orderly end, so that the next start may trust it.
-    pub(crate) fn save_resume(&mut self, clean: bool) {
-        let Some(path) = self.resume_path() else {
-            return;
-        };
+    /// Saves progress, if there is any that was not saved.
+    pub(crate) fn save_resume(&mut self) {
         let Phase::Active(active) = &self.phase else {
             return;
         };
-        let have = active.picker.have();
-        let progress = (have.count(), active.unverified_blocks());
-        if !clean && self.saved == Some(progress) {
-            return;
+        if self.saved != Some(active.progress())
+            && let Some(save) = self.saving(false)
+        {
+            self.setup.disk.short(save);
         }
-        self.saved = Some(progress);
+    }
+
+    /// Saves progress at an orderly end, so that the next start may trust it. `then` is told afterwards, on the Disk, what
+    /// is known.
+    pub(super) fn save_at_rest(&mut self, then: impl FnOnce(Option<Known>) + Send + 'static) {
+        let save = self.saving(true);
+        let Phase::Active(active) = &self.phase else {
+            then(None);
+            return;
+        };
+        let store = active.content.store.clone();
+        let known = Known {
+            have: Some(active.picker.have().clone()),
+            partial: active.partials(),
+            files: None,
+            lacking: !active.finished,
+        };
+        self.setup.disk.short(move || {
+            if let Some(save) = save {
+                save();
+            }
+            let files = Some(store.stamps());
+            then(Some(Known { files, ..known }));
+        });
+    }
+
+    /// What saves the progress of this moment; `clean` says that this is an orderly end.
+    fn saving(&mut self, clean: bool) -> Option<impl FnOnce() + Send + use<>> {
+        let path = self.resume_path()?;
+        let Phase::Active(active) = &self.phase else {
+            return None;
+        };
+        let have = active.picker.have();
+        self.saved = Some(active.progress());
         self.last_save = now();
         let store = active.content.store.clone();
         let (have, partial) = (have.clone(), active.partials());
         let hash = self.hashes.wire();
-        let extra = circumstances(self.add.files.as_deref()).unwrap_or_default();
+        let files = self.add.files.clone();
         self.saves.asked += 1;
         let (number, newest) = (self.saves.asked, Arc::clone(&self.saves.written));
-        let save = move || {
+        Some(move || {
             let mut newest = newest.lock();
             if *newest > number {
                 return;
             }
             *newest = number;
+            let extra = circumstances(files.as_deref()).unwrap_or_default();
             if let Err(error) = save(&store, hash, (have, partial), (clean, extra), &path) {
                 tracing::warn!(path = %path.display(), %error, "progress could not be saved");
             }
-        };
-        // An orderly end may be the last thing this process does: it must not wait in a queue.
-        if clean {
-            save();
-        } else {
-            self.setup.disk.short(save);
-        }
+        })
     }
 }
 
@@ -143,9 +163,11 @@ impl Active {
             .collect()
     }
 
-    fn unverified_blocks(&self) -> u64 {
+    /// Verified pieces, and unverified blocks.
+    fn progress(&self) -> (u32, u64) {
         let states = self.pieces.values();
-        states.map(|state| u64::from(state.written())).sum()
+        let blocks = states.map(|state| u64::from(state.written()));
+        (self.picker.have().count(), blocks.sum())
     }
 
     /// Goes on with pieces where an earlier run left them; returns those of which every block is there.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use crate::announce::messages::Announce;
 use crate::peer::driver::now;
 use crate::torrent::actor::{Phase, Torrent};
-use crate::torrent::messages::{News, Stop};
+use crate::torrent::messages::{DiskReply, News, Stop};
 use crate::torrent::resume::Known;
 
 /// How long a torrent that is paused may take to come to rest, and to tell its trackers.
@@ -20,13 +20,18 @@ const PAUSE_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Settling {
     /// When to wait no longer.
     latest: Instant,
+    /// Nothing is under way any more, and the progress is being saved: this is the number of that.
+    saving: Option<u64>,
     then: Then,
 }
 
 /// What a torrent comes to rest for.
 #[derive(Debug)]
 enum Then {
-    Pause,
+    Pause {
+        /// It was told to go on while its progress was being saved: it goes on when that is done.
+        again: bool,
+    },
     Stop {
         delete_data: bool,
         settled: oneshot::Sender<()>,
@@ -36,13 +41,16 @@ enum Then {
 impl Torrent {
     /// Stops until it is told to go on.
     pub(super) fn pause(&mut self) {
-        if self.settling.is_some() {
+        if let Some(settling) = &mut self.settling {
+            if let Then::Pause { again } = &mut settling.then {
+                *again = false;
+            }
             return;
         }
         match &self.phase {
             Phase::Active(_) | Phase::Layers(_) | Phase::Metadata(_) => {
                 let latest = now() + PAUSE_WITHIN;
-                self.come_to_rest(latest, Then::Pause);
+                self.come_to_rest(latest, Then::Pause { again: false });
             }
             Phase::Checking(_) | Phase::Failed(..) | Phase::Opening => {
                 // Whatever happens to the files meanwhile is found out when it goes on.
@@ -56,28 +64,44 @@ impl Torrent {
 
     /// Takes a pause back that has not come about yet.
     pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
-        if let Some(Settling {
-            then: Then::Pause, ..
-        }) = &self.settling
-        {
+        let Some(Settling { then, saving, .. }) = &mut self.settling else {
+            return;
+        };
+        let Then::Pause { again } = then else { return };
+        if saving.is_some() {
+            // What is being saved holds only as long as nothing is written.
+            *again = true;
+        } else {
             self.settling = None;
             self.go_online(ctx);
         }
     }
 
+    /// Takes a pause back, also one whose progress is being saved: that is of no use any more.
+    pub(super) fn take_back_pause(&mut self) {
+        self.settling
+            .take_if(|settling| matches!(settling.then, Then::Pause { .. }));
+    }
+
     fn come_to_rest(&mut self, latest: Instant, then: Then) {
-        self.settling = Some(Settling { latest, then });
+        self.settling = Some(Settling {
+            latest,
+            saving: None,
+            then,
+        });
         self.dismiss_all();
     }
 
     /// When [`Torrent::settle`] should be called again even if nothing else happens.
     pub(super) fn settled_by(&self) -> Option<Instant> {
-        self.settling.as_ref().map(|settling| settling.latest)
+        let waiting = |settling: &&Settling| settling.saving.is_none();
+        let settling = self.settling.as_ref().filter(waiting);
+        settling.map(|settling| settling.latest)
     }
 
     /// Rests, if it is to and nothing is under way any more.
-    pub(super) fn settle(&mut self, now: Instant) {
-        let Some(Settling { latest, .. }) = self.settling else {
+    pub(super) fn settle(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let Some(latest) = self.settled_by() else {
             return;
         };
         let hashing = self
@@ -86,37 +110,56 @@ impl Torrent {
         if (self.peers.len() > 0 || hashing) && now < latest {
             return;
         }
-        self.save_resume(true);
-        match self.settling.take().map(|settling| settling.then) {
-            Some(Then::Pause) => {
-                self.known = self.what_is_known();
-                self.halt(Phase::Paused);
-                self.publish();
+        self.rests += 1;
+        let number = self.rests;
+        let Some(mut settling) = self.settling.take() else {
+            return;
+        };
+        match settling.then {
+            Then::Pause { .. } => {
+                settling.saving = Some(number);
+                self.settling = Some(settling);
+                let me = ctx.address();
+                self.save_at_rest(move |known| {
+                    actors::tell(&me, DiskReply::Rested { number, known });
+                });
             }
-            Some(Then::Stop {
+            Then::Stop {
                 delete_data,
                 settled,
-            }) => {
-                self.halt(Phase::Paused);
+            } => {
                 if delete_data {
+                    self.halt(Phase::Paused);
                     self.delete_data(settled);
                 } else {
-                    let _ = settled.send(());
+                    // Whoever waits is told when the record is there.
+                    self.save_at_rest(|_| {
+                        let _ = settled.send(());
+                    });
+                    self.halt(Phase::Paused);
                 }
             }
-            None => {}
         }
     }
 
-    /// What is on disk, to be trusted if the files are as they are now.
-    fn what_is_known(&mut self) -> Option<Known> {
-        let active = self.active()?;
-        Some(Known {
-            have: Some(active.picker.have().clone()),
-            partial: active.partials(),
-            files: Some(active.content.store.stamps()),
-            lacking: !active.finished,
-        })
+    /// The progress at rest is saved, and with it a pause has come about.
+    pub(super) fn on_rested(&mut self, number: u64, known: Option<Known>, ctx: &mut Context<Self>) {
+        let settling = self
+            .settling
+            .take_if(|settling| settling.saving == Some(number));
+        let Some(Settling {
+            then: Then::Pause { again },
+            ..
+        }) = settling
+        else {
+            return;
+        };
+        self.known = known;
+        self.halt(Phase::Paused);
+        if again {
+            self.begin(ctx);
+        }
+        self.publish();
     }
 
     /// Lets the Announcer say goodbye; `done` is told at once where there is none.

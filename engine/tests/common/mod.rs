@@ -79,21 +79,27 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start() -> Self {
-        Self::at(Arc::new(TempDir::new().expect("a folder"))).await
+        Self::start_with(|_| {}).await
+    }
+
+    /// One with other settings than the usual ones.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut EngineConfig)) -> Self {
+        Self::at(Arc::new(TempDir::new().expect("a folder")), change).await
     }
 
     /// A new engine on the folder of one that was stopped.
     pub(crate) async fn restart(&self) -> Self {
-        Self::at(Arc::clone(&self.dir)).await
+        Self::at(Arc::clone(&self.dir), |_| {}).await
     }
 
     #[expect(clippy::unused_async, reason = "must run inside the system")]
-    async fn at(dir: Arc<TempDir>) -> Self {
+    async fn at(dir: Arc<TempDir>, change: impl FnOnce(&mut EngineConfig)) -> Self {
         let pool = OwnedPool::start("test-pool", 1).expect("a pool");
         let network = Network::real(RealOptions::default());
         let mut config = EngineConfig::new(network, pool.pool().clone());
         config.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         config.state_dir = Some(dir.path().join("state"));
+        change(&mut config);
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         Self {
             handle,
@@ -108,6 +114,12 @@ impl Node {
 
     pub(crate) fn dir(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// Where the progress of a torrent is kept.
+    pub(crate) fn record(&self, payload: &Payload) -> PathBuf {
+        let hash = payload.metainfo.hashes().wire();
+        self.dir.path().join(format!("state/{hash}.resume"))
     }
 
     pub(crate) fn put(&self, payload: &Payload, bytes: &[u8]) {
