@@ -1,6 +1,6 @@
 """libtorrent as a program: one torrent, one JSON object a line on standard output.
 
-    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp|--both]
+    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp|--both] [--encryption HOW]
     lt_peer.py create PATH OUT --piece BYTES --kind v1|v2|hybrid
 
 `get` checks what is in DIR, downloads the rest, says "seeding" when everything is verified, and serves until it is
@@ -18,8 +18,14 @@ def say(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
-def session(listen, dht=None, utp=False, tcp=True):
+# What is taken and offered: the policy (0 forced, 1 enabled, 2 disabled) and the level (1 plain, 2 RC4, 3 both).
+ENCRYPTION = {"rc4": (0, 2), "obfuscated": (0, 1), "covered": (0, 3), "usual": (1, 3), "plain": (2, 3)}
+
+
+def session(listen, dht=None, utp=False, tcp=True, encryption="usual"):
+    policy, level = ENCRYPTION[encryption]
     return lt.session({
+        "in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": level,
         "listen_interfaces": listen,
         "outgoing_interfaces": listen.rsplit(":", 1)[0],
         "enable_dht": dht is not None, "dht_bootstrap_nodes": dht or "",
@@ -35,7 +41,7 @@ def session(listen, dht=None, utp=False, tcp=True):
 
 
 def get(args):
-    ses = session(args.listen, args.dht, args.utp or args.both, not args.utp)
+    ses = session(args.listen, args.dht, args.utp or args.both, not args.utp, args.encryption)
     if args.source.startswith("magnet:"):
         params = lt.parse_magnet_uri(args.source)
     else:
@@ -88,6 +94,7 @@ def main():
     p.add_argument("--dht", help="take part in the DHT, by this node")
     p.add_argument("--utp", action="store_true", help="speak uTP and no TCP")
     p.add_argument("--both", action="store_true", help="speak uTP beside TCP")
+    p.add_argument("--encryption", choices=ENCRYPTION, default="usual", help="what is taken and offered")
     p.set_defaults(run=get)
     p = commands.add_parser("create")
     p.add_argument("path")

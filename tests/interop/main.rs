@@ -3,6 +3,7 @@
 //! Each test prints a table of its runs. `tests/setup` installs the other programs.
 
 mod dht;
+mod encryption;
 mod exchange;
 mod holepunch;
 mod meeting;
@@ -186,5 +187,35 @@ isolated_test! {
         for (number, (proxy, transport, we_seed, meet)) in (1..).zip(ways) {
             ways::exchange(lab, number, ways::Way { proxy, transport, we_seed, meet });
         }
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_1_and_ours_exchange_a_torrent_under_every_kind_of_encryption(
+        lab, limit = 300, needs = [Need::Ours, Libtorrent("2.1.1").need()]
+    ) {
+        encryption::both_ways(lab, &encryption::with_libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_0_and_ours_exchange_a_torrent_under_every_kind_of_encryption(
+        lab, limit = 300, needs = [Need::Ours, Libtorrent("2.0.11").need()]
+    ) {
+        encryption::both_ways(lab, &encryption::with_libtorrent("2.0.11"));
+    }
+}
+
+isolated_test! {
+    fn transmission_and_ours_exchange_an_encrypted_torrent(
+        lab, limit = 240, needs = [Need::Ours, Transmission.need()]
+    ) {
+        encryption::both_ways(lab, &encryption::with_other(Transmission));
+    }
+}
+
+isolated_test! {
+    fn aria2_and_ours_exchange_an_encrypted_torrent(lab, limit = 240, needs = [Need::Ours, Aria2.need()]) {
+        encryption::both_ways(lab, &encryption::with_other(Aria2));
     }
 }

@@ -17,6 +17,11 @@ pub struct Aria2 {
 impl Aria2 {
     /// Starts it; a download ends by itself when it is complete.
     pub fn start(job: &Job, home: &Path) -> Self {
+        Self::start_with(job, home, &[])
+    }
+
+    /// Starts it with further arguments.
+    pub fn start_with(job: &Job, home: &Path, more: &[&str]) -> Self {
         let mut command = Command::new("aria2c");
         command
             .args([
@@ -50,7 +55,7 @@ impl Aria2 {
         } else {
             command.arg("--seed-time=0");
         }
-        command.arg(&job.source);
+        command.args(more).arg(&job.source);
         Self {
             process: Process::start(command, home, "aria2"),
             seed: job.seed,

@@ -29,11 +29,19 @@ impl Transmission {
     /// # Panics
     /// When it does not take the torrent within twenty seconds.
     pub fn start(job: &Job, home: &Path) -> Self {
+        Self::start_with(job, home, 1)
+    }
+
+    /// Starts it with an encryption of its own: 0 takes what comes, 1 prefers it, 2 requires it.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_with(job: &Job, home: &Path, encryption: u8) -> Self {
         let rpc = SocketAddr::new(job.listen.ip(), 9091);
         let settings = json!({
             "download-dir": job.dir, "incomplete-dir-enabled": false, "watch-dir-enabled": false,
             "dht-enabled": false, "lpd-enabled": false, "pex-enabled": true, "utp-enabled": false,
-            "port-forwarding-enabled": false, "encryption": 1,
+            "port-forwarding-enabled": false, "encryption": encryption,
             "peer-port": job.listen.port(), "bind-address-ipv4": job.listen.ip().to_string(),
             "bind-address-ipv6": "::1",
             "rpc-port": rpc.port(), "rpc-bind-address": rpc.ip().to_string(),
