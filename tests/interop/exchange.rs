@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use support::clients::opentracker::Opentracker;
 use support::clients::{Client, Job, finish, home, libtorrent};
 use support::payload::Payload;
-use support::torrent::Torrent;
+use support::torrent::{Torrent, magnet_v1, magnet_v2};
 use support::{Lab, ours, wait};
 
 /// A kind of torrent, and how its peers find each other.
@@ -20,11 +20,38 @@ pub(crate) struct Case {
     name: &'static str,
     payload: Payload,
     piece_len: u64,
-    magnet: bool,
-    /// v1 and v2 in one torrent, made by the seeder's own side.
-    hybrid: bool,
+    kind: Kind,
+    /// The downloader has no more than a link that names this hash.
+    link: Option<Hash>,
     /// `http` or `udp`; without one the peers are told of each other, if they can be.
     tracker: Option<&'static str>,
+}
+
+/// Which versions a torrent has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    V1,
+    /// Made by the seeder's own side, as all that are not v1.
+    V2,
+    /// Both in one torrent.
+    Hybrid,
+}
+
+/// By which hash a link names a torrent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hash {
+    V1,
+    V2,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::Hybrid => "hybrid",
+        }
+    }
 }
 
 impl Case {
@@ -63,20 +90,43 @@ impl Case {
         )
     }
 
-    /// A hybrid torrent with padding between its files, for clients that can be told of each other and know of v2.
-    pub(crate) fn hybrid() -> Self {
-        let payload = Payload::nested("hybrid folders", 40, 200_000, 8);
-        Self {
-            hybrid: true,
-            ..Self::plain("hybrid", payload, 64 * KIB)
-        }
+    /// Torrents with a v2 part, for clients that can be told of each other and know of v2: a hybrid, with padding between
+    /// its files, by its .torrent file and by each of its hashes alone; one that is v2 alone, and by its link, for which
+    /// the hashes of a thousand pieces must come from the peer.
+    pub(crate) fn of_v2() -> Vec<Self> {
+        let folders = |name, kind, link| Self {
+            kind,
+            link,
+            ..Self::plain(
+                name,
+                Payload::nested("v2 folders", 40, 200_000, 8),
+                64 * KIB,
+            )
+        };
+        let many_pieces = Self {
+            kind: Kind::V2,
+            link: Some(Hash::V2),
+            ..Self::plain(
+                "v2 link, 16 MB",
+                Payload::single("v2.bin", 16_000_000, 9),
+                16 * KIB,
+            )
+        };
+        vec![
+            folders("hybrid", Kind::Hybrid, None),
+            folders("hybrid, v1 link", Kind::Hybrid, Some(Hash::V1)),
+            folders("hybrid, v2 link", Kind::Hybrid, Some(Hash::V2)),
+            folders("v2", Kind::V2, None),
+            folders("v2 link", Kind::V2, Some(Hash::V2)),
+            many_pieces,
+        ]
     }
 
     /// A magnet link; its metadata takes more than one message.
     pub(crate) fn magnet() -> Self {
         let payload = Payload::single("magnet.bin", 16_000_000, 6);
         Self {
-            magnet: true,
+            link: Some(Hash::V1),
             ..Self::plain("magnet link", payload, 16 * KIB)
         }
     }
@@ -100,8 +150,8 @@ impl Case {
             name,
             payload,
             piece_len,
-            magnet: false,
-            hybrid: false,
+            kind: Kind::V1,
+            link: None,
             tracker: None,
         }
     }
@@ -147,14 +197,10 @@ impl Run {
         let file = output.join("input.torrent");
         let torrent = Torrent::write(&file, &case.payload, &data, case.piece_len, &trackers)
             .expect("a torrent");
-        if case.hybrid {
+        if case.kind != Kind::V1 {
             std::fs::remove_file(&file).expect("the v1 description");
-            describe_hybrid(
-                self.seeder,
-                &data.join(&case.payload.name),
-                &file,
-                case.piece_len,
-            );
+            let content = data.join(&case.payload.name);
+            describe(self.seeder, &content, &file, case);
         }
         let tracker_home = lab.folder(&format!("tracker {}", tracker_at.port()));
         let tracker =
@@ -188,7 +234,12 @@ impl Run {
         } else {
             vec![]
         };
-        let source = if case.magnet { torrent.magnet() } else { path };
+        let source = match (case.link, case.kind) {
+            (None, _) => path,
+            (Some(_), Kind::V1) => torrent.magnet(),
+            (Some(Hash::V1), Kind::V2 | Kind::Hybrid) => magnet_v1(&file).expect("a torrent"),
+            (Some(Hash::V2), Kind::V2 | Kind::Hybrid) => magnet_v2(&file).expect("a torrent"),
+        };
         let job = Job {
             source,
             dir: output.clone(),
@@ -210,20 +261,16 @@ impl Run {
     }
 }
 
-/// Describes `path` as a hybrid torrent in `out`, as `client` does it.
-fn describe_hybrid(client: Client, path: &Path, out: &Path, piece_len: u64) {
+/// Describes `path` in `out` as the case wants it, as `client` does it.
+fn describe(client: Client, path: &Path, out: &Path, case: &Case) {
+    let (kind, piece_len) = (case.kind.name(), case.piece_len);
     if let Client::Libtorrent(version) = client {
-        libtorrent::create(version, path, out, piece_len, "hybrid");
+        libtorrent::create(version, path, out, piece_len, kind);
         return;
     }
     let mut command = Command::new(ours::binary());
     command.arg("create").arg(path).arg("-o").arg(out);
-    command.args([
-        "--format",
-        "hybrid",
-        "--piece-length",
-        &piece_len.to_string(),
-    ]);
+    command.args(["--format", kind, "--piece-length", &piece_len.to_string()]);
     let output = command.output().expect("our command runs");
     assert!(
         output.status.success(),
@@ -248,7 +295,7 @@ pub(crate) fn run_all(lab: &Lab, runs: Vec<Run>) {
                     let result = catch_unwind(AssertUnwindSafe(|| run.exchange(lab)));
                     let outcome = if result.is_ok() { "equal" } else { "FAILED" };
                     let row = format!(
-                        "| {:<18} | {:<18} | {:<14} | {outcome} | {:5.1} s |",
+                        "| {:<18} | {:<18} | {:<15} | {outcome} | {:5.1} s |",
                         run.seeder.name(),
                         run.leecher.name(),
                         run.case.name,
@@ -267,7 +314,7 @@ pub(crate) fn run_all(lab: &Lab, runs: Vec<Run>) {
     });
     let mut rows = rows.into_inner().expect("no panic inside");
     rows.sort();
-    lab.report("| seeder             | downloader         | torrent        | bytes |    time |");
+    lab.report("| seeder             | downloader         | torrent         | bytes |    time |");
     for row in &rows {
         lab.report(row);
     }

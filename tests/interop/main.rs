@@ -41,7 +41,7 @@ isolated_test! {
     fn libtorrent_2_0_and_ours_exchange_every_kind_of_torrent(
         lab, limit = 240, needs = [Need::Ours, Libtorrent("2.0.11").need(), TRACKER]
     ) {
-        both_ways(lab, Libtorrent("2.0.11"), with_hybrid());
+        both_ways(lab, Libtorrent("2.0.11"), with_v2());
     }
 }
 
@@ -49,7 +49,7 @@ isolated_test! {
     fn libtorrent_2_1_and_ours_exchange_every_kind_of_torrent(
         lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need(), TRACKER]
     ) {
-        both_ways(lab, Libtorrent("2.1.1"), with_hybrid());
+        both_ways(lab, Libtorrent("2.1.1"), with_v2());
     }
 }
 
@@ -63,7 +63,7 @@ isolated_test! {
 
 isolated_test! {
     fn ours_and_ours_exchange_every_kind_of_torrent(lab, limit = 240, needs = [Need::Ours, TRACKER]) {
-        run_all(lab, with_hybrid().into_iter().map(|case| Run::new(Ours, Ours, case)).collect());
+        run_all(lab, with_v2().into_iter().map(|case| Run::new(Ours, Ours, case)).collect());
     }
 }
 
@@ -124,9 +124,9 @@ isolated_test! {
 
 const TRACKER: Need = Need::Program("opentracker");
 
-fn with_hybrid() -> Vec<Case> {
+fn with_v2() -> Vec<Case> {
     let mut cases = Case::all();
-    cases.push(Case::hybrid());
+    cases.extend(Case::of_v2());
     cases
 }
 

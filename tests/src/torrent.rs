@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, digest};
+use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 use crate::payload::Payload;
 
@@ -106,6 +106,61 @@ impl Torrent {
             link.push_str(&escape(tracker.as_bytes()));
         }
         link
+    }
+}
+
+/// A link that names the torrent in a file by its v1 hash alone.
+///
+/// # Errors
+/// What the file system says, or that it is no torrent.
+pub fn magnet_v1(path: &Path) -> io::Result<String> {
+    let hash = hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, &info_of(path)?).as_ref());
+    Ok(format!("magnet:?xt=urn:btih:{hash}"))
+}
+
+/// A link that names the torrent in a file by its v2 hash alone (BEP 52): a multihash of SHA-256.
+///
+/// # Errors
+/// As [`magnet_v1`].
+pub fn magnet_v2(path: &Path) -> io::Result<String> {
+    let hash = hex(digest(&SHA256, &info_of(path)?).as_ref());
+    Ok(format!("magnet:?xt=urn:btmh:1220{hash}"))
+}
+
+/// The info dictionary of a .torrent file, as it stands there.
+fn info_of(path: &Path) -> io::Result<Vec<u8>> {
+    let bytes = fs::read(path)?;
+    let find = || {
+        let mut at = 1;
+        while *bytes.get(at)? != b'e' {
+            let value = skip(&bytes, at)?;
+            let end = skip(&bytes, value)?;
+            if &bytes[at..value] == b"4:info" {
+                return Some(bytes[value..end].to_vec());
+            }
+            at = end;
+        }
+        None
+    };
+    find().ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Where the value ends that begins at `at`.
+fn skip(bytes: &[u8], at: usize) -> Option<usize> {
+    match *bytes.get(at)? {
+        b'i' => Some(at + bytes[at..].iter().position(|byte| *byte == b'e')? + 1),
+        b'l' | b'd' => {
+            let mut at = at + 1;
+            while *bytes.get(at)? != b'e' {
+                at = skip(bytes, at)?;
+            }
+            Some(at + 1)
+        }
+        _ => {
+            let colon = at + bytes[at..].iter().position(|byte| *byte == b':')?;
+            let len: usize = std::str::from_utf8(&bytes[at..colon]).ok()?.parse().ok()?;
+            Some(colon + 1 + len).filter(|end| *end <= bytes.len())
+        }
     }
 }
 
