@@ -5,6 +5,9 @@
 //! a number of redirects, and a [`Policy`] that is asked about every address and every redirect before a connection is
 //! opened. Each request has a connection of its own, unless the client was told to [keep](Client::keeping) them.
 //!
+//! A reply comes whole ([`Client::get`]), or in parts as they arrive ([`Client::open`]), so that a body of any size takes
+//! no more room than a part of it.
+//!
 //! Connections come from the [`Network`] and so does name look-up: source address, proxy, circuit and simulation hold
 //! for them too.
 
@@ -14,6 +17,7 @@ mod error;
 mod exchange;
 mod guard;
 mod keep;
+mod streaming;
 mod tls;
 
 use std::fmt;
@@ -29,6 +33,7 @@ pub use url::Url;
 pub use error::{Error, Stage};
 pub use guard::Guard;
 pub use keep::Keep;
+pub use streaming::Streaming;
 pub use tls::ClientTls;
 
 use crate::{BoxStream, Family, Located, Network};
@@ -62,6 +67,8 @@ pub struct Request {
     pub policy: Arc<dyn Policy>,
     /// The family of addresses to use where a host has both; what is left when a host has only the other is that.
     pub family: Option<Family>,
+    /// The server that redirected to this URL in an earlier request, for the policy.
+    pub sent_by: Option<SocketAddr>,
 }
 
 /// How much of a reply is accepted.
@@ -136,6 +143,7 @@ impl Request {
             limits: Limits::default(),
             policy: Arc::new(AllowAll),
             family: None,
+            sent_by: None,
         }
     }
 }
@@ -198,21 +206,69 @@ impl Client {
     /// Dropping the future closes the connection.
     pub async fn get(&self, request: &Request) -> Result<Response, Error> {
         let mut stage = Stage::LookUp;
-        let work = Box::pin(self.follow(request, &mut stage));
+        let work = Box::pin(self.get_within(request, &mut stage));
         let outcome = timeout(request.deadline, work).await;
         self.tidy();
         outcome.unwrap_or(Err(Error::Deadline { stage }))
     }
 
-    /// Gets a URL and whatever it redirects to.
-    async fn follow(&self, request: &Request, stage: &mut Stage) -> Result<Response, Error> {
+    async fn get_within(&self, request: &Request, stage: &mut Stage) -> Result<Response, Error> {
+        let Opened {
+            response,
+            mut connection,
+            url,
+            origin,
+            ..
+        } = self.follow(request, true, stage).await?;
+        let (head, incoming) = response.into_parts();
+        let body = connection
+            .receive(&head.headers, incoming, request.limits)
+            .await?;
+        let peer = connection.peer();
+        self.put_away(connection, origin);
+        Ok(Response {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            url,
+            peer,
+        })
+    }
+
+    /// Gets a URL, following redirects, as far as the head of the reply; the body is received from what is returned. It
+    /// is asked for as it is, not packed. Of the limits those of head and redirects hold; the deadline ends with the head.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. A status other than 200 is not an error; a body that is packed all the same is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn open(&self, request: &Request) -> Result<Streaming, Error> {
+        let mut stage = Stage::LookUp;
+        let work = Box::pin(self.follow(request, false, &mut stage));
+        let outcome = timeout(request.deadline, work).await;
+        self.tidy();
+        let opened = outcome.unwrap_or(Err(Error::Deadline { stage }))?;
+        Streaming::new(self.clone(), opened)
+    }
+
+    /// Gets the head of the reply of a URL, or of whatever it redirects to.
+    async fn follow(
+        &self,
+        request: &Request,
+        packed: bool,
+        stage: &mut Stage,
+    ) -> Result<Opened, Error> {
         let mut url = request.url.clone();
-        let mut sent_by = None;
+        let mut sent_by = request.sent_by;
         for _ in 0..=request.limits.redirects {
-            let response = Box::pin(self.fetch(&url, sent_by, request, stage)).await?;
-            let target = exchange::redirect_target(response.status, &response.headers);
+            let opened = Box::pin(self.fetch(&url, sent_by, request, packed, stage)).await?;
+            let response = &opened.response;
+            let target = exchange::redirect_target(response.status().as_u16(), response.headers());
             let Some(location) = target else {
-                return Ok(response);
+                return Ok(opened);
             };
             let next = location
                 .to_str()
@@ -222,22 +278,39 @@ impl Client {
             if !request.policy.may_follow(&url, &next) {
                 return Err(Error::Forbidden);
             }
-            sent_by = Some(response.peer);
+            sent_by = Some(opened.connection.peer());
             url = auth::carried_over(&url, next);
+            // Nobody reads the body of a redirect, so nobody waits for it.
+            if hyper::body::Body::is_end_stream(opened.response.body()) {
+                self.put_away(opened.connection, opened.origin);
+            }
         }
         Err(Error::TooManyRedirects)
     }
 
-    /// Gets one URL.
+    /// Gets the head of the reply of one URL.
     async fn fetch(
         &self,
         url: &Url,
         sent_by: Option<SocketAddr>,
         request: &Request,
+        packed: bool,
         stage: &mut Stage,
-    ) -> Result<Response, Error> {
+    ) -> Result<Opened, Error> {
         exchange::host_and_port(url)?;
+        let manner = exchange::Manner {
+            keep: self.shelf.is_some(),
+            packed,
+        };
         let origin = (url.origin().ascii_serialization(), request.family);
+        let opened = |connection, response| Opened {
+            response,
+            connection,
+            url: url.clone(),
+            sent_by,
+            origin: origin.clone(),
+        };
+        let message = || exchange::message(url, &request.headers, &self.user_agent, manner);
         while let Some(mut connection) = self.shelf.as_ref().and_then(|s| s.take(&origin)) {
             // One that was made by name has no address to judge.
             if !connection.peer().ip().is_unspecified() {
@@ -247,17 +320,16 @@ impl Client {
                     continue;
                 }
             }
-            *stage = Stage::Head;
-            match self.exchange(&mut connection, url, request, stage).await {
-                Ok(reply) => return Ok(self.finish(reply, connection, url, origin)),
+            match connection.send(message()?, stage).await {
+                Ok(response) => return Ok(opened(connection, response)),
                 // The server closed it while nobody looked. A GET may be sent twice.
-                Err(Error::Truncated | Error::Protocol(_)) if *stage == Stage::Head => {}
+                Err(Error::Truncated | Error::Protocol(_)) => {}
                 Err(error) => return Err(error),
             }
         }
         let mut connection = self.connect(url, sent_by, request, stage).await?;
-        let reply = self.exchange(&mut connection, url, request, stage).await?;
-        Ok(self.finish(reply, connection, url, origin))
+        let response = connection.send(message()?, stage).await?;
+        Ok(opened(connection, response))
     }
 
     /// Opens a connection to the host of a URL.
@@ -325,41 +397,23 @@ impl Client {
         self.network.dial_any(&addrs).await.map_err(Error::Connect)
     }
 
-    async fn exchange(
-        &self,
-        connection: &mut Connection,
-        url: &Url,
-        request: &Request,
-        stage: &mut Stage,
-    ) -> Result<exchange::Reply, Error> {
-        let keep = self.shelf.is_some();
-        let message = exchange::message(url, &request.headers, &self.user_agent, keep)?;
-        connection.ask(message, request.limits, stage).await
-    }
-
-    /// Puts a connection away, if it can be used again.
-    fn finish(
-        &self,
-        reply: exchange::Reply,
-        connection: Connection,
-        url: &Url,
-        origin: keep::Origin,
-    ) -> Response {
-        let peer = connection.peer();
+    /// Keeps a connection whose reply was read to its end, if it can be used again.
+    fn put_away(&self, connection: Connection, origin: keep::Origin) {
         if let Some(shelf) = &self.shelf
-            && reply.whole
             && connection.is_open()
         {
             shelf.put(origin, connection, Instant::now());
         }
-        Response {
-            status: reply.status,
-            headers: reply.headers,
-            body: reply.body,
-            url: url.clone(),
-            peer,
-        }
     }
+}
+
+/// A reply of which the head has come.
+struct Opened {
+    response: hyper::Response<hyper::body::Incoming>,
+    connection: Connection,
+    url: Url,
+    sent_by: Option<SocketAddr>,
+    origin: keep::Origin,
 }
 
 #[cfg(test)]

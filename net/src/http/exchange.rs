@@ -3,11 +3,11 @@
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
+use http_body_util::Empty;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper_util::rt::TokioIo;
@@ -23,13 +23,13 @@ const BUFFER: usize = 64 * 1024;
 /// A request as it goes out.
 pub(super) type Message = hyper::Request<Empty<Bytes>>;
 
-/// A reply that has come in whole.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    /// Whether it was read to its end, so that another may follow.
-    pub(super) whole: bool,
+/// How a reply is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// The connection is to stay open behind it.
+    pub(super) keep: bool,
+    /// Its body may be packed.
+    pub(super) packed: bool,
 }
 
 /// A connection to a server, for one request after the other.
@@ -58,7 +58,7 @@ pub(super) fn message(
     url: &Url,
     headers: &HeaderMap,
     user_agent: &HeaderValue,
-    keep: bool,
+    manner: Manner,
 ) -> Result<Message, Error> {
     let (host, _) = host_and_port(url)?;
     let host = match url.port() {
@@ -79,9 +79,13 @@ pub(super) fn message(
     for (name, value) in headers {
         out.insert(name, value.clone());
     }
-    let offer = HeaderValue::from_static("gzip, deflate");
-    out.insert(header::ACCEPT_ENCODING, offer);
-    let then = if keep { "keep-alive" } else { "close" };
+    let offer = if manner.packed {
+        "gzip, deflate"
+    } else {
+        "identity"
+    };
+    out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(offer));
+    let then = if manner.keep { "keep-alive" } else { "close" };
     out.insert(header::CONNECTION, HeaderValue::from_static(then));
     if let Some(value) = auth::authorization(url) {
         out.insert(header::AUTHORIZATION, value);
@@ -123,41 +127,85 @@ impl Connection {
         self.driver.is_some() && !self.sender.is_closed()
     }
 
-    /// Sends a request and receives the whole reply.
-    pub(super) async fn ask(
+    /// Sends a request and receives the head of the reply.
+    pub(super) async fn send(
         &mut self,
         message: Message,
-        limits: Limits,
         stage: &mut Stage,
-    ) -> Result<Reply, Error> {
+    ) -> Result<hyper::Response<Incoming>, Error> {
         *stage = Stage::Head;
         // What happened while the connection was kept is seen first: it may be closed.
         self.look().await;
         let sender = &mut self.sender;
         let exchange = async {
             sender.ready().await?;
-            let response = sender.send_request(message).await?;
-            *stage = Stage::Body;
-            receive(response, limits).await
+            sender.send_request(message).await
         };
-        let reply = beside(&mut self.driver, exchange).await?;
+        let response = beside(&mut self.driver, exchange).await?;
+        *stage = Stage::Body;
+        Ok(response)
+    }
+
+    /// Receives the whole body of a reply, unpacked.
+    pub(super) async fn receive(
+        &mut self,
+        headers: &HeaderMap,
+        incoming: Incoming,
+        limits: Limits,
+    ) -> Result<Bytes, Error> {
+        let body = beside(&mut self.driver, receive(headers, incoming, limits)).await?;
         // It may close now that the reply is read.
         self.look().await;
-        Ok(reply)
+        Ok(body)
+    }
+
+    /// The next bytes of a body that is received in parts; none at its end.
+    pub(super) fn poll_chunk(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Error>> {
+        if let Poll::Ready(chunk) = poll_data(incoming, cx) {
+            return Poll::Ready(chunk);
+        }
+        self.poll_driver(cx);
+        // What the driver just did may be all that was missing.
+        poll_data(incoming, cx)
+    }
+
+    /// Lets the driver move bytes.
+    pub(super) fn poll_driver(&mut self, cx: &mut Context<'_>) {
+        if let Some(running) = &mut self.driver
+            && running.as_mut().poll(cx).is_ready()
+        {
+            self.driver = None;
+        }
     }
 
     /// Lets the driver do what can be done now.
     async fn look(&mut self) {
-        let driver = &mut self.driver;
         poll_fn(|cx| {
-            if let Some(running) = driver
-                && running.as_mut().poll(cx).is_ready()
-            {
-                *driver = None;
-            }
+            self.poll_driver(cx);
             Poll::Ready(())
         })
         .await;
+    }
+}
+
+/// The next bytes of a body, without what is no payload.
+fn poll_data(incoming: &mut Incoming, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+    loop {
+        match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+            None => return Poll::Ready(Ok(None)),
+            Some(Err(error)) => return Poll::Ready(Err(error.into())),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data()
+                    && !data.is_empty()
+                {
+                    return Poll::Ready(Ok(Some(data)));
+                }
+            }
+        }
     }
 }
 
@@ -169,20 +217,12 @@ pub(super) fn redirect_target(status: u16, headers: &HeaderMap) -> Option<&Heade
 }
 
 /// Receives the body of a reply.
-async fn receive(response: hyper::Response<Incoming>, limits: Limits) -> Result<Reply, Error> {
-    let (head, mut incoming) = response.into_parts();
-    let status = head.status.as_u16();
-    let announced_empty = hyper::body::Body::is_end_stream(&incoming);
-    if redirect_target(status, &head.headers).is_some() {
-        // Nobody reads the body of a redirect, so nobody waits for it.
-        return Ok(Reply {
-            status,
-            headers: head.headers,
-            body: Bytes::new(),
-            whole: announced_empty,
-        });
-    }
-    let encoding = match head.headers.get(header::CONTENT_ENCODING) {
+async fn receive(
+    headers: &HeaderMap,
+    mut incoming: Incoming,
+    limits: Limits,
+) -> Result<Bytes, Error> {
+    let encoding = match headers.get(header::CONTENT_ENCODING) {
         Some(value) => Encoding::parse(value.as_bytes()).ok_or(Error::UnknownEncoding)?,
         None => Encoding::Identity,
     };
@@ -191,19 +231,12 @@ async fn receive(response: hyper::Response<Incoming>, limits: Limits) -> Result<
         return Err(Error::BodyTooLarge { limit: limits.body });
     }
     let mut body = None;
-    while let Some(frame) = incoming.frame().await {
-        if let Ok(chunk) = frame?.into_data() {
-            body.get_or_insert_with(|| Body::new(encoding, limits))
-                .push(&chunk)?;
-        }
+    while let Some(chunk) = poll_fn(|cx| poll_data(&mut incoming, cx)).await? {
+        body.get_or_insert_with(|| Body::new(encoding, limits))
+            .push(&chunk)?;
     }
-    Ok(Reply {
-        status,
-        headers: head.headers,
-        // A reply without a body is not packed, whatever its head says.
-        body: body.map(Body::finish).transpose()?.unwrap_or_default(),
-        whole: true,
-    })
+    // A reply without a body is not packed, whatever its head says.
+    Ok(body.map(Body::finish).transpose()?.unwrap_or_default())
 }
 
 /// Runs `main` to its end, and `driver` beside it for as long as it has something to do.

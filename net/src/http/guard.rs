@@ -12,37 +12,65 @@ use crate::Scope;
 /// `docs/adr/0004-whom-strangers-may-send-us-to.md` has the reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
-    named_by_user: bool,
+    named: Named,
+}
+
+/// Who named the URL, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    Tracker,
+    User,
+    WebSeed,
 }
 
 impl Guard {
     /// For a tracker that a torrent, a magnet link or a peer names. It may live anywhere, but at a loopback or link-local
     /// address only paths that begin with `/announce` or `/scrape` are asked for.
     pub const TRACKER: Self = Self {
-        named_by_user: false,
+        named: Named::Tracker,
     };
 
     /// For a URL that the user typed: it is asked wherever it is, but whoever answers there cannot send us any closer.
-    pub const USER: Self = Self {
-        named_by_user: true,
+    pub const USER: Self = Self { named: Named::User };
+
+    /// For a web seed that a torrent or a magnet link names. At a loopback or private address it is asked for files only,
+    /// without a query, or with one that begins with `info_hash=` (BEP 17); at a link-local address for nothing.
+    pub const WEB_SEED: Self = Self {
+        named: Named::WebSeed,
     };
 }
 
 impl Policy for Guard {
     fn admit(&self, url: &Url, sent_by: Option<SocketAddr>, addresses: &mut Vec<SocketAddr>) {
-        if self.named_by_user {
-            if sent_by.is_some() {
-                Scope::admit(addresses, sent_by);
+        let keep_from = |addresses: &mut Vec<SocketAddr>, scope| {
+            addresses.retain(|addr| Scope::of(addr.ip()) >= Some(scope));
+        };
+        match self.named {
+            Named::User => {
+                if sent_by.is_some() {
+                    Scope::admit(addresses, sent_by);
+                }
             }
-            return;
-        }
-        Scope::admit(addresses, sent_by);
-        // The URL is parsed: dots are resolved, and neither query nor fragment is part of the path.
-        let tracker = ["/announce", "/scrape"]
-            .iter()
-            .any(|start| url.path().starts_with(start));
-        if !tracker {
-            addresses.retain(|addr| Scope::of(addr.ip()) >= Some(Scope::Private));
+            Named::Tracker => {
+                Scope::admit(addresses, sent_by);
+                // The URL is parsed: dots are resolved, and neither query nor fragment is part of the path.
+                let tracker = ["/announce", "/scrape"]
+                    .iter()
+                    .any(|start| url.path().starts_with(start));
+                if !tracker {
+                    keep_from(addresses, Scope::Private);
+                }
+            }
+            Named::WebSeed => {
+                Scope::admit(addresses, sent_by);
+                addresses.retain(|addr| Scope::of(addr.ip()) != Some(Scope::LinkLocal));
+                let file = url
+                    .query()
+                    .is_none_or(|query| query.starts_with("info_hash="));
+                if !file {
+                    keep_from(addresses, Scope::Global);
+                }
+            }
         }
     }
 }
@@ -53,7 +81,7 @@ mod tests {
 
     #[test]
     fn loopback_is_asked_for_announces_only_and_nobody_is_sent_closer() {
-        let (tracker, user) = (Guard::TRACKER, Guard::USER);
+        let (tracker, user, seed) = (Guard::TRACKER, Guard::USER, Guard::WEB_SEED);
         // Who named the URL, who sent us on, where to, which path, whether that is allowed.
         let cases = [
             (tracker, None, "1.1.1.1", "/any.php?x", true),
@@ -96,6 +124,19 @@ mod tests {
             (user, Some("1.1.1.1"), "1.1.1.2", "/other.torrent", true),
             (user, Some("1.1.1.1"), "127.0.0.1", "/other.torrent", false),
             (user, Some("1.1.1.1"), "10.0.0.1", "/other.torrent", false),
+            (seed, None, "1.1.1.1", "/file.iso?token=1", true),
+            (seed, None, "192.168.1.1", "/file.iso", true),
+            (seed, None, "192.168.1.1", "/reboot?now=1", false),
+            (seed, None, "127.0.0.1", "/dir/file.iso", true),
+            (seed, None, "127.0.0.1", "/file.iso?", false),
+            (seed, None, "127.0.0.1", "/seed?info_hash=%00&piece=0", true),
+            (seed, None, "127.0.0.1", "/seed?x=1&info_hash=%00", false),
+            (seed, None, "169.254.169.254", "/latest/meta-data", false),
+            (seed, None, "fe80::1", "/file.iso", false),
+            (seed, Some("1.1.1.1"), "2.2.2.2", "/mirror/x?y=1", true),
+            (seed, Some("1.1.1.1"), "192.168.1.1", "/file.iso", false),
+            (seed, Some("1.1.1.1"), "127.0.0.1", "/file.iso", false),
+            (seed, Some("127.0.0.1"), "127.0.0.1", "/file.iso", true),
         ];
         for (guard, sent_by, to, path, allowed) in cases {
             let addr = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 80);

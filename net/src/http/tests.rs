@@ -1,4 +1,5 @@
 mod server;
+mod streaming;
 
 use std::io::Write;
 use std::net::IpAddr;
