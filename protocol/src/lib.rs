@@ -22,6 +22,7 @@
 //! - [`krpc`]: the messages of the DHT.
 //! - [`lsd`]: the messages of local service discovery.
 //! - [`proxy`]: the client's side of SOCKS5 and HTTP proxies.
+//! - [`web_seed`]: the requests and replies of web seeds.
 //! - [`utp`]: streams over datagrams.
 //! - [`base64`]: as basic authentication writes it.
 //! - [`crc32c`]: the checksum of node ids and peer priorities.
@@ -49,3 +50,4 @@ pub mod proxy;
 mod testing;
 pub mod tracker;
 pub mod utp;
+pub mod web_seed;
