@@ -55,6 +55,9 @@ pub(crate) enum Line<'a> {
         peers: usize,
         /// Peers whose connection is under RC4.
         encrypted: usize,
+        /// Web seeds that are asked for what is missing; absent where there are none.
+        #[serde(skip_serializing_if = "is_zero")]
+        web_seeds: usize,
         state: &'a str,
         /// What it is waiting for, in words for people; absent where it is not waiting.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,12 +86,26 @@ pub(crate) enum Line<'a> {
         url: &'a str,
         message: &'a str,
     },
+    /// A web seed failed, and is left alone for a while or for good.
+    WebSeed {
+        info_hash: &'a str,
+        url: &'a str,
+        error: &'a str,
+    },
     /// The demonstration's copy was compared with the original; the seconds are those of the transfer.
     Verified {
         sha256: &'a str,
         equal: bool,
         seconds: f64,
     },
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Seconds with three decimals, which is all that a person or a program can use.

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{EngineConfig, EngineHandle, Limits, Supervisor};
-use net::ports::{Datagrams, Transports};
+use net::ports::Transports;
 use net::utp::UtpOptions;
-use net::{Network, OwnedPool, Pool, RealOptions};
+use net::{DatagramSocket, Network, OwnedPool, Pool, RealOptions};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
 use self::literals::LiteralsOnly;
@@ -81,15 +81,11 @@ pub(crate) fn start(common: &Common, network: &Network) -> Result<Running, Failu
     let state = config.state_dir.as_deref();
     let dht = dht::start(
         common,
-        (
-            listen,
-            doors.datagrams.as_ref().map(|open| Arc::clone(&open.dht)),
-        ),
+        (listen, doors.datagrams),
         &network,
         pool.pool(),
         state,
     )?;
-    config.tracker_socket = doors.datagrams.map(|open| open.trackers);
     config.dht = dht.as_ref().map(dht::Running::door);
     config.limits = Limits {
         down: common.max_down.and_then(|rate| rate.0),
@@ -173,8 +169,8 @@ struct Doors {
     network: Network,
     /// The port for peers; none where nobody can come in.
     listen: Option<SocketAddr>,
-    /// The sockets for the DHT and for trackers, where uTP has one.
-    datagrams: Option<Datagrams>,
+    /// The socket for the DHT and others, where uTP has one.
+    datagrams: Option<Arc<dyn DatagramSocket>>,
 }
 
 /// Opens the port for peers, by the transports that are wanted; behind a proxy, only what leads out.

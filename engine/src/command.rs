@@ -42,6 +42,10 @@ pub struct AddTorrent {
     pub use_dht: bool,
     /// Whether its peers are sought on the local networks, where the engine does that at all; never if it is private.
     pub use_local_discovery: bool,
+    /// Fetch from the web seeds that the torrent, its link and [`web_seeds`](Self::web_seeds) name (BEP 19, BEP 17).
+    pub use_web_seeds: bool,
+    /// Web seeds that the user names: URLs as in BEP 19.
+    pub web_seeds: Vec<String>,
     /// Add it, but do nothing until it is resumed.
     pub paused: bool,
     /// Connections; `None` for the engine's default.
@@ -72,6 +76,8 @@ impl AddTorrent {
             use_trackers: true,
             use_dht: true,
             use_local_discovery: true,
+            use_web_seeds: true,
+            web_seeds: Vec::new(),
             paused: false,
             max_peers: None,
             limits: Limits {

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use dht::DhtHandle;
-use net::{DatagramSocket, Network, Pool};
+use net::{Network, Pool};
 use storage::StoreOptions;
 
 use crate::{Encryption, TrackerConfig};
@@ -37,9 +36,6 @@ pub struct EngineConfig {
     pub upload_slots: usize,
     /// Rates of all torrents together.
     pub limits: Limits,
-    /// The socket that UDP trackers are asked by, of the families that its address has: that of the port for peers, where
-    /// that is shared. They are asked by a socket of their own where there is none.
-    pub tracker_socket: Option<Arc<dyn DatagramSocket>>,
     /// How trackers are announced to.
     pub trackers: TrackerConfig,
     /// Whether peers tell each other of peers (BEP 11); private torrents never do.
@@ -95,7 +91,6 @@ impl EngineConfig {
             max_peers_per_torrent: 100,
             upload_slots: 8,
             limits: Limits::default(),
-            tracker_socket: None,
             trackers: TrackerConfig::default(),
             peer_exchange: true,
             hole_punching: true,

@@ -94,4 +94,20 @@ pub enum Event {
         /// Peers in the answer.
         peers: usize,
     },
+    /// A web seed was found to have sent bad data and is no longer asked.
+    WebSeedBanned {
+        /// Which torrent.
+        id: TorrentId,
+        /// Where it is, as [`WebSeedStatus::url`](crate::WebSeedStatus::url).
+        url: String,
+    },
+    /// A web seed failed, and is left alone for a while.
+    WebSeedError {
+        /// Which torrent.
+        id: TorrentId,
+        /// Where it is, as [`WebSeedStatus::url`](crate::WebSeedStatus::url).
+        url: String,
+        /// Why.
+        reason: String,
+    },
 }

@@ -14,6 +14,7 @@
 //! - `supervisor`, `listener`, `disk`, `seats`: one each in an engine.
 //! - `torrent`: the actor and its policies.
 //! - `peer`: the actor of a connection, its driver and the pipeline of requests.
+//! - `web`: the actor of a web seed, and the task that fetches from it.
 //! - `announce`: trackers.
 //! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
@@ -45,6 +46,7 @@ mod snapshot;
 mod supervisor;
 pub mod torrent;
 mod trees;
+mod web;
 
 pub use announce::settings::{AnnounceMode, TrackerConfig};
 pub use command::{AddTorrent, CommandError, Source, TorrentError, TorrentId};
@@ -52,7 +54,9 @@ pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
 pub use event::Event;
 pub use handle::EngineHandle;
-pub use snapshot::{PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus};
+pub use snapshot::{
+    PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
+};
 pub use supervisor::messages::{
     Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetLimits, Shutdown,
 };

@@ -52,6 +52,8 @@ pub struct TorrentStatus {
     pub seeds: usize,
     /// The connected peers, one by one, in the order in which they came.
     pub connections: Arc<[PeerStatus]>,
+    /// Its web seeds, those that the user named first.
+    pub web_seeds: Vec<WebSeedStatus>,
     /// The size of the swarm, as trackers told last.
     pub swarm: SwarmCounts,
     /// Time since it was added.
@@ -70,6 +72,38 @@ pub struct PeerStatus {
     pub outgoing: bool,
     /// How the connection goes over the wire.
     pub wire: Wire,
+}
+
+/// A web seed of a torrent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSeedStatus {
+    /// Where it is: without user, password and query, which may be secrets.
+    pub url: String,
+    /// What it is doing.
+    pub state: WebSeedState,
+    /// Bytes that came from it in this run.
+    pub downloaded: u64,
+    /// Bytes a second.
+    pub down_rate: u64,
+}
+
+/// What a web seed is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WebSeedState {
+    /// It is asked for what is missing.
+    AtWork,
+    /// It sent bad data, and is not asked any more.
+    Banned,
+    /// Nothing is wanted of it.
+    Idle,
+    /// It is left alone for a while.
+    Resting {
+        /// For so long.
+        left: Duration,
+        /// Why, for a person to read.
+        reason: String,
+    },
 }
 
 /// The size of a swarm, as far as it is known.

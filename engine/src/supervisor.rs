@@ -17,6 +17,7 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, StreamHandler};
 use actix_rt::{Arbiter, ArbiterHandle};
 use actors::{Exited, RestartPolicy, tell};
+use net::http::HeaderValue;
 use net::{Family, RateLimiter};
 use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
@@ -51,6 +52,7 @@ pub struct Supervisor {
     seed: u64,
     disk: Disk,
     desk: Desk,
+    http: net::http::Client,
     down: RateLimiter,
     up: RateLimiter,
     arbiters: Vec<ArbiterHandle>,
@@ -151,7 +153,14 @@ impl Supervisor {
         let lsd = config
             .local_discovery
             .then(|| Lsd::launch(config.network.clone(), config.pool.clone(), listen, seed));
-        let desk = Desk::open(&config, listened_families(listen), seed);
+        let desk = Desk::open(
+            config.trackers.clone(),
+            &config.network,
+            &config.pool,
+            (&config.client, listened_families(listen)),
+            seed,
+        );
+        let http = http_client(&config);
         let lookups = config.dht.as_ref().map(|dht| {
             let port = listen.map(|addr| addr.port());
             Lookups::launch(dht.handle.clone(), config.pool.clone(), port, seed)
@@ -161,6 +170,7 @@ impl Supervisor {
             lsd,
             lookups,
             desk,
+            http,
             disk: Disk::start(config.disk_threads, &config.pool),
             down: RateLimiter::new(config.limits.down),
             up: RateLimiter::new(config.limits.up),
@@ -343,3 +353,10 @@ fn listened_families(listen: Option<SocketAddr>) -> Vec<Family> {
 
 #[cfg(test)]
 mod tests;
+
+/// What the requests of web seeds are made with; it keeps no connections itself.
+fn http_client(config: &EngineConfig) -> net::http::Client {
+    let name = HeaderValue::from_str(&config.client);
+    let name = name.unwrap_or_else(|_| HeaderValue::from_static("tribler-rs"));
+    net::http::Client::new(config.network.clone().with_cached_names(), name)
+}

@@ -34,3 +34,4 @@ mod trackers;
 mod transfer;
 mod twins;
 mod verification;
+mod web_seeds;

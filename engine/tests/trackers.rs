@@ -10,8 +10,6 @@ mod home;
 mod scale;
 #[path = "trackers/scrapes.rs"]
 mod scrapes;
-#[path = "trackers/socket.rs"]
-mod socket;
 #[path = "trackers/tracker.rs"]
 mod tracker;
 

@@ -232,7 +232,7 @@ impl Metainfo {
         self.web_seeds = urls;
     }
 
-    /// HTTP seeds of the older kind (BEP 17); nothing is fetched from them.
+    /// HTTP seeds of the older kind (BEP 17).
     pub fn http_seeds(&self) -> &[String] {
         &self.http_seeds
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use net::Proxy;
 use net::proxy::ProxyUrlError;
+use protocol::web_seed::{Kind, WebSeed};
 
 use super::later::LaterFlags;
 use crate::failure::Failure;
@@ -135,7 +136,7 @@ pub(crate) struct Common {
     /// Look for no peers in the local network
     #[arg(long)]
     pub(crate) no_lsd: bool,
-    /// Use no web seeds (this build does not)
+    /// Fetch nothing from web seeds
     #[arg(long)]
     pub(crate) no_webseeds: bool,
     /// Ask the router for no port (this build does not)
@@ -179,6 +180,9 @@ pub(crate) struct DownloadArgs {
     /// Which files, by number (0,3-7) or pattern ('*.mkv'); the rest is not written
     #[arg(long, value_name = "FILES")]
     pub(crate) files: Vec<String>,
+    /// Fetch from this web server too: the URL of the file, or of the folder that holds the torrent's name; repeatable
+    #[arg(long, value_name = "URL", value_parser = web_seed)]
+    pub(crate) web_seed: Vec<String>,
     /// In order, first and last pieces of each file first
     #[arg(long)]
     pub(crate) sequential: bool,
@@ -216,6 +220,13 @@ pub(crate) struct SeedArgs {
     pub(crate) super_seed: bool,
     #[command(flatten)]
     pub(crate) common: Common,
+}
+
+fn web_seed(url: &str) -> Result<String, &'static str> {
+    let known = WebSeed::new(Kind::GetRight, url);
+    known
+        .map(|_| url.to_owned())
+        .ok_or("use a URL that begins with http:// or https://")
 }
 
 fn ratio(text: &str) -> Result<f64, &'static str> {

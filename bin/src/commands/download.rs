@@ -80,6 +80,8 @@ impl Wish<'_> {
         add.peers.clone_from(&self.peers);
         add.sequential = self.args.sequential;
         add.use_trackers = !self.args.common.no_trackers;
+        add.use_web_seeds = !self.args.common.no_webseeds;
+        add.web_seeds.clone_from(&self.args.web_seed);
         add.max_peers = self.args.common.max_peers.map(|most| most as usize);
         match source {
             Source::Torrent(metainfo) => {

@@ -136,6 +136,10 @@ impl Transfer {
             Event::TrackerError { id, url, reason } => self.tracker(id, &url, Err(&reason))?,
             Event::TrackerReply { id, url, peers } => self.tracker(id, &url, Ok(peers))?,
             Event::TrackerWarning { id, url, message } => self.warning(id, &url, &message)?,
+            Event::WebSeedBanned { id, url } => {
+                self.web_seed(id, &url, "it sends bad data and is not asked any more")?;
+            }
+            Event::WebSeedError { id, url, reason } => self.web_seed(id, &url, &reason)?,
             Event::Added { .. } | Event::Listening { .. } | _ => {}
         }
         Ok(())
@@ -190,6 +194,23 @@ impl Transfer {
         } else {
             torrent.fail(&message, &self.screen)
         }
+    }
+
+    /// Tells programs what is wrong with a web seed, and people once for each server.
+    fn web_seed(&mut self, id: TorrentId, url: &str, why: &str) -> Result<(), Failure> {
+        tracing::debug!(url, why, "web seed");
+        let Some(torrent) = self.torrents.get_mut(&id) else {
+            return Ok(());
+        };
+        if self.screen.style() == Style::Json {
+            return self.screen.json(&Line::WebSeed {
+                info_hash: &torrent.info_hash,
+                url,
+                error: why,
+            });
+        }
+        torrent.tell_web_seed_failed(url, why, &self.screen);
+        Ok(())
     }
 
     /// Tells programs what a tracker said. People see peers, and hear of a failure while there are none; the rest they
@@ -317,7 +338,7 @@ impl Transfer {
             return Ok(());
         };
         add.files = Some(selection.of(&metainfo)?);
-        add.source = Source::Metainfo(metainfo);
+        add.source = Source::Metainfo(with_links(metainfo, &add.source));
         self.engine.remove(id, false).await.map_err(Failure::failed)
     }
 
@@ -368,6 +389,18 @@ impl Transfer {
         }
         Ok(())
     }
+}
+
+/// Metadata with what the magnet link that led to it names: trackers and web seeds.
+fn with_links(metainfo: Arc<Metainfo>, source: &Source) -> Arc<Metainfo> {
+    let Source::Magnet(magnet) = source else {
+        return metainfo;
+    };
+    let mut metainfo = Arc::unwrap_or_clone(metainfo);
+    let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]);
+    metainfo.set_trackers(tiers.collect());
+    metainfo.set_web_seeds(magnet.web_seeds.clone());
+    Arc::new(metainfo)
 }
 
 /// The torrent's state in a snapshot.

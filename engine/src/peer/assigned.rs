@@ -141,7 +141,7 @@ impl Assigned {
 }
 
 /// Tells that a block is written already, in one fact with its neighbour if that was told last.
-fn found(piece: PieceIndex, block: u32, facts: &mut Vec<Fact>) {
+pub(crate) fn found(piece: PieceIndex, block: u32, facts: &mut Vec<Fact>) {
     if let Some(Fact::Found {
         piece: last, to, ..
     }) = facts.last_mut()

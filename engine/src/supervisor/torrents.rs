@@ -80,6 +80,7 @@ impl Supervisor {
             listen_port: self.listen.map(|addr| addr.port()),
             client: Arc::from(self.config.client.as_str()),
             desk: self.desk.clone(),
+            http: self.http.clone(),
             peer_exchange: self.config.peer_exchange,
             hole_punching: self.config.hole_punching,
             encryption: self.config.encryption,

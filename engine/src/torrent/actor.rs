@@ -48,6 +48,7 @@ use crate::torrent::settle::Settling;
 use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::Trackers;
+use crate::torrent::web_seeds::WebSeeds;
 use crate::{AddTorrent, DhtDoor, Encryption, Source, TorrentError, TorrentId};
 
 /// How often a torrent samples its rates and looks after its connections.
@@ -70,6 +71,8 @@ pub(crate) struct Setup {
     pub(crate) listen_port: Option<u16>,
     pub(crate) client: Arc<str>,
     pub(crate) desk: Desk,
+    /// Makes the requests of web seeds.
+    pub(crate) http: net::http::Client,
     /// Whether peers tell each other of peers.
     pub(crate) peer_exchange: bool,
     /// Whether peers behind NATs are met with the help of others.
@@ -124,6 +127,10 @@ pub(crate) enum Phase {
 }
 
 /// One torrent.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name"
+)]
 pub(crate) struct Torrent {
     pub(crate) id: TorrentId,
     pub(crate) hashes: InfoHashes,
@@ -135,6 +142,7 @@ pub(crate) struct Torrent {
     /// How often the content was at work.
     pub(crate) runs: u64,
     pub(crate) peers: Peers,
+    pub(crate) web_seeds: WebSeeds,
     pub(crate) candidates: Candidates,
     pub(crate) choker: Choker,
     pub(crate) rng: StdRng,
@@ -199,6 +207,7 @@ impl Torrent {
             phase: Phase::Paused,
             runs: 0,
             peers: Peers::default(),
+            web_seeds: WebSeeds::default(),
             candidates: Candidates::new(MOST_CANDIDATES),
             choker: Choker::new(ChokerConfig {
                 slots: setup.upload_slots,
@@ -289,6 +298,7 @@ impl Torrent {
         for (_, peer) in self.peers.iter() {
             peer.order(Order::Close(Ended::Dismissed));
         }
+        self.web_seeds.dismiss();
     }
 
     /// The single place that moves things on after anything happened, and arms the timer for what comes next.
@@ -300,6 +310,7 @@ impl Torrent {
         self.retry_if_due(now, ctx);
         self.move_pieces(now, ctx);
         self.dial(now, ctx);
+        self.tend_web_seeds(now, ctx);
         self.settle(now, ctx);
         let mut due = self.last_tick + TICK;
         for at in [self.pieces_due(), self.settled_by()].into_iter().flatten() {

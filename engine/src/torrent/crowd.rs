@@ -239,7 +239,7 @@ impl Torrent {
         }
     }
 
-    /// Gives blocks to the peers that could be asked for more.
+    /// Gives blocks to the peers and web seeds that could be asked for more.
     pub(crate) fn feed_hungry(&mut self) {
         let hungry: Vec<PeerKey> = self
             .peers
@@ -250,6 +250,7 @@ impl Torrent {
         for key in hungry {
             self.assign(key);
         }
+        self.feed_web_seeds();
     }
 
     /// Decides who is served, when it is time to.
@@ -332,8 +333,11 @@ impl Torrent {
         }
     }
 
-    /// Bans an address for bad data, and ends its connections.
+    /// Bans a web seed, or an address and its connections, for bad data.
     pub(crate) fn ban(&mut self, key: PeerKey) {
+        if self.ban_web_seed(key) {
+            return;
+        }
         let Some(ip) = self.peers.ip(key) else { return };
         self.candidates.ban(ip);
         for (_, peer) in self.peers.iter().filter(|(_, peer)| peer.addr.ip() == ip) {

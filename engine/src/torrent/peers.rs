@@ -151,6 +151,12 @@ impl Peers {
         PeerKey(self.next)
     }
 
+    /// A number for a source that is no connection.
+    pub(crate) const fn number(&mut self) -> PeerKey {
+        self.next += 1;
+        PeerKey(self.next)
+    }
+
     /// The address behind a number, also of a connection that is gone.
     pub(crate) fn ip(&self, key: PeerKey) -> Option<IpAddr> {
         self.addresses.get(&key.0).copied()

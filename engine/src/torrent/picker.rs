@@ -20,6 +20,7 @@ mod fresh;
 mod partial;
 mod rarity;
 mod stages;
+mod stretch;
 mod wants;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use self::fresh::Shortlist;
 use self::partial::Partial;
 use self::rarity::Rarity;
 use self::stages::Stage;
+pub use self::stretch::Start;
 pub use self::wants::{Left, Priority};
 use crate::peer::key::PeerKey;
 
@@ -84,6 +86,10 @@ pub struct Picker {
     /// How often pieces that are missing or begun failed their hash.
     failures: BTreeMap<u32, u32>,
     peers: BTreeMap<PeerKey, PeerState>,
+    /// Web seeds that are counted as peers that have everything.
+    web_seeds: u32,
+    /// Who takes stretches, and the piece that the last one ended before.
+    streams: BTreeMap<PeerKey, Option<PieceIndex>>,
     left: Left,
     /// Bytes of padding in pieces, by index; they are not counted as bytes that are wanted or left.
     padding: BTreeMap<u32, u32>,
@@ -137,6 +143,8 @@ impl Picker {
             hungry: Vec::new(),
             failures: BTreeMap::new(),
             peers: BTreeMap::new(),
+            web_seeds: 0,
+            streams: BTreeMap::new(),
             left: Left::default(),
             padding: BTreeMap::new(),
             wanted_bytes: 0,
@@ -191,6 +199,7 @@ impl Picker {
     /// The peer's connection ended: everything that it held comes back.
     pub fn peer_gone(&mut self, peer: PeerKey) {
         self.peers.remove(&peer);
+        self.streams.remove(&peer);
         for piece in self.pieces_held_by(peer) {
             if let Some(slot) = self.slot(piece) {
                 self.partials[slot].give_back_all(peer);

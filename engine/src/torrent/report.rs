@@ -25,6 +25,7 @@ impl Torrent {
             }
             peer.up.sample(Traffic::get(&peer.traffic.up), seconds);
         }
+        self.web_seeds.sample(seconds);
         self.update_progress();
     }
 
@@ -96,6 +97,7 @@ impl Torrent {
             peers: connections.len(),
             connections,
             seeds: self.peers.iter().filter(|(_, peer)| peer.is_seed()).count(),
+            web_seeds: self.web_seeds.status(now()),
             swarm: self.heard.swarm(),
             age: now().saturating_duration_since(self.added_at),
             reason: self.reason(),
@@ -144,7 +146,8 @@ impl Torrent {
             .filter(|(_, peer)| peer.since.is_some())
             .count();
         if connected == 0 {
-            return Some(self.reason_alone());
+            let alone = || self.reason_alone();
+            return Some(self.web_seeds.reason().unwrap_or_else(alone));
         }
         let several = counted(connected, "peer");
         if matches!(self.phase, Phase::Layers(_)) {

@@ -107,7 +107,8 @@ impl Torrent {
         let hashing = self
             .active()
             .is_some_and(|active| active.batches > 0 || !active.gather.is_empty());
-        if (self.peers.len() > 0 || hashing) && now < latest {
+        let busy = self.peers.len() > 0 || !self.web_seeds.are_idle();
+        if (busy || hashing) && now < latest {
             return;
         }
         self.rests += 1;

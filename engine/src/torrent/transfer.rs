@@ -14,7 +14,7 @@ use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Assignment, Fact, Holdings, Order};
 use crate::torrent::actor::{Active, Phase, Torrent};
-use crate::torrent::picker::PeerPieces;
+use crate::torrent::picker::{PeerPieces, Run};
 
 impl Handler<PeerReport> for Torrent {
     type Result = ();
@@ -234,19 +234,7 @@ impl Torrent {
             return;
         }
         peer.hungry = 0;
-        let mut full = Vec::new();
-        let mut assignments = Vec::with_capacity(runs.len());
-        for run in runs {
-            let state = active.activate(run.piece);
-            if run.fresh {
-                full.extend(active.note_padding(key, &state));
-            }
-            assignments.push(Assignment {
-                active: state,
-                from: run.from,
-                to: run.to,
-            });
-        }
+        let (assignments, full) = active.take_on(key, runs);
         peer.order(Order::Assign(assignments));
         for piece in full {
             self.on_piece_full(piece);
@@ -269,6 +257,28 @@ impl Torrent {
 }
 
 impl Active {
+    /// What was picked for a source, as its driver wants it, and the pieces that are whole by their padding alone.
+    pub(super) fn take_on(
+        &mut self,
+        key: PeerKey,
+        runs: Vec<Run>,
+    ) -> (Vec<Assignment>, Vec<PieceIndex>) {
+        let mut full = Vec::new();
+        let mut assignments = Vec::with_capacity(runs.len());
+        for run in runs {
+            let state = self.activate(run.piece);
+            if run.fresh {
+                full.extend(self.note_padding(key, &state));
+            }
+            assignments.push(Assignment {
+                active: state,
+                from: run.from,
+                to: run.to,
+            });
+        }
+        (assignments, full)
+    }
+
     /// The state of a piece's blocks, which begins here if nobody is at it.
     fn activate(&mut self, piece: PieceIndex) -> Arc<ActivePiece> {
         let active = self

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use engine::{State, TorrentStatus, Wire};
+use engine::{State, TorrentStatus, WebSeedState, Wire};
 use indicatif::ProgressBar;
 
 use crate::failure::plain;
@@ -121,6 +121,7 @@ impl Display {
             up: torrent.up_rate,
             peers: torrent.peers,
             encrypted: encrypted(torrent),
+            web_seeds: web_seeds(torrent),
             state: torrent.state.word(),
             reason: torrent.reason.as_deref(),
         };
@@ -135,6 +136,14 @@ fn encrypted(torrent: &TorrentStatus) -> usize {
     connections.filter(|peer| peer.wire == Wire::Rc4).count()
 }
 
+/// Web seeds that are asked for what is missing.
+fn web_seeds(torrent: &TorrentStatus) -> usize {
+    let seeds = torrent.web_seeds.iter();
+    seeds
+        .filter(|seed| seed.state == WebSeedState::AtWork)
+        .count()
+}
+
 /// Rates and peers, or what the torrent is doing or waiting for instead of moving bytes.
 fn message(torrent: &TorrentStatus, amount: Amount) -> String {
     // The mean of a rate outlives the peers that it is of.
@@ -143,10 +152,15 @@ fn message(torrent: &TorrentStatus, amount: Amount) -> String {
     } else {
         format!("up {}/s  ", Size(torrent.up_rate))
     };
-    let peers = match torrent.peers {
+    let web_seeds = web_seeds(torrent);
+    let mut peers = match torrent.peers {
         1 => "1 peer".to_owned(),
         n => format!("{n} peers"),
     };
+    if web_seeds > 0 {
+        let plural = if web_seeds == 1 { "" } else { "s" };
+        peers = format!("{peers}, {web_seeds} web seed{plural}");
+    }
     match &torrent.state {
         State::Checking { .. } => "checking".to_owned(),
         State::FetchingMetadata => {
@@ -160,7 +174,7 @@ fn message(torrent: &TorrentStatus, amount: Amount) -> String {
             if let Some(reason) = &torrent.reason {
                 return format!("{up}{reason}");
             }
-            if torrent.peers == 0 {
+            if torrent.peers == 0 && web_seeds == 0 {
                 return peers;
             }
             let left = amount.total.saturating_sub(amount.done);

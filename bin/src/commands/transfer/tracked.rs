@@ -34,11 +34,11 @@ pub(crate) struct Tracked {
     pub(super) had: u32,
     pub(super) display: Display,
     pub(super) outcome: Outcome,
-    /// Trackers whose failure was told.
-    failed_trackers: BTreeSet<String>,
+    /// Trackers and web seeds whose failure was told.
+    failed: BTreeSet<String>,
 }
 
-/// Trackers whose failure is told; some torrents name dozens that are long gone.
+/// Trackers and web seeds whose failure is told; some torrents name dozens that are long gone.
 const MOST_FAILURES: usize = 5;
 
 /// How far a torrent is towards its end.
@@ -62,7 +62,7 @@ impl Tracked {
             had: 0,
             display: Display::new(screen),
             outcome: Outcome::Running,
-            failed_trackers: BTreeSet::new(),
+            failed: BTreeSet::new(),
         }
     }
 
@@ -95,14 +95,21 @@ impl Tracked {
     /// Says once that a tracker failed, and why.
     pub(super) fn tell_tracker_failed(&mut self, url: &str, why: &str, screen: &Screen) {
         let tracker = host(url);
-        if self.failed_trackers.len() < MOST_FAILURES
-            && self.failed_trackers.insert(tracker.clone())
-        {
+        if self.failed.len() < MOST_FAILURES && self.failed.insert(tracker.clone()) {
             let (name, tracker, why) = (printable(&self.name), printable(&tracker), plain(why));
             let line = format_args!(
                 "{name}: no peers from tracker {tracker}: {}",
                 printable(&why)
             );
+            screen.warn("warning", line);
+        }
+    }
+
+    /// Says once that a web seed failed, and why.
+    pub(super) fn tell_web_seed_failed(&mut self, url: &str, why: &str, screen: &Screen) {
+        if self.failed.len() < MOST_FAILURES && self.failed.insert(url.to_owned()) {
+            let (name, url, why) = (printable(&self.name), printable(url), plain(why));
+            let line = format_args!("{name}: nothing from web seed {url}: {}", printable(&why));
             screen.warn("warning", line);
         }
     }

@@ -168,6 +168,11 @@ impl Rarity {
         self.full = self.full.saturating_sub(1);
     }
 
+    /// Peers that have everything.
+    pub(super) fn full(&self) -> u32 {
+        self.full
+    }
+
     /// Peers that have the piece.
     pub(super) fn availability(&self, piece: u32) -> u32 {
         self.full + u32::from(self.seen[piece as usize])

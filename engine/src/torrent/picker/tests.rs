@@ -1,6 +1,7 @@
 //! The picker against a naive model, and its preferences case by case.
 
 mod model;
+mod stretch;
 mod swarm;
 
 use protocol::geometry::BLOCK_LEN;

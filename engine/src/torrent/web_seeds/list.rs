@@ -1,0 +1,261 @@
+//! The web seeds of a torrent: which to work with, and which to leave alone for how long.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::magnet::Magnet;
+use protocol::metainfo::Metainfo;
+use protocol::web_seed::{Kind, WebSeed};
+
+use crate::web::messages::WebEnded;
+
+/// Web seeds that are remembered; a torrent that names more is served as well by these.
+const MOST: usize = 64;
+
+/// Web seeds that a torrent works with at a time.
+const AT_WORK: usize = 4;
+
+/// How long a server is left alone after its first failure; twice as long after each further one.
+const FIRST_REST: Duration = Duration::from_secs(10);
+
+/// The longest that a server is left alone, unless it wants more itself.
+const LONGEST_REST: Duration = Duration::from_mins(30);
+
+/// How long a server is left alone that has nothing of the torrent.
+const USELESS_REST: Duration = Duration::from_secs(3600);
+
+/// One of the web seeds.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// Where it is, and how it is asked.
+    pub(crate) seed: WebSeed,
+    /// The user named it, and not a stranger.
+    pub(crate) by_user: bool,
+    /// Its server sends whole files and nothing else.
+    pub(crate) whole_files: bool,
+    /// How it stands.
+    pub(crate) standing: Standing,
+    /// Bytes that came from it while it was at work before.
+    pub(crate) downloaded: u64,
+    failures: u32,
+}
+
+/// How a web seed stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is at work.
+    AtWork,
+    /// It sent bad data, and is not asked any more.
+    Banned,
+    /// It could be asked.
+    Ready,
+    /// It is left alone until then, for this reason.
+    Resting(Instant, Arc<str>),
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct WebList {
+    known: Vec<Known>,
+}
+
+impl WebList {
+    /// The web seeds that the metadata, the magnet link and the user name, the user's first.
+    pub(crate) fn new(by_user: &[String], metainfo: &Metainfo, magnet: Option<&Magnet>) -> Self {
+        let linked = magnet.map_or(&[][..], |magnet| &magnet.web_seeds);
+        let right = |by_user| move |url: &String| (Kind::GetRight, url.clone(), by_user);
+        let named = (by_user.iter().map(right(true)))
+            .chain(metainfo.web_seeds().iter().map(right(false)))
+            .chain(linked.iter().map(right(false)))
+            .chain(
+                metainfo
+                    .http_seeds()
+                    .iter()
+                    .map(|url| (Kind::Hoffman, url.clone(), false)),
+            );
+        let mut seen = BTreeSet::new();
+        let known = named
+            .filter_map(|(kind, url, by_user)| Some((WebSeed::new(kind, &url)?, by_user)))
+            // The metadata's end in a slash where they name a folder.
+            .filter(|(seed, _)| {
+                seen.insert((seed.kind, seed.url().trim_end_matches('/').to_owned()))
+            })
+            .take(MOST)
+            .map(|(seed, by_user)| Known {
+                seed,
+                by_user,
+                whole_files: false,
+                standing: Standing::Ready,
+                downloaded: 0,
+                failures: 0,
+            })
+            .collect();
+        Self { known }
+    }
+
+    /// All of them, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Known)> {
+        self.known.iter().enumerate()
+    }
+
+    pub(crate) fn get_mut(&mut self, number: usize) -> Option<&mut Known> {
+        self.known.get_mut(number)
+    }
+
+    /// The next one to work with, if there is one and not enough are at work; it is at work from now on.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<usize> {
+        let at_work = |known: &&Known| known.standing == Standing::AtWork;
+        if self.known.iter().filter(at_work).count() >= AT_WORK {
+            return None;
+        }
+        let free = |known: &Known| match &known.standing {
+            Standing::Ready => true,
+            Standing::Resting(until, _) => *until <= now,
+            Standing::AtWork | Standing::Banned => false,
+        };
+        let (number, next) = (self.known.iter_mut().enumerate())
+            .filter(|(_, known)| free(known))
+            .min_by_key(|(number, known)| (known.failures, *number))?;
+        next.standing = Standing::AtWork;
+        Some(number)
+    }
+
+    /// The work with one has ended, after so many bytes.
+    pub(crate) fn ended(&mut self, number: usize, how: &WebEnded, bytes: u64, now: Instant) {
+        let Some(known) = self.known.get_mut(number) else {
+            return;
+        };
+        known.downloaded += bytes;
+        if known.standing == Standing::Banned {
+            return;
+        }
+        if bytes > 0 {
+            known.failures = 0;
+        }
+        known.standing = match how {
+            WebEnded::Dismissed => Standing::Ready,
+            WebEnded::Failed {
+                reason,
+                retry_after,
+            } => {
+                let doubled = FIRST_REST * 2_u32.saturating_pow(known.failures.min(16));
+                known.failures += 1;
+                let rest = doubled.min(LONGEST_REST);
+                let rest = retry_after.map_or(rest, |told| told.max(FIRST_REST));
+                Standing::Resting(now + rest, Arc::clone(reason))
+            }
+            WebEnded::Useless(reason) => {
+                known.failures += 1;
+                Standing::Resting(now + USELESS_REST, Arc::clone(reason))
+            }
+        };
+    }
+
+    /// One of them sent bad data.
+    pub(crate) fn ban(&mut self, number: usize) {
+        if let Some(known) = self.known.get_mut(number) {
+            known.standing = Standing::Banned;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use protocol::metainfo::LoadLimits;
+
+    use super::*;
+
+    fn metainfo(urls: &[&str]) -> Metainfo {
+        let list = urls.iter().fold(String::new(), |mut list, url| {
+            write!(list, "{}:{url}", url.len()).unwrap();
+            list
+        });
+        let old = "http://old/seed";
+        let text = format!(
+            "d9:httpseedsl{}:{old}e4:infod6:lengthi1e4:name1:n12:piece lengthi16e6:pieces20:{}e8:url-listl{list}ee",
+            old.len(),
+            "x".repeat(20)
+        );
+        Metainfo::from_bytes(text.as_bytes(), &LoadLimits::default()).unwrap()
+    }
+
+    fn list(urls: &[&str]) -> WebList {
+        WebList::new(&[], &metainfo(urls), None)
+    }
+
+    fn urls(list: &WebList) -> Vec<String> {
+        list.iter().map(|(_, known)| known.seed.url()).collect()
+    }
+
+    #[test]
+    fn everyone_who_names_web_seeds_is_heard_once() {
+        let torrent = metainfo(&["http://a/x", "ftp://b/x", "http://a/x"]);
+        let mut magnet = torrent.magnet();
+        magnet.web_seeds = vec!["http://a/x/".into(), "http://c/".into()];
+        let user = ["http://mine/x".to_owned(), "http://c".to_owned()];
+        let all = WebList::new(&user, &torrent, Some(&magnet));
+        assert_eq!(
+            urls(&all),
+            ["http://mine/x", "http://c", "http://a/x", "http://old/seed"]
+        );
+        let by_user: Vec<bool> = all.iter().map(|(_, known)| known.by_user).collect();
+        assert_eq!(by_user, [true, true, false, false]);
+        let many: Vec<String> = (0..200).map(|at| format!("http://h/{at}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(urls(&list(&many)).len(), MOST);
+    }
+
+    #[test]
+    fn a_failing_server_rests_longer_each_time_and_as_long_as_it_says() {
+        let mut list = list(&["http://a/x"]);
+        let mut now = Instant::now();
+        // The other one is the old kind's.
+        assert_eq!(
+            (list.next(now), list.next(now), list.next(now)),
+            (Some(0), Some(1), None)
+        );
+        let failed = |seconds: Option<u64>| WebEnded::Failed {
+            reason: "x".into(),
+            retry_after: seconds.map(Duration::from_secs),
+        };
+        for seconds in [10, 20, 40] {
+            list.ended(0, &failed(None), 0, now);
+            now += Duration::from_secs(seconds - 1);
+            assert_eq!(list.next(now), None);
+            now += Duration::from_secs(1);
+            assert_eq!(list.next(now), Some(0));
+        }
+        list.ended(0, &failed(Some(7200)), 0, now);
+        assert_eq!(list.next(now + Duration::from_secs(7199)), None);
+        now += Duration::from_secs(7200);
+        assert_eq!(list.next(now), Some(0));
+        list.ended(0, &failed(None), 1000, now);
+        assert_eq!(list.next(now + FIRST_REST), Some(0), "it was of use");
+        for _ in 0..40 {
+            list.ended(0, &failed(None), 0, now);
+        }
+        assert_eq!(list.next(now + LONGEST_REST), Some(0));
+        list.ended(0, &WebEnded::Useless("x".into()), 0, now);
+        assert_eq!(list.next(now + LONGEST_REST), None);
+        assert_eq!(list.next(now + USELESS_REST), Some(0));
+    }
+
+    #[test]
+    fn a_banned_server_never_comes_back_and_few_work_at_a_time() {
+        let mut list = list(&["http://a", "http://b", "http://c", "http://d", "http://e"]);
+        let now = Instant::now();
+        list.next(now);
+        list.ban(0);
+        list.ended(0, &WebEnded::Dismissed, 5, now);
+        let next: Vec<_> = std::iter::from_fn(|| list.next(now)).collect();
+        assert_eq!(next, [1, 2, 3, 4]);
+        list.ended(2, &WebEnded::Dismissed, 0, now);
+        assert_eq!(list.next(now), Some(2));
+        list.ended(2, &WebEnded::failed("x"), 0, now);
+        assert_eq!(list.next(now), Some(5), "others first");
+        assert_eq!(list.next(now + USELESS_REST), None);
+    }
+}
