@@ -5,6 +5,7 @@ pub(crate) mod actor;
 pub(crate) mod desk;
 mod exchange;
 mod families;
+pub(crate) mod farewells;
 pub(crate) mod messages;
 mod queue;
 pub(crate) mod scrape;

@@ -10,7 +10,7 @@ use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, StoreError};
 use tokio::sync::oneshot;
 
-use crate::{Limits, SwarmCounts};
+use crate::{Farewells, Limits, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,5 +186,5 @@ pub(crate) enum Command {
         TorrentId,
         oneshot::Sender<Result<SwarmCounts, CommandError>>,
     ),
-    Shutdown(Duration, oneshot::Sender<()>),
+    Shutdown(Duration, oneshot::Sender<Farewells>),
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::command::Command;
-use crate::{AddTorrent, CommandError, Event, Limits, Snapshot, SwarmCounts, TorrentId};
+use crate::{AddTorrent, CommandError, Event, Farewells, Limits, Snapshot, SwarmCounts, TorrentId};
 
 /// A running engine: commands in, snapshots and events out.
 ///
@@ -126,16 +126,14 @@ impl EngineHandle {
         self.events.subscribe()
     }
 
-    /// Stops the engine: resume data is saved, trackers are told, and whatever is not done at the deadline is left.
-    pub async fn shutdown(&self, deadline: Duration) {
+    /// Stops the engine: resume data is saved, trackers are told, and whatever is not done at the deadline is left. Says
+    /// which trackers heard that we leave.
+    pub async fn shutdown(&self, deadline: Duration) -> Farewells {
         let (reply, answer) = oneshot::channel();
-        if self
-            .commands
-            .send(Command::Shutdown(deadline, reply))
-            .await
-            .is_ok()
-        {
-            let _ = answer.await;
+        let command = Command::Shutdown(deadline, reply);
+        if self.commands.send(command).await.is_err() {
+            return Farewells::default();
         }
+        answer.await.unwrap_or_default()
     }
 }

@@ -48,6 +48,7 @@ pub mod torrent;
 mod trees;
 mod web;
 
+pub use announce::farewells::Farewells;
 pub use announce::settings::{AnnounceMode, TrackerConfig};
 pub use command::{AddTorrent, CommandError, Source, TorrentError, TorrentId};
 pub use config::{DhtDoor, EngineConfig, Limits};

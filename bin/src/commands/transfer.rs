@@ -366,14 +366,16 @@ impl Transfer {
                 }
             }
         }
-        let deadline = if signalled || self.goal != Goal::default() {
-            FAREWELL
-        } else {
-            QUICK_FAREWELL
-        };
-        tokio::select! {
-            () = self.engine.shutdown(deadline) => {}
+        let patient = signalled || self.goal != Goal::default();
+        let deadline = if patient { FAREWELL } else { QUICK_FAREWELL };
+        let farewells = tokio::select! {
+            farewells = self.engine.shutdown(deadline) => farewells,
             code = self.shutdown.asked() => std::process::exit(code),
+        };
+        if patient && farewells.unheard() > 0 {
+            let (unheard, due) = (farewells.unheard(), farewells.due);
+            let line = format!("{unheard} of {due} trackers did not hear that we leave");
+            self.screen.warn("warning", line);
         }
         let mut outcomes = self.torrents.values().map(|torrent| &torrent.outcome);
         if outcomes.any(|outcome| matches!(outcome, Outcome::Failed)) {

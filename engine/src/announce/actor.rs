@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use crate::SwarmCounts;
 use crate::announce::desk::Desk;
 use crate::announce::exchange::AnnounceError;
+use crate::announce::farewells::Weight;
 use crate::announce::messages::{Announce, Announced, Heard, Progress};
 use crate::announce::queue::Urgency;
 use crate::announce::settings::AnnounceMode;
@@ -67,6 +68,8 @@ pub(crate) struct Announcer {
     tracker_ids: BTreeMap<TrackerKey, Vec<u8>>,
     rng: StdRng,
     leaving: Option<oneshot::Sender<()>>,
+    /// Of its farewells.
+    weight: Weight,
 }
 
 /// An announce that is made, or waits for its turn.
@@ -100,6 +103,7 @@ impl Announcer {
             tracker_ids: BTreeMap::new(),
             rng,
             leaving: None,
+            weight: Weight::new(true, 0),
         };
         announcer.start()
     }
@@ -133,6 +137,9 @@ impl Announcer {
             event,
         } = due;
         let farewell = event == Event::Stopped;
+        if farewell {
+            self.setup.desk.farewells().due();
+        }
         let begun = Arc::new(AtomicBool::new(false));
         let question = {
             let (begun, progress) = (Arc::clone(&begun), Arc::clone(&self.setup.progress));
@@ -143,7 +150,7 @@ impl Announcer {
             }
         };
         let urgency = match event {
-            Event::Stopped => Urgency::Farewell,
+            Event::Stopped => Urgency::Farewell(self.weight),
             Event::Started | Event::Completed => Urgency::News,
             Event::None => Urgency::Routine,
         };
@@ -277,7 +284,14 @@ impl Handler<Announce> for Announcer {
         match announce {
             Announce::Completed => self.tiers.set_event(now, Event::Completed),
             Announce::WantPeers => self.tiers.want_more_peers(now),
-            Announce::Farewell { deadline, done } => self.leave(deadline, done, ctx),
+            Announce::Farewell {
+                weight,
+                deadline,
+                done,
+            } => {
+                self.weight = weight;
+                self.leave(deadline, done, ctx);
+            }
         }
         self.drive(ctx);
     }
@@ -290,10 +304,17 @@ impl Handler<Answered> for Announcer {
         let now = now();
         let tracker = answered.tracker;
         self.under_way.remove(&(tracker, answered.farewell));
+        let heard = match &answered.outcome {
+            Ok(_) => true,
+            Err(error) => error.is_answer(),
+        };
+        if answered.farewell && heard {
+            self.setup.desk.farewells().heard();
+        }
         let outcome = match answered.outcome {
             Ok(reply) => {
                 self.learn(tracker, &reply, now);
-                Ok(heard(reply))
+                Ok(told(reply))
             }
             Err(error) => {
                 self.tiers.failed(tracker, now, retry(&error));
@@ -318,7 +339,7 @@ impl Handler<Answered> for Announcer {
     }
 }
 
-fn heard(reply: AnnounceReply) -> Heard {
+fn told(reply: AnnounceReply) -> Heard {
     let peers = reply.peers.iter().map(|peer| peer.addr);
     Heard {
         peers: peers.collect::<Vec<SocketAddr>>(),

@@ -17,6 +17,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use tokio::sync::{Notify, oneshot};
 
 use crate::announce::exchange::{AnnounceError, Exchanges};
+use crate::announce::farewells::Tally;
 use crate::announce::queue::{Bounds, Outcome, Queue, Ticket, Urgency};
 use crate::announce::settings::TrackerConfig;
 use crate::announce::tracker::{Place, Tracker};
@@ -35,6 +36,7 @@ struct Inner {
     line: Mutex<Line>,
     votes: Mutex<Votes>,
     scrapes: Scrapes,
+    farewells: Tally,
     /// Told when something is due earlier than the driver expects.
     changed: Arc<Notify>,
     driver: OnceLock<Task<()>>,
@@ -81,6 +83,7 @@ impl Desk {
             }),
             votes: Mutex::default(),
             scrapes: Scrapes::default(),
+            farewells: Tally::default(),
             changed: Arc::clone(&changed),
             driver: OnceLock::new(),
         });
@@ -91,6 +94,11 @@ impl Desk {
 
     pub(crate) fn config(&self) -> &TrackerConfig {
         &self.0.config
+    }
+
+    /// Counts those who are told that we leave.
+    pub(crate) fn farewells(&self) -> &Tally {
+        &self.0.farewells
     }
 
     /// Our addresses as trackers see them, each with the number of trackers that say so; most first.

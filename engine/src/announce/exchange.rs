@@ -61,6 +61,11 @@ pub(crate) enum AnnounceError {
 }
 
 impl AnnounceError {
+    /// Whether the tracker said something.
+    pub(crate) const fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Unreadable(_))
+    }
+
     /// Whether the tracker may be down.
     pub(crate) const fn is_silence(&self) -> bool {
         matches!(self, Self::Unreachable(_))

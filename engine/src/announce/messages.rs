@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::SwarmCounts;
+use crate::announce::farewells::Weight;
 
 /// What a tracker is told of our progress; written by the Torrent, read at each announce.
 #[derive(Debug, Default)]
@@ -43,6 +44,8 @@ pub(crate) enum Announce {
     WantPeers,
     /// Tell every tracker that heard of us that we stop, then end.
     Farewell {
+        /// How soon it is this torrent's turn.
+        weight: Weight,
         /// When to give up, if [`TrackerConfig::farewell`](crate::TrackerConfig::farewell) is not over before.
         deadline: Instant,
         /// Told at the end.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt};
 
+use crate::announce::farewells::Weight;
 use crate::announce::tracker::Place;
 
 /// The pause after a tracker's first failure.
@@ -38,7 +39,7 @@ pub(crate) struct Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Urgency {
     /// We leave, and cannot wait long.
-    Farewell,
+    Farewell(Weight),
     /// Something happened.
     News,
     /// The interval is over.
@@ -118,7 +119,7 @@ impl Queue {
         let host = host.or_insert_with(|| Host::new(now));
         let pause = host.pause(now);
         let patience = match urgency {
-            Urgency::Farewell => Duration::ZERO,
+            Urgency::Farewell(_) => Duration::ZERO,
             Urgency::News | Urgency::Routine | Urgency::Scrape => PATIENCE,
         };
         if pause > patience {
@@ -276,7 +277,7 @@ impl Host {
             return None;
         }
         let spaced = match urgency {
-            Urgency::Farewell => self.created,
+            Urgency::Farewell(_) => self.created,
             Urgency::News | Urgency::Routine | Urgency::Scrape => self.next_start,
         };
         Some(self.down.map_or(spaced, |(_, until)| spaced.max(until)))

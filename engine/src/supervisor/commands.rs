@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::command::Command;
 use crate::torrent::messages::{Control, Stop};
-use crate::{CommandError, SwarmCounts, TorrentId};
+use crate::{CommandError, Farewells, SwarmCounts, TorrentId};
 
 use super::{Child, Supervisor};
 
@@ -93,10 +93,11 @@ impl Supervisor {
     pub(super) fn stop_all(
         &mut self,
         deadline: Duration,
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Farewells>,
         ctx: &mut Context<Self>,
     ) {
         self.listener = None;
+        let before = self.desk.farewells().since(Farewells::default());
         let deadline = Instant::now() + deadline;
         let mut waiting = Vec::new();
         for child in self.torrents.values_mut() {
@@ -123,7 +124,11 @@ impl Supervisor {
         ctx.spawn(actix::fut::wrap_future(all).map(
             move |(), supervisor: &mut Self, ctx: &mut Context<Self>| {
                 supervisor.publish();
-                let _ = reply.send(());
+                let farewells = supervisor.desk.farewells().since(before);
+                if farewells.unheard() > 0 {
+                    tracing::info!(?farewells, "not every tracker heard that we leave");
+                }
+                let _ = reply.send(farewells);
                 ctx.stop();
             },
         ));

@@ -7,7 +7,7 @@ use actix::{Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
 use crate::torrent::messages::Control;
-use crate::{AddTorrent, CommandError, Limits, Snapshot, SwarmCounts, TorrentId};
+use crate::{AddTorrent, CommandError, Farewells, Limits, Snapshot, SwarmCounts, TorrentId};
 
 use super::Supervisor;
 
@@ -58,7 +58,7 @@ pub struct GetSnapshot;
 
 /// Stops the engine; answered when everything is saved and said, at the deadline at the latest.
 #[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Farewells")]
 pub struct Shutdown(pub Duration);
 
 impl Handler<Add> for Supervisor {
@@ -119,13 +119,11 @@ impl Handler<GetSnapshot> for Supervisor {
 }
 
 impl Handler<Shutdown> for Supervisor {
-    type Result = ResponseFuture<()>;
+    type Result = ResponseFuture<Farewells>;
 
-    fn handle(&mut self, shutdown: Shutdown, ctx: &mut Context<Self>) -> ResponseFuture<()> {
+    fn handle(&mut self, shutdown: Shutdown, ctx: &mut Context<Self>) -> Self::Result {
         let (reply, done) = oneshot::channel();
         self.stop_all(shutdown.0, reply, ctx);
-        Box::pin(async move {
-            let _ = done.await;
-        })
+        Box::pin(async move { done.await.unwrap_or_default() })
     }
 }

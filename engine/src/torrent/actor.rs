@@ -167,8 +167,6 @@ pub(crate) struct Torrent {
     pub(crate) saves: Saves,
     /// Bytes that were wanted, and those of them that were there, when it was last at work.
     pub(crate) rested_at: Option<(u64, u64)>,
-    /// The record is removed before the content is opened again.
-    pub(crate) forgets: bool,
     /// How often it has come to rest.
     pub(crate) rests: u64,
     /// It is coming to rest.
@@ -231,7 +229,6 @@ impl Torrent {
             last_save: now,
             saves: Saves::default(),
             rested_at: None,
-            forgets: false,
             rests: 0,
             settling: None,
             heard: Trackers::default(),

@@ -49,7 +49,7 @@ impl Torrent {
         self.add.trust_data = false;
         let Phase::Active(active) = &self.phase else {
             if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
-                self.forgets = true;
+                self.saves.forgets = true;
                 self.begin(ctx);
             }
             return;

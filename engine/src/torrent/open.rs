@@ -43,7 +43,7 @@ impl Torrent {
         let wanted = self.add.files.clone();
         let trust = self.add.trust_data;
         let known = self.known.take();
-        let forgets = std::mem::take(&mut self.forgets);
+        let forgets = std::mem::take(&mut self.saves.forgets);
         let forget = forgets.then(|| self.forgetting());
         self.setup.disk.short(move || {
             if let Some(forget) = forget {

@@ -35,6 +35,8 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 #[derive(Debug, Default)]
 pub(crate) struct Saves {
     asked: u64,
+    /// The record is removed before the content is opened again.
+    pub(super) forgets: bool,
     /// The newest save that has begun; held while a record is written.
     written: Arc<Mutex<u64>>,
 }

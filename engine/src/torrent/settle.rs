@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use actix::{ActorContext, ActorFutureExt as _, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
+use crate::announce::farewells::Weight;
 use crate::announce::messages::Announce;
 use crate::peer::driver::now;
 use crate::torrent::actor::{Phase, Torrent};
@@ -174,7 +175,13 @@ impl Torrent {
         let done = done.unwrap_or_else(|| oneshot::channel().0);
         match self.announcer.take() {
             Some(announcer) => {
-                actors::tell(&announcer, Announce::Farewell { deadline, done });
+                let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
+                let farewell = Announce::Farewell {
+                    weight: Weight::new(finished, self.peers.len()),
+                    deadline,
+                    done,
+                };
+                actors::tell(&announcer, farewell);
             }
             None => {
                 let _ = done.send(());

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::id::InfoHash;
+use net::BoxStream;
+use net::sim::{Host, HostOptions};
+use protocol::id::{InfoHash, PeerId};
+use protocol::peer::handshake::{HANDSHAKE_LEN, Handshake, Reserved};
 use protocol::tracker::AnnounceEvent;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::tracker::Behaviour;
-use crate::{Scene, ip, simulate, sleep};
+use crate::{PORT, Scene, hash, ip, simulate, sleep};
 
 /// 5,000 torrents on one tracker, from the first announce to the last farewell.
 async fn crowd(scheme: &str) {
@@ -57,9 +61,10 @@ async fn crowd(scheme: &str) {
         assert_eq!(tracker.connections(), 1);
     }
     let begin = Instant::now();
-    scene.engine.shutdown(Duration::from_secs(60)).await;
+    let farewells = scene.engine.shutdown(Duration::from_secs(60)).await;
     let took = begin.elapsed();
     assert!(took < Duration::from_millis(10_200), "took {took:?}");
+    assert_eq!(farewells.due, TORRENTS);
     let stopped = tracker.announces().split_off(TORRENTS);
     assert!(
         stopped
@@ -73,6 +78,9 @@ async fn crowd(scheme: &str) {
         "{} of {TORRENTS} said goodbye",
         stopped.len()
     );
+    // What was under way in the end may have come there.
+    let heard = stopped.len() - 10..=stopped.len();
+    assert!(heard.contains(&farewells.heard), "{farewells:?}");
     assert!(
         tracker.most_at_once() <= 10,
         "{} at once",
@@ -88,6 +96,58 @@ fn five_thousand_torrents_on_one_http_tracker_are_spaced_and_leave_in_ten_second
 #[test]
 fn five_thousand_torrents_on_one_udp_tracker_are_spaced_and_leave_in_ten_seconds() {
     simulate(crowd("udp"));
+}
+
+#[test]
+fn where_there_is_no_time_for_all_trackers_hear_first_of_torrents_with_peers() {
+    const TORRENTS: u64 = 400;
+    const BUSY: u64 = 20;
+    simulate(async {
+        let scene = Scene::new(|config| {
+            config.trackers.spacing = Duration::ZERO;
+            config.trackers.farewell = Duration::from_millis(600);
+        });
+        let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        for number in 0..TORRENTS {
+            scene.add(number, &["http://60.0.0.1/announce"]).await;
+        }
+        sleep(10).await;
+        assert_eq!(tracker.announces().len() as u64, TORRENTS);
+        let busy: Vec<InfoHash> = (TORRENTS - BUSY..TORRENTS).map(hash).collect();
+        let player = scene.sim.host(HostOptions::at(ip("70.0.0.1")));
+        let mut connections = Vec::new();
+        for info_hash in &busy {
+            connections.push(connect(&player, *info_hash).await);
+        }
+        sleep(2).await;
+        let farewells = scene.engine.shutdown(Duration::from_secs(60)).await;
+        let told = tracker.announces().split_off(TORRENTS as usize);
+        let told: Vec<InfoHash> = told.iter().map(|seen| seen.announce.info_hash).collect();
+        assert!(
+            farewells.unheard() > 200,
+            "{farewells:?}, there is no choice"
+        );
+        for info_hash in busy {
+            let at = told.iter().position(|told| *told == info_hash);
+            // Behind those that were under way before all had asked.
+            assert!(at.is_some_and(|at| at < BUSY as usize + 10), "{at:?}");
+        }
+    });
+}
+
+/// A connection to the engine for a torrent, with the handshakes done.
+async fn connect(player: &Host, info_hash: InfoHash) -> BoxStream {
+    let engine = (ip("50.0.0.1"), PORT).into();
+    let mut stream = player.network().dial(engine).await.expect("connected");
+    let ours = Handshake {
+        reserved: Reserved::default(),
+        info_hash,
+        peer_id: PeerId(*b"-XX0001-playerplayer"),
+    };
+    stream.write_all(&ours.encode()).await.expect("sent");
+    let mut theirs = [0; HANDSHAKE_LEN];
+    stream.read_exact(&mut theirs).await.expect("answered");
+    stream
 }
 
 #[test]

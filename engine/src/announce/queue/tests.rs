@@ -12,6 +12,8 @@ const BOUNDS: Bounds = Bounds {
     spacing: Duration::from_millis(100),
 };
 
+const WEIGHT: Weight = Weight::new(false, 0);
+
 fn place(name: &str) -> Place {
     Place(Arc::from(name))
 }
@@ -99,18 +101,33 @@ fn all_trackers_together_are_bounded_and_none_is_forgotten() {
 }
 
 #[test]
+fn of_farewells_those_of_downloads_with_many_peers_go_first() {
+    let mut scene = Scene::new(BOUNDS);
+    let weights = [(true, 50), (false, 0), (true, 0), (false, 7), (true, 90)];
+    for (finished, peers) in weights {
+        scene.ask("a", Urgency::Farewell(Weight::new(finished, peers)));
+    }
+    for (finished, peers) in [(false, 7), (false, 0), (true, 90), (true, 50), (true, 0)] {
+        let ticket = scene.later();
+        let expected = Urgency::Farewell(Weight::new(finished, peers));
+        assert_eq!(ticket.urgency, expected);
+        scene.end(&ticket, Outcome::Answered);
+    }
+}
+
+#[test]
 fn farewells_go_first_and_are_not_spaced() {
     let mut scene = Scene::new(BOUNDS);
     for urgency in [
         Urgency::Scrape,
         Urgency::Routine,
         Urgency::News,
-        Urgency::Farewell,
-        Urgency::Farewell,
+        Urgency::Farewell(WEIGHT),
+        Urgency::Farewell(WEIGHT),
     ] {
         scene.ask("a", urgency);
     }
-    for expected in [Urgency::Farewell, Urgency::Farewell] {
+    for expected in [Urgency::Farewell(WEIGHT), Urgency::Farewell(WEIGHT)] {
         assert_eq!(scene.next().map(|ticket| ticket.urgency), Some(expected));
     }
     assert_eq!(scene.next(), None);
@@ -135,7 +152,9 @@ fn a_tracker_that_is_down_is_left_alone_by_all_then_probed_by_one() {
         if !waits {
             assert_eq!(asked, Err(Duration::from_secs(pause)));
         }
-        let farewell = scene.queue.ask(&place("a"), Urgency::Farewell, scene.now);
+        let farewell = scene
+            .queue
+            .ask(&place("a"), Urgency::Farewell(WEIGHT), scene.now);
         assert_eq!(farewell, Err(Duration::from_secs(pause)));
         scene.pass(pause - 1);
         assert_eq!(scene.next(), None);
@@ -207,7 +226,7 @@ proptest! {
         let mut scene = Scene::new(BOUNDS);
         let mut waiting: BTreeSet<Ticket> = BTreeSet::new();
         let mut running: Vec<Ticket> = Vec::new();
-        let urgencies = [Urgency::Farewell, Urgency::News, Urgency::Routine, Urgency::Scrape];
+        let urgencies = [Urgency::Farewell(WEIGHT), Urgency::News, Urgency::Routine, Urgency::Scrape];
         for (step, host, urgency) in steps {
             match step {
                 0..=2 => {
