@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::{EngineConfig, EngineHandle, Limits, Supervisor};
+use engine::{AnnounceMode, EngineConfig, EngineHandle, Limits, Supervisor};
 use net::ports::Transports;
 use net::utp::UtpOptions;
 use net::{DatagramSocket, Network, OwnedPool, Pool, RealOptions};
@@ -76,6 +76,12 @@ pub(crate) fn start(common: &Common, network: &Network) -> Result<Running, Failu
         transfer::Encryption::Allow => engine::Encryption::Allow,
         transfer::Encryption::Prefer => engine::Encryption::Prefer,
         transfer::Encryption::Require => engine::Encryption::Require,
+    };
+    config.trackers.announce_port = common.announce_port;
+    config.trackers.mode = match common.announce_to_all {
+        None => AnnounceMode::Strict,
+        Some(transfer::AnnounceToAll::Tiers) => AnnounceMode::EveryTier,
+        Some(transfer::AnnounceToAll::Trackers) => AnnounceMode::EveryTracker,
     };
     config.state_dir = common.state.clone().or_else(default_state_dir);
     let state = config.state_dir.as_deref();

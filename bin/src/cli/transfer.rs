@@ -37,6 +37,15 @@ pub(crate) enum Encryption {
     Require,
 }
 
+/// Which trackers of a torrent are announced to, besides the first that works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AnnounceToAll {
+    /// The first of every tier that works.
+    Tiers,
+    /// Every one.
+    Trackers,
+}
+
 /// How blocks are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Storage {
@@ -124,6 +133,17 @@ pub(crate) struct Common {
     /// Ask no tracker
     #[arg(long)]
     pub(crate) no_trackers: bool,
+    /// Announce to one tracker of each tier, or to every one, instead of the first that works; private torrents never do
+    #[arg(
+        long,
+        value_enum,
+        value_name = "tiers|trackers",
+        hide_possible_values = true
+    )]
+    pub(crate) announce_to_all: Option<AnnounceToAll>,
+    /// Tell trackers this port, where a router forwards it [default: the one that is listened on]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) announce_port: Option<u16>,
     /// Use no DHT
     #[arg(long)]
     pub(crate) no_dht: bool,

@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::time::Duration;
 
 use super::http::tracker;
-use super::{PATIENCE, Shared, download};
+use super::{PATIENCE, Running, Shared, alone, seeding, signal};
 use crate::support::{command, create, text};
 
 #[test]
@@ -13,7 +14,6 @@ fn passkeys_of_trackers_stay_out_of_the_log_and_their_warnings_are_passed_on() {
     let (good, asked) = tracker(b"d8:intervali1800e5:peers0:15:warning message12:mind the gape");
     let (bad, _) = tracker(b"this is not bencode");
     let shared = Shared::new("v1");
-    let (_seeder, peer) = shared.seed();
     let (data, torrent) = (shared.path("seed/data"), shared.path("private.torrent"));
     let trackers = [
         format!("http://{bad}/announce?passkey={KEY}"),
@@ -26,22 +26,26 @@ fn passkeys_of_trackers_stay_out_of_the_log_and_their_warnings_are_passed_on() {
         &[&more[..], &["--piece-length", "32KiB", "--format", "v1"]].concat(),
     )
     .ok();
-    let (down, state) = (shared.path("down"), shared.path("state"));
-    let mut args = download(text(&torrent), &peer, &down, &state);
-    args.retain(|arg| *arg != "--no-trackers" && *arg != "--json");
-    args.extend(["--seed-time", "2s"]);
-    let mut command = command();
-    let output = command
+    let (data, state) = (shared.path("seed"), shared.path("state"));
+    let mut args = alone(seeding(&torrent, &data, &state));
+    args.retain(|arg| *arg != "--json");
+    let mut child = command()
         .args(&args)
         .env("RUST_LOG", "info")
-        .output()
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = String::new();
+    while !said.contains("mind the gap") {
+        said += &lines.next().expect("the warning").unwrap();
+    }
     assert!(asked.recv_timeout(PATIENCE).unwrap().contains(KEY));
+    signal(&child, "INT");
+    said.extend(lines.map_while(Result::ok));
+    assert!(child.wait().unwrap().success(), "{said}");
     assert!(!said.contains(KEY), "{said}");
-    assert!(said.contains("mind the gap"), "{said}");
 }
 
 #[test]
@@ -80,4 +84,45 @@ fn people_hear_once_why_a_tracker_gives_no_peers() {
         "{said:?}"
     );
     assert!(said.last().unwrap().starts_with("data: 0% of "), "{said:?}");
+}
+
+#[test]
+fn all_trackers_are_told_of_another_port_where_that_is_asked_for() {
+    let answer = b"d8:intervali1800e5:peers0:e";
+    let trackers = [0, 1, 2].map(|_| tracker(answer));
+    let url = |at: usize| format!("http://{}/announce", trackers[at].0);
+    let shared = Shared::new("v1");
+    let torrent = shared.path("tracked.torrent");
+    // Two tiers, the first of two trackers.
+    let first = format!("{},{}", url(0), url(1));
+    let tiers = ["--tracker", &first, "--tracker", &url(2), "--format", "v1"];
+    create(&shared.path("seed/data"), &torrent, &tiers).ok();
+    let (data, state) = (shared.path("seed"), shared.path("state"));
+    let told = |more: &[&str], count: usize| {
+        let args = [alone(seeding(&torrent, &data, &state)), more.to_vec()].concat();
+        let running = Running::start(&args);
+        let mut told = [0; 3];
+        while told.iter().sum::<usize>() < count {
+            for (at, (_, asked)) in trackers.iter().enumerate() {
+                if let Ok(request) = asked.recv_timeout(Duration::from_millis(10)) {
+                    assert!(request.contains("port=4321&"), "{request}");
+                    told[at] += usize::from(request.contains("event=started"));
+                }
+            }
+        }
+        running.signal("TERM");
+        assert_eq!(running.end(), 0);
+        for (_, asked) in &trackers {
+            while let Ok(request) = asked.try_recv() {
+                assert!(request.contains("event=stopped"), "{request}");
+            }
+        }
+        told
+    };
+    let port = ["--announce-port", "4321"];
+    let all = [&port[..], &["--announce-to-all", "trackers"]].concat();
+    assert_eq!(told(&all, 3), [1, 1, 1]);
+    let tiers = [&port[..], &["--announce-to-all", "tiers"]].concat();
+    let told = told(&tiers, 2);
+    assert_eq!((told[0] + told[1], told[2]), (1, 1));
 }
