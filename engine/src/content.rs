@@ -8,7 +8,7 @@ use std::task::Waker;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
-use protocol::geometry::{Geometry, PieceIndex};
+use protocol::geometry::{Geometry, PieceIndex, Tails};
 use storage::Store;
 
 use crate::trees::Trees;
@@ -20,6 +20,8 @@ pub(crate) struct Content {
     pub(crate) store: Store,
     /// Their lengths.
     pub(crate) geometry: Geometry,
+    /// Where they end before their length, in a torrent that is v2 alone.
+    pub(crate) tails: Option<Arc<Tails>>,
     /// The raw info dictionary, for peers that have only the info-hash.
     pub(crate) info: Bytes,
     /// Which pieces are verified.

@@ -3,6 +3,8 @@
 //! All piece arithmetic of the workspace lives here. A [`PieceIndex`] or [`BlockRef`] can only be made by a
 //! [`Geometry`] that checked it, so code that holds one need not check again (against the same torrent).
 
+use std::collections::BTreeMap;
+
 /// Bytes in a block: 16 KiB; larger requests are dropped by deployed clients (BEP 3 practice), and BEP 52 hashes
 /// leaves of this size.
 pub const BLOCK_LEN: u32 = 16 * 1024;
@@ -31,6 +33,13 @@ pub struct Geometry {
     piece_len: u32,
     pieces: u32,
 }
+
+/// Where the content of pieces ends before the pieces do.
+///
+/// In a torrent that is v2 alone every file begins with a piece, and what lies between the end of a file and the next
+/// piece is never sent: the last block of a file is as long as its content (BEP 52).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tails(BTreeMap<u32, u32>);
 
 /// Why a torrent's lengths are not acceptable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +82,18 @@ impl BlockRef {
     /// The block's first byte, counted from the start of its piece.
     pub const fn begin(self) -> u32 {
         self.block * BLOCK_LEN
+    }
+}
+
+impl Tails {
+    /// From pieces and the bytes of content in each.
+    pub fn new(ends: impl IntoIterator<Item = (PieceIndex, u32)>) -> Self {
+        Self(ends.into_iter().map(|(at, end)| (at.get(), end)).collect())
+    }
+
+    /// Bytes of content in the piece with this index, if they are fewer than those of the piece.
+    pub fn end_of(&self, piece: u32) -> Option<u32> {
+        self.0.get(&piece).copied()
     }
 }
 

@@ -30,7 +30,7 @@ pub use error::{LoadLimits, MetainfoError, WriteError};
 pub use file::{FileAttr, FileEntry};
 pub use url::is_tracker as is_tracker_url;
 
-use crate::geometry::{Geometry, PieceIndex};
+use crate::geometry::{Geometry, PieceIndex, Tails};
 use crate::id::{InfoHash, InfoHashes};
 use crate::magnet::Magnet;
 use crate::merkle::Hash;
@@ -205,6 +205,23 @@ impl Metainfo {
             self.layers.insert(*root, layer);
         }
         fits
+    }
+
+    /// Where pieces end before their length, because their file does: none but in a torrent that is v2 alone. A hybrid
+    /// has padding there, which is sent like content.
+    pub fn tails(&self) -> Option<Tails> {
+        if self.has_v1() {
+            return None;
+        }
+        let geometry = self.geometry;
+        let stored = self.files.iter().filter(|file| !file.attr.pad);
+        let ends = stored.filter_map(|file| {
+            let last = file.offset.checked_add(file.len)?.checked_sub(1)?;
+            let piece = geometry.piece_at(last)?;
+            let end = (last - geometry.offset_of(piece) + 1) as u32;
+            (file.len > 0 && end < geometry.len_of(piece)).then_some((piece, end))
+        });
+        Some(Tails::new(ends))
     }
 
     /// Whether only peers from trackers may be used (BEP 27).

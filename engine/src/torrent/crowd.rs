@@ -70,8 +70,11 @@ impl Torrent {
 
     /// What a session must know of this torrent.
     pub(crate) fn session_torrent(&self) -> TorrentParams {
-        let online = matches!(self.phase, Phase::Active(_));
-        let metainfo = self.metainfo.as_ref().filter(|_| online);
+        let content = if let Phase::Active(active) = &self.phase {
+            Some(&active.content)
+        } else {
+            None
+        };
         let private = self.is_private();
         let mut extensions = Extensions::NONE.with(Extension::DontHave);
         if !private {
@@ -84,8 +87,9 @@ impl Torrent {
             extensions = extensions.with(Extension::Holepunch);
         }
         TorrentParams {
-            geometry: metainfo.map(|metainfo| metainfo.geometry()),
-            metadata_size: metainfo.map(|metainfo| metainfo.info_bytes().len() as u32),
+            geometry: content.map(|content| content.geometry),
+            tails: content.and_then(|content| content.tails.clone()),
+            metadata_size: content.map(|content| content.info.len() as u32),
             extensions,
             v2_upgrade: self.hashes.get_v1().is_some() && self.hashes.get_v2().is_some(),
             ..TorrentParams::new(self.hashes)

@@ -74,6 +74,7 @@ impl Torrent {
             info: metainfo.info_bytes().clone(),
             have: HaveBoard::new(have),
             trees: Trees::of(&metainfo).map(Arc::new),
+            tails: metainfo.tails().map(Arc::new),
         });
         let finished = picker.is_finished();
         self.runs += 1;

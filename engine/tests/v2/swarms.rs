@@ -25,6 +25,7 @@ fn a_v2_torrent_passes_from_one_to_the_other() {
         first.completes(&folder).await;
         let status = first.status();
         assert_eq!((status.done, status.wasted), (folder.len(), 0));
+        assert_eq!(status.downloaded, folder.len(), "no byte of padding");
         let second = Member::fetch(&sim, 2, of(&folder), &[1]).await;
         second.completes(&folder).await;
         sim.clone()

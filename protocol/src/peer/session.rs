@@ -14,11 +14,12 @@
 //! - Messages with unknown ids, and extended messages with unknown sub-ids, are skipped.
 //! - Suggested and allowed-fast pieces that do not exist are ignored; a have of one ends the session.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use crate::geometry::{BlockRef, Geometry, PieceIndex};
+use crate::geometry::{BlockRef, Geometry, PieceIndex, Tails};
 use crate::id::InfoHash;
 use crate::peer::codec::Decoder;
 use crate::peer::error::SessionError;
@@ -235,6 +236,13 @@ impl Session {
             self.phase = Phase::Failed(error);
         }
         result
+    }
+
+    /// Tells where pieces end before their length, together with [`Session::set_geometry`].
+    pub fn set_tails(&mut self, tails: Option<Arc<Tails>>) {
+        if let Some(torrent) = &mut self.torrent {
+            torrent.tails = tails;
+        }
     }
 
     /// Takes over the torrent and writes our handshake.

@@ -84,6 +84,7 @@ fn content(scene: &Scene, dir: &TempDir) -> Arc<Content> {
         info: scene.metainfo.info_bytes().clone(),
         have: HaveBoard::new(&Bitfield::new(geometry.pieces())),
         trees: None,
+        tails: None,
     })
 }
 

@@ -60,10 +60,12 @@ impl Driver {
                 self.take_content(Arc::clone(&content));
                 if let Some(torrent) = &mut self.torrent {
                     torrent.geometry = Some(content.geometry);
+                    torrent.tails.clone_from(&content.tails);
                     torrent.metadata_size = Some(content.info.len() as u32);
                     return Ok(());
                 }
                 if self.session.geometry().is_none() {
+                    self.session.set_tails(content.tails.clone());
                     self.session
                         .set_geometry(content.geometry)
                         .map_err(|e| ended_by(&e))?;

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Tails};
 use crate::id::{InfoHash, InfoHashes, PeerId};
 use crate::peer::extension::Extensions;
 use crate::peer::handshake::Reserved;
@@ -55,6 +56,8 @@ pub struct TorrentParams {
     pub hashes: InfoHashes,
     /// Its pieces; `None` while the metadata is unknown.
     pub geometry: Option<Geometry>,
+    /// Where its pieces end before their length, in a torrent that is v2 alone.
+    pub tails: Option<Arc<Tails>>,
     /// Bytes of the info dictionary; `None` while it is unknown.
     pub metadata_size: Option<u32>,
     /// Extensions to offer: a private torrent goes without `ut_pex`.
@@ -122,6 +125,7 @@ impl TorrentParams {
         Self {
             hashes,
             geometry: None,
+            tails: None,
             metadata_size: None,
             extensions: Extensions::ALL,
             upload_only: false,

@@ -7,7 +7,7 @@ use super::{
     CHOKE_GRACE, Event, MAX_ALLOWED_FAST, MAX_CHOKED_REQUESTS, MAX_INVALID_REQUESTS,
     MAX_PIECE_MAPS, MAX_UNSOLICITED_BLOCKS, Phase, Session,
 };
-use crate::geometry::PieceIndex;
+use crate::geometry::{BLOCK_LEN, PieceIndex};
 use crate::peer::codec::Frame;
 use crate::peer::error::SessionError;
 use crate::peer::handshake::Handshake;
@@ -118,7 +118,8 @@ impl Session {
     fn on_piece<'a>(&mut self, head: RawRequest) -> Outcome<'a> {
         self.clock.frame_since = None;
         let geometry = self.torrent.as_ref().and_then(|t| t.geometry);
-        let taken = geometry.map_or(Taken::Unasked, |g| self.in_flight.answered(&g, head));
+        let whole = self.whole(head);
+        let taken = geometry.map_or(Taken::Unasked, |g| self.in_flight.answered(&g, whole));
         let late = match taken {
             Taken::Wanted(block) => {
                 self.receiving = Some(block);
@@ -308,6 +309,7 @@ impl Session {
         let Some(geometry) = self.torrent.as_ref().and_then(|t| t.geometry) else {
             return Ok(None);
         };
+        let raw = self.whole(raw);
         match self.in_flight.rejected(&geometry, raw) {
             Taken::Wanted(block) => Ok(Some(Event::Rejected(block))),
             Taken::Late(_) | Taken::Unasked => Ok(None),
@@ -342,6 +344,24 @@ impl Session {
         } else {
             Err(SessionError::FastNotAgreed { id })
         }
+    }
+
+    /// Bytes of content in a piece, if they are fewer than those of the piece.
+    pub(super) fn end_of(&self, piece: u32) -> Option<u32> {
+        self.torrent.as_ref()?.tails.as_ref()?.end_of(piece)
+    }
+
+    /// The block that ends with its file, as long as a block of its piece is.
+    fn whole(&self, mut raw: RawRequest) -> RawRequest {
+        if let Some(end) = self.end_of(raw.piece)
+            && raw.begin.checked_add(raw.len) == Some(end)
+            && raw.begin.is_multiple_of(BLOCK_LEN)
+            && let Some(geometry) = self.geometry()
+            && let Some(piece) = geometry.piece(raw.piece)
+        {
+            raw.len = BLOCK_LEN.min(geometry.len_of(piece).saturating_sub(raw.begin));
+        }
+        raw
     }
 
     pub(super) fn piece(&self, index: u32) -> Option<PieceIndex> {

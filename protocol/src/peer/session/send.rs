@@ -341,11 +341,15 @@ impl Session {
         let Some(geometry) = self.geometry() else {
             return;
         };
-        let raw = RawRequest {
+        let mut raw = RawRequest {
             piece: block.piece().get(),
             begin: block.begin(),
             len: geometry.block_len(block),
         };
+        // What lies behind the end of a file is not asked for.
+        if let Some(end) = self.end_of(raw.piece).filter(|end| *end > raw.begin) {
+            raw.len = raw.len.min(end - raw.begin);
+        }
         self.push(|out| out.extend_from_slice(&raw.frame(id)));
     }
 }

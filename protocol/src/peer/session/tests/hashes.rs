@@ -205,3 +205,56 @@ fn what_no_tree_answers_is_rejected_without_asking() {
     }
     assert_eq!(outcome, Err(SessionError::InvalidRequests));
 }
+
+#[test]
+fn what_lies_behind_the_end_of_a_file_is_not_asked_for() {
+    let at = geometry().piece(3).unwrap();
+    let params = TorrentParams {
+        tails: Some(Arc::new(Tails::new([(at, 20_000)]))),
+        ..v2_only()
+    };
+    let mut lone = initiator(params, peer(Reserved::FAST, V2.truncated())).unwrap();
+    lone.peer(&[Message::HaveAll, Message::Unchoke]).unwrap();
+    lone.session.request(block(3, 0)).unwrap();
+    lone.session.request(block(3, 1)).unwrap();
+    let short = RawRequest {
+        piece: 3,
+        begin: 16_384,
+        len: 20_000 - 16_384,
+    };
+    let asked = lone.sent();
+    assert_eq!(
+        asked,
+        [Message::Request(raw(block(3, 0))), Message::Request(short)]
+    );
+    let rejected = lone.peer(&[Message::Reject(short)]).unwrap();
+    assert_eq!(rejected, [Event::Rejected(block(3, 1))]);
+    // A block that comes is the one that was asked for, with or without what lies behind the end.
+    for len in [short.len, 16_384] {
+        lone.session.request(block(3, 1)).unwrap();
+        let mut wire = piece_header(3, 16_384, len).to_vec();
+        wire.resize(13 + len as usize, 5);
+        let events = lone.feed(&wire).unwrap();
+        let [
+            Event::BlockData {
+                block: came,
+                data,
+                last,
+                ..
+            },
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert_eq!(
+            (*came, data.len(), *last),
+            (block(3, 1), len as usize, true)
+        );
+    }
+    assert_eq!(lone.session.in_flight(), 1);
+    lone.sent();
+    assert!(lone.session.cancel(block(3, 0)));
+    lone.session.request(block(3, 1)).unwrap();
+    assert!(lone.session.cancel(block(3, 1)));
+    assert_eq!(lone.sent()[2], Message::Cancel(short));
+}
