@@ -11,7 +11,8 @@ pub enum Family {
     V6,
 }
 
-/// A network whose addresses one party can have all of: /24 of IPv4, /64 of IPv6.
+/// A network whose addresses one party can have all of: /24 of IPv4, /48 of IPv6, which many providers give to a single
+/// customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Subnet(IpAddr);
 
@@ -42,7 +43,7 @@ impl Subnet {
     pub(crate) fn of(ip: IpAddr) -> Self {
         Self(match ip {
             IpAddr::V4(v4) => (u32::from(v4) & 0xffff_ff00).to_be_bytes().into(),
-            IpAddr::V6(v6) => upper_half(v6),
+            IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) >> 80 << 80).into(),
         })
     }
 }
@@ -78,12 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_24_bits_of_ipv4_and_64_of_ipv6() {
+    fn a_network_is_24_bits_of_ipv4_and_48_of_ipv6() {
         let of = |ip: &str| Subnet::of(ip.parse().unwrap());
         assert_eq!(of("1.2.3.4"), of("1.2.3.255"));
         assert_ne!(of("1.2.3.4"), of("1.2.4.4"));
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8:0:ffff::1"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:1::1"));
     }
 
     #[test]

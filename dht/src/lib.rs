@@ -13,7 +13,8 @@
 //!   for what users ask for, `node::upkeep` for what it does by itself.
 //! - `actor`, `driver`, `handle`, `command`: the node on sockets: its lifecycle, the task that moves its datagrams, the
 //!   door for everyone else.
-//! - `table`: the routing table. `lookup`: one iterative lookup. `job`: what a lookup is for. `pending`, `rtt`: queries
+//! - `table`: the routing table. `lookup`: one iterative lookup. `job`: what a lookup is for. `size`: how many
+//!   nodes there are. `pending`, `rtt`: queries
 //!   on their way.
 //! - `tokens`, `proven`, `limits`: who may store, who may be sent how much. `peers`, `items`: what others store with us.
 //! - `votes`: what our address is. `saved`: what the next run begins with. `family`: addresses and their networks.
@@ -45,6 +46,7 @@ mod request;
 mod rtt;
 mod saved;
 pub mod sim;
+mod size;
 mod table;
 mod tokens;
 mod votes;

@@ -2,29 +2,28 @@
 //!
 //! The nodes nearest to the target are asked, several at once, and each answer names nearer ones, until the nearest
 //! that are left have all answered. Three rules keep liars from deciding where that ends:
-//! - of one network (/24, /64) only the nearest node counts, so that many ids of one party are one;
+//! - of one network (/24, /48) only the nearest node counts, so that many ids of one party are one;
 //! - nodes whose ids break BEP 42 count only beside enough others, so that ids cannot be chosen at will;
-//! - where nodes are much denser around the target than the size of the network explains, somebody has put them there,
-//!   and the lookup goes on until it has reached the density that is to be expected.
+//! - where nodes are much denser around the target than the size of the network explains, somebody has put them there:
+//!   the lookup goes on until it is where the nodes nearest to the target would be without them, and asks those that it
+//!   gets to for nodes beside the crowd, which they would not name otherwise.
 
 mod candidate;
+mod frontier;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use protocol::krpc::{Distance, NodeId};
 
-use crate::family::Subnet;
 use crate::table::{K, is_valid};
 pub(crate) use candidate::{Candidate, State};
+pub(crate) use frontier::size;
 
 /// Queries that are under way at once, those that are slow not counted (BEP 5's alpha is 3 in the paper of Kademlia).
 const ALPHA: usize = 4;
 
-/// The most nodes that a lookup ends with.
-const MAX_FRONTIER: usize = 32;
-
-/// The most nodes that are asked.
+/// The most queries that are sent.
 const MAX_ASKED: usize = 160;
 
 /// The most nodes that are remembered.
@@ -35,6 +34,18 @@ const PER_ANSWER: usize = 16;
 
 /// After so many dead ends and not one living node, what else a node named is not asked.
 const DEAD_ENDS: u8 = 3;
+
+/// The most nodes that are asked for others beside a crowd.
+const MAX_BESIDE: usize = 12;
+
+/// A query that a lookup has to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// For nodes nearest to the id, which is beside the target; see [`Lookup::answered_beside`].
+    Beside(SocketAddr, NodeId),
+    /// For what is wanted; see [`Lookup::answered`].
+    Seek(SocketAddr),
+}
 
 /// A lookup in one family.
 #[derive(Debug)]
@@ -51,6 +62,9 @@ pub(crate) struct Lookup {
     /// Who named what: how many of its nodes failed, how many answered.
     sources: Vec<(u8, u8)>,
     in_flight: usize,
+    /// Nodes that were asked for others beside a crowd.
+    beside: BTreeSet<SocketAddr>,
+    beside_in_flight: usize,
     asked: usize,
     answered: usize,
     failed: usize,
@@ -76,6 +90,8 @@ impl Lookup {
             nameless_asked: BTreeSet::new(),
             sources: Vec::new(),
             in_flight: 0,
+            beside: BTreeSet::new(),
+            beside_in_flight: 0,
             asked: 0,
             answered: 0,
             failed: 0,
@@ -105,9 +121,18 @@ impl Lookup {
         }
     }
 
-    /// Whom to ask now.
-    pub(crate) fn next(&mut self) -> Option<SocketAddr> {
-        if self.in_flight >= ALPHA || self.asked >= MAX_ASKED {
+    /// Whom to ask now, and what.
+    pub(crate) fn next(&mut self) -> Option<Step> {
+        if self.asked >= MAX_ASKED {
+            return None;
+        }
+        let step = self.next_seek().or_else(|| self.next_beside())?;
+        self.asked += 1;
+        Some(step)
+    }
+
+    fn next_seek(&mut self) -> Option<Step> {
+        if self.in_flight >= ALPHA {
             return None;
         }
         let next = self
@@ -117,16 +142,27 @@ impl Lookup {
         if let Some(candidate) = next.and_then(|at| self.candidates.get_mut(&at)) {
             candidate.state = State::Asked;
             self.in_flight += 1;
-            self.asked += 1;
-            return Some(candidate.addr);
+            return Some(Step::Seek(candidate.addr));
         }
-        let addr = self.nameless.pop_front()?;
-        if self.by_addr.contains_key(&addr) || !self.nameless_asked.insert(addr) {
-            return self.next();
+        while let Some(addr) = self.nameless.pop_front() {
+            if !self.by_addr.contains_key(&addr) && self.nameless_asked.insert(addr) {
+                self.in_flight += 1;
+                return Some(Step::Seek(addr));
+            }
         }
-        self.in_flight += 1;
-        self.asked += 1;
-        Some(addr)
+        None
+    }
+
+    fn next_beside(&mut self) -> Option<Step> {
+        if self.beside_in_flight >= ALPHA {
+            return None;
+        }
+        let step = self.beside_crowd()?;
+        if let Step::Beside(addr, _) = step {
+            self.beside.insert(addr);
+            self.beside_in_flight += 1;
+        }
+        Some(step)
     }
 
     /// A node that was asked has answered, and names others. Says how many nodes had to be asked to get to it.
@@ -176,6 +212,30 @@ impl Lookup {
         hops
     }
 
+    /// A node that was asked for others beside a crowd names some.
+    pub(crate) fn answered_beside(
+        &mut self,
+        addr: &SocketAddr,
+        named: impl Iterator<Item = (NodeId, SocketAddr)>,
+    ) {
+        self.answered += 1;
+        self.beside_in_flight = self.beside_in_flight.saturating_sub(1);
+        let known = self.by_addr.get(addr);
+        let hops = known.and_then(|at| self.candidates.get(at));
+        let hops = hops.map_or(1, |candidate| candidate.hops);
+        let source = self.sources.len();
+        self.sources.push((0, 0));
+        for (id, addr) in named.take(PER_ANSWER) {
+            self.add(id, addr, hops.saturating_add(1), Some(source));
+        }
+    }
+
+    /// A node that was asked for others beside a crowd does not answer.
+    pub(crate) const fn failed_beside(&mut self) {
+        self.failed += 1;
+        self.beside_in_flight = self.beside_in_flight.saturating_sub(1);
+    }
+
     /// A node takes longer than most: another may be asked beside it.
     pub(crate) fn slow(&mut self, addr: &SocketAddr) {
         let distance = self.by_addr.get(addr);
@@ -214,47 +274,11 @@ impl Lookup {
             State::Asked | State::Slow => true,
             State::Answered | State::Failed => false,
         });
-        !asking && self.nameless_asked.is_empty() && self.nameless.is_empty()
-    }
-
-    /// The nodes that answered, the nearest first: at least [`K`] where there are so many. What is to be stored goes to
-    /// them.
-    pub(crate) fn nearest(&self) -> impl Iterator<Item = &Candidate> {
-        self.frontier()
-            .map(|(_, candidate)| candidate)
-            .filter(|candidate| candidate.state == State::Answered)
-    }
-
-    /// The nearest nodes that count, the nearest first: what the lookup goes for.
-    fn frontier(&self) -> impl Iterator<Item = (&Distance, &Candidate)> {
-        let mut subnets = BTreeSet::new();
-        let (mut fit, mut unfit) = (0, 0);
-        let mut reach = 0.0;
-        self.candidates
-            .iter()
-            .filter(|(_, candidate)| {
-                candidate.state != State::Failed && !self.is_dead_end(candidate)
-            })
-            .filter(move |(_, candidate)| {
-                !self.restrict || subnets.insert(Subnet::of(candidate.addr.ip()))
-            })
-            .map_while(move |(distance, candidate)| {
-                let expected = reach * self.network_size;
-                if fit >= K && (expected >= K as f64 / 2.0 || fit + unfit >= MAX_FRONTIER) {
-                    return None;
-                }
-                reach = distance.fraction();
-                if candidate.valid {
-                    fit += 1;
-                } else {
-                    unfit += 1;
-                    if unfit > K {
-                        return Some(None);
-                    }
-                }
-                Some(Some((distance, candidate)))
-            })
-            .flatten()
+        !asking
+            && self.nameless_asked.is_empty()
+            && self.nameless.is_empty()
+            && self.beside_in_flight == 0
+            && (self.asked >= MAX_ASKED || self.beside_crowd().is_none())
     }
 
     /// Whether all that is known of its source are dead ends.

@@ -83,6 +83,8 @@ enum Purpose {
     Direct(JobId),
     /// A step of a lookup.
     Seek(JobId),
+    /// A step of a lookup around a crowd.
+    Beside(JobId),
     /// To store something; the second time, with `again`.
     Store(JobId, bool),
 }
@@ -246,7 +248,7 @@ impl Node {
     pub fn status(&self) -> Status {
         let of = |side: &Option<Side>| {
             side.as_ref().map(|side| {
-                let size = side.table.network_size();
+                let size = side.network_size();
                 FamilyStatus {
                     id: side.table.own(),
                     nodes: side.table.len(),

@@ -234,17 +234,11 @@ impl Table {
             .collect()
     }
 
-    /// How many nodes the network has, judged by how dense they are around us; infinitely many while too few are known
-    /// to tell.
-    pub(crate) fn network_size(&self) -> f64 {
+    /// How far the [`K`] nearest nodes are, as a part of the id space; `None` while so few are known.
+    pub(crate) fn radius(&self) -> Option<f64> {
         let near = self.closest(&self.own, K, false);
-        match near.last() {
-            Some(last) if near.len() >= K => {
-                let fraction = self.own.distance(&NodeId(last.id)).fraction();
-                ((K - 1) as f64 / fraction.max(f64::MIN_POSITIVE)).min(1e9)
-            }
-            _ => f64::INFINITY,
-        }
+        let last = near.get(K - 1)?;
+        Some(self.own.distance(&NodeId(last.id)).fraction())
     }
 
     fn index(&mut self, id: &NodeId) -> Option<usize> {

@@ -27,7 +27,17 @@ fn run(
     mut names: impl FnMut(NodeId) -> Vec<(NodeId, SocketAddr)>,
 ) -> Vec<SocketAddr> {
     let mut asked = Vec::new();
-    while let Some(to) = lookup.next() {
+    while let Some(step) = lookup.next() {
+        let to = match step {
+            Step::Seek(to) => to,
+            Step::Beside(to, beside) => {
+                match ids.get(&to) {
+                    Some(_) => lookup.answered_beside(&to, names(beside).into_iter()),
+                    None => lookup.failed_beside(),
+                }
+                continue;
+            }
+        };
         asked.push(to);
         match ids.get(&to) {
             Some(id) => {
@@ -38,6 +48,14 @@ fn run(
     }
     assert!(lookup.is_done());
     asked
+}
+
+/// Whom to ask next, where nobody crowds.
+fn seek(lookup: &mut Lookup) -> Option<SocketAddr> {
+    lookup.next().map(|step| match step {
+        Step::Seek(to) => to,
+        Step::Beside(..) => panic!("nobody crowds"),
+    })
 }
 
 /// `size` honest nodes, each of which knows the nearest ones to the target among all.
@@ -96,11 +114,11 @@ fn queries_under_way_are_few_and_slow_ones_do_not_count() {
         let (id, addr) = node(at, &mut rng);
         lookup.seed(id, addr);
     }
-    let first: Vec<SocketAddr> = std::iter::from_fn(|| lookup.next()).collect();
+    let first: Vec<SocketAddr> = std::iter::from_fn(|| seek(&mut lookup)).collect();
     assert_eq!(first.len(), ALPHA);
     lookup.slow(&first[0]);
     lookup.slow(&first[0]);
-    assert!(lookup.next().is_some() && lookup.next().is_none());
+    assert!(seek(&mut lookup).is_some() && seek(&mut lookup).is_none());
     // A late answer counts.
     lookup.answered(first[0], NodeId([1; 20]), None, std::iter::empty());
     assert!(!lookup.is_done());
@@ -171,7 +189,57 @@ fn a_crowd_around_the_target_makes_the_lookup_go_on() {
             .filter(|c| honest.iter().any(|(id, _)| *id == c.id));
         found.count()
     };
-    assert!(found(300.0, &ids) >= 4, "{}", found(300.0, &ids));
+    assert!(found(300.0, &ids) >= 6, "{}", found(300.0, &ids));
+}
+
+#[test]
+fn honest_nodes_who_know_the_crowd_best_name_those_beside_it_when_they_are_asked_for_them() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let ids = honest(1000, &mut rng);
+    let true_ones = nearest(&ids, 8);
+    // Ten networks, nearer than anybody else, whose nodes name each other.
+    let crowd: Vec<_> = (0..10u16)
+        .map(|at| {
+            let (mut id, addr) = node(50_000 + at, &mut rng);
+            id.0[..3].fill(0);
+            (id, addr)
+        })
+        .collect();
+    let mut all = ids.clone();
+    all.extend(crowd.iter().map(|(id, addr)| (*addr, *id)));
+    let mut lookup = Lookup::new(TARGET, OWN, false, 1000.0);
+    let first = ids.iter().take(8);
+    first.for_each(|(addr, id)| lookup.seed(*id, *addr));
+    let mut beside = 0;
+    while let Some(step) = lookup.next() {
+        let (to, target) = match step {
+            Step::Seek(to) => (to, TARGET),
+            Step::Beside(to, target) => (to, target),
+        };
+        let mut named: Vec<_> = all.iter().map(|(addr, id)| (*id, *addr)).collect();
+        named.sort_by_key(|(id, _)| target.distance(id));
+        let named = if crowd.iter().any(|(_, addr)| *addr == to) {
+            crowd[..8].to_vec()
+        } else {
+            named[..8].to_vec()
+        };
+        if target == TARGET {
+            // What their addresses allow is not the point here.
+            lookup.by_addr.values().for_each(|at| {
+                if let Some(candidate) = lookup.candidates.get_mut(at) {
+                    candidate.valid = true;
+                }
+            });
+            lookup.answered(to, all[&to], Some(b"token"), named.into_iter());
+        } else {
+            beside += 1;
+            lookup.answered_beside(&to, named.into_iter());
+        }
+    }
+    assert!(lookup.is_done() && (1..=MAX_BESIDE).contains(&beside));
+    let found: BTreeSet<NodeId> = lookup.nearest().map(|c| c.id).collect();
+    let missing = true_ones.iter().filter(|(id, _)| !found.contains(id));
+    assert!(missing.count() <= 2, "{found:?}");
 }
 
 #[test]
@@ -214,7 +282,7 @@ fn whoever_has_another_id_than_was_said_counts_as_who_it_is() {
     let (id, addr) = node(1, &mut rng);
     let mut lookup = Lookup::new(TARGET, OWN, true, f64::INFINITY);
     lookup.seed(TARGET.random_sharing(100, &mut rng), addr);
-    assert_eq!(lookup.next(), Some(addr));
+    assert_eq!(seek(&mut lookup), Some(addr));
     lookup.answered(addr, id, Some(b"t"), std::iter::empty());
     assert!(lookup.is_done());
     assert_eq!(lookup.nearest().map(|c| c.id).collect::<Vec<_>>(), [id]);
@@ -227,7 +295,7 @@ fn nothing_grows_without_bound() {
     let (id, first) = node(0, &mut rng);
     lookup.seed(id, first);
     let mut asked = 0;
-    while let Some(to) = lookup.next() {
+    while let Some(to) = seek(&mut lookup) {
         asked += 1;
         // Every answer names hundreds of nodes, each nearer than the last.
         let named = (0..300).map(|_| {

@@ -88,6 +88,7 @@ impl Node {
             }
             Purpose::Direct(job) => self.direct_answered(job, from, took, message, response),
             Purpose::Seek(job) => self.seek_answered(now, job, from, response),
+            Purpose::Beside(job) => self.beside_answered(now, job, from, response),
             Purpose::Store(job, _) => self.store_answered(now, job, from, None),
         }
         self.release(now, from);
@@ -112,6 +113,7 @@ impl Node {
             }
             Purpose::Direct(job) => self.direct_failed(job),
             Purpose::Seek(job) => self.seek_failed(now, job, from),
+            Purpose::Beside(job) => self.beside_failed(now, job, from),
             Purpose::Store(job, _) => self.store_answered(now, job, from, Some(failure.code)),
         }
     }
@@ -133,6 +135,7 @@ impl Node {
                         }
                         Purpose::Direct(job) => self.direct_failed(job),
                         Purpose::Seek(job) => self.seek_failed(now, job, lost.to),
+                        Purpose::Beside(job) => self.beside_failed(now, job, lost.to),
                         Purpose::Store(job, again) => self.store_lost(now, job, lost.to, again),
                     }
                 }

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use protocol::krpc::{Message, NodeId, Response};
+use protocol::krpc::{Message, Method, NodeId, Response};
 
 use super::{Node, Purpose};
 use crate::family::{Family, may_name};
 use crate::job::{Found, Job};
-use crate::lookup::Lookup;
+use crate::lookup::{Lookup, Step};
 use crate::peers::Choice;
 use crate::request::{Event, JobId, Outcome, Pong, Request, Sampled, Sampling};
 use crate::table::K;
@@ -95,7 +95,7 @@ impl Node {
     fn new_lookup(&self, family: Family, target: NodeId) -> Option<Lookup> {
         let side = self.side(family)?;
         let own = side.table.own();
-        let size = side.table.network_size();
+        let size = side.network_size();
         let mut lookup = Lookup::new(target, own, self.config.restrict_networks, size);
         let known = side.table.closest(&target, 2 * K, false);
         for node in &known {
@@ -118,11 +118,21 @@ impl Node {
             let method = job.method();
             for family in Family::ALL {
                 while let Some(lookup) = &mut job.lookups[family as usize] {
-                    let Some(to) = lookup.next() else {
+                    let Some(step) = lookup.next() else {
                         break;
                     };
-                    if self.ask(now, to, Purpose::Seek(id), method).is_none() {
-                        lookup.failed(&to);
+                    match step {
+                        Step::Seek(to) => {
+                            if self.ask(now, to, Purpose::Seek(id), method).is_none() {
+                                lookup.failed(&to);
+                            }
+                        }
+                        Step::Beside(to, target) => {
+                            let method = Method::FindNode { target };
+                            if self.ask(now, to, Purpose::Beside(id), method).is_none() {
+                                lookup.failed_beside();
+                            }
+                        }
                     }
                 }
             }
@@ -156,9 +166,14 @@ impl Node {
     }
 
     fn finish(&mut self, now: Instant, id: JobId, mut job: Job) {
-        for side in self.sides.iter_mut().flatten() {
+        for (at, side) in self.sides.iter_mut().enumerate() {
+            let Some(side) = side else { continue };
             if side.refresh == Some(id) {
                 side.refresh = None;
+                let lookup = job.lookups[at].as_ref();
+                if let Some(size) = lookup.and_then(Lookup::size) {
+                    side.note_size(size);
+                }
                 // Another bucket may wait.
                 self.next_tick = self.next_tick.min(now + NEXT_REFRESH);
             }
@@ -186,24 +201,23 @@ impl Node {
             return;
         };
         let family = Family::of(&from);
-        let named = |of: Family| {
-            let nodes = response.all_nodes().filter(move |node| {
-                Family::of(&node.addr) == of && may_name(from.ip(), &node.addr)
-            });
-            nodes.map(|node| (NodeId(node.id), node.addr))
-        };
         let mut hops = 1;
         for of in Family::ALL {
             match &mut job.lookups[of as usize] {
                 Some(lookup) if of == family => {
-                    hops = lookup.answered(from, response.id, response.token, named(of));
+                    hops = lookup.answered(
+                        from,
+                        response.id,
+                        response.token,
+                        named(from, of, response),
+                    );
                 }
                 Some(lookup) => {
-                    for (node, addr) in named(of).take(K) {
+                    for (node, addr) in named(from, of, response).take(K) {
                         lookup.seed(node, addr);
                     }
                 }
-                None => self.hint(now, of, named(of).take(K)),
+                None => self.hint(now, of, named(from, of, response).take(K)),
             }
         }
         let found = job.take(from.ip(), response, hops);
@@ -253,6 +267,29 @@ impl Node {
     /// A node did not answer on the way to a target.
     pub(super) fn seek_failed(&mut self, now: Instant, id: JobId, to: SocketAddr) {
         self.step(now, id, to, Lookup::failed);
+    }
+
+    /// A node has named others beside a crowd.
+    pub(super) fn beside_answered(
+        &mut self,
+        now: Instant,
+        id: JobId,
+        from: SocketAddr,
+        response: &Response<'_>,
+    ) {
+        let Some(mut job) = self.jobs.remove(&id) else {
+            return;
+        };
+        let family = Family::of(&from);
+        if let Some(lookup) = &mut job.lookups[family as usize] {
+            lookup.answered_beside(&from, named(from, family, response));
+        }
+        self.advance(now, id, job);
+    }
+
+    /// A node has not named others beside a crowd.
+    pub(super) fn beside_failed(&mut self, now: Instant, id: JobId, to: SocketAddr) {
+        self.step(now, id, to, |lookup, _| lookup.failed_beside());
     }
 
     /// A node takes its time.
@@ -361,4 +398,16 @@ impl Node {
             });
         }
     }
+}
+
+/// The nodes of a family that an answer names, where its sender may name them.
+fn named(
+    from: SocketAddr,
+    family: Family,
+    response: &Response<'_>,
+) -> impl Iterator<Item = (NodeId, SocketAddr)> {
+    let nodes = response.all_nodes();
+    let fit = nodes
+        .filter(move |node| Family::of(&node.addr) == family && may_name(from.ip(), &node.addr));
+    fit.map(|node| (NodeId(node.id), node.addr))
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use protocol::krpc::NodeId;
 use protocol::tracker::compact::CompactNode;
 
+use crate::lookup;
 use crate::request::JobId;
+use crate::size::NetworkSize;
 use crate::table::Table;
 use crate::votes::Votes;
 
@@ -27,6 +29,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Side {
     pub(super) table: Table,
+    size: NetworkSize,
     pub(super) votes: Votes,
     /// Our address, as others see it.
     pub(super) external: Option<IpAddr>,
@@ -44,6 +47,7 @@ impl Side {
     pub(super) fn new(id: NodeId, restrict: bool, now: Instant) -> Self {
         Self {
             table: Table::new(id, restrict),
+            size: NetworkSize::new(now),
             votes: Votes::default(),
             external: None,
             bootstrap: VecDeque::new(),
@@ -52,6 +56,23 @@ impl Side {
             next_bootstrap: now,
             pause: FIRST_PAUSE,
         }
+    }
+
+    /// How many nodes the network has, as far as we can tell; infinite while we cannot.
+    pub(super) fn network_size(&self) -> f64 {
+        self.size.estimate(self.table.radius().map(lookup::size))
+    }
+
+    /// Notes how many nodes a lookup for a target of our choice shows.
+    pub(super) fn note_size(&mut self, nodes: f64) {
+        if let Some(radius) = self.table.radius() {
+            self.size.note(nodes, lookup::size(radius));
+        }
+    }
+
+    /// Whether it is time to look how dense nodes are somewhere else.
+    pub(super) fn wants_survey(&mut self, now: Instant) -> bool {
+        self.size.survey(now, self.table.radius().map(lookup::size))
     }
 
     /// Remembers a node to begin with.

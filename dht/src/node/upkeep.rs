@@ -148,14 +148,22 @@ impl Node {
             let stale = side.table.stale(now);
             stale.map(|bucket| own.random_sharing(bucket, &mut self.rng))
         };
-        let Some(target) = target else { return };
-        if let Some(side) = self.side_mut(family) {
-            if target == own {
+        let survey = NodeId::random(&mut self.rng);
+        let Some(side) = self.side_mut(family) else {
+            return;
+        };
+        let target = match target {
+            Some(target) if target == own => {
                 side.pause(now);
-            } else {
-                side.table.refreshing(now, own.shared_bits(&target));
+                target
             }
-        }
+            Some(target) => {
+                side.table.refreshing(now, own.shared_bits(&target));
+                target
+            }
+            None if !side.is_lonely() && side.wants_survey(now) => survey,
+            None => return,
+        };
         let job = self.start_refresh(now, through, target);
         if self.jobs.contains_key(&job)
             && let Some(side) = self.side_mut(family)
