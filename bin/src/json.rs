@@ -19,6 +19,8 @@ pub(crate) enum Line<'a> {
         path: &'a str,
         missing: bool,
         bad_pieces: u32,
+        /// Bytes beyond its end.
+        extra: u64,
     },
     /// Data was checked.
     Checked {

@@ -36,6 +36,8 @@ pub struct AddTorrent {
     pub sequential: bool,
     /// Take the data on disk as complete and right, without a check.
     pub trust_data: bool,
+    /// What becomes of files that lie there already.
+    pub existing: Existing,
     /// Announce to the trackers of the torrent.
     pub use_trackers: bool,
     /// Whether its peers are sought in the DHT, where the engine has one; never if it is private.
@@ -52,6 +54,21 @@ pub struct AddTorrent {
     pub max_peers: Option<usize>,
     /// Rates of this torrent.
     pub limits: Limits,
+}
+
+/// What becomes of files that lie where a torrent's content belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// They are checked and completed; what is beyond their length is cut off. But where not one piece is right and a
+    /// file has not even the right length, they are somebody else's: the torrent stops with
+    /// [`TorrentError::Foreign`] and leaves them alone.
+    #[default]
+    Complete,
+    /// They are checked and completed, whatever they are.
+    Replace,
+    /// They are served as they are, and never written to: what is not whole stops with
+    /// [`TorrentError::Incomplete`].
+    Serve,
 }
 
 /// What is known of a torrent that is added.
@@ -73,6 +90,7 @@ impl AddTorrent {
             files: None,
             sequential: false,
             trust_data: false,
+            existing: Existing::Complete,
             use_trackers: true,
             use_dht: true,
             use_local_discovery: true,
@@ -140,6 +158,25 @@ pub enum TorrentError {
     /// The torrent is a hybrid whose v1 and v2 hashes describe different content.
     #[error("the hybrid torrent contradicts itself: its v1 and v2 hashes are of different content")]
     Inconsistent,
+    /// A file lies where one of the torrent's belongs, and holds none of it.
+    #[error(
+        "{}: there is something else already: not one piece of the torrent, and not its length",
+        .0.display()
+    )]
+    Foreign(PathBuf),
+    /// The torrent is only to be served, and is not whole.
+    #[error("{missing} of {pieces} pieces are bad or missing in {}", dir.display())]
+    Incomplete {
+        /// Pieces that are not there or not right.
+        missing: u32,
+        /// Pieces that should be.
+        pieces: u32,
+        /// The folder that the content was looked for in.
+        dir: PathBuf,
+    },
+    /// Another torrent has a file that this one would have to write.
+    #[error("{}: another torrent has this file, and both would write to it", .0.display())]
+    Claimed(PathBuf),
     /// Its metadata showed that it is a torrent that is here already, under its other info-hash.
     #[error("the torrent is here already, under its other info-hash")]
     Duplicate,

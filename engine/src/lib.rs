@@ -27,6 +27,7 @@
 //! - What a peer sends can end its connection, never the process.
 
 pub mod announce;
+mod claims;
 mod command;
 mod config;
 mod content;
@@ -41,6 +42,7 @@ mod lsd;
 pub mod peer;
 #[cfg(test)]
 mod scene;
+
 mod seats;
 mod snapshot;
 mod supervisor;
@@ -50,7 +52,7 @@ mod web;
 
 pub use announce::farewells::Farewells;
 pub use announce::settings::{AnnounceMode, TrackerConfig};
-pub use command::{AddTorrent, CommandError, Source, TorrentError, TorrentId};
+pub use command::{AddTorrent, CommandError, Existing, Source, TorrentError, TorrentId};
 pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
 pub use event::Event;

@@ -25,6 +25,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::announce::desk::Desk;
+use crate::claims::Claims;
 use crate::command::Command;
 use crate::cover::Tags;
 use crate::disk::Disk;
@@ -61,6 +62,7 @@ pub struct Supervisor {
     /// The torrents by every hash that a peer may name them by.
     by_hash: BTreeMap<InfoHash, TorrentId>,
     seats: Seats,
+    claims: Claims,
     /// The same hashes, as peers ask for them under cover.
     tags: Arc<Tags>,
     next_id: u64,
@@ -179,6 +181,7 @@ impl Supervisor {
             torrents: BTreeMap::new(),
             by_hash: BTreeMap::new(),
             seats: Seats::new(config.max_peers),
+            claims: Claims::default(),
             tags,
             next_id: 1,
             listen,

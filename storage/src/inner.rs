@@ -217,7 +217,7 @@ impl Inner {
         Ok(opened)
     }
 
-    /// Brings a file to its full length, and reserves its room if the options say so. A longer file stays as it is.
+    /// Brings a file to its length, and reserves its room if the options say so.
     fn give_room(&self, file: u32, handle: &File) -> Result<(), Cause> {
         let len = self.layout.file(file).len;
         let full =
@@ -225,7 +225,7 @@ impl Inner {
         if len > 0 && full {
             platform::preallocate(handle, len)?;
         }
-        if Stat::of(handle)?.len < len {
+        if Stat::of(handle)?.len != len {
             handle.set_len(len)?;
         }
         Ok(())

@@ -22,6 +22,31 @@ impl Store {
             .any(|at| fs::symlink_metadata(self.path_of(at)).is_ok_and(|file| file.len() > 0))
     }
 
+    /// The files that are there and have bytes, but not as many as they should: their indices, and the bytes they have.
+    pub fn odd_sizes(&self) -> Vec<(usize, u64)> {
+        let own = |at: &usize| !self.0.in_part(*at as u32);
+        let files = self.plain_files().filter(own).filter_map(|at| {
+            let file = fs::symlink_metadata(self.path_of(at)).ok()?;
+            let odd = file.is_file() && ![0, self.0.layout.files()[at].len].contains(&file.len());
+            odd.then_some((at, file.len()))
+        });
+        files.collect()
+    }
+
+    /// Cuts off what files have beyond their length.
+    ///
+    /// # Errors
+    /// Names the first file that can't be cut.
+    pub fn cut_to_size(&self) -> Result<(), StoreError> {
+        for (at, len) in self.odd_sizes() {
+            if len > self.0.layout.files()[at].len {
+                // Opening it to be written brings it to its length.
+                self.0.writer(at as u32)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the files that hold a range of the torrent are there and reach to its end. What they hold is not read.
     pub fn has_bytes(&self, offset: u64, len: u32) -> bool {
         let len = u64::from(len);

@@ -1,6 +1,7 @@
 //! `check`: hashes a torrent's data and reports what is bad or missing.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -54,6 +55,8 @@ struct BadFile {
     path: String,
     missing: bool,
     bad_pieces: u32,
+    /// Bytes beyond the end that the torrent knows.
+    extra: u64,
 }
 
 impl Checked {
@@ -87,15 +90,19 @@ impl Checked {
     }
 
     fn bad_files(&self, store: &Store) -> Vec<BadFile> {
+        let odd: BTreeMap<usize, u64> = store.odd_sizes().into_iter().collect();
         let listed = self.metainfo.files().iter().enumerate();
         let on_disk = listed.filter(|(_, file)| !file.attr.pad);
         let judged = on_disk.map(|(index, file)| BadFile {
             path: file.display_path(),
             missing: std::fs::symlink_metadata(store.path_of(index)).is_err(),
             bad_pieces: self.bad_pieces_of(file),
+            extra: odd
+                .get(&index)
+                .map_or(0, |len| len.saturating_sub(file.len)),
         });
         judged
-            .filter(|file| file.missing || file.bad_pieces > 0)
+            .filter(|file| file.missing || file.bad_pieces > 0 || file.extra > 0)
             .collect()
     }
 
@@ -134,6 +141,7 @@ impl Checked {
                 path: &file.path,
                 missing: file.missing,
                 bad_pieces: file.bad_pieces,
+                extra: file.extra,
             })?;
         }
         let (pieces, good) = (self.metainfo.geometry().pieces(), self.have.count());
@@ -160,6 +168,7 @@ impl Checked {
         for file in &self.files {
             let name = match (file.missing, file.bad_pieces) {
                 (true, _) => "missing file".to_owned(),
+                (false, 0) => format!("too long by {} bytes", file.extra),
                 (false, 1) => "bad file (1 piece)".to_owned(),
                 (false, n) => format!("bad file ({n} pieces)"),
             };
@@ -174,7 +183,12 @@ impl Checked {
             let took = Span(self.took);
             format!("{name}: all good, {pieces} pieces, {size} in {took} ({rate}/s)\n")
         } else {
-            format!("{name}: not complete, {good} of {pieces} pieces of {size} are good\n")
+            let state = if good == pieces {
+                "not as it should be"
+            } else {
+                "not complete"
+            };
+            format!("{name}: {state}, {good} of {pieces} pieces of {size} are good\n")
         });
         lines.join("\n")
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use engine::{AddTorrent, CommandError};
+use engine::{AddTorrent, CommandError, Existing};
 
 use super::transfer::Transfer;
 use super::transfer::goal::Goal;
@@ -24,13 +24,13 @@ pub(crate) fn run(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
 async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     let shutdown = Shutdown::listen()?;
     let selection = Selection::parse(&args.files)?;
-    let way = wire::way(&args.common)?;
+    let network = wire::network(&args.common)?;
     let mut sources = Vec::new();
     for text in &args.source {
-        sources.push(Source::read(text, &way.network).await?);
+        sources.push(Source::read(text, &network).await?);
     }
     super::must_be_writable(&args.output)?;
-    let running = wire::start(&args.common, way)?;
+    let running = wire::start(&args.common, &network)?;
     let goal = Goal {
         keep: args.keep_seeding,
         ratio: args.seed_ratio,
@@ -38,6 +38,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     };
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     transfer.dht = running.dht_addr();
+    transfer.asked = args.common.listen;
     let wish = Wish {
         args,
         peers: peers(&args.common.peer, &running.network, screen).await?,
@@ -79,6 +80,9 @@ impl Wish<'_> {
         let mut add = AddTorrent::new(engine_source(source), self.args.output.clone());
         add.peers.clone_from(&self.peers);
         add.sequential = self.args.sequential;
+        if self.args.overwrite {
+            add.existing = Existing::Replace;
+        }
         add.use_trackers = !self.args.common.no_trackers;
         add.use_web_seeds = !self.args.common.no_webseeds;
         add.web_seeds.clone_from(&self.args.web_seed);

@@ -1,6 +1,9 @@
 //! `seed`: verifies a torrent's data and serves it.
 
-use engine::AddTorrent;
+use std::path::Path;
+
+use engine::{AddTorrent, Existing};
+use protocol::metainfo::Metainfo;
 
 use super::transfer::Transfer;
 use super::transfer::goal::Goal;
@@ -11,6 +14,7 @@ use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::shutdown::Shutdown;
 use crate::source::{Source, shown_hash};
+use crate::text::printable;
 use crate::wire;
 
 pub(crate) fn run(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
@@ -20,10 +24,11 @@ pub(crate) fn run(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
 async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let shutdown = Shutdown::listen()?;
     super::must_be_folder(&args.data)?;
-    let way = wire::way(&args.common)?;
-    let source = Source::read(&args.torrent, &way.network).await?;
+    let network = wire::network(&args.common)?;
+    let source = Source::read(&args.torrent, &network).await?;
     let metainfo = source.into_torrent(&args.torrent)?;
-    let running = wire::start(&args.common, way)?;
+    must_hold(&args.data, &metainfo)?;
+    let running = wire::start(&args.common, &network)?;
     let goal = Goal {
         keep: true,
         ratio: args.seed_ratio,
@@ -31,11 +36,13 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     };
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     transfer.dht = running.dht_addr();
+    transfer.asked = args.common.listen;
     let mut add = AddTorrent::new(
         engine::Source::Metainfo(metainfo.clone()),
         args.data.clone(),
     );
     add.trust_data = args.no_check;
+    add.existing = Existing::Serve;
     add.use_trackers = !args.common.no_trackers;
     add.use_web_seeds = !args.common.no_webseeds;
     add.peers = peers(&args.common.peer, &running.network, screen).await?;
@@ -44,9 +51,33 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let place = args.data.display().to_string();
     let mut torrent = Tracked::new(hash, metainfo.name().to_owned(), place, screen);
     torrent.content = Some(metainfo.content_len());
-    torrent.must_have = Some(metainfo.geometry().pieces());
+    torrent.served = true;
     transfer.track(id, torrent);
     let outcome = transfer.run().await;
     running.end().await;
     outcome
+}
+
+/// The torrent's top-level name must lie in the folder; whoever names the content itself is told so.
+fn must_hold(data: &Path, metainfo: &Metainfo) -> Result<(), Failure> {
+    let name = metainfo.name();
+    if std::fs::symlink_metadata(data.join(name)).is_ok() {
+        return Ok(());
+    }
+    let place = data.join(name);
+    let mut line = format!(
+        "{} does not exist; --data is the folder that holds {}",
+        place.display(),
+        printable(name)
+    );
+    let parent = data.parent().filter(|_| data.ends_with(name));
+    if let Some(parent) = parent {
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        line = format!("{line}: did you mean --data {}?", parent.display());
+    }
+    Err(Failure::NotFound(line))
 }

@@ -45,6 +45,8 @@ pub(crate) struct Transfer {
     torrents: BTreeMap<TorrentId, Tracked>,
     goal: Goal,
     listening: Option<SocketAddr>,
+    /// Where peers should be listened for.
+    pub(crate) asked: Option<SocketAddr>,
     /// Where our node of the DHT is, if there is one.
     pub(crate) dht: Option<SocketAddr>,
     next_show: Instant,
@@ -66,6 +68,7 @@ impl Transfer {
             torrents: BTreeMap::new(),
             goal,
             listening: None,
+            asked: None,
             dht: None,
             next_show: Instant::now(),
         }
@@ -124,7 +127,7 @@ impl Transfer {
 
     async fn on_event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
-            Event::CheckFinished { id, good } => self.checked(id, good)?,
+            Event::CheckFinished { id, good } => self.checked(id, good),
             Event::Error { id, error } => self.failed(id, &error)?,
             Event::Finished { id, after } => self.finished(id, after)?,
             Event::MetadataReceived { id, metainfo } => self.metadata(id, metainfo).await?,
@@ -154,6 +157,11 @@ impl Transfer {
             return Ok(());
         };
         self.listening = Some(addr);
+        let asked = self.asked.map_or(0, |asked| asked.port());
+        if asked != 0 && asked != addr.port() {
+            let taken = format_args!("port {asked} is taken: using {} instead", addr.port());
+            self.screen.warn("warning", taken);
+        }
         match self.screen.style() {
             Style::Json => self.screen.json(&Line::Listening {
                 addr: addr.to_string(),
@@ -163,22 +171,9 @@ impl Transfer {
         }
     }
 
-    fn checked(&mut self, id: TorrentId, good: u32) -> Result<(), Failure> {
-        let Some(torrent) = self.torrents.get_mut(&id) else {
-            return Ok(());
-        };
-        torrent.had = good;
-        match torrent.must_have {
-            Some(all) if good < all => {
-                let message = format!(
-                    "{}: {} of {all} pieces are bad or missing in {}; `tribler-rs check` lists them",
-                    printable(&torrent.name),
-                    all - good,
-                    torrent.place
-                );
-                torrent.fail(&message, &self.screen)
-            }
-            _ => Ok(()),
+    fn checked(&mut self, id: TorrentId, good: u32) {
+        if let Some(torrent) = self.torrents.get_mut(&id) {
+            torrent.had = good;
         }
     }
 
@@ -187,8 +182,17 @@ impl Transfer {
             return Ok(());
         };
         let name = printable(&torrent.name);
-        let message = format!("{name}: {}", plain(&error.to_string()));
-        if passes(error) {
+        let advice = if let TorrentError::Incomplete { .. } = error {
+            "; `tribler-rs check` lists them"
+        } else if let TorrentError::Foreign(_) = error {
+            "; move it away, or say --overwrite"
+        } else {
+            ""
+        };
+        let message = format!("{name}: {}{advice}", plain(&error.to_string()));
+        // What is to be served must be there from the start.
+        let never_whole = torrent.served && torrent.outcome == Outcome::Running;
+        if passes(error) && !never_whole {
             let message = format!("{message}; goes on by itself once that is mended");
             tell_error(&self.screen, &message)
         } else {
@@ -286,7 +290,7 @@ impl Transfer {
         torrent.outcome = Outcome::Complete(Instant::now());
         let status = status(&snapshot, id);
         let size = status.map_or(0, |status| status.wanted);
-        let served = torrent.must_have.is_some();
+        let served = torrent.served;
         if !served {
             torrent.tell_finished(status, after, &self.screen)?;
         }

@@ -105,3 +105,20 @@ fn a_folder_that_is_not_there_is_not_found() {
     let ran = run(["check", &"0".repeat(40), "--data", text(dir.path())]);
     assert_eq!(ran.code, 2, "{ran:?}");
 }
+
+#[test]
+fn a_file_that_is_too_long_is_not_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let torrent = shared(dir.path(), "v1");
+    let file = dir.path().join("data/b/c.bin");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.extend([0; 17]);
+    std::fs::write(&file, &bytes).unwrap();
+    let ran = run(["check", text(&torrent), "--data", text(dir.path())]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("too long by 17 bytes"), "{ran:?}");
+    let lines = check_json(&torrent, dir.path()).json_lines();
+    let bad = lines.iter().find(|line| line["event"] == "bad_file");
+    assert_eq!(bad.unwrap()["extra"], 17);
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
 use actors::{ExitGuard, RestartPolicy, tell};
-use protocol::id::InfoHashes;
+use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
 use tokio::sync::oneshot;
 
@@ -37,7 +37,7 @@ impl Supervisor {
         {
             return Err(CommandError::NoSuchFile(*missing));
         }
-        if let Some(id) = hashes.names().find_map(|name| self.by_hash.get(&name)) {
+        if let Some(id) = names(&hashes).find_map(|name| self.by_hash.get(&name)) {
             return Err(CommandError::Duplicate(*id));
         }
         let id = TorrentId(self.next_id);
@@ -56,7 +56,7 @@ impl Supervisor {
             given_up: false,
         };
         self.torrents.insert(id, child);
-        for name in hashes.names() {
+        for name in names(&hashes) {
             self.by_hash.insert(name, id);
             self.tags.insert(name);
         }
@@ -86,6 +86,7 @@ impl Supervisor {
             encryption: self.config.encryption,
             max_peers: self.config.max_peers_per_torrent,
             seats: self.seats.clone(),
+            claims: self.claims.clone(),
             upload_slots: self.config.upload_slots,
             down: self.down.clone(),
             up: self.up.clone(),
@@ -125,12 +126,10 @@ impl Supervisor {
             return;
         };
         child.hashes = hashes;
-        let others = hashes
-            .names()
-            .filter_map(|name| self.by_hash.get(&name).copied());
+        let others = names(&hashes).filter_map(|name| self.by_hash.get(&name).copied());
         let all: BTreeSet<TorrentId> = others.chain([id]).collect();
         let oldest = all.first().copied().unwrap_or(id);
-        for name in hashes.names() {
+        for name in names(&hashes) {
             self.by_hash.insert(name, oldest);
             self.tags.insert(name);
         }
@@ -144,14 +143,10 @@ impl Supervisor {
     /// Takes a torrent out of the DHT and the local network whose actor is gone and did not do so itself.
     pub(super) fn unlist(&self, hashes: &InfoHashes) {
         if let Some(lookups) = &self.lookups {
-            for name in hashes.names() {
-                tell(lookups, Unseek(name));
-            }
+            tell(lookups, Unseek(hashes.wire()));
         }
-        if let Some(lsd) = &self.lsd {
-            for name in hashes.names() {
-                tell(lsd, Unwatch(name));
-            }
+        if let (Some(lsd), Some(hash)) = (&self.lsd, hashes.get_v1()) {
+            tell(lsd, Unwatch(hash));
         }
     }
 
@@ -201,7 +196,7 @@ impl Supervisor {
     /// Drops a torrent whose actor is gone.
     pub(super) fn forget(&mut self, id: TorrentId) {
         if let Some(child) = self.torrents.remove(&id) {
-            for name in child.hashes.names() {
+            for name in names(&child.hashes) {
                 if self.by_hash.get(&name) == Some(&id) {
                     self.by_hash.remove(&name);
                     self.tags.remove(name);
@@ -259,4 +254,10 @@ impl Child {
             Control::Panic => {}
         }
     }
+}
+
+/// By which a peer may name a torrent.
+fn names(hashes: &InfoHashes) -> impl Iterator<Item = InfoHash> {
+    let v2 = hashes.get_v2().map(|v2| v2.truncated());
+    hashes.get_v1().into_iter().chain(v2)
 }

@@ -6,7 +6,7 @@
 //! [`failure`](super::failure) on what cannot go on, [`settle`](super::settle) brings all to rest, [`report`](super::report)
 //! tells the rest of the engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use actix::{Actor, Addr, Context, Handler, Recipient};
 use actors::{ExitGuard, OneTimer};
 use net::{Network, Pool, RateLimiter};
 use protocol::geometry::PieceIndex;
-use protocol::id::{InfoHash, InfoHashes, PeerId};
+use protocol::id::{InfoHashes, PeerId};
 use protocol::metainfo::Metainfo;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -24,6 +24,7 @@ use storage::ActivePiece;
 use crate::announce::actor::Announcer;
 use crate::announce::desk::Desk;
 use crate::announce::messages::Progress;
+use crate::claims::{Claim, Claims};
 use crate::content::{Content, Traffic};
 use crate::disk::Disk;
 use crate::lookups::Lookups;
@@ -46,7 +47,6 @@ use crate::torrent::punch::Punch;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::smart_ban::SmartBan;
-use crate::torrent::swarms::Swarms;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::Trackers;
 use crate::torrent::web_seeds::WebSeeds;
@@ -82,6 +82,8 @@ pub(crate) struct Setup {
     pub(crate) max_peers: usize,
     /// Shared by all torrents.
     pub(crate) seats: Seats,
+    /// Shared by all torrents.
+    pub(crate) claims: Claims,
     pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
     pub(crate) up: RateLimiter,
@@ -106,6 +108,8 @@ pub(crate) struct Active {
     pub(crate) last_ring: Instant,
     pub(crate) ring_due: bool,
     pub(crate) finished: bool,
+    /// Its files, kept from others that would write to them.
+    pub(crate) _claim: Claim,
 }
 
 /// What a torrent is in the middle of.
@@ -148,11 +152,9 @@ pub(crate) struct Torrent {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) down_rate: Rate,
     pub(crate) up_rate: Rate,
-    /// One for each hash of the torrent.
-    pub(crate) announcers: BTreeMap<InfoHash, Addr<Announcer>>,
-    /// By which hashes peers are sought on the local network.
-    pub(crate) watched: BTreeSet<InfoHash>,
-    pub(crate) swarms: Swarms,
+    pub(crate) announcer: Option<Addr<Announcer>>,
+    /// Peers are sought on the local network.
+    pub(crate) watches: bool,
     pub(crate) trackerless: Trackerless,
     pub(crate) progress: Arc<Progress>,
     pub(crate) added_at: Instant,
@@ -216,9 +218,8 @@ impl Torrent {
             traffic: Arc::default(),
             down_rate: Rate::default(),
             up_rate: Rate::default(),
-            announcers: BTreeMap::new(),
-            watched: BTreeSet::new(),
-            swarms: Swarms::default(),
+            announcer: None,
+            watches: false,
             trackerless: Trackerless::default(),
             progress: Arc::default(),
             added_at: now,

@@ -7,6 +7,7 @@ use actix::{Addr, AsyncContext, Context};
 use actors::tell;
 use storage::{RecheckOptions, Store};
 
+use crate::Existing;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::{DiskReply, Opened};
 use crate::torrent::resume::{Known, Partials};
@@ -68,12 +69,25 @@ impl Torrent {
         self.phase = Phase::Checking(Arc::clone(&progress));
         let size = self.size();
         let me: Addr<Self> = ctx.address();
+        let existing = self.add.existing;
+        let first = self.runs == 0;
         self.setup.disk.long(move || {
             let outcome = store.recheck(
                 &RecheckOptions::default(),
                 &|at| progress.set(size, (at.done, at.total)),
                 &progress.cancelled,
             );
+            let none = outcome.as_ref().is_ok_and(|have| have.count() == 0);
+            let foreign = none && first && existing == Existing::Complete;
+            if let Some((at, _)) = store.odd_sizes().first().filter(|_| foreign) {
+                tell(&me, DiskReply::Foreign(store.path_of(*at)));
+                return;
+            }
+            if existing != Existing::Serve
+                && let Err(error) = store.cut_to_size()
+            {
+                tracing::warn!(%error, "the file stays longer than the torrent says");
+            }
             if !progress.cancelled.load(Ordering::Relaxed) {
                 let opened = outcome.map(|have| Opened {
                     store,

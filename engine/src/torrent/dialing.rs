@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use actix::Context;
-use protocol::peer::TorrentParams;
 use rand::RngExt as _;
 
 use crate::cover::Cover;
@@ -75,10 +74,7 @@ impl Torrent {
             way,
             cover: self.cover(addr),
             config: self.session_config(),
-            torrent: TorrentParams {
-                v2_first: self.dials_by_v2(addr),
-                ..self.session_torrent()
-            },
+            torrent: self.session_torrent(),
         };
         self.connect((addr, seat), true, opening, ctx);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -78,6 +79,8 @@ pub(crate) enum DiskReply {
     Opened(Result<Opened, StoreError>),
     /// The check has ended; nothing is known where it was cancelled.
     Checked(Result<Opened, StoreError>),
+    /// The check found nothing but a file of another kind.
+    Foreign(PathBuf),
     /// The progress of a torrent at rest is saved.
     Rested {
         /// Which rest.

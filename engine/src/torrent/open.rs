@@ -24,7 +24,7 @@ use crate::torrent::picker::{Picker, Priority};
 use crate::torrent::resume::{self, Known, Partials};
 use crate::torrent::smart_ban::SmartBan;
 use crate::trees::Trees;
-use crate::{Event, TorrentError};
+use crate::{Event, Existing, TorrentError};
 
 /// How long finished pieces wait for others to be hashed with, at most.
 const GATHER_WAIT: Duration = Duration::from_millis(50);
@@ -42,6 +42,7 @@ impl Torrent {
         let resume = self.resume_path();
         let wanted = self.add.files.clone();
         let trust = self.add.trust_data;
+        let existing = self.add.existing;
         let known = self.known.take();
         let forgets = std::mem::take(&mut self.saves.forgets);
         let forget = forgets.then(|| self.forgetting());
@@ -49,7 +50,13 @@ impl Torrent {
             if let Some(forget) = forget {
                 forget();
             }
-            let opened = open_store(spec, options, (resume.as_deref(), wanted), trust, known);
+            let opened = open_store(
+                spec,
+                options,
+                (resume.as_deref(), wanted),
+                (trust, existing),
+                known,
+            );
             tell(&me, DiskReply::Opened(opened));
         });
     }
@@ -77,6 +84,10 @@ impl Torrent {
             tails: metainfo.tails().map(Arc::new),
         });
         let finished = picker.is_finished();
+        let claim = match self.admit(&metainfo, &picker, have) {
+            Ok(claim) => claim,
+            Err(error) => return self.fail(error),
+        };
         self.runs += 1;
         let mut active = Active {
             run: self.runs,
@@ -94,6 +105,7 @@ impl Torrent {
             last_ring: now(),
             ring_due: false,
             finished,
+            _claim: claim,
         };
         let full = active.take_up(partial);
         self.phase = Phase::Active(Box::new(active));
@@ -229,6 +241,9 @@ impl Handler<DiskReply> for Torrent {
                     Err(error) => self.fail_storage(&error),
                 }
             }
+            DiskReply::Foreign(path) if matches!(self.phase, Phase::Checking(_)) => {
+                self.fail(TorrentError::Foreign(path));
+            }
             DiskReply::Hashes(answers) => self.on_hash_answers(answers, ctx),
             DiskReply::Recalled(found) if matches!(self.phase, Phase::Opening) => match found {
                 Some(metainfo) => self.take_metadata(metainfo, ctx),
@@ -248,7 +263,10 @@ impl Handler<DiskReply> for Torrent {
             DiskReply::Rested { number, known } => self.on_rested(number, known, ctx),
             DiskReply::Verified { run, verified } => self.on_verified(run, verified, ctx),
             // Answers to questions that a command has overtaken.
-            DiskReply::Opened(_) | DiskReply::Checked(_) | DiskReply::Recalled(_) => {}
+            DiskReply::Opened(_)
+            | DiskReply::Checked(_)
+            | DiskReply::Foreign(_)
+            | DiskReply::Recalled(_) => {}
         }
         self.drive(ctx);
     }
@@ -259,11 +277,15 @@ fn open_store(
     spec: StoreSpec,
     options: StoreOptions,
     (resume, wanted): (Option<&Path>, Option<Vec<usize>>),
-    trust: bool,
+    (trust, existing): (bool, Existing),
     known: Option<Known>,
 ) -> Result<Opened, StoreError> {
     let pieces = spec.geometry.pieces();
+    let stored: Vec<bool> = spec.files.iter().map(|file| file.wanted).collect();
     let store = Store::open(spec, options)?;
+    if existing == Existing::Serve && (trust || !store.has_data()) {
+        store.probe_files(|file| stored.get(file).is_some_and(|wanted| *wanted))?;
+    }
     let exactly = |have| Known {
         have: Some(have),
         ..Known::default()
@@ -279,6 +301,8 @@ fn open_store(
         resume.map_or_else(Known::default, load)
     };
     resume::drop_absent(&store, &mut known.partial);
-    store.prepare()?;
+    if existing != Existing::Serve {
+        store.prepare()?;
+    }
     Ok(Opened { store, known })
 }

@@ -26,8 +26,8 @@ pub(crate) struct Tracked {
     pub(crate) place: String,
     /// Bytes of its content, padding not counted, where they are known.
     pub(crate) content: Option<u64>,
-    /// Pieces that must be there after the first check, or the torrent fails; for seeding what is there.
-    pub(crate) must_have: Option<u32>,
+    /// It is only served: it must be whole from the start.
+    pub(crate) served: bool,
     /// Files to choose once a magnet link's metadata is there, and how to add the torrent then.
     pub(crate) choose: Option<(Selection, AddTorrent)>,
     /// Pieces that the first check found.
@@ -57,7 +57,7 @@ impl Tracked {
             name,
             place,
             content: None,
-            must_have: None,
+            served: false,
             choose: None,
             had: 0,
             display: Display::new(screen),

@@ -127,3 +127,54 @@ fn a_torrent_is_fetched_over_http_and_read_from_standard_input() {
         1
     );
 }
+
+#[test]
+fn files_that_hold_nothing_of_the_torrent_are_left_alone_unless_they_may_go() {
+    let shared = Shared::new("v1");
+    let (_seeder, at) = shared.seed();
+    let (down, state) = (shared.path("down"), shared.path("state-down"));
+    let notes = down.join("data/a.bin");
+    crate::support::write(&notes, b"precious notes");
+    let source = text(&shared.torrent);
+    let ran = run(download(source, &at, &down, &state));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.err.contains("a.bin") && ran.err.contains("--overwrite"),
+        "{ran:?}"
+    );
+    assert_eq!(std::fs::read(&notes).unwrap(), b"precious notes");
+    let args = download(source, &at, &down, &state).into_iter();
+    run(args.chain(["--overwrite"]).collect::<Vec<_>>()).ok();
+    shared.assert_fetched(&down, &["a.bin", "b/c.bin", "d.txt"]);
+}
+
+#[test]
+fn two_torrents_with_one_file_do_not_write_over_each_other() {
+    let (shared, other) = (Shared::new("v1"), Shared::new("v1"));
+    crate::support::write(
+        &other.path("seed/data/a.bin"),
+        &crate::support::content(9, 300_000),
+    );
+    std::fs::remove_file(&other.torrent).unwrap();
+    crate::support::create(
+        &other.path("seed/data"),
+        &other.torrent,
+        &["--piece-length", "32KiB"],
+    )
+    .ok();
+    let (_seeder, at) = shared.seed();
+    let (_another, by) = other.seed();
+    let (down, state) = (shared.path("down"), shared.path("state-down"));
+    let args = download(text(&shared.torrent), &at, &down, &state).into_iter();
+    let ran = run(args
+        .chain(["--peer", &by, text(&other.torrent)])
+        .collect::<Vec<_>>());
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("another torrent has this file"), "{ran:?}");
+    // Whichever came first has it.
+    let both = [&shared, &other].map(|one| one.path("seed/data/a.bin"));
+    let won = both
+        .iter()
+        .filter(|theirs| super::same(theirs, &down.join("data/a.bin")));
+    assert_eq!(won.count(), 1);
+}

@@ -48,3 +48,38 @@ fn a_taken_port_is_passed_over_and_a_foreign_address_is_refused() {
         assert_eq!(ran.code, 2, "{ran:?}");
     }
 }
+
+#[test]
+fn what_is_not_there_is_neither_fetched_nor_made() {
+    let shared = Shared::new("v1");
+    let (_other, at) = shared.seed();
+    let empty = shared.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let (inner, state) = (shared.path("seed/data"), shared.path("state"));
+    for (data, trust, advice) in [
+        (&inner, None, "did you mean --data"),
+        (&empty, None, "data does not exist"),
+        (&empty, Some("--no-check"), "data does not exist"),
+    ] {
+        let args = alone(seeding(&shared.torrent, data, &state)).into_iter();
+        let args: Vec<&str> = args.chain(["--peer", &at]).chain(trust).collect();
+        let ran = run(args);
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert!(ran.err.contains(advice), "{ran:?}");
+        assert!(!data.join("data").exists());
+    }
+    // The folder alone is not enough, be it trusted or not.
+    std::fs::create_dir(empty.join("data")).unwrap();
+    for trust in [None, Some("--no-check")] {
+        let args = alone(seeding(&shared.torrent, &empty, &state)).into_iter();
+        let ran = run(args.chain(["--peer", &at]).chain(trust).collect::<Vec<_>>());
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.err.contains("a.bin"), "{ran:?}");
+        assert!(
+            std::fs::read_dir(empty.join("data"))
+                .unwrap()
+                .next()
+                .is_none()
+        );
+    }
+}
