@@ -175,6 +175,6 @@ fn two_torrents_with_one_file_do_not_write_over_each_other() {
     let both = [&shared, &other].map(|one| one.path("seed/data/a.bin"));
     let won = both
         .iter()
-        .filter(|theirs| super::same(theirs, &down.join("data/a.bin")));
+        .filter(|theirs| same(theirs, &down.join("data/a.bin")));
     assert_eq!(won.count(), 1);
 }
