@@ -119,6 +119,16 @@ pub fn memory(pid: u32) -> Option<Memory> {
     })
 }
 
+/// Time of processors that the process `pid` has taken so far, or `None` when there is none.
+pub fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Behind the name in brackets, which may hold anything: user and system time, in hundredths of a second.
+    let fields = stat.rsplit(')').next()?;
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: Option<u64> = ticks.map(|field| field.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(ticks? * 10))
+}
+
 /// Memory of a process in bytes, as the kernel counts it.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {

@@ -124,10 +124,11 @@ async fn covered(
     session: &mut Session,
     info_hash: InfoHash,
 ) -> Result<(BoxStream, Vec<u8>, Wire), Ended> {
-    let initial = session.output().first_chunk::<HANDSHAKE_LEN>().copied();
-    let (Some(cover), Some(initial)) = (cover, initial) else {
+    let Some(cover) = cover else {
         return Ok((stream, Vec::new(), Wire::Plain));
     };
+    let initial = session.output().first_chunk::<HANDSHAKE_LEN>().copied();
+    let initial = initial.ok_or(Ended::Lost)?;
     let agreeing = cover::dialled(stream, cover, info_hash, initial);
     match timeout(COVER_TIMEOUT, agreeing).await {
         Ok(Ok(covered)) => {

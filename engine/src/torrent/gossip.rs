@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use protocol::peer::{PexFlags, PexMessage};
 
+use crate::Wire;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Introduction, Order};
@@ -146,6 +147,9 @@ fn flags(peer: &PeerEntry) -> PexFlags {
     }
     if peer.utp {
         flags = flags.with(PexFlags::UTP);
+    }
+    if peer.wire == Wire::Rc4 {
+        flags = flags.with(PexFlags::ENCRYPTION);
     }
     flags
 }
