@@ -1,7 +1,6 @@
 //! The composition root: builds the network and the engine from the command line, and the system that they run in.
 
 mod dht;
-mod literals;
 mod lone_dht;
 
 use std::future::Future;
@@ -11,11 +10,11 @@ use std::sync::Arc;
 
 use engine::{AnnounceMode, EngineConfig, EngineHandle, Limits, Supervisor};
 use net::ports::Transports;
+use net::resolve::NameServers;
 use net::utp::UtpOptions;
-use net::{DatagramSocket, Network, OwnedPool, Pool, RealOptions};
+use net::{Bind, DatagramSocket, Network, OwnedPool, Pool, RealOptions};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
-use self::literals::LiteralsOnly;
 pub(crate) use self::lone_dht::{host_and_port, lone_dht};
 use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
@@ -62,10 +61,10 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
 /// # Errors
 /// [`Failure::Usage`] where `--bind` and `--listen` contradict each other or name no address of this machine;
 /// [`Failure::Failed`] where the port is taken or the system refuses threads.
-pub(crate) fn start(common: &Common, network: &Network) -> Result<Running, Failure> {
-    let pool = pool()?;
+pub(crate) fn start(common: &Common, way: Way) -> Result<Running, Failure> {
+    let Way { network, pool } = way;
     let listen = listen_address(common)?;
-    let doors = doors(common, listen, network, pool.pool())?;
+    let doors = doors(common, listen, &network, pool.pool())?;
     let network = doors.network;
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
     config.listen = doors.listen;
@@ -139,24 +138,40 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// The network: everything that goes out does so through `--proxy`, and from the address of `--bind`, or, where its family
-/// allows, of `--listen`.
+/// A way into the network, and the threads that carry what goes over it.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// The way.
+    pub(crate) network: Network,
+    pool: OwnedPool,
+}
+
+/// The way into the network: everything that goes out does so through `--proxy`, and from what `--bind` names, or, where
+/// its family allows, from the address of `--listen`.
 ///
 /// # Errors
 /// As [`start`].
-pub(crate) fn network(common: &Common) -> Result<Network, Failure> {
-    let network = direct_network(common)?;
-    Ok(match common.proxy()? {
+pub(crate) fn way(common: &Common) -> Result<Way, Failure> {
+    let pool = pool()?;
+    let network = direct_network(common, pool.pool())?;
+    let network = match common.proxy()? {
         Some(proxy) => network.through(proxy),
         None => network,
-    })
+    };
+    Ok(Way { network, pool })
 }
 
 /// The network that leads to a proxy, or everywhere where there is none.
-fn direct_network(common: &Common) -> Result<Network, Failure> {
+fn direct_network(common: &Common, pool: &Pool) -> Result<Network, Failure> {
     if let Some(bind) = &common.bind {
-        let options = RealOptions::only_from(bind_address(bind)?);
-        return Ok(Network::real(options).with_resolver(Arc::new(LiteralsOnly)));
+        let servers = NameServers::these(common.dns.iter().map(|server| server.0).collect());
+        return Network::bound(bind, servers, pool)
+            .map_err(|error| Failure::Usage(format!("--bind {bind}: {}", reason(&error))));
+    }
+    if !common.dns.is_empty() {
+        let why =
+            "--dns: name servers are asked with --bind only; without it the system looks names up";
+        return Err(Failure::Usage(why.to_owned()));
     }
     Ok(match common.listen {
         Some(listen) => Network::real(RealOptions::from_source(listen.ip())),
@@ -221,42 +236,16 @@ fn doors(
 
 fn listen_address(common: &Common) -> Result<SocketAddr, Failure> {
     let asked = common.listen.unwrap_or(DEFAULT_LISTEN);
-    let Some(bind) = &common.bind else {
+    let Some(Bind::Address(ip)) = &common.bind else {
         return Ok(asked);
     };
-    let ip = bind_address(bind)?;
-    if asked.ip().is_unspecified() || asked.ip() == ip {
-        Ok(SocketAddr::new(ip, asked.port()))
+    if asked.ip().is_unspecified() || asked.ip() == *ip {
+        Ok(SocketAddr::new(*ip, asked.port()))
     } else {
         Err(Failure::Usage(format!(
-            "--listen {asked} is not at --bind {bind}"
+            "--listen {asked} is not at --bind {ip}"
         )))
     }
-}
-
-/// The address that `--bind` means: one of this machine's, or the first of a network interface.
-fn bind_address(bind: &str) -> Result<IpAddr, Failure> {
-    let interfaces = if_addrs::get_if_addrs()
-        .map_err(|error| Failure::Failed(format!("--bind {bind}: {}", reason(&error))))?;
-    let usable = |ip: &IpAddr| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    if let Some(ip) = net::resolve::ip_literal(bind) {
-        // All of 127.0.0.0/8, and whatever else the routes call local, may be bound without standing on an interface.
-        return match std::net::UdpSocket::bind(SocketAddr::new(ip, 0)) {
-            Ok(_) => Ok(ip),
-            Err(error) => Err(Failure::Usage(format!("--bind {bind}: {}", reason(&error)))),
-        };
-    }
-    let of_name = interfaces.iter().filter(|interface| interface.name == bind);
-    let mut ips: Vec<IpAddr> = of_name
-        .map(if_addrs::Interface::ip)
-        .filter(usable)
-        .collect();
-    ips.sort_by_key(IpAddr::is_ipv6);
-    ips.first().copied().ok_or_else(|| {
-        Failure::Usage(format!(
-            "--bind {bind}: no such address or network interface"
-        ))
-    })
 }
 
 fn store_options(common: &Common) -> StoreOptions {

@@ -62,7 +62,12 @@ pub(crate) struct Leave;
 /// A peer is on the local network: Lsd to Torrent.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Neighbour(pub(crate) SocketAddr);
+pub(crate) struct Neighbour {
+    /// Where it is.
+    pub(crate) addr: SocketAddr,
+    /// By which hash it named the torrent.
+    pub(crate) hash: InfoHash,
+}
 
 /// What a socket heard: its task to the Lsd.
 #[derive(Debug)]
@@ -238,7 +243,8 @@ impl StreamHandler<Heard> for Lsd {
     fn handle(&mut self, heard: Heard, _: &mut Context<Self>) {
         for hash in &heard.hashes {
             if let Some(torrent) = self.torrents.get(hash) {
-                tell_recipient(torrent, Neighbour(heard.peer));
+                let (addr, hash) = (heard.peer, *hash);
+                tell_recipient(torrent, Neighbour { addr, hash });
             }
         }
     }

@@ -30,6 +30,7 @@ mod resume;
 mod settle;
 pub mod smart_ban;
 mod stock;
+mod swarms;
 mod trackerless;
 mod trackers;
 mod transfer;

@@ -3,15 +3,19 @@
 mod common;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::Payload;
+use common::folder::Folder;
 use common::sim::{addr, config, ip, simulate};
 use dht::{DhtConfig, DhtHandle, DhtNode};
 use engine::{AddTorrent, DhtDoor, EngineHandle, Source, State, Supervisor, TorrentId};
 use net::Pool;
 use net::sim::{Host, HostOptions, Sim};
+use protocol::id::InfoHashes;
 use protocol::magnet::Magnet;
+use protocol::metainfo::Version;
 use tempfile::TempDir;
 
 const PIECE: usize = 32 * 1024;
@@ -120,6 +124,28 @@ fn a_bare_hash_is_enough() {
         let magnet = Magnet::new(payload.metainfo().hashes());
         let id = leecher.add(Source::Magnet(Box::new(magnet))).await;
         assert!(leecher.finishes(id, Duration::from_secs(30)).await);
+        sim
+    });
+}
+
+#[test]
+fn a_bare_v2_hash_of_a_hybrid_is_enough() {
+    simulate(async {
+        let sim = Sim::new(8);
+        let (_nodes, bootstrap) = network(&sim, 20);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let folder = Folder::new(Version::Hybrid, 8, &[300_000, 5], PIECE);
+        let seeder = Node::start(&sim, 501, &bootstrap);
+        folder.put(seeder.dir.path());
+        let source = Source::Metainfo(Arc::clone(&folder.metainfo));
+        seeder.add(source).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let v2 = folder.metainfo.hashes().get_v2().expect("a hybrid");
+        let leecher = Node::start(&sim, 502, &bootstrap);
+        let link = Folder::magnet(InfoHashes::v2(v2));
+        let id = leecher.add(Source::Magnet(link)).await;
+        assert!(leecher.finishes(id, Duration::from_secs(30)).await);
+        folder.assert_equal(leecher.dir.path());
         sim
     });
 }

@@ -15,10 +15,10 @@
 //! | [`datagram`] | [`DatagramSocket`], and [`datagram::Batch`] |
 //! | [`utp`] | streams over any datagram socket |
 //! | [`ports`] | one port for TCP, uTP and other datagrams |
-//! | [`resolve`] | [`Resolver`] and the operating system's one |
+//! | [`resolve`] | [`Resolver`]: the operating system's one, and one that asks name servers itself |
 //! | [`network`] | [`Network`], the bundle, and listening with port retry |
 //! | [`proxy`] | a network whose only way out is a SOCKS5 or HTTP proxy |
-//! | [`real`] | the operating system's sockets |
+//! | [`real`] | the operating system's sockets, and [`Bind`], what they may be bound to |
 //! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
 //! | [`limit`] | [`RateLimiter`], token buckets in a tree |
 //! | [`http`] | the GET client, and [`http::Guard`], where it may go |
@@ -53,7 +53,7 @@ pub use limit::{RateLimiter, Throttle};
 pub use network::{Binder, Located, Network};
 pub use pool::{OwnedPool, Pool, Task};
 pub use proxy::Proxy;
-pub use real::RealOptions;
+pub use real::{Bind, RealOptions};
 pub use resolve::Resolver;
 pub use scope::{Family, Scope};
 pub use stream::{BoxStream, ByteStream, Dialer, Listener};

@@ -11,7 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
 use crate::real::{RealDialer, RealOptions, SourceBinder};
-use crate::resolve::{Cached, LiteralsOnly, SystemResolver, ip_literal};
+use crate::resolve::{Cached, SystemResolver, ip_literal};
 use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Resolver};
 
 /// Opens local ends: listeners and datagram sockets.
@@ -76,17 +76,10 @@ impl fmt::Debug for Network {
 
 impl Network {
     /// The operating system's network.
-    ///
-    /// Where only one source address may be used, names are not looked up: the system's resolver asks by the system's
-    /// own routes.
     pub fn real(options: RealOptions) -> Self {
-        let resolver: Arc<dyn Resolver> = if options.only_source {
-            Arc::new(LiteralsOnly)
-        } else {
-            Arc::new(SystemResolver)
-        };
         let dialer = Arc::new(RealDialer::new(options));
-        Self::new(dialer, Arc::new(SourceBinder::new(options)), resolver)
+        let binder = Arc::new(SourceBinder::new(options));
+        Self::new(dialer, binder, Arc::new(SystemResolver))
     }
 
     /// A network from its parts.

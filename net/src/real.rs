@@ -1,5 +1,6 @@
 //! The operating system's sockets, on tokio.
 
+mod bound;
 mod multicast;
 mod platform;
 mod tcp;
@@ -12,16 +13,16 @@ use std::sync::Arc;
 use crate::resolve::canonical;
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener};
 
+pub use bound::Bind;
+
 /// How the real network is entered.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct RealOptions {
-    /// The source address of streams that are dialled, and the address of sockets that are opened "anywhere" in its
-    /// family; `None`, and an unspecified address, leave the choice to the system's routes.
+    /// The source address of streams that are dialled, and the address of sockets that are opened "anywhere", where the
+    /// families agree; `None`, and an unspecified address, leave the choice to the system's routes. To have nothing use
+    /// any other address, there is [`Network::bound`](crate::Network::bound).
     pub source: Option<IpAddr>,
-    /// Whether nothing may use any other address. A source address has one family; what needs the other one is then
-    /// refused with `AddrNotAvailable`, while it otherwise goes without a source address.
-    pub only_source: bool,
 }
 
 impl RealOptions {
@@ -29,15 +30,6 @@ impl RealOptions {
     pub fn from_source(source: IpAddr) -> Self {
         Self {
             source: Some(source),
-            only_source: false,
-        }
-    }
-
-    /// Uses `source` and no other address.
-    pub fn only_from(source: IpAddr) -> Self {
-        Self {
-            only_source: true,
-            ..Self::from_source(source)
         }
     }
 
@@ -61,12 +53,9 @@ impl RealDialer {
     }
 
     /// The source address for a stream to `to`.
-    fn source_for(&self, to: SocketAddr) -> io::Result<Option<IpAddr>> {
-        match self.options.chosen() {
-            Some(ip) if ip.is_ipv4() == to.is_ipv4() => Ok(Some(ip)),
-            Some(_) if self.options.only_source => Err(io::ErrorKind::AddrNotAvailable.into()),
-            _ => Ok(None),
-        }
+    fn source_for(&self, to: SocketAddr) -> Option<IpAddr> {
+        let chosen = self.options.chosen();
+        chosen.filter(|ip| ip.is_ipv4() == to.is_ipv4())
     }
 }
 
@@ -74,7 +63,7 @@ impl Dialer for RealDialer {
     fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
         let to = canonical(to);
         let source = self.source_for(to);
-        Box::pin(async move { tcp::dial(to, source?).await })
+        Box::pin(async move { tcp::dial(to, source).await })
     }
 }
 
@@ -95,33 +84,22 @@ impl SourceBinder {
     }
 
     /// Where a socket asked for at `at` stands.
-    fn place(&self, at: SocketAddr) -> io::Result<SocketAddr> {
-        let Some(source) = self.options.chosen() else {
-            return Ok(at);
-        };
-        let only = self.options.only_source;
-        let here = SocketAddr::new(source, at.port());
-        let anywhere = at.ip().is_unspecified();
-        if at.ip() == source || anywhere && at.is_ipv4() == source.is_ipv4() {
-            Ok(here)
-        } else if !only {
-            Ok(at)
-        } else if anywhere && at.is_ipv6() {
-            // Both families were asked for, and one of them may be had.
-            Ok(here)
-        } else {
-            Err(io::ErrorKind::AddrNotAvailable.into())
+    fn place(&self, at: SocketAddr) -> SocketAddr {
+        let source = self.options.chosen();
+        match source.filter(|ip| at.ip().is_unspecified() && at.is_ipv4() == ip.is_ipv4()) {
+            Some(source) => SocketAddr::new(source, at.port()),
+            None => at,
         }
     }
 }
 
 impl Binder for SourceBinder {
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
-        RealBinder.listen(self.place(canonical(at))?)
+        RealBinder.listen(self.place(canonical(at)))
     }
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
-        RealBinder.datagram(self.place(canonical(at))?)
+        RealBinder.datagram(self.place(canonical(at)))
     }
 
     fn multicast(
@@ -130,17 +108,9 @@ impl Binder for SourceBinder {
         own: Option<IpAddr>,
     ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
         match self.options.chosen() {
-            Some(source) if own.is_some_and(|own| own != source) => {
-                if self.options.only_source {
-                    Ok(Vec::new())
-                } else {
-                    multicast::join(group, own)
-                }
-            }
-            Some(source) if source.is_ipv4() == group.is_ipv4() => {
+            Some(source) if own.is_none() && source.is_ipv4() == group.is_ipv4() => {
                 multicast::join(group, Some(source))
             }
-            Some(_) if self.options.only_source => Ok(Vec::new()),
             _ => multicast::join(group, own),
         }
     }
@@ -148,11 +118,11 @@ impl Binder for SourceBinder {
 
 impl Binder for RealBinder {
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
-        Ok(Box::new(tcp::TcpListener::bind(canonical(at))?))
+        Ok(Box::new(tcp::TcpListener::bind(canonical(at), None)?))
     }
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
-        Ok(Arc::new(udp::UdpSocket::bind(canonical(at))?))
+        Ok(Arc::new(udp::UdpSocket::bind(canonical(at), None)?))
     }
 
     fn multicast(

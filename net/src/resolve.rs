@@ -1,12 +1,14 @@
 //! Host names to addresses.
 
 mod cached;
+mod dns;
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 pub use cached::Cached;
+pub use dns::{Dns, NameServers};
 
 use crate::BoxFuture;
 

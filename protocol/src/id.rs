@@ -92,6 +92,12 @@ impl InfoHashes {
         }
     }
 
+    /// Every hash by which peers, trackers and DHT nodes may name the torrent: v1, cut v2.
+    pub fn names(&self) -> impl Iterator<Item = InfoHash> + use<> {
+        let v2 = self.v2.map(|v2| v2.truncated());
+        self.v1.into_iter().chain(v2)
+    }
+
     /// Whether the raw bytes of an info dictionary have every one of these hashes.
     pub fn describe(&self, info: &[u8]) -> bool {
         let v1 = || InfoHash(sha1_smol::Sha1::from(info).digest().bytes());
@@ -236,6 +242,7 @@ mod tests {
         assert!(hashes.matches(v1) && hashes.matches(v2.truncated()));
         assert!(!hashes.matches(InfoHash([3; 20])));
         assert_eq!(hashes.wire(), v1);
+        assert!(hashes.names().eq([v1, v2.truncated()]));
         assert_eq!(InfoHashes::v2(v2).wire(), InfoHash([2; 20]));
     }
 }

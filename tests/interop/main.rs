@@ -2,6 +2,7 @@
 //!
 //! Each test prints a table of its runs. `tests/setup` installs the other programs.
 
+mod bound;
 mod dht;
 mod encryption;
 mod exchange;
@@ -217,5 +218,17 @@ isolated_test! {
 isolated_test! {
     fn aria2_and_ours_exchange_an_encrypted_torrent(lab, limit = 240, needs = [Need::Ours, Aria2.need()]) {
         encryption::both_ways(lab, &encryption::with_other(Aria2));
+    }
+}
+
+isolated_test! {
+    fn what_is_bound_sends_nothing_elsewhere_while_its_interface_is_gone_and_goes_on_when_it_is_back(
+        lab, limit = 600, needs = [
+            Need::Ours, Libtorrent("2.1.1").need(), TRACKER, Need::Program("tcpdump"),
+        ]
+    ) {
+        bound::survives(lab, 1, "tcp", |_| "eth0".to_owned());
+        bound::survives(lab, 2, "utp", |_| "eth0".to_owned());
+        bound::survives(lab, 3, "tcp", |host| host.ip().to_string());
     }
 }

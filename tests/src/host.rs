@@ -1,14 +1,16 @@
 //! A host beside the test's own: a network namespace on a cable, with the test as its router.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::process::Process;
 use crate::sandbox::must;
 use crate::wait;
 
-/// A host at 10.98.N.2; the test is at 10.98.N.1, and the way to everywhere else leads through it. Dropping it ends it.
+/// A host at 10.98.N.2; the test is at 10.98.N.1, and the way to everywhere else leads through it. A second cable, where
+/// there is one, has 100 more for N. Dropping it ends it.
 #[derive(Debug)]
 pub struct Host {
     number: u8,
@@ -54,20 +56,53 @@ impl Host {
     /// # Panics
     /// When the system refuses.
     pub fn plug_in(&self) {
-        let (pid, ours, router) = (self.holder.id(), self.ip(), self.router());
-        let cable = self.cable();
+        self.lay(self.number, "eth0", 0);
+    }
+
+    /// Lays a second cable, `eth1`. The way to everywhere else leads through it while there is no other.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn plug_in_second(&self) {
+        self.lay(self.number + 100, "eth1", 100);
+    }
+
+    fn lay(&self, number: u8, device: &str, metric: u32) {
+        let (pid, cable) = (self.holder.id(), format!("cable{number}"));
+        let (router, ours) = (format!("10.98.{number}.1"), format!("10.98.{number}.2"));
         for line in [
-            format!("ip link add {cable} type veth peer name eth0 netns {pid}"),
+            format!("ip link add {cable} type veth peer name {device} netns {pid}"),
+            // No chatter of IPv6 on the cable.
+            format!("sysctl -qw net.ipv6.conf.{cable}.disable_ipv6=1"),
             format!("ip addr add {router}/24 dev {cable}"),
             format!("ip link set {cable} up"),
         ] {
             must(&line.split(' ').collect::<Vec<_>>());
         }
-        // No chatter of IPv6 on the cable.
-        self.must("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1");
-        self.must(&format!("ip addr add {ours}/24 dev eth0"));
-        self.must("ip link set eth0 up");
-        self.must(&format!("ip route add default via {router}"));
+        self.must(&format!("sysctl -qw net.ipv6.conf.{device}.disable_ipv6=1"));
+        self.must(&format!("ip addr add {ours}/24 dev {device}"));
+        self.must(&format!("ip link set {device} up"));
+        self.must(&format!(
+            "ip route add default via {router} dev {device} metric {metric}"
+        ));
+    }
+
+    /// Writes down every frame that passes one of its interfaces, from the moment this returns.
+    ///
+    /// # Panics
+    /// When `tcpdump` does not start.
+    pub fn capture(&self, device: &str, dir: &Path) -> Capture {
+        let file = dir.join(format!("{device}.pcap"));
+        let mut command = self.command(Path::new("tcpdump"));
+        command
+            .args(["-n", "-U", "-Z", "root", "-i", device, "-w"])
+            .arg(&file);
+        let process = Process::start(command, dir, "tcpdump");
+        let listens = wait::until(Duration::from_secs(10), || {
+            process.errors().contains("listening on").then_some(())
+        });
+        assert!(listens.is_some(), "no tcpdump\n{}", process.last_words());
+        Capture { file, process }
     }
 
     /// Takes the cable away, with both its ends.
@@ -177,5 +212,37 @@ impl Watch {
         let count = text.split("packets ").nth(1);
         let count = count.and_then(|rest| rest.split(' ').next()?.parse().ok());
         count.unwrap_or_else(|| panic!("no counter in {text:?}"))
+    }
+}
+
+/// A capture that runs.
+#[derive(Debug)]
+pub struct Capture {
+    file: PathBuf,
+    process: Process,
+}
+
+impl Capture {
+    /// The frames so far.
+    ///
+    /// # Panics
+    /// When what was written is no capture.
+    pub fn frames(&self) -> usize {
+        let bytes = std::fs::read(&self.file).expect("the capture");
+        // A header of 24 bytes; before each frame 16, of which the third word is its length.
+        let (mut rest, mut frames) = (bytes.get(24..).expect("a header"), 0);
+        while let Some((head, tail)) = rest.split_at_checked(16) {
+            let len = u32::from_ne_bytes(head[8..12].try_into().expect("four bytes"));
+            let Some(tail) = tail.get(len as usize..) else {
+                break;
+            };
+            (rest, frames) = (tail, frames + 1);
+        }
+        frames
+    }
+
+    /// Ends it.
+    pub fn stop(mut self) {
+        self.process.stop();
     }
 }

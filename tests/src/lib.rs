@@ -12,6 +12,7 @@
 //! # Map of modules
 //! - [`sandbox`]: the namespaces, time limits, and what is needed or skipped.
 //! - [`host`]: a second host, on a cable of its own, and who hears what it sends.
+//! - [`names`]: a name server.
 //! - [`payload`]: reproducible files, compared by SHA-256.
 //! - [`torrent`]: a plain .torrent writer.
 //! - [`process`]: a program that is ended by its process id, with its log and its memory.
@@ -23,6 +24,7 @@
 pub mod clients;
 pub mod host;
 pub mod link;
+pub mod names;
 pub mod ours;
 pub mod payload;
 pub mod process;

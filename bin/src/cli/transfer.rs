@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use net::Proxy;
 use net::proxy::ProxyUrlError;
+use net::{Bind, Proxy};
 use protocol::web_seed::{Kind, WebSeed};
 
 use super::later::LaterFlags;
@@ -64,6 +64,22 @@ pub(crate) enum Preallocate {
     Full,
 }
 
+/// A name server's address; port 53 where none is given.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NameServer(pub(crate) SocketAddr);
+
+impl std::str::FromStr for NameServer {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let with_port = text.parse().ok();
+        let address = || net::resolve::ip_literal(text).map(|ip| SocketAddr::new(ip, 53));
+        let server = with_port.or_else(address).map(Self);
+        server
+            .ok_or("write an IP address, and a port if it is not 53, such as 9.9.9.9 or [::1]:5353")
+    }
+}
+
 /// What stands behind `--proxy`. A wrong one is told of later, without repeating it: it may hold a password.
 #[derive(Clone, Debug)]
 pub(crate) struct ProxyUrl(Result<Proxy, ProxyUrlError>);
@@ -110,9 +126,12 @@ pub(crate) struct Common {
     /// Where to listen; port 0 takes any [default: port 6881 of all addresses, or the next free one up to 6890]
     #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Every socket uses this address or network interface, or nothing runs
+    /// Every socket uses this address or network interface, or nothing runs; what is gone is waited for
     #[arg(long, value_name = "IP_OR_INTERFACE")]
-    pub(crate) bind: Option<String>,
+    pub(crate) bind: Option<Bind>,
+    /// Ask this name server, from where `--bind` says; repeatable [default: the system's]
+    #[arg(long, value_name = "IP[:PORT]")]
+    pub(crate) dns: Vec<NameServer>,
     /// Everything goes through this proxy, or nowhere; what it cannot carry is left out [socks5://, http://]
     #[arg(
         long,

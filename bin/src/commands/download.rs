@@ -24,13 +24,13 @@ pub(crate) fn run(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
 async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     let shutdown = Shutdown::listen()?;
     let selection = Selection::parse(&args.files)?;
-    let network = wire::network(&args.common)?;
+    let way = wire::way(&args.common)?;
     let mut sources = Vec::new();
     for text in &args.source {
-        sources.push(Source::read(text, &network).await?);
+        sources.push(Source::read(text, &way.network).await?);
     }
     super::must_be_writable(&args.output)?;
-    let running = wire::start(&args.common, &network)?;
+    let running = wire::start(&args.common, way)?;
     let goal = Goal {
         keep: args.keep_seeding,
         ratio: args.seed_ratio,

@@ -24,11 +24,11 @@ pub(crate) fn run(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
 async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let shutdown = Shutdown::listen()?;
     super::must_be_folder(&args.data)?;
-    let network = wire::network(&args.common)?;
-    let source = Source::read(&args.torrent, &network).await?;
+    let way = wire::way(&args.common)?;
+    let source = Source::read(&args.torrent, &way.network).await?;
     let metainfo = source.into_torrent(&args.torrent)?;
     must_hold(&args.data, &metainfo)?;
-    let running = wire::start(&args.common, &network)?;
+    let running = wire::start(&args.common, way)?;
     let goal = Goal {
         keep: true,
         ratio: args.seed_ratio,

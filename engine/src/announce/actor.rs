@@ -1,4 +1,4 @@
-//! The Announcer actor: keeps a torrent known to its trackers.
+//! The Announcer actor: keeps a torrent known to its trackers. A hybrid has two, one for each of its hashes (BEP 52).
 //!
 //! [`Tiers`] decides whom to tell what and when; the announces themselves run as tasks on the pool.
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use actors::{OneTimer, tell_recipient};
 use net::{Pool, Task};
-use protocol::id::{InfoHashes, PeerId};
+use protocol::id::{InfoHash, PeerId};
 use protocol::tracker::{
     Announce as Question, AnnounceEvent, AnnounceReply, DEFAULT_INTERVAL, RetryIn,
 };
@@ -40,8 +40,8 @@ pub(crate) struct AnnouncerSetup {
     pub(crate) trackers: Vec<Vec<String>>,
     /// To how many of them.
     pub(crate) mode: AnnounceMode,
-    /// The torrent.
-    pub(crate) hashes: InfoHashes,
+    /// The torrent, by one of its hashes.
+    pub(crate) hash: InfoHash,
     /// Our peer id.
     pub(crate) peer_id: PeerId,
     /// The port that we listen on.
@@ -190,7 +190,7 @@ impl Announcer {
             }),
             ip: config.announce_ip,
             tracker_id: self.tracker_ids.get(&tracker).cloned(),
-            ..Question::new(self.setup.hashes.wire(), self.setup.peer_id, port)
+            ..Question::new(self.setup.hash, self.setup.peer_id, port)
         }
     }
 
@@ -326,6 +326,7 @@ impl Handler<Answered> for Announcer {
                 &self.torrent,
                 Announced {
                     url: answered.url,
+                    hash: self.setup.hash,
                     outcome,
                 },
             );

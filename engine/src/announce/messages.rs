@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::Message;
+use protocol::id::InfoHash;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -59,6 +60,8 @@ pub(crate) enum Announce {
 pub(crate) struct Announced {
     /// The tracker.
     pub(crate) url: Arc<str>,
+    /// Under which hash of the torrent.
+    pub(crate) hash: InfoHash,
     /// What it said, or what went wrong.
     pub(crate) outcome: Result<Heard, Arc<str>>,
 }

@@ -168,9 +168,8 @@ fn failure(error: &io::Error) -> DialFailure {
     match error.kind() {
         Kind::ConnectionRefused | Kind::ConnectionReset => DialFailure::Refused,
         Kind::TimedOut => DialFailure::Timeout,
-        Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => {
-            DialFailure::Unreachable
-        }
+        Kind::HostUnreachable | Kind::NetworkUnreachable => DialFailure::Unreachable,
+        Kind::NetworkDown => DialFailure::Offline,
         _ => DialFailure::Other,
     }
 }

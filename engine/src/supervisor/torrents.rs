@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
 use actors::{ExitGuard, RestartPolicy, tell};
-use protocol::id::{InfoHash, InfoHashes};
+use protocol::id::InfoHashes;
 use protocol::metainfo::Metainfo;
 use tokio::sync::oneshot;
 
@@ -37,7 +37,7 @@ impl Supervisor {
         {
             return Err(CommandError::NoSuchFile(*missing));
         }
-        if let Some(id) = names(&hashes).find_map(|name| self.by_hash.get(&name)) {
+        if let Some(id) = hashes.names().find_map(|name| self.by_hash.get(&name)) {
             return Err(CommandError::Duplicate(*id));
         }
         let id = TorrentId(self.next_id);
@@ -56,7 +56,7 @@ impl Supervisor {
             given_up: false,
         };
         self.torrents.insert(id, child);
-        for name in names(&hashes) {
+        for name in hashes.names() {
             self.by_hash.insert(name, id);
             self.tags.insert(name);
         }
@@ -126,10 +126,12 @@ impl Supervisor {
             return;
         };
         child.hashes = hashes;
-        let others = names(&hashes).filter_map(|name| self.by_hash.get(&name).copied());
+        let others = hashes
+            .names()
+            .filter_map(|name| self.by_hash.get(&name).copied());
         let all: BTreeSet<TorrentId> = others.chain([id]).collect();
         let oldest = all.first().copied().unwrap_or(id);
-        for name in names(&hashes) {
+        for name in hashes.names() {
             self.by_hash.insert(name, oldest);
             self.tags.insert(name);
         }
@@ -143,10 +145,14 @@ impl Supervisor {
     /// Takes a torrent out of the DHT and the local network whose actor is gone and did not do so itself.
     pub(super) fn unlist(&self, hashes: &InfoHashes) {
         if let Some(lookups) = &self.lookups {
-            tell(lookups, Unseek(hashes.wire()));
+            for name in hashes.names() {
+                tell(lookups, Unseek(name));
+            }
         }
-        if let (Some(lsd), Some(hash)) = (&self.lsd, hashes.get_v1()) {
-            tell(lsd, Unwatch(hash));
+        if let Some(lsd) = &self.lsd {
+            for name in hashes.names() {
+                tell(lsd, Unwatch(name));
+            }
         }
     }
 
@@ -196,7 +202,7 @@ impl Supervisor {
     /// Drops a torrent whose actor is gone.
     pub(super) fn forget(&mut self, id: TorrentId) {
         if let Some(child) = self.torrents.remove(&id) {
-            for name in names(&child.hashes) {
+            for name in child.hashes.names() {
                 if self.by_hash.get(&name) == Some(&id) {
                     self.by_hash.remove(&name);
                     self.tags.remove(name);
@@ -254,10 +260,4 @@ impl Child {
             Control::Panic => {}
         }
     }
-}
-
-/// By which a peer may name a torrent.
-fn names(hashes: &InfoHashes) -> impl Iterator<Item = InfoHash> {
-    let v2 = hashes.get_v2().map(|v2| v2.truncated());
-    hashes.get_v1().into_iter().chain(v2)
 }

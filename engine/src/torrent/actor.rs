@@ -6,7 +6,7 @@
 //! [`failure`](super::failure) on what cannot go on, [`settle`](super::settle) brings all to rest, [`report`](super::report)
 //! tells the rest of the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use actix::{Actor, Addr, Context, Handler, Recipient};
 use actors::{ExitGuard, OneTimer};
 use net::{Network, Pool, RateLimiter};
 use protocol::geometry::PieceIndex;
-use protocol::id::{InfoHashes, PeerId};
+use protocol::id::{InfoHash, InfoHashes, PeerId};
 use protocol::metainfo::Metainfo;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -47,6 +47,7 @@ use crate::torrent::punch::Punch;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::smart_ban::SmartBan;
+use crate::torrent::swarms::Swarms;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::Trackers;
 use crate::torrent::web_seeds::WebSeeds;
@@ -152,9 +153,11 @@ pub(crate) struct Torrent {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) down_rate: Rate,
     pub(crate) up_rate: Rate,
-    pub(crate) announcer: Option<Addr<Announcer>>,
-    /// Peers are sought on the local network.
-    pub(crate) watches: bool,
+    /// One for each hash of the torrent.
+    pub(crate) announcers: BTreeMap<InfoHash, Addr<Announcer>>,
+    /// By which hashes peers are sought on the local network.
+    pub(crate) watched: BTreeSet<InfoHash>,
+    pub(crate) swarms: Swarms,
     pub(crate) trackerless: Trackerless,
     pub(crate) progress: Arc<Progress>,
     pub(crate) added_at: Instant,
@@ -218,8 +221,9 @@ impl Torrent {
             traffic: Arc::default(),
             down_rate: Rate::default(),
             up_rate: Rate::default(),
-            announcer: None,
-            watches: false,
+            announcers: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            swarms: Swarms::default(),
             trackerless: Trackerless::default(),
             progress: Arc::default(),
             added_at: now,

@@ -49,6 +49,8 @@ pub enum DialFailure {
     Timeout,
     /// The network says that there is no way.
     Unreachable,
+    /// We have no network: nothing is known about the peer.
+    Offline,
     /// Connected, but the handshake failed.
     Handshake,
     /// Anything else, our own lack of sockets included.
@@ -229,7 +231,9 @@ impl Candidates {
     pub fn failed(&mut self, addr: SocketAddr, now: Instant, failure: DialFailure) {
         let addr = canonical(addr);
         self.index.update(addr, |candidate| {
-            candidate.failures = candidate.failures.saturating_add(1);
+            if failure != DialFailure::Offline {
+                candidate.failures = candidate.failures.saturating_add(1);
+            }
             let pause = backoff::after_failure(candidate.source, candidate.failures, failure);
             candidate.state = State::Waiting(now + pause);
         });

@@ -91,7 +91,7 @@ impl Torrent {
             tails: content.and_then(|content| content.tails.clone()),
             metadata_size: content.map(|content| content.info.len() as u32),
             extensions,
-            v2_upgrade: self.hashes.get_v1().is_some() && self.hashes.get_v2().is_some(),
+            v2_upgrade: self.is_hybrid(),
             ..TorrentParams::new(self.hashes)
         }
     }
@@ -219,6 +219,9 @@ impl Torrent {
             self.candidates.disconnected(addr, now, how);
             return;
         }
+        if !matches!(ended, Ended::Unreachable(_) | Ended::OurOwn) {
+            self.try_other_hash(addr);
+        }
         // The peer may be one of those who take only one kind of stream.
         if matches!(ended, Ended::Lost | Ended::Silent)
             && self.setup.encryption.has_two_ways()
@@ -329,11 +332,10 @@ impl Torrent {
                 peer.order(Order::Close(Ended::Dismissed));
             }
         }
-        if !active.finished
-            && self.peers.len() < FEW_PEERS
-            && let Some(announcer) = &self.announcer
-        {
-            actors::tell(announcer, Announce::WantPeers);
+        if !active.finished && self.peers.len() < FEW_PEERS {
+            for announcer in self.announcers.values() {
+                actors::tell(announcer, Announce::WantPeers);
+            }
         }
     }
 

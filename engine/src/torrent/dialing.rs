@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use actix::Context;
+use protocol::peer::TorrentParams;
 use rand::RngExt as _;
 
 use crate::cover::Cover;
@@ -74,7 +75,10 @@ impl Torrent {
             way,
             cover: self.cover(addr),
             config: self.session_config(),
-            torrent: self.session_torrent(),
+            torrent: TorrentParams {
+                v2_first: self.dials_by_v2(addr),
+                ..self.session_torrent()
+            },
         };
         self.connect((addr, seat), true, opening, ctx);
     }

@@ -23,22 +23,20 @@ impl Torrent {
             return;
         }
         let Some(lsd) = &self.setup.lsd else { return };
-        let Some(hash) = self.hashes.get_v1() else {
-            return;
-        };
-        if !self.watches {
-            self.watches = true;
-            let torrent = ctx.address().recipient();
-            tell(lsd, Watch { hash, torrent });
+        for hash in self.hashes.names() {
+            if self.watched.insert(hash) {
+                let torrent = ctx.address().recipient();
+                tell(lsd, Watch { hash, torrent });
+            }
         }
     }
 
     /// Looks for them no more.
     pub(crate) fn leave_neighbours(&mut self) {
-        if std::mem::take(&mut self.watches)
-            && let (Some(lsd), Some(hash)) = (&self.setup.lsd, self.hashes.get_v1())
-        {
-            tell(lsd, Unwatch(hash));
+        for hash in std::mem::take(&mut self.watched) {
+            if let Some(lsd) = &self.setup.lsd {
+                tell(lsd, Unwatch(hash));
+            }
         }
     }
 }
@@ -46,10 +44,11 @@ impl Torrent {
 impl Handler<Neighbour> for Torrent {
     type Result = ();
 
-    fn handle(&mut self, Neighbour(addr): Neighbour, ctx: &mut Context<Self>) {
+    fn handle(&mut self, neighbour: Neighbour, ctx: &mut Context<Self>) {
         // It may have been on its way when the torrent left.
-        if self.watches {
-            self.add_candidate(addr, Source::Lsd);
+        if self.watched.contains(&neighbour.hash) {
+            self.met(neighbour.addr, neighbour.hash);
+            self.add_candidate(neighbour.addr, Source::Lsd);
             self.drive(ctx);
         }
     }

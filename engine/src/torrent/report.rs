@@ -177,7 +177,8 @@ impl Torrent {
         if known > 0 {
             return format!("{} known, none can be reached", counted(known, "peer"));
         }
-        let trackers = self.announcer.as_ref().map(|_| self.heard.reason());
+        let announced = !self.announcers.is_empty();
+        let trackers = announced.then(|| self.heard.reason());
         let asked: Vec<String> = [trackers.map(str::to_owned), self.trackerless.reason()]
             .into_iter()
             .flatten()

@@ -164,7 +164,7 @@ impl Torrent {
         self.publish();
     }
 
-    /// Lets the Announcer say goodbye; `done` is told at once where there is none.
+    /// Lets the Announcers say goodbye; `done` is told at once where there is none.
     pub(super) fn farewell(
         &mut self,
         deadline: tokio::time::Instant,
@@ -173,20 +173,31 @@ impl Torrent {
         self.leave_neighbours();
         self.leave_dht();
         let done = done.unwrap_or_else(|| oneshot::channel().0);
-        match self.announcer.take() {
-            Some(announcer) => {
-                let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
-                let farewell = Announce::Farewell {
-                    weight: Weight::new(finished, self.peers.len()),
-                    deadline,
-                    done,
-                };
-                actors::tell(&announcer, farewell);
-            }
-            None => {
-                let _ = done.send(());
-            }
+        let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
+        let weight = Weight::new(finished, self.peers.len());
+        let announcers = std::mem::take(&mut self.announcers);
+        let mut said = Vec::with_capacity(announcers.len());
+        for announcer in announcers.into_values() {
+            let (done, heard) = oneshot::channel();
+            let farewell = Announce::Farewell {
+                weight,
+                deadline,
+                done,
+            };
+            actors::tell(&announcer, farewell);
+            said.push(heard);
         }
+        if said.is_empty() {
+            let _ = done.send(());
+            return;
+        }
+        let all = async move {
+            for heard in said {
+                let _ = heard.await;
+            }
+            let _ = done.send(());
+        };
+        self.setup.pool.spawn(all).detach();
     }
 }
 

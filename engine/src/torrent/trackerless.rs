@@ -1,9 +1,12 @@
 //! Peers from the DHT (BEP 5), for torrents that may look for them there.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 
 use actix::{AsyncContext as _, Context, Handler};
 use actors::tell;
+use protocol::id::InfoHash;
 
 use crate::Source as TorrentSource;
 use crate::lookups::{Found, Seek, Standing, Unseek};
@@ -27,23 +30,23 @@ const MOST_NODES: usize = 16;
 /// What a torrent has to do with the DHT.
 #[derive(Debug, Default)]
 pub(crate) struct Trackerless {
-    /// It is looked up there.
-    seeks: bool,
+    /// The look-up of each hash under which it is looked up there.
+    seeks: BTreeMap<InfoHash, LookUp>,
     /// How often that has begun.
     times: u32,
     /// The nodes that the torrent names were handed on.
     named: bool,
     /// What was told last: short of peers, seeding.
     told: Option<(bool, bool)>,
-    /// The look-up that runs, or ran last.
-    look_up: LookUp,
     /// Where the nodes see us, by IPv4 and IPv6.
     pub(super) external: [Option<IpAddr>; 2],
 }
 
-/// How far a look-up is.
+/// How far the look-up is that runs, or what came of the last one.
 #[derive(Clone, Copy, Debug, Default)]
 struct LookUp {
+    /// Which [`Seek`] it is of.
+    time: u32,
     runs: bool,
     nodes_asked: usize,
     /// Ourselves included.
@@ -55,15 +58,13 @@ struct LookUp {
 impl Trackerless {
     /// How far the look-up is that runs, or what came of the last one.
     pub(crate) fn reason(&self) -> Option<String> {
-        let LookUp {
-            runs,
-            nodes_asked: asked,
-            peers_found: found,
-            own_found: own,
-        } = self.look_up;
-        let found = found.saturating_sub(own);
+        let all = || self.seeks.values();
+        let runs = all().any(|one| one.runs);
+        let asked = all().map(|one| one.nodes_asked).sum();
+        let found = all().map(|one| one.peers_found.saturating_sub(one.own_found));
+        let found = found.sum();
         let (nodes, peers) = (counted(asked, "node"), counted(found, "peer"));
-        self.seeks.then(|| match (runs, asked) {
+        (!self.seeks.is_empty()).then(|| match (runs, asked) {
             (true, _) => format!("looking up in the DHT: {nodes} asked, {peers}"),
             (false, 0) => "no node of the DHT is known".to_owned(),
             (false, _) => format!("looked up in the DHT: {nodes} asked, {peers}"),
@@ -81,16 +82,27 @@ impl Torrent {
         let Some(lookups) = &self.setup.lookups else {
             return;
         };
-        if !self.trackerless.seeks {
-            self.trackerless.seeks = true;
-            self.trackerless.look_up.runs = true;
-            self.trackerless.times += 1;
-            let seek = Seek {
-                hash: self.hashes.wire(),
-                time: self.trackerless.times,
-                torrent: ctx.address().recipient(),
-            };
-            tell(lookups, seek);
+        for hash in self.hashes.names() {
+            let seeks = &mut self.trackerless.seeks;
+            if let Entry::Vacant(place) = seeks.entry(hash) {
+                self.trackerless.times += 1;
+                let time = self.trackerless.times;
+                place.insert(LookUp {
+                    time,
+                    runs: true,
+                    ..LookUp::default()
+                });
+                let torrent = ctx.address().recipient();
+                tell(
+                    lookups,
+                    Seek {
+                        hash,
+                        time,
+                        torrent,
+                    },
+                );
+                self.trackerless.told = None;
+            }
         }
         self.hint_named_nodes();
     }
@@ -99,16 +111,16 @@ impl Torrent {
     pub(crate) fn leave_dht(&mut self) {
         let was = std::mem::take(&mut self.trackerless);
         self.trackerless.times = was.times;
-        if was.seeks
-            && let Some(lookups) = &self.setup.lookups
-        {
-            tell(lookups, Unseek(self.hashes.wire()));
+        if let Some(lookups) = &self.setup.lookups {
+            for hash in was.seeks.into_keys() {
+                tell(lookups, Unseek(hash));
+            }
         }
     }
 
     /// Tells the DHT how the torrent stands, where that has changed.
     pub(crate) fn tell_standing(&mut self) {
-        if !self.trackerless.seeks {
+        if self.trackerless.seeks.is_empty() {
             return;
         }
         let seed = matches!(&self.phase, Phase::Active(active) if active.finished);
@@ -119,8 +131,9 @@ impl Torrent {
         if self.trackerless.told.replace(standing) != Some(standing)
             && let Some(lookups) = &self.setup.lookups
         {
-            let hash = self.hashes.wire();
-            tell(lookups, Standing { hash, short, seed });
+            for hash in self.trackerless.seeks.keys().copied() {
+                tell(lookups, Standing { hash, short, seed });
+            }
         }
     }
 
@@ -136,8 +149,9 @@ impl Torrent {
 
     /// A peer that was found turned out to be ourselves.
     pub(super) fn found_ourselves(&mut self, addr: SocketAddr) {
-        if self.candidates.source(addr) == Some(Source::Dht) {
-            self.trackerless.look_up.own_found += 1;
+        let by_dht = self.candidates.source(addr) == Some(Source::Dht);
+        if by_dht && let Some(look_up) = self.trackerless.seeks.values_mut().next() {
+            look_up.own_found += 1;
         }
     }
 
@@ -174,21 +188,24 @@ impl Handler<Found> for Torrent {
 
     fn handle(&mut self, found: Found, ctx: &mut Context<Self>) {
         // It may have been on its way when the torrent left, perhaps to come again.
-        if !self.trackerless.seeks || found.time != self.trackerless.times {
+        let mut seeks = self.trackerless.seeks.iter_mut();
+        let Some((hash, look_up)) = seeks.find(|(_, look_up)| look_up.time == found.time) else {
             return;
-        }
-        let before = std::mem::take(&mut self.trackerless.look_up);
+        };
         // A look-up that has begun anew has found nobody yet.
-        let own_before = if before.runs { before.own_found } else { 0 };
+        let own_before = if look_up.runs { look_up.own_found } else { 0 };
         let own = found.peers.iter();
         let own = own.filter(|addr| self.candidates.is_own(**addr)).count();
-        self.trackerless.look_up = LookUp {
+        let hash = *hash;
+        *look_up = LookUp {
+            time: found.time,
             runs: !found.ended,
             nodes_asked: found.nodes_asked,
             peers_found: found.known,
             own_found: own_before + own,
         };
         for addr in found.peers.into_iter().take(PEERS_PER_STEP) {
+            self.met(addr, hash);
             self.add_candidate(addr, Source::Dht);
         }
         if found.ended {

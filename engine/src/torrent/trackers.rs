@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix::{AsyncContext, Context, Handler};
+use protocol::id::InfoHash;
 use tokio::sync::oneshot;
 
 use crate::announce::actor::{Announcer, AnnouncerSetup};
@@ -25,10 +26,10 @@ const MOST_COUNTS: usize = 64;
 /// What trackers told a torrent.
 #[derive(Debug, Default)]
 pub(crate) struct Trackers {
-    /// The size of the swarm, by tracker.
-    counts: BTreeMap<Arc<str>, SwarmCounts>,
-    /// Which answered last.
-    last: Option<Arc<str>>,
+    /// The size of the swarm, by tracker and hash.
+    counts: BTreeMap<(Arc<str>, InfoHash), SwarmCounts>,
+    /// Which answered last, by hash.
+    last: BTreeMap<InfoHash, Arc<str>>,
     /// Whether one failed or refused since the torrent went online.
     failed: bool,
     /// Whether only one at a time is announced to.
@@ -44,14 +45,14 @@ impl Trackers {
 
     /// What came of asking them, where no peer is known.
     pub(crate) fn reason(&self) -> &'static str {
-        match (&self.last, self.failed) {
-            (Some(_), _) => "the trackers know no other peers",
-            (None, true) => "no tracker names peers",
-            (None, false) => "asking the trackers",
+        match (self.last.is_empty(), self.failed) {
+            (false, _) => "the trackers know no other peers",
+            (true, true) => "no tracker names peers",
+            (true, false) => "asking the trackers",
         }
     }
 
-    fn note(&mut self, tracker: Arc<str>, counts: SwarmCounts) {
+    fn note(&mut self, tracker: (Arc<str>, InfoHash), counts: SwarmCounts) {
         if self.counts.len() < MOST_COUNTS || self.counts.contains_key(&tracker) {
             let known = self.counts.entry(tracker).or_default();
             known.seeds = counts.seeds.or(known.seeds);
@@ -71,13 +72,15 @@ impl Torrent {
             self.setup.desk.config().mode
         };
         let strict = mode == AnnounceMode::Strict;
-        if self.announcer.is_some() && strict && !self.heard.strict {
+        if !self.announcers.is_empty() && strict && !self.heard.strict {
             let patience = self.setup.desk.config().farewell;
             self.farewell(tokio::time::Instant::now() + patience, None);
         }
         self.watch_neighbours(ctx);
         self.seek(ctx);
-        if self.announcer.is_some() || !self.add.use_trackers {
+        let mut new: Vec<InfoHash> = self.hashes.names().collect();
+        new.retain(|hash| !self.announcers.contains_key(hash));
+        if new.is_empty() || !self.add.use_trackers {
             return;
         }
         let trackers = self.trackers();
@@ -86,18 +89,22 @@ impl Torrent {
         }
         self.heard.strict = strict;
         self.update_progress();
-        let setup = AnnouncerSetup {
-            trackers,
-            mode,
-            hashes: self.hashes,
-            peer_id: self.peer_id,
-            port: self.setup.listen_port,
-            desk: self.setup.desk.clone(),
-            pool: self.setup.pool.clone(),
-            progress: Arc::clone(&self.progress),
-            seed: self.setup.seed ^ self.id.0,
-        };
-        self.announcer = Some(Announcer::launch(setup, ctx.address().recipient()));
+        for hash in new {
+            let first = self.announcers.is_empty();
+            let setup = AnnouncerSetup {
+                trackers: trackers.clone(),
+                mode,
+                hash,
+                peer_id: self.peer_id,
+                port: self.setup.listen_port,
+                desk: self.setup.desk.clone(),
+                pool: self.setup.pool.clone(),
+                progress: Arc::clone(&self.progress),
+                seed: self.setup.seed ^ self.id.0 ^ if first { 0 } else { 1 << 63 },
+            };
+            let announcer = Announcer::launch(setup, ctx.address().recipient());
+            self.announcers.insert(hash, announcer);
+        }
     }
 
     /// The trackers, by tier: those of the metadata, else of the link.
@@ -148,15 +155,15 @@ impl Torrent {
     }
 
     /// Takes what a tracker said.
-    fn on_heard(&mut self, url: &Arc<str>, heard: Heard) {
-        let switched = self.heard.last.as_ref().is_some_and(|last| last != url);
+    fn on_heard(&mut self, url: &Arc<str>, hash: InfoHash, heard: Heard) {
+        let last = self.heard.last.insert(hash, Arc::clone(url));
+        let switched = last.is_some_and(|last| last != *url);
         if switched && self.is_private() {
             // Peers of the former tracker are none of the new one's (BEP 27).
             self.candidates.forget(Source::Tracker);
             self.dismiss_all();
         }
-        self.heard.last = Some(Arc::clone(url));
-        self.heard.note(Arc::clone(url), heard.swarm);
+        self.heard.note((Arc::clone(url), hash), heard.swarm);
         self.learn_own_address();
         let id = self.id;
         if let Some(message) = heard.warning {
@@ -169,6 +176,7 @@ impl Torrent {
             peers: heard.peers.len(),
         });
         for peer in heard.peers.into_iter().take(PEERS_PER_REPLY) {
+            self.met(peer, hash);
             self.add_candidate(peer, Source::Tracker);
         }
     }
@@ -179,7 +187,7 @@ impl Handler<Announced> for Torrent {
 
     fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
         match announced.outcome {
-            Ok(heard) => self.on_heard(&announced.url, heard),
+            Ok(heard) => self.on_heard(&announced.url, announced.hash, heard),
             Err(reason) => {
                 self.heard.failed = true;
                 self.event(Event::TrackerError {
@@ -198,7 +206,7 @@ impl Handler<Scraped> for Torrent {
 
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
         for (tracker, counts) in scraped.0 {
-            self.heard.note(tracker, counts);
+            self.heard.note((tracker, self.hashes.wire()), counts);
         }
         self.publish();
     }

@@ -145,11 +145,10 @@ impl Torrent {
         self.update_progress();
         let now = now();
         let downloaded = Traffic::get(&self.traffic.down) > 0;
-        if downloaded
-            && !self.reported_complete
-            && let Some(announcer) = &self.announcer
-        {
-            tell(announcer, Announce::Completed);
+        if downloaded && !self.reported_complete {
+            for announcer in self.announcers.values() {
+                tell(announcer, Announce::Completed);
+            }
         }
         self.reported_complete = true;
         self.publish();

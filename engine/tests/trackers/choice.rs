@@ -6,12 +6,14 @@ use std::time::Duration;
 use engine::{AddTorrent, AnnounceMode, EngineConfig, Source, Supervisor};
 use net::Pool;
 use net::sim::HostOptions;
+use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
+use protocol::magnet::Magnet;
 use protocol::metainfo::{LoadLimits, Metainfo};
 use protocol::tracker::AnnounceEvent;
 use tempfile::TempDir;
 
 use crate::tracker::{Behaviour, Tracker};
-use crate::{Scene, ip, simulate, sleep};
+use crate::{Scene, hash, ip, simulate, sleep};
 
 #[test]
 fn every_mode_announces_to_as_many_trackers_as_it_says() {
@@ -176,5 +178,35 @@ fn a_private_torrent_that_switches_trackers_leaves_the_peers_of_the_former_one()
         }
         sleep(60).await;
         assert_eq!(scene.engine.snapshot().torrents[0].peers, 0);
+    });
+}
+
+#[test]
+fn a_hybrid_is_announced_by_each_of_its_hashes() {
+    simulate(async {
+        let scene = Scene::new(|_| {});
+        let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        let v2 = InfoHashV2([9; 32]);
+        let hashes = InfoHashes::hybrid(hash(1), v2);
+        let mut magnet = Magnet::new(hashes);
+        magnet.trackers = vec!["http://60.0.0.1/announce".to_owned()];
+        let source = Source::Magnet(Box::new(magnet));
+        let add = AddTorrent::new(source, "/nowhere".into());
+        scene.engine.add(add).await.expect("added");
+        sleep(5).await;
+        let named = |event: AnnounceEvent| {
+            let seen = tracker.announces().into_iter();
+            let mut named: Vec<InfoHash> = seen
+                .filter(|seen| seen.announce.event == event)
+                .map(|seen| seen.announce.info_hash)
+                .collect();
+            named.sort_unstable();
+            named
+        };
+        let mut both = vec![hash(1), v2.truncated()];
+        both.sort_unstable();
+        assert_eq!(named(AnnounceEvent::Started), both);
+        scene.engine.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(named(AnnounceEvent::Stopped), both);
     });
 }

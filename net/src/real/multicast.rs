@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::platform::{self, Interface};
+use super::platform::{self, Device, Interface};
 use super::udp::UdpSocket;
 use crate::DatagramSocket;
 
@@ -32,7 +32,7 @@ pub(super) fn join(
     let mut sockets: Vec<Arc<dyn DatagramSocket>> = Vec::new();
     let mut failure = None;
     for interface in interfaces {
-        match open(group, &interface) {
+        match open(group, &interface, None) {
             Ok(socket) => sockets.push(Arc::new(socket)),
             Err(error) => failure = Some(error),
         }
@@ -43,6 +43,11 @@ pub(super) fn join(
     }
 }
 
-fn open(group: SocketAddr, interface: &Interface) -> io::Result<UdpSocket> {
-    UdpSocket::adopt(platform::multicast(group, interface)?)
+/// Joins `group` on one interface.
+pub(super) fn open(
+    group: SocketAddr,
+    interface: &Interface,
+    device: Option<&Device>,
+) -> io::Result<UdpSocket> {
+    UdpSocket::adopt(platform::multicast(group, interface, device)?)
 }

@@ -7,20 +7,31 @@ use std::net::{IpAddr, SocketAddr};
 use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Makes a non-blocking socket of the address's family and binds it there.
+/// Makes a non-blocking socket of the address's family and binds it there, and to a device, if there is one.
 ///
 /// At `[::]` the socket takes IPv4 as well; at any other IPv6 address it takes IPv6 only.
-pub(super) fn bound(at: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+pub(super) fn bound(
+    at: SocketAddr,
+    device: Option<&Device>,
+    kind: Type,
+    protocol: Protocol,
+) -> io::Result<Socket> {
     let socket = open(at, kind, protocol)?;
     only_own_family(&socket, at)?;
+    tie(&socket, at, device)?;
     socket.bind(&at.into())?;
     Ok(socket)
 }
 
-/// Makes a non-blocking TCP socket that listens at an address; the same rule for `[::]`.
-pub(super) fn listening(at: SocketAddr, backlog: i32) -> io::Result<Socket> {
+/// Makes a non-blocking TCP socket that listens at an address; the same rules for `[::]` and devices.
+pub(super) fn listening(
+    at: SocketAddr,
+    device: Option<&Device>,
+    backlog: i32,
+) -> io::Result<Socket> {
     let socket = open(at, Type::STREAM, Protocol::TCP)?;
     only_own_family(&socket, at)?;
+    tie(&socket, at, device)?;
     allow_rebind(&socket)?;
     socket.bind(&at.into())?;
     socket.listen(backlog)?;
@@ -41,20 +52,59 @@ pub(super) fn open(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Resu
     Ok(socket)
 }
 
+/// A network interface that nothing may pass by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Device {
+    /// Its name.
+    pub(crate) name: String,
+    /// The system's number for it: another one, when it went and came back.
+    pub(crate) index: u32,
+}
+
+/// Has all that a socket sends and receives pass one interface. Once that is gone, the socket is good for nothing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn tie(socket: &Socket, _: SocketAddr, device: Option<&Device>) -> io::Result<()> {
+    device.map_or(Ok(()), |device| {
+        socket.bind_device(Some(device.name.as_bytes()))
+    })
+}
+
+/// Has all that a socket sends and receives pass one interface.
+#[cfg(target_vendor = "apple")]
+pub(super) fn tie(socket: &Socket, at: SocketAddr, device: Option<&Device>) -> io::Result<()> {
+    let Some(device) = device else { return Ok(()) };
+    let index = std::num::NonZeroU32::new(device.index);
+    match at {
+        SocketAddr::V4(_) => socket.bind_device_by_index_v4(index),
+        SocketAddr::V6(_) => socket.bind_device_by_index_v6(index),
+    }
+}
+
+/// Other systems cannot promise it.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(super) fn tie(_: &Socket, _: SocketAddr, device: Option<&Device>) -> io::Result<()> {
+    match device {
+        None => Ok(()),
+        Some(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
 /// An address of a network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Interface {
+pub(crate) struct Interface {
+    /// Its name.
+    pub(crate) name: String,
     /// The system's number for it.
-    pub(super) index: u32,
+    pub(crate) index: u32,
     /// Its address.
-    pub(super) ip: IpAddr,
+    pub(crate) ip: IpAddr,
     /// Whether datagrams to groups cross it.
-    pub(super) multicast: bool,
+    pub(crate) multicast: bool,
 }
 
 /// The addresses of one family of all interfaces that are up, ordered by interface.
 #[cfg(unix)]
-pub(super) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
+pub(crate) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
     use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
     let mut found = Vec::new();
@@ -71,6 +121,7 @@ pub(super) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
         {
             let multicast = entry.flags.contains(InterfaceFlags::IFF_MULTICAST);
             found.push(Interface {
+                name: entry.interface_name.clone(),
                 index,
                 ip,
                 multicast,
@@ -83,7 +134,7 @@ pub(super) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
 
 /// Interfaces are not enumerated on this system: the one of the default route is taken.
 #[cfg(not(unix))]
-pub(super) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
+pub(crate) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     let ip = if v4 {
@@ -92,6 +143,7 @@ pub(super) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED)
     };
     Ok(vec![Interface {
+        name: String::new(),
         index: 0,
         ip,
         multicast: true,
@@ -102,8 +154,13 @@ pub(super) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
 ///
 /// Where the system allows it, the socket is bound to the group's address, so that datagrams sent to the host itself
 /// do not come in by it.
-pub(super) fn multicast(group: SocketAddr, interface: &Interface) -> io::Result<Socket> {
+pub(super) fn multicast(
+    group: SocketAddr,
+    interface: &Interface,
+    device: Option<&Device>,
+) -> io::Result<Socket> {
     let socket = open(group, Type::DGRAM, Protocol::UDP)?;
+    tie(&socket, group, device)?;
     socket.set_reuse_address(true)?;
     #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
     socket.set_reuse_port(true)?;

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use socket2::{Protocol, Type};
+use socket2::{Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::platform;
+use super::platform::{self, Device};
 use crate::resolve::canonical;
 use crate::{BoxStream, ByteStream, Listener};
 
@@ -18,24 +18,42 @@ const BACKLOG: i32 = 1024;
 
 /// Connects to `to`, from `source` if there is one.
 pub(super) async fn dial(to: SocketAddr, source: Option<IpAddr>) -> io::Result<BoxStream> {
-    let socket = match source {
-        Some(ip) => platform::bound(SocketAddr::new(ip, 0), Type::STREAM, Protocol::TCP)?,
-        None => platform::open(to, Type::STREAM, Protocol::TCP)?,
+    Ok(Box::new(dial_by(to, source, None).await?))
+}
+
+/// Connects to `to`, from `source` and by the device, if there are such.
+pub(super) async fn dial_by(
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    device: Option<&Device>,
+) -> io::Result<Tcp> {
+    let socket = if let Some(ip) = source {
+        let from = SocketAddr::new(ip, 0);
+        platform::bound(from, device, Type::STREAM, Protocol::TCP)?
+    } else {
+        let socket = platform::open(to, Type::STREAM, Protocol::TCP)?;
+        platform::tie(&socket, to, device)?;
+        socket
     };
     let stream = TcpSocket::from_std_stream(socket.into())
         .connect(to)
         .await?;
-    Ok(Box::new(Tcp::new(stream, to)?))
+    Tcp::new(stream, to)
 }
 
 /// A TCP stream that remembers its addresses.
-struct Tcp {
+pub(super) struct Tcp {
     stream: TcpStream,
     peer: SocketAddr,
     local: SocketAddr,
 }
 
 impl Tcp {
+    /// A second handle to the connection, by which it can be ended from elsewhere.
+    pub(super) fn handle(&self) -> io::Result<Socket> {
+        SockRef::from(&self.stream).try_clone()
+    }
+
     fn new(stream: TcpStream, peer: SocketAddr) -> io::Result<Self> {
         // Requests are small and waiting for more of them only costs: writers gather frames themselves.
         stream.set_nodelay(true)?;
@@ -109,13 +127,14 @@ pub(super) struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead.
-    pub(super) fn bind(at: SocketAddr) -> io::Result<Self> {
-        let opened = platform::listening(at, BACKLOG);
+    /// Listens at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead. Nothing passes by the device, if there is
+    /// one.
+    pub(super) fn bind(at: SocketAddr, device: Option<&Device>) -> io::Result<Self> {
+        let opened = platform::listening(at, device, BACKLOG);
         let socket = match opened {
             Err(error) if at.ip() == UNSPECIFIED_V6 && platform::is_family_missing(&error) => {
                 let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, at.port()));
-                platform::listening(at, BACKLOG)?
+                platform::listening(at, device, BACKLOG)?
             }
             other => other?,
         };
@@ -128,21 +147,29 @@ impl TcpListener {
 /// Every IPv6 address of this host, and with it every IPv4 one.
 pub(super) const UNSPECIFIED_V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
 
-impl Listener for TcpListener {
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
+impl TcpListener {
+    /// Takes the next connection, as [`Listener::poll_accept`] does.
+    pub(super) fn poll_tcp(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Tcp>> {
         loop {
             match ready!(self.listener.poll_accept(cx)) {
                 Ok((stream, peer)) => {
                     // Options can fail to be set on a connection that was reset while it waited.
                     if let Ok(stream) = Tcp::new(stream, peer) {
-                        let peer = stream.peer;
-                        return Poll::Ready(Ok((Box::new(stream), peer)));
+                        return Poll::Ready(Ok(stream));
                     }
                 }
                 Err(error) if platform::is_lost_connection(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+    }
+}
+
+impl Listener for TcpListener {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
+        let stream = ready!(self.poll_tcp(cx))?;
+        let peer = stream.peer;
+        Poll::Ready(Ok((Box::new(stream), peer)))
     }
 
     fn local_addr(&self) -> SocketAddr {

@@ -9,7 +9,7 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use socket2::{Protocol, SockRef, Socket, Type};
 use tokio::io::{Interest, ReadBuf};
 
-use super::platform;
+use super::platform::{self, Device};
 use super::tcp::UNSPECIFIED_V6;
 use crate::DatagramSocket;
 use crate::datagram::Batch;
@@ -27,13 +27,13 @@ pub(super) struct UdpSocket {
 const BUFFER: usize = 4 * 1024 * 1024;
 
 impl UdpSocket {
-    /// Binds at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead.
-    pub(super) fn bind(at: SocketAddr) -> io::Result<Self> {
-        let opened = platform::bound(at, Type::DGRAM, Protocol::UDP);
+    /// Binds at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead. Nothing passes by the device, if there is one.
+    pub(super) fn bind(at: SocketAddr, device: Option<&Device>) -> io::Result<Self> {
+        let opened = platform::bound(at, device, Type::DGRAM, Protocol::UDP);
         let socket = match opened {
             Err(error) if at.ip() == UNSPECIFIED_V6 && platform::is_family_missing(&error) => {
                 let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, at.port()));
-                platform::bound(at, Type::DGRAM, Protocol::UDP)?
+                platform::bound(at, device, Type::DGRAM, Protocol::UDP)?
             }
             other => other?,
         };

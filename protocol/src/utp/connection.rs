@@ -145,6 +145,8 @@ pub struct Connection {
     all_timeouts: u64,
     /// When the last packet on its way goes out again, to hear what came of it and of those before it.
     tail_at: Option<Instant>,
+    /// How often it did without an answer.
+    tails: u32,
     retransmit_at: Option<Instant>,
     window_at: Option<Instant>,
     state_until: Option<Instant>,
@@ -213,6 +215,7 @@ impl Connection {
             timeouts: 0,
             all_timeouts: 0,
             tail_at: None,
+            tails: 0,
             retransmit_at: None,
             window_at: None,
             state_until: None,

@@ -8,7 +8,7 @@
 //! - Now and then, when there is a queue, the window is all but closed for two round trips: the queue of one's own
 //!   drains, and what is left is the true base. Without this a flow that comes second takes the queue of the first one
 //!   for the base and starves it ([LEDBAT++], "periodic slowdown").
-//! - A loss halves the window, at most once a round trip.
+//! - A loss halves the window, at most once a round trip. Round trips of less than 10 ms count as such.
 //!
 //! [LEDBAT++]: https://datatracker.ietf.org/doc/html/draft-irtf-iccrg-ledbat-plus-plus-01
 
@@ -20,8 +20,10 @@ pub(super) const TARGET: Duration = Duration::from_millis(100);
 /// Bytes by which the window grows in a round trip without queue: the most that BEP 29 allows.
 const GAIN: f64 = 3000.0;
 
-/// The least time between two halvings.
-const LEAST_BETWEEN_CUTS: Duration = Duration::from_millis(100);
+/// The least round trip that counts, for growth and between two halvings. On shorter ones the window need not grow faster to
+/// be wide enough soon; and where it stands in the way of nothing but a socket, which overflows long before the target delay,
+/// whatever it grows by is lost.
+const LEAST_RTT: Duration = Duration::from_millis(10);
 
 /// The part of the window that is left after a loss.
 const AFTER_LOSS: f64 = 0.5;
@@ -110,12 +112,13 @@ impl Ledbat {
         let queueing = acked.queueing.unwrap_or_default();
         let part = queueing.as_secs_f64() / TARGET.as_secs_f64();
         let bytes = acked.bytes as f64;
+        let gain = GAIN * (acked.rtt.as_secs_f64() / LEAST_RTT.as_secs_f64()).min(1.0);
         // What was given up for the look at the base is taken back, even if others took it meanwhile.
         let returning = matches!(self.slowdown, Slowdown::Returning { .. }) && self.is_starting();
         if part > 1.0 && !returning {
             self.end_start(now, acked.rtt);
             let decrease = (part - 1.0).min(MOST_DECREASE);
-            self.window += bytes * (GAIN / self.window - decrease);
+            self.window += bytes * (gain / self.window - decrease);
         } else if self.is_starting() && part >= 0.5 && !returning {
             self.end_start(now, acked.rtt);
         } else if acked.limited && self.is_starting() {
@@ -124,14 +127,14 @@ impl Ledbat {
                 self.end_start(now, acked.rtt);
             }
         } else if acked.limited {
-            self.window += bytes * GAIN / self.window;
+            self.window += bytes * gain / self.window;
         }
         self.bound(acked.packet);
     }
 
     /// Takes note of a loss. Whoever calls does so for packets only that were sent after the last cut.
     pub(super) fn lost(&mut self, now: Instant, rtt: Duration, packet: usize) {
-        let pause = LEAST_BETWEEN_CUTS.max(rtt);
+        let pause = LEAST_RTT.max(rtt);
         let recent = |at: Instant| now.saturating_duration_since(at) < pause;
         if self.last_cut.is_some_and(recent) || self.is_closed_on_purpose() {
             return;

@@ -34,6 +34,9 @@ struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     OnItsWay,
+    /// Out of the network, where one that was sent well after it has come; the other side has not said yet whether it came, for
+    /// it names only so many packets after a gap.
+    Unknown,
     Lost,
     Acked,
 }
@@ -50,6 +53,9 @@ pub(super) struct Outgoing {
     /// The number of the first packet of `sent`.
     first: Seq,
     on_way: usize,
+    /// Bytes whose fate is unknown, and up to which place of the stream it was seen whose is.
+    unknown: usize,
+    unknown_to: u64,
     lost: usize,
     sacked: usize,
     short: u16,
@@ -61,6 +67,8 @@ pub(super) struct Outgoing {
     /// Losses of earlier turns belong to the last cut of the window.
     cut_at: u64,
     repeated_acks: u32,
+    /// One packet goes out again, room or not.
+    tail_due: bool,
     ending: bool,
     end_sent: bool,
 }
@@ -122,6 +130,8 @@ impl Outgoing {
             sent: VecDeque::new(),
             first,
             on_way: 0,
+            unknown: 0,
+            unknown_to: 0,
             lost: 0,
             sacked: 0,
             short: 0,
@@ -130,6 +140,7 @@ impl Outgoing {
             newest_at: None,
             cut_at: 0,
             repeated_acks: 0,
+            tail_due: false,
             ending: false,
             end_sent: false,
         }
@@ -217,9 +228,10 @@ impl Outgoing {
         if self.on_way > 0 && wanted > limits.congestion {
             return Err(Held::Congestion);
         }
-        if wanted > limits.peer && !limits.test_window {
+        let held = wanted.saturating_add(self.unknown);
+        if held > limits.peer && !limits.test_window {
             return match limits.peer {
-                _ if self.on_way > 0 => Err(Held::Wait),
+                _ if held > len => Err(Held::Wait),
                 0 => Err(Held::Window),
                 room => Ok(plan(room, false)),
             };
@@ -240,7 +252,8 @@ impl Outgoing {
             return Err(Held::Nothing);
         };
         let len = usize::from(sent.len);
-        if self.on_way > 0 && self.on_way.saturating_add(len) > limits.congestion {
+        let full = self.on_way > 0 && self.on_way.saturating_add(len) > limits.congestion;
+        if full && !self.tail_due {
             return Err(Held::Congestion);
         }
         Ok(Plan {
@@ -274,6 +287,7 @@ impl Outgoing {
         let turn = self.turns;
         self.turns = turn.saturating_add(1);
         self.on_way = self.on_way.saturating_add(plan.len);
+        self.tail_due = false;
         if plan.again {
             let at = usize::from(plan.seq.since(self.first));
             if let Some(sent) = self.sent.get_mut(at) {

@@ -16,6 +16,9 @@ const FIRST: Duration = Duration::from_secs(15);
 /// The longest pause, after failures in a row.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// The pause while we have no network.
+const OFFLINE: Duration = Duration::from_secs(3);
+
 /// The pause before a peer that closed a good connection is dialled again.
 const AFTER_GOOD: Duration = Duration::from_secs(30);
 
@@ -27,10 +30,12 @@ const AFTER_BOTH_SEEDS: Duration = Duration::from_mins(30);
 
 /// The pause after the `failures`-th failure in a row, at least 1.
 pub(super) fn after_failure(source: Source, failures: u32, failure: DialFailure) -> Duration {
-    if source == Source::Manual {
-        return doubled(Duration::from_secs(1), failures, MANUAL_LONGEST);
-    }
     let first = match failure {
+        // Dialling costs nothing then.
+        DialFailure::Offline => return OFFLINE,
+        _ if source == Source::Manual => {
+            return doubled(Duration::from_secs(1), failures, MANUAL_LONGEST);
+        }
         // A host that answers may have its client back soon; a silent or unknown one seldom.
         DialFailure::Refused | DialFailure::Other => FIRST,
         DialFailure::Timeout | DialFailure::Unreachable | DialFailure::Handshake => FIRST * 2,

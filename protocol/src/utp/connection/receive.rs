@@ -11,9 +11,6 @@ use crate::utp::seq::Seq;
 /// A delay that some versions of uTorrent send for "none".
 const NO_DELAY: u32 = 0x7fff_ffff;
 
-/// How far behind the last packet an acknowledgement may be that came on winding ways.
-const MOST_OLD_ACK: u16 = 0x4000;
-
 impl Connection {
     /// Takes a packet that bears this connection's id, or a SYN or RESET that is for it.
     pub fn handle(&mut self, now: Instant, packet: &Packet<'_>) {
@@ -94,17 +91,19 @@ impl Connection {
         self.settle(now);
     }
 
-    /// A RESET counts if it acknowledges something near: whoever cannot see the packets cannot guess that.
+    /// A RESET counts if it acknowledges what is on its way, or names the packet that comes next, as answers to packets without
+    /// a number of their own do: of 65,536 guesses of one who cannot see the packets, those few are right.
     fn reset(&mut self, packet: &Packet<'_>) {
         if self.closed().is_some() {
             return;
         }
-        let last = if self.state == State::Opening {
-            self.syn
+        let (oldest, newest) = if self.state == State::Opening {
+            (self.syn, self.syn)
         } else {
-            self.outgoing.next_seq().minus(1)
+            let oldest = self.outgoing.first_seq().minus(1);
+            (oldest, self.outgoing.next_seq())
         };
-        if last.since(packet.header.ack) > MOST_OLD_ACK {
+        if newest.since(packet.header.ack) > newest.since(oldest) {
             return;
         }
         self.end(match self.state {
@@ -159,6 +158,7 @@ impl Connection {
             self.test_window = false;
             self.retransmit_at = None;
             self.tail_at = None;
+            self.tails = 0;
             if self.outgoing.is_waiting() {
                 self.retransmit_at = now.checked_add(self.rtt.timeout(0));
                 self.await_tail(now);
@@ -166,9 +166,12 @@ impl Connection {
         }
     }
 
-    /// Something was sent or came through: what is on its way should be acknowledged within about a round trip.
+    /// Something was sent or came through: what is on its way should be acknowledged within about a round trip. Each time that
+    /// it was sent again, it is given twice as long.
     pub(super) fn await_tail(&mut self, now: Instant) {
-        self.tail_at = self.rtt.tail().and_then(|wait| now.checked_add(wait));
+        let wait = self.rtt.tail();
+        let wait = wait.map(|wait| wait.saturating_mul(1 << self.tails.min(10)));
+        self.tail_at = wait.and_then(|wait| now.checked_add(wait));
     }
 
     /// Takes the samples of delay that a packet brings.

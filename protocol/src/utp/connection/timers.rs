@@ -69,8 +69,9 @@ impl Connection {
             self.nothing_came_back(now);
         }
         if due(self.tail_at) {
-            self.tail_at = None;
-            self.outgoing.send_tail_again();
+            self.outgoing.send_tail_again(self.tails % 2 == 1);
+            self.tails = self.tails.saturating_add(1);
+            self.await_tail(now);
         }
         if due(self.window_at) {
             self.window_at = None;
@@ -103,6 +104,7 @@ impl Connection {
     fn nothing_came_back(&mut self, now: Instant) {
         self.retransmit_at = None;
         self.tail_at = None;
+        self.tails = 0;
         let only_probe = self.outgoing.timed_out();
         if only_probe {
             self.mtu.lost();

@@ -70,7 +70,9 @@ impl Outgoing {
             self.repeated_acks = self.repeated_acks.saturating_add(1);
         }
         let bar = self.newest.last().copied().unwrap_or_default();
-        let overtaken = self.sent.front().is_some_and(|first| first.turn < bar);
+        let before = self.newest_at.and_then(|at| at.checked_sub(reorder));
+        let mut first = self.sent.iter().take(1);
+        let overtaken = first.any(|first| first.turn < bar || before > Some(first.at));
         if self.sacked > 0 || overtaken {
             self.find_overtaken(reorder, &mut progress);
         } else if self.repeated_acks == OVERTAKEN as u32 && sack.is_none() {
@@ -87,25 +89,41 @@ impl Outgoing {
             let Some(sent) = self.sent.get(at) else {
                 break;
             };
-            if sent.fate == Fate::OnItsWay {
+            if matches!(sent.fate, Fate::OnItsWay | Fate::Unknown) {
                 on_way = on_way.saturating_add(1);
                 self.lose(at, &mut progress);
             }
         }
         self.cut_at = self.turns;
         self.repeated_acks = 0;
+        self.tail_due = false;
         on_way == 1 && progress.probe_lost
     }
 
-    /// The last packet on its way goes out again: its acknowledgement tells which ones before it came. That it was slow is
-    /// no sign of congestion.
-    pub(in crate::utp) fn send_tail_again(&mut self) {
-        let on_way = |sent: &Sent| sent.fate == Fate::OnItsWay;
-        if self.lost == 0
-            && let Some(sent) = self.sent.iter_mut().rev().find(|sent| on_way(sent))
-        {
+    /// A packet goes out again, for its acknowledgement tells which ones came: one that is known to be lost, or else the last
+    /// one on its way, or the `first` one, which the other side can always tell of. That it was slow is no sign of congestion.
+    /// What still counts as on its way does not hold it back: that may be lost, too.
+    pub(in crate::utp) fn send_tail_again(&mut self, first: bool) {
+        self.tail_due = self.is_waiting();
+        if self.lost > 0 {
+            return;
+        }
+        let open = |sent: &&mut Sent| matches!(sent.fate, Fate::OnItsWay | Fate::Unknown);
+        let mut all = self.sent.iter_mut();
+        let found = if first {
+            all.find(open)
+        } else {
+            all.rfind(open)
+        };
+        if let Some(sent) = found {
+            let len = usize::from(sent.len);
+            match sent.fate {
+                Fate::Unknown => self.unknown = self.unknown.saturating_sub(len),
+                Fate::OnItsWay | Fate::Lost | Fate::Acked => {
+                    self.on_way = self.on_way.saturating_sub(len);
+                }
+            }
             sent.fate = Fate::Lost;
-            self.on_way = self.on_way.saturating_sub(sent.len.into());
             self.lost = self.lost.saturating_add(1);
         }
     }
@@ -154,6 +172,7 @@ impl Outgoing {
         let len = usize::from(sent.len);
         match sent.fate {
             Fate::OnItsWay => self.on_way = self.on_way.saturating_sub(len),
+            Fate::Unknown => self.unknown = self.unknown.saturating_sub(len),
             Fate::Lost => self.lost = self.lost.saturating_sub(1),
             Fate::Acked => {}
         }
@@ -191,15 +210,33 @@ impl Outgoing {
             };
             match sent.fate {
                 Fate::Acked => left = left.saturating_sub(1),
-                Fate::OnItsWay if sent.turn < bar || before > Some(sent.at) => {
+                // What comes after the last one that is named may only be too far on to be named.
+                Fate::OnItsWay | Fate::Unknown | Fate::Lost if left == 0 && at > 0 => {
+                    self.forget(at, before);
+                    break;
+                }
+                Fate::OnItsWay | Fate::Unknown if sent.turn < bar || before > Some(sent.at) => {
                     self.lose(at, progress);
                 }
-                Fate::OnItsWay | Fate::Lost => {}
+                Fate::OnItsWay | Fate::Unknown | Fate::Lost => {}
             }
-            // What comes after the last one that is named may only be too far on to be named.
-            if left == 0 {
-                break;
+        }
+    }
+
+    /// Packets that were sent `before` no longer count as on their way, from a place in the queue on.
+    fn forget(&mut self, from: usize, before: Option<Instant>) {
+        let seen = self.unknown_to;
+        let from = from.max(self.sent.partition_point(|sent| sent.start < seen));
+        for sent in self.sent.iter_mut().skip(from) {
+            if sent.fate == Fate::OnItsWay {
+                if before <= Some(sent.at) {
+                    break;
+                }
+                sent.fate = Fate::Unknown;
+                self.on_way = self.on_way.saturating_sub(sent.len.into());
+                self.unknown = self.unknown.saturating_add(sent.len.into());
             }
+            self.unknown_to = sent.start.saturating_add(sent.len.into());
         }
     }
 
@@ -207,11 +244,12 @@ impl Outgoing {
         let Some(sent) = self.sent.get_mut(at) else {
             return;
         };
-        if sent.fate != Fate::OnItsWay {
-            return;
+        match sent.fate {
+            Fate::OnItsWay => self.on_way = self.on_way.saturating_sub(sent.len.into()),
+            Fate::Unknown => self.unknown = self.unknown.saturating_sub(sent.len.into()),
+            Fate::Lost | Fate::Acked => return,
         }
         sent.fate = Fate::Lost;
-        self.on_way = self.on_way.saturating_sub(sent.len.into());
         self.lost = self.lost.saturating_add(1);
         if sent.probe {
             progress.probe_lost = true;

@@ -176,10 +176,73 @@ fn the_last_packet_sent_again_tells_which_ones_are_lost() {
     outgoing.write(&[7; 500], 1000);
     send(&mut outgoing, now, &limits());
     ack(&mut outgoing, now, 2, &[]);
-    outgoing.send_tail_again();
+    outgoing.send_tail_again(false);
     let later = now + REORDER * 2;
     assert_eq!(send(&mut outgoing, later, &limits()), [5]);
     assert!(ack(&mut outgoing, later, 2, &[5]).congestion);
     assert_eq!(send(&mut outgoing, later, &limits()), [3, 4]);
     assert_eq!(ack(&mut outgoing, later, 5, &[]).packets, 2);
+}
+
+#[test]
+fn one_packet_goes_out_again_though_the_window_is_full_of_what_may_be_lost() {
+    let now = Instant::now();
+    let mut outgoing = Outgoing::new(Seq(1));
+    outgoing.write(&[7; 800], 1000);
+    send(&mut outgoing, now, &limits());
+    ack(&mut outgoing, now, 0, &[4, 5, 6]);
+    let narrow = Limits {
+        congestion: PACKET,
+        ..limits()
+    };
+    assert_eq!(outgoing.plan(&narrow), Err(Held::Congestion));
+    outgoing.send_tail_again(false);
+    assert_eq!(send(&mut outgoing, now, &narrow), [1], "and no more");
+}
+
+#[test]
+fn the_first_packet_can_be_sent_again_which_the_other_side_can_always_tell_of() {
+    let now = Instant::now();
+    let mut outgoing = Outgoing::new(Seq(1));
+    outgoing.write(&[7; 500], 1000);
+    send(&mut outgoing, now, &limits());
+    ack(&mut outgoing, now, 1, &[]);
+    outgoing.send_tail_again(true);
+    assert_eq!(send(&mut outgoing, now, &limits()), [2]);
+}
+
+#[test]
+fn what_is_too_far_on_to_be_named_stops_counting_once_later_ones_came() {
+    let now = Instant::now();
+    let mut outgoing = Outgoing::new(Seq(1));
+    outgoing.write(&[7; 900], 1000);
+    assert_eq!(send(&mut outgoing, now, &limits()).len(), 9);
+    // All that was sent is long out of the network when the first one, sent again, has come.
+    outgoing.send_tail_again(true);
+    let later = now + REORDER * 2;
+    let narrow = Limits {
+        congestion: PACKET * 2,
+        ..limits()
+    };
+    assert_eq!(send(&mut outgoing, later, &narrow), [1]);
+    // Of the others the second one can be told to be lost; what came of the rest is open, and not in the way.
+    assert!(ack(&mut outgoing, later, 1, &[]).congestion);
+    assert_eq!(send(&mut outgoing, later, &narrow), [2]);
+    // They may have come all the same.
+    assert_eq!(ack(&mut outgoing, later, 9, &[]).packets, 8);
+    assert!(!outgoing.is_waiting() && !outgoing.has_more());
+}
+
+#[test]
+fn after_a_timeout_what_is_too_far_on_to_be_named_goes_out_again_too() {
+    let now = Instant::now();
+    let mut outgoing = Outgoing::new(Seq(1));
+    outgoing.write(&[7; 500], 1000);
+    send(&mut outgoing, now, &limits());
+    outgoing.send_tail_again(true);
+    let later = now + REORDER * 2;
+    send(&mut outgoing, later, &limits());
+    ack(&mut outgoing, later, 1, &[]);
+    outgoing.timed_out();
+    assert_eq!(send(&mut outgoing, later, &limits()), [2, 3, 4, 5]);
 }

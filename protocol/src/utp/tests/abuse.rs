@@ -114,6 +114,27 @@ fn a_reset_counts_only_if_it_knows_where_the_stream_is() {
 }
 
 #[test]
+fn few_guesses_of_a_reset_are_right() {
+    let now = Instant::now();
+    for written in [0, 10_000] {
+        let right = |ack: &u16| {
+            let (mut connection, _) = open(now);
+            connection.write(&[1; 10_000][..written]);
+            transmit(&mut connection, now);
+            connection.handle(now, &packet(Kind::Reset, 7, 1, *ack));
+            connection.closed().is_some()
+        };
+        let on_way = {
+            let (mut connection, _) = open(now);
+            connection.write(&[1; 10_000][..written]);
+            transmit(&mut connection, now).len()
+        };
+        let right = (0..=u16::MAX).filter(right).count();
+        assert!((1..=on_way + 2).contains(&right), "{right}, {on_way}");
+    }
+}
+
+#[test]
 fn a_refused_syn_is_a_refusal() {
     let now = Instant::now();
     let mut rng = SmallRng::seed_from_u64(1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cubic::Cubic;
-use super::link::{Path, World};
+use super::link::{Path, Socket, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const RTT: Duration = Duration::from_millis(100);
@@ -99,5 +99,42 @@ fn two_streams_share_a_link_even_if_one_comes_late() {
             .iter()
             .all(|rate| (0.25..0.75).contains(&(rate / all)));
         assert!(fair, "seed {seed}: {rates:?}");
+    }
+}
+
+/// A machine's own network: a fast path, and a reader whose socket holds some hundred packets while it does other things.
+fn loopback(pauses: f64) -> Path {
+    Path {
+        rate: 1_000_000_000.0,
+        queue: usize::MAX,
+        delay: Duration::from_micros(10),
+        socket: Some(Socket {
+            room: 92,
+            reads_after: Duration::from_micros(100),
+            pauses: (pauses, Duration::from_millis(5)),
+        }),
+        ..Path::ideal()
+    }
+}
+
+#[test]
+fn a_socket_that_overflows_costs_little() {
+    // How often the reader is away, the time that 100 MB may take, and packets that are sent again, of a thousand. With few
+    // pauses the first one comes when the window is wide, and costs most of it.
+    for (pauses, within, again) in [(0.0, 200, 0), (0.01, 2000, 100), (0.05, 1000, 30)] {
+        let mut world = World::new(11, loopback(pauses));
+        let began = world.now;
+        world.stream(100_000_000);
+        let done = |world: &World| world.pairs[0][1].read == 100_000_000;
+        assert!(world.run_until(Duration::from_secs(600), done));
+        let took = world.now.saturating_duration_since(began);
+        let stats = world.pairs[0][0].machine.as_ref().unwrap().stats();
+        let seen = format!(
+            "{pauses}: {took:?}, {} overflowed, {stats:?}",
+            world.overflowed
+        );
+        assert!(took <= Duration::from_millis(within), "{seen}");
+        assert!(stats.resent * 1000 <= stats.sent * again, "{seen}");
+        assert_eq!(stats.timeouts, 0, "{seen}");
     }
 }

@@ -26,6 +26,19 @@ pub(super) struct Path {
     pub(super) reorder: f64,
     /// Larger datagrams vanish.
     pub(super) mtu: usize,
+    /// The socket of side 1, if it can overflow.
+    pub(super) socket: Option<Socket>,
+}
+
+/// A socket whose reader is not always there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Socket {
+    /// Packets that may wait to be read; more get lost.
+    pub(super) room: usize,
+    /// How long after a packet comes to an empty socket the reader takes all that is there by then.
+    pub(super) reads_after: Duration,
+    /// The chance that it takes longer, and how long it takes then.
+    pub(super) pauses: (f64, Duration),
 }
 
 impl Path {
@@ -38,6 +51,7 @@ impl Path {
             duplicate: 0.0,
             reorder: 0.0,
             mtu: 1472,
+            socket: None,
         }
     }
 }
@@ -45,6 +59,7 @@ impl Path {
 #[derive(Debug)]
 enum Event {
     Packet(usize, usize, Vec<u8>),
+    Read,
     Acked(usize),
     Lost(usize),
 }
@@ -107,6 +122,10 @@ pub(super) struct World {
     pub(super) rivals: Vec<Cubic>,
     pub(super) config: Config,
     pub(super) dropped: u64,
+    /// What waits in the socket of side 1.
+    unread: Vec<(usize, Vec<u8>)>,
+    /// Packets that it had no room for.
+    pub(super) overflowed: u64,
     pattern: Vec<u8>,
 }
 
@@ -124,6 +143,8 @@ impl World {
             rivals: Vec::new(),
             config: Config::default(),
             dropped: 0,
+            unread: Vec::new(),
+            overflowed: 0,
             pattern: pattern(),
         }
     }
@@ -201,7 +222,15 @@ impl World {
                 break;
             }
             match entry.remove() {
+                Event::Packet(pair, 1, bytes) if self.path.socket.is_some() => {
+                    self.wait_in_socket(pair, bytes);
+                }
                 Event::Packet(pair, side, bytes) => self.arrive(pair, side, &bytes),
+                Event::Read => {
+                    for (pair, bytes) in std::mem::take(&mut self.unread) {
+                        self.arrive(pair, 1, &bytes);
+                    }
+                }
                 Event::Acked(rival) => {
                     let now = self.now;
                     self.rivals[rival].acked(now);
@@ -297,6 +326,26 @@ impl World {
     fn plan(&mut self, at: Instant, event: Event) {
         self.order += 1;
         self.events.insert((at, self.order), event);
+    }
+
+    fn wait_in_socket(&mut self, pair: usize, bytes: Vec<u8>) {
+        let Some(socket) = self.path.socket else {
+            return;
+        };
+        if self.unread.len() >= socket.room {
+            self.overflowed += 1;
+            return;
+        }
+        if self.unread.is_empty() {
+            let (chance, pause) = socket.pauses;
+            let after = if self.rng.random_bool(chance) {
+                pause
+            } else {
+                socket.reads_after
+            };
+            self.plan(self.now + after, Event::Read);
+        }
+        self.unread.push((pair, bytes));
     }
 
     fn arrive(&mut self, pair: usize, side: usize, bytes: &[u8]) {
