@@ -1,5 +1,9 @@
 //! A stage for unit tests of whole engines: engines and played peers on a simulated network, in virtual time.
 
+#[allow(dead_code, reason = "other tests use what is not used here")]
+#[path = "../tests/common/payload.rs"]
+mod payload;
+
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,16 +14,15 @@ use net::sim::{Host, HostOptions, Sim};
 use net::{BoxStream, Pool};
 use protocol::id::PeerId;
 use protocol::lsd::{Announcement, GROUP_V4};
-use protocol::metainfo::{LoadLimits, Metainfo};
+use protocol::metainfo::Metainfo;
 use protocol::peer::Extension;
 use protocol::peer::handshake::{HANDSHAKE_LEN, Handshake, Reserved};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
+use self::payload::Payload;
 use crate::peer::messages::Fact;
 use crate::{
     AddTorrent, EngineConfig, EngineHandle, Source, State, Supervisor, TorrentId, TorrentStatus,
@@ -99,32 +102,19 @@ pub(crate) fn addr(number: u32) -> SocketAddr {
 impl Scene {
     /// A world whose torrent has `len` bytes in pieces of `piece_len`.
     pub(crate) fn new(seed: u64, len: usize, piece_len: usize) -> Self {
-        Self::of(seed, len, piece_len, "")
+        Self::of(seed, &Payload::new(seed, len, piece_len))
     }
 
     /// A world whose torrent is private (BEP 27).
     pub(crate) fn private(seed: u64, len: usize, piece_len: usize) -> Self {
-        Self::of(seed, len, piece_len, "7:privatei1e")
+        Self::of(seed, &Payload::private(seed, len, piece_len))
     }
 
-    /// `last` are the keys of the info dictionary after `pieces`.
-    fn of(seed: u64, len: usize, piece_len: usize, last: &str) -> Self {
-        let mut payload = vec![0; len];
-        StdRng::seed_from_u64(seed).fill_bytes(&mut payload);
-        let pieces: Vec<u8> = payload.chunks(piece_len).flat_map(hash::sha1).collect();
-        let mut torrent = format!(
-            "d4:infod6:lengthi{len}e4:name7:payload12:piece lengthi{piece_len}e6:pieces{}:",
-            pieces.len()
-        )
-        .into_bytes();
-        torrent.extend_from_slice(&pieces);
-        torrent.extend_from_slice(last.as_bytes());
-        torrent.extend_from_slice(b"ee");
-        let metainfo = Metainfo::from_bytes(&torrent, &LoadLimits::default()).expect("a torrent");
+    fn of(seed: u64, payload: &Payload) -> Self {
         Self {
             sim: Sim::new(seed),
-            metainfo: Arc::new(metainfo),
-            payload,
+            metainfo: payload.metainfo(),
+            payload: payload.bytes().to_vec(),
             seed,
         }
     }

@@ -6,18 +6,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::Payload;
-use common::sim::{addr, config, ip, simulate};
-use engine::{AddTorrent, EngineHandle, Limits, Source, Supervisor, TorrentId};
-use net::sim::{Host, HostOptions, Sim};
+use common::sim::{Node, addr, config, ip, simulate};
+use engine::{AddTorrent, Limits, Source, TorrentId};
+use net::sim::{HostOptions, Sim};
 use protocol::magnet::Magnet;
-use tempfile::TempDir;
 
-/// One engine on the network.
-struct Node {
-    handle: EngineHandle,
+/// An engine with the torrent.
+struct Member {
+    node: Node,
     id: TorrentId,
-    _dir: TempDir,
-    _host: Host,
 }
 
 /// Who takes part, and how.
@@ -40,7 +37,7 @@ impl Part {
     }
 }
 
-impl Node {
+impl Member {
     async fn start(sim: &Sim, part: Part, payload: &Payload, peers: Vec<SocketAddr>) -> Self {
         let host = sim.host(HostOptions::at(ip(part.number)));
         let mut config = config(&host, part.number.into());
@@ -51,50 +48,37 @@ impl Node {
             down: None,
             up: Some(5_000),
         };
-        let (_, handle) = Supervisor::launch(config).expect("an engine");
-        let dir = TempDir::new().expect("a folder");
+        let node = Node::start(host, config);
         if part.whole {
-            let path = dir.path().join(payload.metainfo().name());
-            std::fs::write(path, payload.bytes()).expect("a file");
+            node.put(payload);
         }
         let source = if part.magnet {
             Source::Magnet(Box::new(Magnet::new(payload.metainfo().hashes())))
         } else {
             Source::Metainfo(payload.metainfo())
         };
-        let mut add = AddTorrent::new(source, dir.path().to_owned());
-        add.trust_data = part.whole;
-        add.peers = peers;
-        let id = handle.add(add).await.expect("added");
-        Self {
-            handle,
-            id,
-            _dir: dir,
-            _host: host,
-        }
+        let change = |add: &mut AddTorrent| {
+            add.trust_data = part.whole;
+            add.peers = peers;
+        };
+        let id = node.add_with(source, change).await;
+        Self { node, id }
     }
 
     fn peers(&self) -> usize {
-        let snapshot = self.handle.snapshot();
+        let snapshot = self.node.handle.snapshot();
         let status = snapshot.torrents.iter().find(|status| status.id == self.id);
         status.map_or(0, |status| status.peers)
     }
 
     /// Whether it has so many peers within this time.
     async fn meets(&self, count: usize, within: Duration) -> bool {
-        let mut snapshots = self.handle.snapshots();
-        let met = snapshots.wait_for(|snapshot| {
-            snapshot
-                .torrents
-                .iter()
-                .any(|status| status.id == self.id && status.peers >= count)
-        });
-        tokio::time::timeout(within, met).await.is_ok()
+        self.node.meets(self.id, count, within).await
     }
 }
 
 /// Starts nodes of which each but the first knows the first alone.
-async fn start(sim: &Sim, parts: &[Part], payload: &Payload) -> Vec<Node> {
+async fn start(sim: &Sim, parts: &[Part], payload: &Payload) -> Vec<Member> {
     let mut nodes = Vec::new();
     for part in parts {
         let peers = if part.number == 1 {
@@ -102,7 +86,7 @@ async fn start(sim: &Sim, parts: &[Part], payload: &Payload) -> Vec<Node> {
         } else {
             vec![addr(1)]
         };
-        nodes.push(Node::start(sim, *part, payload, peers).await);
+        nodes.push(Member::start(sim, *part, payload, peers).await);
     }
     nodes
 }
@@ -170,7 +154,7 @@ fn private_torrents_and_those_who_do_not_want_to_are_not_talked_about() {
             let sim = Sim::new(5);
             let nodes = start(&sim, &parts, payload).await;
             tokio::time::sleep(Duration::from_secs(200)).await;
-            let counts: Vec<usize> = nodes.iter().map(Node::peers).collect();
+            let counts: Vec<usize> = nodes.iter().map(Member::peers).collect();
             assert_eq!(counts, [2, 1, 1]);
         }
         sim

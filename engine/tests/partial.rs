@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::Payload;
 use common::sim::{self, addr, ip, simulate};
+use common::{Payload, reaches};
 use engine::{
     AddTorrent, EngineHandle, Event, Limits, Source, State, Supervisor, TorrentId, TorrentStatus,
 };
@@ -110,13 +110,9 @@ impl Engine {
     }
 
     async fn until(&self, done: impl Fn(&TorrentStatus) -> bool) {
-        let mut snapshots = self.handle.snapshots();
-        let wait = snapshots.wait_for(|snapshot| {
-            let mut torrents = snapshot.torrents.iter();
-            torrents.any(|status| status.id == self.id && done(status))
-        });
-        let waited = tokio::time::timeout(Duration::from_secs(600), wait).await;
-        assert!(waited.is_ok(), "{:?}", self.handle.snapshot());
+        let within = Duration::from_secs(600);
+        let reached = reaches(&self.handle, self.id, within, done).await;
+        assert!(reached, "{:?}", self.handle.snapshot());
     }
 
     async fn finished(&self) {

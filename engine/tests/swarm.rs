@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::Payload;
 use common::sim::{self, addr, ip, simulate};
-use engine::{AddTorrent, EngineHandle, Limits, Source, State, Supervisor, TorrentId};
+use common::{Payload, reaches};
+use engine::{
+    AddTorrent, EngineHandle, Limits, Source, State, Supervisor, TorrentId, TorrentStatus,
+};
 use net::sim::{HostOptions, Link, NatKind, Sim};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -63,15 +65,11 @@ impl Swarm {
 
     async fn complete(&self) {
         for (number, member) in self.members.iter().enumerate() {
-            let mut snapshots = member.handle.snapshots();
-            let whole = snapshots.wait_for(|snapshot| {
-                let mut torrents = snapshot.torrents.iter();
-                torrents.any(|status| status.id == member.id && status.state == State::Seeding)
-            });
-            let waited = tokio::time::timeout(PATIENCE, whole).await.map(drop);
+            let seeds = |status: &TorrentStatus| status.state == State::Seeding;
+            let whole = reaches(&member.handle, member.id, PATIENCE, seeds).await;
             let status = member.handle.snapshot();
             assert!(
-                waited.is_ok(),
+                whole,
                 "seed {}: member {number} is at {status:?}",
                 self.seed
             );
@@ -246,20 +244,15 @@ fn a_swarm_whose_seed_leaves_early_goes_on_with_what_it_has() {
         let seeder = swarm.members.remove(0);
         // One leecher has everything, the others have parts.
         let first = swarm.members.iter().map(|member| {
-            let (mut snapshots, id) = (member.handle.snapshots(), member.id);
+            let (handle, id) = (member.handle.clone(), member.id);
             Box::pin(async move {
-                let whole = snapshots.wait_for(|snapshot| {
-                    let mut torrents = snapshot.torrents.iter();
-                    torrents.any(|status| status.id == id && status.state == State::Seeding)
-                });
-                whole.await.map(drop)
+                let seeds = |status: &TorrentStatus| status.state == State::Seeding;
+                reaches(&handle, id, PATIENCE, seeds).await
             })
         });
         let first = futures_util::future::select_all(first);
-        let (outcome, ..) = tokio::time::timeout(PATIENCE, first)
-            .await
-            .expect("one completes");
-        outcome.expect("it runs");
+        let (whole, ..) = first.await;
+        assert!(whole, "none completes");
         seeder.handle.shutdown(Duration::from_secs(1)).await;
         swarm.complete().await;
         swarm.sim.clone()

@@ -3,20 +3,20 @@
 mod common;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::Payload;
 use common::folder::Folder;
-use common::sim::{addr, config, ip, simulate};
+use common::sim::{self, addr, config, ip, simulate};
 use dht::{DhtConfig, DhtHandle, DhtNode};
-use engine::{AddTorrent, DhtDoor, EngineHandle, Source, State, Supervisor, TorrentId};
+use engine::{AddTorrent, DhtDoor, Source};
 use net::Pool;
 use net::sim::{Host, HostOptions, Sim};
 use protocol::id::InfoHashes;
 use protocol::magnet::Magnet;
 use protocol::metainfo::Version;
-use tempfile::TempDir;
 
 const PIECE: usize = 32 * 1024;
 const PORT: u16 = 6881;
@@ -40,10 +40,8 @@ fn dht(host: &Host, bootstrap: &[SocketAddr], seed: u64) -> DhtHandle {
 
 /// An engine and a node of the DHT on a host.
 struct Node {
-    handle: EngineHandle,
+    engine: sim::Node,
     dht: DhtHandle,
-    dir: TempDir,
-    _host: Host,
 }
 
 impl Node {
@@ -55,33 +53,18 @@ impl Node {
             handle: dht.clone(),
             port: Some(PORT),
         });
-        let (_, handle) = Supervisor::launch(config).expect("an engine");
         Self {
-            handle,
+            engine: sim::Node::start(host, config),
             dht,
-            dir: TempDir::new().expect("a folder"),
-            _host: host,
         }
     }
+}
 
-    async fn add(&self, source: Source) -> TorrentId {
-        let add = AddTorrent::new(source, self.dir.path().to_owned());
-        self.handle.add(add).await.expect("added")
-    }
+impl Deref for Node {
+    type Target = sim::Node;
 
-    async fn seed(&self, payload: &Payload) -> TorrentId {
-        let path = self.dir.path().join(payload.metainfo().name());
-        std::fs::write(path, payload.bytes()).expect("a file");
-        self.add(Source::Metainfo(payload.metainfo())).await
-    }
-
-    async fn finishes(&self, id: TorrentId, within: Duration) -> bool {
-        let mut snapshots = self.handle.snapshots();
-        let done = snapshots.wait_for(|snapshot| {
-            let mut torrents = snapshot.torrents.iter();
-            torrents.any(|status| status.id == id && status.state == State::Seeding)
-        });
-        tokio::time::timeout(within, done).await.is_ok()
+    fn deref(&self) -> &sim::Node {
+        &self.engine
     }
 }
 
@@ -208,12 +191,9 @@ fn peers_tell_each_other_of_their_nodes() {
         // Neither knows a node; only the address of the seeder is given.
         let (seeder, leecher) = (Node::start(&sim, 501, &[]), Node::start(&sim, 502, &[]));
         seeder.seed(&payload).await;
-        let mut add = AddTorrent::new(
-            Source::Metainfo(payload.metainfo()),
-            leecher.dir.path().to_owned(),
-        );
-        add.peers = vec![addr(far(501))];
-        leecher.handle.add(add).await.expect("added");
+        let source = Source::Metainfo(payload.metainfo());
+        let known = |add: &mut AddTorrent| add.peers = vec![addr(far(501))];
+        leecher.add_with(source, known).await;
         tokio::time::sleep(Duration::from_secs(60)).await;
         for node in [&seeder, &leecher] {
             let status = node.dht.status().await.expect("it runs");

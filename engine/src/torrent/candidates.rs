@@ -6,6 +6,7 @@
 
 mod address;
 mod backoff;
+mod events;
 mod index;
 mod recent;
 mod way;
@@ -17,64 +18,10 @@ use protocol::peer::canonical_priority;
 
 pub(super) use self::address::is_public;
 use self::address::{canonical, is_dialable};
+pub use self::events::{DialFailure, Ended, Source};
 use self::index::{Candidate, Index, State};
 use self::recent::Recent;
 use self::way::Way;
-
-/// Where an address came from, the most trustworthy first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// The user.
-    Manual,
-    /// The local network (BEP 14).
-    Lsd,
-    /// The resume data: it was a peer before.
-    Resume,
-    /// The peer connected to us and told its listen port.
-    Incoming,
-    /// A tracker.
-    Tracker,
-    /// Another peer (BEP 11).
-    Pex,
-    /// The DHT (BEP 5).
-    Dht,
-}
-
-/// Why an address could not be dialled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DialFailure {
-    /// Nobody listens there.
-    Refused,
-    /// No answer.
-    Timeout,
-    /// The network says that there is no way.
-    Unreachable,
-    /// We have no network: nothing is known about the peer.
-    Offline,
-    /// Connected, but the handshake failed.
-    Handshake,
-    /// Anything else, our own lack of sockets included.
-    Other,
-}
-
-/// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Closed by either side without blame, or broken by the network.
-    Normal,
-    /// The peer broke the protocol.
-    ProtocolError,
-    /// The peer is banned.
-    Banned,
-    /// Neither side needs anything from the other.
-    BothSeeds,
-    /// We had dialled ourselves.
-    SelfConnection,
-    /// There is another connection to the same peer.
-    Duplicate,
-    /// The peer was silent for too long.
-    Timeout,
-}
 
 /// How many addresses are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,17 +59,6 @@ const MAX_BANNED: usize = 10_000;
 
 /// Own addresses that are remembered.
 const MAX_OURSELVES: usize = 64;
-
-impl Source {
-    /// The share of the list, in percent, that addresses of this source may take.
-    const fn share(self) -> usize {
-        match self {
-            Self::Manual => 100,
-            Self::Tracker => 75,
-            Self::Lsd | Self::Resume | Self::Incoming | Self::Pex | Self::Dht => 50,
-        }
-    }
-}
 
 impl Candidates {
     /// An empty list of at most `limit` addresses.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub(crate) mod folder;
+mod payload;
 pub(crate) mod sim;
 
 use std::future::Future;
@@ -16,59 +17,9 @@ use engine::{
 };
 use net::{Network, OwnedPool, RealOptions};
 use protocol::magnet::Magnet;
-use protocol::metainfo::{LoadLimits, Metainfo};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
-/// Bytes with a torrent around them.
-pub(crate) struct Payload {
-    bytes: Vec<u8>,
-    metainfo: Arc<Metainfo>,
-}
-
-impl Payload {
-    pub(crate) fn new(seed: u64, len: usize, piece_len: usize) -> Self {
-        Self::of(seed, len, piece_len, "")
-    }
-
-    /// One whose peers may come from its trackers only (BEP 27).
-    pub(crate) fn private(seed: u64, len: usize, piece_len: usize) -> Self {
-        Self::of(seed, len, piece_len, "7:privatei1e")
-    }
-
-    /// `last` are the keys of the info dictionary after `pieces`.
-    fn of(seed: u64, len: usize, piece_len: usize, last: &str) -> Self {
-        let mut bytes = vec![0; len];
-        StdRng::seed_from_u64(seed).fill_bytes(&mut bytes);
-        let pieces: Vec<u8> = bytes.chunks(piece_len).flat_map(hash::sha1).collect();
-        let mut torrent = format!(
-            "d4:infod6:lengthi{len}e4:name7:payload12:piece lengthi{piece_len}e6:pieces{}:",
-            pieces.len()
-        )
-        .into_bytes();
-        torrent.extend_from_slice(&pieces);
-        torrent.extend_from_slice(last.as_bytes());
-        torrent.extend_from_slice(b"ee");
-        let metainfo = Metainfo::from_bytes(&torrent, &LoadLimits::default()).expect("a torrent");
-        Self {
-            bytes,
-            metainfo: Arc::new(metainfo),
-        }
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    pub(crate) fn len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    pub(crate) fn metainfo(&self) -> Arc<Metainfo> {
-        Arc::clone(&self.metainfo)
-    }
-}
+pub(crate) use payload::Payload;
 
 /// An engine with a folder of its own.
 pub(crate) struct Node {
@@ -118,21 +69,21 @@ impl Node {
 
     /// Where the progress of a torrent is kept.
     pub(crate) fn record(&self, payload: &Payload) -> PathBuf {
-        let hash = payload.metainfo.hashes().wire();
+        let hash = payload.metainfo().hashes().wire();
         self.dir.path().join(format!("state/{hash}.resume"))
     }
 
     pub(crate) fn put(&self, payload: &Payload, bytes: &[u8]) {
         std::fs::create_dir_all(self.dir()).expect("a folder");
-        std::fs::write(self.dir().join(payload.metainfo.name()), bytes).expect("a file");
+        std::fs::write(self.dir().join(payload.metainfo().name()), bytes).expect("a file");
     }
 
     pub(crate) fn content(&self, payload: &Payload) -> Vec<u8> {
-        std::fs::read(self.dir().join(payload.metainfo.name())).expect("the content")
+        std::fs::read(self.dir().join(payload.metainfo().name())).expect("the content")
     }
 
     pub(crate) async fn seed(&self, payload: &Payload) -> TorrentId {
-        self.put(payload, &payload.bytes);
+        self.put(payload, payload.bytes());
         let source = Source::Metainfo(payload.metainfo());
         let id = self
             .handle
@@ -149,7 +100,7 @@ impl Node {
     }
 
     pub(crate) async fn fetch_magnet(&self, payload: &Payload, peers: &[SocketAddr]) -> TorrentId {
-        let magnet = Magnet::new(payload.metainfo.hashes());
+        let magnet = Magnet::new(payload.metainfo().hashes());
         self.add(Source::Magnet(Box::new(magnet)), peers).await
     }
 
@@ -166,20 +117,28 @@ impl Node {
     }
 
     pub(crate) async fn until(&self, id: TorrentId, done: impl Fn(&TorrentStatus) -> bool) {
-        let mut snapshots = self.handle.snapshots();
-        let wait = snapshots.wait_for(|snapshot| {
-            snapshot
-                .torrents
-                .iter()
-                .any(|status| status.id == id && done(status))
-        });
-        let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
-        assert!(waited.is_ok(), "not in a minute: {:?}", self.status(id));
+        let reached = reaches(&self.handle, id, Duration::from_secs(60), done).await;
+        assert!(reached, "not in a minute: {:?}", self.status(id));
     }
 
     pub(crate) async fn stop(&self) {
         self.handle.shutdown(Duration::from_secs(2)).await;
     }
+}
+
+/// Whether a torrent comes to be such within this time.
+pub(crate) async fn reaches(
+    engine: &EngineHandle,
+    id: TorrentId,
+    within: Duration,
+    done: impl Fn(&TorrentStatus) -> bool,
+) -> bool {
+    let mut snapshots = engine.snapshots();
+    let wait = snapshots.wait_for(|snapshot| {
+        let mut torrents = snapshot.torrents.iter();
+        torrents.any(|status| status.id == id && done(status))
+    });
+    tokio::time::timeout(within, wait).await.is_ok()
 }
 
 /// Waits until everything is there.

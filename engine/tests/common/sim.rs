@@ -2,11 +2,17 @@
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use engine::EngineConfig;
+use engine::{
+    AddTorrent, EngineConfig, EngineHandle, Source, State, Supervisor, TorrentId, TorrentStatus,
+};
 use net::Pool;
 use net::sim::{Host, Sim};
+use tempfile::TempDir;
 use tokio::task::LocalSet;
+
+use super::{Payload, reaches};
 
 const PORT: u16 = 6881;
 
@@ -28,6 +34,61 @@ pub(crate) fn config(host: &Host, seed: u64) -> EngineConfig {
     config.torrent_threads = 0;
     config.seed = Some(seed);
     config
+}
+
+/// An engine on a host, with a folder of its own.
+pub(crate) struct Node {
+    pub(crate) handle: EngineHandle,
+    pub(crate) dir: TempDir,
+    _host: Host,
+}
+
+impl Node {
+    pub(crate) fn start(host: Host, config: EngineConfig) -> Self {
+        let (_, handle) = Supervisor::launch(config).expect("an engine");
+        Self {
+            handle,
+            dir: TempDir::new().expect("a folder"),
+            _host: host,
+        }
+    }
+
+    pub(crate) async fn add(&self, source: Source) -> TorrentId {
+        self.add_with(source, |_| {}).await
+    }
+
+    pub(crate) async fn add_with(
+        &self,
+        source: Source,
+        change: impl FnOnce(&mut AddTorrent),
+    ) -> TorrentId {
+        let mut add = AddTorrent::new(source, self.dir.path().to_owned());
+        change(&mut add);
+        self.handle.add(add).await.expect("added")
+    }
+
+    /// Puts the content where it is looked for.
+    pub(crate) fn put(&self, payload: &Payload) {
+        let path = self.dir.path().join(payload.metainfo().name());
+        std::fs::write(path, payload.bytes()).expect("a file");
+    }
+
+    pub(crate) async fn seed(&self, payload: &Payload) -> TorrentId {
+        self.put(payload);
+        self.add(Source::Metainfo(payload.metainfo())).await
+    }
+
+    /// Whether everything is there within this time.
+    pub(crate) async fn finishes(&self, id: TorrentId, within: Duration) -> bool {
+        let seeds = |status: &TorrentStatus| status.state == State::Seeding;
+        reaches(&self.handle, id, within, seeds).await
+    }
+
+    /// Whether the torrent has so many peers within this time.
+    pub(crate) async fn meets(&self, id: TorrentId, count: usize, within: Duration) -> bool {
+        let met = |status: &TorrentStatus| status.peers >= count;
+        reaches(&self.handle, id, within, met).await
+    }
 }
 
 /// Runs a simulation; returns the digest of its trace and the number of happenings in it.

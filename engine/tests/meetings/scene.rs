@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use engine::{AddTorrent, EngineHandle, Limits, Source, State, Supervisor, TorrentId};
+use engine::{AddTorrent, Limits, Source, TorrentId};
 use net::ports::{Transports, open};
 use net::sim::{Happening, Host, HostOptions, NatKind, Sim};
 use net::utp::UtpOptions;
@@ -11,18 +11,20 @@ use net::{BoxStream, Pool};
 use protocol::id::PeerId;
 use protocol::peer::handshake::HANDSHAKE_LEN;
 use protocol::peer::{Extension, ExtensionHandshake, Handshake, HolepunchMessage, Reserved};
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::common::Payload;
-use crate::common::sim::config;
+use crate::common::sim::{self, config};
 
 /// The engine that everybody knows.
 pub(crate) const RELAY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(7, 0, 0, 7)), 6881);
 
 /// The sub-id under which a player wants messages of `ut_holepunch`.
 const HOLEPUNCH: u8 = 9;
+
+/// Virtual time that a transfer may take.
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Who takes part, and how.
 #[derive(Clone, Copy)]
@@ -66,10 +68,8 @@ impl Part {
 
 /// One engine on the network.
 pub(crate) struct Node {
-    pub(crate) handle: EngineHandle,
+    node: sim::Node,
     id: TorrentId,
-    dir: TempDir,
-    _host: Host,
 }
 
 impl Node {
@@ -111,44 +111,28 @@ impl Node {
             down: part.down,
             up: None,
         };
-        let (_, handle) = Supervisor::launch(config).expect("an engine");
-        let dir = TempDir::new().expect("a folder");
+        let node = sim::Node::start(host, config);
         if part.whole {
-            let path = dir.path().join(payload.metainfo().name());
-            std::fs::write(path, payload.bytes()).expect("a file");
+            node.put(payload);
         }
+        let change = |add: &mut AddTorrent| {
+            add.trust_data = part.whole;
+            add.peers = peers;
+        };
         let source = Source::Metainfo(payload.metainfo());
-        let mut add = AddTorrent::new(source, dir.path().to_owned());
-        add.trust_data = part.whole;
-        add.peers = peers;
-        let id = handle.add(add).await.expect("added");
-        Self {
-            handle,
-            id,
-            dir,
-            _host: host,
-        }
+        let id = node.add_with(source, change).await;
+        Self { node, id }
     }
 
     /// Whether it has so many peers within this time.
     pub(crate) async fn meets(&self, count: usize, within: Duration) -> bool {
-        let mut snapshots = self.handle.snapshots();
-        let met = snapshots.wait_for(|snapshot| {
-            let mut torrents = snapshot.torrents.iter();
-            torrents.any(|status| status.id == self.id && status.peers >= count)
-        });
-        timeout(within, met).await.is_ok()
+        self.node.meets(self.id, count, within).await
     }
 
     /// Waits until everything is there, and compares it.
     pub(crate) async fn completes(&self, payload: &Payload) {
-        let mut snapshots = self.handle.snapshots();
-        let done = snapshots.wait_for(|snapshot| {
-            let mut torrents = snapshot.torrents.iter();
-            torrents.any(|status| status.id == self.id && status.state == State::Seeding)
-        });
-        done.await.expect("the engine runs");
-        let path = self.dir.path().join(payload.metainfo().name());
+        assert!(self.node.finishes(self.id, PATIENCE).await);
+        let path = self.node.dir.path().join(payload.metainfo().name());
         assert!(std::fs::read(path).expect("the content") == payload.bytes());
     }
 }
