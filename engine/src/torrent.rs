@@ -1,6 +1,7 @@
 //! Torrents: the actor, and the policies that it decides by.
 
 pub(crate) mod actor;
+mod bad_blocks;
 pub mod candidates;
 mod check;
 pub mod choker;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use protocol::geometry::PieceIndex;
 use protocol::merkle::{FileTree, Hash, Needs};
 use protocol::metainfo::Metainfo;
 use protocol::peer::HashRequest;
@@ -26,6 +27,15 @@ struct File {
     /// The first piece of each.
     first: SmallVec<[u32; 1]>,
     tree: OnceLock<Option<FileTree>>,
+}
+
+/// A piece of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// The file's tree, whose piece layer is known.
+    pub(crate) tree: &'a FileTree,
+    /// The piece, counted from the file's first.
+    pub(crate) piece: u32,
 }
 
 impl Trees {
@@ -105,6 +115,21 @@ impl Trees {
             }
         };
         Some(proof.to_bytes())
+    }
+
+    /// Which piece of which file a piece of the torrent is; none for one whose hash is not known.
+    pub(crate) fn place(&self, piece: PieceIndex) -> Option<Place<'_>> {
+        let geometry = self.metainfo.geometry();
+        let offset = geometry.offset_of(piece);
+        let files = self.metainfo.files();
+        let after = files.partition_point(|file| file.offset <= offset);
+        let file = files.get(..after)?.last()?;
+        let first = geometry.piece_at(file.offset)?;
+        let (_, tree) = self.tree(&file.root?)?;
+        Some(Place {
+            tree,
+            piece: piece.get().checked_sub(first.get())?,
+        })
     }
 }
 

@@ -190,6 +190,7 @@ impl Handler<Condemn> for Supervisor {
         let verified = vec![Verified {
             piece,
             verdict: storage::Verdict::Bad,
+            evidence: None,
             blocks: Vec::new(),
         }];
         let child = self.torrents.get(&id).expect("it is there");

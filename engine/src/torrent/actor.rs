@@ -32,6 +32,7 @@ use crate::lsd::Lsd;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
 use crate::seats::Seats;
+use crate::torrent::bad_blocks::Trials;
 use crate::torrent::candidates::Candidates;
 use crate::torrent::check::CheckProgress;
 use crate::torrent::choker::{Choker, ChokerConfig};
@@ -104,6 +105,7 @@ pub(crate) struct Active {
     pub(crate) picker: Picker,
     pub(crate) gather: Gather,
     pub(crate) smart_ban: SmartBan,
+    pub(crate) trials: Trials,
     pub(crate) pieces: BTreeMap<PieceIndex, Arc<ActivePiece>>,
     pub(crate) batches: usize,
     pub(crate) last_ring: Instant,
@@ -336,6 +338,7 @@ impl Torrent {
         self.find_whole();
         self.ask_metadata(now);
         self.ask_layers(now, ctx);
+        self.look_after_trials(now, None);
         self.gossip(now);
         self.tell_standing();
         self.feed_hungry();

@@ -201,6 +201,7 @@ impl Torrent {
         if let Some(addr) = entry.also_at {
             self.candidates.twin_ended(addr, now);
         }
+        self.look_after_trials(now, Some(key));
         self.feed_hungry();
     }
 

@@ -96,6 +96,7 @@ impl Torrent {
         let proof = Proof::parse(hashes, request.length);
         let now = now();
         let Phase::Layers(layers) = &mut self.phase else {
+            self.on_leaves(key, request, proof);
             return;
         };
         let progress = match proof {
@@ -123,6 +124,8 @@ impl Torrent {
         if let Phase::Layers(layers) = &mut self.phase {
             layers.fetch.rejected(key, request, now);
             self.ask_layers(now, ctx);
+        } else {
+            self.on_leaves_rejected(key, request);
         }
     }
 

@@ -14,6 +14,7 @@ use protocol::metainfo::Metainfo;
 use storage::{Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
+use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::hash_desk::HashAnswer;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
@@ -121,6 +122,8 @@ pub(crate) struct Verified {
     pub(crate) verdict: Verdict,
     /// The digest of each block, where the piece is bad now or was before.
     pub(crate) blocks: Vec<Digest>,
+    /// What may tell which of its blocks are bad, where the piece is.
+    pub(crate) evidence: Option<Evidence>,
 }
 
 /// News of a torrent: Torrent to Supervisor, each status once a second and events as they happen.

@@ -17,6 +17,7 @@ use crate::content::{Content, HaveBoard};
 use crate::peer::driver::now;
 use crate::peer::messages::Order;
 use crate::torrent::actor::{Active, Phase, Torrent};
+use crate::torrent::bad_blocks::Trials;
 use crate::torrent::gather::Gather;
 use crate::torrent::messages::{DiskReply, Opened};
 use crate::torrent::padding;
@@ -100,6 +101,7 @@ impl Torrent {
                 GATHER_BYTES,
             ),
             smart_ban: SmartBan::new(geometry),
+            trials: Trials::default(),
             pieces: BTreeMap::new(),
             batches: 0,
             last_ring: now(),

@@ -1,5 +1,6 @@
 //! Finished pieces on their way through the hash, and what follows from the verdicts.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{AsyncContext, Context};
@@ -8,10 +9,11 @@ use protocol::geometry::PieceIndex;
 use storage::Verdict;
 
 use crate::announce::messages::Announce;
-use crate::content::Traffic;
+use crate::content::{Content, Traffic};
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::torrent::actor::{Active, Phase, RING_EVERY, Torrent};
+use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::messages::{DiskReply, Verified};
 use crate::torrent::smart_ban::{Digest, Sent};
 use crate::{Event, TorrentError};
@@ -23,9 +25,9 @@ impl Torrent {
         let Some(active) = self.active() else { return };
         let run = active.run;
         active.batches += 1;
-        let store = active.content.store.clone();
+        let content = Arc::clone(&active.content);
         disk.short(move || {
-            let verified = verify(&store, &[piece], &[false]);
+            let verified = verify(&content, &[piece], &[false]);
             tell(&me, DiskReply::Verified { run, verified });
         });
     }
@@ -47,14 +49,14 @@ impl Torrent {
         while let Some(pieces) = active.gather.poll(now, active.batches, more_coming) {
             let run = active.run;
             active.batches += 1;
-            let store = active.content.store.clone();
+            let content = Arc::clone(&active.content);
             let suspicious: Vec<bool> = pieces
                 .iter()
                 .map(|piece| active.smart_ban.suspects(*piece))
                 .collect();
             let me = me.clone();
             disk.short(move || {
-                let verified = verify(&store, &pieces, &suspicious);
+                let verified = verify(&content, &pieces, &suspicious);
                 tell(&me, DiskReply::Verified { run, verified });
             });
             if active.batches > threads {
@@ -90,6 +92,7 @@ impl Torrent {
         let mut changed = false;
         let mut inconsistent = false;
         let mut wasted = 0;
+        let mut on_trial = Vec::new();
         for result in verified {
             let sent = active.senders(result.piece, &result.blocks);
             match result.verdict {
@@ -101,9 +104,20 @@ impl Torrent {
                 }
                 Verdict::Bad if active.picker.have().get(result.piece) => changed = true,
                 Verdict::Bad => {
-                    wasted += active.bytes_of(result.piece, &sent);
-                    banned.extend(active.smart_ban.piece_failed(result.piece, &sent));
-                    active.put_back(result.piece);
+                    let begun = match result.evidence {
+                        Some(evidence) => {
+                            active.trials.begin(result.piece, evidence, result.blocks)
+                        }
+                        None => Err(result.blocks),
+                    };
+                    match begun {
+                        Ok(()) => on_trial.push(result.piece),
+                        Err(blocks) => {
+                            let (bytes, culprits) = active.condemn(result.piece, &blocks);
+                            wasted += bytes;
+                            banned.extend(culprits);
+                        }
+                    }
                 }
                 Verdict::Inconsistent => inconsistent = true,
                 Verdict::Io(error) => {
@@ -138,6 +152,9 @@ impl Torrent {
         } else if wasted > 0 {
             self.feed_hungry();
         }
+        for piece in on_trial {
+            self.ask_leaves(piece);
+        }
     }
 
     /// Tells everyone that all that is wanted is there.
@@ -162,7 +179,7 @@ impl Torrent {
 
 impl Active {
     /// A piece is bad: none of its blocks counts.
-    fn put_back(&mut self, piece: PieceIndex) {
+    pub(super) fn put_back(&mut self, piece: PieceIndex) {
         // Connections may still hold the state; what they commit to it must not look like the rest of a whole.
         if let Some(active) = self.pieces.remove(&piece) {
             active.reset();
@@ -171,7 +188,7 @@ impl Active {
     }
 
     /// Who sent which block of a piece.
-    fn senders(&self, piece: PieceIndex, digests: &[Digest]) -> Vec<Sent> {
+    pub(super) fn senders(&self, piece: PieceIndex, digests: &[Digest]) -> Vec<Sent> {
         let Some(active) = self.pieces.get(&piece) else {
             return Vec::new();
         };
@@ -190,7 +207,7 @@ impl Active {
     }
 
     /// Bytes of what was sent of a piece.
-    fn bytes_of(&self, piece: PieceIndex, sent: &[Sent]) -> u64 {
+    pub(super) fn bytes_of(&self, piece: PieceIndex, sent: &[Sent]) -> u64 {
         let geometry = &self.content.geometry;
         let blocks = sent
             .iter()
@@ -208,7 +225,8 @@ impl Active {
 }
 
 /// Hashes pieces, and the blocks of those that are bad or were before.
-fn verify(store: &storage::Store, pieces: &[PieceIndex], suspicious: &[bool]) -> Vec<Verified> {
+fn verify(content: &Content, pieces: &[PieceIndex], suspicious: &[bool]) -> Vec<Verified> {
+    let store = &content.store;
     let mut verdicts = Vec::with_capacity(pieces.len());
     store.verify(pieces, &mut verdicts);
     pieces
@@ -216,13 +234,16 @@ fn verify(store: &storage::Store, pieces: &[PieceIndex], suspicious: &[bool]) ->
         .zip(suspicious)
         .zip(verdicts)
         .map(|((piece, suspicious), verdict)| {
-            let wanted = *suspicious || matches!(verdict, Verdict::Bad);
+            let bad = matches!(verdict, Verdict::Bad);
+            let wanted = *suspicious || bad;
             let digests = wanted.then(|| store.block_digests(*piece).ok()).flatten();
             let blocks = digests.into_iter().flatten().map(Digest).collect();
+            let evidence = bad.then(|| Evidence::gather(content, *piece)).flatten();
             Verified {
                 piece: *piece,
                 verdict,
                 blocks,
+                evidence,
             }
         })
         .collect()

@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod blocks;
 mod magnets;
 mod member;
+mod played;
 mod swarms;
