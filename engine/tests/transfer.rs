@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Node, Payload, finished, in_system};
-use engine::{AddTorrent, Event, Limits, Source, State};
+use engine::{AddTorrent, Encryption, Event, Limits, Source, State};
 use storage::resume::Record;
 
 #[test]
@@ -119,18 +119,25 @@ fn the_same_torrent_is_not_added_twice() {
 
 #[test]
 fn content_that_is_cut_while_it_is_served_is_an_error_and_is_fetched_again() {
-    cut_while_served(false);
+    cut_while_served(false, Encryption::Off);
 }
 
 #[test]
 fn what_is_cut_is_noticed_behind_blocks_that_are_still_there() {
-    cut_while_served(true);
+    cut_while_served(true, Encryption::Off);
 }
 
-fn cut_while_served(in_order: bool) {
+#[test]
+fn what_is_cut_is_noticed_before_it_is_encrypted() {
+    cut_while_served(false, Encryption::Require);
+    cut_while_served(true, Encryption::Require);
+}
+
+fn cut_while_served(in_order: bool, encryption: Encryption) {
     in_system(async move {
         let payload = Payload::new(8, 2_000_000, 64 * 1024);
-        let (seeder, leecher) = (Node::start().await, Node::start().await);
+        let start = || Node::start_with(|config| config.encryption = encryption);
+        let (seeder, leecher) = (start().await, start().await);
         let id = seeder.seed(&payload).await;
         let mut events = seeder.handle.events();
         let file = seeder.dir().join(payload.metainfo().name());
@@ -159,7 +166,7 @@ fn cut_while_served(in_order: bool) {
             .until(id, |status| status.state == State::Downloading)
             .await;
         // A third has everything: both get it from there.
-        let third = Node::start().await;
+        let third = start().await;
         third.seed(&payload).await;
         seeder
             .handle

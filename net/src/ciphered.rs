@@ -133,6 +133,10 @@ impl ByteStream for Ciphered {
         self.inner.is_utp()
     }
 
+    fn reads_in_process(&self) -> bool {
+        true
+    }
+
     fn set_read_low_water(&self, bytes: usize) {
         self.inner.set_read_low_water(bytes);
     }

@@ -26,6 +26,12 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {
         false
     }
 
+    /// Whether writing reads the caller's bytes in this process, to copy or to encrypt them, and not in the kernel: a page of
+    /// a map that cannot be read is then no error of the write.
+    fn reads_in_process(&self) -> bool {
+        false
+    }
+
     /// Asks to be woken for reading only when `bytes` or more have come; 1 is how every stream begins.
     ///
     /// A reader at full speed that is woken for each segment spends most of its time on being woken. What came already

@@ -32,6 +32,9 @@ enum Part {
     Zeros(u64),
 }
 
+/// Bytes of a page, or of a part of one.
+const PAGE: usize = 4096;
+
 /// What padding reads from.
 pub(crate) static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
@@ -154,6 +157,20 @@ impl PieceView {
                 window.will_need(*at, *len);
             }
         }
+    }
+
+    /// Reads a byte of each page and [checks](Self::check), so that who copies the bytes learns before it whether they are
+    /// there.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn probe(&self) -> Result<(), StoreError> {
+        for segment in self.segments() {
+            for byte in segment.iter().step_by(PAGE).chain(segment.last()) {
+                std::hint::black_box(*byte);
+            }
+        }
+        self.check()
     }
 
     /// Whether everything read from the view so far was the file's. Call it after the bytes were used.

@@ -81,6 +81,10 @@ impl ByteStream for UtpStream {
         true
     }
 
+    fn reads_in_process(&self) -> bool {
+        true
+    }
+
     fn set_read_low_water(&self, bytes: usize) {
         let mut state = self.conn.state.lock();
         state.low_water = bytes.clamp(1, MOST_LOW_WATER);

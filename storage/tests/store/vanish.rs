@@ -47,6 +47,27 @@ fn a_file_cut_under_a_view_reads_zeros_and_says_so() {
 }
 
 #[test]
+fn a_probe_finds_a_missing_page_anywhere_in_a_view() {
+    for (from, len) in [(0, 8193), (8191, 2), (4000, 65_536), (8192, 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        let torrent = Torrent::new(dir.path(), 65_536, files());
+        let store = torrent.store(&StoreOptions::default());
+        torrent.write_all(&store);
+        let whole = store.view(0, 8192).unwrap();
+        let view = store.view(from, len).unwrap();
+        view.probe().unwrap();
+        let file = OpenOptions::new()
+            .write(true)
+            .open(dir.path().join("file"))
+            .unwrap();
+        file.set_len(8192).unwrap();
+        let error = view.probe().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Vanished, "{len} bytes at {from}");
+        assert_eq!(whole.to_vec(), torrent.content[..8192]);
+    }
+}
+
+#[test]
 fn verifying_a_cut_file_is_an_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let torrent = Torrent::new(dir.path(), 65_536, files());

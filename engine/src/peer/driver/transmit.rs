@@ -165,6 +165,10 @@ impl Driver {
                 .view(request.offset(&content.geometry), request.len())
             {
                 Ok(view) => {
+                    if self.stream.reads_in_process() && view.probe().is_err() {
+                        self.facts.push(Fact::Unreadable(request.piece()));
+                        return Err(Ended::Dismissed);
+                    }
                     let header = self.session.piece_header(request);
                     self.outbox.push(request.piece(), header, view);
                 }
@@ -223,7 +227,7 @@ impl Driver {
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Ended::Lost)),
             Poll::Ready(Ok(sent)) => sent,
         };
-        // A stream that copies or encrypts reads the map itself, and finds zeros where a page is missing.
+        // A stream that copies or encrypts finds zeros where a page is missing, if that went after it was staged.
         if self.outbox.is_faulted() {
             let staged = self.outbox.pieces();
             self.facts.extend(staged.into_iter().map(Fact::Unreadable));
