@@ -110,6 +110,16 @@ pub trait DatagramSocket: Send + Sync {
         Ok(sent)
     }
 
+    /// Sends one datagram now or not at all, and lets the network take it apart where it is too large for the path, where
+    /// the system can tell it to: others are never taken apart by a socket that sends in segments.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::try_send_to`].
+    fn try_send_in_fragments(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.try_send_to(datagram, to)
+    }
+
     /// Waits until there may be room to send.
     ///
     /// # Errors

@@ -160,6 +160,14 @@ isolated_test! {
 }
 
 isolated_test! {
+    fn a_path_that_comes_to_take_less_ends_no_utp_stream(
+        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need()]
+    ) {
+        utp::over_a_path_that_narrows(lab, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
     fn ours_and_ours_exchange_a_torrent_over_utp_alone(lab, limit = 240, needs = [Need::Ours]) {
         utp::exchange(lab, Ours, Ours);
     }

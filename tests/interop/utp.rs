@@ -2,14 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use support::Lab;
 use support::clients::libtorrent::Libtorrent;
 use support::clients::{Client, Job, Running, finish, home};
 use support::ours::Ours;
 use support::payload::Payload;
 use support::torrent::Torrent;
+use support::{Lab, wait};
 
 const READY: Duration = Duration::from_secs(30);
 const DONE: Duration = Duration::from_secs(90);
@@ -53,6 +54,39 @@ pub(crate) fn exchange(lab: &Lab, seeder: Client, leecher: Client) {
     for client in [&mut leech, &mut seed] {
         client.process().stop();
     }
+}
+
+/// Seeds to `leecher` while the path comes to take less than what is on its way.
+pub(crate) fn over_a_path_that_narrows(lab: &Lab, leecher: Client) {
+    let name = "narrow.bin";
+    let payload = Payload::single(name, 20_000_001, 17);
+    let (data, at_seeder) = home(lab, "the seed");
+    let (dir, at_leecher) = home(lab, "the leech");
+    payload.write(&data).expect("the payload");
+    let file = data.join("input.torrent");
+    Torrent::write(&file, &payload, &data, 64 * 1024, &[]).expect("a torrent");
+    let job = |dir: &Path, listen, peers, seed| Job {
+        source: file.display().to_string(),
+        dir: dir.to_owned(),
+        listen,
+        peers,
+        seed,
+    };
+    let seed = job(&data, at_seeder, Vec::new(), true);
+    let slow = ["--transport", "utp", "--max-up", "4MiB/s"];
+    let mut seed = Ours::start_with(&seed, &lab.folder("home of the seed"), &slow);
+    finish(&mut seed, READY, "the seed");
+    let mut leech = start(lab, leecher, &job(&dir, at_leecher, vec![at_seeder], false));
+    wait::pause(Duration::from_secs(2));
+    let narrowed = Command::new("ip")
+        .args(["link", "set", "lo", "mtu", "1000"])
+        .status();
+    assert!(narrowed.expect("ip runs").success());
+    finish(&mut *leech, DONE, "the download");
+    let read = |dir: &Path| std::fs::read(dir.join(name)).expect("the content");
+    assert!(read(&dir) == read(&data), "the bytes differ");
+    leech.process().stop();
+    seed.process().stop();
 }
 
 fn start(lab: &Lab, client: Client, job: &Job) -> Box<dyn Running> {

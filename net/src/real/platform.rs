@@ -260,6 +260,43 @@ pub(super) fn set_read_low_water(stream: &tokio::net::TcpStream, bytes: usize) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn set_read_low_water(_: &tokio::net::TcpStream, _: usize) {}
 
+/// Lets the network take apart what a socket sends, or not.
+#[cfg(target_os = "linux")]
+pub(super) fn set_fragments(socket: &tokio::net::UdpSocket, may: bool) {
+    use nix::sys::socket::setsockopt;
+    let [v4, v6] = if may {
+        [libc::IP_PMTUDISC_DONT, libc::IPV6_PMTUDISC_DONT]
+    } else {
+        [libc::IP_PMTUDISC_PROBE, libc::IPV6_PMTUDISC_PROBE]
+    };
+    // A socket of IPv6 may send by IPv4, too; one of IPv4 has no such options of IPv6.
+    let _ = setsockopt(socket, PathMtuV4, &v4);
+    let _ = setsockopt(socket, PathMtuV6, &v6);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn set_fragments(_: &tokio::net::UdpSocket, _: bool) {}
+
+#[cfg(target_os = "linux")]
+sockopt_impl!(
+    /// `IP_MTU_DISCOVER`, ip(7).
+    PathMtuV4,
+    SetOnly,
+    libc::IPPROTO_IP,
+    libc::IP_MTU_DISCOVER,
+    libc::c_int
+);
+
+#[cfg(target_os = "linux")]
+sockopt_impl!(
+    /// `IPV6_MTU_DISCOVER`, ipv6(7).
+    PathMtuV6,
+    SetOnly,
+    libc::IPPROTO_IPV6,
+    libc::IPV6_MTU_DISCOVER,
+    libc::c_int
+);
+
 #[cfg(target_os = "linux")]
 sockopt_impl!(
     /// `SO_RCVLOWAT`, socket(7): TCP heeds it in poll and epoll since Linux 2.6.28.

@@ -159,6 +159,15 @@ impl DatagramSocket for UdpSocket {
         Ok(sent)
     }
 
+    fn try_send_in_fragments(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        // What was set for segments is set back.
+        self.batched()?;
+        platform::set_fragments(&self.socket, true);
+        let outcome = self.try_send_to(datagram, to);
+        platform::set_fragments(&self.socket, false);
+        outcome
+    }
+
     fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket.poll_send_ready(cx)
     }

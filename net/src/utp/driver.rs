@@ -265,11 +265,20 @@ impl Driver {
         let now = Instant::now().into_std();
         self.to = conn.key.peer;
         self.segment = 0;
+        let mut more = true;
         for _ in 0..MOST_SEGMENTS {
             let begin = self.run.len();
             let Some(len) = state.machine.poll_transmit(now, &mut self.run) else {
+                more = false;
                 break;
             };
+            if state.machine.may_be_fragmented() {
+                // Seldom, and never in a run: where there is no room, it is lost on the way.
+                let packet = self.run.get(begin..).unwrap_or_default();
+                let _ = self.shared.socket.try_send_in_fragments(packet, self.to);
+                self.run.truncate(begin);
+                continue;
+            }
             if self.segment == 0 {
                 self.segment = len;
             }
@@ -282,6 +291,10 @@ impl Driver {
             }
         }
         if !self.run.is_empty() {
+            return;
+        }
+        if more {
+            self.shared.queue(conn, &mut state);
             return;
         }
         // Nothing is left to send: passes on what happened.

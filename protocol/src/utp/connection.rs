@@ -147,6 +147,8 @@ pub struct Connection {
     tail_at: Option<Instant>,
     /// How often it did without an answer.
     tails: u32,
+    /// Bytes of the packet that was given out last; 0 of a probe.
+    last_len: usize,
     retransmit_at: Option<Instant>,
     window_at: Option<Instant>,
     state_until: Option<Instant>,
@@ -216,6 +218,7 @@ impl Connection {
             all_timeouts: 0,
             tail_at: None,
             tails: 0,
+            last_len: 0,
             retransmit_at: None,
             window_at: None,
             state_until: None,
@@ -330,6 +333,12 @@ impl Connection {
     /// Whether the other side is to be told something soon, if only that there is room again.
     pub fn has_news(&self) -> bool {
         self.due.ack || self.due.reset
+    }
+
+    /// Whether the packet that [`Self::poll_transmit`] gave out last may travel in fragments: it is larger than what the path
+    /// takes now, and cannot be made smaller. All others shall not, or the search for what passes would find nothing.
+    pub fn may_be_fragmented(&self) -> bool {
+        self.last_len > self.mtu.size()
     }
 
     /// How the connection does.

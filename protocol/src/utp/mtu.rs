@@ -2,6 +2,9 @@
 //!
 //! A probe is an ordinary packet made longer by an extension that receivers skip. If it is lost, what it carried goes
 //! out again without the padding, and the loss says nothing about congestion.
+//!
+//! A path may change in the middle of a stream and take less. A packet keeps its number and what it carries, so those that are
+//! too large by then can only go out in fragments; new ones are small from then on, and the search begins anew.
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +25,8 @@ const HOLDS: Duration = Duration::from_secs(600);
 /// A binary search between what always passes and what the interface takes.
 #[derive(Debug)]
 pub(super) struct PathMtu {
+    /// Passes on every path.
+    floor: usize,
     /// Passes.
     size: usize,
     /// Does not pass, or was not tried.
@@ -39,6 +44,7 @@ impl PathMtu {
     pub(super) fn new(floor: usize, most: usize) -> Self {
         let most = most.min(floor.saturating_add(MOST_PADDING));
         Self {
+            floor: floor.min(most),
             size: floor.min(most),
             ceiling: most.saturating_add(1),
             most,
@@ -51,6 +57,17 @@ impl PathMtu {
     /// Bytes of the datagrams that pass.
     pub(super) fn size(&self) -> usize {
         self.size
+    }
+
+    /// What passed passes no longer, or so it seems. Nothing is believed but that the least passes.
+    pub(super) fn shrink(&mut self) {
+        if self.size > self.floor {
+            self.size = self.floor;
+            self.ceiling = self.most.saturating_add(1);
+            self.trying = None;
+            self.probe = None;
+            self.again = None;
+        }
     }
 
     /// The size of a probe that should be sent now. The first one is the largest: most paths take it.
@@ -152,6 +169,20 @@ mod tests {
         assert_eq!(mtu.wanted(now), Some(1472));
         mtu.sent(Seq(1));
         mtu.lost();
+        assert_eq!(search(&mut mtu, now, 1472), (1472, 1));
+    }
+
+    #[test]
+    fn a_path_that_takes_less_is_searched_anew_from_the_least_on() {
+        let now = Instant::now();
+        let mut mtu = PathMtu::new(548, 1472);
+        assert_eq!(search(&mut mtu, now, 1472), (1472, 1));
+        mtu.shrink();
+        assert_eq!(mtu.size(), 548);
+        let (found, probes) = search(&mut mtu, now, 1300);
+        assert!((1284..=1300).contains(&found) && probes <= 20, "{found}");
+        // What it was is found at once where that was no fault of the path.
+        mtu.shrink();
         assert_eq!(search(&mut mtu, now, 1472), (1472, 1));
     }
 

@@ -81,8 +81,8 @@ pub(super) struct Plan {
     pub(super) len: usize,
     /// It ends the stream, and carries nothing.
     pub(super) end: bool,
-    /// It goes out again.
-    again: bool,
+    /// How often it went out before.
+    times: u8,
 }
 
 /// What may be sent.
@@ -116,7 +116,12 @@ pub(super) enum Held {
 impl Plan {
     /// Whether the packet goes out again.
     pub(super) fn is_again(&self) -> bool {
-        self.again
+        self.times > 0
+    }
+
+    /// How often the packet went out before.
+    pub(super) fn times(&self) -> u8 {
+        self.times
     }
 }
 
@@ -211,7 +216,7 @@ impl Outgoing {
             start: self.next,
             len,
             end,
-            again: false,
+            times: 0,
         };
         if self.sent.len() >= MOST_PACKETS {
             return Err(Held::Wait);
@@ -261,7 +266,7 @@ impl Outgoing {
             start: sent.start,
             len,
             end: len == 0,
-            again: true,
+            times: sent.times,
         })
     }
 
@@ -288,7 +293,7 @@ impl Outgoing {
         self.turns = turn.saturating_add(1);
         self.on_way = self.on_way.saturating_add(plan.len);
         self.tail_due = false;
-        if plan.again {
+        if plan.is_again() {
             let at = usize::from(plan.seq.since(self.first));
             if let Some(sent) = self.sent.get_mut(at) {
                 (sent.turn, sent.at, sent.fate) = (turn, now, Fate::OnItsWay);

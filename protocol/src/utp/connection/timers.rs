@@ -37,6 +37,9 @@ impl Timer {
     }
 }
 
+/// From so many timeouts in a row on, what was sent is taken to be too large for the path.
+const TOO_LARGE_FROM: u32 = 2;
+
 impl Connection {
     /// The next deadline, and what it is for; `None` once the connection is no more.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
@@ -121,6 +124,9 @@ impl Connection {
             }
             self.timeouts = self.timeouts.saturating_add(1);
             self.all_timeouts = self.all_timeouts.saturating_add(1);
+            if self.timeouts >= TOO_LARGE_FROM {
+                self.mtu.shrink();
+            }
             let packet = self.mtu.size().saturating_sub(HEADER_LEN);
             // A peer without room answers late, and no path is to blame.
             if self.peer_window >= packet {

@@ -11,11 +11,15 @@ use crate::utp::seq::Seq;
 /// Packets of full size that the window must have before the path is probed.
 const PROBE_FROM: usize = 3;
 
+/// A packet that goes out so often is taken to be too large for the path.
+const MOST_TIMES: u8 = 4;
+
 impl Connection {
     /// Appends the next packet to `out` and says how long it is; `None` when there is nothing to send now.
     ///
     /// Acknowledgements are held until this is called, so that one answers a whole batch of packets.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<usize> {
+        self.last_len = 0;
         let len = match self.state {
             State::Opening => self.transmit_syn(now, out),
             State::Open => self.transmit_open(now, out),
@@ -87,6 +91,9 @@ impl Connection {
         packet: usize,
         out: &mut Vec<u8>,
     ) -> usize {
+        if plan.times() >= MOST_TIMES {
+            self.mtu.shrink();
+        }
         let wide = self.ledbat.window() >= packet.saturating_mul(PROBE_FROM);
         let new = plan.len == packet && plan.seq == self.outgoing.next_seq();
         let size = if wide && new {
@@ -103,6 +110,7 @@ impl Connection {
         let len = write(header, None, padding, self.outgoing.payload(plan), out);
         self.resent = self.resent.saturating_add(plan.is_again().into());
         self.outgoing.sent(now, plan, packet, padding > 0);
+        self.last_len = if padding > 0 { 0 } else { len };
         self.test_window = false;
         if !plan.is_again() {
             self.await_tail(now);

@@ -24,7 +24,7 @@ pub(super) struct Path {
     pub(super) loss: f64,
     pub(super) duplicate: f64,
     pub(super) reorder: f64,
-    /// Larger datagrams vanish.
+    /// Larger datagrams vanish, unless they may be fragmented.
     pub(super) mtu: usize,
     /// The socket of side 1, if it can overflow.
     pub(super) socket: Option<Socket>,
@@ -278,18 +278,18 @@ impl World {
         while let Some(len) = machine.poll_transmit(now, &mut out) {
             assert_eq!(len, out.len());
             assert!(len <= 1472);
-            packets.push(std::mem::take(&mut out));
+            packets.push((std::mem::take(&mut out), machine.may_be_fragmented()));
         }
-        for packet in packets {
-            self.transmit(pair, side, packet);
+        for (packet, in_fragments) in packets {
+            self.transmit(pair, side, packet, in_fragments);
         }
     }
 
-    fn transmit(&mut self, pair: usize, side: usize, packet: Vec<u8>) {
+    fn transmit(&mut self, pair: usize, side: usize, packet: Vec<u8>, in_fragments: bool) {
         let Some(through) = self.through(side, packet.len() + HEADERS) else {
             return;
         };
-        if packet.len() > self.path.mtu {
+        if packet.len() > self.path.mtu && !in_fragments {
             return;
         }
         let mut at = through + self.path.delay;

@@ -42,6 +42,48 @@ fn a_narrow_path_is_found_without_losing_a_byte() {
 }
 
 #[test]
+fn a_path_that_takes_less_in_the_middle_of_a_stream_slows_it_down_for_a_moment() {
+    for (seed, before, after) in [(21, 1472, 1200), (22, 1300, 600), (23, 1472, 548)] {
+        let path = Path {
+            mtu: before,
+            ..Path::ideal()
+        };
+        let mut world = World::new(seed, path);
+        world.stream(30_000_000);
+        world.run(Duration::from_secs(2));
+        let read = world.pairs[0][1].read;
+        assert!(read > 1_000_000, "{read}");
+        world.path.mtu = after;
+        world.run(Duration::from_secs(6));
+        let went_on = world.pairs[0][1].read - read;
+        assert!(went_on > 2_000_000, "{before} to {after}: {went_on}");
+        assert!(world.run_until(MINUTES, is_done));
+        assert_eq!(world.pairs[0][1].read, 30_000_000);
+        let stats = world.pairs[0][0].machine.as_ref().unwrap().stats();
+        assert!(
+            stats.datagram <= after && stats.datagram + 16 >= after,
+            "{stats:?}"
+        );
+    }
+}
+
+#[test]
+fn large_packets_alone_that_vanish_while_small_ones_pass_are_told_apart_too() {
+    let mut world = World::new(24, Path::ideal());
+    world.stream(5_000_000);
+    world.pairs[0][0].closes = false;
+    world.run(Duration::from_secs(1));
+    world.path.mtu = 700;
+    // A short packet every now and then is acknowledged, so that nothing ever times out.
+    for _ in 0..300 {
+        world.pairs[0][0].to_write += 100;
+        world.run(Duration::from_millis(100));
+    }
+    let [ours, theirs] = &world.pairs[0];
+    assert_eq!(theirs.read, ours.to_write, "{:?}", ours.closed());
+}
+
+#[test]
 fn both_sides_speak_at_once() {
     let mut world = World::new(3, Path::ideal());
     world.stream(700_000);
