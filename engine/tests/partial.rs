@@ -94,6 +94,13 @@ impl Scene {
         let got = fs::read(dir.join("payload")).expect("the content");
         assert!(got == self.payload.bytes(), "the content differs");
     }
+
+    /// The download is right, and so many bytes in all are not much more than it has.
+    fn assert_fetched_once(&self, fetched: u64) {
+        let most = self.payload.len() + 50_000;
+        assert!(fetched < most, "{fetched} bytes fetched, not {most}");
+        self.assert_complete(self.dir());
+    }
 }
 
 impl Engine {
@@ -149,12 +156,7 @@ fn a_piece_is_finished_after_a_stop_and_not_fetched_again() {
         again.finished().await;
         assert!(!was_checked(&again.seen()));
         let fetched = before + again.downloaded();
-        assert!(
-            fetched < scene.payload.len() + 50_000,
-            "{fetched} bytes fetched of {}",
-            scene.payload.len()
-        );
-        scene.assert_complete(scene.dir());
+        scene.assert_fetched_once(fetched);
         scene.sim.clone()
     });
 }
@@ -174,12 +176,7 @@ fn a_piece_is_finished_after_a_pause_and_not_fetched_again() {
         engine.finished().await;
         engine.seen();
         let fetched = engine.downloaded();
-        assert!(
-            fetched < scene.payload.len() + 50_000,
-            "{fetched} bytes fetched of {}",
-            scene.payload.len()
-        );
-        scene.assert_complete(scene.dir());
+        scene.assert_fetched_once(fetched);
         scene.sim.clone()
     });
 }
