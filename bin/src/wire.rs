@@ -1,6 +1,7 @@
 //! The composition root: builds the network and the engine from the command line, and the system that they run in.
 
 mod dht;
+mod filter;
 mod lone_dht;
 
 use std::future::Future;
@@ -12,9 +13,10 @@ use engine::{AnnounceMode, EngineConfig, EngineHandle, Limits, Supervisor};
 use net::ports::Transports;
 use net::resolve::NameServers;
 use net::utp::UtpOptions;
-use net::{Bind, DatagramSocket, Network, OwnedPool, Pool, RealOptions};
+use net::{Bind, DatagramSocket, Network, OwnedPool, Pool, RealOptions, Task};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
+use self::filter::FilterFile;
 pub(crate) use self::lone_dht::{host_and_port, lone_dht};
 use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
@@ -36,6 +38,8 @@ const MAX_NET_THREADS: usize = 4;
 pub(crate) struct Running {
     /// The engine.
     pub(crate) engine: EngineHandle,
+    /// Reads the file of `--ip-filter` again when it changes.
+    _reading: Option<Task<()>>,
     dht: Option<dht::Running>,
     /// Its way into the network.
     pub(crate) network: Network,
@@ -62,7 +66,11 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
 /// [`Failure::Usage`] where `--bind` and `--listen` contradict each other or name no address of this machine;
 /// [`Failure::Failed`] where the port is taken or the system refuses threads.
 pub(crate) fn start(common: &Common, way: Way) -> Result<Running, Failure> {
-    let Way { network, pool } = way;
+    let Way {
+        network,
+        filter,
+        pool,
+    } = way;
     let listen = listen_address(common)?;
     let doors = doors(common, listen, &network, pool.pool())?;
     let network = doors.network;
@@ -96,14 +104,17 @@ pub(crate) fn start(common: &Common, way: Way) -> Result<Running, Failure> {
         down: common.max_down.and_then(|rate| rate.0),
         up: common.max_up.and_then(|rate| rate.0),
     };
+    config.limit_local = !common.unlimited_lan;
     if let Some(most) = common.max_peers {
         config.max_peers = most as usize;
         config.max_peers_per_torrent = most as usize;
     }
     config.storage = store_options(common);
     let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
+    let reading = filter.map(|file| pool.pool().spawn(file.follow(engine.clone())));
     Ok(Running {
         engine,
+        _reading: reading,
         dht,
         network,
         _pool: pool,
@@ -143,6 +154,7 @@ pub(crate) fn cores() -> usize {
 pub(crate) struct Way {
     /// The way.
     pub(crate) network: Network,
+    filter: Option<FilterFile>,
     pool: OwnedPool,
 }
 
@@ -158,7 +170,17 @@ pub(crate) fn way(common: &Common) -> Result<Way, Failure> {
         Some(proxy) => network.through(proxy),
         None => network,
     };
-    Ok(Way { network, pool })
+    let filter = common.ip_filter.as_deref();
+    let filter = filter.map(FilterFile::read).transpose()?;
+    let network = match &filter {
+        Some(file) => network.filtered(file.filter()),
+        None => network,
+    };
+    Ok(Way {
+        network,
+        filter,
+        pool,
+    })
 }
 
 /// The network that leads to a proxy, or everywhere where there is none.

@@ -224,4 +224,5 @@ pub(crate) enum Command {
         oneshot::Sender<Result<SwarmCounts, CommandError>>,
     ),
     Shutdown(Duration, oneshot::Sender<Farewells>),
+    Sift(oneshot::Sender<Result<(), CommandError>>),
 }

@@ -11,6 +11,10 @@ use crate::{Encryption, TrackerConfig};
 
 /// The settings of an engine.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent choices of the user"
+)]
 pub struct EngineConfig {
     /// Where connections start and end: the real network, or a host of a simulated one.
     pub network: Network,
@@ -36,6 +40,8 @@ pub struct EngineConfig {
     pub upload_slots: usize,
     /// Rates of all torrents together.
     pub limits: Limits,
+    /// Whether these, and those of single torrents, hold for peers of the local networks and of this machine as well.
+    pub limit_local: bool,
     /// How trackers are announced to.
     pub trackers: TrackerConfig,
     /// Whether peers tell each other of peers (BEP 11); private torrents never do.
@@ -91,6 +97,7 @@ impl EngineConfig {
             max_peers_per_torrent: 100,
             upload_slots: 8,
             limits: Limits::default(),
+            limit_local: true,
             trackers: TrackerConfig::default(),
             peer_exchange: true,
             hole_punching: true,

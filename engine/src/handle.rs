@@ -111,6 +111,15 @@ impl EngineHandle {
             .await
     }
 
+    /// Lets go of all peers that the [filter](net::Filter) of the engine's network forbids: to be called when that has been
+    /// replaced. New ones are not connected anyway.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn sift(&self) -> Result<(), CommandError> {
+        self.ask(Command::Sift).await
+    }
+
     /// The state as last published.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()

@@ -130,6 +130,11 @@ pub trait DatagramSocket: Send + Sync {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether there is a way for datagrams right now; without one, they wait.
+    fn is_up(&self) -> bool {
+        true
+    }
+
     /// The address that is bound, with the port that was really given.
     fn local_addr(&self) -> SocketAddr;
 
@@ -193,6 +198,15 @@ impl Batch {
         let used = SLOT * self.filled.len();
         let free = self.buffer.get_mut(used..).unwrap_or_default();
         free.chunks_exact_mut(SLOT)
+    }
+
+    /// Leaves out the datagrams of some senders.
+    pub(crate) fn forget(&mut self, whose: impl Fn(SocketAddr) -> bool) {
+        for filled in &mut self.filled {
+            if whose(filled.from) {
+                filled.len = 0;
+            }
+        }
     }
 
     fn free_slot(&mut self) -> Option<&mut [u8]> {

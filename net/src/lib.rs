@@ -13,6 +13,7 @@
 //! | [`stream`] | [`ByteStream`], [`Dialer`], [`Listener`] |
 //! | [`ciphered`] | a stream under RC4 |
 //! | [`datagram`] | [`DatagramSocket`], and [`datagram::Batch`] |
+//! | [`filter`] | whom a network does not talk to |
 //! | [`utp`] | streams over any datagram socket |
 //! | [`ports`] | one port for TCP, uTP and other datagrams |
 //! | [`resolve`] | [`Resolver`]: the operating system's one, and one that asks name servers itself |
@@ -34,6 +35,7 @@
 
 pub mod ciphered;
 pub mod datagram;
+pub mod filter;
 pub mod http;
 pub mod limit;
 pub mod network;
@@ -49,6 +51,7 @@ pub mod utp;
 
 pub use ciphered::Ciphered;
 pub use datagram::DatagramSocket;
+pub use filter::Filter;
 pub use limit::{RateLimiter, Throttle};
 pub use network::{Binder, Located, Network};
 pub use pool::{OwnedPool, Pool, Task};

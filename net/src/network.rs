@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::real::{RealDialer, RealOptions, SourceBinder};
 use crate::resolve::{Cached, SystemResolver, ip_literal};
-use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Resolver};
+use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Filter, Listener, Resolver};
 
 /// Opens local ends: listeners and datagram sockets.
 pub trait Binder: Send + Sync {
@@ -66,6 +66,7 @@ pub struct Network {
     utp: Option<Utp>,
     binder: Arc<dyn Binder>,
     resolver: Arc<dyn Resolver>,
+    filter: Option<Filter>,
 }
 
 impl fmt::Debug for Network {
@@ -91,6 +92,7 @@ impl Network {
         Self {
             peers: Arc::clone(&dialer),
             utp: None,
+            filter: None,
             dialer,
             binder,
             resolver,
@@ -131,6 +133,17 @@ impl Network {
     pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
         self.resolver = resolver;
         self
+    }
+
+    /// The same network, with the list that its doors heed.
+    pub(crate) fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Whether this network does not talk to an address.
+    pub fn blocks(&self, ip: IpAddr) -> bool {
+        self.filter.as_ref().is_some_and(|filter| filter.blocks(ip))
     }
 
     /// The same network, remembering for a minute where hosts are.

@@ -21,6 +21,7 @@
 //! - [`tracker`]: tracker client messages.
 //! - [`krpc`]: the messages of the DHT.
 //! - [`lsd`]: the messages of local service discovery.
+//! - [`ip_filter`]: lists of addresses that nobody is to talk to.
 //! - [`proxy`]: the client's side of SOCKS5 and HTTP proxies.
 //! - [`web_seed`]: the requests and replies of web seeds.
 //! - [`utp`]: streams over datagrams.
@@ -38,6 +39,7 @@ pub mod crc32c;
 pub mod fault;
 pub mod geometry;
 pub mod id;
+pub mod ip_filter;
 pub mod krpc;
 pub mod lsd;
 pub mod magnet;

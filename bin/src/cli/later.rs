@@ -20,8 +20,6 @@ pub(crate) struct LaterFlags {
     overlay_key: Option<String>,
     #[arg(long, hide = true, value_name = "NAME")]
     overlay_community: Vec<String>,
-    #[arg(long, hide = true, value_name = "FILE")]
-    ip_filter: Option<String>,
 }
 
 impl Common {
@@ -36,7 +34,6 @@ impl Common {
             ("--overlay-bootstrap", !later.overlay_bootstrap.is_empty()),
             ("--overlay-key", later.overlay_key.is_some()),
             ("--overlay-community", !later.overlay_community.is_empty()),
-            ("--ip-filter", later.ip_filter.is_some()),
         ]
         .into_iter()
         .find_map(|(flag, given)| given.then(|| flag.to_owned()))

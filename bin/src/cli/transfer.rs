@@ -140,12 +140,18 @@ pub(crate) struct Common {
         hide_env_values = true
     )]
     pub(crate) proxy: Option<ProxyUrl>,
+    /// Talk to nobody on this list: P2P or DAT text, prefixes or ranges, perhaps gzipped; read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ip_filter: Option<PathBuf>,
     /// Largest rate of downloading [default: unlimited]
     #[arg(long, value_name = "RATE", help_heading = "Limits")]
     pub(crate) max_down: Option<Rate>,
     /// Largest rate of uploading [default: unlimited]
     #[arg(long, value_name = "RATE", help_heading = "Limits")]
     pub(crate) max_up: Option<Rate>,
+    /// The rates are not for peers of the local networks
+    #[arg(long, help_heading = "Limits")]
+    pub(crate) unlimited_lan: bool,
     /// Most peers connected at a time
     #[arg(long, value_name = "N", help_heading = "Limits", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) max_peers: Option<u32>,

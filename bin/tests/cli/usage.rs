@@ -80,7 +80,6 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
         (&["restore"], "restore"),
         (&["config", "default"], "config"),
         (&["download", HASH, "--hops", "2"], "--hops 2"),
-        (&["download", HASH, "--ip-filter", "x"], "--ip-filter"),
         (
             &["download", HASH, "--overlay-listen", "x:1"],
             "--overlay-listen",

@@ -42,6 +42,12 @@ impl StreamHandler<Command> for Supervisor {
             }
             Command::Scrape(id, reply) => self.scrape(id, reply),
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
+            Command::Sift(reply) => {
+                for child in self.torrents.values().filter(|child| !child.leaving) {
+                    tell(&child.actor, Control::Sift);
+                }
+                let _ = reply.send(Ok(()));
+            }
         }
     }
 

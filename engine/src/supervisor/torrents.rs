@@ -90,6 +90,7 @@ impl Supervisor {
             upload_slots: self.config.upload_slots,
             down: self.down.clone(),
             up: self.up.clone(),
+            limit_local: self.config.limit_local,
             seed: self.seed,
             supervisor: ctx.address().recipient(),
             lsd: self.lsd.clone(),
@@ -255,7 +256,7 @@ impl Child {
             Control::Limit(limits) => self.add.limits = *limits,
             Control::Pause => self.add.paused = true,
             Control::Recheck | Control::Resume => self.add.paused = false,
-            Control::Conflict | Control::Scrape(_) => {}
+            Control::Conflict | Control::Scrape(_) | Control::Sift => {}
             #[cfg(test)]
             Control::Panic => {}
         }

@@ -89,6 +89,8 @@ pub(crate) struct Setup {
     pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
     pub(crate) up: RateLimiter,
+    /// Whether they hold for peers of the local networks, too.
+    pub(crate) limit_local: bool,
     pub(crate) seed: u64,
     pub(crate) supervisor: Recipient<News>,
     pub(crate) lsd: Option<Addr<Lsd>>,
@@ -397,6 +399,7 @@ impl Handler<Control> for Torrent {
                 }
             }
             Control::Scrape(reply) => self.scrape(reply, ctx),
+            Control::Sift => self.sift(),
         }
         self.publish();
         self.drive(ctx);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
+use net::{RateLimiter, Scope};
 use protocol::peer::{Extension, Extensions, SessionConfig, TorrentParams};
 
 use crate::announce::messages::Announce;
@@ -36,7 +37,27 @@ const FEW_PEERS: usize = 20;
 impl Torrent {
     /// Notes an address at which there may be a peer.
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
-        self.candidates.add(addr, source, now());
+        if !self.setup.network.blocks(addr.ip()) {
+            self.candidates.add(addr, source, now());
+        }
+    }
+
+    /// Lets go of the peers that the network does not talk to any more.
+    pub(crate) fn sift(&mut self) {
+        for (_, peer) in self.peers.iter() {
+            if self.setup.network.blocks(peer.addr.ip()) {
+                peer.order(Order::Close(Ended::Dismissed));
+            }
+        }
+    }
+
+    /// The limiters of both directions, down first, as far as they hold for a peer at this address.
+    fn limiters(&self, ip: IpAddr) -> [RateLimiter; 2] {
+        let near = Scope::of(ip).is_some_and(|scope| scope < Scope::Global);
+        if near && !self.setup.limit_local {
+            return [RateLimiter::new(None), RateLimiter::new(None)];
+        }
+        [self.down.clone(), self.up.clone()]
     }
 
     /// Whether a host far away has more connections than programs behind one address need.
@@ -114,11 +135,12 @@ impl Torrent {
             | Phase::Opening
             | Phase::Paused => None,
         };
+        let [down, up] = self.limiters(addr.ip());
         let wiring = Wiring {
             key,
             content,
-            down: self.down.throttle(),
-            up: self.up.throttle(),
+            down: down.throttle(),
+            up: up.throttle(),
             traffic: Arc::clone(&traffic),
             torrent_traffic: Arc::clone(&self.traffic),
             dht_port: self.setup.dht.as_ref().and_then(|dht| dht.port),

@@ -41,6 +41,8 @@ pub(crate) enum Control {
     Resume,
     /// Ask the trackers for the size of the swarm.
     Scrape(oneshot::Sender<Result<SwarmCounts, CommandError>>),
+    /// Let go of the peers that the network does not talk to any more.
+    Sift,
 }
 
 /// What trackers said of the swarm: a scrape to its Torrent.

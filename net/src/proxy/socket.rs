@@ -155,6 +155,10 @@ impl DatagramSocket for ProxySocket {
         relay.socket.poll_send_ready(cx)
     }
 
+    fn is_up(&self) -> bool {
+        self.relay().is_some_and(|relay| relay.socket.is_up())
+    }
+
     fn local_addr(&self) -> SocketAddr {
         self.at
     }

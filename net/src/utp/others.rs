@@ -88,6 +88,10 @@ impl DatagramSocket for Others {
         socket.poll_send_to_name(cx, datagram, to)
     }
 
+    fn is_up(&self) -> bool {
+        self.handle.shared.socket.is_up()
+    }
+
     fn local_addr(&self) -> SocketAddr {
         self.handle.shared.socket.local_addr()
     }

@@ -60,6 +60,9 @@ impl Shared {
         if peer.port() == 0 || peer.ip().is_unspecified() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
+        if !self.socket.is_up() {
+            return Err(io::ErrorKind::NetworkDown.into());
+        }
         let config = self.config(peer);
         let now = Instant::now().into_std();
         let mut table = self.table.lock();

@@ -128,6 +128,10 @@ impl DatagramSocket for BoundSocket {
         self.poll(cx, UdpSocket::poll_send_ready)
     }
 
+    fn is_up(&self) -> bool {
+        self.current().1.is_some()
+    }
+
     fn local_addr(&self) -> SocketAddr {
         self.local
     }

@@ -1,0 +1,152 @@
+//! Whom an engine talks to, and whom its limits hold for.
+
+mod common;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use common::Payload;
+use common::sim::{self, addr, ip, simulate};
+use engine::{AddTorrent, EngineConfig, EngineHandle, Limits, Source, Supervisor, TorrentId};
+use net::Filter;
+use net::filter::IpFilter;
+use net::sim::{HostOptions, Sim};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep, timeout};
+
+const PIECE: usize = 128 * 1024;
+
+struct Engine {
+    handle: EngineHandle,
+    id: TorrentId,
+    _dir: TempDir,
+}
+
+impl Engine {
+    /// Starts an engine with one torrent; number 0 has all of it.
+    async fn start(
+        sim: &Sim,
+        (number, at): (u32, IpAddr),
+        payload: &Payload,
+        peers: &[SocketAddr],
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
+        let dir = TempDir::new().expect("a folder");
+        let host = sim.host(HostOptions::at(at));
+        let mut config = sim::config(&host, u64::from(number));
+        change(&mut config);
+        let mut add = AddTorrent::new(Source::Metainfo(payload.metainfo()), dir.path().into());
+        add.trust_data = number == 0;
+        add.peers = peers.to_vec();
+        if number == 0 {
+            std::fs::write(dir.path().join("payload"), payload.bytes()).expect("written");
+        }
+        let (_, handle) = Supervisor::launch(config).expect("an engine");
+        let id = handle.add(add).await.expect("added");
+        Self {
+            handle,
+            id,
+            _dir: dir,
+        }
+    }
+
+    fn peers(&self) -> usize {
+        let snapshot = self.handle.snapshot();
+        let torrent = snapshot
+            .torrents
+            .iter()
+            .find(|torrent| torrent.id == self.id);
+        torrent.map_or(0, |torrent| torrent.peers)
+    }
+
+    async fn until(&self, what: &str, is: impl Fn(&Self) -> bool) {
+        let wait = async {
+            while !is(self) {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        assert!(
+            timeout(Duration::from_secs(300), wait).await.is_ok(),
+            "{what}"
+        );
+    }
+
+    fn is_complete(&self) -> bool {
+        let snapshot = self.handle.snapshot();
+        let torrent = snapshot
+            .torrents
+            .iter()
+            .find(|torrent| torrent.id == self.id);
+        torrent.is_some_and(|torrent| torrent.done == torrent.size)
+    }
+}
+
+#[test]
+fn peers_that_come_onto_the_list_are_let_go_and_come_back_when_they_leave_it() {
+    simulate(async {
+        let sim = Sim::new(7);
+        let payload = Payload::new(7, 1_000_000, PIECE);
+        let filter = Filter::default();
+        let limits = Limits {
+            up: Some(10_000),
+            down: None,
+        };
+        let seed = Engine::start(&sim, (0, ip(0)), &payload, &[], |config| {
+            config.network = config.network.clone().filtered(&filter);
+            config.limits = limits;
+        });
+        let seed = seed.await;
+        // One dials the seed, and is dialled by it.
+        let other = Engine::start(&sim, (1, ip(1)), &payload, &[addr(0)], |_| {}).await;
+        seed.until("they are connected", |seed| seed.peers() == 1)
+            .await;
+        seed.handle.add_peer(seed.id, addr(1)).await.expect("known");
+        let list = format!("{}\n", ip(1));
+        filter.set(IpFilter::parse(list.as_bytes()).expect("a list"));
+        seed.handle.sift().await.expect("sifted");
+        seed.until("it is let go", |seed| seed.peers() == 0).await;
+        for _ in 0..300 {
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(seed.peers(), 0, "it is on the list");
+        }
+        filter.set(IpFilter::default());
+        seed.until("it is back", |seed| seed.peers() == 1).await;
+        other.until("it is complete", Engine::is_complete).await;
+        sim
+    });
+}
+
+#[test]
+fn limits_hold_for_the_local_network_only_where_they_are_to() {
+    let (far, near) = ([9, 9, 9], [10, 0, 0]);
+    let cases = [
+        (far, true, true),
+        (far, false, true),
+        (near, true, true),
+        (near, false, false),
+    ];
+    for ([a, b, c], limit_local, limited) in cases {
+        simulate(async {
+            let at = |n| IpAddr::from([a, b, c, n]);
+            let sim = Sim::new(8);
+            let payload = Payload::new(8, 1_000_000, PIECE);
+            let change = |config: &mut EngineConfig| {
+                config.limit_local = limit_local;
+                config.limits.up = Some(50_000);
+            };
+            let _seed = Engine::start(&sim, (0, at(1)), &payload, &[], change).await;
+            let begin = Instant::now();
+            let peers = [SocketAddr::new(at(1), addr(0).port())];
+            let leech = Engine::start(&sim, (1, at(2)), &payload, &peers, |_| {}).await;
+            leech.until("it is complete", Engine::is_complete).await;
+            let took = begin.elapsed();
+            assert_eq!(
+                took > Duration::from_secs(15),
+                limited,
+                "{:?} {limit_local} {took:?}",
+                at(1)
+            );
+            sim
+        });
+    }
+}

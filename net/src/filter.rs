@@ -1,0 +1,307 @@
+//! A network that does not talk to some addresses, whoever names them and whoever knocks.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use arc_swap::ArcSwap;
+pub use protocol::ip_filter::{FilterError, IpFilter};
+use tokio::io::ReadBuf;
+
+use crate::datagram::Batch;
+use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network};
+
+/// Whom a network does not talk to. Clones are the same list, which may be replaced at any time.
+#[derive(Clone, Default)]
+pub struct Filter(Arc<ArcSwap<IpFilter>>);
+
+impl Filter {
+    /// Does not talk to those on the list.
+    pub fn new(list: IpFilter) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(list)))
+    }
+
+    /// Replaces the list. Streams that are open go on; whoever owns them ends those that are now forbidden.
+    pub fn set(&self, list: IpFilter) {
+        self.0.store(Arc::new(list));
+    }
+
+    /// Whether nobody is to talk to this address.
+    pub fn blocks(&self, ip: IpAddr) -> bool {
+        self.0.load().blocks(ip)
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.load().fmt(f)
+    }
+}
+
+impl Network {
+    /// The same network, but streams to and from the addresses of a filter, and datagrams, are refused or dropped; also where
+    /// they are servers'. What is reached by name through a proxy has no address that could be judged.
+    #[must_use]
+    pub fn filtered(self, filter: &Filter) -> Self {
+        let dialer = FilterDialer {
+            inner: Arc::clone(self.dialer()),
+            filter: filter.clone(),
+        };
+        let binder = FilterBinder {
+            inner: Arc::clone(self.binder()),
+            filter: filter.clone(),
+        };
+        self.with_dialer(Arc::new(dialer))
+            .with_binder(Arc::new(binder))
+            .with_filter(filter.clone())
+    }
+}
+
+fn forbidden() -> io::Error {
+    let why = "the address is on the list of those that are not talked to";
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+struct FilterDialer {
+    inner: Arc<dyn Dialer>,
+    filter: Filter,
+}
+
+impl Dialer for FilterDialer {
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
+        if self.filter.blocks(to.ip()) {
+            return Box::pin(std::future::ready(Err(forbidden())));
+        }
+        self.inner.dial(to)
+    }
+
+    fn takes_names(&self) -> bool {
+        self.inner.takes_names()
+    }
+
+    fn dial_name<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<BoxStream>> {
+        self.inner.dial_name(host, port)
+    }
+}
+
+struct FilterBinder {
+    inner: Arc<dyn Binder>,
+    filter: Filter,
+}
+
+impl FilterBinder {
+    fn socket(&self, inner: Arc<dyn DatagramSocket>) -> Arc<dyn DatagramSocket> {
+        Arc::new(FilterSocket {
+            inner,
+            filter: self.filter.clone(),
+        })
+    }
+}
+
+impl Binder for FilterBinder {
+    fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        Ok(Box::new(FilterListener {
+            inner: self.inner.listen(at)?,
+            filter: self.filter.clone(),
+        }))
+    }
+
+    fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
+        Ok(self.socket(self.inner.datagram(at)?))
+    }
+
+    fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        let sockets = self.inner.multicast(group, own)?;
+        Ok(sockets
+            .into_iter()
+            .map(|inner| self.socket(inner))
+            .collect())
+    }
+}
+
+struct FilterListener {
+    inner: Box<dyn Listener>,
+    filter: Filter,
+}
+
+impl Listener for FilterListener {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
+        loop {
+            let (stream, from) = ready!(self.inner.poll_accept(cx))?;
+            if !self.filter.blocks(from.ip()) {
+                return Poll::Ready(Ok((stream, from)));
+            }
+        }
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.inner.local_addr()
+    }
+}
+
+struct FilterSocket {
+    inner: Arc<dyn DatagramSocket>,
+    filter: Filter,
+}
+
+impl FilterSocket {
+    fn check(&self, to: SocketAddr) -> io::Result<()> {
+        if self.filter.blocks(to.ip()) {
+            return Err(forbidden());
+        }
+        Ok(())
+    }
+}
+
+/// Datagrams that are dropped before others get their turn.
+const DROPS: usize = 64;
+
+impl DatagramSocket for FilterSocket {
+    fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<SocketAddr>> {
+        let begin = buf.filled().len();
+        for _ in 0..DROPS {
+            let from = ready!(self.inner.poll_recv_from(cx, buf))?;
+            if !self.filter.blocks(from.ip()) {
+                return Poll::Ready(Ok(from));
+            }
+            buf.set_filled(begin);
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        datagram: &[u8],
+        to: SocketAddr,
+    ) -> Poll<io::Result<()>> {
+        self.check(to)?;
+        self.inner.poll_send_to(cx, datagram, to)
+    }
+
+    fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.check(to)?;
+        self.inner.try_send_to(datagram, to)
+    }
+
+    fn poll_send_to_name(
+        &self,
+        cx: &mut Context<'_>,
+        datagram: &[u8],
+        to: (&str, u16),
+    ) -> Poll<io::Result<()>> {
+        self.inner.poll_send_to_name(cx, datagram, to)
+    }
+
+    fn poll_recv_batch(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
+        ready!(self.inner.poll_recv_batch(cx, batch))?;
+        batch.forget(|from| self.filter.blocks(from.ip()));
+        Poll::Ready(Ok(()))
+    }
+
+    fn try_send_segments(
+        &self,
+        datagrams: &[u8],
+        segment: usize,
+        to: SocketAddr,
+    ) -> io::Result<usize> {
+        self.check(to)?;
+        self.inner.try_send_segments(datagrams, segment, to)
+    }
+
+    fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_send_ready(cx)
+    }
+
+    fn is_up(&self) -> bool {
+        self.inner.is_up()
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.inner.local_addr()
+    }
+
+    fn max_payload(&self) -> usize {
+        self.inner.max_payload()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::time::{Duration, sleep};
+
+    use super::*;
+    use crate::sim::{HostOptions, Sim};
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_on_the_list_is_neither_dialled_nor_let_in_nor_heard_until_it_changes() {
+        let sim = Sim::new(4);
+        let host = |ip: &str| sim.host(HostOptions::at(ip.parse().unwrap())).network();
+        let filter = Filter::new(IpFilter::parse(b"1.0.0.2-1.0.0.9").unwrap());
+        let ours = host("1.0.0.1").filtered(&filter);
+        let (bad, good) = (host("1.0.0.2"), host("1.0.0.10"));
+        let mut door = ours.listen(addr("0.0.0.0:80")).unwrap();
+        let _theirs = [&bad, &good].map(|theirs| theirs.listen(addr("0.0.0.0:80")).unwrap());
+        let socket = ours.datagram(addr("0.0.0.0:9")).unwrap();
+        let theirs = [&bad, &good].map(|theirs| theirs.datagram(addr("0.0.0.0:9")).unwrap());
+        let mut buf = [0; 9];
+        for open in [false, true] {
+            if open {
+                filter.set(IpFilter::default());
+            }
+            let dialled = ours.dial(addr("1.0.0.2:80")).await;
+            assert_eq!(dialled.is_ok(), open);
+            assert!(ours.dial(addr("1.0.0.10:80")).await.is_ok());
+            let _knock = bad.dial(addr("1.0.0.1:80")).await;
+            let _other = good.dial(addr("1.0.0.1:80")).await;
+            let (_, first) = door.accept().await.unwrap();
+            assert_eq!(first.ip() == addr("1.0.0.2:0").ip(), open);
+            if open {
+                door.accept().await.unwrap();
+            }
+            assert_eq!(socket.send_to(b"x", addr("1.0.0.2:9")).await.is_ok(), open);
+            assert_eq!(
+                socket
+                    .try_send_segments(b"xx", 1, addr("1.0.0.2:9"))
+                    .is_ok(),
+                open
+            );
+            for sender in &theirs {
+                sender.send_to(b"hello", addr("1.0.0.1:9")).await.unwrap();
+            }
+            sleep(Duration::from_secs(1)).await;
+            let mut heard = Vec::new();
+            while let Some(received) = socket.recv_from(&mut buf).now_or_never() {
+                heard.push(received.unwrap().1);
+            }
+            let expected = [addr("1.0.0.2:9"), addr("1.0.0.10:9")];
+            assert_eq!(heard, expected[usize::from(!open)..]);
+            let mut batch = Batch::default();
+            for sender in &theirs {
+                sender.send_to(b"again", addr("1.0.0.1:9")).await.unwrap();
+            }
+            sleep(Duration::from_secs(1)).await;
+            std::future::poll_fn(|cx| socket.poll_recv_batch(cx, &mut batch))
+                .await
+                .unwrap();
+            let heard: Vec<SocketAddr> = batch.iter().map(|(_, from)| from).collect();
+            assert_eq!(heard, expected[usize::from(!open)..]);
+        }
+    }
+}
