@@ -29,6 +29,7 @@ mod remembered;
 mod report;
 mod resume;
 mod settle;
+pub(crate) mod setup;
 pub mod smart_ban;
 mod stock;
 mod swarms;

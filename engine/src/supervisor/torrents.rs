@@ -11,8 +11,9 @@ use tokio::sync::oneshot;
 
 use crate::lookups::Unseek;
 use crate::lsd::Unwatch;
-use crate::torrent::actor::{Setup, Torrent};
+use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Stop};
+use crate::torrent::setup::Setup;
 use crate::{
     AddTorrent, CommandError, Event, Source, State, TorrentError, TorrentId, TorrentStatus,
 };

@@ -7,13 +7,12 @@
 //! tells the rest of the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, Context, Handler, Recipient};
+use actix::{Actor, Addr, Context, Handler};
 use actors::{ExitGuard, OneTimer};
-use net::{Network, Pool, RateLimiter};
+use net::RateLimiter;
 use protocol::geometry::PieceIndex;
 use protocol::id::{InfoHash, InfoHashes, PeerId};
 use protocol::metainfo::Metainfo;
@@ -22,16 +21,11 @@ use rand::rngs::StdRng;
 use storage::ActivePiece;
 
 use crate::announce::actor::Announcer;
-use crate::announce::desk::Desk;
 use crate::announce::messages::Progress;
-use crate::claims::{Claim, Claims};
+use crate::claims::Claim;
 use crate::content::{Content, Traffic};
-use crate::disk::Disk;
-use crate::lookups::Lookups;
-use crate::lsd::Lsd;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
-use crate::seats::Seats;
 use crate::torrent::bad_blocks::Trials;
 use crate::torrent::candidates::Candidates;
 use crate::torrent::check::CheckProgress;
@@ -39,7 +33,7 @@ use crate::torrent::choker::{Choker, ChokerConfig};
 use crate::torrent::gather::Gather;
 use crate::torrent::hash_desk::HashDesk;
 use crate::torrent::layer_phase::Layers;
-use crate::torrent::messages::{Control, News};
+use crate::torrent::messages::Control;
 use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::pex::Pex;
@@ -47,12 +41,13 @@ use crate::torrent::picker::Picker;
 use crate::torrent::punch::Punch;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
+use crate::torrent::setup::Setup;
 use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::swarms::Swarms;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::Trackers;
 use crate::torrent::web_seeds::WebSeeds;
-use crate::{AddTorrent, DhtDoor, Encryption, Source, TorrentError, TorrentId};
+use crate::{AddTorrent, Source, TorrentError, TorrentId};
 
 /// How often a torrent samples its rates and looks after its connections.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -62,41 +57,6 @@ pub(crate) const RING_EVERY: Duration = Duration::from_millis(20);
 
 /// Addresses that a torrent remembers at most.
 const MOST_CANDIDATES: usize = 4000;
-
-/// What a torrent gets from its engine.
-#[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    pub(crate) network: Network,
-    pub(crate) pool: Pool,
-    pub(crate) disk: Disk,
-    pub(crate) storage: storage::StoreOptions,
-    pub(crate) state_dir: Option<PathBuf>,
-    pub(crate) listen_port: Option<u16>,
-    pub(crate) client: Arc<str>,
-    pub(crate) desk: Desk,
-    /// Makes the requests of web seeds.
-    pub(crate) http: net::http::Client,
-    /// Whether peers tell each other of peers.
-    pub(crate) peer_exchange: bool,
-    /// Whether peers behind NATs are met with the help of others.
-    pub(crate) hole_punching: bool,
-    pub(crate) encryption: Encryption,
-    pub(crate) max_peers: usize,
-    /// Shared by all torrents.
-    pub(crate) seats: Seats,
-    /// Shared by all torrents.
-    pub(crate) claims: Claims,
-    pub(crate) upload_slots: usize,
-    pub(crate) down: RateLimiter,
-    pub(crate) up: RateLimiter,
-    /// Whether they hold for peers of the local networks, too.
-    pub(crate) limit_local: bool,
-    pub(crate) seed: u64,
-    pub(crate) supervisor: Recipient<News>,
-    pub(crate) lsd: Option<Addr<Lsd>>,
-    pub(crate) dht: Option<DhtDoor>,
-    pub(crate) lookups: Option<Addr<Lookups>>,
-}
 
 /// A torrent's content at work.
 #[derive(Debug)]

@@ -29,6 +29,12 @@ impl Torrent {
         self.update_progress();
     }
 
+    /// Connections that could be added now.
+    fn room(&self) -> usize {
+        let own = self.most_peers().saturating_sub(self.peers.len());
+        own.min(self.setup.seats.free())
+    }
+
     /// Takes over what trackers are told.
     pub(crate) fn update_progress(&self) {
         let left = match (&self.phase, &self.metainfo) {
@@ -41,7 +47,7 @@ impl Torrent {
             Traffic::get(&self.traffic.up),
             Traffic::get(&self.traffic.down),
             left,
-            self.most_peers().saturating_sub(self.peers.len()) as u64,
+            self.room() as u64,
         );
     }
 
