@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::{AnnounceMode, EngineConfig, EngineHandle, Limits, Supervisor};
-use net::ports::Transports;
+use net::ports::{Datagrams, Transports};
 use net::resolve::NameServers;
 use net::utp::UtpOptions;
-use net::{Bind, DatagramSocket, Network, OwnedPool, Pool, RealOptions, Task};
+use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
 use self::filter::FilterFile;
@@ -94,11 +94,15 @@ pub(crate) fn start(common: &Common, way: Way) -> Result<Running, Failure> {
     let state = config.state_dir.as_deref();
     let dht = dht::start(
         common,
-        (listen, doors.datagrams),
+        (
+            listen,
+            doors.datagrams.as_ref().map(|open| Arc::clone(&open.dht)),
+        ),
         &network,
         pool.pool(),
         state,
     )?;
+    config.tracker_socket = doors.datagrams.map(|open| open.trackers);
     config.dht = dht.as_ref().map(dht::Running::door);
     config.limits = Limits {
         down: common.max_down.and_then(|rate| rate.0),
@@ -212,8 +216,8 @@ struct Doors {
     network: Network,
     /// The port for peers; none where nobody can come in.
     listen: Option<SocketAddr>,
-    /// The socket for the DHT and others, where uTP has one.
-    datagrams: Option<Arc<dyn DatagramSocket>>,
+    /// The sockets for the DHT and for trackers, where uTP has one.
+    datagrams: Option<Datagrams>,
 }
 
 /// Opens the port for peers, by the transports that are wanted; behind a proxy, only what leads out.

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use dht::DhtHandle;
-use net::{Network, Pool};
+use net::{DatagramSocket, Network, Pool};
 use storage::StoreOptions;
 
 use crate::{Encryption, TrackerConfig};
@@ -42,6 +43,9 @@ pub struct EngineConfig {
     pub limits: Limits,
     /// Whether these, and those of single torrents, hold for peers of the local networks and of this machine as well.
     pub limit_local: bool,
+    /// The socket that UDP trackers are asked by, of the families that its address has: that of the port for peers, where
+    /// that is shared. They are asked by a socket of their own where there is none.
+    pub tracker_socket: Option<Arc<dyn DatagramSocket>>,
     /// How trackers are announced to.
     pub trackers: TrackerConfig,
     /// Whether peers tell each other of peers (BEP 11); private torrents never do.
@@ -98,6 +102,7 @@ impl EngineConfig {
             upload_slots: 8,
             limits: Limits::default(),
             limit_local: true,
+            tracker_socket: None,
             trackers: TrackerConfig::default(),
             peer_exchange: true,
             hole_punching: true,

@@ -155,13 +155,7 @@ impl Supervisor {
         let lsd = config
             .local_discovery
             .then(|| Lsd::launch(config.network.clone(), config.pool.clone(), listen, seed));
-        let desk = Desk::open(
-            config.trackers.clone(),
-            &config.network,
-            &config.pool,
-            (&config.client, listened_families(listen)),
-            seed,
-        );
+        let desk = Desk::open(&config, listened_families(listen), seed);
         let http = http_client(&config);
         let lookups = config.dht.as_ref().map(|dht| {
             let port = listen.map(|addr| addr.port());

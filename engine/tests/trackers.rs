@@ -10,6 +10,8 @@ mod home;
 mod scale;
 #[path = "trackers/scrapes.rs"]
 mod scrapes;
+#[path = "trackers/socket.rs"]
+mod socket;
 #[path = "trackers/tracker.rs"]
 mod tracker;
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use crate::network::near;
-use crate::utp::{self, UtpListener, UtpOptions};
+use crate::utp::{self, Others, UtpListener, UtpOptions};
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool};
 
 /// How peers are connected with.
@@ -32,13 +32,31 @@ pub enum Transports {
 /// does not reach, most of them behind NATs. A round trip within a continent, twice, fits in.
 pub const HEAD_START: Duration = Duration::from_millis(300);
 
+/// One socket for each of those who share a port with uTP.
+#[derive(Clone, Debug)]
+pub struct Datagrams {
+    /// For the DHT.
+    pub dht: Arc<dyn DatagramSocket>,
+    /// For UDP trackers.
+    pub trackers: Arc<dyn DatagramSocket>,
+}
+
+impl From<Others> for Datagrams {
+    fn from(others: Others) -> Self {
+        Self {
+            dht: others.dht,
+            trackers: others.trackers,
+        }
+    }
+}
+
 /// A port that is open for peers.
 #[derive(Debug)]
 pub struct OpenPort {
     /// The network, with streams of peers as was asked for; listening at [`Self::addr`] takes those that come here.
     pub network: Network,
-    /// The socket for the DHT and others at the same port, where uTP has one.
-    pub datagrams: Option<Arc<dyn DatagramSocket>>,
+    /// The sockets for others at the same port, where uTP has one.
+    pub datagrams: Option<Datagrams>,
     /// The address, with the port that was really given.
     pub addr: SocketAddr,
 }
@@ -74,11 +92,11 @@ pub fn open(
     let mut door = Door { tcp, utp: None };
     let mut peers = Arc::clone(network.dialer());
     let mut network = network.clone();
-    let mut datagrams: Option<Arc<dyn DatagramSocket>> = None;
+    let mut datagrams = None;
     if let Some(udp) = udp {
         let (dialer, listener, others) = utp::start(udp, pool, options);
         door.utp = Some(listener);
-        datagrams = Some(others);
+        datagrams = Some(others.into());
         let dialer: Arc<dyn Dialer> = Arc::new(dialer);
         let first = utp_first(&dialer, transports, &peers);
         network = network.with_utp(Arc::clone(&dialer), first);
@@ -99,7 +117,7 @@ pub fn open(
 }
 
 /// Makes a network that peers are only reached by, and cannot come in by, dial peers by the transports that are wanted;
-/// with the socket for the DHT and others, where uTP has one. `at` is where the socket for datagrams is asked for.
+/// with the sockets for others, where uTP has one. `at` is where the socket for datagrams is asked for.
 ///
 /// # Errors
 ///
@@ -110,7 +128,7 @@ pub fn outgoing(
     transports: Transports,
     pool: &Pool,
     options: &UtpOptions,
-) -> io::Result<(Network, Option<Arc<dyn DatagramSocket>>)> {
+) -> io::Result<(Network, Option<Datagrams>)> {
     if transports == Transports::Tcp {
         return Ok((network.clone(), None));
     }
@@ -118,7 +136,7 @@ pub fn outgoing(
     // Without its listener, uTP answers nobody who wants to open a stream.
     let (dialer, _, others) = utp::start(network.datagram(at)?, pool, options);
     let peers = with_utp(Arc::clone(network.dialer()), transports, Arc::new(dialer));
-    Ok((network.clone().with_peer_dialer(peers), Some(others)))
+    Ok((network.clone().with_peer_dialer(peers), Some(others.into())))
 }
 
 /// Dials peers by uTP, or by both.

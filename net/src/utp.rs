@@ -44,7 +44,7 @@ use driver::Driver;
 use shared::Shared;
 
 pub use listener::UtpListener;
-pub use others::Others;
+pub use others::{Other, Others};
 
 /// Inbound connections whose initiators have not shown that they are where they say.
 pub const HALF_OPEN: usize = 256;
@@ -85,15 +85,15 @@ struct Handle {
 ///
 /// The socket is used on the runtime of `pool`. Connections are taken in once the listener is polled.
 ///
-/// All ends when the last of the three, and the last stream, is gone.
+/// All ends when the dialer, the listener, the doors of the others and the streams are gone.
 pub fn start(
     socket: Arc<dyn DatagramSocket>,
     pool: &Pool,
     options: &UtpOptions,
-) -> (UtpDialer, UtpListener, Arc<Others>) {
+) -> (UtpDialer, UtpListener, Others) {
     let seed = options.seed.unwrap_or_else(rand::random);
     let rng = SmallRng::seed_from_u64(seed);
-    let (foreign, queue) = others::channel();
+    let (foreign, queues) = others::channels();
     let connections = options.connections.unwrap_or(CONNECTIONS);
     let shared = Arc::new(Shared::new(socket, connections, rng));
     let driver = Driver::new(Arc::clone(&shared), foreign);
@@ -105,7 +105,8 @@ pub fn start(
         handle: Arc::clone(&handle),
     };
     let listener = UtpListener::new(Arc::clone(&handle));
-    (dialer, listener, Arc::new(Others::new(handle, queue)))
+    let others = Others::new(&handle, queues);
+    (dialer, listener, others)
 }
 
 /// Streams at the same time.

@@ -9,13 +9,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::select;
-use net::{Family, Network, Pool, Task};
+use net::{Family, Pool, Task};
 use parking_lot::Mutex;
 use protocol::tracker::{Announce, AnnounceReply};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use tokio::sync::{Notify, oneshot};
 
+use crate::EngineConfig;
 use crate::announce::exchange::{AnnounceError, Exchanges};
 use crate::announce::farewells::Tally;
 use crate::announce::queue::{Bounds, Outcome, Queue, Ticket, Urgency};
@@ -57,23 +58,17 @@ struct Turn {
 }
 
 impl Desk {
-    /// Opens a desk; `families` are those that we listen on.
-    pub(crate) fn open(
-        config: TrackerConfig,
-        network: &Network,
-        pool: &Pool,
-        (client, families): (&str, Vec<Family>),
-        seed: u64,
-    ) -> Self {
+    /// Opens the desk of an engine; `families` are those that we listen on.
+    pub(crate) fn open(engine: &EngineConfig, families: Vec<Family>, seed: u64) -> Self {
+        let (config, pool) = (engine.trackers.clone(), &engine.pool);
         let bounds = Bounds {
             total: config.max_in_flight,
             per_host: config.max_in_flight_per_host,
             spacing: config.spacing,
         };
-        let per_host = config.max_in_flight_per_host;
         let changed = Arc::new(Notify::new());
         let inner = Arc::new(Inner {
-            exchanges: Exchanges::new(network, pool, client, families, per_host),
+            exchanges: Exchanges::new(engine, families),
             config,
             pool: pool.clone(),
             line: Mutex::new(Line {

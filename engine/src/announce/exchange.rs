@@ -9,12 +9,13 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use net::http::{Client, Guard, HeaderValue, Keep, Request, Response, Url};
-use net::{Family, Located, Network, Pool, Scope};
+use net::{Family, Located, Network, Scope};
 use protocol::id::InfoHash;
 use protocol::tracker::http::{ReplyError, announce_url, parse_announce, parse_scrape, scrape_url};
 use protocol::tracker::udp::{Ask, Reply, url_data};
 use protocol::tracker::{Announce, AnnounceReply, RetryIn, ScrapeEntry};
 
+use crate::EngineConfig;
 use crate::announce::families::Families;
 use crate::announce::tracker::{Kind, Tracker};
 use crate::announce::udp::Udp;
@@ -81,24 +82,22 @@ pub(crate) struct Exchanges {
 }
 
 impl Exchanges {
-    /// Asks through `network`, in the name of `client`; `families` are those that we listen on.
-    pub(crate) fn new(
-        network: &Network,
-        pool: &Pool,
-        client: &str,
-        families: Vec<Family>,
-        per_host: usize,
-    ) -> Self {
-        let network = network.clone().with_cached_names();
-        let name = HeaderValue::from_str(client);
+    /// Asks through the network of the engine, and in its name; `families` are those that we listen on.
+    pub(crate) fn new(engine: &EngineConfig, families: Vec<Family>) -> Self {
+        let network = engine.network.clone().with_cached_names();
+        let name = HeaderValue::from_str(&engine.client);
         let name = name.unwrap_or_else(|_| HeaderValue::from_static("tribler-rs"));
         let keep = Keep {
-            per_server: per_host,
+            per_server: engine.trackers.max_in_flight_per_host,
             ..Keep::default()
         };
         Self {
             http: Client::new(network.clone(), name).keeping(keep),
-            udp: Udp::new(network.clone(), pool.clone()),
+            udp: Udp::new(
+                network.clone(),
+                engine.pool.clone(),
+                engine.tracker_socket.clone(),
+            ),
             network,
             families: Families::new(families),
         }

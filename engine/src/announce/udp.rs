@@ -1,4 +1,5 @@
-//! UDP trackers: one socket a family and one connection id a tracker, for all torrents (BEP 15).
+//! UDP trackers: one connection id a tracker, for all torrents, by the socket that peers are reached by, or one a family of
+//! their own (BEP 15).
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,6 +14,7 @@ use protocol::tracker::udp::{
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
+use tokio::time::timeout_at;
 
 use crate::announce::exchange::{AnnounceError, unreachable};
 use crate::peer::driver::now;
@@ -39,6 +41,7 @@ const AFTER_ERROR: Duration = Duration::from_millis(50);
 pub(crate) struct Udp {
     network: Network,
     pool: Pool,
+    shared: Option<Arc<Socket>>,
     v4: Mutex<Option<Arc<Socket>>>,
     v6: Mutex<Option<Arc<Socket>>>,
     links: Mutex<BTreeMap<SocketAddr, Arc<tokio::sync::Mutex<Link>>>>,
@@ -80,8 +83,14 @@ struct Route<'a> {
 }
 
 impl Udp {
-    pub(crate) fn new(network: Network, pool: Pool) -> Self {
+    /// Asks by the `shared` socket, where there is one of the tracker's family.
+    pub(crate) fn new(
+        network: Network,
+        pool: Pool,
+        shared: Option<Arc<dyn DatagramSocket>>,
+    ) -> Self {
         Self {
+            shared: shared.map(|socket| Arc::new(Socket::new(socket, &pool))),
             network,
             pool,
             v4: Mutex::default(),
@@ -184,6 +193,9 @@ impl Udp {
     }
 
     fn socket(&self, family: Family) -> Result<Arc<Socket>, AnnounceError> {
+        if let Some(shared) = self.shared.as_ref().filter(|shared| shared.has(family)) {
+            return Ok(Arc::clone(shared));
+        }
         let (slot, any) = match family {
             Family::V4 => (&self.v4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
             Family::V6 => (&self.v6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
@@ -194,13 +206,7 @@ impl Udp {
         }
         let _runtime = self.pool.handle().enter();
         let socket = self.network.datagram(any).map_err(unreachable)?;
-        let routes = Arc::<Routes>::default();
-        let receiving = receive(Arc::clone(&socket), Arc::clone(&routes));
-        let opened = Arc::new(Socket {
-            inner: socket,
-            routes,
-            _receiving: self.pool.spawn(receiving),
-        });
+        let opened = Arc::new(Socket::new(socket, &self.pool));
         *slot = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -219,6 +225,25 @@ fn rng_seed(rng: &mut StdRng) -> u64 {
 }
 
 impl Socket {
+    fn new(inner: Arc<dyn DatagramSocket>, pool: &Pool) -> Self {
+        let routes = Arc::<Routes>::default();
+        let receiving = receive(Arc::clone(&inner), Arc::clone(&routes));
+        Self {
+            inner,
+            routes,
+            _receiving: pool.spawn(receiving),
+        }
+    }
+
+    /// Whether it reaches trackers of a family: at `[::]` both.
+    fn has(&self, family: Family) -> bool {
+        let at = self.inner.local_addr();
+        match family {
+            Family::V4 => at.is_ipv4() || at.ip().is_unspecified(),
+            Family::V6 => at.is_ipv6(),
+        }
+    }
+
     /// Carries an exchange to its end, or to where `enough` says so, which is [`AnnounceError::Unfinished`].
     async fn run(
         &self,
@@ -241,17 +266,20 @@ impl Socket {
                         route = Some(Route { socket: self, key });
                     }
                 }
-                let sent = match tracker {
-                    Target::Addr(addr) => self.inner.send_to(&datagram, addr).await,
-                    Target::Name(host, port) => {
-                        self.inner.send_to_name(&datagram, (host, port)).await
+                let sending = async {
+                    match tracker {
+                        Target::Addr(addr) => self.inner.send_to(&datagram, addr).await,
+                        Target::Name(host, port) => {
+                            self.inner.send_to_name(&datagram, (host, port)).await
+                        }
                     }
                 };
-                sent.map_err(unreachable)?;
+                // Of many that wait for room only one is told of it. What does not go out by then goes out again.
+                if let Ok(sent) = timeout_at(until(exchange), sending).await {
+                    sent.map_err(unreachable)?;
+                }
             }
-            let until = exchange.poll_timeout().map_or_else(now, |(at, _)| at);
-            let until = tokio::time::Instant::from_std(until);
-            match tokio::time::timeout_at(until, incoming.recv()).await {
+            match timeout_at(until(exchange), incoming.recv()).await {
                 Ok(Some((from, datagram))) => match exchange.handle_datagram(now(), &datagram) {
                     Ok(Some(reply)) => return Ok(reply),
                     Ok(None) if enough(exchange, from) => return Err(AnnounceError::Unfinished),
@@ -268,6 +296,12 @@ impl Socket {
             }
         }
     }
+}
+
+/// When an exchange goes on by itself.
+fn until(exchange: &Exchange) -> tokio::time::Instant {
+    let at = exchange.poll_timeout().map_or_else(now, |(at, _)| at);
+    tokio::time::Instant::from_std(at)
 }
 
 impl Target<'_> {

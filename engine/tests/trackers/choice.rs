@@ -101,7 +101,7 @@ fn both_families_are_announced_by_with_one_key_and_the_port_that_is_set() {
                 panic!("{scheme}: {seen:?}");
             };
             assert_eq!(
-                (one.from, other.from),
+                (one.from.ip(), other.from.ip()),
                 (ip("50.0.0.1"), ip("2a00::1")),
                 "{scheme}"
             );

@@ -49,7 +49,7 @@ pub(crate) struct Tracker {
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,
-    pub(crate) from: IpAddr,
+    pub(crate) from: SocketAddr,
     pub(crate) announce: Announce,
     /// The address that it says is the client's.
     pub(crate) told_ip: Option<IpAddr>,
@@ -87,7 +87,7 @@ impl Tracker {
                 http.seen.lock().connections += 1;
                 let state = Arc::clone(&http);
                 serving.push(Pool::current().spawn(async move {
-                    let _ = state.serve(stream, from.ip()).await;
+                    let _ = state.serve(stream, from).await;
                 }));
             }
         });
@@ -132,7 +132,7 @@ impl Tracker {
 }
 
 impl State {
-    async fn serve(&self, mut stream: BoxStream, from: IpAddr) -> io::Result<()> {
+    async fn serve(&self, mut stream: BoxStream, from: SocketAddr) -> io::Result<()> {
         loop {
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -210,7 +210,7 @@ impl State {
             } => {
                 assert_eq!(connection, id_of(from), "an id of another");
                 let told = announce.ipv4.map(IpAddr::from);
-                self.announced(from.ip(), announce, told).await;
+                self.announced(from, announce, told).await;
                 Response::Announce {
                     transaction,
                     interval: 1800,
@@ -234,7 +234,7 @@ impl State {
         let _ = socket.send_to(&response.encode(), from).await;
     }
 
-    async fn announced(&self, from: IpAddr, announce: Announce, told_ip: Option<IpAddr>) {
+    async fn announced(&self, from: SocketAddr, announce: Announce, told_ip: Option<IpAddr>) {
         {
             let mut seen = self.seen.lock();
             seen.announces.push(Seen {

@@ -108,7 +108,8 @@ async fn one_port_serves_both_and_a_taken_one_is_passed_over() {
     let network = Network::real(crate::RealOptions::default());
     let first = opened(&network, "127.0.0.1:0", Transports::Both);
     let others = first.datagrams.as_ref().unwrap();
-    assert_eq!(others.local_addr(), first.addr);
+    assert_eq!(others.dht.local_addr(), first.addr);
+    assert_eq!(others.trackers.local_addr(), first.addr);
     let again = opened(&network, &first.addr.to_string(), Transports::Both);
     assert_ne!(again.addr.port(), first.addr.port());
     word(&again, &first).await.unwrap();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
 use protocol::utp::{Connection, Header, Ids, Kind, Packet};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -128,10 +127,7 @@ impl Driver {
         let mut last: Option<Arc<Conn>> = None;
         for (datagram, from) in batch.iter() {
             if !Packet::is_likely(datagram) {
-                // Whoever receives these is slower than they come, or not there.
-                let _ = self
-                    .foreign
-                    .try_send((from, Bytes::copy_from_slice(datagram)));
+                self.foreign.give(datagram, from);
                 continue;
             }
             let Ok(packet) = Packet::parse(datagram) else {

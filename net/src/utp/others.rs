@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use protocol::tracker::udp::is_likely_response;
 use tokio::io::ReadBuf;
 use tokio::sync::mpsc;
 
@@ -17,32 +18,77 @@ use crate::DatagramSocket;
 const QUEUE: usize = 256;
 
 /// The sending side of what the driver gives out.
-pub(super) type Foreign = mpsc::Sender<(SocketAddr, Bytes)>;
+#[derive(Debug)]
+pub(super) struct Foreign([Sender; WHO.len()]);
 
 /// The receiving side.
-pub(super) type Queue = mpsc::Receiver<(SocketAddr, Bytes)>;
+pub(super) type Queues = [mpsc::Receiver<(SocketAddr, Bytes)>; WHO.len()];
 
-pub(super) fn channel() -> (Foreign, Queue) {
-    mpsc::channel(QUEUE)
+type Sender = mpsc::Sender<(SocketAddr, Bytes)>;
+
+/// Who does not speak uTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The DHT, and whoever is not known.
+    Dht,
+    /// UDP trackers.
+    Trackers,
 }
 
-/// The socket for those who do not speak uTP: the DHT, UDP trackers.
-#[derive(Debug)]
+pub(super) const WHO: [Who; 2] = [Who::Dht, Who::Trackers];
+
+pub(super) fn channels() -> (Foreign, Queues) {
+    let [(dht, from_dht), (trackers, from_trackers)] = WHO.map(|_| mpsc::channel(QUEUE));
+    (Foreign([dht, trackers]), [from_dht, from_trackers])
+}
+
+impl Foreign {
+    /// Gives a datagram to whom it is for. Who is slower than they come, or not there, loses it, and nobody else does.
+    pub(super) fn give(&self, datagram: &[u8], from: SocketAddr) {
+        let [dht, trackers] = &self.0;
+        let who = if is_likely_response(datagram) {
+            trackers
+        } else {
+            dht
+        };
+        let _ = who.try_send((from, Bytes::copy_from_slice(datagram)));
+    }
+}
+
+/// The doors for those who do not speak uTP: each receives what looks like its own, and sends what it likes.
+#[derive(Clone, Debug)]
 pub struct Others {
+    /// For the DHT.
+    pub dht: Arc<Other>,
+    /// For UDP trackers.
+    pub trackers: Arc<Other>,
+}
+
+/// The socket, for one of those who do not speak uTP.
+#[derive(Debug)]
+pub struct Other {
     handle: Arc<Handle>,
-    queue: Mutex<Queue>,
+    who: Who,
+    queue: Mutex<mpsc::Receiver<(SocketAddr, Bytes)>>,
 }
 
 impl Others {
-    pub(super) fn new(handle: Arc<Handle>, queue: Queue) -> Self {
+    pub(super) fn new(handle: &Arc<Handle>, [dht, trackers]: Queues) -> Self {
+        let other = |who, queue| {
+            Arc::new(Other {
+                handle: Arc::clone(handle),
+                who,
+                queue: Mutex::new(queue),
+            })
+        };
         Self {
-            handle,
-            queue: Mutex::new(queue),
+            dht: other(Who::Dht, dht),
+            trackers: other(Who::Trackers, trackers),
         }
     }
 }
 
-impl DatagramSocket for Others {
+impl DatagramSocket for Other {
     fn poll_recv_from(
         &self,
         cx: &mut Context<'_>,
@@ -67,7 +113,7 @@ impl DatagramSocket for Others {
     ) -> Poll<io::Result<()>> {
         match self.try_send_to(datagram, to) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.handle.shared.wait_for_room(cx.waker());
+                self.handle.shared.wait_for_room(self.who, cx.waker());
                 Poll::Pending
             }
             outcome => Poll::Ready(outcome),

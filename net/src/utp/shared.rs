@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use super::conn::{Conn, Key, State};
+use super::others::{WHO, Who};
 use super::table::Table;
 use crate::{BoxStream, DatagramSocket};
 
@@ -29,8 +30,8 @@ pub(super) struct Shared {
 struct Work {
     queue: VecDeque<Arc<Conn>>,
     driver: Option<Waker>,
-    /// Who sends other datagrams, and waits for room.
-    sender: Option<Waker>,
+    /// Those who send other datagrams, and wait for room.
+    senders: [Option<Waker>; WHO.len()],
 }
 
 /// Tries for an id that is not in use.
@@ -113,9 +114,14 @@ impl Shared {
     }
 
     /// Someone waits for room to send other datagrams.
-    pub(super) fn wait_for_room(&self, sender: &Waker) {
+    pub(super) fn wait_for_room(&self, who: Who, sender: &Waker) {
         let mut work = self.work.lock();
-        work.sender = Some(sender.clone());
+        let [dht, trackers] = &mut work.senders;
+        let slot = match who {
+            Who::Dht => dht,
+            Who::Trackers => trackers,
+        };
+        *slot = Some(sender.clone());
         let waker = work.driver.take();
         drop(work);
         if let Some(waker) = waker {
@@ -125,13 +131,13 @@ impl Shared {
 
     /// Whether someone does.
     pub(super) fn has_sender(&self) -> bool {
-        self.work.lock().sender.is_some()
+        self.work.lock().senders.iter().any(Option::is_some)
     }
 
     /// There may be room again.
     pub(super) fn has_room(&self) {
-        let waker = self.work.lock().sender.take();
-        if let Some(waker) = waker {
+        let senders = std::mem::take(&mut self.work.lock().senders);
+        for waker in senders.into_iter().flatten() {
             waker.wake();
         }
     }

@@ -13,7 +13,7 @@ const SEED: u64 = 7;
 struct Node {
     dialer: UtpDialer,
     listener: UtpListener,
-    others: Arc<Others>,
+    others: Others,
     addr: SocketAddr,
 }
 
@@ -140,7 +140,10 @@ async fn two_behind_port_restricted_nats_that_dial_each_other_are_connected() {
     let third = third.datagram("7.0.0.3:30".parse().unwrap()).unwrap();
     let mut outside = Vec::new();
     for node in [&a, &b] {
-        node.others.try_send_to(b"d", third.local_addr()).unwrap();
+        node.others
+            .dht
+            .try_send_to(b"d", third.local_addr())
+            .unwrap();
         outside.push(third.recv_from(&mut [0; 10]).await.unwrap().1);
     }
     let alone = timeout(Duration::from_secs(30), a.dialer.dial(outside[1])).await;
@@ -202,20 +205,50 @@ async fn a_peer_that_forgot_the_stream_resets_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_utp_goes_to_the_others() {
+async fn what_is_not_utp_goes_to_those_whose_it_looks_like() {
     let sim = Sim::new(SEED);
     let (a, b) = two(&sim, Link::default());
-    for datagram in [&b"d1:y1:qe"[..], b"\0\0\0\0 a tracker's answer"] {
-        a.others.send_to_from(datagram, b.addr).await;
+    let (dht, trackers) = (&b.others.dht, &b.others.trackers);
+    for (datagram, door) in [
+        (&b"d1:y1:qe"[..], dht),
+        (b"\0\0\0\x01 a tracker's answer", trackers),
+        (b"\0\0\0\x03abcdfailed", trackers),
+        (b"\0\0\0\x04no such action", dht),
+        (b"\0\0\0\x01abc", dht),
+        (b"\0\0\x04\x17\x27\x10\x19\x80", dht),
+    ] {
+        a.others.dht.send(datagram, b.addr).await;
         let mut buf = [0; 100];
-        let others: &dyn DatagramSocket = &*b.others;
-        let (len, from) = others.recv_from(&mut buf).await.unwrap();
+        let door: &dyn DatagramSocket = &**door;
+        let (len, from) = door.recv_from(&mut buf).await.unwrap();
         assert_eq!((&buf[..len], from), (datagram, a.addr));
     }
 }
 
-impl Others {
-    async fn send_to_from(&self, datagram: &[u8], to: SocketAddr) {
+#[tokio::test(start_paused = true)]
+async fn a_flood_for_one_of_the_others_takes_nothing_from_the_next() {
+    let sim = Sim::new(SEED);
+    let (a, b) = two(&sim, Link::default());
+    for number in 0..10_000_u32 {
+        let flood = [&[0, 0, 0, 1], &number.to_be_bytes()[..]].concat();
+        let _ = a.others.dht.try_send_to(&flood, b.addr);
+        if number % 100 == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    a.others.dht.send(b"d1:y1:qe", b.addr).await;
+    let dht: &dyn DatagramSocket = &*b.others.dht;
+    assert_eq!(dht.recv_from(&mut [0; 9]).await.unwrap(), (8, a.addr));
+    let (trackers, mut kept) = (&b.others.trackers, 0);
+    let trackers: &dyn DatagramSocket = &**trackers;
+    while let Ok(got) = timeout(Duration::ZERO, trackers.recv_from(&mut [0; 9])).await {
+        kept += usize::from(got.is_ok());
+    }
+    assert!((1..=256).contains(&kept), "{kept} wait");
+}
+
+impl Other {
+    async fn send(&self, datagram: &[u8], to: SocketAddr) {
         let socket: &dyn DatagramSocket = self;
         socket.send_to(datagram, to).await.unwrap();
     }
@@ -304,8 +337,8 @@ async fn real_sockets_carry_streams_and_other_datagrams() {
         let mut b = node(&network, at, 2);
         let (ours, theirs) = pair(&a, &mut b).await;
         exchange(ours, theirs, 3_000_000, 2_000_000).await;
-        a.others.send_to_from(b"d", b.addr).await;
-        let others: &dyn DatagramSocket = &*b.others;
+        a.others.dht.send(b"d", b.addr).await;
+        let others: &dyn DatagramSocket = &*b.others.dht;
         assert_eq!(others.recv_from(&mut [0; 9]).await.unwrap(), (1, a.addr));
     }
 }

@@ -36,6 +36,12 @@ const ANNOUNCE: u32 = 1;
 const SCRAPE: u32 = 2;
 const ERROR: u32 = 3;
 
+/// Whether a datagram may be a tracker's, by its action: neither those of uTP (BEP 29) nor those of the DHT (BEP 5) begin
+/// like one. Whose it is shows its transaction.
+pub const fn is_likely_response(datagram: &[u8]) -> bool {
+    matches!(datagram, [0, 0, 0, 0..=3, _, _, _, _, ..])
+}
+
 /// A datagram of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
