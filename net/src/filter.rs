@@ -220,6 +220,11 @@ impl DatagramSocket for FilterSocket {
         self.inner.try_send_segments(datagrams, segment, to)
     }
 
+    fn try_send_in_fragments(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.check(to)?;
+        self.inner.try_send_in_fragments(datagram, to)
+    }
+
     fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner.poll_send_ready(cx)
     }

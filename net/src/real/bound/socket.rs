@@ -124,6 +124,10 @@ impl DatagramSocket for BoundSocket {
         self.now()?.try_send_segments(datagrams, segment, to)
     }
 
+    fn try_send_in_fragments(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.now()?.try_send_in_fragments(datagram, to)
+    }
+
     fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll(cx, UdpSocket::poll_send_ready)
     }
