@@ -41,6 +41,15 @@ pub(crate) enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         dht: Option<String>,
     },
+    /// The router forwards a port to ours.
+    Mapped {
+        transport: &'a str,
+        port: u16,
+        external_port: u16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        external_ip: Option<String>,
+        by: &'a str,
+    },
     /// A magnet link's metadata is there.
     Metadata {
         info_hash: &'a str,

@@ -8,8 +8,10 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::{AnnounceMode, EngineConfig, EngineHandle, Limits, Supervisor};
+use net::port_map::{PortMap, Ports, Transport};
 use net::ports::{Datagrams, Transports};
 use net::resolve::NameServers;
 use net::utp::UtpOptions;
@@ -30,6 +32,9 @@ const PORT_TRIES: u16 = 9;
 /// Where sockets behind a proxy are asked for: of both families, and with no port of their own.
 const BEHIND_PROXY: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
+/// How long the router may take to take its ports back.
+const GIVE_BACK: Duration = Duration::from_millis(100);
+
 /// Most threads that carry connections.
 const MAX_NET_THREADS: usize = 4;
 
@@ -38,6 +43,7 @@ const MAX_NET_THREADS: usize = 4;
 pub(crate) struct Running {
     /// The engine.
     pub(crate) engine: EngineHandle,
+    port_map: Option<PortMap>,
     /// Reads the file of `--ip-filter` again when it changes.
     _reading: Option<Task<()>>,
     dht: Option<dht::Running>,
@@ -75,7 +81,8 @@ pub(crate) fn start(common: &Common, way: Way) -> Result<Running, Failure> {
     let doors = doors(common, listen, &network, pool.pool())?;
     let network = doors.network;
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
-    config.listen = doors.listen;
+    let peers_at = doors.listen;
+    config.listen = peers_at;
     config.local_discovery = !common.no_lsd && common.proxy.is_none();
     config.peer_exchange = !common.no_pex;
     config.encryption = match common.encryption {
@@ -115,10 +122,12 @@ pub(crate) fn start(common: &Common, way: Way) -> Result<Running, Failure> {
     }
     config.storage = store_options(common);
     let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
+    let port_map = port_map(common, peers_at, &network, pool.pool());
     let reading = filter.map(|file| pool.pool().spawn(file.follow(engine.clone())));
     Ok(Running {
         engine,
         _reading: reading,
+        port_map,
         dht,
         network,
         _pool: pool,
@@ -131,12 +140,36 @@ impl Running {
         self.dht.as_ref().map(|node| node.at)
     }
 
+    /// The ports that the router has given, if it was asked for any.
+    pub(crate) fn ports(&self) -> Option<Ports> {
+        self.port_map.as_ref().map(PortMap::ports)
+    }
+
     /// Ends what outlives the engine.
     pub(crate) async fn end(self) {
+        if let Some(map) = self.port_map {
+            map.release(GIVE_BACK).await;
+        }
         if let Some(node) = &self.dht {
             node.stop().await;
         }
     }
+}
+
+/// Asks the router for the port that peers come in by, unless that is not wanted or nobody outside could use it.
+fn port_map(
+    common: &Common,
+    listen: Option<SocketAddr>,
+    network: &Network,
+    pool: &Pool,
+) -> Option<PortMap> {
+    let listen = listen.filter(|at| !common.no_portmap && !at.ip().is_loopback())?;
+    let tcp = common.transport != transfer::Transport::Utp;
+    let udp = common.transport != transfer::Transport::Tcp || !common.no_dht;
+    let ports = [(Transport::Tcp, tcp), (Transport::Udp, udp)].into_iter();
+    let ports = ports.filter(|(_, wanted)| *wanted);
+    let ports = ports.map(|(transport, _)| (transport, listen.port()));
+    Some(PortMap::start(network.clone(), ports.collect(), pool))
 }
 
 /// Threads for connections: one per core, within reason.

@@ -11,6 +11,7 @@ pub use protocol::ip_filter::{FilterError, IpFilter};
 use tokio::io::ReadBuf;
 
 use crate::datagram::Batch;
+use crate::port_map::Gateway;
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network};
 
 /// Whom a network does not talk to. Clones are the same list, which may be replaced at any time.
@@ -110,6 +111,10 @@ impl Binder for FilterBinder {
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         Ok(self.socket(self.inner.datagram(at)?))
+    }
+
+    fn gateways(&self) -> io::Result<Vec<Gateway>> {
+        self.inner.gateways()
     }
 
     fn multicast(

@@ -15,6 +15,7 @@
 //! | [`datagram`] | [`DatagramSocket`], and [`datagram::Batch`] |
 //! | [`filter`] | whom a network does not talk to |
 //! | [`utp`] | streams over any datagram socket |
+//! | [`port_map`] | ports that the gateway of the local network gives |
 //! | [`ports`] | one port for TCP, uTP and other datagrams |
 //! | [`resolve`] | [`Resolver`]: the operating system's one, and one that asks name servers itself |
 //! | [`network`] | [`Network`], the bundle, and listening with port retry |
@@ -40,6 +41,7 @@ pub mod http;
 pub mod limit;
 pub mod network;
 pub mod pool;
+pub mod port_map;
 pub mod ports;
 pub mod proxy;
 pub mod real;

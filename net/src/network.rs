@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
+use crate::port_map::Gateway;
 use crate::real::{RealDialer, RealOptions, SourceBinder};
 use crate::resolve::{Cached, SystemResolver, ip_literal};
 use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Filter, Listener, Resolver};
@@ -32,6 +33,15 @@ pub trait Binder: Send + Sync {
     ///
     /// As [`Self::listen`].
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>>;
+
+    /// The gateways to other networks, those that are used first before others; none where there is nobody to ask for ports.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn gateways(&self) -> io::Result<Vec<Gateway>> {
+        Ok(Vec::new())
+    }
 
     /// Opens a socket for each local network that hears what is sent to a multicast group there, one's own datagrams
     /// included, and sends to it no further than that network. Several programs of a host may do so. With an address of

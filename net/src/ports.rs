@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::sleep;
 
 use crate::network::near;
+use crate::port_map::Gateway;
 use crate::utp::{self, Others, UtpListener, UtpOptions};
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool};
 
@@ -230,6 +231,10 @@ impl Binder for PortBinder {
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         self.inner.datagram(at)
+    }
+
+    fn gateways(&self) -> io::Result<Vec<Gateway>> {
+        self.inner.gateways()
     }
 
     fn multicast(

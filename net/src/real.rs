@@ -10,6 +10,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::port_map::Gateway;
 use crate::resolve::canonical;
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener};
 
@@ -94,6 +95,14 @@ impl SourceBinder {
 }
 
 impl Binder for SourceBinder {
+    fn gateways(&self) -> io::Result<Vec<Gateway>> {
+        let mut gateways = gateways()?;
+        if let Some(source) = self.options.chosen() {
+            gateways.retain(|gateway| gateway.own == source);
+        }
+        Ok(gateways)
+    }
+
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
         RealBinder.listen(self.place(canonical(at)))
     }
@@ -117,6 +126,10 @@ impl Binder for SourceBinder {
 }
 
 impl Binder for RealBinder {
+    fn gateways(&self) -> io::Result<Vec<Gateway>> {
+        gateways()
+    }
+
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
         Ok(Box::new(tcp::TcpListener::bind(canonical(at), None)?))
     }
@@ -132,6 +145,18 @@ impl Binder for RealBinder {
     ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
         multicast::join(group, own)
     }
+}
+
+/// The gateways of the system's default routes, with our address on the same interface.
+fn gateways() -> io::Result<Vec<Gateway>> {
+    let routes = platform::default_routes()?;
+    let interfaces = platform::interfaces(true)?;
+    let known = routes.into_iter().filter_map(|route| {
+        let mut own = interfaces.iter().filter(|own| own.name == route.device);
+        let own = own.next()?.ip;
+        Some(Gateway { at: route.via, own })
+    });
+    Ok(known.collect())
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@
 //! - [`krpc`]: the messages of the DHT.
 //! - [`lsd`]: the messages of local service discovery.
 //! - [`ip_filter`]: lists of addresses that nobody is to talk to.
+//! - [`port_mapping`]: asking a gateway for a port.
 //! - [`proxy`]: the client's side of SOCKS5 and HTTP proxies.
 //! - [`web_seed`]: the requests and replies of web seeds.
 //! - [`utp`]: streams over datagrams.
@@ -47,6 +48,7 @@ pub mod merkle;
 pub mod metainfo;
 pub mod mse;
 pub mod peer;
+pub mod port_mapping;
 pub mod proxy;
 #[cfg(test)]
 mod testing;

@@ -27,7 +27,7 @@ def session(listen, dht=None, utp=False, tcp=True, encryption="usual"):
     return lt.session({
         "in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": level,
         "listen_interfaces": listen,
-        "outgoing_interfaces": listen.rsplit(":", 1)[0],
+        "outgoing_interfaces": listen.rsplit(":", 1)[0].strip("[]"),
         "enable_dht": dht is not None, "dht_bootstrap_nodes": dht or "",
         "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False,
         "dht_prefer_verified_node_ids": False, "dht_enforce_node_id": False, "dht_ignore_dark_internet": False,
@@ -52,7 +52,7 @@ def get(args):
     handle = ses.add_torrent(params)
     for peer in args.peer:
         host, port = peer.rsplit(":", 1)
-        handle.connect_peer((host, int(port)))
+        handle.connect_peer((host.strip("[]"), int(port)))
     seeding = False
     announced = 0
     while True:

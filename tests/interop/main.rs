@@ -6,8 +6,10 @@ mod bound;
 mod dht;
 mod encryption;
 mod exchange;
+mod gateway;
 mod holepunch;
 mod meeting;
+mod six;
 mod trackerless;
 mod utp;
 mod ways;
@@ -226,6 +228,25 @@ isolated_test! {
 isolated_test! {
     fn aria2_and_ours_exchange_an_encrypted_torrent(lab, limit = 240, needs = [Need::Ours, Aria2.need()]) {
         encryption::both_ways(lab, &encryption::with_other(Aria2));
+    }
+}
+
+isolated_test! {
+    fn a_gateway_gives_ports_and_has_them_back_at_the_end(
+        lab, limit = 120, needs = [Need::Ours, Need::Program("miniupnpd"), Need::Program("nft")]
+    ) {
+        gateway::gives_ports(lab);
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_1_and_ours_exchange_a_torrent_by_ipv6_alone(
+        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need()]
+    ) {
+        for transport in ["tcp", "utp"] {
+            six::exchange(lab, Libtorrent("2.1.1"), Ours, transport);
+            six::exchange(lab, Ours, Libtorrent("2.1.1"), transport);
+        }
     }
 }
 

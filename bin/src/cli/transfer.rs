@@ -184,8 +184,8 @@ pub(crate) struct Common {
     /// Fetch nothing from web seeds
     #[arg(long)]
     pub(crate) no_webseeds: bool,
-    /// Ask the router for no port (this build does not)
-    #[arg(long)]
+    /// Ask the router for no port
+    #[arg(long, visible_alias = "no-port-mapping")]
     pub(crate) no_portmap: bool,
     /// How to connect to peers: with both, uTP is tried where TCP does not get through
     #[arg(long, value_enum, value_name = "tcp|utp|both", hide_possible_values = true, default_value_t = Transport::Both)]

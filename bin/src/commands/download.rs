@@ -38,6 +38,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     };
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     transfer.dht = running.dht_addr();
+    transfer.ports = running.ports();
     transfer.asked = args.common.listen;
     let wish = Wish {
         args,

@@ -36,6 +36,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     };
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     transfer.dht = running.dht_addr();
+    transfer.ports = running.ports();
     transfer.asked = args.common.listen;
     let mut add = AddTorrent::new(
         engine::Source::Metainfo(metainfo.clone()),

@@ -2,6 +2,7 @@
 
 pub(crate) mod display;
 mod events;
+mod forwarded;
 pub(crate) mod goal;
 pub(crate) mod peers;
 pub(crate) mod tracked;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{EngineHandle, Event, Snapshot, TorrentId, TorrentStatus};
+use net::port_map::{Mapped, Ports};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -47,6 +49,9 @@ pub(crate) struct Transfer {
     pub(crate) asked: Option<SocketAddr>,
     /// Where our node of the DHT is, if there is one.
     pub(crate) dht: Option<SocketAddr>,
+    /// The ports that the router has given, if it was asked for any.
+    pub(crate) ports: Option<Ports>,
+    told: Vec<Mapped>,
     next_show: Instant,
 }
 
@@ -68,6 +73,8 @@ impl Transfer {
             listening: None,
             asked: None,
             dht: None,
+            ports: None,
+            told: Vec::new(),
             next_show: Instant::now(),
         }
     }
@@ -135,6 +142,7 @@ impl Transfer {
 
     /// Shows progress, as often as the style of showing it wants.
     fn show(&mut self) {
+        self.tell_mapped();
         let now = Instant::now();
         if now < self.next_show {
             return;

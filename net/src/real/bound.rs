@@ -28,6 +28,7 @@ use self::gate::{Gate, Place};
 use self::listener::BoundListener;
 use self::socket::BoundSocket;
 use super::{multicast, platform, tcp, udp};
+use crate::port_map::Gateway;
 use crate::resolve::{Dns, NameServers, canonical, ip_literal};
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool};
 
@@ -102,6 +103,13 @@ impl Dialer for BoundDialer {
 struct BoundBinder(Arc<Gate>);
 
 impl Binder for BoundBinder {
+    fn gateways(&self) -> io::Result<Vec<Gateway>> {
+        let place = self.0.place()?;
+        let mut gateways = super::gateways()?;
+        gateways.retain(|gateway| place.ips.contains(&gateway.own));
+        Ok(gateways)
+    }
+
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
         Ok(Box::new(BoundListener::open(&self.0, canonical(at))?))
     }

@@ -150,6 +150,49 @@ pub(crate) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
     }])
 }
 
+/// A route to everywhere, by IPv4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    /// The name of its interface.
+    pub(super) device: String,
+    /// The gateway.
+    pub(super) via: IpAddr,
+}
+
+/// The default routes that lead through a gateway, the preferred ones first.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn default_routes() -> io::Result<Vec<Route>> {
+    Ok(read_routes(&std::fs::read_to_string("/proc/net/route")?))
+}
+
+/// Routes are not read on this system.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn default_routes() -> io::Result<Vec<Route>> {
+    Ok(Vec::new())
+}
+
+/// Reads the table of routes as Linux writes it (proc(5)): name, destination, gateway, flags, two counters, metric, mask;
+/// addresses as hexadecimal numbers in the machine's order of bytes.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn read_routes(table: &str) -> Vec<Route> {
+    let rows = table.lines().skip(1).filter_map(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        let number = |at: usize| u32::from_str_radix(words.get(at)?, 16).ok();
+        let (to, via, mask) = (number(1)?, number(2)?, number(7)?);
+        let metric: u32 = words.get(6)?.parse().ok()?;
+        let via = std::net::Ipv4Addr::from(via.to_ne_bytes());
+        let leads = to == 0 && mask == 0 && !via.is_unspecified();
+        leads.then(|| {
+            let device = (*words.first().unwrap_or(&"")).to_owned();
+            let via = IpAddr::V4(via);
+            (metric, Route { device, via })
+        })
+    });
+    let mut rows: Vec<(u32, Route)> = rows.collect();
+    rows.sort_by_key(|(metric, _)| *metric);
+    rows.into_iter().map(|(_, route)| route).collect()
+}
+
 /// Makes a non-blocking socket that hears a group on one interface only, sends to it there, and shares the port.
 ///
 /// Where the system allows it, the socket is bound to the group's address, so that datagrams sent to the host itself
@@ -306,3 +349,25 @@ sockopt_impl!(
     libc::SO_RCVLOWAT,
     usize
 );
+
+#[cfg(all(test, target_os = "linux", target_endian = "little"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_routes_are_read_in_the_order_in_which_they_are_used() {
+        let table = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+                     eth1\t00000000\t0101A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n\
+                     tun0\t00000000\t00000000\t0001\t0\t0\t5\t00000000\t0\t0\t0\n\
+                     eth0\t00000000\t01006E0A\t0003\t0\t0\t50\t00000000\t0\t0\t0\n\
+                     eth0\t00006E0A\t00000000\t0001\t0\t0\t50\t00FFFFFF\t0\t0\t0\n\
+                     bad\tline\n";
+        let route = |device: &str, via: &str| Route {
+            device: device.to_owned(),
+            via: via.parse().unwrap(),
+        };
+        let expected = [route("eth0", "10.110.0.1"), route("eth1", "192.168.1.1")];
+        assert_eq!(read_routes(table), expected);
+        assert!(default_routes().is_ok());
+    }
+}

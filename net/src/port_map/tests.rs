@@ -1,0 +1,168 @@
+use super::*;
+use crate::sim::{HostOptions, Sim};
+use crate::{Binder, Listener};
+
+/// A host of the simulation that knows its gateway.
+struct Routed(Arc<dyn Binder>, Arc<Mutex<Vec<Gateway>>>);
+
+impl Binder for Routed {
+    fn gateways(&self) -> io::Result<Vec<Gateway>> {
+        Ok(self.1.lock().clone())
+    }
+
+    fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        self.0.listen(at)
+    }
+
+    fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
+        self.0.datagram(at)
+    }
+
+    fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        self.0.multicast(group, own)
+    }
+}
+
+/// What a played gateway knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Knows {
+    Pcp,
+    NatPmp,
+    Nothing,
+}
+
+/// A request as the gateway has heard it: its version, our port, and for how long.
+type Heard = (u8, u16, u32);
+
+/// Plays a gateway that gives the port that was asked for, and one more, for a minute.
+async fn serve(socket: Arc<dyn DatagramSocket>, knows: Knows, heard: Arc<Mutex<Vec<Heard>>>) {
+    let mut buffer = [0; 1100];
+    loop {
+        let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
+        let request = &buffer[..len];
+        let word = |at: usize| u16::from_be_bytes([request[at], request[at + 1]]);
+        let long = |at: usize| u32::from(word(at)) << 16 | u32::from(word(at + 2));
+        let answer = match (request[0], knows) {
+            (2, Knows::Pcp) => {
+                heard.lock().push((2, word(40), long(4)));
+                let mut answer = vec![2, 0x81, 0, 0];
+                answer.extend(if long(4) == 0 { [0; 4] } else { [0, 0, 0, 60] });
+                answer.extend([0; 16]);
+                answer.extend(&request[24..42]);
+                answer.extend((word(40) + 1).to_be_bytes());
+                answer.extend(
+                    "::ffff:9.9.9.9"
+                        .parse::<std::net::Ipv6Addr>()
+                        .unwrap()
+                        .octets(),
+                );
+                answer
+            }
+            (2, Knows::NatPmp) => vec![0, 0x81, 0, 1, 0, 0, 0, 0],
+            (0, Knows::NatPmp) if len == 2 => vec![0, 0x80, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9],
+            (0, Knows::NatPmp) => {
+                heard.lock().push((0, word(4), long(8)));
+                let mut answer = vec![0, 0x80 + request[1], 0, 0, 0, 0, 0, 0];
+                answer.extend(&request[4..6]);
+                answer.extend((word(4) + 1).to_be_bytes());
+                answer.extend(if long(8) == 0 { [0; 4] } else { [0, 0, 0, 60] });
+                answer
+            }
+            _ => continue,
+        };
+        socket.send_to(&answer, from).await.unwrap();
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+const PORTS: [(Transport, u16); 2] = [(Transport::Tcp, 7), (Transport::Udp, 7)];
+
+struct Scene {
+    map: PortMap,
+    heard: Arc<Mutex<Vec<Heard>>>,
+    gateways: Arc<Mutex<Vec<Gateway>>>,
+    _serving: Task<()>,
+}
+
+fn scene(knows: Knows, at: &str) -> Scene {
+    let sim = Sim::new(6);
+    let host = |text: &str| sim.host(HostOptions::at(ip(text))).network();
+    let (client, gateway) = (host("10.0.0.2"), host(at));
+    let heard = Arc::<Mutex<Vec<Heard>>>::default();
+    let socket = gateway.datagram("0.0.0.0:5351".parse().unwrap()).unwrap();
+    let serving = Pool::current().spawn(serve(socket, knows, Arc::clone(&heard)));
+    let known = vec![Gateway {
+        at: ip(at),
+        own: ip("10.0.0.2"),
+    }];
+    let gateways = Arc::new(Mutex::new(known));
+    let routed = Routed(Arc::clone(client.binder()), Arc::clone(&gateways));
+    let network = client.with_binder(Arc::new(routed));
+    Scene {
+        map: PortMap::start(network, PORTS.to_vec(), &Pool::current()),
+        heard,
+        gateways,
+        _serving: serving,
+    }
+}
+
+fn given(by: By) -> Vec<Mapped> {
+    let ports = PORTS.into_iter();
+    let given = ports.map(|(transport, internal)| Mapped {
+        transport,
+        internal,
+        external: internal + 1,
+        ip: Some(ip("9.9.9.9")),
+        by,
+    });
+    given.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ports_are_asked_for_by_either_protocol_renewed_and_given_back() {
+    for (knows, by, version) in [(Knows::Pcp, By::Pcp, 2), (Knows::NatPmp, By::NatPmp, 0)] {
+        let scene = scene(knows, "10.0.0.1");
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(scene.map.ports().now(), given(by));
+        let first = [(version, 7, LIFETIME); 2];
+        assert_eq!(*scene.heard.lock(), first);
+        // Half of the minute that was given.
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(scene.heard.lock().len(), 4);
+        let heard = Arc::clone(&scene.heard);
+        scene.map.release(Duration::from_secs(2)).await;
+        assert_eq!(heard.lock()[4..], [(version, 7, 0); 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_knows_nothing_is_asked_again_later() {
+    let scene = scene(Knows::Nothing, "10.0.0.1");
+    sleep(Duration::from_secs(100)).await;
+    assert!(scene.map.ports().now().is_empty());
+    scene.map.release(Duration::from_secs(2)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_in_the_internet_is_asked() {
+    let scene = scene(Knows::Pcp, "9.9.9.1");
+    sleep(Duration::from_secs(1000)).await;
+    assert!(scene.heard.lock().is_empty() && scene.map.ports().now().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_gateway_gave_is_forgotten() {
+    let scene = scene(Knows::Pcp, "10.0.0.1");
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(scene.map.ports().now().len(), 2);
+    scene.gateways.lock().clear();
+    sleep(Duration::from_secs(65)).await;
+    assert!(scene.map.ports().now().is_empty());
+}
