@@ -55,18 +55,17 @@ pub struct Part {
 impl WebSeed {
     /// The web seed at a URL; `None` where that is not `http` or `https`, has no host, or is too long.
     pub fn new(kind: Kind, url: &str) -> Option<Self> {
-        let url = url.trim();
+        let url = url.split('#').next().unwrap_or_default().trim();
         let (scheme, rest) = url.split_once("://")?;
         let known = ["http", "https"];
         let usable = known.iter().any(|name| scheme.eq_ignore_ascii_case(name))
             && !rest.is_empty()
-            && !rest.starts_with(['/', '?', '#'])
+            && !rest.starts_with(['/', '?'])
             && url.len() <= MAX_URL
             && !url.chars().any(char::is_control);
         if !usable {
             return None;
         }
-        let url = url.split('#').next().unwrap_or_default();
         let (base, query) = match url.split_once('?') {
             Some((base, query)) => (base, Some(query.to_owned())),
             None => (url, None),

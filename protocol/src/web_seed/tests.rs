@@ -197,3 +197,9 @@ proptest! {
         let _ = retry_after(&bytes);
     }
 }
+
+#[test]
+fn a_fragment_is_left_out_with_the_blanks_before_it() {
+    let seed = WebSeed::new(Kind::GetRight, " http://host/a?b #part ").unwrap();
+    assert_eq!(seed.url(), "http://host/a?b");
+}
