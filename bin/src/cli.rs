@@ -24,15 +24,31 @@ fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
         .map_err(|_| "write an IP address and a port, such as 0.0.0.0:6881 or [::1]:0")
 }
 
+/// How numbers are written.
+pub(crate) const UNITS: &str =
+    "Sizes and rates are written 4MiB, 250KiB/s or plain bytes; lengths of time 90s, 2h.";
+
+/// What the exit codes mean.
+pub(crate) const EXIT_CODES: [(u8, &str); 4] = [
+    (0, "done"),
+    (1, "failed"),
+    (2, "wrong usage"),
+    (3, "a named file, torrent or key does not exist"),
+];
+
+/// The exit codes in a line.
+fn exit_codes() -> String {
+    let codes = EXIT_CODES.map(|(code, meaning)| format!("{code} {meaning}"));
+    format!("Exit codes: {}.", codes.join(", "))
+}
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "tribler-rs",
     version,
     about = "Downloads, seeds, creates and checks torrents; finds peers and items on the DHT",
-    after_help = "Sizes and rates are written 4MiB, 250KiB/s or plain bytes; lengths of time 90s, 2h.\n\
-                  Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a named file or torrent does not exist.",
-    disable_help_subcommand = true,
+    after_help = format!("{UNITS}\n{}", exit_codes()),
     max_term_width = 100
 )]
 pub(crate) struct Cli {

@@ -1,5 +1,6 @@
 //! The composition root: builds the network and the engine from the command line, and the system that they run in.
 
+mod bootstrap;
 mod dht;
 mod filter;
 mod lone_dht;
@@ -18,8 +19,9 @@ use net::utp::UtpOptions;
 use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
 use storage::{Preallocate, StoreOptions, WriteMode};
 
+pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 use self::filter::FilterFile;
-pub(crate) use self::lone_dht::{host_and_port, lone_dht};
+pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
 use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
 

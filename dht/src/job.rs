@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) told: bool,
     pub(crate) lookups: [Option<Lookup>; 2],
     pub(crate) storing: Option<Storing>,
+    /// The one node that was asked alone, where there are no lookups.
+    pub(crate) direct: Progress,
     peers: BTreeSet<SocketAddr>,
     hashes: BTreeSet<InfoHash>,
     filters: BTreeMap<Distance, (Bloom, Bloom)>,
@@ -67,6 +69,13 @@ impl Job {
             told,
             lookups: [None, None],
             storing: None,
+            direct: Progress {
+                asked: 0,
+                answered: 0,
+                failed: 0,
+                found: 0,
+                hops: 0,
+            },
             peers: BTreeSet::new(),
             hashes: BTreeSet::new(),
             filters: BTreeMap::new(),
@@ -114,7 +123,7 @@ impl Job {
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = Progress {
             found: self.peers.len() + self.hashes.len() + usize::from(self.item.is_some()),
-            ..Progress::default()
+            ..self.direct
         };
         for lookup in self.lookups.iter().flatten() {
             let (asked, answered, failed) = lookup.counts();

@@ -16,7 +16,7 @@
 //! - `table`: the routing table. `lookup`: one iterative lookup. `job`: what a lookup is for. `size`: how many
 //!   nodes there are. `pending`, `rtt`: queries
 //!   on their way.
-//! - `tokens`, `proven`, `limits`: who may store, who may be sent how much. `peers`, `items`: what others store with us.
+//! - `tokens`, `proven`, `limits`: who may store, who may be sent how much. `intervals`: whom we may ask again. `peers`, `items`: what others store with us.
 //! - `votes`: what our address is. `saved`: what the next run begins with. `family`: addresses and their networks.
 //! - [`sim`]: thousands of machines in virtual time.
 //! - `request`: what a node can be asked to do, and what it tells.
@@ -34,6 +34,7 @@ mod driver;
 mod error;
 mod family;
 mod handle;
+mod intervals;
 mod items;
 mod job;
 mod limits;

@@ -29,6 +29,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::config::NodeConfig;
 use crate::family::{Family, is_usable};
+use crate::intervals::Intervals;
 use crate::items::ItemStore;
 use crate::job::Job;
 use crate::limits::Limits;
@@ -67,6 +68,7 @@ pub struct Node {
     items: ItemStore,
     limits: Limits,
     proven: Proven,
+    intervals: Intervals,
     answers: Answers,
     next_tick: Instant,
     out: VecDeque<Transmit>,
@@ -166,6 +168,7 @@ impl Node {
             items: ItemStore::new(config.items),
             limits: Limits::new(now, config.rates),
             proven: Proven::default(),
+            intervals: Intervals::default(),
             answers: Answers::new(now),
             next_tick: now,
             out: VecDeque::new(),

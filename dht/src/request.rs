@@ -129,6 +129,8 @@ pub enum Outcome {
     Peers(PeersOutcome),
     /// A node is there.
     Pong(Pong),
+    /// A node that was asked alone refuses, with this code (see [`ErrorCode`](protocol::krpc::ErrorCode)).
+    Refused(i64),
     /// A node does not answer.
     Silence,
     /// Something was stored, or refused.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use crate::units::Span;
 
@@ -92,12 +92,12 @@ pub(crate) struct CrawlArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("item").args(["target", "key"]).required(true))]
 pub(crate) struct GetArgs {
     /// Where an immutable item is: the SHA-1 of its value, in hex
-    #[arg(required_unless_present = "key", conflicts_with = "key")]
     pub(crate) target: Option<String>,
-    /// The public key of a mutable item's owner, in hex
-    #[arg(long, value_name = "HEX")]
+    /// The owner of a mutable item: the public key in hex, or the key file of `dht put --key`
+    #[arg(long, value_name = "HEX|FILE")]
     pub(crate) key: Option<String>,
     /// Tells several items of one owner apart
     #[arg(long, value_name = "TEXT", default_value = "")]

@@ -1,20 +1,41 @@
 //! `completions`: the script that teaches a shell our commands and flags.
 
 use clap::{Command, CommandFactory};
+use clap_complete::Shell;
 
 use crate::cli::{Cli, CompletionsArgs};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
+/// What the program is called.
+const NAME: &str = "tribler-rs";
+
+/// The name in the script for bash, where `clap_complete` spells the labels of a name with a dash in two ways, so that they
+/// never meet.
+const NAME_IN_BASH: &str = "tribler_rs";
+
 pub(crate) fn run(args: &CompletionsArgs, screen: &Screen) -> Result<(), Failure> {
+    screen.write_bytes(&if args.shell == Shell::Bash {
+        for_bash()
+    } else {
+        script(args.shell, NAME)
+    })
+}
+
+fn script(shell: Shell, name: &'static str) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut shown(&Cli::command()),
-        "tribler-rs",
-        &mut script,
-    );
-    screen.write_bytes(&script)
+    clap_complete::generate(shell, &mut shown(&Cli::command()), name, &mut script);
+    script
+}
+
+/// The script for bash: functions named without a dash stand for the program that has one.
+fn for_bash() -> Vec<u8> {
+    let script = script(Shell::Bash, NAME_IN_BASH);
+    let ours = format!(" default {NAME_IN_BASH}\n");
+    let theirs = format!(" default {NAME}\n");
+    String::from_utf8_lossy(&script)
+        .replace(&ours, &theirs)
+        .into_bytes()
 }
 
 /// A command with those of its commands and flags that are shown to people; scripts would offer the others too.

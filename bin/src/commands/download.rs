@@ -31,6 +31,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     }
     super::must_be_writable(&args.output)?;
     let running = wire::start(&args.common, way)?;
+    wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
         keep: args.keep_seeding,
         ratio: args.seed_ratio,

@@ -1,24 +1,46 @@
 //! `man`: the manual pages, in roff.
 
 use std::fs;
+use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
 
-use crate::cli::{Cli, ManArgs};
+use crate::cli::{Cli, EXIT_CODES, ManArgs, UNITS};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
+/// The file of the main page.
+const MAIN: &str = "tribler-rs.1";
+
 pub(crate) fn run(args: &ManArgs, screen: &Screen) -> Result<(), Failure> {
+    // A page about `help` would tell nothing.
+    let command = Cli::command().disable_help_subcommand(true);
+    let main = main_page(&command).map_err(Failure::failed)?;
     match &args.output {
-        None => {
-            let mut roff = Vec::new();
-            clap_mangen::Man::new(Cli::command())
-                .render(&mut roff)
-                .map_err(Failure::failed)?;
-            screen.write_bytes(&roff)
-        }
+        None => screen.write_bytes(&main),
         Some(folder) => fs::create_dir_all(folder)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
+            .and_then(|()| clap_mangen::generate_to(command, folder))
+            .and_then(|()| fs::write(folder.join(MAIN), main))
             .map_err(|error| Failure::on_file(folder, &error)),
     }
+}
+
+/// The page of the program, with its exit codes where manual pages have them.
+fn main_page(command: &Command) -> io::Result<Vec<u8>> {
+    let man = Man::new(command.clone());
+    let mut roff = Vec::new();
+    man.render_title(&mut roff)?;
+    man.render_name_section(&mut roff)?;
+    man.render_synopsis_section(&mut roff)?;
+    man.render_description_section(&mut roff)?;
+    writeln!(roff, ".PP\n{UNITS}")?;
+    man.render_options_section(&mut roff)?;
+    man.render_subcommands_section(&mut roff)?;
+    writeln!(roff, ".SH \"EXIT STATUS\"")?;
+    for (code, meaning) in EXIT_CODES {
+        writeln!(roff, ".TP\n\\fB{code}\\fR\n{meaning}")?;
+    }
+    man.render_version_section(&mut roff)?;
+    Ok(roff)
 }

@@ -29,6 +29,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let metainfo = source.into_torrent(&args.torrent)?;
     must_hold(&args.data, &metainfo)?;
     let running = wire::start(&args.common, way)?;
+    wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
         keep: true,
         ratio: args.seed_ratio,

@@ -10,6 +10,7 @@ use dht::{DhtConfig, DhtHandle, DhtNode, PUBLIC_BOOTSTRAP};
 use engine::DhtDoor;
 use net::{DatagramSocket, Network, Pool};
 
+use super::lone_dht::all_here;
 use super::{BEHIND_PROXY, PORT_TRIES};
 use crate::cli::transfer::Common;
 use crate::failure::{Failure, reason};
@@ -31,7 +32,8 @@ pub(super) struct Running {
 /// Starts a node at the address where peers are listened for, unless none is wanted; on the socket that is open there
 /// already, if one is. Must be called inside a system.
 ///
-/// On the loopback address it knows only the nodes that it is told of, and takes any number of them from one address.
+/// On the loopback address it knows only the nodes that it is told of. There, and where those are all on this machine, it
+/// takes any number of them from one address.
 ///
 /// # Errors
 /// [`Failure::Failed`] where the port is taken; [`Failure::Usage`] where the proxy carries no datagrams.
@@ -73,7 +75,6 @@ pub(super) fn start(
     let v6 = at.is_ipv6().then_some(socket);
     let mut config = DhtConfig::new(v4, v6, network.clone(), pool.clone());
     let alone = listen.ip().is_loopback();
-    config.node.restrict_networks = !alone;
     config.file = state.map(|state| state.join(TABLE));
     config.bootstrap = if !common.dht_bootstrap.is_empty() {
         let hosts = common.dht_bootstrap.iter();
@@ -86,6 +87,7 @@ pub(super) fn start(
             .map(|(host, port)| ((*host).to_owned(), *port))
             .collect()
     };
+    config.node.restrict_networks = !(alone || all_here(&config.bootstrap));
     let node = DhtNode::launch(config);
     Ok(Some(Running { node, at }))
 }

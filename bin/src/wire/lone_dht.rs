@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dht::{DhtConfig, DhtHandle, DhtNode, PUBLIC_BOOTSTRAP};
 use net::{DatagramSocket, Network, OwnedPool, RealOptions};
 
-use crate::cli::dht::{DhtArgs, DhtCommand};
+use crate::cli::dht::DhtArgs;
 use crate::failure::{Failure, reason};
 
 /// The file of the routing table, in the folder of `--state`.
@@ -23,12 +23,13 @@ pub(crate) struct RunningDht {
     _pool: OwnedPool,
 }
 
-/// Starts a node as the flags of `dht` ask for it. Must be called inside [`run`](super::run).
+/// Starts a node as the flags of `dht` ask for it, one that answers queries where `serves`. Must be called inside
+/// [`run`](super::run).
 ///
 /// # Errors
 /// [`Failure::Usage`] where a bootstrap host is not written as HOST:PORT; [`Failure::Failed`] where the socket or the
 /// state directory cannot be had.
-pub(crate) fn lone_dht(args: &DhtArgs) -> Result<RunningDht, Failure> {
+pub(crate) fn lone_dht(args: &DhtArgs, serves: bool) -> Result<RunningDht, Failure> {
     let pool = OwnedPool::start("dht", 1)
         .map_err(|error| Failure::Failed(format!("cannot start threads: {}", reason(&error))))?;
     let network = match args.listen {
@@ -37,23 +38,11 @@ pub(crate) fn lone_dht(args: &DhtArgs) -> Result<RunningDht, Failure> {
     };
     let [v4, v6] = sockets(args.listen, &network, &pool)?;
     let mut config = DhtConfig::new(v4, v6, network.clone(), pool.pool().clone());
-    // On the loopback address it knows only the nodes that it is told of, any number of them at one address.
-    let alone = args.listen.is_some_and(|at| at.ip().is_loopback());
-    config.node.restrict_networks = !alone;
-    config.bootstrap = if alone && args.bootstrap.is_empty() {
-        Vec::new()
-    } else {
-        bootstrap(&args.bootstrap)?
-    };
-    // Who leaves again at once is of no use in the tables of others (BEP 43). Those who ask for much must be able to show
-    // where they are, though.
-    config.node.read_only = match &args.what {
-        DhtCommand::Announce(_) | DhtCommand::Ping(_) => true,
-        DhtCommand::GetPeers(args) => !args.scrape,
-        DhtCommand::Crawl(_) | DhtCommand::Get(_) | DhtCommand::Put(_) | DhtCommand::Sample(_) => {
-            false
-        }
-    };
+    config.bootstrap = bootstrap_hosts(args)?;
+    // In a network of one machine there are any number of nodes at one address.
+    config.node.restrict_networks = !(is_alone(args) || all_here(&config.bootstrap));
+    // Who leaves again at once is of no use in the tables of others (BEP 43).
+    config.node.read_only = !serves;
     if let Some(state) = &args.state {
         std::fs::create_dir_all(state).map_err(|error| Failure::on_file(state, &error))?;
         config.file = Some(state.join(TABLE));
@@ -91,14 +80,36 @@ fn sockets(
     ])
 }
 
-fn bootstrap(given: &[String]) -> Result<Vec<(String, u16)>, Failure> {
-    if given.is_empty() {
+/// Whom a node asks first. On the loopback address it knows only the nodes that it is told of.
+///
+/// # Errors
+/// [`Failure::Usage`] where a bootstrap host is not written as HOST:PORT.
+pub(crate) fn bootstrap_hosts(args: &DhtArgs) -> Result<Vec<(String, u16)>, Failure> {
+    if args.bootstrap.is_empty() && is_alone(args) {
+        return Ok(Vec::new());
+    }
+    if args.bootstrap.is_empty() {
         let public = PUBLIC_BOOTSTRAP.iter();
         return Ok(public
             .map(|(host, port)| ((*host).to_owned(), *port))
             .collect());
     }
-    given.iter().map(|node| host_and_port(node)).collect()
+    let given = args.bootstrap.iter();
+    given.map(|node| host_and_port(node)).collect()
+}
+
+/// Whether nobody outside of this machine can be reached.
+fn is_alone(args: &DhtArgs) -> bool {
+    args.listen.is_some_and(|at| at.ip().is_loopback())
+}
+
+/// Whether these hosts, of which there is one at least, are all on this machine.
+pub(super) fn all_here(hosts: &[(String, u16)]) -> bool {
+    let is_here = |(host, _): &(String, u16)| {
+        let ip = net::resolve::ip_literal(host);
+        host == "localhost" || ip.is_some_and(|ip| ip.to_canonical().is_loopback())
+    };
+    !hosts.is_empty() && hosts.iter().all(is_here)
 }
 
 /// Takes HOST:PORT apart.
@@ -111,4 +122,22 @@ pub(crate) fn host_and_port(node: &str) -> Result<(String, u16), Failure> {
         (!host.is_empty() && port > 0).then(|| (host.to_owned(), port))
     });
     parsed.ok_or_else(|| Failure::Usage(format!("{node}: write it as HOST:PORT")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_here_when_all_its_first_hosts_are() {
+        let of = |hosts: &[&str]| {
+            let hosts: Vec<_> = hosts.iter().map(|host| ((*host).to_owned(), 1)).collect();
+            all_here(&hosts)
+        };
+        for here in ["127.0.0.1", "127.7.7.7", "[::1]", "::1", "localhost"] {
+            assert!(of(&[here]), "{here}");
+            assert!(!of(&[here, "9.9.9.9"]), "{here}");
+        }
+        assert!(!of(&[]) && !of(&["router.example"]) && !of(&["192.168.0.1"]));
+    }
 }

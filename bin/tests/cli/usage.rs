@@ -169,6 +169,54 @@ fn completions_are_made_for_every_shell() {
     }
 }
 
+/// What bash offers where these words stand, with the cursor behind the last.
+fn offered_by_bash(script: &str, words: &[&str]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tribler-rs.bash");
+    std::fs::write(&file, script).unwrap();
+    // As bash does it: the function that `complete` names is called with the command, the word and the one before it.
+    let drive = r#"
+        source "$1"; shift
+        spec=$(complete -p tribler-rs) || exit 9
+        [[ $spec =~ -F\ ([^\ ]+) ]] || exit 8
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+        "${BASH_REMATCH[1]}" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let ran = std::process::Command::new("bash")
+        .args(["--norc", "-c", drive, "bash", text(&file)])
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{words:?}: {ran:?}");
+    let out = String::from_utf8(ran.stdout).unwrap();
+    out.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_and_flags_at_every_level() {
+    let script = run(["completions", "bash"]).ok().out;
+    for (words, wanted) in [
+        (&["tribler-rs", "dow"][..], "download"),
+        (&["tribler-rs", "download", "--max-d"], "--max-down"),
+        (&["tribler-rs", "seed", "x.torrent", "--da"], "--data"),
+        (&["tribler-rs", "dht", "get-"], "get-peers"),
+        (&["tribler-rs", "dht", "get-peers", "--scr"], "--scrape"),
+        (&["tribler-rs", "completions", "fi"], "fish"),
+        (&["tribler-rs", "download", "--transport", "u"], "utp"),
+    ] {
+        assert_eq!(offered_by_bash(&script, words), [wanted], "{words:?}");
+    }
+}
+
+#[test]
+fn help_is_a_command_too() {
+    let of = |args: &[&str]| run(args).ok().out;
+    assert_eq!(of(&["help", "download"]), of(&["download", "--help"]));
+    assert_eq!(of(&["help", "dht", "get"]), of(&["dht", "get", "--help"]));
+    assert_eq!(of(&["help"]), of(&["--help"]));
+    assert_eq!(run(["help", "frobnicate"]).code, 2);
+}
+
 #[test]
 fn manual_pages_are_made_for_the_shown_commands() {
     let main = run(["man"]).ok().out;
@@ -184,7 +232,12 @@ fn manual_pages_are_made_for_the_shown_commands() {
             .unwrap()
             .contains("max\\-down")
     );
-    assert!(page("tribler-rs.1").is_ok());
+    assert_eq!(page("tribler-rs.1").unwrap(), main);
+    assert!(
+        main.contains(".SH \"EXIT STATUS\"\n.TP\n\\fB0\\fR\ndone\n"),
+        "{main}"
+    );
+    assert!(page("tribler-rs-help.1").is_err());
     assert!(page("tribler-rs-daemon.1").is_err());
 }
 

@@ -43,6 +43,7 @@ impl Node {
             }),
         };
         self.counters.queries_out += 1;
+        tracing::debug!(%to, ?purpose, "asking");
         Some(self.send(to, &message))
     }
 
@@ -81,6 +82,7 @@ impl Node {
             return;
         };
         self.counters.answers_in += 1;
+        tracing::debug!(%from, ?took, "answered");
         self.heard(now, from, response.id, took, message);
         match pending.purpose {
             Purpose::Check => {
@@ -106,12 +108,14 @@ impl Node {
             return;
         };
         self.counters.answers_in += 1;
+        let why = String::from_utf8_lossy(failure.text);
+        tracing::debug!(%from, code = failure.code, ?why, "refused");
         self.proven.add(now, from);
         match pending.purpose {
             Purpose::Check => {
                 self.checking.remove(&from);
             }
-            Purpose::Direct(job) => self.direct_failed(job),
+            Purpose::Direct(job) => self.direct_failed(job, Some(failure.code)),
             Purpose::Seek(job) => self.seek_failed(now, job, from),
             Purpose::Beside(job) => self.beside_failed(now, job, from),
             Purpose::Store(job, _) => self.store_answered(now, job, from, Some(failure.code)),
@@ -126,6 +130,7 @@ impl Node {
                 Overdue::Slow(..) => {}
                 Overdue::Lost(lost) => {
                     self.counters.lost += 1;
+                    tracing::debug!(to = %lost.to, "no answer");
                     if let Some(side) = self.side_mut(Family::of(&lost.to)) {
                         side.table.failed(&lost.to);
                     }
@@ -133,7 +138,7 @@ impl Node {
                         Purpose::Check => {
                             self.checking.remove(&lost.to);
                         }
-                        Purpose::Direct(job) => self.direct_failed(job),
+                        Purpose::Direct(job) => self.direct_failed(job, None),
                         Purpose::Seek(job) => self.seek_failed(now, job, lost.to),
                         Purpose::Beside(job) => self.beside_failed(now, job, lost.to),
                         Purpose::Store(job, again) => self.store_lost(now, job, lost.to, again),

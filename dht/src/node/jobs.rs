@@ -38,6 +38,7 @@ impl Node {
             Request::Ping(addr) | Request::Sample(Sampling { at: Some(addr), .. }) => {
                 let method = job.method();
                 if self.ask(now, addr, Purpose::Direct(id), method).is_some() {
+                    job.direct.asked = 1;
                     self.jobs.insert(id, job);
                 } else {
                     self.finish(now, id, job);
@@ -123,6 +124,7 @@ impl Node {
                     };
                     match step {
                         Step::Seek(to) => {
+                            let method = self.seeking(now, &to, method);
                             if self.ask(now, to, Purpose::Seek(id), method).is_none() {
                                 lookup.failed(&to);
                             }
@@ -150,6 +152,23 @@ impl Node {
         } else {
             self.finish(now, id, job);
         }
+    }
+
+    /// What a node is asked on the way: for info-hashes only where it may be asked again, else for nodes.
+    fn seeking(
+        &mut self,
+        now: Instant,
+        to: &SocketAddr,
+        method: Method<'static>,
+    ) -> Method<'static> {
+        let Method::SampleInfohashes { target } = method else {
+            return method;
+        };
+        if !self.intervals.may_ask(now, to) {
+            return Method::FindNode { target };
+        }
+        self.intervals.note(now, *to, Duration::ZERO);
+        method
     }
 
     fn send_stores(&mut self, now: Instant, id: JobId, job: &mut Job) {
@@ -221,6 +240,10 @@ impl Node {
             }
         }
         let found = job.take(from.ip(), response, hops);
+        if let Some(sample) = &response.sample {
+            let interval = Duration::from_secs(u64::from(sample.interval));
+            self.intervals.note(now, from, interval);
+        }
         let enough = found.enough;
         if job.told {
             self.tell_found(id, &job, from, response, found);
@@ -369,6 +392,7 @@ impl Node {
             return;
         };
         let found = job.take(from.ip(), response, 1);
+        job.direct.answered = 1;
         let outcome = if matches!(job.request, Request::Ping(_)) {
             Outcome::Pong(Pong {
                 id: response.id,
@@ -387,13 +411,15 @@ impl Node {
         });
     }
 
-    /// A node that was asked alone does not answer.
-    pub(super) fn direct_failed(&mut self, id: JobId) {
-        if let Some(job) = self.jobs.remove(&id) {
+    /// A node that was asked alone does not answer, or refuses with an error's code.
+    pub(super) fn direct_failed(&mut self, id: JobId, refused: Option<i64>) {
+        if let Some(mut job) = self.jobs.remove(&id) {
+            job.direct.failed = usize::from(refused.is_none());
+            job.direct.answered = usize::from(refused.is_some());
             let progress = job.progress();
             self.tell(Event::Done {
                 job: id,
-                outcome: Outcome::Silence,
+                outcome: refused.map_or(Outcome::Silence, Outcome::Refused),
                 progress,
             });
         }

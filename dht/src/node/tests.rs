@@ -7,6 +7,8 @@ use protocol::id::InfoHash;
 use protocol::krpc::{Announce, ErrorCode, Method, Put, Query, Response};
 use protocol::tracker::compact;
 
+mod samples;
+
 use super::*;
 use crate::request::{GetPeers, Outcome, Request};
 use crate::{AnnounceAs, Rates};

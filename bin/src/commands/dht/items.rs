@@ -17,20 +17,20 @@ use crate::cli::dht::{GetArgs, PutArgs};
 use crate::failure::Failure;
 
 impl Work<'_> {
-    /// Finds an item.
-    pub(super) async fn get(&self, args: &GetArgs) -> Result<(), Failure> {
+    /// Finds an item; says whether there is one.
+    pub(super) async fn get(&self, args: &GetArgs) -> Result<bool, Failure> {
         let wanted = match (&args.target, &args.key) {
             (_, Some(key)) => Wanted::Mutable {
-                key: unhex(key)?,
+                key: owner(key)?,
                 salt: salt(&args.salt)?,
             },
             (Some(target), None) => Wanted::Immutable(NodeId(unhex(target)?)),
-            (None, None) => return Err(Failure::Usage("no target".to_owned())),
+            (None, None) => return Err(Failure::Usage("name a target, or --key".to_owned())),
         };
         self.ready().await?;
         let found = self.dht.get(wanted).await.map_err(Failure::failed)?;
         let Some(item) = found else {
-            return Err(Failure::Failed("no node has such an item".to_owned()));
+            return Ok(false);
         };
         let text = bencode::decode(item.value(), &Limits::MESSAGE).ok();
         let text = text.and_then(|value| value.as_str().map(str::to_owned));
@@ -45,7 +45,8 @@ impl Work<'_> {
             seq: item.seq(),
             key,
             signature,
-        })
+        })?;
+        Ok(true)
     }
 
     /// Stores an item.
@@ -130,24 +131,49 @@ fn salt(text: &str) -> Result<Vec<u8>, Failure> {
     Ok(text.as_bytes().to_vec())
 }
 
-/// The key in a file: 64 hexadecimal digits of an Ed25519 seed (RFC 8032). A file that is not there is made.
+/// The public key of an owner: 64 hexadecimal digits, or the file that holds the secret one.
+fn owner(key: &str) -> Result<[u8; 32], Failure> {
+    if let Ok(public) = unhex(key) {
+        return Ok(public);
+    }
+    let file = Path::new(key);
+    if !file.exists() {
+        let why = "is neither 64 hexadecimal digits nor a key file";
+        return Err(Failure::Usage(format!("--key {key} {why}")));
+    }
+    Ok(read_key(file)?.public())
+}
+
+/// The key in a file, which is made where it is not there.
 fn key(file: &Path) -> Result<ItemKey, Failure> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut seed = [0; 32];
-            rand::rng().fill_bytes(&mut seed);
-            let text = hex(&seed) + "\n";
-            let mut options = std::fs::OpenOptions::new();
-            let made = options.write(true).create_new(true).mode(0o600).open(file);
-            made.and_then(|mut made| made.write_all(text.as_bytes()))
-                .map_err(|error| Failure::on_file(file, &error))?;
-            text
-        }
-        Err(error) => return Err(Failure::on_file(file, &error)),
+    if !file.exists() {
+        make_key(file)?;
+    }
+    read_key(file)
+}
+
+/// Writes a new key: 64 hexadecimal digits of an Ed25519 seed (RFC 8032).
+fn make_key(file: &Path) -> Result<(), Failure> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     };
-    let seed = unhex(text.trim())
-        .map_err(|_| Failure::Failed(format!("{} holds no key", file.display())))?;
-    ItemKey::from_seed(&seed)
-        .ok_or_else(|| Failure::Failed(format!("{} holds no key", file.display())))
+    if !folder.exists() {
+        let (file, folder) = (file.display(), folder.display());
+        let why = format!("--key {file}: there is no folder {folder} to make the key in");
+        return Err(Failure::NotFound(why));
+    }
+    let mut seed = [0; 32];
+    rand::rng().fill_bytes(&mut seed);
+    let mut options = std::fs::OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o600).open(file);
+    made.and_then(|mut made| made.write_all((hex(&seed) + "\n").as_bytes()))
+        .map_err(|error| Failure::on_file(file, &error))
+}
+
+fn read_key(file: &Path) -> Result<ItemKey, Failure> {
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::on_file(file, &error))?;
+    let seed = unhex(text.trim()).ok();
+    let key = seed.and_then(|seed| ItemKey::from_seed(&seed));
+    key.ok_or_else(|| Failure::Failed(format!("{} holds no key", file.display())))
 }

@@ -28,6 +28,9 @@ pub(crate) enum Line {
         seeds: Option<f64>,
         #[serde(skip_serializing_if = "Option::is_none")]
         leechers: Option<f64>,
+        /// Why it ended before its time, in words for people.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<&'static str>,
     },
     /// A node has peers of torrents.
     InfoHashes {
@@ -55,9 +58,12 @@ pub(crate) enum Line {
     Pong {
         addr: String,
         id: String,
-        rtt: f64,
+        /// How long its answer took, in milliseconds.
+        rtt_ms: f64,
         version: Option<String>,
     },
+    /// A node refuses what it was asked for, with an error's code.
+    Refusal { addr: String, code: i64 },
     /// A node does not answer.
     Silence { addr: String },
     /// An item was stored.
@@ -82,7 +88,36 @@ impl Line {
             seconds,
             seeds: scrape.map(|scrape| tenth(scrape.seeds)),
             leechers: scrape.map(|scrape| tenth(scrape.leechers)),
+            why: None,
         }
+    }
+
+    /// The end of a crawl, and why that came before its time.
+    pub(crate) fn crawled(
+        progress: &Progress,
+        seconds: f64,
+        because: Option<&'static str>,
+    ) -> Self {
+        let mut line = Self::done(progress, seconds, None);
+        if let Self::Done { why, .. } = &mut line {
+            *why = because;
+        }
+        line
+    }
+
+    /// What people are told beside the result, on standard error.
+    pub(crate) fn remark(&self) -> Option<String> {
+        let Self::Item { text, seq, .. } = self else {
+            return None;
+        };
+        let mut remark = String::new();
+        if text.is_none() {
+            remark.push_str("the value is no text; this is its bencode in hex\n");
+        }
+        if let Some(seq) = seq {
+            let _ = writeln!(remark, "version {seq}");
+        }
+        (!remark.is_empty()).then_some(remark)
     }
 
     /// The line for people.
@@ -112,6 +147,7 @@ impl Line {
                 seconds,
                 seeds,
                 leechers,
+                why,
                 ..
             } => {
                 let mut text =
@@ -119,30 +155,27 @@ impl Line {
                 if let (Some(seeds), Some(leechers)) = (seeds, leechers) {
                     let _ = write!(text, "; about {seeds} seeds and {leechers} others");
                 }
+                if let Some(why) = why {
+                    let _ = write!(text, "; {why}");
+                }
                 text
             }
             Self::InfoHashes { hashes, .. } => hashes.join("\n"),
-            Self::Item {
-                text, value, seq, ..
-            } => {
-                let value = text
-                    .as_ref()
-                    .map_or_else(|| value.clone(), |text| printable(text));
-                match seq {
-                    Some(seq) => format!("{value}\nversion {seq}"),
-                    None => value,
-                }
-            }
+            Self::Item { text, value, .. } => match text {
+                Some(text) => printable(text),
+                None => value.clone(),
+            },
             Self::Peers { peers, .. } => peers.join("\n"),
             Self::Pong {
                 addr,
                 id,
-                rtt,
+                rtt_ms,
                 version,
             } => {
                 let version = version.as_deref().unwrap_or("-");
-                format!("{addr} {id} {:.1} ms {version}", rtt * 1e3)
+                format!("{addr} {id} {rtt_ms} ms {version}")
             }
+            Self::Refusal { addr, code } => format!("{addr} refuses: {}", error(*code)),
             Self::Silence { addr } => format!("{addr} does not answer"),
             Self::Stored {
                 target,
@@ -152,7 +185,7 @@ impl Line {
                 refused,
             } => {
                 let mut text = format!("{target} stored with {}{}", counted(*nodes), why(*refused));
-                if let (Some(seq), Some(key)) = (seq, key) {
+                if let (Some(seq), Some(key), 1..) = (seq, key, *nodes) {
                     let _ = write!(text, "\nversion {seq} of key {key}");
                 }
                 text
@@ -167,7 +200,28 @@ fn counted(nodes: usize) -> String {
 }
 
 fn why(refused: Option<i64>) -> String {
-    refused.map_or_else(String::new, |code| format!("; refused with error {code}"))
+    refused.map_or_else(String::new, |code| format!("; refused: {}", error(code)))
+}
+
+/// What a code of the DHT's means (BEP 5, BEP 44).
+fn error(code: i64) -> String {
+    let words = match code {
+        202 => "the node is in trouble",
+        203 => "the node takes the query for malformed, or its token for a wrong one",
+        204 => "the node does not know the method",
+        205 => "the value is too long",
+        206 => "the signature is not in order",
+        207 => "the salt is too long",
+        301 => "another version is stored than --cas says",
+        302 => "a newer version is stored already",
+        _ => return format!("error {code}"),
+    };
+    format!("{words} (error {code})")
+}
+
+/// A length of time in milliseconds, of which three decimals are told.
+pub(crate) fn milliseconds(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// What a node says of its program: letters as they are, numbers of versions in hex.
@@ -207,5 +261,49 @@ mod tests {
         let json = serde_json::to_string(&line).unwrap();
         assert_eq!(json, r#"{"event":"silence","addr":"1.2.3.4:5"}"#);
         assert_eq!(line.text(), "1.2.3.4:5 does not answer\n");
+    }
+
+    #[test]
+    fn what_was_refused_is_not_told_as_stored() {
+        let mut line = Line::Stored {
+            target: "ab".to_owned(),
+            nodes: 0,
+            seq: Some(1),
+            key: Some("cd".to_owned()),
+            refused: Some(302),
+        };
+        assert_eq!(
+            line.text(),
+            "ab stored with 0 nodes; refused: a newer version is stored already (error 302)\n"
+        );
+        if let Line::Stored { nodes, refused, .. } = &mut line {
+            (*nodes, *refused) = (2, None);
+        }
+        assert_eq!(line.text(), "ab stored with 2 nodes\nversion 1 of key cd\n");
+    }
+
+    #[test]
+    fn a_version_stands_beside_the_value_and_what_is_no_text_is_labelled() {
+        let item = |text: Option<&str>, seq| Line::Item {
+            target: String::new(),
+            text: text.map(str::to_owned),
+            value: "6c65".to_owned(),
+            seq,
+            key: None,
+            signature: None,
+        };
+        let signed = item(Some("hi"), Some(2));
+        assert_eq!(signed.text(), "hi\n");
+        assert_eq!(signed.remark().unwrap(), "version 2\n");
+        assert_eq!(item(Some("hi"), None).remark(), None);
+        let list = item(None, None);
+        assert_eq!(list.text(), "6c65\n");
+        assert!(list.remark().unwrap().contains("hex"));
+    }
+
+    #[test]
+    fn short_times_are_not_rounded_away() {
+        let took = std::time::Duration::from_micros(214);
+        assert_eq!(milliseconds(took).to_string(), "0.214");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use dht::{Progress, Sampling, Update};
+use dht::{Outcome, Progress, Sampling, Update};
 use protocol::id::InfoHash;
 use protocol::krpc::NodeId;
 
@@ -15,6 +15,38 @@ use crate::json::seconds;
 
 /// The pause between two lookups of a crawl.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Lookups without a node that was not asked before, after which a crawl has seen what there is.
+const EMPTY_LOOKUPS: u32 = 3;
+
+/// How far a crawl is.
+#[derive(Debug)]
+pub(super) struct Crawl {
+    began: Instant,
+    known: BTreeSet<InfoHash>,
+    all: Progress,
+}
+
+/// What one lookup, or one node asked alone, came to.
+#[derive(Debug, Default)]
+struct Step {
+    progress: Progress,
+    /// Nodes that gave info-hashes, or said that they have none.
+    sampled: usize,
+    /// The end.
+    outcome: Option<Outcome>,
+}
+
+impl Crawl {
+    /// The totals, and why it ended before its time.
+    pub(super) fn line(&self, why: Option<&'static str>) -> Line {
+        let progress = Progress {
+            found: self.known.len(),
+            ..self.all
+        };
+        Line::crawled(&progress, seconds(self.began.elapsed()), why)
+    }
+}
 
 impl Work<'_> {
     /// Tells what the nodes on the way to a target have peers of.
@@ -30,76 +62,125 @@ impl Work<'_> {
             None
         };
         let began = Instant::now();
-        let mut known = BTreeSet::new();
         let sampling = Sampling { target, at };
-        let progress = self.collect(sampling, &mut known, usize::MAX).await?;
+        let step = self.collect(sampling, |hashes| hashes, || false).await?;
+        let failed = at.and_then(|addr| {
+            let addr = addr.to_string();
+            if let Some(Outcome::Refused(code)) = step.outcome {
+                return Some(Line::Refusal { addr, code });
+            }
+            (step.outcome == Some(Outcome::Silence)).then_some(Line::Silence { addr })
+        });
+        if let Some(line) = failed {
+            self.tell(&line)?;
+            return Err(Failure::Told);
+        }
+        let progress = step.progress;
         self.tell(&Line::done(&progress, seconds(began.elapsed()), None))?;
-        if progress.answered > 0 || at.is_some() && !known.is_empty() {
+        if progress.answered > 0 {
             Ok(())
         } else {
             Err(Failure::Told)
         }
     }
 
-    /// Samples one random target after the other.
+    /// Samples one random target after the other, until there is nobody left to ask.
     pub(super) async fn crawl(&self, args: &CrawlArgs) -> Result<(), Failure> {
         self.ready().await?;
         let began = Instant::now();
-        let mut known = BTreeSet::new();
-        let mut all = Progress::default();
-        while known.len() < args.count && began.elapsed() < args.time.0 {
+        *self.crawl.borrow_mut() = Some(Crawl {
+            began,
+            known: BTreeSet::new(),
+            all: Progress::default(),
+        });
+        let mut empty = 0;
+        let mut why = None;
+        while !self.is_enough(args.count) && began.elapsed() < args.time.0 {
             let target = NodeId::random(&mut rand::rng());
             let sampling = Sampling { target, at: None };
             let left = args.time.0.saturating_sub(began.elapsed());
-            let step = self.collect(sampling, &mut known, args.count);
+            let step = self.collect(
+                sampling,
+                |hashes| self.take_new(hashes, args.count),
+                || self.is_enough(args.count),
+            );
             let Ok(step) = tokio::time::timeout(left, step).await else {
                 break;
             };
             let step = step?;
-            all.asked += step.asked;
-            all.answered += step.answered;
+            self.count(&step.progress);
+            empty = if step.sampled == 0 { empty + 1 } else { 0 };
+            if empty == EMPTY_LOOKUPS {
+                why = Some("no further nodes");
+                break;
+            }
             tokio::time::sleep(PAUSE).await;
         }
-        all.found = known.len();
-        self.tell(&Line::done(&all, seconds(began.elapsed()), None))
+        let line = self.crawl.borrow_mut().take().map(|crawl| crawl.line(why));
+        line.map_or(Ok(()), |line| self.tell(&line))
     }
 
-    /// Tells the info-hashes of one lookup that are new, until there are `most`.
+    /// Whether a crawl has found so many info-hashes.
+    fn is_enough(&self, count: usize) -> bool {
+        let crawl = self.crawl.borrow();
+        crawl
+            .as_ref()
+            .is_none_or(|crawl| crawl.known.len() >= count)
+    }
+
+    /// Adds a lookup to the totals of a crawl.
+    fn count(&self, step: &Progress) {
+        if let Some(crawl) = self.crawl.borrow_mut().as_mut() {
+            crawl.all.asked += step.asked;
+            crawl.all.answered += step.answered;
+            crawl.all.hops = crawl.all.hops.max(step.hops);
+        }
+    }
+
+    /// The info-hashes that a crawl did not know, as long as it has not found `most`.
+    fn take_new(&self, hashes: Vec<InfoHash>, most: usize) -> Vec<InfoHash> {
+        let mut crawl = self.crawl.borrow_mut();
+        let Some(crawl) = crawl.as_mut() else {
+            return hashes;
+        };
+        let room = most.saturating_sub(crawl.known.len());
+        let new = hashes.into_iter().filter(|hash| crawl.known.insert(*hash));
+        new.take(room).collect()
+    }
+
+    /// Tells the info-hashes of one lookup, those that `new` leaves of them, until `enough`.
     async fn collect(
         &self,
         sampling: Sampling,
-        known: &mut BTreeSet<InfoHash>,
-        most: usize,
-    ) -> Result<Progress, Failure> {
+        new: impl Fn(Vec<InfoHash>) -> Vec<InfoHash>,
+        enough: impl Fn() -> bool,
+    ) -> Result<Step, Failure> {
         let mut search = self.dht.sample(sampling).await.map_err(Failure::failed)?;
-        let mut last = Progress::default();
+        let mut step = Step::default();
         while let Some(update) = search.next().await.map_err(Failure::failed)? {
-            if let Update::Done(_, progress) = &update {
-                last = *progress;
+            if let Update::Done(outcome, progress) = update {
+                step.progress = progress;
+                step.outcome = Some(outcome);
+                continue;
             }
             let Update::Sampled(sampled, progress) = update else {
                 continue;
             };
-            last = progress;
-            let room = most.saturating_sub(known.len());
-            let hashes = sampled.hashes.iter();
-            let new: Vec<String> = hashes
-                .filter(|hash| known.insert(**hash))
-                .take(room)
-                .map(ToString::to_string)
-                .collect();
-            if !new.is_empty() {
+            step.progress = progress;
+            step.sampled += 1;
+            let hashes = new(sampled.hashes);
+            if !hashes.is_empty() {
                 self.tell(&Line::InfoHashes {
                     from: sampled.from.to_string(),
-                    hashes: new,
+                    hashes: hashes.iter().map(ToString::to_string).collect(),
                     total: sampled.total,
                     interval: sampled.interval.as_secs(),
                 })?;
             }
-            if known.len() >= most {
+            if enough() {
                 break;
             }
         }
-        Ok(last)
+        Ok(step)
     }
 }
