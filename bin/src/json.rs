@@ -56,6 +56,10 @@ pub(crate) enum Line<'a> {
         name: &'a str,
         size: u64,
     },
+    /// A peer sent bad data and is no longer spoken to.
+    PeerBanned { info_hash: &'a str, ip: String },
+    /// A piece that came failed its hash; what is bad of it is fetched again.
+    PieceFailed { info_hash: &'a str, piece: u32 },
     /// How far a torrent is, about once a second.
     Progress {
         info_hash: &'a str,

@@ -57,6 +57,13 @@ pub enum Event {
         /// The peer's address.
         ip: IpAddr,
     },
+    /// A piece that was downloaded has another hash than the torrent says; what is bad of it is downloaded again.
+    PieceFailed {
+        /// Which torrent.
+        id: TorrentId,
+        /// The piece's number.
+        piece: u32,
+    },
     /// A torrent that had stopped with an error goes on.
     Recovered {
         /// Which torrent.

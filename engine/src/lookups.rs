@@ -73,6 +73,8 @@ pub(crate) struct Found {
     pub(crate) peers: Vec<SocketAddr>,
     /// Nodes that were asked so far.
     pub(crate) nodes_asked: usize,
+    /// Those of them that answered.
+    pub(crate) nodes_answered: usize,
     /// Peers that were found so far.
     pub(crate) known: usize,
     /// Our addresses of IPv4 and IPv6 as the nodes see them (BEP 42), told at the end.
@@ -187,6 +189,7 @@ async fn look_up(
         time,
         peers,
         nodes_asked: progress.asked,
+        nodes_answered: progress.answered,
         known: progress.found,
         external: [None; 2],
         ended,

@@ -12,6 +12,7 @@ mod failure;
 pub mod gather;
 mod gossip;
 mod hash_desk;
+mod last_failure;
 mod layer_phase;
 pub mod layers;
 mod meetings;

@@ -1,5 +1,6 @@
 //! What `download` and `seed` share: an engine at work, shown until it is done or told to stop.
 
+mod bad_data;
 pub(crate) mod display;
 mod events;
 mod forwarded;

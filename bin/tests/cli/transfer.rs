@@ -8,6 +8,7 @@ mod ending;
 mod http;
 mod seed;
 mod trackers;
+mod troubles;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

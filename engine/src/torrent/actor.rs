@@ -32,6 +32,7 @@ use crate::torrent::check::CheckProgress;
 use crate::torrent::choker::{Choker, ChokerConfig};
 use crate::torrent::gather::Gather;
 use crate::torrent::hash_desk::HashDesk;
+use crate::torrent::last_failure::LastFailure;
 use crate::torrent::layer_phase::Layers;
 use crate::torrent::messages::Control;
 use crate::torrent::metadata::MetadataFetch;
@@ -140,6 +141,8 @@ pub(crate) struct Torrent {
     /// It is coming to rest.
     pub(crate) settling: Option<Settling>,
     pub(crate) heard: Trackers,
+    /// The last peer that could not be made use of.
+    pub(crate) last_failure: Option<LastFailure>,
     pub(crate) hash_desk: HashDesk,
     pub(crate) pex: Pex,
     pub(crate) punch: Punch,
@@ -201,6 +204,7 @@ impl Torrent {
             rests: 0,
             settling: None,
             heard: Trackers::default(),
+            last_failure: None,
             hash_desk: HashDesk::new(now),
             pex: Pex::default(),
             punch: Punch::default(),

@@ -20,6 +20,7 @@ use crate::seats::Seat;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, DialFailure, Source};
 use crate::torrent::choker::Contender;
+use crate::torrent::last_failure::LastFailure;
 use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
 use crate::torrent::picker::PeerPieces;
@@ -229,6 +230,9 @@ impl Torrent {
 
     /// Lets the candidate list learn from the end of a connection that we had dialled.
     fn note_end(&mut self, addr: SocketAddr, was_open: bool, ended: &Ended, now: Instant) {
+        if !was_open && let Some(failure) = LastFailure::of(addr, ended) {
+            self.last_failure = Some(failure);
+        }
         if was_open {
             let how = match ended {
                 Ended::Banned => candidates::Ended::Banned,

@@ -164,6 +164,9 @@ impl Torrent {
         }
         let count =
             |what: fn(&PeerEntry) -> bool| self.peers.iter().filter(|(_, p)| what(p)).count();
+        if count(|peer| peer.holdings.is_some()) == 0 {
+            return Some(format!("{several}, not known yet what they have"));
+        }
         if count(|peer| peer.we_are_interested) == 0 {
             return Some(format!("{several}, with nothing that is missing here"));
         }
@@ -181,10 +184,16 @@ impl Torrent {
         }
         let known = self.candidates.counts().known;
         if known > 0 {
-            return format!("{} known, none can be reached", counted(known, "peer"));
+            let last = self.last_failure.as_ref();
+            let last = last.map_or_else(String::new, |last| format!("; {last}"));
+            return format!(
+                "{} known, none can be reached{last}",
+                counted(known, "peer")
+            );
         }
         let announced = !self.announcers.is_empty();
-        let trackers = announced.then(|| self.heard.reason());
+        let age = now().saturating_duration_since(self.added_at);
+        let trackers = announced.then(|| self.heard.reason(age));
         let asked: Vec<String> = [trackers.map(str::to_owned), self.trackerless.reason()]
             .into_iter()
             .flatten()

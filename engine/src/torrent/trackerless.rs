@@ -49,6 +49,7 @@ struct LookUp {
     time: u32,
     runs: bool,
     nodes_asked: usize,
+    nodes_answered: usize,
     /// Ourselves included.
     peers_found: usize,
     /// How often we found ourselves.
@@ -61,12 +62,14 @@ impl Trackerless {
         let all = || self.seeks.values();
         let runs = all().any(|one| one.runs);
         let asked = all().map(|one| one.nodes_asked).sum();
+        let silent = all().all(|one| one.nodes_answered == 0);
         let found = all().map(|one| one.peers_found.saturating_sub(one.own_found));
         let found = found.sum();
         let (nodes, peers) = (counted(asked, "node"), counted(found, "peer"));
         (!self.seeks.is_empty()).then(|| match (runs, asked) {
             (true, _) => format!("looking up in the DHT: {nodes} asked, {peers}"),
             (false, 0) => "no node of the DHT is known".to_owned(),
+            (false, _) if silent => format!("looked up in the DHT: {nodes} asked, none answers"),
             (false, _) => format!("looked up in the DHT: {nodes} asked, {peers}"),
         })
     }
@@ -201,6 +204,7 @@ impl Handler<Found> for Torrent {
             time: found.time,
             runs: !found.ended,
             nodes_asked: found.nodes_asked,
+            nodes_answered: found.nodes_answered,
             peers_found: found.known,
             own_found: own_before + own,
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
 use protocol::id::InfoHash;
@@ -22,6 +23,9 @@ const PEERS_PER_REPLY: usize = 1000;
 
 /// Trackers whose counts are remembered.
 const MOST_COUNTS: usize = 64;
+
+/// After which the silence of trackers is told; most answer within a second.
+const SLOW_TRACKER: Duration = Duration::from_secs(4);
 
 /// What trackers told a torrent.
 #[derive(Debug, Default)]
@@ -43,11 +47,14 @@ impl Trackers {
         all.fold(SwarmCounts::default(), |sum, counts| sum.max(*counts))
     }
 
-    /// What came of asking them, where no peer is known.
-    pub(crate) fn reason(&self) -> &'static str {
+    /// What came of asking them, where no peer is known, `after` a time.
+    pub(crate) fn reason(&self, after: Duration) -> &'static str {
         match (self.last.is_empty(), self.failed) {
             (false, _) => "the trackers know no other peers",
             (true, true) => "no tracker names peers",
+            (true, false) if after >= SLOW_TRACKER => {
+                "asking the trackers, none of which has answered yet"
+            }
             (true, false) => "asking the trackers",
         }
     }

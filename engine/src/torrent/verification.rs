@@ -88,6 +88,7 @@ impl Torrent {
         active.batches = active.batches.saturating_sub(1);
         let mut good = Vec::new();
         let mut banned = Vec::new();
+        let mut failed = Vec::new();
         let mut broken = None;
         let mut changed = false;
         let mut inconsistent = false;
@@ -104,6 +105,7 @@ impl Torrent {
                 }
                 Verdict::Bad if active.picker.have().get(result.piece) => changed = true,
                 Verdict::Bad => {
+                    failed.push(result.piece);
                     let begun = match result.evidence {
                         Some(evidence) => {
                             active.trials.begin(result.piece, evidence, result.blocks)
@@ -138,6 +140,11 @@ impl Torrent {
             active.ring(now);
         }
         Traffic::add(&self.traffic.wasted, wasted);
+        for piece in failed {
+            let (id, piece) = (self.id, piece.get());
+            tracing::info!(piece, "failed its hash");
+            self.event(Event::PieceFailed { id, piece });
+        }
         for key in banned {
             self.ban(key);
         }

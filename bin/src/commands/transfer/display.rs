@@ -32,6 +32,8 @@ struct Amount {
 impl Amount {
     const fn of(torrent: &TorrentStatus) -> Self {
         if let State::Checking { done, total } = torrent.state {
+            // What is to be checked is not known at the very first.
+            let total = if total == 0 { torrent.size } else { total };
             return Self { done, total };
         }
         Self {
@@ -82,6 +84,9 @@ impl Display {
         let bar = self
             .bar
             .get_or_insert_with(|| self.screen.bar(&name, amount.total));
+        // Every change of words draws: the numbers that they stand beside come first.
+        bar.set_length(amount.total);
+        bar.set_position(amount.done);
         // A line instead of a bar where there is nothing to measure. The terminal may have another width by now.
         bar.set_style(if torrent.state == State::Seeding || amount.total == 0 {
             self.screen.line_style()
@@ -90,8 +95,6 @@ impl Display {
         });
         bar.set_prefix(name);
         bar.set_message(message(torrent, amount));
-        bar.set_length(amount.total);
-        bar.set_position(amount.done);
     }
 
     /// Writes a line to standard error, where there is something new to say.

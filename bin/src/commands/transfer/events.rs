@@ -21,9 +21,8 @@ impl Transfer {
             Event::Error { id, error } => self.failed(id, &error)?,
             Event::Finished { id, after } => self.finished(id, after)?,
             Event::MetadataReceived { id, metainfo } => self.metadata(id, metainfo).await?,
-            Event::PeerBanned { ip, .. } => {
-                tracing::warn!(%ip, "banned a peer that sent bad data");
-            }
+            Event::PeerBanned { id, ip } => self.banned(id, ip)?,
+            Event::PieceFailed { id, piece } => self.piece_failed(id, piece)?,
             Event::Recovered { id } => self.recovered(id)?,
             Event::Removed { id } => self.removed(id).await?,
             Event::TrackerError { id, url, reason } => self.tracker(id, &url, Err(&reason))?,
@@ -64,6 +63,7 @@ impl Transfer {
     fn checked(&mut self, id: TorrentId, good: u32) {
         if let Some(torrent) = self.torrents.get_mut(&id) {
             torrent.had = good;
+            torrent.checked = true;
         }
     }
 

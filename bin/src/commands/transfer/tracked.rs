@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use engine::{AddTorrent, TorrentStatus};
+use engine::{AddTorrent, State, TorrentStatus};
 use net::http::Url;
 use protocol::metainfo::Metainfo;
 
@@ -32,6 +32,10 @@ pub(crate) struct Tracked {
     pub(crate) choose: Option<(Selection, AddTorrent)>,
     /// Pieces that the first check found.
     pub(super) had: u32,
+    /// The first check has ended.
+    pub(super) checked: bool,
+    /// Pieces that came and failed their hash.
+    pub(super) bad_pieces: u32,
     pub(super) display: Display,
     pub(super) outcome: Outcome,
     /// Trackers and web seeds whose failure was told.
@@ -60,6 +64,8 @@ impl Tracked {
             served: false,
             choose: None,
             had: 0,
+            checked: false,
+            bad_pieces: 0,
             display: Display::new(screen),
             outcome: Outcome::Running,
             failed: BTreeSet::new(),
@@ -82,7 +88,10 @@ impl Tracked {
 
     /// Shows how far the torrent is; its name takes `width` characters beside a bar.
     pub(super) fn show(&mut self, status: &TorrentStatus, width: usize) {
-        self.display.update(&self.info_hash, status, width);
+        // A snapshot may be older than what was heard since.
+        if !(self.checked && matches!(status.state, State::Checking { .. })) {
+            self.display.update(&self.info_hash, status, width);
+        }
     }
 
     /// Gives the torrent up and says why.
@@ -217,7 +226,7 @@ pub(super) fn tell_error(screen: &Screen, message: &str) -> Result<(), Failure> 
 fn complete(status: &TorrentStatus) -> TorrentStatus {
     TorrentStatus {
         done: status.wanted,
-        state: engine::State::Seeding,
+        state: State::Seeding,
         ..status.clone()
     }
 }

@@ -1,0 +1,80 @@
+//! Why the last peer that was dialled could not be made use of, for people.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::peer::messages::Ended;
+use crate::torrent::candidates::DialFailure;
+
+/// A peer, and what became of the connection to it before its handshake was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LastFailure {
+    addr: SocketAddr,
+    why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Why {
+    Closed,
+    Dial(DialFailure),
+    Misbehaved(Arc<str>),
+    Silent,
+}
+
+impl LastFailure {
+    /// What the end of a connection tells, where that is about the peer.
+    pub(crate) fn of(addr: SocketAddr, ended: &Ended) -> Option<Self> {
+        let why = match ended {
+            Ended::Lost => Why::Closed,
+            Ended::Misbehaved(why) => Why::Misbehaved(Arc::clone(why)),
+            Ended::Silent => Why::Silent,
+            Ended::Unreachable(failure) => Why::Dial(*failure),
+            Ended::Banned
+            | Ended::Dismissed
+            | Ended::Duplicate
+            | Ended::OurOwn
+            | Ended::Redundant => return None,
+        };
+        Some(Self { addr, why })
+    }
+}
+
+impl fmt::Display for LastFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match &self.why {
+            // Who is asked for a torrent that it does not have hangs up.
+            Why::Closed => "closed the connection, perhaps for want of this torrent",
+            Why::Dial(DialFailure::Refused) => "refuses connections",
+            Why::Dial(DialFailure::Timeout) => "does not answer",
+            Why::Dial(DialFailure::Unreachable) => "cannot be reached from this network",
+            Why::Dial(DialFailure::Offline) => "cannot be reached without a network",
+            Why::Dial(DialFailure::Handshake | DialFailure::Other) => "cannot be connected to",
+            Why::Misbehaved(why) => return write!(f, "{} broke the protocol: {why}", self.addr),
+            Why::Silent => "takes the connection and says nothing",
+        };
+        write!(f, "{} {words}", self.addr)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_about_the_peer_is_told_with_its_address() {
+        let addr = "127.0.0.1:7".parse().unwrap();
+        let of = |ended| LastFailure::of(addr, &ended).map(|last| last.to_string());
+        assert_eq!(
+            of(Ended::Unreachable(DialFailure::Refused)).unwrap(),
+            "127.0.0.1:7 refuses connections"
+        );
+        assert_eq!(
+            of(Ended::Misbehaved("another info-hash".into())).unwrap(),
+            "127.0.0.1:7 broke the protocol: another info-hash"
+        );
+        assert!(of(Ended::Lost).unwrap().contains("closed the connection"));
+        assert_eq!(of(Ended::Duplicate), None);
+        assert_eq!(of(Ended::Dismissed), None);
+    }
+}
