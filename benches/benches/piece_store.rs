@@ -141,6 +141,26 @@ fn complete(dir: &Path, limits: Limits) -> Store {
     store
 }
 
+/// The hashes of what [`complete`] writes, of a torrent with a v2 part.
+fn v2_hashes(hybrid: bool) -> PieceHashes {
+    let buffer: Vec<u8> = (0..CALL).map(|at| content_at(at as u64)).collect();
+    let piece = buffer.repeat(MIB as usize / CALL);
+    let leaves: Vec<[u8; 32]> = piece
+        .chunks(BLOCK_LEN as usize)
+        .map(protocol::merkle::leaf)
+        .collect();
+    let count = (TOTAL / MIB) as usize;
+    let v2 = protocol::merkle::root_of_leaves(&leaves).repeat(count);
+    if hybrid {
+        PieceHashes::Both {
+            v1: hash::sha1(&piece).repeat(count).into(),
+            v2: v2.into(),
+        }
+    } else {
+        PieceHashes::V2(v2.into())
+    }
+}
+
 fn reads(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a folder");
     let store = complete(dir.path(), Limits::default());
@@ -171,6 +191,11 @@ fn reads(c: &mut Criterion) {
     });
     group.finish();
 
+    verifies(c, dir.path(), &store, &pieces);
+}
+
+/// Verification of pieces, and checks of the whole.
+fn verifies(c: &mut Criterion, dir: &Path, store: &Store, pieces: &[PieceIndex]) {
     let mut group = c.benchmark_group("verify");
     group
         .throughput(Throughput::Bytes(16 * MIB))
@@ -184,6 +209,24 @@ fn reads(c: &mut Criterion) {
             assert!(verdicts.iter().all(storage::Verdict::is_good));
         });
     });
+    // The same pieces by their hash trees (BEP 52), and as a hybrid's, by both hashes.
+    for (name, hashes) in [("v2", v2_hashes(false)), ("hybrid", v2_hashes(true))] {
+        let other = Store::open(
+            StoreSpec {
+                hashes,
+                ..spec(dir, Vec::new())
+            },
+            StoreOptions::default(),
+        );
+        let other = other.expect("a sound specification");
+        group.bench_function(format!("16_pieces_of_1_MiB_{name}"), |b| {
+            b.iter(|| {
+                turn = (turn + 16) % pieces.len();
+                other.verify(&pieces[turn..turn + 16], &mut verdicts);
+                assert!(verdicts.iter().all(storage::Verdict::is_good));
+            });
+        });
+    }
     // What of it is hashing alone.
     let content: Vec<u8> = (0..16 * MIB).map(content_at).collect();
     let messages: Vec<&[u8]> = content.chunks(MIB as usize).collect();

@@ -75,7 +75,7 @@ pub(crate) enum Command {
     /// Verify a torrent's data, then serve it until Ctrl-C
     Seed(Box<SeedArgs>),
     /// Make a .torrent of a file or folder
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// Show a torrent or magnet link: files, sizes, hashes, trackers, flags
     Info(InfoArgs),
     /// Hash a torrent's data and report each bad piece and file
@@ -192,6 +192,15 @@ pub(crate) struct CreateArgs {
     /// A comment for people
     #[arg(long, value_name = "TEXT")]
     pub(crate) comment: Option<String>,
+    /// Where a newer version of the torrent will be found (BEP 39)
+    #[arg(long, value_name = "URL")]
+    pub(crate) update_url: Option<String>,
+    /// A torrent that shares files with this one, by its info-hash (BEP 38); repeatable
+    #[arg(long, value_name = "HASH")]
+    pub(crate) similar: Vec<String>,
+    /// A collection of torrents that share files (BEP 38); repeatable
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) collection: Vec<String>,
     /// The creation date: `none` or seconds since 1970 [default: now]
     #[arg(long, value_name = "none|UNIX")]
     pub(crate) date: Option<Date>,

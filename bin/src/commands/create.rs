@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use protocol::id::InfoHash;
 use protocol::metainfo::build::{self, Extras, FileHashes, Hashes, Padding, Plan, SourceFile};
 use protocol::metainfo::{FileAttr, LoadLimits, Metainfo, Version};
 
-use self::flags::{check_url, name_of, node_of, parent_of, tier_of};
+use self::flags::{check_url, name_of, node_of, parent_of, similar_of, tier_of};
 use self::hashing::{Digests, Work};
 use self::layout::Layout;
 use self::walk::{Found, Tree};
@@ -52,6 +53,7 @@ struct Wish<'a> {
     name: String,
     trackers: Vec<Vec<String>>,
     nodes: Vec<(String, u16)>,
+    similar: Vec<InfoHash>,
     piece_len: Option<u32>,
 }
 
@@ -70,11 +72,16 @@ impl<'a> Wish<'a> {
         for url in &args.web_seed {
             check_url("--web-seed", url, &["http", "https"])?;
         }
+        if let Some(url) = &args.update_url {
+            check_url("--update-url", url, &["http", "https"])?;
+        }
+        let similar = args.similar.iter().map(|hash| similar_of(hash));
         Ok(Self {
             args,
             name: name_of(args)?,
             trackers: trackers.collect::<Result<_, _>>()?,
             nodes: nodes.collect::<Result<_, _>>()?,
+            similar: similar.collect::<Result<_, _>>()?,
             piece_len,
         })
     }
@@ -171,6 +178,9 @@ impl<'a> Wish<'a> {
             private: self.args.private,
             source: self.args.source.clone(),
             comment: self.args.comment.clone(),
+            update_url: self.args.update_url.clone(),
+            similar: self.similar.clone(),
+            collections: self.args.collection.clone(),
             created_by: Some(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")).to_owned()),
             created: match self.args.date {
                 Some(Date::None) => None,

@@ -73,6 +73,9 @@ struct About {
     created_by: Option<String>,
     created: Option<i64>,
     source: Option<String>,
+    update_url: Option<String>,
+    similar: Vec<String>,
+    collections: Vec<String>,
     magnet: String,
 }
 
@@ -105,6 +108,9 @@ impl About {
             created_by: text(metainfo.created_by()),
             created: metainfo.created(),
             source: text(metainfo.source()),
+            update_url: text(metainfo.update_url()),
+            similar: metainfo.similar().map(|hash| hash.to_string()).collect(),
+            collections: metainfo.collections().map(str::to_owned).collect(),
             magnet: metainfo.magnet().to_string(),
         }
     }
@@ -131,6 +137,9 @@ impl About {
             created_by: None,
             created: None,
             source: None,
+            update_url: None,
+            similar: Vec::new(),
+            collections: Vec::new(),
             magnet: magnet.to_string(),
         }
     }
@@ -178,6 +187,13 @@ impl About {
         }
         for (index, node) in self.nodes.iter().enumerate() {
             row(if index == 0 { "DHT nodes" } else { "" }, node);
+        }
+        optional(&mut row, "Update URL", &self.update_url);
+        for (index, hash) in self.similar.iter().enumerate() {
+            row(if index == 0 { "Similar" } else { "" }, hash);
+        }
+        for (index, name) in self.collections.iter().enumerate() {
+            row(if index == 0 { "Collections" } else { "" }, name);
         }
         row("Magnet", &self.magnet);
         self.list_files(&mut text);

@@ -92,6 +92,12 @@ fn every_field_arrives_in_the_file() {
         "--private",
         "--source",
         "SRC",
+        "--update-url",
+        "https://new.example/t.torrent",
+        "--similar",
+        &"ab".repeat(20),
+        "--collection",
+        "a row",
         "--comment",
         "hi there",
         "--date",
@@ -124,6 +130,9 @@ fn every_field_arrives_in_the_file() {
         "created_by": shown["created_by"],
         "created": 1_700_000_000,
         "source": "SRC",
+        "update_url": "https://new.example/t.torrent",
+        "similar": ["ab".repeat(20)],
+        "collections": ["a row"],
         "magnet": shown["magnet"],
     });
     assert_eq!(shown, expected);

@@ -246,15 +246,15 @@ impl Torrent {
             self.candidates.disconnected(addr, now, how);
             return;
         }
-        if !matches!(ended, Ended::Unreachable(_) | Ended::OurOwn) {
-            self.try_other_hash(addr);
-        }
         // The peer may be one of those who take only one kind of stream.
         if matches!(ended, Ended::Lost | Ended::Silent)
             && self.setup.encryption.has_two_ways()
             && self.candidates.try_other_way(addr)
         {
             return;
+        }
+        if !matches!(ended, Ended::Unreachable(_) | Ended::OurOwn) {
+            self.try_other_hash(addr);
         }
         match ended {
             Ended::OurOwn => {

@@ -154,3 +154,28 @@ fn the_same_torrent_by_its_other_hash_is_found_out() {
         sim.clone()
     });
 }
+
+#[test]
+fn a_peer_that_knows_only_one_hash_is_dialled_with_it_in_the_end() {
+    for kind in 0..2 {
+        simulate(async {
+            let sim = Sim::new(7);
+            let folder = Folder::new(Version::Hybrid, 7, &LENS, PIECE);
+            let hashes = folder.metainfo.hashes();
+            let link = match kind {
+                0 => InfoHashes::v1(hashes.get_v1().unwrap()),
+                _ => InfoHashes::v2(hashes.get_v2().unwrap()),
+            };
+            let link = Source::Magnet(Folder::magnet(link));
+            let waits = Member::fetch(&sim, 0, link, &[]).await;
+            let _seed = Member::start(&sim, 1, of(&folder), |add, dir| {
+                folder.put(dir);
+                add.trust_data = true;
+                add.peers = vec![crate::common::sim::addr(0)];
+            })
+            .await;
+            waits.completes(&folder).await;
+            sim.clone()
+        });
+    }
+}

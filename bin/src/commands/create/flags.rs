@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use protocol::id::{InfoHash, InfoHashV2};
+
 use crate::cli::CreateArgs;
 use crate::failure::Failure;
 use crate::host_port::HostPort;
@@ -49,6 +51,13 @@ pub(super) fn check_url(flag: &str, text: &str, schemes: &[&str]) -> Result<(), 
     }
 }
 
+/// The torrent that a `--similar` value names; one that is v2 alone by its cut hash, as peers name it.
+pub(super) fn similar_of(value: &str) -> Result<InfoHash, Failure> {
+    let v2 = || value.parse::<InfoHashV2>().map(|hash| hash.truncated());
+    let hash = value.parse::<InfoHash>().or_else(|_| v2());
+    hash.map_err(|error| Failure::Usage(format!("--similar {value}: {error}")))
+}
+
 /// The host and port of a `--node` value.
 pub(super) fn node_of(value: &str) -> Result<(String, u16), Failure> {
     let at: HostPort = value
@@ -76,6 +85,15 @@ mod tests {
         for wrong in ["a.example", ":1", "a.example:0", "a.example:70000"] {
             assert_eq!(node_of(wrong).unwrap_err().code(), 2, "{wrong}");
         }
+    }
+
+    #[test]
+    fn similar_torrents_are_named_by_either_hash() {
+        let v2 = "ab".repeat(32);
+        let cut = similar_of(&v2).unwrap();
+        assert_eq!(cut.to_string(), v2[..40]);
+        assert_eq!(similar_of(&v2[..40]).unwrap(), cut);
+        assert_eq!(similar_of(&v2[..50]).unwrap_err().code(), 2);
     }
 
     #[test]

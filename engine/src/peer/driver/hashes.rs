@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::task::Context;
 
 use bytes::Bytes;
+use protocol::merkle::MAX_HASHES;
 use protocol::peer::HashRequest;
 
 use crate::peer::messages::Fact;
@@ -14,7 +15,10 @@ use crate::peer::messages::Fact;
 use super::Driver;
 
 /// Requests of a peer that may wait for their answers; libtorrent has a few out at a time.
-const OWED_MOST: usize = 32;
+const OWED_MOST: usize = 16;
+
+/// Hashes that they may ask for together: as many as one request may, 256 KiB.
+const OWED_HASHES: u32 = MAX_HASHES;
 
 /// Bytes of output that may wait when an answer is added to them.
 const OUTPUT_LITTLE: usize = 16 * 1024;
@@ -27,6 +31,8 @@ const HEADER_LEN: usize = 53;
 pub(super) struct Owed {
     /// Requests that the torrent is to answer.
     asked: usize,
+    /// Hashes of all requests whose answers are not sent.
+    hashes: u32,
     /// Answers that are to be sent; none for a refusal.
     answers: VecDeque<(HashRequest, Option<Bytes>)>,
 }
@@ -34,11 +40,14 @@ pub(super) struct Owed {
 impl Driver {
     /// The peer asks for hashes. It is refused what it asks for too fast.
     pub(super) fn on_hash_request(&mut self, request: HashRequest) {
-        if self.hashes_owed.asked + self.hashes_owed.answers.len() >= OWED_MOST {
+        let owed = &mut self.hashes_owed;
+        let hashes = owed.hashes.saturating_add(request.length);
+        if owed.asked + owed.answers.len() >= OWED_MOST || hashes > OWED_HASHES {
             self.session.hash_reject(request);
             return;
         }
-        self.hashes_owed.asked += 1;
+        owed.hashes = hashes;
+        owed.asked += 1;
         self.tell(Fact::HashRequest(request));
     }
 
@@ -75,7 +84,9 @@ impl Driver {
             if !self.afford(cx, len + HEADER_LEN) {
                 return;
             }
-            self.hashes_owed.answers.pop_front();
+            let owed = &mut self.hashes_owed;
+            owed.answers.pop_front();
+            owed.hashes = owed.hashes.saturating_sub(request.length);
             match hashes {
                 Some(hashes) => _ = self.session.hashes(request, &hashes),
                 None => self.session.hash_reject(request),
