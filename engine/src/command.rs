@@ -44,6 +44,9 @@ pub struct AddTorrent {
     pub use_dht: bool,
     /// Whether its peers are sought on the local networks, where the engine does that at all; never if it is private.
     pub use_local_discovery: bool,
+    /// While it has everything, pretend to have nothing and show each peer a few pieces at a time, so that the first copies
+    /// leave us about once (BEP 16).
+    pub super_seed: bool,
     /// Fetch from the web seeds that the torrent, its link and [`web_seeds`](Self::web_seeds) name (BEP 19, BEP 17).
     pub use_web_seeds: bool,
     /// Web seeds that the user names: URLs as in BEP 19.
@@ -94,6 +97,7 @@ impl AddTorrent {
             use_trackers: true,
             use_dht: true,
             use_local_discovery: true,
+            super_seed: false,
             use_web_seeds: true,
             web_seeds: Vec::new(),
             paused: false,
@@ -132,6 +136,11 @@ pub enum CommandError {
     /// No tracker of the torrent answered, or it has none.
     #[error("no tracker of the torrent answers")]
     NoTracker,
+    /// The torrent names a certificate that its peers must have (libtorrent's SSL torrents).
+    #[error(
+        "the torrent may only be transferred under TLS, with a certificate of its publisher, which this build cannot"
+    )]
+    SslTorrent,
     /// The files to fetch name one that does not exist.
     #[error("the torrent has no file number {0}")]
     NoSuchFile(usize),

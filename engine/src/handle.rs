@@ -43,7 +43,7 @@ impl EngineHandle {
     /// Adds a torrent; it starts at once unless it is added paused.
     ///
     /// # Errors
-    /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`] or
+    /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`], [`CommandError::SslTorrent`] or
     /// [`CommandError::Stopped`].
     pub async fn add(&self, torrent: AddTorrent) -> Result<TorrentId, CommandError> {
         self.ask(|reply| Command::Add(Box::new(torrent), reply))

@@ -33,6 +33,7 @@ mod settle;
 pub(crate) mod setup;
 pub mod smart_ban;
 mod stock;
+mod super_seed;
 mod swarms;
 mod trackerless;
 mod trackers;

@@ -6,6 +6,8 @@ mod answers;
 mod choice;
 #[path = "trackers/home.rs"]
 mod home;
+#[path = "trackers/partial.rs"]
+mod partial;
 #[path = "trackers/scale.rs"]
 mod scale;
 #[path = "trackers/scrapes.rs"]

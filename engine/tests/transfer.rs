@@ -9,8 +9,18 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Node, Payload, finished, in_system};
-use engine::{AddTorrent, Encryption, Event, Limits, Source, State};
+use engine::{AddTorrent, CommandError, Encryption, Event, Limits, Source, State};
 use storage::resume::Record;
+
+#[test]
+fn a_torrent_whose_peers_must_have_certificates_is_refused() {
+    in_system(async {
+        let node = Node::start().await;
+        let payload = Payload::ssl(1, 1000, 16 * 1024);
+        let add = AddTorrent::new(Source::Metainfo(payload.metainfo()), node.dir());
+        assert_eq!(node.handle.add(add).await, Err(CommandError::SslTorrent));
+    });
+}
 
 #[test]
 fn a_torrent_goes_from_seeder_to_leecher() {
@@ -104,7 +114,7 @@ fn the_same_torrent_is_not_added_twice() {
         let id = node.seed(&payload).await;
         let source = Source::Metainfo(payload.metainfo());
         let again = node.handle.add(AddTorrent::new(source, node.dir())).await;
-        assert_eq!(again, Err(engine::CommandError::Duplicate(id)));
+        assert_eq!(again, Err(CommandError::Duplicate(id)));
         let mut events = node.handle.events();
         node.handle.remove(id, false).await.unwrap();
         loop {

@@ -1,6 +1,6 @@
 """libtorrent as a program: one torrent, one JSON object a line on standard output.
 
-    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp|--both] [--encryption HOW]
+    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp|--both] [--super-seed] [--encryption HOW]
     lt_peer.py create PATH OUT --piece BYTES --kind v1|v2|hybrid
 
 `get` checks what is in DIR, downloads the rest, says "seeding" when everything is verified, and serves until it is
@@ -49,6 +49,8 @@ def get(args):
         params.ti = lt.torrent_info(args.source)
     params.save_path = args.dir
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+    if args.super_seed:
+        params.flags |= lt.torrent_flags.super_seeding
     handle = ses.add_torrent(params)
     for peer in args.peer:
         host, port = peer.rsplit(":", 1)
@@ -93,6 +95,7 @@ def main():
     p.add_argument("--peer", action="append", default=[])
     p.add_argument("--dht", help="take part in the DHT, by this node")
     p.add_argument("--utp", action="store_true", help="speak uTP and no TCP")
+    p.add_argument("--super-seed", action="store_true", help="pretend to have nothing")
     p.add_argument("--both", action="store_true", help="speak uTP beside TCP")
     p.add_argument("--encryption", choices=ENCRYPTION, default="usual", help="what is taken and offered")
     p.set_defaults(run=get)

@@ -10,9 +10,11 @@ mod gateway;
 mod holepunch;
 mod meeting;
 mod six;
+mod super_seed;
 mod trackerless;
 mod utp;
 mod ways;
+mod web;
 
 use exchange::{Case, Run, run_all};
 use support::clients::Client::{self, Aria2, Libtorrent, Ours, Transmission};
@@ -124,6 +126,43 @@ isolated_test! {
         dht::every_question_both_ways(lab, "2.1.1");
     }
 }
+
+isolated_test! {
+    fn torrents_come_from_web_servers_with_and_without_ranges(
+        lab, limit = 300, needs = [Need::Ours, NGINX, Libtorrent("2.1.1").need(), Need::Program("python3")]
+    ) {
+        web::with_ranges(lab, Ours);
+        web::with_ranges(lab, Libtorrent("2.1.1"));
+        web::without_ranges(lab);
+        web::named_by_ours(lab, Ours);
+        web::named_by_ours(lab, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn a_web_server_that_lies_spoils_nothing(lab, limit = 120, needs = [Need::Ours, NGINX]) {
+        web::bad_servers(lab);
+    }
+}
+
+isolated_test! {
+    fn what_a_web_seed_costs_is_told_beside_libtorrent(
+        lab, limit = 240, needs = [Need::Ours, NGINX, Libtorrent("2.1.1").need()]
+    ) {
+        web::cost(lab);
+    }
+}
+
+isolated_test! {
+    fn a_super_seeder_serves_a_swarm(lab, limit = 400, needs = [Need::Ours, Libtorrent("2.1.1").need()]) {
+        let theirs = Libtorrent("2.1.1");
+        super_seed::exchange(lab, Ours, [theirs, theirs, theirs]);
+        super_seed::exchange(lab, theirs, [Ours, Ours, Ours]);
+        super_seed::exchange(lab, Ours, [Ours, theirs, Ours]);
+    }
+}
+
+const NGINX: Need = Need::Program("nginx");
 
 const TRACKER: Need = Need::Program("opentracker");
 

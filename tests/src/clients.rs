@@ -13,6 +13,7 @@ pub mod libtorrent;
 pub mod opentracker;
 pub mod proxy;
 pub mod transmission;
+pub mod web;
 
 /// The programs that the interop tests know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

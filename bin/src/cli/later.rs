@@ -45,7 +45,6 @@ impl Command {
     pub(crate) fn later(&self) -> Option<String> {
         match self {
             Self::Download(args) => args.common.later(),
-            Self::Seed(args) if args.super_seed => Some("--super-seed".to_owned()),
             Self::Seed(args) => args.common.later(),
             Self::Later(command) => Some(command.name()),
             Self::Create(_)

@@ -264,7 +264,8 @@ pub(crate) struct SeedArgs {
     /// Stop after this long
     #[arg(long, value_name = "TIME")]
     pub(crate) seed_time: Option<Span>,
-    #[arg(long, hide = true)]
+    /// Give out each piece about once, for the first seed of a swarm: every peer sees only a few pieces at a time
+    #[arg(long)]
     pub(crate) super_seed: bool,
     #[command(flatten)]
     pub(crate) common: Common,

@@ -46,6 +46,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     add.trust_data = args.no_check;
     add.existing = Existing::Serve;
     add.use_trackers = !args.common.no_trackers;
+    add.super_seed = args.super_seed;
     add.use_web_seeds = !args.common.no_webseeds;
     add.peers = peers(&args.common.peer, &running.network, screen).await?;
     let id = running.engine.add(add).await.map_err(Failure::failed)?;

@@ -93,10 +93,6 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
             &["download", HASH, "--overlay-community", "x"],
             "--overlay-community",
         ),
-        (
-            &["seed", "x", "--data", ".", "--super-seed"],
-            "--super-seed",
-        ),
     ] {
         let ran = run(args);
         assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
@@ -163,7 +159,7 @@ fn completions_are_made_for_every_shell() {
             script.contains("tribler-rs") && script.contains("max-down"),
             "{shell}"
         );
-        for absent in ["daemon", "bootstrap-server", "hops", "super-seed"] {
+        for absent in ["daemon", "bootstrap-server", "hops"] {
             assert!(!script.contains(absent), "{shell}: {absent}");
         }
     }

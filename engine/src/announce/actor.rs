@@ -243,7 +243,14 @@ impl Announcer {
 /// The question with the figures of the moment.
 fn up_to_date(question: Question, progress: &Progress) -> Question {
     let full = progress.room.load(Ordering::Relaxed) == 0;
+    let partial = progress.partial_seed.load(Ordering::Relaxed);
+    let event = if partial && question.event == AnnounceEvent::None {
+        AnnounceEvent::Paused
+    } else {
+        question.event
+    };
     Question {
+        event,
         uploaded: progress.uploaded.load(Ordering::Relaxed),
         downloaded: progress.downloaded.load(Ordering::Relaxed),
         left: Some(progress.left.load(Ordering::Relaxed)),

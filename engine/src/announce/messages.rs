@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use actix::Message;
 use protocol::id::InfoHash;
@@ -23,6 +23,8 @@ pub(crate) struct Progress {
     pub(crate) left: AtomicU64,
     /// Connections that there is room for.
     pub(crate) room: AtomicU64,
+    /// Nothing more is wanted although some is missing (BEP 21).
+    pub(crate) partial_seed: AtomicBool,
 }
 
 impl Progress {

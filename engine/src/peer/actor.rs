@@ -163,7 +163,9 @@ impl Handler<Order> for Peer {
                 | Order::Hashes(..)
                 | Order::Holepunch(_)
                 | Order::Interested(_)
-                | Order::Metadata(_) => Ended::Silent,
+                | Order::Metadata(_)
+                | Order::Reveal(_)
+                | Order::UploadOnly => Ended::Silent,
             };
             if self.at_work {
                 self.ended = Some(ended);

@@ -13,6 +13,7 @@ mod transmit;
 mod waits;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub(crate) struct Wiring {
     pub(crate) torrent_traffic: Arc<Traffic>,
     /// The port of our DHT node, for peers that ask for one.
     pub(crate) dht_port: Option<u16>,
+    /// The peer is told that we have nothing, and is shown single pieces (BEP 16).
+    pub(crate) veiled: bool,
     /// How the connection goes over the wire; plain until that is known to be otherwise.
     pub(crate) wire: Wire,
 }
@@ -89,6 +92,8 @@ pub(crate) struct Driver {
     session: Session,
     torrent: Option<TorrentParams>,
     content: Option<Arc<Content>>,
+    /// The pieces that the peer was shown, where that is not all.
+    shown: Option<BTreeSet<PieceIndex>>,
     orders: mpsc::Receiver<Order>,
     reports: PollSender<Report>,
     down: Throttle,
@@ -136,6 +141,7 @@ impl Driver {
             session,
             torrent,
             content: None,
+            shown: parts.wiring.veiled.then(BTreeSet::new),
             orders: parts.orders,
             reports: PollSender::new(parts.reports),
             down: parts.wiring.down,

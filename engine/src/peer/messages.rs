@@ -38,6 +38,10 @@ pub(crate) enum Order {
     Choke(bool),
     /// Metadata is known: pieces can be spoken of.
     Content(Arc<Content>),
+    /// Show the peer one more piece (BEP 16).
+    Reveal(PieceIndex),
+    /// Say that we want nothing any more (BEP 21).
+    UploadOnly,
     /// Say whether we want anything of what the peer has.
     Interested(bool),
     /// Send a message of `ut_pex`.
@@ -61,6 +65,8 @@ pub(crate) enum Fact {
     Handshaken(Greeting),
     /// The extension handshake came.
     Introduced(Introduction),
+    /// The peer wants nothing, or does again (BEP 21).
+    UploadOnly(bool),
     /// The peer told of others (BEP 11).
     Gossip(Box<PexMessage>),
     /// The peer wants to meet another, or tells of such a meeting (BEP 55).

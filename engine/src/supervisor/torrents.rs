@@ -33,6 +33,11 @@ impl Supervisor {
             Source::Metainfo(metainfo) => metainfo.hashes(),
             Source::Magnet(magnet) => magnet.hashes.ok_or(CommandError::NoHash)?,
         };
+        if let Source::Metainfo(metainfo) = &add.source
+            && metainfo.ssl_cert().is_some()
+        {
+            return Err(CommandError::SslTorrent);
+        }
         if let (Source::Metainfo(metainfo), Some(files)) = (&add.source, &add.files)
             && let Some(missing) = files.iter().find(|at| **at >= metainfo.files().len())
         {

@@ -44,6 +44,7 @@ use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::setup::Setup;
 use crate::torrent::smart_ban::SmartBan;
+use crate::torrent::super_seed::gifts::Gifts;
 use crate::torrent::swarms::Swarms;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::Trackers;
@@ -110,6 +111,8 @@ pub(crate) struct Torrent {
     pub(crate) runs: u64,
     pub(crate) peers: Peers,
     pub(crate) web_seeds: WebSeeds,
+    /// Who is shown what while we super-seed.
+    pub(crate) gifts: Option<Gifts>,
     pub(crate) candidates: Candidates,
     pub(crate) choker: Choker,
     pub(crate) rng: StdRng,
@@ -177,6 +180,7 @@ impl Torrent {
             runs: 0,
             peers: Peers::default(),
             web_seeds: WebSeeds::default(),
+            gifts: None,
             candidates: Candidates::new(MOST_CANDIDATES),
             choker: Choker::new(ChokerConfig {
                 slots: setup.upload_slots,
@@ -300,6 +304,7 @@ impl Torrent {
         self.sample(seconds, now);
         self.run_choker(now);
         self.tidy_peers(now);
+        self.look_after_guests(now);
         self.end_lasting_twins(now);
         self.find_whole();
         self.ask_metadata(now);

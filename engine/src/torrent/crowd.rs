@@ -98,7 +98,9 @@ impl Torrent {
             None
         };
         let private = self.is_private();
-        let mut extensions = Extensions::NONE.with(Extension::DontHave);
+        let mut extensions = Extensions::NONE
+            .with(Extension::DontHave)
+            .with(Extension::UploadOnly);
         if !private {
             extensions = extensions.with(Extension::Metadata);
         }
@@ -113,9 +115,16 @@ impl Torrent {
             tails: content.and_then(|content| content.tails.clone()),
             metadata_size: content.map(|content| content.info.len() as u32),
             extensions,
+            upload_only: self.is_upload_only(),
             v2_upgrade: self.is_hybrid(),
             ..TorrentParams::new(self.hashes)
         }
+    }
+
+    /// Whether we want nothing any more, and say so (BEP 21).
+    pub(super) fn is_upload_only(&self) -> bool {
+        let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
+        finished && !self.is_super_seeding()
     }
 
     pub(super) fn connect(
@@ -137,6 +146,7 @@ impl Torrent {
             | Phase::Paused => None,
         };
         let [down, up] = self.limiters(addr.ip());
+        let veiled = self.is_super_seeding();
         let wiring = Wiring {
             key,
             content,
@@ -145,6 +155,7 @@ impl Torrent {
             traffic: Arc::clone(&traffic),
             torrent_traffic: Arc::clone(&self.traffic),
             dht_port: self.setup.dht.as_ref().and_then(|dht| dht.port),
+            veiled,
             wire: Wire::Plain,
         };
         let pool = self.setup.pool.clone();
@@ -163,6 +174,8 @@ impl Torrent {
             wire: Wire::Plain,
             since: None,
             holdings: None,
+            upload_only: false,
+            veiled,
             unchoked_us: false,
             interested: false,
             unchoked: false,
@@ -221,6 +234,7 @@ impl Torrent {
             self.candidates
                 .disconnected(ours, now, candidates::Ended::SelfConnection);
         }
+        self.guest_gone(key);
         if let Some(addr) = entry.also_at {
             self.candidates.twin_ended(addr, now);
         }
@@ -308,7 +322,7 @@ impl Torrent {
                 connected_at: peer.since.unwrap_or(now),
                 snubbed: peer.unchoked_us
                     && now.saturating_duration_since(peer.last_payload) > Duration::from_secs(60),
-                is_seed: peer.is_seed(),
+                is_seed: peer.wants_nothing(),
                 unchoked_since: peer.unchoked_since,
             })
             .collect();
@@ -353,7 +367,7 @@ impl Torrent {
             let old = peer
                 .since
                 .is_some_and(|at| now.saturating_duration_since(at) > USELESS_AFTER);
-            if active.finished && peer.is_seed() {
+            if active.finished && peer.wants_nothing() {
                 peer.order(Order::Close(Ended::Redundant));
             } else if full && old && !peer.interested && !interesting {
                 peer.order(Order::Close(Ended::Dismissed));

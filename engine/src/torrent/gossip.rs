@@ -139,7 +139,7 @@ impl Torrent {
 /// What others may know of a peer.
 fn flags(peer: &PeerEntry) -> PexFlags {
     let mut flags = PexFlags::default();
-    if peer.is_seed() {
+    if peer.wants_nothing() {
         flags = flags.with(PexFlags::SEED);
     }
     if peer.outgoing {

@@ -14,7 +14,7 @@ use crate::peer::messages::{Ended, Greeting, Order};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::News;
 use crate::torrent::metadata::Progress;
-use crate::{Event, Source, TorrentError};
+use crate::{CommandError, Event, Source, TorrentError};
 
 impl Torrent {
     pub(crate) fn on_handshaken(
@@ -104,6 +104,10 @@ impl Torrent {
 
     fn on_metadata_complete(&mut self, info: &[u8], ctx: &mut Context<Self>) {
         match Metainfo::from_info(info, &LoadLimits::metadata()) {
+            Ok(metainfo) if metainfo.ssl_cert().is_some() => {
+                let why = CommandError::SslTorrent.to_string();
+                self.fail(TorrentError::Metadata(why.into()));
+            }
             Ok(metainfo) => {
                 self.take_metadata(Arc::new(metainfo), ctx);
                 self.remember_metadata();

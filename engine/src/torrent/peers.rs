@@ -50,6 +50,10 @@ pub(crate) struct PeerEntry {
     pub(crate) since: Option<Instant>,
     /// What it has; `None` until it said so.
     pub(crate) holdings: Option<Holdings>,
+    /// Whether it says that it wants nothing (BEP 21).
+    pub(crate) upload_only: bool,
+    /// Whether it was told that we have nothing, and is shown single pieces (BEP 16).
+    pub(crate) veiled: bool,
     /// Whether it serves us.
     pub(crate) unchoked_us: bool,
     /// Whether it wants something.
@@ -116,6 +120,11 @@ impl PeerEntry {
             Some(Holdings::Some(set)) => set.is_full(),
             None => false,
         }
+    }
+
+    /// Whether it has everything that it wants.
+    pub(crate) fn wants_nothing(&self) -> bool {
+        self.upload_only || self.is_seed()
     }
 
     const fn is_half_open(&self) -> bool {

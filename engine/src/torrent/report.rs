@@ -38,11 +38,16 @@ impl Torrent {
     /// Takes over what trackers are told.
     pub(crate) fn update_progress(&self) {
         let left = match (&self.phase, &self.metainfo) {
+            // A partial seed is told apart from a seed by what it lacks (BEP 21).
+            (Phase::Active(active), _) if active.finished => active.missing(),
             (Phase::Active(active), _) => active.picker.wanted_left().bytes,
             (_, Some(metainfo)) => metainfo.content_len(),
             // Unknown: a leecher by any measure.
             (_, None) => 16 * 1024,
         };
+        let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
+        let partial = finished && left > 0;
+        self.progress.partial_seed.store(partial, Ordering::Relaxed);
         self.progress.set(
             Traffic::get(&self.traffic.up),
             Traffic::get(&self.traffic.down),
@@ -212,6 +217,16 @@ pub(super) fn counted(number: usize, thing: &str) -> String {
 }
 
 impl Active {
+    /// Bytes of pieces that are not there, whether they are wanted or not.
+    fn missing(&self) -> u64 {
+        let geometry = &self.content.geometry;
+        let have = self.picker.have();
+        let all = u64::from(have.count()) * u64::from(geometry.piece_len());
+        let last = geometry.iter().next_back().filter(|last| have.get(*last));
+        let short = last.map_or(0, |last| geometry.piece_len() - geometry.len_of(last));
+        (geometry.total_len() + u64::from(short)).saturating_sub(all)
+    }
+
     /// Bytes that are wanted, and those of them that are there and verified.
     pub(super) fn amount(&self) -> (u64, u64) {
         let wanted = self.picker.wanted_bytes();

@@ -53,6 +53,7 @@ impl Torrent {
                     peer.hungry = if unchoked { peer.hungry } else { 0 };
                 }
             }
+            Fact::UploadOnly(upload_only) => self.on_upload_only(key, upload_only),
             Fact::Interested(interested) => self.on_interested(key, interested),
             Fact::Pieces(holdings) => self.on_holdings(key, holdings),
             Fact::Haves(pieces) => self.on_haves(key, &pieces),
@@ -98,6 +99,18 @@ impl Torrent {
         }
     }
 
+    /// A peer wants nothing, or does again. Where we want nothing either, there is nothing to do together.
+    fn on_upload_only(&mut self, key: PeerKey, upload_only: bool) {
+        let finished = self.active().is_some_and(|active| active.finished);
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        peer.upload_only = upload_only;
+        if finished && peer.wants_nothing() {
+            peer.order(Order::Close(crate::peer::messages::Ended::Redundant));
+        }
+    }
+
     fn on_holdings(&mut self, key: PeerKey, holdings: Holdings) {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
@@ -120,9 +133,10 @@ impl Torrent {
         if !active.finished && active.picker.is_interesting(peer.pieces()) {
             peer.we_are_interested = true;
             peer.order(Order::Interested(true));
-        } else if active.finished && peer.is_seed() {
+        } else if active.finished && peer.wants_nothing() {
             peer.order(Order::Close(crate::peer::messages::Ended::Redundant));
         }
+        self.welcome(key);
     }
 
     fn on_haves(&mut self, key: PeerKey, pieces: &[PieceIndex]) {
@@ -151,6 +165,7 @@ impl Torrent {
         if interesting && peer.hungry > 0 {
             self.assign(key);
         }
+        self.gifts_arrived(key, pieces);
     }
 
     /// A peer has pieces no more; whether it is of use without them is looked at with the others.

@@ -12,6 +12,7 @@ use crate::announce::messages::Announce;
 use crate::content::{Content, Traffic};
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
+use crate::peer::messages::Order;
 use crate::torrent::actor::{Active, Phase, RING_EVERY, Torrent};
 use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::messages::{DiskReply, Verified};
@@ -169,17 +170,26 @@ impl Torrent {
         self.update_progress();
         let now = now();
         let downloaded = Traffic::get(&self.traffic.down) > 0;
-        if downloaded && !self.reported_complete {
+        // A partial seed has completed nothing (BEP 21).
+        let whole = self
+            .active()
+            .is_some_and(|active| active.picker.have().is_full());
+        if downloaded && whole && !self.reported_complete {
             for announcer in self.announcers.values() {
                 tell(announcer, Announce::Completed);
             }
         }
-        self.reported_complete = true;
+        self.reported_complete |= whole;
         self.publish();
         self.event(Event::Finished {
             id: self.id,
             after: now.saturating_duration_since(self.added_at),
         });
+        if self.is_upload_only() {
+            for (_, peer) in self.peers.iter() {
+                peer.order(Order::UploadOnly);
+            }
+        }
         self.tidy_peers(now);
     }
 }

@@ -22,6 +22,11 @@ impl Payload {
         Self::of(seed, len, piece_len, "7:privatei1e")
     }
 
+    /// One that names a certificate.
+    pub(crate) fn ssl(seed: u64, len: usize, piece_len: usize) -> Self {
+        Self::of(seed, len, piece_len, "8:ssl-cert4:cert")
+    }
+
     /// `last` are the keys of the info dictionary after `pieces`.
     fn of(seed: u64, len: usize, piece_len: usize, last: &str) -> Self {
         let mut bytes = vec![0; len];

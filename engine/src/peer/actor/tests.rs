@@ -111,6 +111,7 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
         traffic: Arc::default(),
         torrent_traffic: Arc::default(),
         dht_port: None,
+        veiled: false,
         wire: Wire::Plain,
     };
     let torrent = recorder.clone().start().recipient();

@@ -65,6 +65,7 @@ impl Driver {
                 self.hungry = false;
                 self.tell(Fact::Unchoked(false));
             }
+            Event::UploadOnly(upload_only) => self.tell(Fact::UploadOnly(upload_only)),
             Event::Unchoked => self.tell(Fact::Unchoked(true)),
             Event::Interested => self.tell(Fact::Interested(true)),
             Event::NotInterested => self.tell(Fact::Interested(false)),
@@ -102,8 +103,7 @@ impl Driver {
             | Event::Extended { .. }
             | Event::KeepAlive
             | Event::Request(_)
-            | Event::Suggested(_)
-            | Event::UploadOnly(_) => {}
+            | Event::Suggested(_) => {}
         }
         Ok(())
     }
@@ -116,6 +116,9 @@ impl Driver {
             holepunch: self.session.supports(Extension::Holepunch),
             utp: self.stream.is_utp(),
         }));
+        if let Some(upload_only) = theirs.upload_only {
+            self.tell(Fact::UploadOnly(upload_only));
+        }
         if let Some(size) = theirs.metadata_size
             && self.content.is_none()
         {
@@ -179,7 +182,11 @@ impl Driver {
         };
         let (all, cursor) = content.have.all();
         self.cursor = cursor;
-        self.session.bitfield(&all);
+        if self.shown.is_some() {
+            self.session.have_none();
+        } else {
+            self.session.bitfield(&all);
+        }
         self.tell_dht_port();
     }
 

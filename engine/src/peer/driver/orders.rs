@@ -91,6 +91,14 @@ impl Driver {
                     self.tell(Fact::MetadataRejected(piece));
                 }
             }
+            Order::Reveal(piece) => {
+                if let Some(shown) = &mut self.shown
+                    && shown.insert(piece)
+                {
+                    self.fresh.push(piece);
+                }
+            }
+            Order::UploadOnly => self.session.set_upload_only(true),
             Order::Close(ended) => return Err(ended),
         }
         Ok(())
@@ -105,7 +113,7 @@ impl Driver {
     /// Tells the peer what we have, where the handshake was before the content came up.
     fn catch_up(&mut self) {
         let Some(content) = &self.content else { return };
-        if self.session.is_open() {
+        if self.session.is_open() && self.shown.is_none() {
             let (all, cursor) = content.have.all();
             self.cursor = cursor;
             let pieces = all.ones().filter_map(|index| content.geometry.piece(index));

@@ -103,7 +103,11 @@ impl Driver {
         if self.bell.as_mut().is_some_and(|bell| bell.poll(cx))
             && let Some(content) = &self.content
         {
+            let before = self.fresh.len();
             self.cursor = content.have.since(self.cursor, &mut self.fresh);
+            if self.shown.is_some() {
+                self.fresh.truncate(before);
+            }
         }
         if self.fresh.is_empty() || !self.session.is_open() {
             return;
@@ -156,7 +160,9 @@ impl Driver {
             else {
                 return Ok(());
             };
-            if !content.have.contains(request.piece()) {
+            let shown = self.shown.as_ref();
+            let shown = shown.is_none_or(|shown| shown.contains(&request.piece()));
+            if !shown || !content.have.contains(request.piece()) {
                 self.session.reject(request);
                 continue;
             }
