@@ -242,3 +242,41 @@ fn nothing_is_coloured_where_there_is_no_terminal() {
     let ran = run(["info", "/nonexistent"]);
     assert_eq!(ran.err, "error: /nonexistent does not exist\n");
 }
+
+#[test]
+fn a_way_out_that_cannot_be_had_is_refused_before_anything_is_sent_and_no_password_is_repeated() {
+    for (args, code, told) in [
+        (
+            &["--proxy", "socks4://u:secret@h"][..],
+            2,
+            "not a kind of proxy",
+        ),
+        (
+            &["--proxy", "http://u:secret@h", "--transport", "utp"],
+            2,
+            "no uTP",
+        ),
+        (
+            &[
+                "--proxy",
+                "http://u:secret@h",
+                "--dht-bootstrap",
+                "1.2.3.4:5",
+            ],
+            2,
+            "no DHT",
+        ),
+        (&["--dns", "9.9.9.9"], 2, "with --bind only"),
+        (&["--dns", "nobody"], 2, "--dns"),
+        (&["--bind", "nosuchinterface0"], 2, "no such address"),
+        (&["--ip-filter", "/no/such/list"], 3, "does not exist"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let state = text(dir.path()).to_owned();
+        let all = ["download", HASH, "-o", &state, "--state", &state];
+        let ran = run(all.iter().chain(args));
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(ran.err.contains(told), "{ran:?}");
+        assert!(!format!("{ran:?}").contains("secret"), "{ran:?}");
+    }
+}
