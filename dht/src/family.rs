@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use net::Scope;
+
 /// A family of addresses; each has a routing table and an id of its own (BEP 32, BEP 45).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
@@ -67,11 +69,11 @@ pub(crate) fn is_usable(addr: &SocketAddr) -> bool {
     addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }
 
-/// Whether a node at `from` may name this address: one on the public network names public addresses only.
+/// Whether a node at `from` may name this address: only addresses that at least as many share as its own, so that nobody
+/// makes us knock where it cannot.
 pub(crate) fn may_name(from: IpAddr, addr: &SocketAddr) -> bool {
-    is_usable(addr)
-        && (protocol::krpc::secure::is_exempt(from)
-            || !protocol::krpc::secure::is_exempt(addr.ip()))
+    let least = Scope::of(from).unwrap_or(Scope::Global);
+    is_usable(addr) && Scope::of(addr.ip()).is_some_and(|scope| scope >= least)
 }
 
 #[cfg(test)]
@@ -95,6 +97,12 @@ mod tests {
         assert!(!may_name(public, &"127.0.0.1:80".parse().unwrap()));
         assert!(may_name(private, &"10.0.0.1:80".parse().unwrap()));
         assert!(may_name(public, &"9.9.9.9:80".parse().unwrap()));
+        assert!(!may_name(private, &"127.0.0.1:80".parse().unwrap()));
+        // Of carriers, of documents.
+        assert!(!may_name(public, &"100.64.0.1:80".parse().unwrap()));
+        assert!(!may_name(public, &"192.0.2.1:80".parse().unwrap()));
+        let loopback = "127.0.0.2".parse().unwrap();
+        assert!(may_name(loopback, &"127.0.0.1:80".parse().unwrap()));
         for unusable in [
             "9.9.9.9:0",
             "0.0.0.0:1",

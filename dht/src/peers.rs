@@ -1,11 +1,11 @@
 //! The peers that others have announced to us.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use protocol::id::InfoHash;
-use protocol::krpc::{Bloom, NodeId};
+use protocol::krpc::{Bloom, Distance, NodeId};
 use rand::{Rng, RngExt};
 
 use crate::family::{Family, origin};
@@ -53,13 +53,26 @@ pub(crate) struct Choice {
     pub(crate) most: usize,
 }
 
-/// Peers by torrent. When it is full, the torrent that is farthest from our id makes room: others keep it better.
+/// The peers of a torrent.
+#[derive(Debug)]
+struct Torrent {
+    /// How far it is from us: others keep better what is far.
+    distance: Distance,
+    peers: BTreeMap<SocketAddr, Stored>,
+}
+
+/// Peers by torrent. When it is full, the torrent that has most gives up its oldest peer; when all have one, the farthest
+/// from our id makes room for a nearer one.
 #[derive(Debug)]
 pub(crate) struct PeerStore {
     limits: PeerLimits,
-    torrents: BTreeMap<InfoHash, BTreeMap<SocketAddr, Stored>>,
+    torrents: BTreeMap<InfoHash, Torrent>,
+    /// All torrents by how many peers they have, then by distance.
+    by_size: BTreeSet<(usize, Distance, InfoHash)>,
     by_origin: BTreeMap<IpAddr, usize>,
     total: usize,
+    /// Before this nothing expires.
+    next_end: Option<Instant>,
 }
 
 impl PeerStore {
@@ -67,8 +80,10 @@ impl PeerStore {
         Self {
             limits,
             torrents: BTreeMap::new(),
+            by_size: BTreeSet::new(),
             by_origin: BTreeMap::new(),
             total: 0,
+            next_end: None,
         }
     }
 
@@ -82,34 +97,35 @@ impl PeerStore {
         seed: bool,
     ) -> bool {
         let until = now + LIFETIME;
+        let stored = Stored { seed, until };
         let torrent = self.torrents.get_mut(&hash);
-        if let Some(known) = torrent.and_then(|torrent| torrent.get_mut(&peer)) {
-            *known = Stored { seed, until };
+        if let Some(known) = torrent.and_then(|torrent| torrent.peers.get_mut(&peer)) {
+            *known = stored;
             return true;
         }
         let from = origin(peer.ip());
         if self.by_origin.get(&from).copied().unwrap_or(0) >= self.limits.per_address {
             return false;
         }
-        if self.total >= self.limits.total {
+        if self.total >= self.limits.total && self.next_end.is_some_and(|end| end <= now) {
             self.sweep(now);
-            if self.total >= self.limits.total && !self.evict(own, hash) {
-                return false;
-            }
         }
-        let torrent = self.torrents.entry(hash).or_default();
-        if torrent.len() >= self.limits.per_torrent {
-            // The one that is nearest its end makes room.
-            let oldest = torrent.iter().min_by_key(|(_, stored)| stored.until);
-            if let Some(oldest) = oldest.map(|(peer, _)| *peer) {
-                torrent.remove(&oldest);
-                self.total -= 1;
-                self.forget(oldest.ip());
-            }
+        let distance = own.distance(&hash.into());
+        if self.size_of(hash) >= self.limits.per_torrent {
+            self.shrink(hash);
+        } else if self.total >= self.limits.total && !self.make_room(hash, distance) {
+            return false;
         }
-        let torrent = self.torrents.entry(hash).or_default();
-        torrent.insert(peer, Stored { seed, until });
+        let torrent = self.torrents.entry(hash).or_insert_with(|| Torrent {
+            distance,
+            peers: BTreeMap::new(),
+        });
+        let before = (torrent.peers.len(), torrent.distance, hash);
+        torrent.peers.insert(peer, stored);
+        self.by_size.remove(&before);
+        self.by_size.insert((before.0 + 1, before.1, hash));
         self.total += 1;
+        self.next_end = Some(self.next_end.map_or(until, |end| end.min(until)));
         *self.by_origin.entry(from).or_default() += 1;
         true
     }
@@ -186,16 +202,29 @@ impl PeerStore {
     /// Forgets peers that were not announced again.
     pub(crate) fn sweep(&mut self, now: Instant) {
         let mut gone = Vec::new();
-        self.torrents.retain(|_, torrent| {
-            torrent.retain(|peer, stored| {
+        let mut next_end: Option<Instant> = None;
+        let by_size = &mut self.by_size;
+        self.torrents.retain(|hash, torrent| {
+            let before = torrent.peers.len();
+            torrent.peers.retain(|peer, stored| {
                 let stays = stored.until > now;
-                if !stays {
+                if stays {
+                    next_end = Some(next_end.map_or(stored.until, |end| end.min(stored.until)));
+                } else {
                     gone.push(peer.ip());
                 }
                 stays
             });
-            !torrent.is_empty()
+            let left = torrent.peers.len();
+            if left < before {
+                by_size.remove(&(before, torrent.distance, *hash));
+                if left > 0 {
+                    by_size.insert((left, torrent.distance, *hash));
+                }
+            }
+            left > 0
         });
+        self.next_end = next_end;
         self.total -= gone.len();
         for ip in gone {
             self.forget(ip);
@@ -203,38 +232,51 @@ impl PeerStore {
     }
 
     fn living(&self, now: Instant, hash: InfoHash) -> impl Iterator<Item = (&SocketAddr, &Stored)> {
-        let torrent = self.torrents.get(&hash).into_iter().flatten();
-        torrent.filter(move |(_, stored)| stored.until > now)
+        let torrent = self.torrents.get(&hash).into_iter();
+        let peers = torrent.flat_map(|torrent| &torrent.peers);
+        peers.filter(move |(_, stored)| stored.until > now)
     }
 
-    /// Drops the torrent that is farthest from us, unless `newcomer` is farther still.
-    fn evict(&mut self, own: &NodeId, newcomer: InfoHash) -> bool {
-        let distance = |hash: InfoHash| own.distance(&hash.into());
-        let farthest = self.torrents.keys().copied().max_by_key(|h| distance(*h));
-        let Some(farthest) = farthest.filter(|hash| distance(*hash) > distance(newcomer)) else {
-            return self.torrents.contains_key(&newcomer) && self.shrink(newcomer);
+    fn size_of(&self, hash: InfoHash) -> usize {
+        let torrent = self.torrents.get(&hash);
+        torrent.map_or(0, |torrent| torrent.peers.len())
+    }
+
+    /// Drops one peer, so that there is a place for one of this torrent; `false` where nobody has to yield to it.
+    fn make_room(&mut self, newcomer: InfoHash, at: Distance) -> bool {
+        let Some(&(most, distance, largest)) = self.by_size.last() else {
+            return false;
         };
-        let gone = self.torrents.remove(&farthest).unwrap_or_default();
-        self.total -= gone.len();
-        for peer in gone.keys() {
-            self.forget(peer.ip());
+        let own = self.size_of(newcomer);
+        if most > own.max(1) || own == 0 && distance > at {
+            self.shrink(largest);
+        } else if own > 0 {
+            self.shrink(newcomer);
+        } else {
+            return false;
         }
         true
     }
 
-    /// Drops the oldest peer of a torrent.
-    fn shrink(&mut self, hash: InfoHash) -> bool {
+    /// Drops the peer of a torrent that is nearest its end, and the torrent with its last one.
+    fn shrink(&mut self, hash: InfoHash) {
         let Some(torrent) = self.torrents.get_mut(&hash) else {
-            return false;
+            return;
         };
-        let oldest = torrent.iter().min_by_key(|(_, stored)| stored.until);
+        let oldest = torrent.peers.iter().min_by_key(|(_, stored)| stored.until);
         let Some(oldest) = oldest.map(|(peer, _)| *peer) else {
-            return false;
+            return;
         };
-        torrent.remove(&oldest);
+        let (before, distance) = (torrent.peers.len(), torrent.distance);
+        torrent.peers.remove(&oldest);
+        self.by_size.remove(&(before, distance, hash));
+        if before > 1 {
+            self.by_size.insert((before - 1, distance, hash));
+        } else {
+            self.torrents.remove(&hash);
+        }
         self.total -= 1;
         self.forget(oldest.ip());
-        true
     }
 
     fn forget(&mut self, ip: IpAddr) {
@@ -282,10 +324,14 @@ mod tests {
     }
 
     fn check(store: &PeerStore) {
-        let counted: usize = store.torrents.values().map(BTreeMap::len).sum();
+        let sizes = store.torrents.iter();
+        let sizes = sizes.map(|(hash, torrent)| (torrent.peers.len(), torrent.distance, *hash));
+        let sizes: BTreeSet<_> = sizes.collect();
+        assert_eq!(sizes, store.by_size);
+        let counted: usize = sizes.iter().map(|(size, ..)| size).sum();
         assert_eq!(counted, store.total);
         assert_eq!(store.by_origin.values().sum::<usize>(), store.total);
-        assert!(store.torrents.values().all(|torrent| !torrent.is_empty()));
+        assert!(sizes.iter().all(|(size, ..)| *size > 0));
     }
 
     #[test]
@@ -326,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_is_exceeded_and_the_farthest_torrent_makes_room() {
+    fn no_limit_is_exceeded_and_who_has_most_makes_room() {
         let now = Instant::now();
         let mut store = store(50, 10, 5);
         let one_address = |port| SocketAddr::from(([1, 1, 1, 1], port));
@@ -335,14 +381,29 @@ mod tests {
         for n in 0..100 {
             let at = now + Duration::from_secs(u64::from(n));
             store.add(at, &OWN, hash(2), peer(n), false);
+            check(&store);
         }
-        assert_eq!(store.torrents[&hash(2)].len(), 10);
-        assert!(store.torrents[&hash(2)].contains_key(&peer(99)));
+        assert_eq!(store.size_of(hash(2)), 10);
+        assert!(store.torrents[&hash(2)].peers.contains_key(&peer(99)));
+        let sizes = |store: &PeerStore| [1, 2].map(|n| store.size_of(hash(n)));
         for n in 3..200 {
             store.add(now, &OWN, hash(n), peer(1000 + u32::from(n)), false);
             check(&store);
+            assert!(store.len() <= 50);
+            // Nobody loses its last peer to a newcomer that is farther.
+            assert_eq!(store.size_of(hash(n)), usize::from(n <= 50));
         }
-        assert!(store.len() <= 50);
-        assert!(store.torrents.contains_key(&hash(3)) && !store.torrents.contains_key(&hash(199)));
+        assert_eq!(sizes(&store), [1, 1]);
+        assert!(store.torrents[&hash(2)].peers.contains_key(&peer(99)));
+        // A nearer one comes in the place of the farthest.
+        assert!(store.add(now, &OWN, hash(0), peer(9999), false));
+        assert_eq!((store.size_of(hash(50)), store.len()), (0, 50));
+        // One that grows takes from itself when it has most.
+        assert!(store.add(now, &OWN, hash(7), peer(5000), false));
+        assert_eq!((store.size_of(hash(7)), store.len()), (1, 50));
+        check(&store);
+        // What has expired makes room before anybody does.
+        assert!(store.add(now + LIFETIME, &OWN, hash(199), peer(6000), false));
+        check(&store);
     }
 }

@@ -8,6 +8,7 @@ use net::{DatagramSocket, Network, OwnedPool, RealOptions};
 
 use crate::cli::dht::DhtArgs;
 use crate::failure::{Failure, reason};
+use crate::host_port::HostPort;
 
 /// The file of the routing table, in the folder of `--state`.
 const TABLE: &str = "dht.table";
@@ -117,11 +118,9 @@ pub(super) fn all_here(hosts: &[(String, u16)]) -> bool {
 /// # Errors
 /// [`Failure::Usage`] where it is something else.
 pub(crate) fn host_and_port(node: &str) -> Result<(String, u16), Failure> {
-    let parsed = node.rsplit_once(':').and_then(|(host, port)| {
-        let port: u16 = port.parse().ok()?;
-        (!host.is_empty() && port > 0).then(|| (host.to_owned(), port))
-    });
-    parsed.ok_or_else(|| Failure::Usage(format!("{node}: write it as HOST:PORT")))
+    let parsed: Result<HostPort, _> = node.parse();
+    let HostPort { host, port } = parsed.map_err(|why| Failure::Usage(format!("{node}: {why}")))?;
+    Ok((host, port))
 }
 
 #[cfg(test)]

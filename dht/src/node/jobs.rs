@@ -191,7 +191,7 @@ impl Node {
                 side.refresh = None;
                 let lookup = job.lookups[at].as_ref();
                 if let Some(size) = lookup.and_then(Lookup::size) {
-                    side.note_size(size);
+                    side.note_size(&job.target(), size);
                 }
                 // Another bucket may wait.
                 self.next_tick = self.next_tick.min(now + NEXT_REFRESH);

@@ -25,6 +25,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(4);
 /// The longest pause.
 const LAST_PAUSE: Duration = Duration::from_secs(300);
 
+/// From how many bits on that it shares with our id a target says nothing about the rest of the network.
+const NEIGHBOURHOOD: u32 = 4;
+
 /// One family of a node.
 #[derive(Debug)]
 pub(super) struct Side {
@@ -63,9 +66,11 @@ impl Side {
         self.size.estimate(self.table.radius().map(lookup::size))
     }
 
-    /// Notes how many nodes a lookup for a target of our choice shows.
-    pub(super) fn note_size(&mut self, nodes: f64) {
-        if let Some(radius) = self.table.radius() {
+    /// Notes how many nodes a lookup for a target of our choice shows, where that is not our own neighbourhood.
+    pub(super) fn note_size(&mut self, target: &NodeId, nodes: f64) {
+        if self.table.own().shared_bits(target) < NEIGHBOURHOOD
+            && let Some(radius) = self.table.radius()
+        {
             self.size.note(nodes, lookup::size(radius));
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use net::Scope;
 use protocol::krpc::{NodeId, secure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -95,7 +96,7 @@ impl World {
         loop {
             let [a, b, c, d]: [u8; 4] = self.rng.random();
             let ip = IpAddr::from([a, b, c, d]);
-            let usual = (1..220).contains(&a) && a != 127 && !secure::is_exempt(ip);
+            let usual = a < 220 && Scope::of(ip) == Some(Scope::Global);
             let addr = SocketAddr::new(ip, 6881);
             if usual && !self.by_addr.contains_key(&addr) {
                 return addr;
