@@ -210,7 +210,10 @@ pub(crate) struct CreateArgs {
     /// Threads that hash [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Print one JSON object instead of text
+    /// Write over a file that is there already and is no torrent
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print one JSON object instead of text; to standard error where the torrent goes to standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -24,9 +24,14 @@ pub(crate) fn start(flag: Option<&str>, screen: &Screen) -> Result<(), Failure> 
             .map(|v| ("RUST_LOG", v)),
     };
     let filter = match asked {
-        Some((whence, text)) => EnvFilter::try_new(&text).map_err(|_| {
-            Failure::Usage(format!("{whence} `{text}` is not a log level or filter"))
-        })?,
+        Some((whence, text)) => {
+            if flag.is_some() {
+                must_be_known(&text)?;
+            }
+            EnvFilter::try_new(&text).map_err(|_| {
+                Failure::Usage(format!("{whence} `{text}` is not a log level or filter"))
+            })?
+        }
         None => EnvFilter::new(DEFAULT),
     };
     // Only a second start in one process can fail here, and then logging is on already.
@@ -35,6 +40,39 @@ pub(crate) fn start(flag: Option<&str>, screen: &Screen) -> Result<(), Failure> 
         .with_ansi(screen.colour())
         .with_writer(Beside(screen.clone()))
         .try_init();
+    Ok(())
+}
+
+/// What `--log` takes before an `=`.
+const ROOMS: [&str; 8] = [
+    "actors",
+    "dht",
+    "engine",
+    "hash",
+    "net",
+    "protocol",
+    "storage",
+    "tribler_rs",
+];
+
+/// Words that are levels.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Refuses a filter with a word in it that is neither a level nor a part of this program. (`RUST_LOG` may be about other
+/// programs too.)
+fn must_be_known(filter: &str) -> Result<(), Failure> {
+    for directive in filter.split(',') {
+        let (name, level) = directive.split_once('=').unwrap_or((directive, ""));
+        let room = name.split([':', '[']).next().unwrap_or(name).trim();
+        let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(room));
+        let alone = level.is_empty() && (is_level || room.parse::<u8>().is_ok());
+        if !alone && !room.is_empty() && !ROOMS.contains(&room) {
+            let (levels, rooms) = (LEVELS.join(", "), ROOMS.join(", "));
+            return Err(Failure::Usage(format!(
+                "--log {filter}: `{room}` is neither a level ({levels}) nor a part of the program ({rooms})"
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -60,5 +98,28 @@ impl Write for Line<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_names_levels_and_parts_of_the_program() {
+        for known in [
+            "debug",
+            "ERROR",
+            "engine=debug",
+            "warn,dht=trace,engine::torrent=info",
+            "net",
+            "4",
+        ] {
+            assert!(must_be_known(known).is_ok(), "{known}");
+        }
+        for unknown in ["bogus", "engin=debug", "info,bogus", "bogus::x=warn"] {
+            let refused = must_be_known(unknown).unwrap_err();
+            assert_eq!(refused.code(), 2, "{unknown}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! What people see: bars on a terminal, plain lines elsewhere, and JSON lines for programs.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
@@ -14,6 +16,8 @@ pub(crate) struct Screen {
     style: Style,
     colour: bool,
     bars: MultiProgress,
+    /// Nobody reads standard output any more.
+    gone: Arc<AtomicBool>,
 }
 
 /// How progress is told.
@@ -45,6 +49,7 @@ impl Screen {
             style,
             colour: terminal && wants_colour(),
             bars: MultiProgress::with_draw_target(target),
+            gone: Arc::default(),
         }
     }
 
@@ -104,12 +109,22 @@ impl Screen {
             let mut out = io::stdout().lock();
             out.write_all(bytes).and_then(|()| out.flush())
         });
+        if let Err(error) = &written
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            self.gone.store(true, Ordering::Relaxed);
+        }
         match written {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Failed(
                 format!("standard output: {}", crate::failure::reason(&error)),
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the reader of the JSON lines has gone, so that there is nobody to go on for.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.style == Style::Json && self.gone.load(Ordering::Relaxed)
     }
 
     /// Writes a line to standard error, in any style.

@@ -97,9 +97,16 @@ impl Selection {
         let taken = numbered.filter(|(index, file)| self.takes(*index as u32, &file.path));
         let taken: Vec<usize> = taken.map(|(index, _)| index).collect();
         if taken.is_empty() {
-            return Err(Failure::NotFound(
-                "--files: no file of the torrent is named so".to_owned(),
-            ));
+            let pad = self.ranges.iter().find(|(from, _)| {
+                let file = files.get(*from as usize);
+                file.is_some_and(|file| file.attr.pad)
+            });
+            return Err(Failure::NotFound(match pad {
+                Some((number, _)) => format!(
+                    "--files: number {number} is padding and no file; `tribler-rs info` lists the numbers"
+                ),
+                None => "--files: no file of the torrent is named so".to_owned(),
+            }));
         }
         Ok(taken)
     }

@@ -12,6 +12,7 @@ use protocol::magnet::Magnet;
 use protocol::metainfo::{LoadLimits, Metainfo, MetainfoError};
 
 use crate::failure::{Failure, reason};
+use crate::units::Size;
 
 /// Most bytes of a torrent that is fetched over HTTP: 30 MiB.
 const MAX_FETCHED: usize = 30 << 20;
@@ -83,6 +84,12 @@ impl Source {
     /// Reads a torrent file's bytes, or a text with a magnet link or hash in it.
     fn from_bytes(whence: &str, bytes: &[u8]) -> Result<Self, Failure> {
         let refused = |why: &dyn std::fmt::Display| Failure::Failed(format!("{whence}: {why}"));
+        let most = LoadLimits::default().bencode.bytes;
+        if bytes.len() > most {
+            let most = Size(most as u64);
+            let why = format_args!("not a torrent that can be read: it has more than {most}");
+            return Err(refused(&why));
+        }
         let error = match Metainfo::from_bytes(bytes, &LoadLimits::default()) {
             Ok(metainfo) => return Ok(Self::Torrent(Arc::new(metainfo))),
             Err(MetainfoError::MagnetInstead(magnet)) => return Ok(Self::Magnet(magnet)),
@@ -192,8 +199,20 @@ fn unreadable(text: &str, path: &Path, error: &io::Error) -> Failure {
 
 fn magnet(link: &str) -> Result<Source, Failure> {
     let parsed = Magnet::parse(link);
-    let magnet = parsed.map_err(|error| Failure::Failed(format!("magnet link: {error}")))?;
+    let magnet = parsed.map_err(|error| {
+        let hint = hash_hint(link).unwrap_or_default();
+        Failure::Failed(format!("magnet link: {error}{hint}"))
+    })?;
     Ok(Source::Magnet(Box::new(magnet)))
+}
+
+/// What is wrong with the length of the hash in a link, where that is it.
+fn hash_hint(link: &str) -> Option<String> {
+    let (_, behind) = link.split_once("urn:btih:")?;
+    let len = behind.split('&').next()?.trim().chars().count();
+    let why = "has 40 hexadecimal digits, or 32 of base32";
+    (len != 40 && len != 32)
+        .then(|| format!("; the hash after `urn:btih:` has {len} characters, and one {why}"))
 }
 
 /// Reads no more than a torrent may have, and one byte to tell that there was more; `len` bytes are expected.

@@ -143,11 +143,21 @@ pub(crate) struct Common {
     /// Talk to nobody on this list: P2P or DAT text, prefixes or ranges, perhaps gzipped; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub(crate) ip_filter: Option<PathBuf>,
-    /// Largest rate of downloading [default: unlimited]
-    #[arg(long, value_name = "RATE", help_heading = "Limits")]
+    /// Largest rate of downloading; 0 is no limit [default: unlimited]
+    #[arg(
+        long,
+        value_name = "RATE",
+        help_heading = "Limits",
+        allow_negative_numbers = true
+    )]
     pub(crate) max_down: Option<Rate>,
-    /// Largest rate of uploading [default: unlimited]
-    #[arg(long, value_name = "RATE", help_heading = "Limits")]
+    /// Largest rate of uploading; 0 is no limit [default: unlimited]
+    #[arg(
+        long,
+        value_name = "RATE",
+        help_heading = "Limits",
+        allow_negative_numbers = true
+    )]
     pub(crate) max_up: Option<Rate>,
     /// The rates are not for peers of the local networks
     #[arg(long, help_heading = "Limits")]

@@ -156,14 +156,19 @@ impl Checked {
     }
 
     fn text(&self) -> String {
-        let mut lines = Vec::new();
-        for run in runs(self.bad_pieces().map(PieceIndex::get)) {
+        let mut lines = vec![self.sum()];
+        let runs = runs(self.bad_pieces().map(PieceIndex::get));
+        let more = runs.len().saturating_sub(MOST_RUNS);
+        for run in runs.into_iter().take(MOST_RUNS) {
             let name = match (run.start(), run.end()) {
                 (from, to) if from == to => format!("bad piece {from}"),
                 (from, to) => format!("bad pieces {from}-{to}"),
             };
             let files = some_of(&self.files_in(run));
             lines.push(format!("{name:<24} {}", printable(&files)));
+        }
+        if more > 0 {
+            lines.push(format!("and {more} more places; --json lists all of them"));
         }
         for file in &self.files {
             let name = match (file.missing, file.bad_pieces) {
@@ -174,23 +179,26 @@ impl Checked {
             };
             lines.push(format!("{name:<24} {}", printable(&file.path)));
         }
+        lines.join("\n") + "\n"
+    }
+
+    /// The line that tells how it stands as a whole.
+    fn sum(&self) -> String {
         let (pieces, good) = (self.metainfo.geometry().pieces(), self.have.count());
-        let size = self.metainfo.content_len();
         let name = printable(self.metainfo.name());
-        let size = Size(size);
-        lines.push(if self.is_good() {
+        let size = Size(self.metainfo.content_len());
+        if self.is_good() {
             let rate = Size(per_second(size.0, self.took));
             let took = Span(self.took);
-            format!("{name}: all good, {pieces} pieces, {size} in {took} ({rate}/s)\n")
+            format!("{name}: all good, {pieces} pieces, {size} in {took} ({rate}/s)")
         } else {
             let state = if good == pieces {
                 "not as it should be"
             } else {
                 "not complete"
             };
-            format!("{name}: {state}, {good} of {pieces} pieces of {size} are good\n")
-        });
-        lines.join("\n")
+            format!("{name}: {state}, {good} of {pieces} pieces of {size} are good")
+        }
     }
 
     /// The paths of the files that have bytes in these pieces.
@@ -225,6 +233,9 @@ fn pieces_of(
     };
     range.filter_map(move |index| geometry.piece(index))
 }
+
+/// Places with bad pieces that people are shown.
+const MOST_RUNS: usize = 20;
 
 /// The first few names, and how many more there are.
 fn some_of(names: &[String]) -> String {

@@ -8,7 +8,7 @@ mod walk;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -108,10 +108,18 @@ impl<'a> Wish<'a> {
     /// The files to share, without the one that is being made.
     fn find_files(&self, screen: &Screen) -> Result<Tree, Failure> {
         let output = &self.args.output;
-        if let Some(folder) = parent_of(output).filter(|_| !self.to_stdout()) {
-            super::must_be_folder(folder)?;
+        if !self.to_stdout() {
+            if let Some(folder) = parent_of(output) {
+                super::must_be_folder(folder)?;
+            }
+            self.must_be_replaceable(screen)?;
         }
         let mut tree = walk::walk(&self.args.path)?;
+        for (link, to) in &tree.followed {
+            let (link, to) = (link.display(), to.display());
+            let line = format_args!("following the link {link} out of the folder, to {to}");
+            screen.warn("warning", line);
+        }
         for path in &tree.skipped {
             screen.warn(
                 "warning",
@@ -132,6 +140,33 @@ impl<'a> Wish<'a> {
             )));
         }
         Ok(tree)
+    }
+
+    /// Refuses an output that is the content itself, or a file of another kind; says that an older torrent goes.
+    fn must_be_replaceable(&self, screen: &Screen) -> Result<(), Failure> {
+        let output = &self.args.output;
+        let shown = output.display();
+        let is_file = fs::metadata(output).is_ok_and(|meta| meta.is_file());
+        if !is_file {
+            return Ok(());
+        }
+        let [one, other] = [output, &self.args.path].map(fs::canonicalize);
+        if one.is_ok() && one.ok() == other.ok() {
+            let why = "is the file to share; name another one for the torrent";
+            return Err(Failure::Usage(format!("--output {shown} {why}")));
+        }
+        if self.args.force {
+            return Ok(());
+        }
+        let mut first = [0; 1];
+        let read = fs::File::open(output).and_then(|mut file| file.read(&mut first));
+        // Torrents are dictionaries, which begin so.
+        if read.is_ok_and(|len| len == 0 || first == *b"d") {
+            screen.warn("warning", format_args!("writing over {shown}"));
+            return Ok(());
+        }
+        let why = "is there already and no torrent; --force writes over it";
+        Err(Failure::Usage(format!("--output {shown} {why}")))
     }
 
     /// Decides order, padding and piece length.
@@ -227,8 +262,13 @@ impl<'a> Wish<'a> {
     fn tell(&self, bytes: &[u8], screen: &Screen) -> Result<(), Failure> {
         let metainfo = Metainfo::from_bytes(bytes, &LoadLimits::default())
             .map_err(|error| Failure::Failed(format!("the torrent came out wrong: {error}")))?;
-        if screen.style() == Style::Json && !self.to_stdout() {
-            return super::info::show_made(&metainfo, &self.args.output, screen);
+        if screen.style() == Style::Json {
+            let line = super::info::made(&metainfo, &self.args.output)?;
+            if self.to_stdout() {
+                screen.note(&line);
+                return Ok(());
+            }
+            return screen.write(&line);
         }
         let text = self.summary(&metainfo);
         if self.to_stdout() {

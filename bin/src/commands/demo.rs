@@ -154,6 +154,7 @@ fn torrent(
         date: Some(Date::None),
         name: None,
         threads: None,
+        force: false,
         json: false,
     };
     let bytes = super::create::make(&args, screen)?;

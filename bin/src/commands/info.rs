@@ -1,5 +1,7 @@
 //! `info`: what a torrent or magnet link says.
 
+mod odd;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -22,8 +24,16 @@ pub(crate) fn run(args: &InfoArgs, screen: &Screen) -> Result<(), Failure> {
         Source::read_local(&args.source)?
     };
     match source {
-        Source::Torrent(metainfo) => show(&About::of_torrent(&metainfo), screen),
-        Source::Magnet(magnet) => show(&About::of_magnet(&magnet), screen),
+        Source::Torrent(metainfo) => {
+            let mut about = About::of_torrent(&metainfo);
+            about.warnings.extend(odd::of_file(&args.source, &metainfo));
+            show(&about, screen)
+        }
+        Source::Magnet(magnet) => {
+            let mut about = About::of_magnet(&magnet);
+            about.warnings = odd::of_link(&args.source, &magnet);
+            show(&about, screen)
+        }
     }
 }
 
@@ -35,17 +45,14 @@ struct Made<'a> {
     about: About,
 }
 
-/// Writes a torrent that was just made as one JSON object: all that `info` shows, and its place.
+/// A torrent that was just made as a line with one JSON object: all that `info` shows, and its place.
 ///
 /// # Errors
-/// [`Failure::Failed`] where standard output cannot be written.
-pub(crate) fn show_made(
-    metainfo: &Metainfo,
-    output: &Path,
-    screen: &Screen,
-) -> Result<(), Failure> {
+/// [`Failure::Failed`] where the path cannot be written in JSON.
+pub(crate) fn made(metainfo: &Metainfo, output: &Path) -> Result<String, Failure> {
     let about = About::of_torrent(metainfo);
-    screen.json(&Made { output, about })
+    let line = serde_json::to_string(&Made { output, about }).map_err(Failure::failed)?;
+    Ok(line + "\n")
 }
 
 fn show(about: &About, screen: &Screen) -> Result<(), Failure> {
@@ -77,6 +84,15 @@ struct About {
     similar: Vec<String>,
     collections: Vec<String>,
     magnet: String,
+    /// Peers that a link names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    peers: Vec<String>,
+    /// The files that a link chooses, by number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    select_only: Option<String>,
+    /// What is odd about it, in words for people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,6 +128,9 @@ impl About {
             similar: metainfo.similar().map(|hash| hash.to_string()).collect(),
             collections: metainfo.collections().map(str::to_owned).collect(),
             magnet: metainfo.magnet().to_string(),
+            peers: Vec::new(),
+            select_only: None,
+            warnings: odd::of_torrent(metainfo),
         }
     }
 
@@ -141,6 +160,9 @@ impl About {
             similar: Vec::new(),
             collections: Vec::new(),
             magnet: magnet.to_string(),
+            peers: magnet.peers.iter().map(ToString::to_string).collect(),
+            select_only: magnet.select_only.as_ref().map(ToString::to_string),
+            warnings: Vec::new(),
         }
     }
 
@@ -195,7 +217,14 @@ impl About {
         for (index, name) in self.collections.iter().enumerate() {
             row(if index == 0 { "Collections" } else { "" }, name);
         }
+        for (index, peer) in self.peers.iter().enumerate() {
+            row(if index == 0 { "Peers" } else { "" }, peer);
+        }
+        optional(&mut row, "Files chosen", &self.select_only);
         row("Magnet", &self.magnet);
+        for warning in &self.warnings {
+            row("Warning", warning);
+        }
         self.list_files(&mut text);
         text
     }

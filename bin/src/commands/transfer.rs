@@ -36,6 +36,9 @@ const QUICK_FAREWELL: Duration = Duration::from_millis(30);
 /// How long resume data and farewells to trackers may take when the user ends the process.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// The exit code of a process that Ctrl-C ends, by custom.
+const INTERRUPTED: i32 = 130;
+
 /// An engine at work.
 #[derive(Debug)]
 pub(crate) struct Transfer {
@@ -101,7 +104,11 @@ impl Transfer {
         let signalled = loop {
             self.tell_listening()?;
             if self.is_over() {
-                break false;
+                break None;
+            }
+            if self.screen.is_unread() {
+                // Nobody is left to see how it ends; Ctrl-C would say the same.
+                break Some(INTERRUPTED);
             }
             tokio::select! {
                 event = self.events.recv() => match event {
@@ -110,7 +117,7 @@ impl Transfer {
                     Err(RecvError::Closed) => return Err(Failure::Failed("the engine stopped".to_owned())),
                 },
                 _ = tick.tick() => self.show(),
-                _ = self.shutdown.asked() => break true,
+                code = self.shutdown.asked() => break Some(code),
             }
         };
         self.end(signalled).await
@@ -163,19 +170,27 @@ impl Transfer {
         }
     }
 
-    async fn end(mut self, signalled: bool) -> Result<(), Failure> {
+    async fn end(mut self, signalled: Option<i32>) -> Result<(), Failure> {
         for torrent in self.torrents.values_mut() {
             torrent.display.clear();
         }
-        if signalled {
+        if let Some(code) = signalled {
             match self.screen.style() {
                 Style::Json => self.screen.json(&Line::Stopping)?,
                 Style::Bars | Style::Lines => {
-                    self.screen.say("stopping; Ctrl-C again stops at once")?;
+                    let again = if code == INTERRUPTED {
+                        "Ctrl-C"
+                    } else {
+                        "a signal"
+                    };
+                    let line = format_args!(
+                        "stopping: saves how far it is and tells the trackers; {again} again stops at once"
+                    );
+                    self.screen.say(line)?;
                 }
             }
         }
-        let patient = signalled || self.goal != Goal::default();
+        let patient = signalled.is_some() || self.goal != Goal::default();
         let deadline = if patient { FAREWELL } else { QUICK_FAREWELL };
         let farewells = tokio::select! {
             farewells = self.engine.shutdown(deadline) => farewells,

@@ -64,6 +64,8 @@ fn each_bad_piece_and_file_is_named() {
         );
         let text_form = run(["check", text(&torrent), "--data", text(dir.path())]);
         assert_eq!(text_form.code, 1);
+        let first = text_form.out.lines().next().unwrap();
+        assert!(first.contains("not complete"), "{text_form:?}");
         for part in ["bad piece 2", "bad piece 6", "data/a.bin", "not complete"] {
             assert!(text_form.out.contains(part), "{part}: {text_form:?}");
         }

@@ -250,3 +250,56 @@ fn the_output_is_not_part_of_the_content() {
     assert_eq!(first["info_hash_v1"], again["info_hash_v1"]);
     assert_eq!(std::fs::read_dir(&data).unwrap().count(), 2);
 }
+
+#[test]
+fn links_and_names_that_need_attention_are_told_with_what_can_be_done() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    write(&data.join("a"), b"x");
+    let out = dir.path().join("o.torrent");
+    symlink(dir.path().join("nowhere"), data.join("link")).unwrap();
+    let ran = create(&data, &out, &[]);
+    assert!(
+        ran.code == 1 && ran.err.contains("the link leads to"),
+        "{ran:?}"
+    );
+    std::fs::remove_file(data.join("link")).unwrap();
+    write(&dir.path().join("outside"), b"y");
+    symlink(dir.path().join("outside"), data.join("link")).unwrap();
+    let ran = create(&data, &out, &[]).ok();
+    assert!(ran.err.contains("following the link"), "{ran:?}");
+    symlink("a", data.join("inside")).unwrap();
+    write(&data.join("bad\nname"), b"z");
+    let ran = create(&data, &out, &[]);
+    assert!(ran.code == 1 && ran.err.contains("rename it"), "{ran:?}");
+    assert_eq!(ran.err.lines().count(), 2, "{ran:?}");
+}
+
+#[test]
+fn only_a_torrent_is_written_over_unasked() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("single.iso");
+    write(&data, b"content");
+    let ran = create(&data, &data, &[]);
+    assert!(
+        ran.code == 2 && ran.err.contains("the file to share"),
+        "{ran:?}"
+    );
+    let other = dir.path().join("photo.jpg");
+    write(&other, b"precious");
+    let ran = create(&data, &other, &[]);
+    assert!(ran.code == 2 && ran.err.contains("--force"), "{ran:?}");
+    assert_eq!(std::fs::read(&other).unwrap(), b"precious");
+    assert!(create(&data, &other, &["--force"]).ok().err.is_empty());
+    let again = create(&data, &other, &[]).ok();
+    assert!(again.err.contains("writing over"), "{again:?}");
+    let mut command = crate::support::command();
+    let made = command
+        .args(["create", text(&data), "-o", "-", "--json"])
+        .output()
+        .unwrap();
+    assert!(made.stdout.starts_with(b"d"));
+    let about: Value = serde_json::from_slice(&made.stderr).unwrap();
+    assert_eq!(about["name"], "single.iso");
+}

@@ -32,6 +32,39 @@ fn a_magnet_link_is_shown_in_the_same_shape() {
 }
 
 #[test]
+fn what_is_odd_is_told_and_what_a_link_chooses_is_shown() {
+    let link = format!("magnet:?xt=urn:btih:{HASH}&tr=garbage&x.pe=127.0.0.1:5&so=0,2-3");
+    let shown = run(["info", &link, "--json"]).ok().json();
+    assert_eq!(shown["peers"], json!(["127.0.0.1:5"]));
+    assert_eq!(shown["select_only"], "0,2-3");
+    let odd = shown["warnings"][0].as_str().unwrap();
+    assert!(odd.contains("`garbage`"), "{shown}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("odd.torrent");
+    let info = "4:infod6:lengthi5e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    let date = "13:creation datei99999999999e";
+    for (torrent, odd) in [
+        (format!("d8:announce11:http://[bad{info}e"), "`http://[bad`"),
+        (format!("d8:announcei7e{info}e"), "announce is no text"),
+        (format!("d{date}{info}e"), "date of creation"),
+        (format!("d{info}egarbage"), "7 bytes"),
+    ] {
+        std::fs::write(&file, torrent).unwrap();
+        let ran = run(["info", text(&file)]).ok();
+        let told = |line: &str| line.starts_with("Warning") && line.contains(odd);
+        assert!(ran.out.lines().any(told), "{odd}: {ran:?}");
+    }
+    std::fs::write(&file, format!("d{info}e\n")).unwrap();
+    let ran = run(["info", text(&file)]).ok();
+    assert!(!ran.out.contains("Warning"), "{ran:?}");
+    let ran = run(["info", &format!("magnet:?xt=urn:btih:{}", &HASH[1..])]);
+    assert!(
+        ran.code == 1 && ran.err.contains("has 39 characters"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn a_bare_hash_and_standard_input_are_sources() {
     let shown = run(["info", HASH, "--json"]).ok().json();
     assert_eq!(shown["magnet"], format!("magnet:?xt=urn:btih:{HASH}"));

@@ -47,6 +47,8 @@ fn wrong_usage_is_exit_code_2() {
         &["check", "x.torrent"],
         &["completions", "tcsh2"],
         &["--log", "a=b=c", "man"],
+        &["--log", "bogus", "man"],
+        &["download", "--max-up", "-1", HASH],
     ] {
         let ran = run(args);
         assert_eq!(ran.code, 2, "{args:?}: {ran:?}");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::failure::{Failure, reason};
+use crate::text::printable;
 
 /// Folders deeper than this below the start are taken for a loop.
 const MAX_DEPTH: usize = 128;
@@ -28,10 +29,14 @@ pub(crate) struct Found {
 /// What a walk found.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
+    /// The folder, without links on the way to it; empty where the start is a file.
+    root: PathBuf,
     /// The files, by the bytes of their path's components.
     pub(crate) files: Vec<Found>,
     /// Sockets, devices and pipes, which a torrent cannot hold.
     pub(crate) skipped: Vec<PathBuf>,
+    /// Links that lead out of the folder, and where to.
+    pub(crate) followed: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Lists the files at and below `start`, in the order in which a torrent names them.
@@ -45,6 +50,7 @@ pub(crate) fn walk(start: &Path) -> Result<Tree, Failure> {
     let meta = fs::metadata(start).map_err(|error| Failure::on_file(start, &error))?;
     let mut tree = Tree::default();
     if meta.is_dir() {
+        tree.root = fs::canonicalize(start).map_err(|error| Failure::on_file(start, &error))?;
         let mut above = vec![(meta.dev(), meta.ino())];
         let mut path = Vec::new();
         tree.enter(start, &mut path, &mut above)?;
@@ -75,11 +81,13 @@ impl Tree {
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let at = entry.path();
-            let name = entry.file_name().into_string().map_err(|_| {
-                Failure::Failed(format!("{}: the name is not valid UTF-8", at.display()))
-            })?;
-            let meta = fs::metadata(&at)
-                .map_err(|e| Failure::Failed(format!("{}: {}", at.display(), reason(&e))))?;
+            let name = entry.file_name().into_string();
+            let name = name.map_err(|_| unfit(&at, "is not valid UTF-8"))?;
+            if name.chars().any(char::is_control) {
+                return Err(unfit(&at, "has control characters"));
+            }
+            let meta = fs::metadata(&at).map_err(|error| unreadable(&at, &error))?;
+            self.note_link(&at);
             path.push(name);
             if meta.is_dir() {
                 let this = (meta.dev(), meta.ino());
@@ -100,6 +108,16 @@ impl Tree {
         Ok(())
     }
 
+    /// Notes a link that leads out of the folder.
+    fn note_link(&mut self, at: &Path) {
+        if fs::symlink_metadata(at).is_ok_and(|meta| meta.is_symlink())
+            && let Ok(to) = fs::canonicalize(at)
+            && !to.starts_with(&self.root)
+        {
+            self.followed.push((at.to_owned(), to));
+        }
+    }
+
     fn take(&mut self, at: PathBuf, path: &[String], meta: &Metadata) {
         if !meta.is_file() {
             self.skipped.push(at);
@@ -112,6 +130,27 @@ impl Tree {
             executable: meta.permissions().mode() & 0o100 != 0,
             changed: meta.modified().ok(),
         });
+    }
+}
+
+/// A name that a torrent cannot hold, and what can be done.
+fn unfit(at: &Path, why: &str) -> Failure {
+    // What is in the name would act on the terminal.
+    let at = printable(&at.display().to_string());
+    Failure::Failed(format!(
+        "{at}: the name {why}, and no torrent can hold it: rename it, or move it out of the folder"
+    ))
+}
+
+/// A file that cannot be looked at: a link to nothing, perhaps.
+fn unreadable(at: &Path, error: &std::io::Error) -> Failure {
+    let path = at.display();
+    match fs::read_link(at) {
+        Ok(to) if error.kind() == std::io::ErrorKind::NotFound => Failure::Failed(format!(
+            "{path}: the link leads to {}, which does not exist",
+            to.display()
+        )),
+        _ => Failure::Failed(format!("{path}: {}", reason(error))),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::http::falling_silent;
-use super::{Running, Shared, alone, download, events, seeding};
+use super::{Running, Shared, alone, download, downloading, events, seeding};
 use crate::support::{create, run, text};
 
 /// A seeder whose tracker knows of it and will not answer its farewell.
@@ -77,4 +77,26 @@ fn a_second_signal_ends_at_once() {
     running.wait_for("stopping");
     running.signal("INT");
     assert_eq!(running.end(), 130);
+}
+
+#[test]
+fn a_download_whose_lines_nobody_reads_ends() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let shared = Shared::new("v1");
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let torrent = text(&shared.torrent).to_owned();
+    let mut child = crate::support::command()
+        .args(alone(downloading(&torrent, &down, &state)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // As `head -1` does.
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut line).unwrap();
+    drop(out);
+    assert!(line.contains("added"), "{line}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
