@@ -1,6 +1,8 @@
 //! Magnet links that name nothing but a hash: peers come from the DHT (BEP 5).
 
 mod common;
+#[path = "trackerless/liars.rs"]
+mod liars;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;

@@ -47,7 +47,7 @@ impl Adversary {
     }
 
     /// A query that brings it into the table of whoever gets it.
-    pub(super) fn greeting(&mut self) -> Vec<u8> {
+    pub fn greeting(&mut self) -> Vec<u8> {
         let transaction: [u8; 2] = self.rng.random();
         let query = Query {
             id: self.id,
@@ -65,7 +65,7 @@ impl Adversary {
     }
 
     /// What it answers to a datagram.
-    pub(super) fn answer(&mut self, from: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
+    pub fn answer(&mut self, from: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
         let message = Message::decode(datagram).ok()?;
         let Body::Query(query) = message.body else {
             return None;

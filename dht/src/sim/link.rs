@@ -32,7 +32,7 @@ const P99: f64 = 2.326_35;
 
 impl LinkModel {
     /// How long a datagram takes between two hosts, which is the same in both directions; `seed` tells networks apart.
-    pub(super) fn one_way(&self, a: u32, b: u32, seed: u64) -> Duration {
+    pub fn one_way(&self, a: u32, b: u32, seed: u64) -> Duration {
         let pair = u64::from(a.min(b)) << 32 | u64::from(a.max(b));
         let first = mix(pair ^ seed);
         let second = mix(first);

@@ -40,7 +40,7 @@ pub(crate) fn config(host: &Host, seed: u64) -> EngineConfig {
 pub(crate) struct Node {
     pub(crate) handle: EngineHandle,
     pub(crate) dir: TempDir,
-    _host: Host,
+    pub(crate) host: Host,
 }
 
 impl Node {
@@ -49,7 +49,7 @@ impl Node {
         Self {
             handle,
             dir: TempDir::new().expect("a folder"),
-            _host: host,
+            host,
         }
     }
 
