@@ -1,6 +1,7 @@
 //! One torrent of a transfer, and what is said about it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use engine::{AddTorrent, State, TorrentStatus};
@@ -130,6 +131,11 @@ impl Tracked {
         screen: &Screen,
     ) -> Result<(), Failure> {
         metainfo.name().clone_into(&mut self.name);
+        // Until now only the folder was known.
+        if !self.place.is_empty() {
+            let place = Path::new(&self.place).join(metainfo.name());
+            self.place = place.display().to_string();
+        }
         let size = metainfo.content_len();
         self.content = Some(size);
         match screen.style() {

@@ -178,3 +178,16 @@ fn two_torrents_with_one_file_do_not_write_over_each_other() {
         .filter(|theirs| same(theirs, &down.join("data/a.bin")));
     assert_eq!(won.count(), 1);
 }
+
+#[test]
+fn people_are_told_where_the_content_of_a_link_lies() {
+    let shared = Shared::new("v1");
+    let (_seeder, addr) = shared.seed();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    let link = shared.magnet();
+    let mut args = download(&link, &addr, &down, &state);
+    args.retain(|arg| *arg != "--json");
+    let said = run(&args).ok().out;
+    let place = format!(", in {}", text(&down.join("data")));
+    assert!(said.contains(&place), "{said}");
+}
