@@ -73,7 +73,10 @@ impl Scene {
         if add.trust_data {
             fs::write(dir.path().join("payload"), &self.content).expect("written");
         }
-        let (_, handle) = Supervisor::launch(config(&host, u64::from(number))).expect("an engine");
+        let mut config = config(&host, u64::from(number));
+        // Who meets whom is the test's to say.
+        config.peer_exchange = false;
+        let (_, handle) = Supervisor::launch(config).expect("an engine");
         handle.add(add).await.expect("added");
         Engine { handle, dir }
     }
@@ -162,9 +165,7 @@ fn peers_that_never_meet_complete_all_the_same() {
         let _seeder = scene.engine(0, 1 << 20, &[], super_seeder).await;
         let mut peers = Vec::new();
         for number in 1..=3 {
-            let peer = scene.engine(number, 1 << 20, &[addr(0)], |_| {}).await;
-            // Peer exchange would make them meet.
-            peers.push(peer);
+            peers.push(scene.engine(number, 1 << 20, &[addr(0)], |_| {}).await);
         }
         for peer in &peers {
             peer.completes(&scene).await;
