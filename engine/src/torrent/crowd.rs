@@ -405,6 +405,7 @@ impl Handler<Incoming> for Torrent {
             && !self.candidates.is_banned(addr.ip())
             && !self.is_crowding(addr.ip());
         if !welcome {
+            tracing::debug!(peer = %addr, "turned away");
             return;
         }
         let Some(seat) = self.setup.seats.take() else {

@@ -193,6 +193,7 @@ impl Peers {
         let entry = self.entries.get_mut(&key)?;
         self.half_open -= usize::from(entry.is_half_open());
         entry.since = Some(now);
+        tracing::debug!(peer = %entry.addr, outgoing = entry.outgoing, "connected");
         entry.id = Some(greeting.peer_id);
         entry.wire = greeting.wire;
         entry.v2 = greeting.v2;

@@ -187,7 +187,13 @@ fn people_are_told_where_the_content_of_a_link_lies() {
     let link = shared.magnet();
     let mut args = download(&link, &addr, &down, &state);
     args.retain(|arg| *arg != "--json");
-    let said = run(&args).ok().out;
+    args.extend(["--log", "engine=debug"]);
+    let ran = run(&args).ok();
+    assert!(
+        ran.err.contains(&addr) && ran.err.contains("connected"),
+        "{ran:?}"
+    );
+    let said = ran.out;
     let place = format!(", in {}", text(&down.join("data")));
     assert!(said.contains(&place), "{said}");
 }
