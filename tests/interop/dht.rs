@@ -42,8 +42,7 @@ impl<'a> Scene<'a> {
             let command = if number % 2 == 0 {
                 scene.theirs(&["serve"], at)
             } else {
-                let stay = ["crawl", "--time", "600s", "--patience", "600s"];
-                scene.ours(&stay, at)
+                scene.waiting(number, at)
             };
             let process = scene.start(command, at);
             scene.nodes.push((at, process));
@@ -75,6 +74,31 @@ impl<'a> Scene<'a> {
         let mut command = Command::new(ours::binary());
         command.arg("dht").args(words).args(["--json", "--listen"]);
         command.args([&at.to_string(), "--bootstrap", &self.first.to_string()]);
+        command
+    }
+
+    /// A node of ours that stays: a download that nobody has anything of.
+    fn waiting(&self, number: usize, at: SocketAddr) -> Command {
+        let home = self.lab.folder(&format!("node {}", at.ip()));
+        let mut command = Command::new(ours::binary());
+        command
+            .args([
+                "download",
+                &format!("{number:040x}"),
+                "--json",
+                "--no-lsd",
+                "--no-portmap",
+            ])
+            .args([
+                "--listen",
+                &at.to_string(),
+                "--dht-bootstrap",
+                &self.first.to_string(),
+            ])
+            .arg("--state")
+            .arg(home.join("state"))
+            .arg("--output")
+            .arg(&home);
         command
     }
 
