@@ -64,10 +64,11 @@ macro_rules! sha256_rounds {
         let s1 = xor3(rotate!(e, 26), rotate!(e, 21), rotate!(e, 7));
         let s0 = xor3(rotate!(a, 30), rotate!(a, 19), rotate!(a, 10));
         // With t1 = h + w + k + choose + s1: the new e is d + t1, and the new a is t1 + s0 + majority, which is the new
-        // e - d + s0 + majority. So neither waits for t1 by itself.
+        // e - d + s0 + majority. So neither waits for t1 by itself. The new e is never late, because its d is an a of
+        // four rounds ago; what comes of the last a is added last.
         let known = pin(add(add(h, d), pin(add($w[$t % 16], k))));
         let next = add(pin(add(known, choose(e, f, g))), s1);
         $s[(67 - $t) % 8] = next;
-        $s[(71 - $t) % 8] = add(pin(add(sub(majority(a, b, c), d), next)), s0);
+        $s[(71 - $t) % 8] = add(pin(add(majority(a, b, c), pin(sub(next, d)))), s0);
     };
 }
