@@ -44,6 +44,9 @@ pub(super) struct Gate {
 #[derive(Default)]
 struct State {
     place: Option<Place>,
+    /// Whether the place has been an interface. While an address is on its way back to one, the system may let it be bound
+    /// before the interface can be seen to have it: a socket of that moment would be kept nowhere.
+    tied: bool,
     /// Counts the times that sockets have become useless.
     generation: u64,
     waiting: Vec<Waker>,
@@ -54,7 +57,7 @@ struct State {
 impl Gate {
     /// Finds the place and watches it.
     pub(super) fn open(bind: Bind, pool: &Pool) -> io::Result<Arc<Self>> {
-        let place = find(&bind)?.ok_or_else(|| {
+        let place = find(&bind, false)?.ok_or_else(|| {
             let why = "no such address or network interface";
             io::Error::new(io::ErrorKind::AddrNotAvailable, why)
         })?;
@@ -62,6 +65,7 @@ impl Gate {
             bind,
             pool: pool.clone(),
             state: Mutex::new(State {
+                tied: place.device.is_some(),
                 place: Some(place),
                 ..State::default()
             }),
@@ -142,8 +146,10 @@ impl Gate {
 
     /// Looks whether the place is as it was.
     fn look(&self) {
-        let found = find(&self.bind).unwrap_or_default();
+        let tied = self.state.lock().tied;
+        let found = find(&self.bind, tied).unwrap_or_default();
         let mut state = self.state.lock();
+        state.tied |= found.as_ref().is_some_and(|found| found.device.is_some());
         let device = |place: &Option<Place>| place.as_ref().map(|place| place.device.clone());
         if device(&found) != device(&state.place) {
             state.generation += 1;
@@ -187,51 +193,48 @@ async fn watch(gate: Weak<Gate>) {
     }
 }
 
-/// The place as it is now; none where it is not there.
-fn find(bind: &Bind) -> io::Result<Option<Place>> {
+/// The place as it is now; none where it is not there. What is `tied` to an interface never stands without one.
+fn find(bind: &Bind, tied: bool) -> io::Result<Option<Place>> {
+    // Asked first: an address that comes up between the two questions is found on its interface.
+    let local = !tied && matches!(bind, Bind::Address(ip) if is_local(*ip));
     let mut all = platform::interfaces(true)?;
     all.extend(platform::interfaces(false)?);
-    let (mut found, exact) = match bind {
-        Bind::Address(ip) => {
-            all.retain(|interface| interface.ip == *ip);
-            (all, true)
-        }
-        Bind::Interface(name) => {
-            all.retain(|interface| interface.name == *name);
-            (all, false)
-        }
-    };
-    let Some(first) = found.first() else {
-        // All of 127.0.0.0/8, and whatever else the routes call local, may be bound without standing on an interface.
-        let Bind::Address(ip) = bind else {
-            return Ok(None);
-        };
-        let local = std::net::UdpSocket::bind(SocketAddr::new(*ip, 0)).is_ok();
-        return Ok((local && !ip.is_unspecified()).then(|| Place::on_loopback(*ip)));
-    };
-    if exact && is_loopback(first)? {
-        // Its other addresses may be services of this host; the way out is another interface's.
-        return Ok(Some(Place::on_loopback(first.ip)));
-    }
-    let device = Device {
-        name: first.name.clone(),
-        index: first.index,
-    };
-    found.retain(|interface| interface.index == device.index);
-    Ok(Some(Place {
-        device: Some(device),
-        ips: found.into_iter().map(|interface| interface.ip).collect(),
-        exact,
-    }))
+    Ok(choose(bind, local, &all))
 }
 
-/// Whether this is the interface of the loopback addresses.
-fn is_loopback(interface: &Interface) -> io::Result<bool> {
-    let mut all = platform::interfaces(true)?;
-    all.extend(platform::interfaces(false)?);
-    Ok(all
-        .iter()
-        .any(|other| other.index == interface.index && other.ip.is_loopback()))
+/// The place among the interfaces that are up; `local` is whether an address may do without one.
+fn choose(bind: &Bind, local: bool, all: &[Interface]) -> Option<Place> {
+    let fits = |interface: &&Interface| match bind {
+        Bind::Address(ip) => interface.ip == *ip,
+        Bind::Interface(name) => interface.name == *name,
+    };
+    let exact = matches!(bind, Bind::Address(_));
+    let Some(first) = all.iter().find(fits) else {
+        return match bind {
+            Bind::Address(ip) if local => Some(Place::on_loopback(*ip)),
+            Bind::Address(_) | Bind::Interface(_) => None,
+        };
+    };
+    let same = |interface: &&Interface| interface.index == first.index;
+    if exact && all.iter().filter(same).any(|other| other.ip.is_loopback()) {
+        // Its other addresses may be services of this host; the way out is another interface's.
+        return Some(Place::on_loopback(first.ip));
+    }
+    let found = all.iter().filter(fits).filter(same);
+    Some(Place {
+        device: Some(Device {
+            name: first.name.clone(),
+            index: first.index,
+        }),
+        ips: found.map(|interface| interface.ip).collect(),
+        exact,
+    })
+}
+
+/// Whether an address may be bound: all of 127.0.0.0/8, and whatever else the routes call local, may be without standing
+/// on an interface.
+fn is_local(ip: IpAddr) -> bool {
+    !ip.is_unspecified() && std::net::UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok()
 }
 
 impl Place {
@@ -310,3 +313,29 @@ impl ByteStream for BoundStream {
 }
 
 carried!(BoundStream);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_once_stood_on_an_interface_never_does_without_one() {
+        let ip: IpAddr = "192.0.2.7".parse().unwrap();
+        let bind = Bind::Address(ip);
+        let eth0 = Interface {
+            name: "eth0".to_owned(),
+            index: 4,
+            ip,
+            multicast: true,
+        };
+        let there = choose(&bind, true, &[eth0]).unwrap();
+        assert_eq!(there.device.unwrap().index, 4);
+        assert_eq!(choose(&bind, true, &[]), Some(Place::on_loopback(ip)));
+        assert_eq!(choose(&bind, false, &[]), None);
+
+        // All of 127.0.0.0/8 may be bound.
+        let routed = Bind::Address("127.8.8.8".parse().unwrap());
+        assert!(find(&routed, false).unwrap().is_some());
+        assert_eq!(find(&routed, true).unwrap(), None);
+    }
+}
