@@ -16,6 +16,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("net", Some(&["protocol"])),
     ("storage", Some(&["protocol", "hash"])),
     ("dht", Some(&["protocol", "net", "actors"])),
+    ("overlay", Some(&["net", "actors"])),
     (
         "engine",
         Some(&["protocol", "net", "storage", "dht", "actors"]),
