@@ -41,6 +41,14 @@ pub(crate) enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         dht: Option<String>,
     },
+    /// Files that a torrent lacks lie on this machine, where another torrent has them; `--reuse-local-data` takes them.
+    LocalData {
+        info_hash: &'a str,
+        files: usize,
+        bytes: u64,
+        /// The folders that they lie in.
+        places: &'a [String],
+    },
     /// The router forwards a port to ours.
     Mapped {
         transport: &'a str,
@@ -80,6 +88,12 @@ pub(crate) enum Line<'a> {
     },
     /// A torrent that had failed goes on.
     Recovered { info_hash: &'a str },
+    /// What lay on this machine was compared with a torrent's hashes, and what is right was copied.
+    Reused {
+        info_hash: &'a str,
+        pieces: u32,
+        bytes: u64,
+    },
     /// A torrent is complete and served.
     Seeding {
         info_hash: &'a str,

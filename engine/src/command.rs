@@ -38,6 +38,8 @@ pub struct AddTorrent {
     pub trust_data: bool,
     /// What becomes of files that lie there already.
     pub existing: Existing,
+    /// What is made use of that lies on this machine already (BEP 38).
+    pub reuse: Reuse,
     /// Announce to the trackers of the torrent.
     pub use_trackers: bool,
     /// Whether its peers are sought in the DHT, where the engine has one; never if it is private.
@@ -74,6 +76,33 @@ pub enum Existing {
     Serve,
 }
 
+/// Which content that lies on this machine already is copied instead of fetched (BEP 38). All of it is compared with the
+/// hashes of pieces first, and is only ever read where it lies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reuse {
+    /// What other torrents of the engine have, now or later. Where this is false, it is offered by
+    /// [`Event::LocalData`](crate::Event::LocalData).
+    pub torrents: bool,
+    /// What lies in these folders and the folders in them, under any name: files that have the length of one of the
+    /// torrent's, or the name.
+    pub dirs: Vec<PathBuf>,
+}
+
+/// A file of another torrent that is, or may be, the same as one that a torrent lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFile {
+    /// The number of the file that is lacking, in its torrent.
+    pub file: usize,
+    /// The torrent that has it.
+    pub torrent: TorrentId,
+    /// The folder of that torrent's content.
+    pub dir: PathBuf,
+    /// Where it lies below that.
+    pub path: PathBuf,
+    /// Bytes.
+    pub len: u64,
+}
+
 /// What is known of a torrent that is added.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -94,6 +123,10 @@ impl AddTorrent {
             sequential: false,
             trust_data: false,
             existing: Existing::Complete,
+            reuse: Reuse {
+                torrents: false,
+                dirs: Vec::new(),
+            },
             use_trackers: true,
             use_dht: true,
             use_local_discovery: true,
@@ -228,6 +261,7 @@ pub(crate) enum Command {
     Recheck(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Remove(TorrentId, bool, oneshot::Sender<Result<(), CommandError>>),
     Resume(TorrentId, oneshot::Sender<Result<(), CommandError>>),
+    Reuse(TorrentId, Reuse, oneshot::Sender<Result<(), CommandError>>),
     Scrape(
         TorrentId,
         oneshot::Sender<Result<SwarmCounts, CommandError>>,

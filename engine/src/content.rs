@@ -25,7 +25,7 @@ pub(crate) struct Content {
     /// The raw info dictionary, for peers that have only the info-hash.
     pub(crate) info: Bytes,
     /// Which pieces are verified.
-    pub(crate) have: HaveBoard,
+    pub(crate) have: Arc<HaveBoard>,
     /// The hash trees of its files, of a torrent that has a v2 part.
     pub(crate) trees: Option<Arc<Trees>>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::metainfo::Metainfo;
 
-use crate::{TorrentError, TorrentId};
+use crate::{LocalFile, TorrentError, TorrentId};
 
 /// A change in the engine.
 #[derive(Clone, Debug)]
@@ -43,6 +43,14 @@ pub enum Event {
         /// Address and port.
         addr: SocketAddr,
     },
+    /// Files that the torrent lacks lie on this machine: other torrents have them. Nothing becomes of that unless it is
+    /// asked for, by [`EngineHandle::reuse`](crate::EngineHandle::reuse).
+    LocalData {
+        /// Which torrent.
+        id: TorrentId,
+        /// The files.
+        files: Arc<[LocalFile]>,
+    },
     /// Metadata of a magnet link is there.
     MetadataReceived {
         /// Which torrent.
@@ -73,6 +81,15 @@ pub enum Event {
     Removed {
         /// Which.
         id: TorrentId,
+    },
+    /// Content that lay on this machine was looked through, and what was right of it copied, as it was asked for.
+    Reused {
+        /// Which torrent.
+        id: TorrentId,
+        /// Pieces that are there now.
+        pieces: u32,
+        /// Their bytes, without padding.
+        bytes: u64,
     },
     /// A tracker refused an announce or could not be reached.
     TrackerError {

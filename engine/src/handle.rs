@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::command::Command;
-use crate::{AddTorrent, CommandError, Event, Farewells, Limits, Snapshot, SwarmCounts, TorrentId};
+use crate::{
+    AddTorrent, CommandError, Event, Farewells, Limits, Reuse, Snapshot, SwarmCounts, TorrentId,
+};
 
 /// A running engine: commands in, snapshots and events out.
 ///
@@ -92,6 +94,15 @@ impl EngineHandle {
     /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
     pub async fn recheck(&self, id: TorrentId) -> Result<(), CommandError> {
         self.ask(|reply| Command::Recheck(id, reply)).await
+    }
+
+    /// Lets a torrent take content over that lies on this machine: what other torrents have, as
+    /// [`Event::LocalData`] offers it, and what lies in folders. One that is paused does so when it is resumed.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
+    pub async fn reuse(&self, id: TorrentId, reuse: Reuse) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Reuse(id, reuse, reply)).await
     }
 
     /// Asks the trackers of a torrent how large its swarm is (BEP 48), whether or not it runs; takes up to 15 seconds.

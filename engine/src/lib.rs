@@ -44,6 +44,7 @@ pub mod peer;
 mod scene;
 
 mod seats;
+mod shelf;
 mod snapshot;
 mod supervisor;
 pub mod torrent;
@@ -52,7 +53,9 @@ mod web;
 
 pub use announce::farewells::Farewells;
 pub use announce::settings::{AnnounceMode, TrackerConfig};
-pub use command::{AddTorrent, CommandError, Existing, Source, TorrentError, TorrentId};
+pub use command::{
+    AddTorrent, CommandError, Existing, LocalFile, Reuse, Source, TorrentError, TorrentId,
+};
 pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
 pub use event::Event;

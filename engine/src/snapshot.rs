@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::id::InfoHashes;
 
-use crate::{TorrentError, TorrentId, Wire};
+use crate::{LocalFile, TorrentError, TorrentId, Wire};
 
 /// The state of an engine, published twice a second and after each command.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,8 @@ pub struct TorrentStatus {
     pub connections: Arc<[PeerStatus]>,
     /// Its web seeds, those that the user named first.
     pub web_seeds: Vec<WebSeedStatus>,
+    /// Files that it lacks and that other torrents of the engine have, as they were offered last.
+    pub local_data: Arc<[LocalFile]>,
     /// The size of the swarm, as trackers told last.
     pub swarm: SwarmCounts,
     /// Time since it was added.

@@ -34,6 +34,7 @@ use crate::listener::{self, Arrival, Terms};
 use crate::lookups::{self, Lookups};
 use crate::lsd::{self, Lsd};
 use crate::seats::Seats;
+use crate::shelf::Shelf;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Incoming, News};
 use crate::{EngineConfig, EngineHandle, Event, Snapshot, TorrentId, TorrentStatus};
@@ -63,6 +64,7 @@ pub struct Supervisor {
     by_hash: BTreeMap<InfoHash, TorrentId>,
     seats: Seats,
     claims: Claims,
+    shelf: Shelf,
     /// The same hashes, as peers ask for them under cover.
     tags: Arc<Tags>,
     next_id: u64,
@@ -176,6 +178,7 @@ impl Supervisor {
             by_hash: BTreeMap::new(),
             seats: Seats::new(config.max_peers),
             claims: Claims::default(),
+            shelf: Shelf::default(),
             tags,
             next_id: 1,
             listen,

@@ -15,6 +15,7 @@ mod hash_desk;
 mod last_failure;
 mod layer_phase;
 pub mod layers;
+mod local_data;
 mod meetings;
 pub(crate) mod messages;
 pub mod metadata;

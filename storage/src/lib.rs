@@ -14,20 +14,23 @@
 //! - `spec`: what a store is opened with. `layout`: torrent space to files. `error`: what can go wrong, on which file.
 //! - `store`: the public handle; `upkeep`: its questions about files as files. `inner`: file slots and window cache behind it.
 //!   `budget`: bounds shared by stores.
-//! - `selection`: wanted files and the part file.
+//! - `selection`: wanted files and the part file. `donor`: files elsewhere that may hold content, `adopt`: taking it over.
 //! - `resume`: what a torrent had on disk, kept between runs.
 //! - `active`: block leases. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
 //!   operating system.
 //!
 //! # Invariants
-//! - Nothing is made, written or removed outside the chosen folder, and no symbolic link below it is followed.
+//! - Nothing is made, written or removed outside the chosen folder, and no symbolic link below it is followed. What lies
+//!   elsewhere is only read, and only to be compared with digests.
 //! - No lock is held during input and output but the one of the file that is being opened.
 //! - Resident memory from maps, open files and unsynced bytes stay inside the [`Budget`]; beside it, a check has one file
 //!   open on each of its threads.
 
 mod active;
+mod adopt;
 mod budget;
+mod donor;
 mod error;
 mod inner;
 mod layout;
@@ -45,7 +48,9 @@ mod view;
 mod write;
 
 pub use active::{ActivePiece, BlockState, Committed, Lease, NOBODY};
+pub use adopt::Adopted;
 pub use budget::{Budget, Limits, Usage};
+pub use donor::Donor;
 pub use error::{ErrorKind, Op, StoreError};
 pub use recheck::{Progress, RecheckOptions};
 pub use spec::{

@@ -225,6 +225,10 @@ pub(crate) struct Common {
     after_help = "Examples:\n  tribler-rs download debian.torrent -o ~/Downloads\n  \
                   tribler-rs download 'magnet:?xt=urn:btih:...' --max-down 4MiB/s --keep-seeding"
 )]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct DownloadArgs {
     /// A .torrent file, magnet link, http(s) URL of a .torrent, info-hash, or `-` (standard input)
     #[arg(required = true)]
@@ -235,6 +239,12 @@ pub(crate) struct DownloadArgs {
     /// Write over files that are there already and hold nothing of the torrent
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Copy what lies in this folder already, under any name, after comparing it with the torrent's hashes; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub(crate) reuse: Vec<PathBuf>,
+    /// Copy what other torrents of this run have, after comparing it; without this they are only named
+    #[arg(long)]
+    pub(crate) reuse_local_data: bool,
     /// Which files, by number (0,3-7) or pattern ('*.mkv'); the rest is not written
     #[arg(long, value_name = "FILES")]
     pub(crate) files: Vec<String>,

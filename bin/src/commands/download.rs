@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use engine::{AddTorrent, CommandError, Existing};
+use engine::{AddTorrent, CommandError, Existing, Reuse};
 
 use super::transfer::Transfer;
 use super::transfer::goal::Goal;
@@ -30,6 +30,9 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
         sources.push(Source::read(text, &way.network).await?);
     }
     super::must_be_writable(&args.output)?;
+    for dir in &args.reuse {
+        super::must_be_folder(dir)?;
+    }
     let running = wire::start(&args.common, way)?;
     wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
@@ -85,6 +88,10 @@ impl Wish<'_> {
         if self.args.overwrite {
             add.existing = Existing::Replace;
         }
+        add.reuse = Reuse {
+            torrents: self.args.reuse_local_data,
+            dirs: self.args.reuse.clone(),
+        };
         add.use_trackers = !self.args.common.no_trackers;
         add.use_web_seeds = !self.args.common.no_webseeds;
         add.web_seeds.clone_from(&self.args.web_seed);

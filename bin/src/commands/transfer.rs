@@ -5,6 +5,7 @@ pub(crate) mod display;
 mod events;
 mod forwarded;
 pub(crate) mod goal;
+mod local_data;
 pub(crate) mod peers;
 pub(crate) mod tracked;
 

@@ -40,6 +40,9 @@ impl StreamHandler<Command> for Supervisor {
             Command::Resume(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Resume));
             }
+            Command::Reuse(id, reuse, reply) => {
+                let _ = reply.send(self.control(id, Control::Reuse(reuse)));
+            }
             Command::Scrape(id, reply) => self.scrape(id, reply),
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
             Command::Sift(reply) => {

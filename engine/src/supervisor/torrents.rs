@@ -93,6 +93,7 @@ impl Supervisor {
             max_peers: self.config.max_peers_per_torrent,
             seats: self.seats.clone(),
             claims: self.claims.clone(),
+            shelf: self.shelf.clone(),
             upload_slots: self.config.upload_slots,
             down: self.down.clone(),
             up: self.up.clone(),
@@ -262,6 +263,7 @@ impl Child {
             Control::Limit(limits) => self.add.limits = *limits,
             Control::Pause => self.add.paused = true,
             Control::Recheck | Control::Resume => self.add.paused = false,
+            Control::Reuse(reuse) => self.add.reuse = reuse.clone(),
             Control::Conflict | Control::Scrape(_) | Control::Sift => {}
             #[cfg(test)]
             Control::Panic => {}

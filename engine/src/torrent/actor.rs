@@ -26,6 +26,7 @@ use crate::claims::Claim;
 use crate::content::{Content, Traffic};
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
+use crate::shelf::Place;
 use crate::torrent::bad_blocks::Trials;
 use crate::torrent::candidates::Candidates;
 use crate::torrent::check::CheckProgress;
@@ -34,6 +35,7 @@ use crate::torrent::gather::Gather;
 use crate::torrent::hash_desk::HashDesk;
 use crate::torrent::last_failure::LastFailure;
 use crate::torrent::layer_phase::Layers;
+use crate::torrent::local_data::Local;
 use crate::torrent::messages::Control;
 use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::peers::{Peers, Rate};
@@ -147,6 +149,10 @@ pub(crate) struct Torrent {
     /// The last peer that could not be made use of.
     pub(crate) last_failure: Option<LastFailure>,
     pub(crate) hash_desk: HashDesk,
+    /// What is known of content that lies elsewhere.
+    pub(crate) local: Local,
+    /// Its files, shown to other torrents.
+    pub(crate) place: Option<Place>,
     pub(crate) pex: Pex,
     pub(crate) punch: Punch,
     /// Somebody has connected to us by TCP.
@@ -210,6 +216,8 @@ impl Torrent {
             heard: Trackers::default(),
             last_failure: None,
             hash_desk: HashDesk::new(now),
+            local: Local::default(),
+            place: None,
             pex: Pex::default(),
             punch: Punch::default(),
             reachable: false,
@@ -310,6 +318,7 @@ impl Torrent {
         self.ask_metadata(now);
         self.ask_layers(now, ctx);
         self.look_after_trials(now, None);
+        self.look_around(now);
         self.gossip(now);
         self.tell_standing();
         self.feed_hungry();
@@ -367,6 +376,7 @@ impl Handler<Control> for Torrent {
                     self.begin(ctx);
                 }
             }
+            Control::Reuse(reuse) => self.reuse(reuse, now()),
             Control::Scrape(reply) => self.scrape(reply, ctx),
             Control::Sift => self.sift(),
         }

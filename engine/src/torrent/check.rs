@@ -22,7 +22,7 @@ pub(crate) struct CheckProgress {
 
 impl CheckProgress {
     /// So many of all pieces were looked at; they have `size` bytes together.
-    fn set(&self, size: u64, (done, all): (u32, u32)) {
+    pub(crate) fn set(&self, size: u64, (done, all): (u32, u32)) {
         let looked_at = u128::from(size) * u128::from(done) / u128::from(all.max(1));
         self.done.store(looked_at as u64, Ordering::Relaxed);
         self.total.store(size, Ordering::Relaxed);
@@ -34,6 +34,11 @@ impl CheckProgress {
             self.done.load(Ordering::Relaxed),
             self.total.load(Ordering::Relaxed),
         )
+    }
+
+    /// Turns true when the check is to stop.
+    pub(crate) fn cancelled(&self) -> &AtomicBool {
+        &self.cancelled
     }
 
     /// Stops the check soon.

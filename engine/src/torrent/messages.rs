@@ -18,7 +18,7 @@ use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::hash_desk::HashAnswer;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
-use crate::{CommandError, Event, Limits, SwarmCounts, TorrentId, TorrentStatus, Wire};
+use crate::{CommandError, Event, Limits, Reuse, SwarmCounts, TorrentId, TorrentStatus, Wire};
 
 /// A command of a person or program: Supervisor to Torrent.
 #[derive(Debug, Message)]
@@ -39,6 +39,8 @@ pub(crate) enum Control {
     Recheck,
     /// Go on.
     Resume,
+    /// Take content over that lies on this machine.
+    Reuse(Reuse),
     /// Ask the trackers for the size of the swarm.
     Scrape(oneshot::Sender<Result<SwarmCounts, CommandError>>),
     /// Let go of the peers that the network does not talk to any more.
@@ -82,6 +84,8 @@ pub(crate) enum DiskReply {
     Opened(Result<Opened, StoreError>),
     /// The check has ended; nothing is known where it was cancelled.
     Checked(Result<Opened, StoreError>),
+    /// What lies elsewhere was taken over.
+    Adopted(Result<(Opened, storage::Adopted), StoreError>),
     /// The check found nothing but a file of another kind.
     Foreign(PathBuf),
     /// The progress of a torrent at rest is saved.

@@ -63,7 +63,7 @@ impl Torrent {
     }
 
     /// Goes to work on a store whose pieces are known.
-    fn activate(
+    pub(super) fn activate(
         &mut self,
         store: Store,
         (have, partial): (&Bitfield, &Partials),
@@ -73,14 +73,12 @@ impl Torrent {
             return;
         };
         let geometry = metainfo.geometry();
-        let mut picker = Picker::new(geometry, have, self.setup.seed ^ self.id.0);
-        picker.set_padding(padding::of(&metainfo));
-        self.apply_selection(&metainfo, &mut picker);
+        let picker = self.picker(&metainfo, have);
         let content = Arc::new(Content {
             store,
             geometry,
             info: metainfo.info_bytes().clone(),
-            have: HaveBoard::new(have),
+            have: Arc::new(HaveBoard::new(have)),
             trees: Trees::of(&metainfo).map(Arc::new),
             tails: metainfo.tails().map(Arc::new),
         });
@@ -115,6 +113,11 @@ impl Torrent {
             self.on_piece_full(piece);
         }
         self.saved = None;
+        let (shelf, dir) = (&self.setup.shelf, &self.add.dir);
+        self.place = Some(shelf.put(self.id, dir, &metainfo, &content.have));
+        if have.count() > 0 {
+            shelf.tell();
+        }
         for (_, peer) in self.peers.iter() {
             peer.order(Order::Content(Arc::clone(&content)));
         }
@@ -124,6 +127,14 @@ impl Torrent {
         if finished {
             self.announce_finished(ctx);
         }
+    }
+
+    /// Who knows what is to be fetched, if these pieces are there.
+    pub(super) fn picker(&self, metainfo: &Metainfo, have: &Bitfield) -> Picker {
+        let mut picker = Picker::new(metainfo.geometry(), have, self.setup.seed ^ self.id.0);
+        picker.set_padding(padding::of(metainfo));
+        self.apply_selection(metainfo, &mut picker);
+        picker
     }
 
     /// Gives the picker what the user wants of the torrent.
@@ -223,7 +234,7 @@ impl Handler<DiskReply> for Torrent {
         match reply {
             DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => match outcome {
                 Ok(Opened { store, known }) => match known.have {
-                    Some(have) => self.activate(store, (&have, &known.partial), ctx),
+                    Some(have) => self.take_up(store, (have, known.partial), ctx),
                     None => self.check(store, known.partial, ctx),
                 },
                 Err(error) => self.fail_storage(&error),
@@ -236,7 +247,7 @@ impl Handler<DiskReply> for Torrent {
                                 id: self.id,
                                 good: have.count(),
                             });
-                            self.activate(store, (&have, &known.partial), ctx);
+                            self.take_up(store, (have, known.partial), ctx);
                         }
                         None => self.phase = Phase::Paused,
                     },
@@ -264,8 +275,15 @@ impl Handler<DiskReply> for Torrent {
             }
             DiskReply::Rested { number, known } => self.on_rested(number, known, ctx),
             DiskReply::Verified { run, verified } => self.on_verified(run, verified, ctx),
+            DiskReply::Adopted(outcome) if matches!(self.phase, Phase::Checking(_)) => {
+                match outcome {
+                    Ok((opened, adopted)) => self.on_adopted(opened, adopted, ctx),
+                    Err(error) => self.fail_storage(&error),
+                }
+            }
             // Answers to questions that a command has overtaken.
-            DiskReply::Opened(_)
+            DiskReply::Adopted(_)
+            | DiskReply::Opened(_)
             | DiskReply::Checked(_)
             | DiskReply::Foreign(_)
             | DiskReply::Recalled(_) => {}

@@ -63,6 +63,13 @@ impl Torrent {
         self.farewell(tokio::time::Instant::now() + PAUSE_WITHIN, None);
     }
 
+    /// Comes to rest, and begins anew then.
+    pub(super) fn begin_again(&mut self, now: Instant) {
+        if self.settling.is_none() {
+            self.come_to_rest(now + PAUSE_WITHIN, Then::Pause { again: true });
+        }
+    }
+
     /// Takes a pause back that has not come about yet.
     pub(super) fn go_on(&mut self, ctx: &mut Context<Self>) {
         let Some(Settling { then, saving, .. }) = &mut self.settling else {

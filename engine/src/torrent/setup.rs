@@ -12,6 +12,7 @@ use crate::disk::Disk;
 use crate::lookups::Lookups;
 use crate::lsd::Lsd;
 use crate::seats::Seats;
+use crate::shelf::Shelf;
 use crate::torrent::messages::News;
 use crate::{DhtDoor, Encryption};
 
@@ -38,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) seats: Seats,
     /// Shared by all torrents.
     pub(crate) claims: Claims,
+    /// Shared by all torrents.
+    pub(crate) shelf: Shelf,
     pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
     pub(crate) up: RateLimiter,

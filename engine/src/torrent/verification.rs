@@ -180,6 +180,7 @@ impl Torrent {
             }
         }
         self.reported_complete |= whole;
+        self.setup.shelf.tell();
         self.publish();
         self.event(Event::Finished {
             id: self.id,

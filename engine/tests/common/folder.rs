@@ -36,6 +36,27 @@ impl Folder {
         piece_len: usize,
         tamper: impl FnOnce(&mut Hashes),
     ) -> Self {
+        Self::made(version, seed, (lens, piece_len), tamper, &Extras::default())
+    }
+
+    /// A torrent that says more.
+    pub(crate) fn saying(
+        version: Version,
+        seed: u64,
+        lens: &[usize],
+        piece_len: usize,
+        extras: &Extras,
+    ) -> Self {
+        Self::made(version, seed, (lens, piece_len), |_| {}, extras)
+    }
+
+    fn made(
+        version: Version,
+        seed: u64,
+        (lens, piece_len): (&[usize], usize),
+        tamper: impl FnOnce(&mut Hashes),
+        extras: &Extras,
+    ) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let files = lens.iter().map(|len| {
             let mut bytes = vec![0; *len];
@@ -59,7 +80,7 @@ impl Folder {
         let plan = plan.expect("a plan");
         let mut hashes = hashes(&plan, version, &files, piece_len);
         tamper(&mut hashes);
-        let (bytes, _) = plan.write(&hashes, &Extras::default()).expect("a torrent");
+        let (bytes, _) = plan.write(&hashes, extras).expect("a torrent");
         let metainfo = Metainfo::from_bytes(&bytes, &LoadLimits::default()).expect("a torrent");
         Self {
             files,

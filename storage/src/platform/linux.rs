@@ -213,6 +213,12 @@ impl Stat {
     }
 }
 
+/// Whether both are one file, by whatever names they were opened.
+pub(crate) fn is_same(one: &File, other: &File) -> bool {
+    let id = |file| fs::fstat(file).map(|stat| (stat.st_dev, stat.st_ino));
+    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Reads exactly `out.len()` bytes.
 pub(crate) fn read_exact_at(file: &File, out: &mut [u8], at: u64) -> Result<(), Cause> {
     Ok(file.read_exact_at(out, at)?)

@@ -1,6 +1,7 @@
 //! The store from outside: what it promises to the engine.
 #![cfg(test)]
 
+mod adopt;
 mod basics;
 mod crumbs;
 mod full;

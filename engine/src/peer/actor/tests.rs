@@ -82,7 +82,7 @@ fn content(scene: &Scene, dir: &TempDir) -> Arc<Content> {
         store: Store::open(spec, StoreOptions::default()).unwrap(),
         geometry,
         info: scene.metainfo.info_bytes().clone(),
-        have: HaveBoard::new(&Bitfield::new(geometry.pieces())),
+        have: Arc::new(HaveBoard::new(&Bitfield::new(geometry.pieces()))),
         trees: None,
         tails: None,
     })
