@@ -17,6 +17,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("storage", Some(&["protocol", "hash"])),
     ("dht", Some(&["protocol", "net", "actors"])),
     ("overlay", Some(&["net", "actors"])),
+    ("tunnels", Some(&["protocol", "net", "overlay", "actors"])),
     (
         "engine",
         Some(&["protocol", "net", "storage", "dht", "actors"]),

@@ -1,0 +1,146 @@
+//! One layer of an onion: a key of one direction in either dialect.
+
+use std::fmt;
+use std::io::{Cursor, Write};
+
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use thiserror::Error;
+
+use super::gcm::Gcm;
+
+/// Bytes that a layer puts in front of a message: its counter, as a big-endian `i64`.
+pub const HEAD: usize = 8;
+
+/// Bytes that a layer puts behind a message.
+pub const TAG: usize = 16;
+
+/// Bytes that a layer adds to a message.
+pub const OVERHEAD: usize = HEAD + TAG;
+
+/// Why a layer cannot be taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The message is shorter than the [`OVERHEAD`] of one layer.
+    #[error("too short for a layer of encryption")]
+    Short,
+    /// It was sealed with another key, or was changed on its way.
+    #[error("sealed with another key, or changed on its way")]
+    Forged,
+    /// It has been opened before, or its counter is so old that nobody can tell.
+    #[error("came before")]
+    Replayed,
+}
+
+/// A key of one direction.
+pub(super) struct Layer {
+    salt: [u8; 4],
+    cipher: Cipher,
+}
+
+enum Cipher {
+    /// AES-128-GCM; the nonce is the salt and the counter in decimal digits, so that its length is 5 to 23 bytes.
+    Gcm(Gcm),
+    /// ChaCha20-Poly1305; the nonce is the salt and the counter, 12 bytes.
+    ChaCha(Box<LessSafeKey>),
+}
+
+impl Layer {
+    pub(super) fn gcm(key: [u8; 16], salt: [u8; 4]) -> Self {
+        let cipher = Cipher::Gcm(Gcm::new(key));
+        Self { salt, cipher }
+    }
+
+    pub(super) fn chacha(key: &[u8; 32], salt: [u8; 4]) -> Option<Self> {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, key).ok()?;
+        let cipher = Cipher::ChaCha(Box::new(LessSafeKey::new(key)));
+        Some(Self { salt, cipher })
+    }
+
+    /// Seals `frame` in place: [`HEAD`] bytes of room, the message, [`TAG`] bytes of room. `None` when the frame is shorter
+    /// than that.
+    pub(super) fn seal(&mut self, counter: u64, frame: &mut [u8]) -> Option<()> {
+        let (head, rest) = frame.split_first_chunk_mut::<HEAD>()?;
+        let (message, tag) = rest.split_last_chunk_mut::<TAG>()?;
+        *head = counter.to_be_bytes();
+        *tag = match &mut self.cipher {
+            Cipher::Gcm(gcm) => {
+                let nonce = DecimalNonce::new(self.salt, counter);
+                gcm.seal(nonce.as_bytes(), message)?
+            }
+            Cipher::ChaCha(key) => {
+                let nonce = binary_nonce(self.salt, counter);
+                let sealed = key.seal_in_place_separate_tag(nonce, Aad::empty(), message);
+                sealed.ok()?.as_ref().try_into().ok()?
+            }
+        };
+        Some(())
+    }
+
+    /// Takes the layer off `frame` in place: the message is then what lies between its first [`HEAD`] and its last [`TAG`]
+    /// bytes.
+    pub(super) fn open(&mut self, frame: &mut [u8]) -> Result<(), OpenError> {
+        if frame.len() < OVERHEAD {
+            return Err(OpenError::Short);
+        }
+        let (head, sealed) = frame.split_first_chunk_mut().ok_or(OpenError::Short)?;
+        let counter = u64::from_be_bytes(*head);
+        let opened = match &mut self.cipher {
+            Cipher::Gcm(gcm) => {
+                let nonce = DecimalNonce::new(self.salt, counter);
+                gcm.open(nonce.as_bytes(), sealed)
+            }
+            Cipher::ChaCha(key) => {
+                let nonce = binary_nonce(self.salt, counter);
+                key.open_in_place(nonce, Aad::empty(), sealed).is_ok()
+            }
+        };
+        if opened {
+            Ok(())
+        } else {
+            Err(OpenError::Forged)
+        }
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.cipher {
+            Cipher::Gcm(_) => "Layer(AES-128-GCM)",
+            Cipher::ChaCha(_) => "Layer(ChaCha20-Poly1305)",
+        })
+    }
+}
+
+/// The salt and the counter in decimal digits, a sign included: at most 4 + 20 bytes.
+struct DecimalNonce {
+    bytes: [u8; 24],
+    len: usize,
+}
+
+impl DecimalNonce {
+    fn new(salt: [u8; 4], counter: u64) -> Self {
+        let mut cursor = Cursor::new([0; 24]);
+        let written = cursor.write_all(&salt);
+        // The wire calls it signed, and who counts below zero writes a minus.
+        let written = written.and_then(|()| write!(cursor, "{}", counter.cast_signed()));
+        debug_assert!(written.is_ok(), "24 bytes hold a salt and any i64");
+        let len = cursor.position() as usize;
+        let bytes = cursor.into_inner();
+        Self { bytes, len }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+fn binary_nonce(salt: [u8; 4], counter: u64) -> Nonce {
+    let mut nonce = [0; 12];
+    let bytes = salt.into_iter().chain(counter.to_be_bytes());
+    nonce
+        .iter_mut()
+        .zip(bytes)
+        .for_each(|(to, from)| *to = from);
+    Nonce::assume_unique_for_key(nonce)
+}
