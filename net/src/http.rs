@@ -1,12 +1,12 @@
-//! A small HTTP client: GET over the dialer.
+//! A small HTTP client: GET and POST over the dialer.
 //!
 //! It speaks HTTP/1.1, `http` and `https`, and holds itself to limits that the caller sets, because the servers it asks
 //! are named by strangers: one deadline for everything, a largest head, a largest body on the wire and after unpacking,
 //! a number of redirects, and a [`Policy`] that is asked about every address and every redirect before a connection is
 //! opened. Each request has a connection of its own, unless the client was told to [keep](Client::keeping) them.
 //!
-//! A reply comes whole ([`Client::get`]), or in parts as they arrive ([`Client::open`]), so that a body of any size takes
-//! no more room than a part of it.
+//! A reply comes whole ([`Client::get`], [`Client::post`]), or in parts as they arrive ([`Client::open`]), so that a body
+//! of any size takes no more room than a part of it.
 //!
 //! Connections come from the [`Network`] and so does name look-up: source address, proxy, circuit and simulation hold
 //! for them too.
@@ -17,13 +17,12 @@ mod error;
 mod exchange;
 mod guard;
 mod keep;
+mod request;
 mod streaming;
 mod tls;
 
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -33,11 +32,12 @@ pub use url::Url;
 pub use error::{Error, Stage};
 pub use guard::Guard;
 pub use keep::Keep;
+pub use request::{AllowAll, Limits, Policy, Request, Response};
 pub use streaming::Streaming;
 pub use tls::ClientTls;
 
 use crate::{BoxStream, Family, Located, Network};
-use exchange::Connection;
+use exchange::{Ask, Connection};
 use keep::Shelf;
 
 /// An HTTP client. Cheap to clone.
@@ -47,116 +47,6 @@ pub struct Client {
     tls: ClientTls,
     user_agent: HeaderValue,
     shelf: Option<Arc<Shelf>>,
-}
-
-/// What to get, and how much of it is acceptable.
-#[derive(Clone)]
-pub struct Request {
-    /// An `http` or `https` URL. A user and password in it are sent as basic authentication ([RFC 7617]).
-    ///
-    /// [RFC 7617]: https://www.rfc-editor.org/rfc/rfc7617
-    pub url: Url,
-    /// The time for everything together, redirects included.
-    pub deadline: Duration,
-    /// Headers beside those that the client sets itself (`Host`, `User-Agent`, `Accept-Encoding`, `Connection`,
-    /// `Authorization`). They go to redirect targets too.
-    pub headers: HeaderMap,
-    /// How much is accepted.
-    pub limits: Limits,
-    /// What is asked before each connection.
-    pub policy: Arc<dyn Policy>,
-    /// The family of addresses to use where a host has both; what is left when a host has only the other is that.
-    pub family: Option<Family>,
-    /// The server that redirected to this URL in an earlier request, for the policy.
-    pub sent_by: Option<SocketAddr>,
-}
-
-/// How much of a reply is accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest head (status line and headers) in bytes.
-    pub head: usize,
-    /// The largest body in bytes as it comes over the wire.
-    pub body: usize,
-    /// The largest body in bytes after unpacking.
-    pub unpacked: usize,
-    /// How many redirects are followed.
-    pub redirects: usize,
-}
-
-impl Default for Limits {
-    /// A head of 64 KiB, a body of 4 MiB on the wire and 16 MiB unpacked, 5 redirects.
-    fn default() -> Self {
-        Self {
-            head: 64 * 1024,
-            body: 4 * 1024 * 1024,
-            unpacked: 16 * 1024 * 1024,
-            redirects: 5,
-        }
-    }
-}
-
-/// Decides where a request may go. Everything is allowed by default.
-pub trait Policy: Send + Sync {
-    /// Takes out of `addresses`, to which the host of `url` resolved, those that must not be dialled. Asked for the first
-    /// URL, and for each redirect's with `sent_by`, the address of the server that redirected. A connection that was kept
-    /// is asked about again, with its address alone.
-    fn admit(&self, url: &Url, sent_by: Option<SocketAddr>, addresses: &mut Vec<SocketAddr>) {
-        let _ = (url, sent_by, addresses);
-    }
-
-    /// Whether the server at `from` may send us on to `to`.
-    fn may_follow(&self, from: &Url, to: &Url) -> bool {
-        let _ = (from, to);
-        true
-    }
-}
-
-/// The [`Policy`] that allows everything.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AllowAll;
-
-impl Policy for AllowAll {}
-
-/// A reply, read to its end.
-#[derive(Clone, Debug)]
-pub struct Response {
-    /// The status code; any that is not a redirect that was followed.
-    pub status: u16,
-    /// The headers as they came.
-    pub headers: HeaderMap,
-    /// The body, unpacked.
-    pub body: Bytes,
-    /// Where the reply came from in the end.
-    pub url: Url,
-    /// The server that gave it.
-    pub peer: SocketAddr,
-}
-
-impl Request {
-    /// A request for `url` with a deadline of 30 seconds, [`Limits::default`] and [`AllowAll`].
-    pub fn new(url: Url) -> Self {
-        Self {
-            url,
-            deadline: Duration::from_secs(30),
-            headers: HeaderMap::new(),
-            limits: Limits::default(),
-            policy: Arc::new(AllowAll),
-            family: None,
-            sent_by: None,
-        }
-    }
-}
-
-impl fmt::Debug for Request {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may carry a password or a passkey.
-        f.debug_struct("Request")
-            .field("host", &self.url.host_str())
-            .field("deadline", &self.deadline)
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Client {
@@ -205,26 +95,59 @@ impl Client {
     ///
     /// Dropping the future closes the connection.
     pub async fn get(&self, request: &Request) -> Result<Response, Error> {
+        self.whole(request, async |stage| {
+            self.follow(request, true, stage).await
+        })
+        .await
+    }
+
+    /// Sends a body to a URL. Where the reply is a redirect, it is given as it came: nobody is sent on with a body. A
+    /// connection that was kept is not used, for what is sent twice may have an effect twice.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. A status other than 200 is not an error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection; the server may have got the body or not.
+    pub async fn post(&self, request: &Request, body: Bytes) -> Result<Response, Error> {
+        self.whole(request, async |stage| {
+            let ask = Ask::Post(body);
+            self.fetch_anew(&request.url, request.sent_by, request, (&ask, true), stage)
+                .await
+        })
+        .await
+    }
+
+    /// Receives the whole reply whose head `open` gets, within the request's deadline.
+    async fn whole(
+        &self,
+        request: &Request,
+        open: impl AsyncFnOnce(&mut Stage) -> Result<Opened, Error>,
+    ) -> Result<Response, Error> {
         let mut stage = Stage::LookUp;
-        let work = Box::pin(self.get_within(request, &mut stage));
+        let work = Box::pin(async {
+            let opened = open(&mut stage).await?;
+            self.receive(opened, request.limits).await
+        });
         let outcome = timeout(request.deadline, work).await;
         self.tidy();
         outcome.unwrap_or(Err(Error::Deadline { stage }))
     }
 
-    async fn get_within(&self, request: &Request, stage: &mut Stage) -> Result<Response, Error> {
+    /// Receives a body to its end.
+    async fn receive(&self, opened: Opened, limits: Limits) -> Result<Response, Error> {
         let Opened {
             response,
             mut connection,
             url,
             origin,
             ..
-        } = self.follow(request, true, stage).await?;
+        } = opened;
         let (head, incoming) = response.into_parts();
-        let body = connection
-            .receive(&head.headers, incoming, request.limits)
-            .await?;
-        let peer = connection.peer();
+        let body = connection.receive(&head.headers, incoming, limits).await?;
+        let (local, peer) = (connection.local(), connection.peer());
         self.put_away(connection, origin);
         Ok(Response {
             status: head.status.as_u16(),
@@ -232,6 +155,7 @@ impl Client {
             body,
             url,
             peer,
+            local,
         })
     }
 
@@ -298,19 +222,7 @@ impl Client {
         stage: &mut Stage,
     ) -> Result<Opened, Error> {
         exchange::host_and_port(url)?;
-        let manner = exchange::Manner {
-            keep: self.shelf.is_some(),
-            packed,
-        };
-        let origin = (url.origin().ascii_serialization(), request.family);
-        let opened = |connection, response| Opened {
-            response,
-            connection,
-            url: url.clone(),
-            sent_by,
-            origin: origin.clone(),
-        };
-        let message = || exchange::message(url, &request.headers, &self.user_agent, manner);
+        let origin = origin(url, request);
         while let Some(mut connection) = self.shelf.as_ref().and_then(|s| s.take(&origin)) {
             // One that was made by name has no address to judge.
             if !connection.peer().ip().is_unspecified() {
@@ -320,16 +232,48 @@ impl Client {
                     continue;
                 }
             }
-            match connection.send(message()?, stage).await {
-                Ok(response) => return Ok(opened(connection, response)),
+            let message = self.message(url, request, (&Ask::Get, packed))?;
+            match connection.send(message, stage).await {
+                Ok(response) => {
+                    return Ok(Opened::new(response, connection, (url, sent_by), origin));
+                }
                 // The server closed it while nobody looked. A GET may be sent twice.
                 Err(Error::Truncated | Error::Protocol(_)) => {}
                 Err(error) => return Err(error),
             }
         }
+        self.fetch_anew(url, sent_by, request, (&Ask::Get, packed), stage)
+            .await
+    }
+
+    /// Gets the head of the reply of one URL over a new connection.
+    async fn fetch_anew(
+        &self,
+        url: &Url,
+        sent_by: Option<SocketAddr>,
+        request: &Request,
+        ask: (&Ask, bool),
+        stage: &mut Stage,
+    ) -> Result<Opened, Error> {
+        let message = self.message(url, request, ask)?;
         let mut connection = self.connect(url, sent_by, request, stage).await?;
-        let response = connection.send(message()?, stage).await?;
-        Ok(opened(connection, response))
+        let response = connection.send(message, stage).await?;
+        let origin = origin(url, request);
+        Ok(Opened::new(response, connection, (url, sent_by), origin))
+    }
+
+    /// A request as it goes out; whether its reply may be packed.
+    fn message(
+        &self,
+        url: &Url,
+        request: &Request,
+        (ask, packed): (&Ask, bool),
+    ) -> Result<exchange::Message, Error> {
+        let manner = exchange::Manner {
+            keep: self.shelf.is_some(),
+            packed,
+        };
+        exchange::message(url, ask, &request.headers, &self.user_agent, manner)
     }
 
     /// Opens a connection to the host of a URL.
@@ -348,13 +292,13 @@ impl Client {
         let stream = self
             .reach((host, port), url, sent_by, request, stage)
             .await?;
-        let peer = stream.peer_addr();
+        let ends = (stream.local_addr(), stream.peer_addr());
         match tls {
-            None => Connection::open(stream, peer, request.limits).await,
+            None => Connection::open(stream, ends, request.limits).await,
             Some(tls) => {
                 *stage = Stage::Tls;
                 let stream = tls.connect(host, stream).await?;
-                Connection::open(stream, peer, request.limits).await
+                Connection::open(stream, ends, request.limits).await
             }
         }
     }
@@ -414,6 +358,28 @@ struct Opened {
     url: Url,
     sent_by: Option<SocketAddr>,
     origin: keep::Origin,
+}
+
+impl Opened {
+    fn new(
+        response: hyper::Response<hyper::body::Incoming>,
+        connection: Connection,
+        (url, sent_by): (&Url, Option<SocketAddr>),
+        origin: keep::Origin,
+    ) -> Self {
+        Self {
+            response,
+            connection,
+            url: url.clone(),
+            sent_by,
+            origin,
+        }
+    }
+}
+
+/// The server of a URL, and by which family of addresses it is to be reached.
+fn origin(url: &Url, request: &Request) -> keep::Origin {
+    (url.origin().ascii_serialization(), request.family)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
+use hyper::Method;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderMap, HeaderValue};
@@ -21,7 +22,7 @@ use super::{Error, Limits, Stage, auth};
 const BUFFER: usize = 64 * 1024;
 
 /// A request as it goes out.
-pub(super) type Message = hyper::Request<Empty<Bytes>>;
+pub(super) type Message = hyper::Request<Full<Bytes>>;
 
 /// How a reply is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +33,20 @@ pub(super) struct Manner {
     pub(super) packed: bool,
 }
 
+/// What a request asks with.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    Get,
+    /// With this body.
+    Post(Bytes),
+}
+
 /// A connection to a server, for one request after the other.
 pub(super) struct Connection {
-    sender: http1::SendRequest<Empty<Bytes>>,
+    sender: http1::SendRequest<Full<Bytes>>,
     /// What moves its bytes while somebody polls it; `None` once it has ended.
     driver: Option<Driver>,
+    local: SocketAddr,
     peer: SocketAddr,
 }
 
@@ -53,9 +63,10 @@ pub(super) fn host_and_port(url: &Url) -> Result<(&str, u16), Error> {
         .ok_or(Error::BadUrl)
 }
 
-/// The GET request for a URL.
+/// The request for a URL.
 pub(super) fn message(
     url: &Url,
+    ask: &Ask,
     headers: &HeaderMap,
     user_agent: &HeaderValue,
     manner: Manner,
@@ -69,8 +80,14 @@ pub(super) fn message(
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    let mut message = hyper::Request::get(target)
-        .body(Empty::new())
+    let (method, body) = match ask {
+        Ask::Get => (Method::GET, Bytes::new()),
+        Ask::Post(body) => (Method::POST, body.clone()),
+    };
+    let mut message = hyper::Request::builder()
+        .method(method)
+        .uri(target)
+        .body(Full::new(body))
         .map_err(|_| Error::BadUrl)?;
     let out = message.headers_mut();
     out.insert(header::HOST, host.map_err(|_| Error::BadUrl)?);
@@ -94,14 +111,20 @@ pub(super) fn message(
 }
 
 impl Connection {
-    /// Speaks HTTP on a stream from `peer`; `limits` hold for the heads of all replies.
-    pub(super) async fn open<S>(stream: S, peer: SocketAddr, limits: Limits) -> Result<Self, Error>
+    /// Speaks HTTP on a stream between `ends`, ours and the server's; `limits` hold for the heads of all replies.
+    pub(super) async fn open<S>(
+        stream: S,
+        (local, peer): (SocketAddr, SocketAddr),
+        limits: Limits,
+    ) -> Result<Self, Error>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER.max(limits.head))
             .max_header_size(limits.head)
+            // Names are without regard to case, but not everyone knows.
+            .title_case_headers(true)
             // Trackers are old and many: what can be understood is.
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
@@ -113,8 +136,14 @@ impl Connection {
         Ok(Self {
             sender,
             driver: Some(Box::pin(driver)),
+            local,
             peer,
         })
+    }
+
+    /// Our address.
+    pub(super) const fn local(&self) -> SocketAddr {
+        self.local
     }
 
     /// The address of the server.

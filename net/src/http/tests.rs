@@ -4,6 +4,7 @@ mod streaming;
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -64,6 +65,36 @@ async fn a_request_carries_what_a_tracker_expects() {
         assert!(headers.contains(&expected), "{expected} in {headers}");
     }
     assert!(!headers.contains("authorization"));
+}
+
+#[tokio::test]
+async fn a_body_is_sent_once_and_nobody_is_sent_on_with_it() {
+    let moved = Reply::text("HTTP/1.1 307 Moved\r\nLocation: http://IP/other\r\n\r\nelsewhere");
+    let server = Server::start(&real(), vec![Reply::ok("fetched"), moved]).await;
+    let client = client().keeping(Keep::default());
+    let url = server.url("/control");
+    client.get(&request(&url)).await.unwrap();
+    let mut request = request(&url);
+    let soap = HeaderName::from_static("soapaction");
+    request.headers.insert(soap, HeaderValue::from_static("x"));
+    let body = Bytes::from_static(b"<x/>");
+    let response = client.post(&request, body.clone()).await.unwrap();
+    assert_eq!(
+        (response.status, &response.body[..]),
+        (307, &b"elsewhere"[..])
+    );
+    assert_eq!(response.peer, server.addr);
+    assert!(response.local.ip().is_loopback() && response.local.port() != 0);
+    assert_eq!(server.count(), 2);
+    let heard = server.heard(1);
+    assert!(heard.starts_with("POST /control HTTP/1.1\r\n"), "{heard}");
+    for expected in ["Soapaction: x\r\n", "Content-Length: 4\r\n", "\r\n\r\n<x/>"] {
+        assert!(heard.contains(expected), "{expected} in {heard}");
+    }
+    // The server has no more to say: what it may have heard is not sent again.
+    let error = client.post(&request, body).await.unwrap_err();
+    assert!(matches!(error, Error::Truncated), "{error:?}");
+    assert_eq!(server.count(), 3);
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ impl Server {
         format!("http://{}{rest}", self.addr)
     }
 
-    /// The head of the n-th request.
+    /// The n-th request.
     pub(super) fn heard(&self, n: usize) -> String {
         self.state.heard.lock().unwrap()[n].clone()
     }
@@ -194,11 +194,16 @@ async fn serve(
             Err(_) => return,
         }
     }
-    state
-        .heard
-        .lock()
-        .unwrap()
-        .push(String::from_utf8(head).unwrap());
+    let mut heard = String::from_utf8(head).unwrap();
+    let length = heard
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    if stream.read_exact(&mut body).await.is_err() {
+        return;
+    }
+    heard.push_str(&String::from_utf8(body).unwrap());
+    state.heard.lock().unwrap().push(heard);
     let Some(reply) = reply else {
         return;
     };
