@@ -1,4 +1,4 @@
-//! Asking a gateway for a port: PCP (RFC 6887) and NAT-PMP (RFC 6886), the messages of the client's side.
+//! Asking a gateway for a port: PCP (RFC 6887) and NAT-PMP (RFC 6886), the messages of the client's side; [`upnp`] is the third way.
 //!
 //! # Format
 //! Datagrams to port 5351 of the gateway, big-endian.
@@ -11,6 +11,8 @@
 //! ```
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+pub mod upnp;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
