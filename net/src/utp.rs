@@ -16,6 +16,8 @@
 //! A stream puts bytes in or takes them out and tells the driver, which sends: so packets that became due together go
 //! out together.
 //!
+//! When the socket has no way for datagrams any more ([`DatagramSocket::is_up`]), all streams end with `NetworkDown`.
+//!
 //! # Bounds
 //! - [`UtpOptions::connections`] in all, [`HALF_OPEN`] of them inbound ones that have not shown to be where they say, and
 //!   [`HALF_OPEN_PER_IP`] of one address; SYNs beyond that get no answer.
@@ -27,6 +29,7 @@ mod conn;
 mod driver;
 mod listener;
 mod others;
+mod outage;
 mod shared;
 mod stream;
 mod table;

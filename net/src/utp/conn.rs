@@ -86,6 +86,7 @@ pub(super) fn error(reason: CloseReason) -> io::Error {
         CloseReason::Refused => io::ErrorKind::ConnectionRefused,
         CloseReason::Reset => io::ErrorKind::ConnectionReset,
         CloseReason::TimedOut => io::ErrorKind::TimedOut,
+        CloseReason::Offline => io::ErrorKind::NetworkDown,
         CloseReason::Finished => io::ErrorKind::BrokenPipe,
         CloseReason::NeverSent | CloseReason::Aborted | _ => io::ErrorKind::ConnectionAborted,
     };

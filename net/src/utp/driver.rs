@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::RESETS;
 use super::conn::{Conn, Key};
 use super::others::Foreign;
+use super::outage::Outage;
 use super::shared::Shared;
 use super::timers::Timers;
 use crate::datagram::Batch;
@@ -48,6 +49,7 @@ pub(super) struct Driver {
     wakers: Vec<Waker>,
     resets: u32,
     resets_since: Instant,
+    outage: Outage,
 }
 
 impl Driver {
@@ -68,6 +70,7 @@ impl Driver {
             wakers: Vec::new(),
             resets: 0,
             resets_since: now,
+            outage: Outage::default(),
         }
     }
 
@@ -78,6 +81,11 @@ impl Driver {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.shared.work();
+        if self.outage.begins(&self.shared) {
+            self.run.clear();
+            self.odd.clear();
+            self.blocked = None;
+        }
         let mut busy = self.receive(cx);
         self.let_time_pass();
         busy |= self.send(cx);

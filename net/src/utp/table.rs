@@ -42,6 +42,11 @@ impl Table {
         self.conns.get(key)
     }
 
+    /// All connections.
+    pub(super) fn all(&self) -> Vec<Arc<Conn>> {
+        self.conns.values().cloned().collect()
+    }
+
     /// The connection that a RESET with this id is about: others send the id that they would get, or that we would.
     pub(super) fn find_for_reset(&self, key: Key) -> Option<&Arc<Conn>> {
         let neighbours = [key.id.wrapping_sub(1), key.id.wrapping_add(1)];

@@ -1,3 +1,5 @@
+mod outage;
+
 use std::time::Duration;
 
 use protocol::utp::{Header, Kind, Packet, Seq};
@@ -18,7 +20,10 @@ struct Node {
 }
 
 fn node(network: &Network, at: &str, seed: u64) -> Node {
-    let socket = network.datagram(at.parse().unwrap()).unwrap();
+    node_on(network.datagram(at.parse().unwrap()).unwrap(), seed)
+}
+
+fn node_on(socket: Arc<dyn DatagramSocket>, seed: u64) -> Node {
     let addr = socket.local_addr();
     let options = UtpOptions {
         seed: Some(seed),

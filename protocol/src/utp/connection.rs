@@ -69,6 +69,9 @@ pub enum CloseReason {
     /// This side ended the connection at once.
     #[error("given up")]
     Aborted,
+    /// This side has no network any more.
+    #[error("the network is gone")]
+    Offline,
 }
 
 /// How a connection does.
@@ -321,8 +324,21 @@ impl Connection {
 
     /// Ends the connection at once, with a RESET.
     pub fn abort(&mut self) {
-        self.due.reset = !matches!(self.state, State::Opening | State::Closed(_));
-        self.end(CloseReason::Aborted);
+        self.give_up(CloseReason::Aborted);
+    }
+
+    /// Ends the connection, for the network is gone that it went by. The RESET that is due can be kept for when there is one
+    /// again: the other side waits for minutes otherwise.
+    pub fn lose_network(&mut self) {
+        self.give_up(CloseReason::Offline);
+    }
+
+    fn give_up(&mut self, reason: CloseReason) {
+        if self.closed().is_none() {
+            // Who has not shown to be where it says is sent nothing.
+            self.due.reset = matches!(self.state, State::Open | State::Lingering);
+            self.end(reason);
+        }
     }
 
     /// Whether the end of our direction was asked for.

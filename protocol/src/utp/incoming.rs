@@ -99,6 +99,12 @@ impl Incoming {
         self.end == Some(self.ack)
     }
 
+    /// Whether a packet with this number can come from who knows what was acknowledged: it is new, or not old for long.
+    pub(super) fn may_come(&self, seq: Seq) -> bool {
+        let most = MOST_AHEAD as u16;
+        seq.since(self.ack.minus(most)) <= most.saturating_mul(2).saturating_add(1)
+    }
+
     /// Drops what was not read and what comes from now on.
     pub(super) fn discard(&mut self) {
         self.discarding = true;

@@ -62,8 +62,12 @@ impl Connection {
             pure,
             self.rtt.reorder(),
         ) else {
-            self.due.reset = self.state != State::Unproven;
-            self.end(CloseReason::NeverSent);
+            // Who knows nothing of the stream shall not end it by a guess: what acknowledges so much must be a packet that could
+            // come now. Others are dropped.
+            if self.incoming.may_come(header.seq) {
+                self.due.reset = self.state != State::Unproven;
+                self.end(CloseReason::NeverSent);
+            }
             return;
         };
         if self.state == State::Unproven {

@@ -103,6 +103,49 @@ fn an_acknowledgement_of_what_was_never_sent_closes_the_stream() {
 }
 
 #[test]
+fn few_guesses_of_an_acknowledgement_of_what_was_never_sent_are_right() {
+    let now = Instant::now();
+    let right = |seq: &u16| {
+        let (mut connection, ours) = open(now);
+        connection.handle(now, &packet(Kind::State, 8, *seq, ours.wrapping_add(100)));
+        assert_eq!(
+            transmit(&mut connection, now).len(),
+            connection.closed().map_or(0, |_| 1)
+        );
+        connection.closed().is_some()
+    };
+    let right: Vec<u16> = (0..=u16::MAX).filter(right).collect();
+    assert!(right.contains(&100) && right.contains(&101) && right.contains(&1000));
+    assert!(right.len() < 65_536 / 16, "{}", right.len());
+}
+
+#[test]
+fn acknowledgements_that_come_late_or_twice_do_no_harm() {
+    let mut now = Instant::now();
+    let (mut connection, first) = open(now);
+    transmit(&mut connection, now);
+    // All acknowledgements of a stream so long that its numbers begin anew, and again a sample of the old ones.
+    let (mut acked, mut sent) = (first.wrapping_sub(1), 0_u32);
+    while sent < 70_000 {
+        connection.write(&[1; 60_000]);
+        for bytes in transmit(&mut connection, now) {
+            if Packet::parse(&bytes).unwrap().header.kind == Kind::Data {
+                acked = acked.wrapping_add(1);
+                sent += 1;
+            }
+        }
+        now += Duration::from_millis(10);
+        connection.handle(now, &packet(Kind::State, 8, 101, acked));
+        for late in [1, 2, 3, 10, 100, 1000, 10_000, 0x7f00] {
+            let old = packet(Kind::State, 8, 101, acked.wrapping_sub(late));
+            connection.handle(now, &old);
+        }
+        assert_eq!(connection.closed(), None, "after {sent}");
+        assert_eq!(connection.stats().resent, 0);
+    }
+}
+
+#[test]
 fn a_reset_counts_only_if_it_knows_where_the_stream_is() {
     let now = Instant::now();
     let (mut connection, seq) = open(now);
