@@ -20,13 +20,14 @@
 //!
 //! # Bounds
 //! - [`UtpOptions::connections`] in all, [`HALF_OPEN`] of them inbound ones that have not shown to be where they say, and
-//!   [`HALF_OPEN_PER_IP`] of one address; SYNs beyond that get no answer.
+//!   [`HALF_OPEN_PER_IP`] of one address; who has waited longest makes room.
 //! - [`WAITING`] connections wait to be accepted.
 //! - Packets of no connection are answered with a RESET as long as there are fewer than [`RESETS`] in a second: a stranger
 //!   gets no more bytes back than were sent.
 
 mod conn;
 mod driver;
+mod half_open;
 mod listener;
 mod others;
 mod outage;

@@ -169,7 +169,7 @@ impl Driver {
                 if let Some(conn) = table.find(&key) {
                     return Some(Arc::clone(conn));
                 }
-                if !table.may_begin(key.peer.ip()) {
+                if !table.may_begin() {
                     return None;
                 }
                 let config = self.shared.config(key.peer);
@@ -177,9 +177,16 @@ impl Driver {
                 let conn = table
                     .insert(Arc::new(Conn::new(key, accepted, false)))
                     .ok()?;
-                table.begun(key.peer.ip());
+                let put_out = table.begun(key);
                 drop(table);
                 self.shared.queue(&conn, &mut conn.state.lock());
+                if let Some(oldest) = put_out {
+                    let mut state = oldest.state.lock();
+                    if state.machine.is_unproven() {
+                        state.machine.abort();
+                    }
+                    self.shared.queue(&oldest, &mut state);
+                }
                 None
             }
             Kind::Reset => table.find_for_reset(key).cloned(),
@@ -327,7 +334,7 @@ impl Driver {
     /// Someone opened a stream and has shown to be there, or has not.
     fn decide(&mut self, conn: &Arc<Conn>, over: bool) {
         let mut table = self.shared.table.lock();
-        table.decided(conn.key.peer.ip());
+        table.decided(&conn.key);
         if over {
             return;
         }

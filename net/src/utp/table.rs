@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Waker;
 
 use rand::rngs::SmallRng;
 
+use super::WAITING;
 use super::conn::{Conn, Key};
-use super::{HALF_OPEN, HALF_OPEN_PER_IP, WAITING};
+use super::half_open::HalfOpen;
 
 /// Connections by whom and what they are with.
 #[derive(Debug)]
@@ -17,8 +17,7 @@ pub(super) struct Table {
     conns: BTreeMap<Key, Arc<Conn>>,
     most: usize,
     pub(super) rng: SmallRng,
-    /// Inbound ones that are not proven, by address.
-    half_open: BTreeMap<IpAddr, usize>,
+    half_open: HalfOpen,
     /// Proven ones that nobody has accepted yet.
     pub(super) waiting: VecDeque<Arc<Conn>>,
     pub(super) accepting: bool,
@@ -31,7 +30,7 @@ impl Table {
             conns: BTreeMap::new(),
             most,
             rng,
-            half_open: BTreeMap::new(),
+            half_open: HalfOpen::default(),
             waiting: VecDeque::new(),
             accepting: false,
             acceptor: None,
@@ -71,31 +70,20 @@ impl Table {
         self.conns.remove(key);
     }
 
-    /// Whether another inbound connection from this address may begin.
-    pub(super) fn may_begin(&self, ip: IpAddr) -> bool {
-        let of_ip = self.half_open.get(&ip).copied().unwrap_or(0);
-        let all: usize = self.half_open.values().sum();
-        self.accepting
-            && of_ip < HALF_OPEN_PER_IP
-            && all < HALF_OPEN
-            && self.waiting.len() < WAITING
-            && self.conns.len() < self.most
+    /// Whether another inbound connection may begin.
+    pub(super) fn may_begin(&self) -> bool {
+        self.accepting && self.waiting.len() < WAITING && self.conns.len() < self.most
     }
 
-    /// An inbound connection has begun.
-    pub(super) fn begun(&mut self, ip: IpAddr) {
-        let count = self.half_open.entry(ip).or_default();
-        *count = count.saturating_add(1);
+    /// An inbound connection has begun; says which one is put out for it.
+    pub(super) fn begun(&mut self, key: Key) -> Option<Arc<Conn>> {
+        let put_out = self.half_open.enter(key)?;
+        self.find(&put_out).cloned()
     }
 
     /// An inbound connection is proven, or over.
-    pub(super) fn decided(&mut self, ip: IpAddr) {
-        if let Some(count) = self.half_open.get_mut(&ip) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.half_open.remove(&ip);
-            }
-        }
+    pub(super) fn decided(&mut self, key: &Key) {
+        self.half_open.leave(key);
     }
 }
 

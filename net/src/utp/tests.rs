@@ -1,3 +1,4 @@
+mod hostile;
 mod outage;
 
 use std::time::Duration;

@@ -357,6 +357,13 @@ impl Connection {
         self.last_len > self.mtu.size()
     }
 
+    /// Bytes of memory that are held for what was written, what is on its way and what came in.
+    pub fn memory(&self) -> usize {
+        self.incoming
+            .memory()
+            .saturating_add(self.outgoing.memory())
+    }
+
     /// How the connection does.
     pub fn stats(&self) -> Stats {
         Stats {
@@ -408,13 +415,5 @@ impl Connection {
             self.tail_at = None;
             self.state_until = now.checked_add(self.rtt.timeout(0).saturating_mul(2));
         }
-    }
-}
-
-#[cfg(test)]
-impl Connection {
-    /// Bytes of packets and of what was written that are held.
-    pub(in crate::utp) fn memory(&self) -> usize {
-        self.incoming.memory() + self.outgoing.memory()
     }
 }

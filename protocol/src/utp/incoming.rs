@@ -242,7 +242,6 @@ impl Incoming {
     }
 }
 
-#[cfg(test)]
 impl Incoming {
     /// Bytes that are held.
     pub(super) fn memory(&self) -> usize {

@@ -325,7 +325,6 @@ impl Outgoing {
     }
 }
 
-#[cfg(test)]
 impl Outgoing {
     /// Bytes that are held.
     pub(super) fn memory(&self) -> usize {

@@ -126,8 +126,9 @@ fn acknowledgements_that_come_late_or_twice_do_no_harm() {
     transmit(&mut connection, now);
     // All acknowledgements of a stream so long that its numbers begin anew, and again a sample of the old ones.
     let (mut acked, mut sent) = (first.wrapping_sub(1), 0_u32);
+    let bytes = vec![1; 60_000];
     while sent < 70_000 {
-        connection.write(&[1; 60_000]);
+        connection.write(&bytes);
         for bytes in transmit(&mut connection, now) {
             if Packet::parse(&bytes).unwrap().header.kind == Kind::Data {
                 acked = acked.wrapping_add(1);
