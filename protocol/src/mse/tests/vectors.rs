@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::id::InfoHash;
 use crate::mse::dh::KeyPair;
 use crate::mse::keys::Side;
+use crate::mse::rc4::Rc4;
 use crate::mse::{
     Acceptor, Choice, Established, Initiator, KEY_LEN, Method, Methods, MseError, Step, Tag,
 };
@@ -28,6 +29,20 @@ fn keys(private: &Json) -> KeyPair {
     KeyPair::new(exact(private))
 }
 
+/// The pair whose private key is 1: its public key is the generator, and it agrees on the other one's key.
+fn keys_of_one() -> KeyPair {
+    let mut one = [0; 20];
+    one[19] = 1;
+    KeyPair::new(one)
+}
+
+/// A number less one; its last digits are not 0.
+fn less_one(number: &[u8]) -> [u8; KEY_LEN] {
+    let mut less: [u8; KEY_LEN] = number.try_into().unwrap();
+    less[KEY_LEN - 1] -= 1;
+    less
+}
+
 fn skey(case: &Json) -> InfoHash {
     InfoHash(exact(&case["skey_info_hash"]))
 }
@@ -46,7 +61,16 @@ fn choice(case: &Json) -> Choice {
 
 #[test]
 fn keys_and_hashes_are_those_of_the_vectors() {
-    for case in file()["cases"].as_array().unwrap() {
+    let file = file();
+    let prime = hex(&file["prime_hex"]);
+    assert!(keys_of_one().agree(&less_one(&prime)).is_none());
+    let greatest = less_one(&less_one(&prime));
+    assert_eq!(keys_of_one().agree(&greatest).unwrap().0, greatest);
+    let generator = file["generator"].as_u64().unwrap();
+    assert_eq!(keys_of_one().public()[KEY_LEN - 1], generator as u8);
+    let cases = file["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 5);
+    for case in cases {
         let (a, b) = (keys(&case["xa_hex"]), keys(&case["xb_hex"]));
         assert_eq!(a.public()[..], hex(&case["Ya"]));
         assert_eq!(b.public()[..], hex(&case["Yb"]));
@@ -57,11 +81,21 @@ fn keys_and_hashes_are_those_of_the_vectors() {
         let tag = Tag::of(skey(case));
         assert_eq!(secret.cover(tag)[..], hex(&case["req2_xor_req3"]));
         assert_eq!(secret.uncover(exact(&case["req2_xor_req3"])), tag);
+        let req2 = InfoHash(exact(&case["hash_req2_SKEY"]));
+        assert_eq!(format!("{tag:?}"), format!("Tag({req2})"));
+        let mut req3 = secret.cover(tag);
+        for (byte, own) in req3.iter_mut().zip(req2.0) {
+            *byte ^= own;
+        }
+        assert_eq!(req3[..], hex(&case["hash_req3_S"]));
         for (side, name) in [(Side::Initiator, "A"), (Side::Acceptor, "B")] {
-            let mut stream = [0; 32];
+            let (mut stream, mut of_key) = ([0; 32], [0; 32]);
             secret.cipher(side, skey(case)).apply(&mut stream);
             let due = &case[format!("keystream_{name}_first32_after_discard")];
             assert_eq!(stream[..], hex(due));
+            assert_eq!(stream[..8], hex(&case[format!("encrypted_VC_{name}")]));
+            Rc4::new(&exact(&case[format!("key{name}")])).apply(&mut of_key);
+            assert_eq!(of_key, stream);
         }
     }
 }
