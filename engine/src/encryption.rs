@@ -12,7 +12,9 @@ use protocol::mse::{Choice, Method, Methods};
 /// | `Require` | encrypted | encrypted | RC4 |
 ///
 /// Where there are two ways to dial, the second one is tried at once when the peer ends the first connection before
-/// its handshake, and what worked is remembered for the next time.
+/// its handshake, and what worked is remembered for the next time. It is not tried where the first one was understood, or
+/// worked the last time: then the peer just does not want the connection. `Allow` dials those encrypted first of whom other peers
+/// say that they prefer it (BEP 11).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encryption {
     /// Plain streams only.
@@ -47,6 +49,11 @@ impl Encryption {
     /// Whether there are two ways to dial.
     pub(crate) const fn has_two_ways(self) -> bool {
         matches!(self, Self::Allow | Self::Prefer)
+    }
+
+    /// Whether a peer that is said to prefer the stream encryption is dialled with it.
+    pub(crate) const fn heeds_hints(self) -> bool {
+        matches!(self, Self::Allow)
     }
 
     /// Whether connections are taken that begin without the stream encryption.

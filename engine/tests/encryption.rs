@@ -9,7 +9,7 @@ use common::Payload;
 use common::sim::{self, addr, ip, simulate};
 use engine::Encryption::{self, Allow, Off, Prefer, Require};
 use engine::{AddTorrent, EngineConfig, EngineHandle, Snapshot, Source, State, Supervisor, Wire};
-use net::sim::{HostOptions, Link, Sim};
+use net::sim::{Happening, HostOptions, Link, Sim};
 use protocol::id::InfoHash;
 use protocol::mse::{Initiator, KEY_LEN, Methods};
 use rand::SeedableRng;
@@ -256,4 +256,72 @@ async fn silent() -> Sim {
 #[test]
 fn who_stops_in_the_middle_of_a_handshake_is_closed_after_fifteen_seconds() {
     simulate(silent());
+}
+
+/// How often host `from` has dialled host `to`.
+fn dials(sim: &Sim, from: u32, to: u32) -> usize {
+    let log = sim.trace().log;
+    let is = |happening: &Happening| matches!(happening, Happening::Dialled { from: own, to: other } if own.ip() == ip(from) && *other == addr(to));
+    log.iter().filter(|(_, happening)| is(happening)).count()
+}
+
+/// Dials a host for a while that takes both kinds of streams and has another torrent; how often.
+async fn unwanted(policy: Encryption) -> (Sim, usize) {
+    let sim = Sim::new(5);
+    sim.record(100_000);
+    let has = Payload::new(5, 50_000, 32 * 1024);
+    let wants = Payload::new(6, 50_000, 32 * 1024);
+    let seeder = Node::start(&sim, 1, &has, true, |_| {}).await;
+    let leecher = Node::start(&sim, 2, &wants, false, |config| config.encryption = policy);
+    let leecher = leecher.await;
+    // The user's address is dialled again after 1 s, 2 s, 4 s and so on.
+    sleep(Duration::from_secs(60)).await;
+    let dials = dials(&sim, 2, 1);
+    drop((seeder, leecher));
+    (sim, dials)
+}
+
+#[test]
+fn who_understands_the_encryption_and_lacks_the_torrent_is_not_dialled_in_the_other_way() {
+    for (policy, expected) in [(Off, 6), (Allow, 7), (Prefer, 6), (Require, 6)] {
+        simulate(async {
+            let (sim, dials) = unwanted(policy).await;
+            assert_eq!(dials, expected, "{policy:?}");
+            sim
+        });
+    }
+}
+
+/// A peer that requires encryption, of which another one tells that takes both.
+async fn told() -> Sim {
+    let sim = Sim::new(7);
+    sim.record(1_000_000);
+    let payload = Payload::new(7, 2_000_000, 32 * 1024);
+    let seeder = Node::start(&sim, 1, &payload, true, |config| {
+        config.limits.up = Some(20_000);
+    });
+    let seeder = seeder.await;
+    let strict = Node::start(&sim, 3, &payload, false, |config| {
+        config.encryption = Require;
+    });
+    let strict = strict.await;
+    assert_eq!(strict.wire().await, Some(Wire::Rc4));
+    let other = Node::start(&sim, 2, &payload, false, |_| {}).await;
+    let met = |snapshot: &Snapshot| {
+        let mut torrents = snapshot.torrents.iter();
+        torrents.any(|status| {
+            let mut peers = status.connections.iter();
+            peers.any(|peer| peer.addr.ip() == ip(3) && peer.wire == Wire::Rc4)
+        })
+    };
+    assert!(other.until(met).await, "they meet");
+    sleep(Duration::from_secs(30)).await;
+    assert!(dials(&sim, 2, 3) <= 1, "one way is enough");
+    drop((seeder, strict));
+    sim
+}
+
+#[test]
+fn who_is_said_to_prefer_encryption_is_dialled_with_it() {
+    simulate(told());
 }

@@ -10,7 +10,11 @@ use common::sim::{self, addr, ip, simulate};
 use engine::{AddTorrent, EngineConfig, EngineHandle, Limits, Source, Supervisor, TorrentId};
 use net::Filter;
 use net::filter::IpFilter;
+use net::ports::{Transports, open};
 use net::sim::{HostOptions, Sim};
+use net::utp::UtpOptions;
+use net::{DatagramSocket, Pool};
+use protocol::utp::{Header, Kind, Packet, Seq};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -149,4 +153,96 @@ fn limits_hold_for_the_local_network_only_where_they_are_to() {
             sim
         });
     }
+}
+
+/// A packet of uTP, as the initiator of a stream sends it.
+fn packet(kind: Kind, id: u16, ack: u16, payload: &[u8]) -> Vec<u8> {
+    let header = Header {
+        kind,
+        id,
+        timestamp: 1,
+        delay: 0,
+        window: 1 << 20,
+        seq: Seq(if kind == Kind::Syn { 1 } else { 2 }),
+        ack: Seq(ack),
+    };
+    let packet = Packet {
+        header,
+        sack: None,
+        close_reason: None,
+        payload,
+    };
+    let mut out = Vec::new();
+    packet.write(0, &mut out);
+    out
+}
+
+/// Packets behind a SYN, and what they carry.
+type Rest<'a> = Vec<(Kind, &'a [u8])>;
+
+/// What comes to a socket within some virtual time.
+async fn received(socket: &dyn DatagramSocket, within: Duration) -> usize {
+    let (mut bytes, mut buf) = (0, [0; 2000]);
+    let all = async {
+        loop {
+            bytes += socket.recv_from(&mut buf).await.expect("a datagram").0;
+        }
+    };
+    let _: Result<(), _> = timeout(within, all).await;
+    bytes
+}
+
+#[test]
+fn whoever_is_named_as_the_sender_of_a_syn_gets_no_more_than_half_as_much_again() {
+    simulate(async {
+        let sim = Sim::new(9);
+        let payload = Payload::new(9, 100_000, PIECE);
+        let engine = Engine::start(&sim, (0, ip(0)), &payload, &[], |config| {
+            let mut options = UtpOptions::default();
+            options.seed = Some(1);
+            let at = (addr(0), 0);
+            let both = Transports::Both;
+            let port = open(&config.network, at, both, &Pool::current(), &options);
+            let port = port.expect("a port");
+            (config.network, config.listen) = (port.network, Some(port.addr));
+        });
+        let engine = engine.await;
+        let plain = [b"\x13BitTorrent protocol".as_slice(), &[0; 48]].concat();
+        let covered = vec![7; 600];
+        let empty = Vec::new();
+        // What is sent behind the SYN, which is sent so often, by one who does not see the answers.
+        let lives: [(u16, Rest<'_>); 6] = [
+            (1, vec![]),
+            (5, vec![]),
+            (1, vec![(Kind::State, &empty)]),
+            (1, vec![(Kind::Data, &plain), (Kind::Data, &covered)]),
+            (2, vec![(Kind::Fin, &empty), (Kind::Reset, &empty)]),
+            (1, vec![(Kind::Data, &covered); 20]),
+        ];
+        for (life, (syns, rest)) in (0..).zip(lives) {
+            let own = ip(100 + life);
+            let network = sim.host(HostOptions::at(own)).network();
+            let socket = network.datagram(SocketAddr::new(own, 9)).expect("a socket");
+            let (mut sent, mut got) = (0, 0);
+            let mut send = |bytes: Vec<u8>| {
+                sent += bytes.len();
+                socket.try_send_to(&bytes, addr(0)).expect("sent");
+                sent
+            };
+            for _ in 0..syns {
+                let sent = send(packet(Kind::Syn, 7, 0, &[]));
+                got += received(&*socket, Duration::from_millis(700)).await;
+                assert!(got > 0 && got * 2 <= sent * 3, "{got} for {sent}");
+            }
+            for (kind, bytes) in rest {
+                let sent = send(packet(kind, 8, 12_345, bytes));
+                got += received(&*socket, Duration::from_millis(300)).await;
+                assert!(got * 2 <= sent * 3, "life {life}: {got} for {sent}");
+            }
+            got += received(&*socket, Duration::from_secs(120)).await;
+            assert!(got * 2 <= sent * 3, "life {life}: {got} for {sent}");
+        }
+        drop(engine);
+        sim
+    });
 }

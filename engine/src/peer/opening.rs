@@ -12,7 +12,7 @@ use protocol::peer::{Session, SessionConfig, TorrentParams};
 use tokio::time::timeout;
 
 use crate::Wire;
-use crate::cover::{self, Cover};
+use crate::cover::{self, Cover, CoverError};
 use crate::peer::driver::{Driver, Parts, now};
 use crate::peer::messages::{Ended, Report};
 use crate::torrent::candidates::DialFailure;
@@ -137,7 +137,10 @@ async fn covered(
         }
         Ok(Err(error)) => {
             tracing::trace!(%error, "no handshake under cover");
-            Err(Ended::Lost)
+            Err(match error {
+                CoverError::Declined => Ended::Declined,
+                CoverError::Closed | CoverError::Io(_) | CoverError::Mse(_) => Ended::Lost,
+            })
         }
         Err(_) => Err(Ended::Silent),
     }

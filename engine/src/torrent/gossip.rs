@@ -84,6 +84,9 @@ impl Torrent {
             if peer.flags.contains(PexFlags::UTP) {
                 self.candidates.set_speaks_utp(peer.addr);
             }
+            if peer.flags.contains(PexFlags::ENCRYPTION) && self.setup.encryption.heeds_hints() {
+                self.candidates.hint_other_way(peer.addr);
+            }
             if peer.flags.contains(PexFlags::HOLEPUNCH) {
                 self.punch.told(key, peer.addr);
             }

@@ -128,6 +128,7 @@ impl Torrent {
                 twin
             }
             Ended::Banned
+            | Ended::Declined
             | Ended::Dismissed
             | Ended::Misbehaved(_)
             | Ended::OurOwn

@@ -414,7 +414,57 @@ fn the_other_way_is_tried_at_once_and_what_works_is_remembered() {
         list.disconnected(host(1), now, Ended::Normal);
         now = list.next_due().unwrap();
         assert_eq!(list.is_other_way(host(1)), !other);
+        // What worked the last time is tried once more, after a pause, before the other one is.
+        dial_next(&mut list, now);
+        assert!(!list.try_other_way(host(1)));
+        list.failed(host(1), now, DialFailure::Handshake);
+        now = list.next_due().unwrap();
+        assert_eq!(list.is_other_way(host(1)), !other);
     }
+}
+
+#[test]
+fn who_understood_a_way_is_dialled_in_it_the_next_time() {
+    let mut now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    dial_next(&mut list, now);
+    assert!(list.try_other_way(host(1)));
+    for _ in 0..3 {
+        dial_next(&mut list, now);
+        assert!(list.is_other_way(host(1)));
+        list.way_understood(host(1));
+        list.failed(host(1), now, DialFailure::Handshake);
+        now = list.next_due().unwrap();
+    }
+    dial_next(&mut list, now);
+    assert!(list.try_other_way(host(1)), "it has changed its mind");
+    assert!(!list.is_other_way(host(1)));
+}
+
+#[test]
+fn a_hint_decides_the_first_way_only_where_nothing_else_is_known() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    for n in 1..=3 {
+        list.add(host(n), Source::Tracker, now);
+    }
+    list.hint_other_way(host(1));
+    assert!(list.is_other_way(host(1)));
+    list.dialing(host(2));
+    list.hint_other_way(host(2));
+    assert!(!list.is_other_way(host(2)));
+    list.dialing(host(3));
+    list.connected(host(3), now);
+    list.disconnected(host(3), now, Ended::Normal);
+    list.hint_other_way(host(3));
+    assert!(!list.is_other_way(host(3)), "the first way works");
+    list.hint_other_way(host(4));
+    assert_eq!(list.len(), 3);
+    // A hint that is wrong costs a second connection and no more.
+    dial_next(&mut list, now);
+    assert!(list.try_other_way(host(1)));
+    assert!(!list.is_other_way(host(1)));
 }
 
 fn dial_next(list: &mut Candidates, now: Instant) {

@@ -13,16 +13,24 @@ pub(super) struct Way {
     other: bool,
     /// The one before has failed just now.
     second: bool,
+    /// The last connection in this way came about.
+    worked: bool,
 }
 
 impl Way {
     /// There is a connection: what worked now is the first to be tried the next time.
     pub(super) const fn works(&mut self) {
         self.second = false;
+        self.worked = true;
     }
 
-    /// The way has failed; says whether the next one is to be tried at once.
+    /// The way has failed; says whether the next one is to be tried at once: not if this one worked the last time, for then
+    /// the peer has other reasons first of all.
     const fn turn(&mut self) -> bool {
+        if self.worked {
+            self.worked = false;
+            return false;
+        }
         self.other = !self.other;
         self.second = !self.second;
         self.second
@@ -36,8 +44,24 @@ impl Candidates {
         candidate.is_some_and(|candidate| candidate.way.other)
     }
 
+    /// The peer at an address is said to like the other way better. Nothing comes of that where more is known of it already.
+    pub fn hint_other_way(&mut self, addr: SocketAddr) {
+        self.index.update(canonical(addr), |candidate| {
+            if candidate.is_idle() && candidate.failures == 0 && candidate.way == Way::default() {
+                candidate.way.other = true;
+            }
+        });
+    }
+
+    /// The peer ended a connection before its handshake, but understood the way: that is the one to be tried the next time.
+    pub fn way_understood(&mut self, addr: SocketAddr) {
+        self.index.update(canonical(addr), |candidate| {
+            candidate.way.second = false;
+        });
+    }
+
     /// The peer ended a connection before its handshake: the address is due at once, in the other way. False where that
-    /// was the second way already, and the address has failed.
+    /// was the second way already, or one that worked the last time: the address has failed.
     pub fn try_other_way(&mut self, addr: SocketAddr) -> bool {
         let mut again = false;
         self.index.update(canonical(addr), |candidate| {
