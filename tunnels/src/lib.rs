@@ -8,14 +8,18 @@
 //!
 //! # Map of modules
 //! - [`Dialect`]: which of the two wires is spoken. [`crypto`]: agreeing on keys, sealing and opening cells.
+//! - [`Head`], [`CircuitId`]: cells. [`message`]: what is in them.
 //!
 //! # Invariants
 //! - No nonce is used twice under one key.
 //! - Bytes from the network become a value or a typed error; they never reach a panic.
 
+mod cell;
 pub mod crypto;
 mod dialect;
+pub mod message;
 
+pub use cell::{CIRCUIT_PORT, CircuitId, Head};
 pub use dialect::Dialect;
 
 #[cfg(test)]
