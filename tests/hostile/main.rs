@@ -1,5 +1,6 @@
 //! Peers that lie, stall and flood, against the real command: memory stays bounded, and honest transfers go on.
 
+mod datagrams;
 mod downloader;
 mod half_open;
 mod liar;
