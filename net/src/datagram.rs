@@ -184,6 +184,16 @@ impl Batch {
         })
     }
 
+    /// As [`Batch::iter`], for those who change datagrams where they are.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&mut [u8], SocketAddr)> {
+        let slots = self.buffer.chunks_exact_mut(SLOT);
+        slots.zip(&self.filled).flat_map(|(slot, filled)| {
+            let bytes = slot.get_mut(..filled.len).unwrap_or_default();
+            let datagrams = bytes.chunks_mut(filled.segment.max(1));
+            datagrams.map(|datagram| (datagram, filled.from))
+        })
+    }
+
     /// Whether nothing was received.
     pub fn is_empty(&self) -> bool {
         self.filled.is_empty()

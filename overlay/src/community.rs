@@ -14,8 +14,8 @@ pub trait Community {
     /// What it tells.
     type Event;
 
-    /// The front of its packets.
-    fn prefix(&self) -> Prefix;
+    /// The front of its packets; `None` for who takes all that nobody else does.
+    fn prefix(&self) -> Option<Prefix>;
 
     /// A packet with this prefix has come.
     ///

@@ -316,8 +316,8 @@ impl Discovery {
 impl Community for Discovery {
     type Event = Found;
 
-    fn prefix(&self) -> Prefix {
-        self.introducer.prefix()
+    fn prefix(&self) -> Option<Prefix> {
+        Some(self.introducer.prefix())
     }
 
     fn handle_packet(

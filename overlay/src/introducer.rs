@@ -61,7 +61,7 @@ pub struct Settings {
     pub community: CommunityId,
     /// Our address in the local network.
     pub lan: SocketAddrV4,
-    /// With more members known than this, nobody further is taken; `None` takes all.
+    /// With more members known than this, nobody further is noted; `None` notes all.
     pub max_peers: Option<usize>,
     /// Whom to ask when nobody is known.
     pub bootstrap: Vec<SocketAddrV4>,
@@ -103,7 +103,7 @@ pub struct Counters {
     pub responses_in: u64,
     /// Answers to nothing, which count for nothing.
     pub unasked: u64,
-    /// Requests dropped because there are members enough.
+    /// Requests of strangers that were not noted because there are members enough.
     pub crowded: u64,
     /// Requests to open the NAT that came too often.
     pub punctures_refused: u64,
@@ -121,6 +121,7 @@ pub struct Introducer {
     asked: BTreeMap<u16, Asked>,
     last_bootstrap: Option<Instant>,
     punctures: Allowance,
+    strangers: Allowance,
     request_extra: Vec<u8>,
     response_extra: Vec<u8>,
     out: VecDeque<Transmit>,
@@ -134,7 +135,7 @@ struct Asked {
     at: Instant,
 }
 
-/// So many punctures at once, and so many a second in the long run: who asks for them need not be who he says.
+/// So much at once, and so much a second in the long run, for those who need not be who they say.
 #[derive(Clone, Copy, Debug)]
 struct Allowance {
     left: f64,
@@ -182,6 +183,7 @@ impl Introducer {
             asked: BTreeMap::new(),
             last_bootstrap: None,
             punctures: Allowance::new(),
+            strangers: Allowance::new(),
             request_extra: Vec::new(),
             response_extra: Vec::new(),
             out: VecDeque::new(),

@@ -12,7 +12,9 @@
 //! - [`introduction`]: the messages that all communities share. [`introducer`]: the machine that speaks them.
 //!   [`directory`]: who is known, for all communities of an identity. [`walk`]: how a community gets to know more.
 //! - [`community`]: what all communities have in common for those who drive them. [`discovery`]: the one that everyone is
-//!   in. [`cache`]: requests that wait for their answers.
+//!   in. [`cache`]: requests that wait for their answers. [`server`]: a bootstrap server. [`bootstrap`]: which there are.
+//! - [`endpoint`]: one socket for all communities. [`host`]: the actor of a community.
+//! - [`sim`]: thousands of hosts in virtual time.
 //!
 //! # Invariants
 //! - Bytes from the network become a value or a typed error that says what was wrong where; they never reach a panic.
@@ -20,15 +22,20 @@
 //! - An answer counts only if it was asked for, from the host that was asked.
 //! - Secrets are neither shown by `Debug` nor written anywhere but into their file.
 
+pub mod bootstrap;
 pub mod cache;
 pub mod clock;
 pub mod community;
 pub mod directory;
 pub mod discovery;
+pub mod endpoint;
+pub mod host;
 pub mod introducer;
 pub mod introduction;
 pub mod key;
 pub mod packet;
+pub mod server;
+pub mod sim;
 pub mod walk;
 pub mod wire;
 

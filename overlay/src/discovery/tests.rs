@@ -175,7 +175,7 @@ fn a_request_in_the_extended_layout_is_answered_as_any_other() {
             extra: b"",
         },
     };
-    let prefix = us.prefix();
+    let prefix = Prefix::new(DISCOVERY);
     let datagram = sign(prefix, introduction::id::REQUEST, &them, |out| {
         extended.write(out);
     });

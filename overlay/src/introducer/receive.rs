@@ -69,6 +69,9 @@ impl Introducer {
     }
 
     /// Takes a request whose body was read; communities with a layout of their own for it end here, too.
+    ///
+    /// With members enough, py-ipv8 says nothing, so that whoever comes late to a community of members enough finds nobody.
+    /// Here the stranger is answered, as far as the allowance goes, and not noted.
     pub(crate) fn answer(
         &mut self,
         now: Instant,
@@ -76,12 +79,15 @@ impl Introducer {
         signed: &Signed<'_>,
         request: &Request<'_>,
     ) {
-        if !self.has_room() {
+        if self.has_room() || self.directory().peer(signed.key().mid()).is_some() {
+            if !self.take_member(now, from, signed) {
+                return;
+            }
+        } else {
             self.counters.crowded = self.counters.crowded.saturating_add(1);
-            return;
-        }
-        if !self.take_member(now, from, signed) {
-            return;
+            if signed.key() == self.settings.key.public() || !self.strangers.take(now) {
+                return;
+            }
         }
         let introduced = {
             let directory = self.settings.directory.lock();

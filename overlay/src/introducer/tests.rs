@@ -181,20 +181,24 @@ fn answers_to_nothing_and_from_other_hosts_change_nothing() {
 }
 
 #[test]
-fn nobody_further_is_taken_when_there_are_members_enough() {
-    let mut rng = StdRng::seed_from_u64(44);
+fn with_members_enough_strangers_are_introduced_and_not_noted_and_only_so_many() {
+    let mut rng = StdRng::seed_from_u64(444);
     let mut us = settings(SecretKey::generate(&mut rng), at(1));
     us.max_peers = Some(2);
     let mut us = Introducer::new(us, &mut rng);
     let now = Instant::now();
-    for last in 2..10 {
+    let mut answered = 0;
+    for last in 2..100 {
         let mut other = member(last.into(), at(last));
         other.walk_to(now, at(1));
         let sent = other.poll_transmit().unwrap();
-        us.handle_packet(now, at(last), &Packet::parse(&sent.bytes).unwrap())
-            .unwrap();
+        let packet = Packet::parse(&sent.bytes).unwrap();
+        us.handle_packet(now, at(last), &packet).unwrap();
+        let sent = std::iter::from_fn(|| us.poll_transmit());
+        answered += sent.filter(|sent| sent.to == at(last)).count();
     }
-    assert_eq!((us.peer_count(), us.counters().crowded), (3, 5));
+    assert_eq!((us.peer_count(), us.counters().crowded), (3, 95));
+    assert_eq!(answered, 3 + 32);
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn check(case: &Value) {
         id::PUNCTURE_REQUEST => {
             let request = PunctureRequest::read(packet.body()).unwrap();
             plain(packet.prefix(), id::PUNCTURE_REQUEST, |out| {
-                request.write(out)
+                request.write(out);
             })
         }
         other => panic!("message {other}"),
