@@ -34,8 +34,9 @@ const PORT_TRIES: u16 = 9;
 /// Where sockets behind a proxy are asked for: of both families, and with no port of their own.
 const BEHIND_PROXY: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
-/// How long the router may take to take its ports back.
-const GIVE_BACK: Duration = Duration::from_millis(100);
+/// How long the router may take to take its ports back, where it has given any: one that is asked by HTTP needs some tens of
+/// milliseconds, a slow one hundreds.
+const GIVE_BACK: Duration = Duration::from_millis(500);
 
 /// Most threads that carry connections.
 const MAX_NET_THREADS: usize = 4;

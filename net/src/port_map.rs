@@ -1,9 +1,13 @@
-//! Asks the gateway of the local network for ports, by PCP or NAT-PMP, and gives them back at the end.
+//! Asks the gateway of the local network for ports, by PCP, NAT-PMP or UPnP, and gives them back at the end.
 //!
-//! Only the gateway of a default route is asked, and only if it is no address of the Internet. Its socket is opened by the
-//! network that is given: a bound one reaches the gateways of its interface only, and one behind a proxy none.
+//! Only the gateway of a default route is asked, and only if it is no address of the Internet. Its sockets are opened by the
+//! network that is given: a bound one reaches the gateways of its interface only, and one behind a proxy none. By UPnP
+//! everyone in the local network is asked who is a gateway, but only that one is listened to.
 //!
 //! `docs/adr/0007-ports-from-the-gateway.md` has the reasons.
+
+mod datagrams;
+mod upnp;
 
 use std::fmt;
 use std::io;
@@ -11,28 +15,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use parking_lot::Mutex;
 pub use protocol::port_mapping::Transport;
-use protocol::port_mapping::{
-    self, Answer, Grant, MOST_BYTES, NAT_PMP_ADDRESS, Wish, read_nat_pmp, read_pcp,
-};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::{DatagramSocket, Network, Pool, Scope, Task};
+use self::datagrams::Talk;
+use self::upnp::Upnp;
+use crate::{Network, Pool, Scope, Task};
 
 /// For how long ports are asked for: two hours are customary (RFC 6886, section 3.3). Half of what is given later they are asked for again.
 const LIFETIME: u32 = 7200;
 
-/// The waits for an answer: together 7.5 s.
-const WAITS: [Duration; 4] = [
-    Duration::from_millis(500),
-    Duration::from_millis(1000),
-    Duration::from_millis(2000),
-    Duration::from_millis(4000),
-];
+/// After which a gateway that gave nothing is asked again; twice that the next time, but not more than [`PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
 
-/// After which a gateway that gave nothing is asked again.
+/// The longest time after which a gateway that gave nothing is asked again.
 const PAUSE: Duration = Duration::from_secs(600);
 
 /// The shortest time between two requests for the same port, whatever the gateway says.
@@ -57,6 +56,8 @@ pub enum By {
     NatPmp,
     /// RFC 6887.
     Pcp,
+    /// UPnP's Internet Gateway Device.
+    Upnp,
 }
 
 impl fmt::Display for By {
@@ -64,6 +65,7 @@ impl fmt::Display for By {
         f.write_str(match self {
             Self::NatPmp => "NAT-PMP",
             Self::Pcp => "PCP",
+            Self::Upnp => "UPnP",
         })
     }
 }
@@ -140,13 +142,28 @@ struct Keeper {
     mapped: Arc<Mutex<Vec<Mapped>>>,
 }
 
-/// The gateway that is asked, and how.
-struct Talk {
-    gateway: Gateway,
-    socket: Arc<dyn DatagramSocket>,
-    /// The same for every request for a port: who knows it may change the mapping.
-    nonce: [u8; 12],
-    by: By,
+/// The ways to ask one gateway.
+struct Ways {
+    datagrams: Talk,
+    upnp: Upnp,
+    /// How often it has given nothing since it gave something.
+    misses: u32,
+}
+
+/// What came of asking for all ports.
+#[derive(Debug, Default)]
+struct Round {
+    given: Vec<Mapped>,
+    /// When to come again, if something was given.
+    again: Option<Duration>,
+}
+
+impl Round {
+    /// A port was given, and is to be asked for again after this time.
+    fn add(&mut self, port: Mapped, again: Duration) {
+        self.given.push(port);
+        self.again = Some(self.again.map_or(again, |soonest| soonest.min(again)));
+    }
 }
 
 impl Keeper {
@@ -179,15 +196,14 @@ impl Keeper {
         let Ok(socket) = self.network.datagram(SocketAddr::new(gateway.own, 0)) else {
             return false;
         };
-        let mut talk = Talk {
-            gateway,
-            socket,
-            nonce: rand::random(),
-            by: By::Pcp,
+        let mut ways = Ways {
+            datagrams: Talk::new(gateway, socket),
+            upnp: Upnp::new(self.network.clone(), gateway),
+            misses: 0,
         };
         loop {
             let asking = async {
-                let pause = self.ask_for_all(&mut talk).await;
+                let pause = self.ask_for_all(&mut ways).await;
                 let until = Instant::now() + pause;
                 while Instant::now() < until && self.gateway() == Some(gateway) {
                     sleep(LOOK_EVERY.min(until - Instant::now())).await;
@@ -196,7 +212,7 @@ impl Keeper {
             tokio::select! {
                 biased;
                 _ = &mut *stopped => {
-                    self.give_back(&talk).await;
+                    self.give_back(&ways).await;
                     return true;
                 }
                 () = asking => {}
@@ -207,146 +223,47 @@ impl Keeper {
         }
     }
 
-    /// Asks for all ports; says when to come again.
-    async fn ask_for_all(&self, talk: &mut Talk) -> Duration {
-        let mut given = Vec::new();
-        let mut pause = PAUSE;
-        for (transport, port) in &self.ports {
-            let wish = Wish {
-                transport: *transport,
-                internal: *port,
-                external: *port,
-                lifetime: LIFETIME,
-            };
-            let Some(grant) = talk.ask(&wish).await else {
-                continue;
-            };
-            let half = Duration::from_secs(u64::from(grant.lifetime) / 2).max(SHORTEST);
-            pause = if given.is_empty() {
-                half
-            } else {
-                pause.min(half)
-            };
-            given.push(Mapped {
-                transport: grant.transport,
-                internal: grant.internal,
-                external: grant.external,
-                ip: grant.ip,
-                by: talk.by,
-            });
+    /// Asks for all ports, by one way after the other until one gives any, the one that did so before first; says when to
+    /// come again.
+    async fn ask_for_all(&self, ways: &mut Ways) -> Duration {
+        let by_upnp = ways.upnp.is_found();
+        let mut round = Round::default();
+        if by_upnp {
+            round = ways.upnp.ask_for_all(&self.ports).await;
         }
-        if given.is_empty() {
-            tracing::debug!(gateway = %talk.gateway.at, "the gateway gives no ports");
+        if round.given.is_empty() {
+            round = ways.datagrams.ask_for_all(&self.ports).await;
+        }
+        if round.given.is_empty() && !by_upnp {
+            round = ways.upnp.ask_for_all(&self.ports).await;
+        }
+        let pause = round.again.unwrap_or_else(|| {
+            tracing::debug!("the gateway gives no ports");
+            let doubled = FIRST_PAUSE.saturating_mul(1 << ways.misses.min(10));
+            ways.misses += 1;
+            doubled.min(PAUSE)
+        });
+        if !round.given.is_empty() {
+            ways.misses = 0;
         }
         let mut mapped = self.mapped.lock();
-        if *mapped != given {
-            for port in &given {
+        if *mapped != round.given {
+            for port in &round.given {
                 tracing::info!(?port, "the gateway gives a port");
             }
-            *mapped = given;
+            *mapped = round.given;
         }
         pause
     }
 
-    async fn give_back(&self, talk: &Talk) {
+    async fn give_back(&self, ways: &Ways) {
         let given = std::mem::take(&mut *self.mapped.lock());
-        for port in given {
-            let wish = Wish {
-                transport: port.transport,
-                internal: port.internal,
-                external: 0,
-                lifetime: 0,
-            };
-            let _ = talk.exchange(&talk.request(&wish), |_| Some(())).await;
-        }
-    }
-}
-
-impl Talk {
-    fn request(&self, wish: &Wish) -> Vec<u8> {
-        match self.by {
-            By::NatPmp => port_mapping::nat_pmp(wish),
-            By::Pcp => port_mapping::pcp(wish, self.gateway.own, self.nonce),
-        }
-    }
-
-    /// Asks for a port by PCP, and by NAT-PMP where that is not known.
-    async fn ask(&mut self, wish: &Wish) -> Option<Grant> {
-        for _ in 0..2 {
-            let (by, nonce) = (self.by, self.nonce);
-            let read = |datagram: &[u8]| {
-                let answer = match by {
-                    By::NatPmp => read_nat_pmp(datagram),
-                    By::Pcp => read_pcp(datagram, nonce),
-                }?;
-                match answer {
-                    Answer::Granted(grant) => {
-                        let ours =
-                            grant.transport == wish.transport && grant.internal == wish.internal;
-                        ours.then_some(answer)
-                    }
-                    Answer::Address(_) => None,
-                    Answer::Refused(_) | Answer::WrongVersion => Some(answer),
-                }
-            };
-            match self.exchange(&self.request(wish), read).await {
-                Some(Answer::Granted(mut grant)) if grant.external != 0 && grant.lifetime > 0 => {
-                    if by == By::NatPmp {
-                        grant.ip = self.address().await;
-                    }
-                    return Some(grant);
-                }
-                Some(Answer::Refused(code)) => {
-                    tracing::info!(gateway = %self.gateway.at, code, ?wish, "the gateway refuses a port");
-                    return None;
-                }
-                // Who is silent to the one may know the other.
-                _ => {
-                    self.by = match by {
-                        By::NatPmp => By::Pcp,
-                        By::Pcp => By::NatPmp,
-                    };
-                }
-            }
-        }
-        None
-    }
-
-    /// By NAT-PMP: the address that the world sees.
-    async fn address(&self) -> Option<IpAddr> {
-        let read = |datagram: &[u8]| match read_nat_pmp(datagram)? {
-            Answer::Address(ip) => Some(Some(IpAddr::V4(ip)).filter(|ip| !ip.is_unspecified())),
-            Answer::Refused(_) | Answer::WrongVersion => Some(None),
-            Answer::Granted(_) => None,
-        };
-        self.exchange(&NAT_PMP_ADDRESS, read).await.flatten()
-    }
-
-    /// Sends a request until `read` makes something of an answer.
-    async fn exchange<T>(&self, request: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        let gateway = port_mapping::at(self.gateway.at);
-        let mut buffer = [0; MOST_BYTES];
-        for pause in WAITS {
-            let until = Instant::now() + pause;
-            let sent = timeout_at(until, self.socket.send_to(request, gateway)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                tokio::time::sleep_until(until).await;
-                continue;
-            }
-            while let Ok(received) = timeout_at(until, self.socket.recv_from(&mut buffer)).await {
-                match received {
-                    Ok((len, from)) if from == gateway => {
-                        if let Some(read) = read(buffer.get(..len).unwrap_or_default()) {
-                            return Some(read);
-                        }
-                    }
-                    Ok(_) => {}
-                    // Nobody listens there; the system may say so at once.
-                    Err(_) => tokio::time::sleep_until(until).await,
-                }
-            }
-        }
-        None
+        let datagrams = given.into_iter().filter(|port| port.by != By::Upnp);
+        join(
+            ways.datagrams.give_back(datagrams.collect()),
+            ways.upnp.give_back(),
+        )
+        .await;
     }
 }
 

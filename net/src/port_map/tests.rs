@@ -1,4 +1,8 @@
+mod igd;
+mod upnp;
+
 use super::*;
+use crate::DatagramSocket;
 use crate::sim::{HostOptions, Sim};
 use crate::{Binder, Listener};
 

@@ -20,6 +20,13 @@ pub(super) fn bound(
     only_own_family(&socket, at)?;
     tie(&socket, at, device)?;
     socket.bind(&at.into())?;
+    if let SocketAddr::V4(v4) = at
+        && kind == Type::DGRAM
+        && !v4.ip().is_unspecified()
+    {
+        // What is sent to a group leaves by the interface that has the address. A device decides that by itself.
+        let _ = socket.set_multicast_if_v4(v4.ip());
+    }
     Ok(socket)
 }
 
