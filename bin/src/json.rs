@@ -64,6 +64,13 @@ pub(crate) enum Line<'a> {
         name: &'a str,
         size: u64,
     },
+    /// The publisher of a torrent has signed a newer version (BEP 46); this one stays as it is.
+    Newer {
+        info_hash: &'a str,
+        newer: &'a str,
+        seq: i64,
+        magnet: &'a str,
+    },
     /// A peer sent bad data and is no longer spoken to.
     PeerBanned { info_hash: &'a str, ip: String },
     /// A piece that came failed its hash; what is bad of it is fetched again.
@@ -88,6 +95,10 @@ pub(crate) enum Line<'a> {
     },
     /// A torrent that had failed goes on.
     Recovered { info_hash: &'a str },
+    /// It is known which torrent a publisher's key names (BEP 46).
+    Resolved { info_hash: &'a str, seq: i64 },
+    /// It is looked up which torrent a publisher's key names (BEP 46).
+    Resolving { key: &'a str },
     /// What lay on this machine was compared with a torrent's hashes, and what is right was copied.
     Reused {
         info_hash: &'a str,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use net::Network;
 use net::http::{Client, Guard, HeaderValue, Request, Url};
 use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
-use protocol::magnet::Magnet;
+use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::{LoadLimits, Metainfo, MetainfoError};
 
 use crate::failure::{Failure, reason};
@@ -135,6 +135,14 @@ impl Source {
         match self {
             Self::Torrent(metainfo) => Some(metainfo.content_len()),
             Self::Magnet(magnet) => magnet.len,
+        }
+    }
+
+    /// What names the torrent where its info-hash does not: its publisher's key (BEP 46).
+    pub(crate) fn named(&self) -> Option<&MutableItem> {
+        match self {
+            Self::Magnet(magnet) if magnet.hashes.is_none() => magnet.mutable.as_ref(),
+            Self::Magnet(_) | Self::Torrent(_) => None,
         }
     }
 

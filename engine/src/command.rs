@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::magnet::Magnet;
+use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, StoreError};
 use tokio::sync::oneshot;
 
-use crate::{Farewells, Limits, SwarmCounts};
+use crate::{Farewells, Limits, ResolveError, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +38,9 @@ pub struct AddTorrent {
     pub trust_data: bool,
     /// What becomes of files that lie there already.
     pub existing: Existing,
+    /// The publisher's key whose newer versions are told of (BEP 46), where the engine has a DHT; `None` for that of the
+    /// magnet link, if it has one.
+    pub follow: Option<MutableItem>,
     /// What is made use of that lies on this machine already (BEP 38).
     pub reuse: Reuse,
     /// Announce to the trackers of the torrent.
@@ -123,6 +126,7 @@ impl AddTorrent {
             sequential: false,
             trust_data: false,
             existing: Existing::Complete,
+            follow: None,
             reuse: Reuse {
                 torrents: false,
                 dirs: Vec::new(),
@@ -161,11 +165,13 @@ pub enum CommandError {
         "the torrent was stopped for good after repeated failures: remove it, and add it again"
     )]
     GivenUp,
-    /// The magnet link has no info-hash.
-    #[error(
-        "the magnet link has no info-hash, only the key of a DHT item, which this build cannot look up"
-    )]
+    /// The magnet link has no info-hash, and what has its publisher's key was not looked up: see
+    /// [`EngineHandle::resolve`](crate::EngineHandle::resolve).
+    #[error("the magnet link has no info-hash, only its publisher's key")]
     NoHash,
+    /// The magnet link has no info-hash, only its publisher's key, and it is not known what that names.
+    #[error(transparent)]
+    Unresolved(ResolveError),
     /// No tracker of the torrent answered, or it has none.
     #[error("no tracker of the torrent answers")]
     NoTracker,

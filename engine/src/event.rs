@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::metainfo::Metainfo;
 
-use crate::{LocalFile, TorrentError, TorrentId};
+use crate::{LocalFile, Published, TorrentError, TorrentId};
 
 /// A change in the engine.
 #[derive(Clone, Debug)]
@@ -57,6 +57,14 @@ pub enum Event {
         id: TorrentId,
         /// The metadata.
         metainfo: Arc<Metainfo>,
+    },
+    /// There is a newer version of the torrent, which its publisher has signed (BEP 46). Nothing becomes of that by itself:
+    /// the torrent stays as it is, and the newer one is another torrent that may be added.
+    Newer {
+        /// Which torrent.
+        id: TorrentId,
+        /// The newer one.
+        published: Published,
     },
     /// A peer was found to have sent bad data and is no longer spoken to.
     PeerBanned {

@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::id::InfoHashes;
+use protocol::magnet::MutableItem;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::command::Command;
+use crate::updates::Updates;
 use crate::{
-    AddTorrent, CommandError, Event, Farewells, Limits, Reuse, Snapshot, SwarmCounts, TorrentId,
+    AddTorrent, CommandError, Event, Farewells, Limits, Published, ResolveError, Reuse, Snapshot,
+    Source, SwarmCounts, TorrentId,
 };
 
 /// A running engine: commands in, snapshots and events out.
@@ -21,6 +25,7 @@ pub struct EngineHandle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) updates: Option<Updates>,
 }
 
 /// Commands that may wait for the Supervisor; more callers than this wait in line.
@@ -42,14 +47,36 @@ impl EngineHandle {
         answer.await.map_err(|_| CommandError::Stopped)?
     }
 
-    /// Adds a torrent; it starts at once unless it is added paused.
+    /// Adds a torrent; it starts at once unless it is added paused. A magnet link that has only its publisher's key is
+    /// [resolved](Self::resolve) first.
     ///
     /// # Errors
-    /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`], [`CommandError::SslTorrent`] or
-    /// [`CommandError::Stopped`].
-    pub async fn add(&self, torrent: AddTorrent) -> Result<TorrentId, CommandError> {
+    /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`], [`CommandError::SslTorrent`],
+    /// [`CommandError::Unresolved`] or [`CommandError::Stopped`].
+    pub async fn add(&self, mut torrent: AddTorrent) -> Result<TorrentId, CommandError> {
+        if let Source::Magnet(magnet) = &mut torrent.source
+            && let (None, Some(named)) = (magnet.hashes, &magnet.mutable)
+        {
+            let published = self.resolve(named).await;
+            let published = published.map_err(CommandError::Unresolved)?;
+            magnet.hashes = Some(InfoHashes::v1(published.info_hash));
+        }
         self.ask(|reply| Command::Add(Box::new(torrent), reply))
             .await
+    }
+
+    /// Looks up which torrent a publisher's key names now (BEP 46), which takes as long as a look-up in the DHT does, and
+    /// up to 30 seconds more where no node of it is known yet. The newest version that was ever seen counts, where the
+    /// engine has a state directory.
+    ///
+    /// # Errors
+    /// [`ResolveError`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn resolve(&self, named: &MutableItem) -> Result<Published, ResolveError> {
+        let updates = self.updates.as_ref().ok_or(ResolveError::NoDht)?;
+        updates.resolve(named).await
     }
 
     /// Connects a torrent to a peer, and again whenever the connection is lost.

@@ -49,6 +49,7 @@ mod snapshot;
 mod supervisor;
 pub mod torrent;
 mod trees;
+mod updates;
 mod web;
 
 pub use announce::farewells::Farewells;
@@ -67,3 +68,4 @@ pub use supervisor::messages::{
     Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetLimits, Shutdown,
 };
 pub use supervisor::{StartError, Supervisor};
+pub use updates::{Published, ResolveError};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::id::InfoHashes;
 
-use crate::{LocalFile, TorrentError, TorrentId, Wire};
+use crate::{LocalFile, Published, TorrentError, TorrentId, Wire};
 
 /// The state of an engine, published twice a second and after each command.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,8 @@ pub struct TorrentStatus {
     pub connections: Arc<[PeerStatus]>,
     /// Its web seeds, those that the user named first.
     pub web_seeds: Vec<WebSeedStatus>,
+    /// A newer version than this, which its publisher has signed (BEP 46).
+    pub newer: Option<Published>,
     /// Files that it lacks and that other torrents of the engine have, as they were offered last.
     pub local_data: Arc<[LocalFile]>,
     /// The size of the swarm, as trackers told last.

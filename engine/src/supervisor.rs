@@ -37,6 +37,7 @@ use crate::seats::Seats;
 use crate::shelf::Shelf;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Incoming, News};
+use crate::updates::Updates;
 use crate::{EngineConfig, EngineHandle, Event, Snapshot, TorrentId, TorrentStatus};
 
 /// How often the snapshot is published while nothing else brings it about.
@@ -72,6 +73,7 @@ pub struct Supervisor {
     listener: Option<net::Task<()>>,
     lsd: Option<Addr<Lsd>>,
     lookups: Option<Addr<Lookups>>,
+    updates: Option<Updates>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<Event>,
     commands: Option<mpsc::Receiver<Command>>,
@@ -146,7 +148,12 @@ impl Supervisor {
             ..Snapshot::default()
         });
         let (snapshots, published) = watch::channel(first);
+        let updates = config.dht.as_ref().map(|dht| {
+            let state_dir = config.state_dir.clone();
+            Updates::new(dht.handle.clone(), state_dir)
+        });
         let handle = EngineHandle {
+            updates: updates.clone(),
             commands: command_queue,
             snapshots: published,
             events: events.clone(),
@@ -167,6 +174,7 @@ impl Supervisor {
             seed,
             lsd,
             lookups,
+            updates,
             desk,
             http,
             disk: Disk::start(config.disk_threads, &config.pool),

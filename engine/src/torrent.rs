@@ -21,6 +21,7 @@ pub(crate) mod messages;
 pub mod metadata;
 mod metadata_phase;
 mod neighbours;
+mod newer;
 mod open;
 mod padding;
 pub(crate) mod peers;

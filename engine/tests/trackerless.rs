@@ -3,6 +3,8 @@
 mod common;
 #[path = "trackerless/liars.rs"]
 mod liars;
+#[path = "trackerless/updates.rs"]
+mod updates;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;

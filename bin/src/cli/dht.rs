@@ -63,6 +63,8 @@ pub(crate) enum DhtCommand {
     GetPeers(GetPeersArgs),
     /// Ask nodes whether they are there
     Ping(PingArgs),
+    /// Sign which torrent is the newest version of another (BEP 46), and print the link that follows it
+    Publish(PublishArgs),
     /// Store an item (BEP 44)
     Put(PutArgs),
     /// Ask the nodes on the way to a target for info-hashes (BEP 51)
@@ -94,7 +96,7 @@ pub(crate) struct CrawlArgs {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("item").args(["target", "key"]).required(true))]
 pub(crate) struct GetArgs {
-    /// Where an immutable item is: the SHA-1 of its value, in hex
+    /// Where an immutable item is: the SHA-1 of its value, in hex; or a magnet link that names a publisher's key (BEP 46)
     pub(crate) target: Option<String>,
     /// The owner of a mutable item: the public key in hex, or the key file of `dht put --key`
     #[arg(long, value_name = "HEX|FILE")]
@@ -121,6 +123,24 @@ pub(crate) struct PingArgs {
     /// The nodes
     #[arg(required = true, value_name = "HOST:PORT")]
     pub(crate) node: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PublishArgs {
+    /// The newest version: an info-hash, magnet link or .torrent file
+    pub(crate) torrent: String,
+    /// The key that signs, in this file (made on first use)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Tells several torrents of one publisher apart
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) salt: String,
+    /// The number of the version [default: the one after the newest that is found]
+    #[arg(long, value_name = "N")]
+    pub(crate) seq: Option<i64>,
+    /// Stay, and store it again every hour, or else the network forgets it after two
+    #[arg(long)]
+    pub(crate) stay: bool,
 }
 
 #[derive(Args, Debug)]

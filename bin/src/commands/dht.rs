@@ -3,6 +3,7 @@
 mod items;
 mod line;
 mod peers;
+mod publish;
 mod samples;
 
 use std::cell::RefCell;
@@ -48,6 +49,7 @@ const fn serves(what: &DhtCommand) -> bool {
         DhtCommand::GetPeers(args) => args.scrape,
         // The present version is asked for first.
         DhtCommand::Put(args) => args.key.is_some() && args.seq.is_none(),
+        DhtCommand::Publish(args) => args.seq.is_none(),
         DhtCommand::Announce(_)
         | DhtCommand::Crawl(_)
         | DhtCommand::Get(_)
@@ -108,6 +110,7 @@ impl Work<'_> {
             DhtCommand::Ping(args) => self.ping(args).await,
             DhtCommand::Announce(args) => self.announce(args).await,
             DhtCommand::GetPeers(args) => self.get_peers(args).await,
+            DhtCommand::Publish(args) => self.publish(args).await,
             DhtCommand::Put(args) => self.put(args).await,
             DhtCommand::Sample(args) => self.sample(args).await,
             DhtCommand::Crawl(args) => self.crawl(args).await,

@@ -7,6 +7,7 @@ use engine::{AddTorrent, CommandError, Existing, Reuse};
 use super::transfer::Transfer;
 use super::transfer::goal::Goal;
 use super::transfer::peers::peers;
+use super::transfer::seeking::key_of;
 use super::transfer::tracked::Tracked;
 use crate::cli::DownloadArgs;
 use crate::failure::Failure;
@@ -51,6 +52,10 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     };
     for source in sources {
         let (add, torrent) = wish.apply(&source, screen)?;
+        if let Some(named) = source.named() {
+            transfer.seek(named.clone(), (add, torrent))?;
+            continue;
+        }
         match running.engine.add(add).await {
             Ok(id) => {
                 torrent.tell_added(source.name(), screen)?;
@@ -81,7 +86,7 @@ struct Wish<'a> {
 impl Wish<'_> {
     /// How to add one torrent, and how to follow it.
     fn apply(&self, source: &Source, screen: &Screen) -> Result<(AddTorrent, Tracked), Failure> {
-        let mut torrent = self.tracked(source, screen)?;
+        let mut torrent = self.tracked(source, screen);
         let mut add = AddTorrent::new(engine_source(source), self.args.output.clone());
         add.peers.clone_from(&self.peers);
         add.sequential = self.args.sequential;
@@ -111,13 +116,11 @@ impl Wish<'_> {
         Ok((add, torrent))
     }
 
-    fn tracked(&self, source: &Source, screen: &Screen) -> Result<Tracked, Failure> {
-        let Some(hashes) = source.hashes() else {
-            let why =
-                "the link names a mutable torrent (BEP 46), which this build cannot follow yet";
-            return Err(Failure::Usage(why.to_owned()));
+    fn tracked(&self, source: &Source, screen: &Screen) -> Tracked {
+        let hash = match (source.hashes(), source.named()) {
+            (Some(hashes), _) => shown_hash(hashes),
+            (None, named) => named.map(key_of).unwrap_or_default(),
         };
-        let hash = shown_hash(hashes);
         let place = match source {
             Source::Torrent(metainfo) => self.args.output.join(metainfo.name()),
             Source::Magnet(_) => self.args.output.clone(),
@@ -125,7 +128,7 @@ impl Wish<'_> {
         let name = source.name().map_or_else(|| hash.clone(), str::to_owned);
         let mut torrent = Tracked::new(hash, name, place.display().to_string(), screen);
         torrent.content = source.size();
-        Ok(torrent)
+        torrent
     }
 }
 

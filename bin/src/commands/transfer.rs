@@ -7,6 +7,7 @@ mod forwarded;
 pub(crate) mod goal;
 mod local_data;
 pub(crate) mod peers;
+pub(crate) mod seeking;
 pub(crate) mod tracked;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use self::display::Display;
 use self::goal::Goal;
+use self::seeking::Seeking;
 use self::tracked::{Outcome, Tracked};
 use crate::failure::Failure;
 use crate::json::Line;
@@ -49,6 +51,8 @@ pub(crate) struct Transfer {
     shutdown: Shutdown,
     torrents: BTreeMap<TorrentId, Tracked>,
     goal: Goal,
+    /// Torrents that are not known yet.
+    seeking: Seeking,
     listening: Option<SocketAddr>,
     /// Where peers should be listened for.
     pub(crate) asked: Option<SocketAddr>,
@@ -75,6 +79,7 @@ impl Transfer {
             shutdown,
             torrents: BTreeMap::new(),
             goal,
+            seeking: Seeking::default(),
             listening: None,
             asked: None,
             dht: None,
@@ -117,6 +122,7 @@ impl Transfer {
                     Err(RecvError::Lagged(_)) => self.catch_up()?,
                     Err(RecvError::Closed) => return Err(Failure::Failed("the engine stopped".to_owned())),
                 },
+                Some(told) = self.seeking.next() => self.on_sought(told).await?,
                 _ = tick.tick() => self.show(),
                 code = self.shutdown.asked() => break Some(code),
             }
@@ -125,6 +131,9 @@ impl Transfer {
     }
 
     fn is_over(&self) -> bool {
+        if self.seeking.left > 0 {
+            return false;
+        }
         let snapshot = self.engine.snapshot();
         self.torrents
             .iter()
@@ -203,14 +212,11 @@ impl Transfer {
             self.screen.warn("warning", line);
         }
         let mut outcomes = self.torrents.values().map(|torrent| &torrent.outcome);
-        if outcomes.any(|outcome| matches!(outcome, Outcome::Failed)) {
+        if self.seeking.failed > 0 || outcomes.any(|outcome| matches!(outcome, Outcome::Failed)) {
             return Err(Failure::Told);
         }
-        if self
-            .torrents
-            .values()
-            .any(|torrent| torrent.outcome == Outcome::Running)
-        {
+        let mut torrents = self.torrents.values();
+        if self.seeking.left > 0 || torrents.any(|torrent| torrent.outcome == Outcome::Running) {
             let line = "stopped before all was there; the same command goes on from here";
             return Err(Failure::Failed(line.to_owned()));
         }

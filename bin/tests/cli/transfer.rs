@@ -10,6 +10,7 @@ mod reuse;
 mod seed;
 mod trackers;
 mod troubles;
+mod updates;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -103,6 +103,7 @@ impl Supervisor {
             lsd: self.lsd.clone(),
             dht: self.config.dht.clone(),
             lookups: self.lookups.clone(),
+            updates: self.updates.clone(),
         };
         let guard = ExitGuard::new(id, ctx.address().recipient());
         let at = id.0 as usize % self.arbiters.len().max(1);

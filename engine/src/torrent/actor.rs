@@ -38,6 +38,7 @@ use crate::torrent::layer_phase::Layers;
 use crate::torrent::local_data::Local;
 use crate::torrent::messages::Control;
 use crate::torrent::metadata::MetadataFetch;
+use crate::torrent::newer::Newer;
 use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::pex::Pex;
 use crate::torrent::picker::Picker;
@@ -151,6 +152,8 @@ pub(crate) struct Torrent {
     pub(crate) hash_desk: HashDesk,
     /// What is known of content that lies elsewhere.
     pub(crate) local: Local,
+    /// What is known of newer versions.
+    pub(crate) newer: Newer,
     /// Its files, shown to other torrents.
     pub(crate) place: Option<Place>,
     pub(crate) pex: Pex,
@@ -217,6 +220,7 @@ impl Torrent {
             last_failure: None,
             hash_desk: HashDesk::new(now),
             local: Local::default(),
+            newer: Newer::default(),
             place: None,
             pex: Pex::default(),
             punch: Punch::default(),

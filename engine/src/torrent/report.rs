@@ -109,6 +109,7 @@ impl Torrent {
             connections,
             seeds: self.peers.iter().filter(|(_, peer)| peer.is_seed()).count(),
             web_seeds: self.web_seeds.status(now()),
+            newer: self.newer.newest,
             local_data: Arc::clone(&self.local.offered),
             swarm: self.heard.swarm(),
             age: now().saturating_duration_since(self.added_at),

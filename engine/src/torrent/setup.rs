@@ -14,6 +14,7 @@ use crate::lsd::Lsd;
 use crate::seats::Seats;
 use crate::shelf::Shelf;
 use crate::torrent::messages::News;
+use crate::updates::Updates;
 use crate::{DhtDoor, Encryption};
 
 /// What a torrent gets from its engine.
@@ -51,4 +52,5 @@ pub(crate) struct Setup {
     pub(crate) lsd: Option<Addr<Lsd>>,
     pub(crate) dht: Option<DhtDoor>,
     pub(crate) lookups: Option<Addr<Lookups>>,
+    pub(crate) updates: Option<Updates>,
 }

@@ -82,6 +82,7 @@ impl Torrent {
             self.leave_dht();
             return;
         }
+        self.follow_updates(ctx);
         let Some(lookups) = &self.setup.lookups else {
             return;
         };
@@ -112,6 +113,7 @@ impl Torrent {
 
     /// Looks there no more.
     pub(crate) fn leave_dht(&mut self) {
+        self.unfollow_updates();
         let was = std::mem::take(&mut self.trackerless);
         self.trackerless.times = was.times;
         if let Some(lookups) = &self.setup.lookups {

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use dht::{Item, NewItem, Wanted};
 use protocol::bencode::{self, Encoder, Limits};
 use protocol::krpc::NodeId;
-use protocol::krpc::item::{ItemKey, MAX_SALT, MAX_VALUE, immutable_target, mutable_target};
+use protocol::krpc::item::{
+    ItemKey, MAX_SALT, MAX_VALUE, immutable_target, mutable_target, torrent_of,
+};
+use protocol::magnet::Magnet;
 use rand::Rng;
 
 use super::line::{Line, hex};
@@ -19,7 +22,13 @@ use crate::failure::Failure;
 impl Work<'_> {
     /// Finds an item; says whether there is one.
     pub(super) async fn get(&self, args: &GetArgs) -> Result<bool, Failure> {
+        let link = args.target.as_deref().map(Magnet::parse);
+        let named = link.and_then(|link| link.ok()?.mutable);
         let wanted = match (&args.target, &args.key) {
+            _ if let Some(named) = named => Wanted::Mutable {
+                key: named.public_key,
+                salt: named.salt,
+            },
             (_, Some(key)) => Wanted::Mutable {
                 key: owner(key)?,
                 salt: salt(&args.salt)?,
@@ -41,6 +50,7 @@ impl Work<'_> {
         self.tell(&Line::Item {
             target: item.target().to_string(),
             text,
+            info_hash: torrent_of(item.value()).map(|hash| hash.to_string()),
             value: hex(item.value()),
             seq: item.seq(),
             key,
@@ -122,7 +132,7 @@ fn value(args: &PutArgs) -> Result<Vec<u8>, Failure> {
     Ok(value)
 }
 
-fn salt(text: &str) -> Result<Vec<u8>, Failure> {
+pub(super) fn salt(text: &str) -> Result<Vec<u8>, Failure> {
     if text.len() > MAX_SALT {
         return Err(Failure::Usage(format!(
             "--salt: more than {MAX_SALT} bytes"
@@ -145,7 +155,7 @@ fn owner(key: &str) -> Result<[u8; 32], Failure> {
 }
 
 /// The key in a file, which is made where it is not there.
-fn key(file: &Path) -> Result<ItemKey, Failure> {
+pub(super) fn key(file: &Path) -> Result<ItemKey, Failure> {
     if !file.exists() {
         make_key(file)?;
     }

@@ -43,6 +43,9 @@ pub(crate) enum Line {
     Item {
         target: String,
         text: Option<String>,
+        /// The torrent that the value names (BEP 46).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        info_hash: Option<String>,
         value: String,
         seq: Option<i64>,
         key: Option<String>,
@@ -61,6 +64,16 @@ pub(crate) enum Line {
         /// How long its answer took, in milliseconds.
         rtt_ms: f64,
         version: Option<String>,
+    },
+    /// Which torrent is the newest version was stored (BEP 46); the link follows it.
+    Published {
+        info_hash: String,
+        target: String,
+        nodes: usize,
+        seq: Option<i64>,
+        key: String,
+        magnet: String,
+        refused: Option<i64>,
     },
     /// A node refuses what it was asked for, with an error's code.
     Refusal { addr: String, code: i64 },
@@ -107,11 +120,19 @@ impl Line {
 
     /// What people are told beside the result, on standard error.
     pub(crate) fn remark(&self) -> Option<String> {
-        let Self::Item { text, seq, .. } = self else {
+        let Self::Item {
+            text,
+            info_hash,
+            seq,
+            ..
+        } = self
+        else {
             return None;
         };
         let mut remark = String::new();
-        if text.is_none() {
+        if info_hash.is_some() {
+            remark.push_str("the value names this torrent (BEP 46)\n");
+        } else if text.is_none() {
             remark.push_str("the value is no text; this is its bencode in hex\n");
         }
         if let Some(seq) = seq {
@@ -161,9 +182,15 @@ impl Line {
                 text
             }
             Self::InfoHashes { hashes, .. } => hashes.join("\n"),
-            Self::Item { text, value, .. } => match text {
-                Some(text) => printable(text),
-                None => value.clone(),
+            Self::Item {
+                text,
+                info_hash,
+                value,
+                ..
+            } => match (text, info_hash) {
+                (Some(text), _) => printable(text),
+                (None, Some(info_hash)) => info_hash.clone(),
+                (None, None) => value.clone(),
             },
             Self::Peers { peers, .. } => peers.join("\n"),
             Self::Pong {
@@ -175,22 +202,47 @@ impl Line {
                 let version = version.as_deref().unwrap_or("-");
                 format!("{addr} {id} {rtt_ms} ms {version}")
             }
+            Self::Published { .. } | Self::Stored { .. } => self.stored(),
             Self::Refusal { addr, code } => format!("{addr} refuses: {}", error(*code)),
             Self::Silence { addr } => format!("{addr} does not answer"),
-            Self::Stored {
-                target,
-                nodes,
-                seq,
-                key,
-                refused,
-            } => {
-                let mut text = format!("{target} stored with {}{}", counted(*nodes), why(*refused));
-                if let (Some(seq), Some(key), 1..) = (seq, key, *nodes) {
-                    let _ = write!(text, "\nversion {seq} of key {key}");
-                }
-                text
+        }
+    }
+}
+
+impl Line {
+    /// What was stored, for people.
+    fn stored(&self) -> String {
+        let mut text = String::new();
+        if let Self::Published {
+            info_hash,
+            nodes,
+            seq,
+            magnet,
+            refused,
+            ..
+        } = self
+        {
+            let version = seq.filter(|_| *nodes > 0);
+            let version = version.map_or_else(String::new, |seq| format!(" as version {seq}"));
+            let with = counted(*nodes);
+            text = format!(
+                "{info_hash} published{version} with {with}{}\n{magnet}",
+                why(*refused)
+            );
+        } else if let Self::Stored {
+            target,
+            nodes,
+            seq,
+            key,
+            refused,
+        } = self
+        {
+            text = format!("{target} stored with {}{}", counted(*nodes), why(*refused));
+            if let (Some(seq), Some(key), 1..) = (seq, key, *nodes) {
+                let _ = write!(text, "\nversion {seq} of key {key}");
             }
         }
+        text
     }
 }
 
@@ -285,6 +337,7 @@ mod tests {
     #[test]
     fn a_version_stands_beside_the_value_and_what_is_no_text_is_labelled() {
         let item = |text: Option<&str>, seq| Line::Item {
+            info_hash: None,
             target: String::new(),
             text: text.map(str::to_owned),
             value: "6c65".to_owned(),

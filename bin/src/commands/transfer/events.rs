@@ -22,6 +22,7 @@ impl Transfer {
             Event::Finished { id, after } => self.finished(id, after)?,
             Event::LocalData { id, files } => self.local_data(id, &files)?,
             Event::MetadataReceived { id, metainfo } => self.metadata(id, metainfo).await?,
+            Event::Newer { id, published } => self.newer(id, published)?,
             Event::PeerBanned { id, ip } => self.banned(id, ip)?,
             Event::PieceFailed { id, piece } => self.piece_failed(id, piece)?,
             Event::Recovered { id } => self.recovered(id)?,
@@ -203,6 +204,9 @@ impl Transfer {
             return Ok(());
         };
         add.files = Some(selection.of(&metainfo)?);
+        if let Source::Magnet(magnet) = &add.source {
+            add.follow.clone_from(&magnet.mutable);
+        }
         add.source = Source::Metainfo(with_links(metainfo, &add.source));
         self.engine.remove(id, false).await.map_err(Failure::failed)
     }
