@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -41,11 +41,7 @@ impl<'a> Scene<'a> {
     /// Starts our command as a seeder and waits until it serves.
     pub(crate) fn seed(&self, more: &[&str]) -> (Ours, SocketAddr) {
         let (home, listen) = home(self.lab, "seeder");
-        let mut ours = Ours::start_with(
-            &self.job(self.data.clone(), listen, vec![], true),
-            &home,
-            more,
-        );
+        let mut ours = Ours::start_with(&self.job(&self.data, listen, vec![], true), &home, more);
         finish(&mut ours, Duration::from_secs(30), "the seeder");
         (ours, listen)
     }
@@ -55,7 +51,7 @@ impl<'a> Scene<'a> {
         let (home, listen) = home(self.lab, "downloader");
         let output = home.join("output");
         std::fs::create_dir_all(&output).expect("a folder");
-        let ours = Ours::start_with(&self.job(output.clone(), listen, peers, false), &home, more);
+        let ours = Ours::start_with(&self.job(&output, listen, peers, false), &home, more);
         (ours, output)
     }
 
@@ -66,24 +62,22 @@ impl<'a> Scene<'a> {
         std::fs::create_dir_all(&output).expect("a folder");
         let job = Job {
             source: self.torrent.magnet(),
-            ..self.job(output.clone(), listen, peers, false)
+            ..self.job(&output, listen, peers, false)
         };
         (Ours::start(&job, &home), output)
     }
 
     /// Waits for the end of a download and compares its bytes.
-    pub(crate) fn complete(&self, mut download: Ours, output: &std::path::Path, limit: Duration) {
+    pub(crate) fn complete(&self, mut download: Ours, output: &Path, limit: Duration) {
         finish(&mut download, limit, "the honest download");
         self.payload.assert_equal(&self.data, output);
     }
 
-    fn job(&self, dir: PathBuf, listen: SocketAddr, peers: Vec<SocketAddr>, seed: bool) -> Job {
+    fn job(&self, dir: &Path, listen: SocketAddr, peers: Vec<SocketAddr>, seed: bool) -> Job {
+        let source = self.torrent.path.display().to_string();
         Job {
-            source: self.torrent.path.display().to_string(),
-            dir,
-            listen,
-            peers,
             seed,
+            ..Job::download(&source, dir, listen, peers)
         }
     }
 }

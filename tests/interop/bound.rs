@@ -4,14 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use support::clients::libtorrent::Libtorrent;
 use support::clients::opentracker::Opentracker;
-use support::clients::{Job, Running as _, finish, home};
+use support::clients::{Client, Orders, Running, Transport, finish, home};
+use support::content::Content;
 use support::host::Host;
 use support::names::NameServer;
 use support::ours::Ours;
 use support::payload::Payload;
-use support::torrent::Torrent;
 use support::{Lab, wait};
 
 const READY: Duration = Duration::from_secs(30);
@@ -27,7 +26,12 @@ fn away() -> Duration {
 }
 
 /// Downloads while the cable is pulled out and laid again; another way out is open all the time.
-pub(crate) fn survives(lab: &Lab, number: u8, transport: &str, bind: impl Fn(&Host) -> String) {
+pub(crate) fn survives(
+    lab: &Lab,
+    number: u8,
+    transport: Transport,
+    bind: impl Fn(&Host) -> String,
+) {
     let host = Host::new(number);
     host.plug_in_second();
     let elsewhere = host.capture("eth1", &lab.folder(&format!("capture {number}")));
@@ -60,7 +64,7 @@ pub(crate) fn survives(lab: &Lab, number: u8, transport: &str, bind: impl Fn(&Ho
     let back = Instant::now();
     finish(&mut leech, DONE, "the download");
     let resumed = back.elapsed();
-    swarm.compare();
+    swarm.content.assert_arrived(&swarm.ours.0);
     assert_eq!(elsewhere.frames(), 0, "frames left by the other interface");
     let (asked, own): (_, IpAddr) = (swarm.names.asked(), host.ip().into());
     assert!(
@@ -81,7 +85,8 @@ pub(crate) fn survives(lab: &Lab, number: u8, transport: &str, bind: impl Fn(&Ho
     let seen = wait::until(READY, || (elsewhere.frames() > 0).then_some(()));
     assert!(seen.is_some(), "the capture sees nothing at all");
     lab.report(&format!(
-        "| --bind {bind}, {transport} | interface away for {:.0} s: no frame elsewhere, complete {:.1} s after its return |",
+        "| --bind {bind}, {} | interface away for {:.0} s: no frame elsewhere, complete {:.1} s after its return |",
+        transport.word(),
         gone.as_secs_f64(),
         resumed.as_secs_f64(),
     ));
@@ -99,41 +104,38 @@ fn done(leech: &Ours) -> u64 {
 /// A seed, a tracker that has a name, and who knows the name.
 struct Swarm<'a> {
     lab: &'a Lab,
-    file: PathBuf,
-    theirs: (PathBuf, SocketAddr),
+    content: Content,
+    seed_at: SocketAddr,
     ours: (PathBuf, SocketAddr),
     names: NameServer,
     names_at: SocketAddr,
-    _seed: Libtorrent,
+    _seed: Box<dyn Running>,
     _tracker: Opentracker,
 }
 
 impl<'a> Swarm<'a> {
-    fn new(lab: &'a Lab, transport: &str) -> Self {
-        let (theirs, ours) = (home(lab, "seed"), home(lab, "leech"));
-        let payload = Payload::single(CONTENT, LEN, 31);
-        payload.write(&theirs.0).expect("the payload");
-        let file = theirs.0.join("input.torrent");
+    fn new(lab: &'a Lab, transport: Transport) -> Self {
         let (tracker_at, names_at) = (lab.address(), lab.address());
         let urls = [format!(
             "http://tracker.test:{}/announce",
             tracker_at.port()
         )];
-        let torrent =
-            Torrent::write(&file, &payload, &theirs.0, 64 * 1024, &urls).expect("a torrent");
-        let tracker = Opentracker::start(tracker_at, &[torrent.info_hash], &lab.folder("tracker"));
+        let payload = Payload::single(CONTENT, LEN, 31);
+        let content = Content::described(lab, payload, 64 * 1024, &urls);
+        let hashes = [content.torrent.info_hash];
+        let tracker = Opentracker::start(tracker_at, &hashes, &lab.folder("tracker"));
         let IpAddr::V4(tracker_ip) = tracker_at.ip() else {
             unreachable!("the lab speaks IPv4");
         };
-        let utp: &[&str] = if transport == "utp" { &["--utp"] } else { &[] };
-        let job = job(&file, &theirs, Vec::new(), true);
-        let mut seed = Libtorrent::start_with("2.1.1", &job, &theirs.0, utp);
-        finish(&mut seed, READY, "the seed");
+        let seed_at = lab.address();
+        let job = content.seed(seed_at).with(Orders::by(transport));
+        let mut seed = Client::Libtorrent("2.1.1").run(lab, &job);
+        finish(&mut *seed, READY, "the seed");
         Self {
             lab,
-            file,
-            theirs,
-            ours,
+            content,
+            seed_at,
+            ours: home(lab, "leech"),
             names: NameServer::start(names_at, tracker_ip),
             names_at,
             _seed: seed,
@@ -141,46 +143,23 @@ impl<'a> Swarm<'a> {
         }
     }
 
-    fn start_ours(&self, host: &Host, bind: &str, transport: &str) -> Ours {
+    fn start_ours(&self, host: &Host, bind: &str, transport: Transport) -> Ours {
         let (names, node) = (self.names_at.to_string(), self.lab.address().to_string());
         let more = [
             ["--bind", bind],
             ["--dns", &names],
             ["--max-down", "2MiB/s"],
-            ["--transport", transport],
             ["--dht-bootstrap", &node],
         ];
         let anywhere = SocketAddr::new([0, 0, 0, 0].into(), self.ours.1.port());
-        let place = (self.ours.0.clone(), anywhere);
-        let job = job(&self.file, &place, vec![self.theirs.1], false);
+        let job = self
+            .content
+            .download(&self.ours.0, anywhere, vec![self.seed_at]);
         Ours::start_on(
             host,
-            &job,
+            &job.with(Orders::by(transport)),
             &self.lab.folder(&format!("home {}", self.ours.1)),
             &more.concat(),
         )
-    }
-
-    fn compare(&self) {
-        let read = |dir: &Path| std::fs::read(dir.join(CONTENT)).expect("the content");
-        assert!(
-            read(&self.ours.0) == read(&self.theirs.0),
-            "the bytes differ"
-        );
-    }
-}
-
-fn job(
-    file: &Path,
-    (dir, listen): &(PathBuf, SocketAddr),
-    peers: Vec<SocketAddr>,
-    seed: bool,
-) -> Job {
-    Job {
-        source: file.display().to_string(),
-        dir: dir.clone(),
-        listen: *listen,
-        peers,
-        seed,
     }
 }

@@ -2,160 +2,21 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use support::clients::opentracker::Opentracker;
-use support::clients::{Client, Job, finish, home, libtorrent};
-use support::payload::Payload;
-use support::torrent::{Torrent, magnet_v1, magnet_v2};
+use support::clients::{Client, Job, Transport, finish, home, libtorrent, listens};
+use support::content::Content;
+use support::ours::wires;
+use support::sandbox::{must, refuse};
+use support::torrent::{magnet_v1, magnet_v2};
 use support::{Lab, ours, wait};
 
-/// A kind of torrent, and how its peers find each other.
-#[derive(Debug, Clone)]
-pub(crate) struct Case {
-    name: &'static str,
-    payload: Payload,
-    piece_len: u64,
-    kind: Kind,
-    /// The downloader has no more than a link that names this hash.
-    link: Option<Hash>,
-    /// `http` or `udp`; without one the peers are told of each other, if they can be.
-    tracker: Option<&'static str>,
-}
-
-/// Which versions a torrent has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    V1,
-    /// Made by the seeder's own side, as all that are not v1.
-    V2,
-    /// Both in one torrent.
-    Hybrid,
-}
-
-/// By which hash a link names a torrent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hash {
-    V1,
-    V2,
-}
-
-impl Kind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::V1 => "v1",
-            Self::V2 => "v2",
-            Self::Hybrid => "hybrid",
-        }
-    }
-}
-
-impl Case {
-    /// Everything that the house promises about interop.
-    pub(crate) fn all() -> Vec<Self> {
-        vec![
-            Self::plain(
-                "single file",
-                Payload::single("single.bin", 5_000_001, 1),
-                256 * KIB,
-            ),
-            Self::nested(),
-            Self::plain("1-byte file", Payload::single("one.bin", 1, 3), 16 * KIB),
-            Self::plain(
-                "16 KiB pieces",
-                Payload::single("small pieces.bin", 3_000_000, 4),
-                16 * KIB,
-            ),
-            Self::plain(
-                "4 MiB pieces",
-                Payload::single("large pieces.bin", 13_000_000, 5),
-                4096 * KIB,
-            ),
-            Self::magnet(),
-            Self::tracker("http"),
-            Self::tracker("udp"),
-        ]
-    }
-
-    /// 300 files in nested folders, some of them empty.
-    pub(crate) fn nested() -> Self {
-        Self::plain(
-            "300 files",
-            Payload::nested("nested folders", 300, 40_000, 2),
-            64 * KIB,
-        )
-    }
-
-    /// Torrents with a v2 part, for clients that can be told of each other and know of v2: a hybrid, with padding between
-    /// its files, by its .torrent file and by each of its hashes alone; one that is v2 alone, and by its link, for which
-    /// the hashes of a thousand pieces must come from the peer.
-    pub(crate) fn of_v2() -> Vec<Self> {
-        let folders = |name, kind, link| Self {
-            kind,
-            link,
-            ..Self::plain(
-                name,
-                Payload::nested("v2 folders", 40, 200_000, 8),
-                64 * KIB,
-            )
-        };
-        let many_pieces = Self {
-            kind: Kind::V2,
-            link: Some(Hash::V2),
-            ..Self::plain(
-                "v2 link, 16 MB",
-                Payload::single("v2.bin", 16_000_000, 9),
-                16 * KIB,
-            )
-        };
-        vec![
-            folders("hybrid", Kind::Hybrid, None),
-            folders("hybrid, v1 link", Kind::Hybrid, Some(Hash::V1)),
-            folders("hybrid, v2 link", Kind::Hybrid, Some(Hash::V2)),
-            folders("v2", Kind::V2, None),
-            folders("v2 link", Kind::V2, Some(Hash::V2)),
-            many_pieces,
-        ]
-    }
-
-    /// A magnet link; its metadata takes more than one message.
-    pub(crate) fn magnet() -> Self {
-        let payload = Payload::single("magnet.bin", 16_000_000, 6);
-        Self {
-            link: Some(Hash::V1),
-            ..Self::plain("magnet link", payload, 16 * KIB)
-        }
-    }
-
-    /// Peers that know each other from opentracker alone.
-    pub(crate) fn tracker(scheme: &'static str) -> Self {
-        let name = if scheme == "udp" {
-            "UDP tracker"
-        } else {
-            "HTTP tracker"
-        };
-        let payload = Payload::single("tracked.bin", 4_000_000, 7);
-        Self {
-            tracker: Some(scheme),
-            ..Self::plain(name, payload, 256 * KIB)
-        }
-    }
-
-    fn plain(name: &'static str, payload: Payload, piece_len: u64) -> Self {
-        Self {
-            name,
-            payload,
-            piece_len,
-            kind: Kind::V1,
-            link: None,
-            tracker: None,
-        }
-    }
-}
+use crate::cases::{Case, Hash, Kind};
 
 /// A case with its two sides.
 #[derive(Debug, Clone)]
@@ -177,106 +38,125 @@ impl Run {
 
     fn exchange(&self, lab: &Lab) {
         let case = &self.case;
-        let (data, at_seeder) = home(lab, &format!("{} seeds {}", self.seeder.name(), case.name));
-        let (output, at_leecher) = home(
-            lab,
-            &format!("{} downloads {}", self.leecher.name(), case.name),
-        );
-        let tracker_at = lab.address();
-        case.payload.write(&data).expect("the payload");
-        let original = case.payload.digest(&data).expect("the payload");
-
-        // Clients that cannot be told of a peer meet it at a tracker in every case.
+        let at_seeder = place(lab, case);
+        let at_leecher = place(lab, case);
+        // The downloader dials if it can be told to, else the seeder; if neither can, they meet at a tracker.
+        let told = case.tracker.is_none() && self.leecher.dials();
+        let dialled = case.tracker.is_none() && !told && self.seeder.dials();
         let scheme = case
             .tracker
-            .or_else(|| (!self.leecher.dials()).then_some("http"));
+            .or_else(|| (!told && !dialled).then_some("http"));
+        let tracker_at = lab.address();
         let trackers: Vec<String> = scheme
             .iter()
             .map(|scheme| Opentracker::url(tracker_at, scheme))
             .collect();
-        let file = output.join("input.torrent");
-        let torrent = Torrent::write(&file, &case.payload, &data, case.piece_len, &trackers)
-            .expect("a torrent");
+        let content = Content::described(lab, case.payload.clone(), case.piece_len, &trackers);
         if case.kind != Kind::V1 {
-            std::fs::remove_file(&file).expect("the v1 description");
-            let content = data.join(&case.payload.name);
-            describe(self.seeder, &content, &file, case);
+            self.describe(&content);
         }
         let tracker_home = lab.folder(&format!("tracker {}", tracker_at.port()));
-        let tracker =
-            scheme.map(|_| Opentracker::start(tracker_at, &[torrent.info_hash], &tracker_home));
+        let hashes = [content.torrent.info_hash];
+        let tracker = scheme.map(|_| Opentracker::start(tracker_at, &hashes, &tracker_home));
+        if let Some(transport) = case.transport {
+            hold_to(transport, at_seeder);
+            hold_to(transport, at_leecher);
+        }
 
-        let path = file.display().to_string();
-        let job = Job {
-            source: path.clone(),
-            dir: data,
-            listen: at_seeder,
-            peers: vec![],
-            seed: true,
-        };
-        let mut seeder = self
-            .seeder
-            .start(&job, &lab.folder(&format!("home {}", at_seeder.port())));
+        let (output, _) = home(lab, "downloads");
+        let source = self.link_to(&content).unwrap_or_else(|| content.source());
+        let peers = if told { vec![at_seeder] } else { Vec::new() };
+        let download = Job::download(&source, &output, at_leecher, peers);
+        let download = download.with(case.orders(self.leecher));
+        let mut seed = content.seed(at_seeder).with(case.orders(self.seeder));
+        if dialled {
+            seed.peers.push(at_leecher);
+        }
+
+        let early = dialled.then(|| {
+            let mut leecher = self.leecher.run(lab, &download);
+            let up = wait::until(READY, || listens(at_leecher.port()).then_some(()));
+            assert!(up.is_some(), "{}", leecher.process().last_words());
+            leecher
+        });
+        let mut seeder = self.seeder.run(lab, &seed);
         finish(&mut *seeder, READY, "the seeder");
         if let Some(tracker) = &tracker {
-            let known = wait::until(READY, || {
-                (tracker.seeds(&torrent.info_hash) > 0).then_some(())
-            });
+            let known = || (tracker.seeds(&hashes[0]) > 0).then_some(());
+            let known = wait::until(READY, known);
             assert!(
                 known.is_some(),
                 "the seeder does not announce\n{}",
                 seeder.process().last_words()
             );
         }
-
-        let peers = if tracker.is_none() {
-            vec![at_seeder]
-        } else {
-            vec![]
-        };
-        let source = match (case.link, case.kind) {
-            (None, _) => path,
-            (Some(_), Kind::V1) => torrent.magnet(),
-            (Some(Hash::V1), Kind::V2 | Kind::Hybrid) => magnet_v1(&file).expect("a torrent"),
-            (Some(Hash::V2), Kind::V2 | Kind::Hybrid) => magnet_v2(&file).expect("a torrent"),
-        };
-        let job = Job {
-            source,
-            dir: output.clone(),
-            listen: at_leecher,
-            peers,
-            seed: false,
-        };
-        let mut leecher = self
-            .leecher
-            .start(&job, &lab.folder(&format!("home {}", at_leecher.port())));
+        let mut leecher = early.unwrap_or_else(|| self.leecher.run(lab, &download));
         finish(&mut *leecher, COMPLETE, "the downloader");
         leecher.process().stop();
         seeder.process().stop();
-        let arrived = case.payload.digest(&output).expect("what arrived");
-        assert_eq!(
-            arrived, original,
-            "the bytes that arrived are not those that were seeded"
+        content.assert_arrived(&output);
+        for (client, running) in [(self.seeder, &mut seeder), (self.leecher, &mut leecher)] {
+            if let (Client::Ours, Some(cover)) = (client, case.cover) {
+                let wires = wires(&running.process().errors());
+                let as_said = |wire: &String| cover.wire.is_none_or(|said| wire == said);
+                assert!(!wires.is_empty() && wires.iter().all(as_said), "{wires:?}");
+            }
+        }
+    }
+
+    /// Describes the content as the case wants it, as the seeder does it; ours for those that do not.
+    fn describe(&self, content: &Content) {
+        let (out, path) = (
+            &content.torrent.path,
+            content.dir.join(&content.payload.name),
         );
+        std::fs::remove_file(out).expect("the v1 description");
+        let (kind, piece_len) = (self.case.kind.name(), self.case.piece_len);
+        if let Client::Libtorrent(version) = self.seeder {
+            libtorrent::create(version, &path, out, piece_len, kind);
+            return;
+        }
+        let mut command = Command::new(ours::binary());
+        command.arg("create").arg(path).arg("-o").arg(out);
+        command.args(["--format", kind, "--piece-length", &piece_len.to_string()]);
+        let output = command.output().expect("our command runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    /// The link that the downloader is given instead of the description.
+    fn link_to(&self, content: &Content) -> Option<String> {
+        let file = &content.torrent.path;
+        Some(match (self.case.link?, self.case.kind) {
+            (_, Kind::V1) => content.torrent.magnet(),
+            (Hash::V1, Kind::V2 | Kind::Hybrid) => magnet_v1(file).expect("a torrent"),
+            (Hash::V2, Kind::V2 | Kind::Hybrid) => magnet_v2(file).expect("a torrent"),
+        })
     }
 }
 
-/// Describes `path` in `out` as the case wants it, as `client` does it.
-fn describe(client: Client, path: &Path, out: &Path, case: &Case) {
-    let (kind, piece_len) = (case.kind.name(), case.piece_len);
-    if let Client::Libtorrent(version) = client {
-        libtorrent::create(version, path, out, piece_len, kind);
-        return;
+/// Where a client listens that nobody has listened at before.
+fn place(lab: &Lab, case: &Case) -> SocketAddr {
+    let v4 = lab.address();
+    if !case.six {
+        return v4;
     }
-    let mut command = Command::new(ours::binary());
-    command.arg("create").arg(path).arg("-o").arg(out);
-    command.args(["--format", kind, "--piece-length", &piece_len.to_string()]);
-    let output = command.output().expect("our command runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let ip = Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, v4.port());
+    must(&["ip", "-6", "addr", "add", &format!("{ip}/128"), "dev", "lo"]);
+    SocketAddr::new(ip.into(), v4.port())
+}
+
+/// Has the kernel turn away all that comes to a client by another transport.
+fn hold_to(transport: Transport, at: SocketAddr) {
+    let other = if transport == Transport::Tcp {
+        "udp"
+    } else {
+        "tcp"
+    };
+    refuse(&format!("{other} dport {}", at.port()));
 }
 
 /// Does all runs, several at a time, reports them as a table, and fails if one of them did.
@@ -295,7 +175,7 @@ pub(crate) fn run_all(lab: &Lab, runs: Vec<Run>) {
                     let result = catch_unwind(AssertUnwindSafe(|| run.exchange(lab)));
                     let outcome = if result.is_ok() { "equal" } else { "FAILED" };
                     let row = format!(
-                        "| {:<18} | {:<18} | {:<15} | {outcome} | {:5.1} s |",
+                        "| {:<18} | {:<18} | {:<35} | {outcome} | {:5.1} s |",
                         run.seeder.name(),
                         run.leecher.name(),
                         run.case.name,
@@ -314,7 +194,7 @@ pub(crate) fn run_all(lab: &Lab, runs: Vec<Run>) {
     });
     let mut rows = rows.into_inner().expect("no panic inside");
     rows.sort();
-    lab.report("| seeder             | downloader         | torrent         | bytes |    time |");
+    lab.report("| seeder             | downloader         | exchange                            | bytes |    time |");
     for row in &rows {
         lab.report(row);
     }
@@ -334,9 +214,8 @@ fn words(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_default()
 }
 
-const KIB: u64 = 1024;
 /// Checks are instant with these payloads; Transmission looks at its queue every ten seconds.
 const READY: Duration = Duration::from_secs(45);
 const COMPLETE: Duration = Duration::from_secs(75);
 /// Most of a run is waiting for the clocks of other programs.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 10;

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use support::clients::{Job, Running as _, finish, home};
+use support::clients::{Running as _, finish};
+use support::content::Content;
 use support::host::Host;
 use support::ours::Ours;
 use support::payload::Payload;
 use support::process::Process;
 use support::sandbox::must;
-use support::torrent::Torrent;
 use support::{Lab, wait};
 
 const READY: Duration = Duration::from_secs(30);
@@ -31,19 +31,9 @@ const TABLE: &str = "table inet gate {
 pub(crate) fn gives_ports(lab: &Lab) {
     let host = Host::new(1);
     let gateway = start_gateway(lab, &host);
-    let (data, at) = home(lab, "seed");
-    let payload = Payload::single("mapped.bin", 100_000, 41);
-    payload.write(&data).expect("the payload");
-    let file = data.join("input.torrent");
-    Torrent::write(&file, &payload, &data, 64 * 1024, &[]).expect("a torrent");
-    let listen = SocketAddr::new([0, 0, 0, 0].into(), at.port());
-    let job = Job {
-        source: file.display().to_string(),
-        dir: data,
-        listen,
-        peers: Vec::new(),
-        seed: true,
-    };
+    let content = Content::new(lab, Payload::single("mapped.bin", 100_000, 41));
+    let at = lab.address();
+    let job = content.seed(SocketAddr::new([0, 0, 0, 0].into(), at.port()));
     let mut seed = Ours::start_on(&host, &job, &lab.folder("home"), &[]);
     finish(&mut seed, READY, "the seed");
     for transport in ["tcp", "udp"] {

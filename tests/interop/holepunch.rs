@@ -5,11 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use support::Lab;
-use support::clients::libtorrent::Libtorrent;
-use support::clients::{Client, Job, Running, finish, home};
-use support::ours::Ours;
+use support::clients::{Client, Orders, Running, Transport, finish, home};
+use support::content::Content;
 use support::payload::Payload;
-use support::torrent::Torrent;
 use support::wire::{RawPeer, id};
 
 const READY: Duration = Duration::from_secs(30);
@@ -31,40 +29,27 @@ const NO_SUPPORT: u32 = 3;
 
 /// Lets a program play all three parts.
 pub(crate) fn all_parts(lab: &Lab, client: Client) {
-    let payload = Payload::single("meet.bin", 1_000_000, 3);
-    let (data, at) = home(lab, client.name());
-    payload.write(&data).expect("the payload");
-    let file = data.join("input.torrent");
-    let torrent = Torrent::write(&file, &payload, &data, 64 * 1024, &[]).expect("a torrent");
-    let job = Job {
-        source: file.display().to_string(),
-        dir: data,
-        listen: at,
-        peers: Vec::new(),
-        seed: true,
-    };
-    let mut program = start(lab, client, &job);
+    let content = Content::new(lab, Payload::single("meet.bin", 1_000_000, 3));
+    let (info_hash, at) = (content.torrent.info_hash, lab.address());
+    // Ours speaks both by itself.
+    let orders = Orders::by(Transport::Both);
+    let mut program = client.run(lab, &content.seed(at).with(orders.clone()));
     finish(&mut *program, READY, "the program");
     let players = |count| -> Vec<Player> {
-        let player = |_| Player::join(at, &torrent.info_hash, lab.address().ip(), true);
+        let player = |_| Player::join(at, &info_hash, lab.address().ip(), true);
         (0..count).map(player).collect()
     };
     relay(
         players(2),
-        &mut Player::join(at, &torrent.info_hash, lab.address().ip(), false),
+        &mut Player::join(at, &info_hash, lab.address().ip(), false),
     );
     target(&mut players(1)[0], lab.address());
     drop(program);
 
     let (dir, at) = home(lab, "leech");
-    let job = Job {
-        dir,
-        listen: at,
-        seed: false,
-        ..job
-    };
-    let mut program = start(lab, client, &job);
-    initiator(lab, &mut *program, at, &torrent.info_hash);
+    let job = content.download(&dir, at, Vec::new()).with(orders);
+    let mut program = client.run(lab, &job);
+    initiator(lab, &mut *program, at, &info_hash);
     program.process().stop();
     lab.report(&format!(
         "| {}: relay, target and initiator |",
@@ -108,17 +93,6 @@ fn initiator(lab: &Lab, program: &mut dyn Running, at: SocketAddr, info_hash: &[
     let mut relay = Player::join(at, info_hash, lab.address().ip(), true);
     relay.tell_of(hidden);
     assert_eq!(relay.hears(DIAL), (RENDEZVOUS, hidden, 0));
-}
-
-fn start(lab: &Lab, client: Client, job: &Job) -> Box<dyn Running> {
-    let own = lab.folder(&format!("home {}", job.listen));
-    match client {
-        Client::Libtorrent(version) => {
-            Box::new(Libtorrent::start_with(version, job, &own, &["--both"]))
-        }
-        Client::Ours => Box::new(Ours::start(job, &own)),
-        Client::Aria2 | Client::Transmission => unreachable!("they do not speak ut_holepunch"),
-    }
 }
 
 /// A peer over TCP that says it listens at the port it is connected from, so that all know it by one address.

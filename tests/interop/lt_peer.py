@@ -1,6 +1,7 @@
 """libtorrent as a program: one torrent, one JSON object a line on standard output.
 
-    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp|--both] [--super-seed] [--encryption HOW]
+    lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp|--both] [--super-seed]
+        [--encryption HOW] [--proxy IP:PORT]
     lt_peer.py create PATH OUT --piece BYTES --kind v1|v2|hybrid
 
 `get` checks what is in DIR, downloads the rest, says "seeding" when everything is verified, and serves until it is
@@ -22,12 +23,17 @@ def say(event, **fields):
 ENCRYPTION = {"rc4": (0, 2), "obfuscated": (0, 1), "covered": (0, 3), "usual": (1, 3), "plain": (2, 3)}
 
 
-def session(listen, dht=None, utp=False, tcp=True, encryption="usual"):
+def session(listen, dht=None, utp=False, tcp=True, encryption="usual", proxy=None):
     policy, level = ENCRYPTION[encryption]
+    way_out = {"outgoing_interfaces": listen.rsplit(":", 1)[0].strip("[]")}
+    if proxy:
+        host, port = proxy.rsplit(":", 1)
+        way_out = {"proxy_type": int(lt.proxy_type_t.socks5), "proxy_hostname": host, "proxy_port": int(port),
+                   "proxy_peer_connections": True, "proxy_hostnames": True}
     return lt.session({
+        **way_out,
         "in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": level,
         "listen_interfaces": listen,
-        "outgoing_interfaces": listen.rsplit(":", 1)[0].strip("[]"),
         "enable_dht": dht is not None, "dht_bootstrap_nodes": dht or "",
         "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False,
         "dht_prefer_verified_node_ids": False, "dht_enforce_node_id": False, "dht_ignore_dark_internet": False,
@@ -41,7 +47,7 @@ def session(listen, dht=None, utp=False, tcp=True, encryption="usual"):
 
 
 def get(args):
-    ses = session(args.listen, args.dht, args.utp or args.both, not args.utp, args.encryption)
+    ses = session(args.listen, args.dht, args.utp or args.both, not args.utp, args.encryption, args.proxy)
     if args.source.startswith("magnet:"):
         params = lt.parse_magnet_uri(args.source)
     else:
@@ -98,6 +104,7 @@ def main():
     p.add_argument("--super-seed", action="store_true", help="pretend to have nothing")
     p.add_argument("--both", action="store_true", help="speak uTP beside TCP")
     p.add_argument("--encryption", choices=ENCRYPTION, default="usual", help="what is taken and offered")
+    p.add_argument("--proxy", help="go out through this SOCKS5 proxy")
     p.set_defaults(run=get)
     p = commands.add_parser("create")
     p.add_argument("path")

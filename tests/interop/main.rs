@@ -2,43 +2,44 @@
 //!
 //! Each test prints a table of its runs. `tests/setup` installs the other programs.
 
+mod behind;
 mod bound;
+mod cases;
 mod dht;
-mod encryption;
 mod exchange;
 mod gateway;
 mod holepunch;
 mod meeting;
-mod six;
 mod super_seed;
 mod trackerless;
 mod utp;
 mod ways;
 mod web;
 
-use exchange::{Case, Run, run_all};
-use support::clients::Client::{self, Aria2, Libtorrent, Ours, Transmission};
+use cases::Case;
+use exchange::{Run, run_all};
+use support::clients::Client::{self, Aria2, Libtorrent, Ours, Qbittorrent, Transmission};
+use support::clients::Transport::{Both, Tcp, Utp};
 use support::{Lab, Need, isolated_test};
 
 isolated_test! {
     fn the_other_clients_exchange_torrents_among_themselves(
         lab, limit = 120,
         needs = [
-            Aria2.need(), Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need(), Transmission.need(), TRACKER,
+            Aria2.need(), Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need(), Qbittorrent.need(), Transmission.need(),
+            TRACKER, NFT,
         ]
     ) {
-        let ring = [Aria2, Libtorrent("2.0.11"), Transmission, Libtorrent("2.1.1"), Aria2];
-        let cases = [Case::nested(), Case::tracker("http"), Case::tracker("udp"), Case::magnet()];
+        let ring = [Aria2, Libtorrent("2.0.11"), Transmission, Libtorrent("2.1.1"), Aria2, Qbittorrent];
+        let cases = [Case::nested(), Case::tracker("http"), Case::tracker("udp"), Case::magnet(), Case::by(Tcp, true)];
         let runs = ring.windows(2).zip(cases).map(|(pair, case)| Run::new(pair[0], pair[1], case));
         run_all(lab, runs.collect());
     }
 }
 
 isolated_test! {
-    fn aria2_and_ours_exchange_every_kind_of_torrent(
-        lab, limit = 240, needs = [Need::Ours, Aria2.need(), TRACKER]
-    ) {
-        both_ways(lab, Aria2, Case::all());
+    fn aria2_and_ours_exchange_every_kind_of_torrent(lab, limit = 240, needs = [Need::Ours, Aria2.need(), TRACKER]) {
+        every_kind(lab, Aria2);
     }
 }
 
@@ -46,7 +47,7 @@ isolated_test! {
     fn libtorrent_2_0_and_ours_exchange_every_kind_of_torrent(
         lab, limit = 240, needs = [Need::Ours, Libtorrent("2.0.11").need(), TRACKER]
     ) {
-        both_ways(lab, Libtorrent("2.0.11"), with_v2());
+        every_kind(lab, Libtorrent("2.0.11"));
     }
 }
 
@@ -54,7 +55,15 @@ isolated_test! {
     fn libtorrent_2_1_and_ours_exchange_every_kind_of_torrent(
         lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need(), TRACKER]
     ) {
-        both_ways(lab, Libtorrent("2.1.1"), with_v2());
+        every_kind(lab, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn qbittorrent_and_ours_exchange_every_kind_of_torrent(
+        lab, limit = 240, needs = [Need::Ours, Qbittorrent.need(), TRACKER]
+    ) {
+        every_kind(lab, Qbittorrent);
     }
 }
 
@@ -62,13 +71,52 @@ isolated_test! {
     fn transmission_and_ours_exchange_every_kind_of_torrent(
         lab, limit = 240, needs = [Need::Ours, Transmission.need(), TRACKER]
     ) {
-        both_ways(lab, Transmission, Case::all());
+        every_kind(lab, Transmission);
     }
 }
 
 isolated_test! {
-    fn ours_and_ours_exchange_every_kind_of_torrent(lab, limit = 240, needs = [Need::Ours, TRACKER]) {
-        run_all(lab, with_v2().into_iter().map(|case| Run::new(Ours, Ours, case)).collect());
+    fn ours_and_ours_exchange_every_kind_of_torrent_in_every_way(lab, limit = 240, needs = [Need::Ours, TRACKER, NFT]) {
+        let cases = Case::kinds(Ours).into_iter().chain(Case::ways(Ours));
+        run_all(lab, cases.map(|case| Run::new(Ours, Ours, case)).collect());
+    }
+}
+
+isolated_test! {
+    fn aria2_and_ours_exchange_torrents_in_every_way(lab, limit = 240, needs = [Need::Ours, Aria2.need(), NFT]) {
+        every_way(lab, Aria2);
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_0_and_ours_exchange_torrents_in_every_way(
+        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.0.11").need(), NFT]
+    ) {
+        every_way(lab, Libtorrent("2.0.11"));
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_1_and_ours_exchange_torrents_in_every_way(
+        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need(), NFT]
+    ) {
+        every_way(lab, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn qbittorrent_and_ours_exchange_torrents_in_every_way(
+        lab, limit = 240, needs = [Need::Ours, Qbittorrent.need(), NFT]
+    ) {
+        every_way(lab, Qbittorrent);
+    }
+}
+
+isolated_test! {
+    fn transmission_and_ours_exchange_torrents_in_every_way(
+        lab, limit = 240, needs = [Need::Ours, Transmission.need(), NFT]
+    ) {
+        every_way(lab, Transmission);
     }
 }
 
@@ -129,13 +177,20 @@ isolated_test! {
 
 isolated_test! {
     fn torrents_come_from_web_servers_with_and_without_ranges(
-        lab, limit = 300, needs = [Need::Ours, NGINX, Libtorrent("2.1.1").need(), Need::Program("python3")]
+        lab, limit = 300, needs = [
+            Need::Ours, NGINX, Need::Program("python3"), Libtorrent("2.1.1").need(), Qbittorrent.need(),
+            Transmission.need(), Aria2.need(),
+        ]
     ) {
-        web::with_ranges(lab, Ours);
-        web::with_ranges(lab, Libtorrent("2.1.1"));
-        web::without_ranges(lab);
-        web::named_by_ours(lab, Ours);
-        web::named_by_ours(lab, Libtorrent("2.1.1"));
+        for client in [Ours, Libtorrent("2.1.1"), Qbittorrent, Transmission, Aria2] {
+            web::with_ranges(lab, client);
+        }
+        for client in [Ours, Aria2] {
+            web::without_ranges(lab, client);
+        }
+        for client in [Ours, Libtorrent("2.1.1"), Qbittorrent] {
+            web::named_by_ours(lab, client);
+        }
     }
 }
 
@@ -154,50 +209,42 @@ isolated_test! {
 }
 
 isolated_test! {
-    fn a_super_seeder_serves_a_swarm(lab, limit = 400, needs = [Need::Ours, Libtorrent("2.1.1").need()]) {
+    fn a_super_seeder_serves_a_swarm(
+        lab, limit = 400, needs = [
+            Need::Ours, Libtorrent("2.1.1").need(), Qbittorrent.need(), Transmission.need(), Aria2.need(), TRACKER,
+        ]
+    ) {
         let theirs = Libtorrent("2.1.1");
         super_seed::exchange(lab, Ours, [theirs, theirs, theirs]);
         super_seed::exchange(lab, theirs, [Ours, Ours, Ours]);
         super_seed::exchange(lab, Ours, [Ours, theirs, Ours]);
+        super_seed::exchange(lab, Qbittorrent, [Ours, Ours, Ours]);
+        super_seed::exchange(lab, Ours, [Aria2, Qbittorrent, Transmission]);
     }
 }
 
 const NGINX: Need = Need::Program("nginx");
 
+const NFT: Need = Need::Program("nft");
+
 const TRACKER: Need = Need::Program("opentracker");
 
-fn with_v2() -> Vec<Case> {
-    let mut cases = Case::all();
-    cases.extend(Case::of_v2());
-    cases
+fn every_kind(lab: &Lab, other: Client) {
+    run_all(lab, both_ways(other, Case::kinds(other)));
 }
 
-fn both_ways(lab: &Lab, other: Client, cases: Vec<Case>) {
+fn every_way(lab: &Lab, other: Client) {
+    run_all(lab, both_ways(other, Case::ways(other)));
+}
+
+fn both_ways(other: Client, cases: Vec<Case>) -> Vec<Run> {
     let runs = cases.into_iter().flat_map(|case| {
         [
             Run::new(other, Ours, case.clone()),
             Run::new(Ours, other, case),
         ]
     });
-    run_all(lab, runs.collect());
-}
-
-isolated_test! {
-    fn libtorrent_2_0_and_ours_exchange_a_torrent_over_utp_alone(
-        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.0.11").need()]
-    ) {
-        utp::exchange(lab, Libtorrent("2.0.11"), Ours);
-        utp::exchange(lab, Ours, Libtorrent("2.0.11"));
-    }
-}
-
-isolated_test! {
-    fn libtorrent_2_1_and_ours_exchange_a_torrent_over_utp_alone(
-        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need()]
-    ) {
-        utp::exchange(lab, Libtorrent("2.1.1"), Ours);
-        utp::exchange(lab, Ours, Libtorrent("2.1.1"));
-    }
+    runs.collect()
 }
 
 isolated_test! {
@@ -209,8 +256,17 @@ isolated_test! {
 }
 
 isolated_test! {
-    fn ours_and_ours_exchange_a_torrent_over_utp_alone(lab, limit = 240, needs = [Need::Ours]) {
-        utp::exchange(lab, Ours, Ours);
+    fn other_programs_behind_a_proxy_exchange_torrents_with_ours(
+        lab, limit = 300, needs = [
+            Need::Ours, Libtorrent("2.1.1").need(), Qbittorrent.need(), Need::Program("danted"), NFT,
+        ]
+    ) {
+        for client in [Libtorrent("2.1.1"), Qbittorrent] {
+            for transport in [Tcp, Utp] {
+                behind::exchange(lab, client, transport, true);
+                behind::exchange(lab, client, transport, false);
+            }
+        }
     }
 }
 
@@ -218,21 +274,21 @@ isolated_test! {
     fn libtorrent_and_ours_exchange_torrents_through_proxies_and_nothing_goes_past_them(
         lab, limit = 300, needs = [
             Need::Ours, Libtorrent("2.1.1").need(), TRACKER, Need::Program("danted"), Need::Program("microsocks"),
-            Need::Program("tinyproxy"), Need::Program("nft"),
+            Need::Program("tinyproxy"), NFT,
         ]
     ) {
         use support::clients::proxy::Kind::{Dante, Microsocks, Tinyproxy};
         use ways::Meet::{Dht, Told, Tracker};
         let ways = [
-            (Microsocks, "both", false, Told),
-            (Microsocks, "tcp", true, Told),
-            (Tinyproxy, "both", false, Told),
-            (Tinyproxy, "tcp", true, Told),
-            (Dante, "utp", false, Told),
-            (Dante, "utp", true, Told),
-            (Dante, "both", false, Tracker("http")),
-            (Dante, "both", false, Tracker("udp")),
-            (Dante, "both", false, Dht),
+            (Microsocks, Both, false, Told),
+            (Microsocks, Tcp, true, Told),
+            (Tinyproxy, Both, false, Told),
+            (Tinyproxy, Tcp, true, Told),
+            (Dante, Utp, false, Told),
+            (Dante, Utp, true, Told),
+            (Dante, Both, false, Tracker("http")),
+            (Dante, Both, false, Tracker("udp")),
+            (Dante, Both, false, Dht),
         ];
         for (number, (proxy, transport, we_seed, meet)) in (1..).zip(ways) {
             ways::exchange(lab, number, ways::Way { proxy, transport, we_seed, meet });
@@ -241,51 +297,10 @@ isolated_test! {
 }
 
 isolated_test! {
-    fn libtorrent_2_1_and_ours_exchange_a_torrent_under_every_kind_of_encryption(
-        lab, limit = 300, needs = [Need::Ours, Libtorrent("2.1.1").need()]
-    ) {
-        encryption::both_ways(lab, &encryption::with_libtorrent("2.1.1"));
-    }
-}
-
-isolated_test! {
-    fn libtorrent_2_0_and_ours_exchange_a_torrent_under_every_kind_of_encryption(
-        lab, limit = 300, needs = [Need::Ours, Libtorrent("2.0.11").need()]
-    ) {
-        encryption::both_ways(lab, &encryption::with_libtorrent("2.0.11"));
-    }
-}
-
-isolated_test! {
-    fn transmission_and_ours_exchange_an_encrypted_torrent(
-        lab, limit = 240, needs = [Need::Ours, Transmission.need()]
-    ) {
-        encryption::both_ways(lab, &encryption::with_other(Transmission));
-    }
-}
-
-isolated_test! {
-    fn aria2_and_ours_exchange_an_encrypted_torrent(lab, limit = 240, needs = [Need::Ours, Aria2.need()]) {
-        encryption::both_ways(lab, &encryption::with_other(Aria2));
-    }
-}
-
-isolated_test! {
     fn a_gateway_gives_ports_and_has_them_back_at_the_end(
-        lab, limit = 120, needs = [Need::Ours, Need::Program("miniupnpd"), Need::Program("nft")]
+        lab, limit = 120, needs = [Need::Ours, Need::Program("miniupnpd"), NFT]
     ) {
         gateway::gives_ports(lab);
-    }
-}
-
-isolated_test! {
-    fn libtorrent_2_1_and_ours_exchange_a_torrent_by_ipv6_alone(
-        lab, limit = 240, needs = [Need::Ours, Libtorrent("2.1.1").need()]
-    ) {
-        for transport in ["tcp", "utp"] {
-            six::exchange(lab, Libtorrent("2.1.1"), Ours, transport);
-            six::exchange(lab, Ours, Libtorrent("2.1.1"), transport);
-        }
     }
 }
 
@@ -295,8 +310,8 @@ isolated_test! {
             Need::Ours, Libtorrent("2.1.1").need(), TRACKER, Need::Program("tcpdump"),
         ]
     ) {
-        bound::survives(lab, 1, "tcp", |_| "eth0".to_owned());
-        bound::survives(lab, 2, "utp", |_| "eth0".to_owned());
-        bound::survives(lab, 3, "tcp", |host| host.ip().to_string());
+        bound::survives(lab, 1, Tcp, |_| "eth0".to_owned());
+        bound::survives(lab, 2, Utp, |_| "eth0".to_owned());
+        bound::survives(lab, 3, Tcp, |host| host.ip().to_string());
     }
 }

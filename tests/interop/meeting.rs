@@ -1,12 +1,11 @@
 //! Three programs, of which two know only the third: peer exchange (BEP 11) brings them together.
 
-use std::path::Path;
 use std::time::Duration;
 
 use support::clients::{Client, Job, Running, finish, home};
+use support::content::Content;
 use support::ours::Ours;
 use support::payload::Payload;
-use support::torrent::Torrent;
 use support::{Lab, wait};
 
 /// How long a meeting may take: a message a minute is what the protocol allows.
@@ -16,37 +15,30 @@ const READY: Duration = Duration::from_secs(30);
 
 /// Lets a program of ours and `other` find each other through a seed, `between`.
 pub(crate) fn through(lab: &Lab, between: Client, other: Client) {
-    let payload = Payload::single("meeting.bin", 40_000_000, 9);
-    let (data, hub) = home(lab, &format!("between {}", between.name()));
-    payload.write(&data).expect("the payload");
-    let file = data.join("input.torrent");
-    Torrent::write(&file, &payload, &data, 256 * 1024, &[]).expect("a torrent");
-    let source = file.display().to_string();
-    let job = |dir: &Path, listen, seed| Job {
-        source: source.clone(),
-        dir: dir.to_owned(),
-        listen,
-        peers: if seed { vec![] } else { vec![hub] },
-        seed,
-    };
-    let own = |at: u16| lab.folder(&format!("home {at}"));
+    let content = Content::described(
+        lab,
+        Payload::single("meeting.bin", 40_000_000, 9),
+        256 * 1024,
+        &[],
+    );
     // Slow enough that nobody is done before all have met.
     let start = |client: Client, job: &Job, limit: [&str; 2]| -> Box<dyn Running> {
-        match client {
-            Client::Ours => Box::new(Ours::start_with(job, &own(job.listen.port()), &limit)),
-            Client::Aria2 | Client::Libtorrent(_) | Client::Transmission => {
-                client.start(job, &own(job.listen.port()))
-            }
+        let own = lab.folder(&format!("home {}", job.listen.port()));
+        if client == Client::Ours {
+            return Box::new(Ours::start_with(job, &own, &limit));
         }
+        client.start(job, &own)
     };
-    let mut seed = start(between, &job(&data, hub, true), ["--max-up", "1MiB/s"]);
+    let hub = lab.address();
+    let mut seed = start(between, &content.seed(hub), ["--max-up", "1MiB/s"]);
     finish(&mut *seed, READY, "the seed");
 
-    let (dir, at) = home(lab, "ours");
     let slow = ["--max-down", "100KiB/s"];
-    let mut ours = Ours::start_with(&job(&dir, at, false), &own(at.port()), &slow);
+    let (dir, at) = home(lab, "ours");
+    let job = content.download(&dir, at, vec![hub]);
+    let mut ours = Ours::start_with(&job, &dir, &slow);
     let (dir, at) = home(lab, &format!("other {}", other.name()));
-    let mut other = start(other, &job(&dir, at, false), slow);
+    let mut other = start(other, &content.download(&dir, at, vec![hub]), slow);
     let peers = || {
         ours.event("progress")
             .and_then(|event| event["peers"].as_u64())

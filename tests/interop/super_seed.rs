@@ -1,68 +1,57 @@
-//! Super seeding (BEP 16): one that pretends to have nothing, and three that get everything.
+//! Super seeding (BEP 16): one that pretends to have nothing, and others that get everything.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use support::Lab;
-use support::clients::libtorrent::Libtorrent;
-use support::clients::{Client, Job, Running, finish, home};
-use support::ours::Ours;
+use support::clients::opentracker::Opentracker;
+use support::clients::{Client, Orders, finish, home};
+use support::content::Content;
 use support::payload::Payload;
-use support::torrent::Torrent;
 
 const READY: Duration = Duration::from_secs(30);
 const DONE: Duration = Duration::from_secs(120);
 
-/// Lets three `leechers`, who know each other, get a file from a super seeder, and compares the bytes.
+/// Lets `leechers`, who find each other by a tracker, get a file from a super seeder, and compares the bytes.
 pub(crate) fn exchange(lab: &Lab, seeder: Client, leechers: [Client; 3]) {
+    let tracker_at = lab.address();
     let payload = Payload::single("super.bin", 12_000_001, 31);
-    let (data, at_seeder) = home(lab, &format!("{} super seeds", seeder.name()));
-    payload.write(&data).expect("the payload");
-    let file = data.join("input.torrent");
-    Torrent::write(&file, &payload, &data, 64 * 1024, &[]).expect("a torrent");
-    let job = |dir: &Path, listen, peers, seed| Job {
-        source: file.display().to_string(),
-        dir: dir.to_owned(),
-        listen,
-        peers,
-        seed,
+    let urls = [Opentracker::url(tracker_at, "http")];
+    let content = Content::described(lab, payload, 64 * 1024, &urls);
+    let own = lab.folder(&format!("tracker {}", tracker_at.port()));
+    let _tracker = Opentracker::start(tracker_at, &[content.torrent.info_hash], &own);
+    let (_, at_seeder) = home(lab, "super seed");
+    let orders = Orders {
+        super_seed: true,
+        ..Orders::default()
     };
-    let own = lab.folder(&format!("home {at_seeder}"));
-    let seed_job = job(&data, at_seeder, Vec::new(), true);
-    let more = ["--super-seed"];
-    let mut seed: Box<dyn Running> = match seeder {
-        Client::Libtorrent(version) => {
-            Box::new(Libtorrent::start_with(version, &seed_job, &own, &more))
-        }
-        Client::Ours => Box::new(Ours::start_with(&seed_job, &own, &more)),
-        Client::Aria2 | Client::Transmission => unreachable!("they do not super-seed"),
-    };
+    let mut seed = seeder.run(lab, &content.seed(at_seeder).with(orders));
     finish(&mut *seed, READY, "the seed");
     let begin = Instant::now();
     let mut known = vec![at_seeder];
     let mut running = Vec::new();
-    for (number, leecher) in leechers.into_iter().enumerate() {
-        let (dir, listen) = home(lab, &format!("{} leeches {number}", leecher.name()));
-        let own = lab.folder(&format!("home {listen}"));
-        let job = job(&dir, listen, known.clone(), false);
+    for leecher in leechers {
+        let (dir, listen) = home(lab, &format!("{} leeches", leecher.name()));
+        // It goes on serving the others.
+        let stays = Orders {
+            stays: true,
+            ..Orders::default()
+        };
+        let job = content.download(&dir, listen, known.clone()).with(stays);
         known.push(listen);
-        let client: Box<dyn Running> = if leecher == Client::Ours {
-            // It goes on serving the others.
-            Box::new(Ours::start_with(&job, &own, &["--keep-seeding"]))
-        } else {
-            leecher.start(&job, &own)
-        };
-        running.push((client, dir));
+        running.push((leecher.run(lab, &job), dir));
     }
+    let end = Instant::now() + DONE;
     for (client, dir) in &mut running {
+        let left = end.saturating_duration_since(Instant::now());
         let there = || {
-            let output = client.process().output();
-            let done = output.contains("\"event\": \"seeding\"") || output.contains("\"finished\"");
-            done.then_some(())
+            let (arrived, whole) = (
+                content.payload.digest(dir),
+                content.payload.digest(&content.dir),
+            );
+            (arrived.ok()? == whole.expect("the payload")).then_some(())
         };
-        let done = support::wait::until(DONE, there);
+        let done = support::wait::until(left, there);
         assert!(done.is_some(), "{}", client.process().last_words());
-        payload.assert_equal(&data, dir);
     }
     lab.report(&format!(
         "| super seeding | {} to {} | {:.1} s |",

@@ -1,24 +1,22 @@
 //! Torrents exchanged through real proxies; our side is a host of its own, whose every packet is counted.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use support::Lab;
-use support::clients::libtorrent::Libtorrent;
 use support::clients::opentracker::Opentracker;
 use support::clients::proxy::{Kind, Proxy};
-use support::clients::{Job, Running, finish, home};
+use support::clients::{Client, Job, Orders, Running, Transport, finish, home};
+use support::content::Content;
 use support::host::Host;
 use support::ours::Ours;
 use support::payload::Payload;
 use support::sandbox::must;
-use support::torrent::Torrent;
 
 const READY: Duration = Duration::from_secs(30);
 const DONE: Duration = Duration::from_secs(90);
-const VERSION: &str = "2.1.1";
-const CONTENT: &str = "ways.bin";
+const THEIRS: Client = Client::Libtorrent("2.1.1");
 
 /// How the peers find each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +33,7 @@ pub(crate) enum Meet {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     pub(crate) proxy: Kind,
-    pub(crate) transport: &'static str,
+    pub(crate) transport: Transport,
     pub(crate) we_seed: bool,
     pub(crate) meet: Meet,
 }
@@ -60,11 +58,7 @@ pub(crate) fn exchange(lab: &Lab, number: u8, way: Way) {
         swarm.we_leech(&host, &proxy)
     };
     let took = begin.elapsed();
-    let read = |dir: &Path| std::fs::read(dir.join(CONTENT)).expect("the content");
-    assert!(
-        read(&swarm.ours.0) == read(&swarm.theirs.0),
-        "the bytes differ"
-    );
+    swarm.content.assert_arrived(&swarm.output);
     assert!(
         watch.allowed() > 0 && watch.leaked() == 0,
         "{} packets went past {way:?}",
@@ -77,7 +71,7 @@ pub(crate) fn exchange(lab: &Lab, number: u8, way: Way) {
     lab.report(&format!(
         "| {:?}, {}, {:?} | {} | {:.1} s, {} packets to the proxy, {} past it |",
         way.proxy,
-        way.transport,
+        way.transport.word(),
         way.meet,
         if way.we_seed {
             "ours to libtorrent"
@@ -94,118 +88,78 @@ pub(crate) fn exchange(lab: &Lab, number: u8, way: Way) {
 struct Swarm<'a> {
     lab: &'a Lab,
     way: Way,
-    file: PathBuf,
-    ours: (PathBuf, SocketAddr),
-    theirs: (PathBuf, SocketAddr),
-    magnet: String,
+    content: Content,
+    output: PathBuf,
+    ours: SocketAddr,
+    theirs: SocketAddr,
     hub: SocketAddr,
     _tracker: Option<Opentracker>,
 }
 
 impl<'a> Swarm<'a> {
     fn new(lab: &'a Lab, way: Way, our_ip: IpAddr) -> Self {
-        let (our_dir, at) = home(lab, "ours");
-        let (their_dir, mut their_place) = home(lab, "theirs");
-        let data = if way.we_seed { &our_dir } else { &their_dir };
-        let payload = Payload::single(CONTENT, 10_000_001, 21);
-        payload.write(data).expect("the payload");
-        let file = data.join("input.torrent");
-        let hub = lab.address();
+        let ours = SocketAddr::new(our_ip, lab.address().port());
+        let (mut theirs, hub, tracker_at) = (lab.address(), lab.address(), lab.address());
         let names = lab.folder("names").join("hosts");
-        let (tracker_ip, hub_ip) = (lab.address(), hub.ip());
-        std::fs::write(
-            &names,
-            format!("{} tracker.test\n{hub_ip} node.test\n", tracker_ip.ip()),
-        )
-        .expect("hosts");
-        must(&[
-            "mount",
-            "--bind",
-            &names.display().to_string(),
-            "/etc/hosts",
-        ]);
+        let hosts = format!("{} tracker.test\n{} node.test\n", tracker_at.ip(), hub.ip());
+        std::fs::write(&names, hosts).expect("hosts");
+        let names = names.display().to_string();
+        must(&["mount", "--bind", &names, "/etc/hosts"]);
         let mut urls = Vec::new();
         if let Meet::Tracker(scheme) = way.meet {
-            urls.push(format!(
-                "{scheme}://tracker.test:{}/announce",
-                tracker_ip.port()
-            ));
+            let port = tracker_at.port();
+            urls.push(format!("{scheme}://tracker.test:{port}/announce"));
             // A tracker that is known by name alone may name addresses of the Internet only.
             must(&["ip", "addr", "replace", "11.0.0.1/32", "dev", "lo"]);
-            their_place.set_ip([11, 0, 0, 1].into());
+            theirs.set_ip([11, 0, 0, 1].into());
         }
-        let torrent = Torrent::write(&file, &payload, data, 64 * 1024, &urls).expect("a torrent");
+        let payload = Payload::single("ways.bin", 10_000_001, 21);
+        let content = Content::described(lab, payload, 64 * 1024, &urls);
+        let hashes = [content.torrent.info_hash];
         let tracker = matches!(way.meet, Meet::Tracker(_))
-            .then(|| Opentracker::start(tracker_ip, &[torrent.info_hash], &lab.folder("tracker")));
+            .then(|| Opentracker::start(tracker_at, &hashes, &lab.folder("tracker")));
         Self {
             lab,
             way,
-            file,
-            ours: (our_dir, SocketAddr::new(our_ip, at.port())),
-            theirs: (their_dir, their_place),
-            magnet: torrent.magnet(),
+            content,
+            output: home(lab, "downloads").0,
+            ours,
+            theirs,
             hub,
             _tracker: tracker,
         }
     }
 
-    fn job(
-        &self,
-        (dir, listen): &(PathBuf, SocketAddr),
-        peers: Vec<SocketAddr>,
-        seed: bool,
-    ) -> Job {
-        let by_hash = self.way.meet == Meet::Dht && !seed;
+    fn job(&self, listen: SocketAddr, peers: Vec<SocketAddr>, seed: bool) -> Job {
+        let job = if seed {
+            self.content.seed(listen)
+        } else if self.way.meet == Meet::Dht {
+            let link = self.content.torrent.magnet();
+            Job::download(&link, &self.output, listen, Vec::new())
+        } else {
+            self.content.download(&self.output, listen, Vec::new())
+        };
         Job {
-            source: if by_hash {
-                self.magnet.clone()
-            } else {
-                self.file.display().to_string()
-            },
-            dir: dir.clone(),
-            listen: *listen,
             peers,
-            seed,
+            ..job.with(Orders::by(self.way.transport))
         }
     }
 
-    fn start_theirs(&self, seed: bool) -> Libtorrent {
-        let utp: &[&str] = if self.way.transport == "utp" {
-            &["--utp"]
-        } else {
-            &[]
-        };
-        let hub = self.hub.to_string();
-        let dht: &[&str] = if self.way.meet == Meet::Dht {
-            &["--dht", &hub]
-        } else {
-            &[]
-        };
-        let job = self.job(&self.theirs, Vec::new(), seed);
-        let home = self.lab.folder(&format!("home {}", job.listen));
-        Libtorrent::start_with(VERSION, &job, &home, &[utp, dht].concat())
+    fn start_theirs(&self, seed: bool) -> Box<dyn Running> {
+        let mut job = self.job(self.theirs, Vec::new(), seed);
+        job.orders.dht = (self.way.meet == Meet::Dht).then_some(self.hub);
+        THEIRS.run(self.lab, &job)
     }
 
     fn start_ours(&self, host: &Host, proxy: &Proxy, seed: bool) -> Ours {
         let node = format!("node.test:{}", self.hub.port());
-        let mut more = vec![
-            "--proxy",
-            &proxy.url,
-            "--transport",
-            self.way.transport,
-            "--log",
-            "trace",
-        ];
+        let mut more = vec!["--proxy", &proxy.url, "--log", "trace"];
         if self.way.meet == Meet::Dht {
             more.extend(["--dht-bootstrap", &node]);
         }
         let told = self.way.meet == Meet::Told;
-        let peers = if told {
-            vec![self.theirs.1]
-        } else {
-            Vec::new()
-        };
-        let job = self.job(&self.ours, peers, seed);
+        let peers = if told { vec![self.theirs] } else { Vec::new() };
+        let job = self.job(self.ours, peers, seed);
         let home = self.lab.folder(&format!("home {}", job.listen));
         Ours::start_on(host, &job, &home, &more)
     }
@@ -214,7 +168,7 @@ impl<'a> Swarm<'a> {
     fn we_leech(&self, host: &Host, proxy: &Proxy) -> String {
         let mut hub = self.start_hub();
         let mut seed = self.start_theirs(true);
-        finish(&mut seed, READY, "the seed");
+        finish(&mut *seed, READY, "the seed");
         let mut leech = self.start_ours(host, proxy, false);
         finish(&mut leech, DONE, "the download");
         let log = leech.process().errors();
@@ -230,7 +184,7 @@ impl<'a> Swarm<'a> {
         let mut leech = self.start_theirs(false);
         let mut seed = self.start_ours(host, proxy, true);
         finish(&mut seed, READY, "the seed");
-        finish(&mut leech, DONE, "the download");
+        finish(&mut *leech, DONE, "the download");
         let log = seed.process().errors();
         leech.process().stop();
         seed.process().stop();
@@ -238,23 +192,12 @@ impl<'a> Swarm<'a> {
     }
 
     /// A node of the DHT that knows nobody; it serves another torrent.
-    fn start_hub(&self) -> Option<Libtorrent> {
+    fn start_hub(&self) -> Option<Box<dyn Running>> {
         (self.way.meet == Meet::Dht).then(|| {
-            let dir = self.lab.folder("hub");
-            let payload = Payload::single("hub.bin", 100_000, 22);
-            payload.write(&dir).expect("the payload");
-            let file = dir.join("hub.torrent");
-            Torrent::write(&file, &payload, &dir, 64 * 1024, &[]).expect("a torrent");
-            let job = Job {
-                source: file.display().to_string(),
-                dir: dir.clone(),
-                listen: self.hub,
-                peers: Vec::new(),
-                seed: true,
-            };
-            let mut hub =
-                Libtorrent::start_with(VERSION, &job, &dir, &["--dht", &self.hub.to_string()]);
-            finish(&mut hub, READY, "the node between");
+            let other = Content::new(self.lab, Payload::single("hub.bin", 100_000, 22));
+            let job = other.seed(self.hub).with(Orders::in_dht(self.hub));
+            let mut hub = THEIRS.run(self.lab, &job);
+            finish(&mut *hub, READY, "the node between");
             hub
         })
     }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use support::clients::libtorrent::Libtorrent;
 use support::clients::web::{Kind, Web};
-use support::clients::{Client, Job, Running, finish, home};
+use support::clients::{Client, Job, Running as _, finish, home};
+use support::content::Content;
 use support::ours::{self, Ours};
 use support::payload::Payload;
 use support::process::cpu_time;
-use support::torrent::Torrent;
+use support::torrent::escape;
 use support::{Lab, wait};
 
 const DONE: Duration = Duration::from_secs(90);
@@ -33,43 +34,31 @@ fn name_web_seed(torrent: &Path, url: &str) {
     fs::write(torrent, bytes).expect("written");
 }
 
-/// Downloads a payload from a web server, and returns the requests that it took.
-fn through(lab: &Lab, kind: Kind, client: Client, payload: &Payload) -> Vec<String> {
-    let (data, at_web) = home(lab, &format!("{kind:?}"));
-    let (dir, listen) = home(lab, &format!("{} from {kind:?}", client.name()));
-    payload.write(&data).expect("the payload");
-    let web = Web::start(
-        kind,
-        at_web,
-        &data,
-        &lab.folder(&format!("web {}", at_web.port())),
-    );
-    let torrent = dir.join("input.torrent");
-    Torrent::write(&torrent, payload, &data, 64 * 1024, &[]).expect("a torrent");
-    let path = if payload.files.is_empty() {
-        support::torrent::escape(payload.name.as_bytes())
+/// A content that a web server has, and whose torrent says so.
+fn served(lab: &Lab, kind: Kind, payload: Payload) -> (Content, Web) {
+    let content = Content::new(lab, payload);
+    let at = lab.address();
+    let own = lab.folder(&format!("web {}", at.port()));
+    let web = Web::start(kind, at, &content.dir, &own);
+    let name = &content.payload.name;
+    let path = if content.payload.files.is_empty() {
+        escape(name.as_bytes())
     } else {
         String::new()
     };
-    name_web_seed(&torrent, &web.url(&path));
-    let job = Job {
-        source: torrent.display().to_string(),
-        dir: dir.clone(),
-        listen,
-        peers: Vec::new(),
-        seed: false,
-    };
-    let own = lab.folder(&format!("home {listen}"));
+    name_web_seed(&content.torrent.path, &web.url(&path));
+    (content, web)
+}
+
+/// Downloads a payload from a web server, and returns the requests that it took.
+fn through(lab: &Lab, kind: Kind, client: Client, payload: Payload) -> Vec<String> {
+    let (content, web) = served(lab, kind, payload);
     let begin = Instant::now();
-    let mut running = client.start(&job, &own);
-    finish(&mut *running, DONE, "the download");
-    let took = begin.elapsed();
-    payload.assert_equal(&data, &dir);
-    running.process().stop();
-    let requests = web.requests();
+    download(lab, client, &content, &content.source());
+    let (took, requests) = (begin.elapsed(), web.requests());
     lab.report(&format!(
         "| web seed, {kind:?}, {} | {} | {:.1} s, {} requests |",
-        payload.name,
+        content.payload.name,
         client.name(),
         took.as_secs_f64(),
         requests.len()
@@ -77,9 +66,18 @@ fn through(lab: &Lab, kind: Kind, client: Client, payload: &Payload) -> Vec<Stri
     requests
 }
 
+/// Has `client` get a torrent without peers, and compares the bytes.
+fn download(lab: &Lab, client: Client, content: &Content, source: &str) {
+    let (dir, listen) = home(lab, &format!("{} from the web", client.name()));
+    let mut running = client.run(lab, &Job::download(source, &dir, listen, Vec::new()));
+    finish(&mut *running, DONE, "the download");
+    running.process().stop();
+    content.assert_arrived(&dir);
+}
+
 /// nginx: ranges over kept connections.
 pub(crate) fn with_ranges(lab: &Lab, client: Client) {
-    let requests = through(lab, Kind::Nginx, client, &file());
+    let requests = through(lab, Kind::Nginx, client, file());
     if client == Client::Ours {
         assert!(
             requests.iter().all(|line| line.contains(" 206 ")),
@@ -92,44 +90,32 @@ pub(crate) fn with_ranges(lab: &Lab, client: Client) {
             .collect();
         assert!(connections.len() <= 4, "{} connections", connections.len());
     }
-    through(lab, Kind::Nginx, client, &folder());
+    through(lab, Kind::Nginx, client, folder());
 }
 
 /// Python's: whole files, and a connection for each.
-pub(crate) fn without_ranges(lab: &Lab) {
-    let requests = through(lab, Kind::Python, Client::Ours, &file());
-    assert_eq!(requests.len(), 1, "{requests:?}");
-    through(lab, Kind::Python, Client::Ours, &folder());
+pub(crate) fn without_ranges(lab: &Lab, client: Client) {
+    let requests = through(lab, Kind::Python, client, file());
+    if client == Client::Ours {
+        assert_eq!(requests.len(), 1, "{requests:?}");
+    }
+    through(lab, Kind::Python, client, folder());
 }
 
 /// A torrent that our command makes with a web seed leads others there too.
 pub(crate) fn named_by_ours(lab: &Lab, client: Client) {
-    let payload = folder();
-    let (data, at_web) = home(lab, "named by ours");
-    let (dir, listen) = home(lab, &format!("{} by ours", client.name()));
-    payload.write(&data).expect("the payload");
-    let web = Web::start(Kind::Nginx, at_web, &data, &lab.folder("web by ours"));
-    let torrent = dir.join("input.torrent");
+    let (content, web) = served(lab, Kind::Nginx, folder());
+    let torrent = content.dir.join("ours.torrent");
     let made = Command::new(ours::binary())
         .arg("create")
-        .arg(data.join(&payload.name))
+        .arg(content.dir.join(&content.payload.name))
         .arg("-o")
         .arg(&torrent)
         .args(["--web-seed", &web.url("")])
         .output()
         .expect("it runs");
     assert!(made.status.success(), "{made:?}");
-    let job = Job {
-        source: torrent.display().to_string(),
-        dir: dir.clone(),
-        listen,
-        peers: Vec::new(),
-        seed: false,
-    };
-    let mut running = client.start(&job, &lab.folder(&format!("home {listen}")));
-    finish(&mut *running, DONE, "the download");
-    payload.assert_equal(&data, &dir);
-    running.process().stop();
+    download(lab, client, &content, &torrent.display().to_string());
     let pads = web
         .requests()
         .iter()
@@ -140,35 +126,21 @@ pub(crate) fn named_by_ours(lab: &Lab, client: Client) {
 
 /// A server that lies is banned, one that is gone is left alone, and peers complete the torrent.
 pub(crate) fn bad_servers(lab: &Lab) {
-    let payload = Payload::single("lies.bin", 10_000_000, 23);
-    let (data, at_peer) = home(lab, "honest peer");
+    let file = |seed| Payload::single("lies.bin", 10_000_000, seed);
+    let content = Content::new(lab, file(23));
     let (lies, at_web) = home(lab, "liar");
-    let (dir, listen) = home(lab, "victim");
-    payload.write(&data).expect("the payload");
-    Payload::single("lies.bin", 10_000_000, 24)
-        .write(&lies)
-        .expect("other bytes");
+    file(24).write(&lies).expect("other bytes");
     let web = Web::start(Kind::Nginx, at_web, &lies, &lab.folder("web of lies"));
-    let torrent = dir.join("input.torrent");
-    Torrent::write(&torrent, &payload, &data, 64 * 1024, &[]).expect("a torrent");
-    name_web_seed(&torrent, &web.url("lies.bin"));
-    let job = |dir: &Path, listen, peers, seed| Job {
-        source: torrent.display().to_string(),
-        dir: dir.to_owned(),
-        listen,
-        peers,
-        seed,
-    };
-    let mut peer = Ours::start(
-        &job(&data, at_peer, Vec::new(), true),
-        &lab.folder("home peer"),
-    );
-    finish(&mut peer, DONE, "the seed");
+    name_web_seed(&content.torrent.path, &web.url("lies.bin"));
+    let at_peer = lab.address();
+    let mut peer = Client::Ours.run(lab, &content.seed(at_peer));
+    finish(&mut *peer, DONE, "the seed");
     let gone = format!("http://{}/lies.bin", lab.address());
-    let job = job(&dir, listen, vec![at_peer], false);
+    let (dir, listen) = home(lab, "victim");
+    let job = content.download(&dir, listen, vec![at_peer]);
     let mut victim = Ours::start_with(&job, &lab.folder("home victim"), &["--web-seed", &gone]);
     finish(&mut victim, DONE, "the download");
-    payload.assert_equal(&data, &dir);
+    content.assert_arrived(&dir);
     let told = |url: &str| {
         let events = victim.events();
         events
@@ -182,23 +154,15 @@ pub(crate) fn bad_servers(lab: &Lab) {
 
 /// The processor time that it takes, beside libtorrent's.
 pub(crate) fn cost(lab: &Lab) {
-    let payload = Payload::single("cost.bin", 200_000_000, 25);
-    let (data, at_web) = home(lab, "cost");
-    payload.write(&data).expect("the payload");
-    let web = Web::start(Kind::Nginx, at_web, &data, &lab.folder("web cost"));
-    let torrent = data.join("input.torrent");
-    Torrent::write(&torrent, &payload, &data, 1 << 20, &[]).expect("a torrent");
-    name_web_seed(&torrent, &web.url("cost.bin"));
+    let (content, _web) = served(
+        lab,
+        Kind::Nginx,
+        Payload::single("cost.bin", 200_000_000, 25),
+    );
     for client in [Client::Ours, Client::Libtorrent("2.1.1")] {
         let (dir, listen) = home(lab, &format!("{} cost", client.name()));
-        let job = Job {
-            source: torrent.display().to_string(),
-            dir: dir.clone(),
-            listen,
-            peers: Vec::new(),
-            seed: false,
-        };
-        let own = lab.folder(&format!("home {listen}"));
+        let job = content.download(&dir, listen, Vec::new());
+        let own = lab.folder(&format!("home {}", listen.port()));
         let begin = Instant::now();
         let used = if let Client::Libtorrent(version) = client {
             let mut running = Libtorrent::start(version, &job, &own);
@@ -211,7 +175,7 @@ pub(crate) fn cost(lab: &Lab) {
             cpu_time(running.process().pid())
         };
         let took = begin.elapsed().as_secs_f64();
-        payload.assert_equal(&data, &dir);
+        content.assert_arrived(&dir);
         lab.report(&format!(
             "| web seed, 200 MB | {} | {took:.2} s, {:.2} CPU s |",
             client.name(),

@@ -6,11 +6,12 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use support::clients::{Job, Running, finish};
+use support::clients::Transport::{self, Tcp, Utp};
+use support::clients::{Orders, Running, finish};
+use support::content::Content;
 use support::link::{Bytes, Link, Terms};
 use support::ours::Ours;
 use support::payload::Payload;
-use support::torrent::Torrent;
 use support::{Lab, Need, isolated_test, wait};
 
 const MIB: u64 = 1 << 20;
@@ -28,49 +29,38 @@ const HOME: Terms = Terms {
 struct Transfer {
     seed: Ours,
     leech: Ours,
-    from: PathBuf,
+    content: Content,
     to: PathBuf,
 }
 
 impl Transfer {
-    fn start(lab: &Lab, link: &Link, transport: &str, len: u64) -> Self {
-        let name = format!("{transport}-{}", lab.address().port());
-        let payload = Payload::single(&name, len, link.inward().udp ^ len);
-        let data = lab.folder(&format!("data {name}"));
-        payload.write(&data).expect("the payload");
-        let file = data.join("input.torrent");
-        Torrent::write(&file, &payload, &data, 256 * 1024, &[]).expect("a torrent");
+    fn start(lab: &Lab, link: &Link, transport: Transport, len: u64) -> Self {
         let port = lab.address().port();
-        let job = |dir: PathBuf, listen, peers, seed| Job {
-            source: file.display().to_string(),
-            dir,
-            listen,
-            peers,
-            seed,
-        };
+        let name = format!("{}-{port}", transport.word());
+        let payload = Payload::single(&name, len, link.inward().udp ^ len);
+        let content = Content::described(lab, payload, 256 * 1024, &[]);
         let at_seeder = (link.far().ip(), port).into();
-        let more = ["--transport", transport];
         let home = lab.folder(&format!("seeder {name}"));
-        let job_of_seeder = job(data.clone(), at_seeder, Vec::new(), true);
-        let mut seed = Ours::start_on(link.far(), &job_of_seeder, &home, &more);
+        let job = content.seed(at_seeder).with(Orders::by(transport));
+        let mut seed = Ours::start_on(link.far(), &job, &home, &[]);
         finish(&mut seed, Duration::from_secs(60), "the seed");
-        let dir = lab.folder(&format!("got {name}"));
+        let to = lab.folder(&format!("got {name}"));
         let home = lab.folder(&format!("leecher {name}"));
         let own = (link.far().router(), port).into();
-        let leech = Ours::start_with(&job(dir.clone(), own, vec![at_seeder], false), &home, &more);
+        let job = content.download(&to, own, vec![at_seeder]);
+        let leech = Ours::start(&job.with(Orders::by(transport)), &home);
         Self {
             seed,
             leech,
-            from: data.join(&name),
-            to: dir.join(name),
+            content,
+            to,
         }
     }
 
     /// Waits for its end and compares the bytes.
     fn finish(mut self, limit: Duration) {
         finish(&mut self.leech, limit, "the download");
-        let read = |path| std::fs::read(path).expect("the content");
-        assert!(read(&self.from) == read(&self.to), "the bytes differ");
+        self.content.assert_arrived(&self.to);
         self.stop();
     }
 
@@ -100,10 +90,10 @@ fn within(link: &Link, time: Duration) -> Bytes {
 isolated_test! {
     fn a_torrent_crosses_a_slow_and_lossy_link_by_either_transport(lab, limit = 120, needs = [Need::Ours]) {
         let link = Link::lay(HOME);
-        Transfer::start(lab, &link, "utp", 4 * MIB).finish(Duration::from_secs(50));
+        Transfer::start(lab, &link, Utp, 4 * MIB).finish(Duration::from_secs(50));
         let by_utp = link.inward();
         assert!(by_utp.udp > 4 * MIB && by_utp.tcp == 0, "{by_utp:?}");
-        Transfer::start(lab, &link, "tcp", 4 * MIB).finish(Duration::from_secs(50));
+        Transfer::start(lab, &link, Tcp, 4 * MIB).finish(Duration::from_secs(50));
         assert!(link.inward().tcp > 4 * MIB, "{:?}", link.inward());
     }
 }
@@ -114,7 +104,7 @@ isolated_test! {
         const LEN: u64 = 64 * MIB;
         let mut ratios = Vec::new();
         for seed in 1..=5 {
-            let took = ["tcp", "utp"].map(|transport| {
+            let took = [Tcp, Utp].map(|transport| {
                 let link = Link::lay(Terms { seed, ..HOME });
                 let transfer = Transfer::start(lab, &link, transport, LEN);
                 let begin = await_bytes(&link, Duration::from_secs(30), |came| came != Bytes::default());
@@ -138,29 +128,31 @@ isolated_test! {
 isolated_test! {
     #[ignore = "four minutes; prints figures: ./soak links"]
     fn utp_gives_way_to_tcp_and_comes_back(lab, limit = 600, needs = [Need::Ours]) {
-        for (seed, first) in [(1, "utp"), (2, "utp"), (3, "tcp"), (4, "tcp")] {
+        for (seed, first) in [(1, Utp), (2, Utp), (3, Tcp), (4, Tcp)] {
             let link = Link::lay(Terms { seed, loss: 0.0, ..HOME });
-            let second = if first == "utp" { "tcp" } else { "utp" };
+            let second = if first == Utp { Tcp } else { Utp };
             let mut began = Transfer::start(lab, &link, first, 1024 * MIB);
             await_bytes(&link, Duration::from_secs(60), |came| came.udp + came.tcp > 60 * MIB);
             let alone = within(&link, Duration::from_secs(2));
             let before = link.inward();
             let mut joined = Transfer::start(lab, &link, second, 1024 * MIB);
             await_bytes(&link, Duration::from_secs(30), |came| {
-                let came = if first == "utp" { came.tcp - before.tcp } else { came.udp - before.udp };
+                let came = if first == Utp { came.tcp - before.tcp } else { came.udp - before.udp };
                 came > 32 * 1024
             });
             let shares: Vec<String> = (0..12)
                 .map(|_| within(&link, Duration::from_secs(1)))
                 .map(|came| format!("{:.0}", came.udp as f64 * 100.0 / (came.udp + came.tcp) as f64))
                 .collect();
-            if first == "utp" { joined.stop() } else { began.stop() }
+            if first == Utp { joined.stop() } else { began.stop() }
             wait::pause(Duration::from_secs(4));
             let after = within(&link, Duration::from_secs(4));
             lab.report(&format!(
-                "seed {seed}: {first} alone {:.0} % of the link; utp's share after {second} joined, second by second: \
+                "seed {seed}: {} alone {:.0} % of the link; utp's share after {} joined, second by second: \
                  {} %; utp from 4 s after tcp's end on {:.0} % of the link",
+                first.word(),
                 share_of_link(alone.udp + alone.tcp, Duration::from_secs(2)),
+                second.word(),
                 shares.join(" "),
                 share_of_link(after.udp, Duration::from_secs(4))
             ));

@@ -17,11 +17,13 @@
 //! - [`torrent`]: a plain .torrent writer.
 //! - [`process`]: a program that is ended by its process id, with its log and its memory.
 //! - [`ours`]: the `tribler-rs` command.
-//! - [`clients`]: libtorrent, Transmission, aria2, opentracker, and proxies.
+//! - [`clients`]: libtorrent, qBittorrent, Transmission, aria2, opentracker, web servers, and proxies.
+//! - [`content`]: a payload with its torrent, and the jobs that are about it.
 //! - [`link`]: a slow, long and lossy link to a second network namespace.
 //! - [`wire`]: a peer that says whatever a test wants over a plain socket.
 
 pub mod clients;
+pub mod content;
 pub mod host;
 pub mod link;
 pub mod names;

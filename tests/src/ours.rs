@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::clients::{Job, Running, Stage};
+use crate::clients::{Encryption, Job, Running, Stage};
 use crate::host::Host;
 use crate::process::Process;
 use crate::wait;
@@ -85,6 +85,25 @@ pub fn build() -> PathBuf {
         .clone()
 }
 
+/// How the bytes of each connection went over the wire, by the log of a job that is about encryption: `plain`, `obfuscated`
+/// or `rc4`.
+pub fn wires(log: &str) -> Vec<String> {
+    let lines = log.lines().filter(|line| line.contains("connected peer="));
+    let wire = |line: &str| Some(line.split("wire=\"").nth(1)?.split('"').next()?.to_owned());
+    lines.filter_map(wire).collect()
+}
+
+/// What our `--encryption` calls it.
+fn policy(encryption: Encryption) -> &'static str {
+    match encryption {
+        Encryption::Plain => "off",
+        Encryption::Preferred => "prefer",
+        Encryption::Rc4 => "require",
+        Encryption::Usual => "allow",
+        Encryption::Covered | Encryption::Obfuscated => unreachable!("it has no policy for that"),
+    }
+}
+
 /// A running `tribler-rs download` or `tribler-rs seed`.
 #[derive(Debug)]
 pub struct Ours {
@@ -123,8 +142,23 @@ impl Ours {
         for peer in &job.peers {
             command.args(["--peer", &peer.to_string()]);
         }
-        if !more.contains(&"--dht-bootstrap") {
-            command.arg("--no-dht");
+        let orders = &job.orders;
+        if let Some(transport) = orders.transport {
+            command.args(["--transport", transport.word()]);
+        }
+        if let Some(encryption) = orders.encryption {
+            // How each connection turned out to be is said at that level.
+            command.args(["--encryption", policy(encryption), "--log", "engine=debug"]);
+        }
+        command.args(orders.super_seed.then_some("--super-seed"));
+        command.args((orders.stays && !job.seed).then_some("--keep-seeding"));
+        if let Some(proxy) = orders.proxy {
+            command.args(["--proxy", &format!("socks5://{proxy}")]);
+        }
+        match orders.dht {
+            Some(node) => _ = command.args(["--dht-bootstrap", &node.to_string()]),
+            None if more.contains(&"--dht-bootstrap") => {}
+            None => _ = command.arg("--no-dht"),
         }
         command
             .args(more)

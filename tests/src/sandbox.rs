@@ -267,6 +267,18 @@ pub fn must(command: &[&str]) {
     );
 }
 
+/// Has the kernel turn away every packet to this test's own addresses that `rule` fits, as `nft` has it.
+///
+/// # Panics
+/// When it does not take the rule.
+pub fn refuse(rule: &str) {
+    must(&["nft", "add", "table", "inet", "lab"]);
+    let chain = "nft add chain inet lab in { type filter hook input priority 0 ; }";
+    must(&chain.split(' ').collect::<Vec<_>>());
+    let rule = format!("nft add rule inet lab in {rule} reject");
+    must(&rule.split(' ').collect::<Vec<_>>());
+}
+
 /// Writes past the capture of libtest.
 fn show(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());

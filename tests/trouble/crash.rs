@@ -27,9 +27,7 @@ isolated_test! {
         let path = lab.dir().join("crash.torrent");
         let torrent = Torrent::write(&path, &payload, &data, 256 * 1024, &[]).expect("the torrent");
         let (seeder_home, at) = home(lab, "seeder");
-        let job = Job {
-            source: torrent.path.display().to_string(), dir: data.clone(), listen: at, peers: vec![], seed: true,
-        };
+        let job = Job::seed(&torrent.path.display().to_string(), &data, at);
         let mut seeder = Ours::start(&job, &seeder_home);
         finish(&mut seeder, Duration::from_secs(30), "the seeder");
 

@@ -63,16 +63,7 @@ fn one_torrent_waits_while_another_goes_on(lab: &Lab, mount: impl Fn(&Path), roo
     for torrent in &torrents {
         let (home, listen) = home(lab, "seeder");
         let source = torrent.path.display().to_string();
-        let mut ours = Ours::start(
-            &Job {
-                source,
-                dir: data.clone(),
-                listen,
-                peers: vec![],
-                seed: true,
-            },
-            &home,
-        );
+        let mut ours = Ours::start(&Job::seed(&source, &data, listen), &home);
         finish(&mut ours, Duration::from_secs(30), "a seeder");
         let known = || (tracker.seeds(&torrent.info_hash) > 0).then_some(());
         support::wait::until(Duration::from_secs(20), known).expect("the seeder announces itself");
@@ -85,13 +76,7 @@ fn one_torrent_waits_while_another_goes_on(lab: &Lab, mount: impl Fn(&Path), roo
     fs::create_dir_all(&disk).expect("a folder to mount on");
     mount(&disk);
     let [first, second] = [0, 1].map(|n: usize| torrents[n].path.display().to_string());
-    let job = Job {
-        source: first,
-        dir: output.clone(),
-        listen,
-        peers: vec![],
-        seed: false,
-    };
+    let job = Job::download(&first, &output, listen, Vec::new());
     let mut download = Ours::start_with(&job, &downloader_home, &[&second]);
     let error = download.expect(
         "error that names the file",

@@ -24,9 +24,7 @@ isolated_test! {
         let path = lab.dir().join("read only.torrent");
         let torrent = Torrent::write(&path, &payload, &writable, 256 * 1024, &[]).expect("the torrent");
         let (seeder_home, at) = home(lab, "seeder");
-        let job = Job {
-            source: torrent.path.display().to_string(), dir: disk, listen: at, peers: vec![], seed: true,
-        };
+        let job = Job::seed(&torrent.path.display().to_string(), &disk, at);
         let mut seeder = Ours::start(&job, &seeder_home);
         finish(&mut seeder, Duration::from_secs(30), "the seeder");
 

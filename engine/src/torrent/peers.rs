@@ -193,7 +193,8 @@ impl Peers {
         let entry = self.entries.get_mut(&key)?;
         self.half_open -= usize::from(entry.is_half_open());
         entry.since = Some(now);
-        tracing::debug!(peer = %entry.addr, outgoing = entry.outgoing, "connected");
+        let wire = greeting.wire.word();
+        tracing::debug!(peer = %entry.addr, outgoing = entry.outgoing, wire, "connected");
         entry.id = Some(greeting.peer_id);
         entry.wire = greeting.wire;
         entry.v2 = greeting.v2;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Job, Running, Stage};
+use super::{Encryption, Job, Running, Stage, Transport};
 use crate::process::Process;
 
 /// A running `aria2c`.
@@ -17,30 +17,20 @@ pub struct Aria2 {
 impl Aria2 {
     /// Starts it; a download ends by itself when it is complete.
     pub fn start(job: &Job, home: &Path) -> Self {
-        Self::start_with(job, home, &[])
-    }
-
-    /// Starts it with further arguments.
-    pub fn start_with(job: &Job, home: &Path, more: &[&str]) -> Self {
         let mut command = Command::new("aria2c");
         command
             .args([
                 "--no-conf",
                 "--summary-interval=0",
                 "--enable-color=false",
-                "--disable-ipv6=true",
-            ])
-            // aria2 speaks to UDP trackers through its DHT's socket; the network has no DHT node to find.
-            .args([
-                "--enable-dht=true",
                 "--enable-dht6=false",
                 "--bt-enable-lpd=false",
-            ])
-            .args([
                 "--bt-save-metadata=false",
                 "--follow-torrent=mem",
                 "--file-allocation=none",
             ])
+            .args(by_ip(job.listen.is_ipv6()))
+            .args(to_encrypt(job.orders.encryption))
             .arg(format!("--dht-listen-port={}", job.listen.port()))
             .arg(format!(
                 "--dht-file-path={}",
@@ -52,10 +42,16 @@ impl Aria2 {
             .env("HOME", home);
         if job.seed {
             command.args(["--check-integrity=true", "--seed-ratio=0.0"]);
+        } else if job.orders.stays {
+            command.arg("--seed-ratio=0.0");
         } else {
             command.arg("--seed-time=0");
         }
-        command.args(more).arg(&job.source);
+        command.arg(&job.source);
+        let orders = &job.orders;
+        let by_tcp = matches!(orders.transport, None | Some(Transport::Tcp));
+        let more = orders.super_seed || orders.dht.is_some() || orders.proxy.is_some();
+        assert!(by_tcp && !more, "it cannot be told {orders:?}");
         Self {
             process: Process::start(command, home, "aria2"),
             seed: job.seed,
@@ -64,12 +60,30 @@ impl Aria2 {
     }
 }
 
+/// aria2 speaks to UDP trackers through its DHT's socket, by IPv4 alone; the network has no DHT node to find.
+const fn by_ip(v6: bool) -> [&'static str; 2] {
+    if v6 {
+        ["--disable-ipv6=false", "--enable-dht=false"]
+    } else {
+        ["--disable-ipv6=true", "--enable-dht=true"]
+    }
+}
+
+fn to_encrypt(what: Option<Encryption>) -> &'static [&'static str] {
+    match what {
+        None | Some(Encryption::Usual) => &[],
+        Some(Encryption::Covered) => &["--bt-require-crypto=true", "--bt-min-crypto-level=plain"],
+        Some(Encryption::Rc4) => &["--bt-force-encryption=true", "--bt-min-crypto-level=arc4"],
+        Some(other) => unreachable!("it cannot be told {other:?}"),
+    }
+}
+
 impl Running for Aria2 {
     fn stage(&mut self) -> Stage {
         match self.process.ended() {
             Some(status) if status.success() && !self.seed => Stage::Done,
             Some(status) => panic!("aria2 ended with {status}\n{}", self.process.last_words()),
-            None if self.seed && listens(self.port) => Stage::Done,
+            None if self.seed && super::listens(self.port) => Stage::Done,
             None => Stage::Busy,
         }
     }
@@ -77,14 +91,4 @@ impl Running for Aria2 {
     fn process(&mut self) -> &mut Process {
         &mut self.process
     }
-}
-
-/// Whether anyone in this network namespace listens on this TCP port, as the kernel tells.
-fn listens(port: u16) -> bool {
-    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let port = format!(":{port:04X}");
-    table.lines().any(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        fields.next().is_some_and(|local| local.ends_with(&port)) && fields.nth(1) == Some("0A")
-    })
 }

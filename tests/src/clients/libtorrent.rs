@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Job, Running, Stage};
+use super::{Encryption, Job, Running, Stage, Transport};
 use crate::process::Process;
 
 /// The versions that the tests drive.
@@ -18,11 +18,6 @@ pub struct Libtorrent {
 impl Libtorrent {
     /// Starts it; it serves until it is ended.
     pub fn start(version: &str, job: &Job, home: &Path) -> Self {
-        Self::start_with(version, job, home, &[])
-    }
-
-    /// Starts it with further arguments.
-    pub fn start_with(version: &str, job: &Job, home: &Path, more: &[&str]) -> Self {
         let mut command = program(version);
         command
             .args(["get", &job.source, "--dir"])
@@ -31,7 +26,26 @@ impl Libtorrent {
         for peer in &job.peers {
             command.args(["--peer", &peer.to_string()]);
         }
-        command.args(more);
+        let orders = &job.orders;
+        match orders.transport {
+            None | Some(Transport::Tcp) => {}
+            Some(Transport::Utp) => _ = command.arg("--utp"),
+            Some(Transport::Both) => _ = command.arg("--both"),
+        }
+        let encryption = match orders.encryption.unwrap_or(Encryption::Usual) {
+            Encryption::Covered => "covered",
+            Encryption::Obfuscated => "obfuscated",
+            Encryption::Plain => "plain",
+            Encryption::Rc4 => "rc4",
+            Encryption::Preferred | Encryption::Usual => "usual",
+        };
+        command.args(["--encryption", encryption]);
+        command.args(orders.super_seed.then_some("--super-seed"));
+        for (name, at) in [("--dht", orders.dht), ("--proxy", orders.proxy)] {
+            if let Some(at) = at {
+                command.args([name, &at.to_string()]);
+            }
+        }
         Self {
             process: Process::start(command, home, "libtorrent"),
         }

@@ -2,15 +2,14 @@
 //! that dials it.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Job, Running, Stage};
+use super::{Encryption, Job, Running, Stage, Transport, http};
 use crate::process::Process;
 use crate::wait;
 
@@ -29,26 +28,8 @@ impl Transmission {
     /// # Panics
     /// When it does not take the torrent within twenty seconds.
     pub fn start(job: &Job, home: &Path) -> Self {
-        Self::start_with(job, home, 1)
-    }
-
-    /// Starts it with an encryption of its own: 0 takes what comes, 1 prefers it, 2 requires it.
-    ///
-    /// # Panics
-    /// As [`start`](Self::start).
-    pub fn start_with(job: &Job, home: &Path, encryption: u8) -> Self {
-        let rpc = SocketAddr::new(job.listen.ip(), 9091);
-        let settings = json!({
-            "download-dir": job.dir, "incomplete-dir-enabled": false, "watch-dir-enabled": false,
-            "dht-enabled": false, "lpd-enabled": false, "pex-enabled": true, "utp-enabled": false,
-            "port-forwarding-enabled": false, "encryption": encryption,
-            "peer-port": job.listen.port(), "bind-address-ipv4": job.listen.ip().to_string(),
-            "bind-address-ipv6": "::1",
-            "rpc-port": rpc.port(), "rpc-bind-address": rpc.ip().to_string(),
-            "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
-            "download-queue-enabled": false, "seed-queue-enabled": false, "ratio-limit-enabled": false,
-            "idle-seeding-limit-enabled": false, "start-added-torrents": true,
-        });
+        let rpc = super::control_of(job);
+        let settings = settings(job, rpc);
         fs::write(home.join("settings.json"), settings.to_string()).expect("its settings");
         let mut command = Command::new("transmission-daemon");
         command
@@ -77,32 +58,49 @@ impl Transmission {
 
     /// One RPC; `None` while the daemon does not answer, or refuses.
     fn call(&mut self, method: &str, arguments: &Value) -> Option<Value> {
+        const SESSION: &str = "X-Transmission-Session-Id";
         let body = json!({"method": method, "arguments": arguments}).to_string();
         for _ in 0..2 {
-            let mut stream = TcpStream::connect(self.rpc).ok()?;
-            let request = format!(
-                "POST /transmission/rpc HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-                 X-Transmission-Session-Id: {}\r\nContent-Length: {}\r\n\r\n{body}",
-                self.rpc,
-                self.session,
-                body.len()
-            );
-            stream.write_all(request.as_bytes()).ok()?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply).ok()?;
-            let (head, body) = reply.split_once("\r\n\r\n")?;
-            if head.starts_with("HTTP/1.1 409") {
-                let line = head
-                    .lines()
-                    .find(|line| line.starts_with("X-Transmission-Session-Id: "))?;
-                line.split(": ").nth(1)?.clone_into(&mut self.session);
+            let session = format!("{SESSION}: {}", self.session);
+            let reply = http::post(self.rpc, "/transmission/rpc", &[&session], &body)?;
+            if reply.status() == 409 {
+                reply.header(SESSION)?.clone_into(&mut self.session);
                 continue;
             }
-            let reply: Value = serde_json::from_str(body).ok()?;
+            let reply: Value = serde_json::from_str(&reply.body).ok()?;
             return (reply["result"] == "success").then(|| reply["arguments"].clone());
         }
         None
     }
+}
+
+/// What it reads when it starts. It speaks uTP beside TCP, or TCP alone.
+fn settings(job: &Job, rpc: SocketAddr) -> Value {
+    let orders = &job.orders;
+    let more = orders.super_seed || orders.dht.is_some() || orders.proxy.is_some();
+    assert!(!more, "it cannot be told {orders:?}");
+    let utp = !matches!(orders.transport, None | Some(Transport::Tcp));
+    // 0 takes what comes and selects plain streams, 1 prefers RC4, 2 requires it.
+    let encryption = match orders.encryption {
+        Some(Encryption::Usual) => 0,
+        None | Some(Encryption::Preferred) => 1,
+        Some(Encryption::Rc4) => 2,
+        Some(other) => unreachable!("it cannot be told {other:?}"),
+    };
+    let (v4, v6) = match job.listen.ip() {
+        IpAddr::V4(own) => (own.to_string(), "::1".to_owned()),
+        IpAddr::V6(own) => ("127.0.0.1".to_owned(), own.to_string()),
+    };
+    json!({
+        "download-dir": job.dir, "incomplete-dir-enabled": false, "watch-dir-enabled": false,
+        "dht-enabled": false, "lpd-enabled": false, "pex-enabled": true, "utp-enabled": utp,
+        "port-forwarding-enabled": false, "encryption": encryption,
+        "peer-port": job.listen.port(), "bind-address-ipv4": v4, "bind-address-ipv6": v6,
+        "rpc-port": rpc.port(), "rpc-bind-address": rpc.ip().to_string(),
+        "rpc-whitelist-enabled": false, "rpc-host-whitelist-enabled": false,
+        "download-queue-enabled": false, "seed-queue-enabled": false, "ratio-limit-enabled": false,
+        "idle-seeding-limit-enabled": false, "start-added-torrents": true,
+    })
 }
 
 impl Running for Transmission {
