@@ -21,10 +21,12 @@
 //! # Bounds
 //! - [`UtpOptions::connections`] in all, [`HALF_OPEN`] of them inbound ones that have not shown to be where they say, and
 //!   [`HALF_OPEN_PER_IP`] of one address; who has waited longest makes room.
+//! - Receive windows of more than 256 KiB share [`UtpOptions::windows`].
 //! - [`WAITING`] connections wait to be accepted.
 //! - Packets of no connection are answered with a RESET as long as there are fewer than [`RESETS`] in a second: a stranger
 //!   gets no more bytes back than were sent.
 
+mod budget;
 mod conn;
 mod driver;
 mod half_open;
@@ -44,8 +46,10 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Pool, Task};
+use budget::Budget;
 use driver::Driver;
 use shared::Shared;
+use table::Table;
 
 pub use listener::UtpListener;
 pub use others::{Other, Others};
@@ -68,6 +72,8 @@ pub const RESETS: u32 = 100;
 pub struct UtpOptions {
     /// Streams at the same time; `None` is 4,096.
     pub connections: Option<usize>,
+    /// Bytes by which the receive windows of all streams together may grow, beyond the 256 KiB that each has; `None` is 64 MiB.
+    pub windows: Option<usize>,
     /// What chance is drawn from; `None` asks the system.
     pub seed: Option<u64>,
 }
@@ -99,7 +105,8 @@ pub fn start(
     let rng = SmallRng::seed_from_u64(seed);
     let (foreign, queues) = others::channels();
     let connections = options.connections.unwrap_or(CONNECTIONS);
-    let shared = Arc::new(Shared::new(socket, connections, rng));
+    let budget = Budget::new(options.windows.unwrap_or(WINDOWS));
+    let shared = Arc::new(Shared::new(socket, budget, Table::new(connections, rng)));
     let driver = Driver::new(Arc::clone(&shared), foreign);
     let handle = Arc::new(Handle {
         shared,
@@ -115,6 +122,9 @@ pub fn start(
 
 /// Streams at the same time.
 const CONNECTIONS: usize = 4096;
+
+/// Bytes by which all receive windows may grow: 16 streams that are as fast as they can be.
+const WINDOWS: usize = 64 * 1024 * 1024;
 
 impl Dialer for UtpDialer {
     fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {

@@ -3,9 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::task::Waker;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use protocol::utp::{CloseReason, Connection};
+
+use super::budget::Share;
 
 /// What tells connections of a socket apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +29,8 @@ pub(super) struct Conn {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) machine: Connection,
+    /// What of the budget its window has taken.
+    share: Share,
     /// The driver knows that there is something to do.
     pub(super) queued: bool,
     /// It waits for its owner among the accepted ones, or has one.
@@ -40,11 +45,12 @@ pub(super) struct State {
 const WRITE_LOW_WATER: usize = 16 * 1024;
 
 impl Conn {
-    pub(super) fn new(key: Key, machine: Connection, given_out: bool) -> Self {
+    pub(super) fn new(key: Key, machine: Connection, given_out: bool, share: Share) -> Self {
         Self {
             key,
             state: Mutex::new(State {
                 machine,
+                share,
                 queued: false,
                 given_out,
                 low_water: 1,
@@ -57,6 +63,19 @@ impl Conn {
 }
 
 impl State {
+    /// Reads what came; the window grows with a fast reader as far as there is a budget for it.
+    pub(super) fn read(&mut self, now: Instant, out: &mut [u8]) -> usize {
+        let before = self.machine.receive_capacity();
+        let most = before.saturating_add(self.share.left());
+        self.machine.bound_receive(most);
+        let len = self.machine.read(now, out);
+        let grown = self.machine.receive_capacity().saturating_sub(before);
+        if grown > 0 {
+            self.share.take(grown);
+        }
+        len
+    }
+
     /// Whether a reader has something to do.
     pub(super) fn is_readable(&self, low_water: usize) -> bool {
         let machine = &self.machine;

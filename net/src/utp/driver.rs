@@ -174,9 +174,8 @@ impl Driver {
                 }
                 let config = self.shared.config(key.peer);
                 let accepted = Connection::accept(now.into_std(), &config, packet, &mut table.rng)?;
-                let conn = table
-                    .insert(Arc::new(Conn::new(key, accepted, false)))
-                    .ok()?;
+                let conn = Conn::new(key, accepted, false, self.shared.budget.share());
+                let conn = table.insert(Arc::new(conn)).ok()?;
                 let put_out = table.begun(key);
                 drop(table);
                 self.shared.queue(&conn, &mut conn.state.lock());

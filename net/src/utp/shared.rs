@@ -9,9 +9,9 @@ use std::task::Waker;
 use parking_lot::Mutex;
 use protocol::utp::{Config, Connection, Ids};
 use rand::RngExt;
-use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
+use super::budget::Budget;
 use super::conn::{Conn, Key, State};
 use super::others::{WHO, Who};
 use super::table::Table;
@@ -22,6 +22,7 @@ use crate::{BoxStream, DatagramSocket};
 pub(super) struct Shared {
     pub(super) socket: Arc<dyn DatagramSocket>,
     pub(super) table: Mutex<Table>,
+    pub(super) budget: Budget,
     work: Mutex<Work>,
 }
 
@@ -38,10 +39,11 @@ struct Work {
 const ID_TRIES: usize = 64;
 
 impl Shared {
-    pub(super) fn new(socket: Arc<dyn DatagramSocket>, connections: usize, rng: SmallRng) -> Self {
+    pub(super) fn new(socket: Arc<dyn DatagramSocket>, budget: Budget, table: Table) -> Self {
         Self {
             socket,
-            table: Mutex::new(Table::new(connections, rng)),
+            table: Mutex::new(table),
+            budget,
             work: Mutex::default(),
         }
     }
@@ -75,7 +77,7 @@ impl Shared {
             };
             if table.find(&key).is_none() {
                 let machine = Connection::connect(now, &config, ids, &mut table.rng);
-                return table.insert(Arc::new(Conn::new(key, machine, true)));
+                return table.insert(Arc::new(Conn::new(key, machine, true, self.budget.share())));
             }
         }
         Err(io::ErrorKind::AddrInUse.into())

@@ -105,7 +105,7 @@ impl AsyncRead for UtpStream {
         let mut state = self.conn.state.lock();
         if state.machine.readable() > 0 {
             let now = Instant::now().into_std();
-            let len = state.machine.read(now, buf.initialize_unfilled());
+            let len = state.read(now, buf.initialize_unfilled());
             buf.advance(len);
             if state.machine.has_news() {
                 self.handle.shared.queue(&self.conn, &mut state);

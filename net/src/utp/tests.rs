@@ -1,5 +1,6 @@
 mod hostile;
 mod outage;
+mod windows;
 
 use std::time::Duration;
 

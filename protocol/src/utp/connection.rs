@@ -299,6 +299,16 @@ impl Connection {
         len
     }
 
+    /// Bytes that the window of what comes in has when nothing waits. It grows when the reader is fast.
+    pub fn receive_capacity(&self) -> usize {
+        self.incoming.capacity()
+    }
+
+    /// From now on the window of what comes in grows by reading to `most` bytes at most, and to [`Config::receive_most`].
+    pub fn bound_receive(&mut self, most: usize) {
+        self.incoming.bound(most.min(self.config.receive_most));
+    }
+
     /// Ends the stream after what was written. Reading goes on.
     pub fn close(&mut self) {
         self.outgoing.end();

@@ -84,6 +84,16 @@ impl Incoming {
             && self.window() >= self.told.saturating_add(self.capacity / 4)
     }
 
+    /// Bytes that the window has when nothing waits.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// The window grows to `most` at most; as large as it is, it may be.
+    pub(super) fn bound(&mut self, most: usize) {
+        self.most = most.max(self.capacity);
+    }
+
     /// Bytes that wait for the reader.
     pub(super) fn readable(&self) -> usize {
         self.ready.len()
