@@ -297,10 +297,34 @@ isolated_test! {
 }
 
 isolated_test! {
-    fn a_gateway_gives_ports_and_has_them_back_at_the_end(
-        lab, limit = 120, needs = [Need::Ours, Need::Program("miniupnpd"), NFT]
+    fn a_gateway_gives_ports_by_pcp_and_has_them_back_at_the_end(
+        lab, limit = 120, needs = [Need::Ours, Need::Program("miniupnpd"), NFT, Need::Program("tcpdump")]
     ) {
-        gateway::gives_ports(lab);
+        gateway::gives_ports(lab, gateway::Speaks::Pcp);
+    }
+}
+
+isolated_test! {
+    fn a_gateway_gives_ports_by_the_first_version_of_upnp_and_has_them_back_at_the_end(
+        lab, limit = 180, needs = [Need::Ours, Need::Program("miniupnpd"), NFT, Need::Program("tcpdump")]
+    ) {
+        gateway::gives_ports(lab, gateway::Speaks::Upnp(1));
+    }
+}
+
+isolated_test! {
+    fn a_gateway_gives_ports_by_the_second_version_of_upnp_and_has_them_back_at_the_end(
+        lab, limit = 180, needs = [Need::Ours, Need::Program("miniupnpd"), NFT, Need::Program("tcpdump")]
+    ) {
+        gateway::gives_ports(lab, gateway::Speaks::Upnp(2));
+    }
+}
+
+isolated_test! {
+    fn a_gateway_is_searched_by_the_bound_interface_only(
+        lab, limit = 120, needs = [Need::Ours, Need::Program("miniupnpd"), NFT, Need::Program("tcpdump")]
+    ) {
+        gateway::is_asked_by_the_right_door(lab);
     }
 }
 

@@ -241,6 +241,17 @@ impl Capture {
         frames
     }
 
+    /// How often these bytes are in what was captured so far.
+    ///
+    /// # Panics
+    /// When there is no capture.
+    pub fn count(&self, bytes: &[u8]) -> usize {
+        let all = std::fs::read(&self.file).expect("the capture");
+        all.windows(bytes.len())
+            .filter(|window| *window == bytes)
+            .count()
+    }
+
     /// Ends it.
     pub fn stop(mut self) {
         self.process.stop();

@@ -17,6 +17,7 @@ use protocol::port_mapping::upnp::soap::{Call, Reply, Told};
 use protocol::port_mapping::{Transport, Wish};
 use tokio::time::Instant;
 
+use self::Number::{Again, New};
 use self::igd::{Igd, Silent};
 use self::search::Search;
 use super::{By, Gateway, Mapped, Round, SHORTEST};
@@ -144,8 +145,9 @@ impl Upnp {
                 held = None;
             }
             if held.is_none() {
-                let known_by = before.map(|held| held.known_by);
-                held = ask(igd, &mut self.asked, *key, known_by).await?;
+                let number =
+                    before.map_or_else(|| New(self.beside(*key)), |held| Again(held.known_by));
+                held = ask(igd, &mut self.asked, *key, number).await?;
             }
             let Some(port) = held else {
                 self.held.remove(key);
@@ -168,6 +170,13 @@ impl Upnp {
         Ok(round)
     }
 
+    /// The number that a port is asked for under first: peers expect to find TCP and UDP under the same one.
+    fn beside(&self, (transport, internal): (Transport, u16)) -> u16 {
+        let mut others = self.held.iter();
+        let other = others.find(|((other, port), _)| *other != transport && *port == internal);
+        other.map_or(internal, |(_, held)| held.external)
+    }
+
     /// Gives back what the gateway may have given, all at a time.
     pub(super) async fn give_back(&self) {
         let Some(igd) = &self.igd else { return };
@@ -184,22 +193,31 @@ impl Upnp {
     }
 }
 
+/// The number outside that is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Number {
+    /// One that was given before.
+    Again(u16),
+    New(u16),
+}
+
 /// Asks for one port, in all the ways that its refusals leave open.
 async fn ask(
     igd: &Igd,
     all_asked: &mut BTreeMap<(Transport, u16), Asked>,
     (transport, internal): (Transport, u16),
-    known_by: Option<u16>,
+    number: Number,
 ) -> Result<Option<Held>, Silent> {
+    let (Again(external) | New(external)) = number;
     let wish = Wish {
         transport,
         internal,
-        external: known_by.unwrap_or(internal),
+        external,
         lifetime: LEASE,
     };
-    let mut offer = match known_by {
-        Some(_) => Offer::again(wish, igd.own()),
-        None => Offer::new(igd.service(), wish, igd.own()),
+    let mut offer = match number {
+        Again(_) => Offer::again(wish, igd.own()),
+        New(_) => Offer::new(igd.service(), wish, igd.own()),
     };
     loop {
         let wished = (transport, offer.known_by(&Told::default()));
