@@ -295,7 +295,14 @@ impl Torrent {
     )]
     fn on_web_fact(&mut self, key: PeerKey, fact: Fact) {
         match fact {
-            Fact::Written { piece, from, to } => self.note_written(key, piece, from..to),
+            Fact::Written { piece, from, to } => {
+                if let Some(seed) = self.web_seeds.at_work.get(&key)
+                    && let Some(list) = &mut self.web_seeds.list
+                {
+                    list.served(seed.number);
+                }
+                self.note_written(key, piece, from..to);
+            }
             Fact::Found { piece, from, to } => {
                 self.note_written(key, piece, from..to);
                 self.on_piece_full(piece);

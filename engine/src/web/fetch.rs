@@ -9,7 +9,7 @@ use net::Throttle;
 use net::http::{Error, HeaderValue, Request, Streaming, header};
 use protocol::web_seed::{Kind, Part, retry_after};
 use storage::StoreError;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::content::Traffic;
 use crate::peer::driver::now;
@@ -56,8 +56,13 @@ impl From<StoreError> for Trouble {
 }
 
 impl Trouble {
-    fn failed(reason: &(impl ToString + ?Sized)) -> Self {
+    pub(super) fn failed(reason: &(impl ToString + ?Sized)) -> Self {
         Self::End(WebEnded::failed(reason))
+    }
+
+    /// It takes too long for what others could bring.
+    pub(super) fn too_slow() -> Self {
+        Self::failed("it is too slow")
     }
 }
 
@@ -81,8 +86,10 @@ pub(super) struct Body {
 #[derive(Debug)]
 pub(super) struct Reader {
     throttle: Throttle,
-    /// A limit keeps us from reading.
-    throttled: bool,
+    /// Since when a limit keeps us from reading.
+    held_since: Option<Instant>,
+    /// How long one did before, since that was asked last.
+    held: Duration,
     reads: u32,
 }
 
@@ -90,7 +97,8 @@ impl Reader {
     pub(super) fn new(throttle: Throttle) -> Self {
         Self {
             throttle,
-            throttled: false,
+            held_since: None,
+            held: Duration::ZERO,
             reads: 0,
         }
     }
@@ -98,6 +106,7 @@ impl Reader {
     /// Nothing is read for a while.
     pub(super) fn rest(&mut self) {
         self.throttle.cancel();
+        self.held_since = None;
     }
 
     /// The next bytes of a body, none at its end.
@@ -115,18 +124,19 @@ impl Reader {
         if self.reads.is_multiple_of(READS_PER_TURN) {
             tokio::task::yield_now().await;
         }
+        let mut silent_since = now();
         loop {
-            let latest = (now() + SILENCE).min(landing.patience());
+            let latest = (silent_since + SILENCE).min(landing.patience());
             let step = self.step(&mut body.reply);
-            let outcome = tokio::time::timeout_at(latest.into(), step).await;
-            if std::mem::take(&mut self.throttled) {
-                landing.held_back(now());
-                if outcome.is_err() {
-                    continue;
-                }
+            let outcome = timeout_at(latest.into(), step).await;
+            let held = self.held();
+            landing.held_back(held);
+            silent_since += held;
+            if outcome.is_err() && !held.is_zero() {
+                continue;
             }
             return match outcome {
-                Err(_) => Err(Trouble::failed("it is too slow")),
+                Err(_) => Err(Trouble::too_slow()),
                 Ok(Err(error)) => Err(Trouble::failed(&error)),
                 Ok(Ok(chunk)) => {
                     body.at += chunk.as_ref().map_or(0, Bytes::len) as u64;
@@ -136,15 +146,28 @@ impl Reader {
         }
     }
 
+    /// How long a limit has kept us from reading, since this was asked last.
+    fn held(&mut self) -> Duration {
+        if let Some(since) = &mut self.held_since {
+            let now = now();
+            self.held += now.saturating_duration_since(*since);
+            *since = now;
+        }
+        std::mem::take(&mut self.held)
+    }
+
     async fn step(&mut self, reply: &mut Streaming) -> Result<Option<Bytes>, Error> {
         poll_fn(|cx| {
             let granted = match self.throttle.poll_take(cx, READ) {
                 Poll::Ready(granted) => granted,
                 Poll::Pending => {
-                    self.throttled = true;
+                    self.held_since.get_or_insert_with(now);
                     return Poll::Pending;
                 }
             };
+            if let Some(since) = self.held_since.take() {
+                self.held += now().saturating_duration_since(since);
+            }
             let outcome = reply.poll_chunk(cx);
             let got = match &outcome {
                 Poll::Ready(Ok(Some(chunk))) => chunk.len(),
@@ -170,9 +193,9 @@ impl Reader {
             let Some(chunk) = self.chunk(body, landing).await? else {
                 return Err(Trouble::failed("the reply was cut short"));
             };
-            landing.held_back(now());
             let needless = chunk.len().min((to - from) as usize);
             body.keep(chunk, needless);
+            landing.skipped(needless as u64, now());
             for counters in [&shared.wiring.traffic, &shared.wiring.torrent_traffic] {
                 Traffic::add(&counters.down, needless as u64);
             }

@@ -15,6 +15,10 @@ use crate::web::shared::{Shared, Wiring};
 /// How long the server may take for one block: it is kept from everyone else meanwhile.
 const BLOCK_WITHIN: Duration = Duration::from_secs(60);
 
+/// How much of the time that a whole file inside of a block takes does not count: blocks of many small files take many
+/// requests.
+const FILE_GRACE: Duration = Duration::from_secs(1);
+
 /// Zeros that stand for padding, a piece of it at a time.
 static ZEROS: [u8; BLOCK_LEN as usize] = [0; BLOCK_LEN as usize];
 
@@ -25,8 +29,13 @@ pub(super) struct Landing {
     /// Where the next byte belongs, counted from the start of the torrent.
     pub(super) at: u64,
     intake: Intake,
-    /// When the block that is arriving began.
+    /// When the block that is arriving began, later by the time that we kept the server from sending; or when the last
+    /// one ended.
     block_since: Instant,
+    /// Some of a block has come, and not all.
+    arriving: bool,
+    /// Bytes before the next block that have come since.
+    skipped: u64,
 }
 
 impl Landing {
@@ -36,6 +45,8 @@ impl Landing {
             job,
             intake: Intake::default(),
             block_since: now,
+            arriving: false,
+            skipped: 0,
         }
     }
 
@@ -44,9 +55,38 @@ impl Landing {
         self.block_since + BLOCK_WITHIN
     }
 
-    /// It is we who keep the server from sending.
-    pub(super) fn held_back(&mut self, now: Instant) {
-        self.block_since = now;
+    /// When a request that goes on with a block has taken too long; none where no block waits for it.
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        self.arriving.then(|| self.patience())
+    }
+
+    /// It was we who kept the server from sending for so long.
+    pub(super) fn held_back(&mut self, time: Duration) {
+        self.block_since += time;
+    }
+
+    /// The reply to a request begins.
+    pub(super) fn answered(&mut self, now: Instant) {
+        if !self.arriving {
+            self.block_since = now;
+            self.skipped = 0;
+        }
+    }
+
+    /// A file came whole, in so much time.
+    pub(super) fn file_ended(&mut self, took: Duration) {
+        if self.arriving {
+            self.block_since += took.min(FILE_GRACE);
+        }
+    }
+
+    /// Bytes came that lie before the next one: they come no slower than those of blocks.
+    pub(super) fn skipped(&mut self, bytes: u64, now: Instant) {
+        self.skipped += bytes;
+        if !self.arriving && self.skipped >= u64::from(BLOCK_LEN) {
+            self.block_since = now;
+            self.skipped = 0;
+        }
     }
 
     /// Writes bytes that came, and appends what there is to tell. Says whether all of them were of use.
@@ -112,6 +152,7 @@ impl Landing {
                 }
                 self.intake.begin(block, lease);
                 self.block_since = now;
+                self.arriving = true;
             }
             let room = geometry.block_len(block) - offset;
             let len = data.len().min(room as usize);
@@ -120,6 +161,10 @@ impl Landing {
             self.intake
                 .data(geometry, (block, offset, part), last, &mut catch);
             self.at += len as u64;
+            if last {
+                self.arriving = false;
+                self.block_since = now;
+            }
             data = rest;
         }
         let landed = catch.land(&shared.wiring.content.store, facts)?;

@@ -3,10 +3,11 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use protocol::geometry::BLOCK_LEN;
 use protocol::web_seed::Part;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use crate::peer::driver::now;
 use crate::peer::messages::Fact;
@@ -19,7 +20,8 @@ use crate::web::shared::Shared;
 /// How long a file that is being sent whole waits for what comes next in it to be assigned.
 const BODY_IDLE: Duration = Duration::from_secs(20);
 
-/// Bytes after which a body that broke off counts as having been of use: the rest is asked for at once.
+/// Bytes after which a body that broke off, or had less than was asked for, counts as having been of use: the rest is
+/// asked for at once.
 const ENOUGH: u64 = 64 * 1024;
 
 /// Bytes that nobody needs which are received rather than that the connection is given up.
@@ -31,6 +33,8 @@ struct Lane {
     reader: Reader,
     /// A file that is being sent whole, and goes on.
     body: Option<Body>,
+    /// The last reply ended early, after little.
+    meagre: bool,
 }
 
 /// Carries out jobs until the server is of no use any more.
@@ -41,6 +45,7 @@ pub(super) async fn run(shared: Arc<Shared>, number: usize) -> WebEnded {
         number,
         reader,
         body: None,
+        meagre: false,
     };
     loop {
         let Some(job) = lane.next_job().await else {
@@ -115,6 +120,10 @@ impl Lane {
                 part.at += got;
                 part.from += got;
                 part.len -= got;
+                if part.len > 0 && shared.state.lock().whole_files {
+                    // It would begin at the start again; there may be better to do than to wait for that.
+                    return Ok(());
+                }
             }
         }
         landing.pad_to(to, &shared, now())?;
@@ -133,9 +142,9 @@ impl Lane {
         let fits = |body: &Body| body.item == part.item && body.at <= part.from;
         let mut body = match self.body.take().filter(fits) {
             Some(body) => body,
-            None => open(&self.shared, part).await?,
+            None => open_until(landing.waits_until(), &self.shared, part).await?,
         };
-        landing.held_back(now());
+        landing.answered(now());
         self.shared.state.lock().sending = body.whole;
         self.reader
             .skip(&mut body, part.from, &self.shared, landing)
@@ -143,12 +152,23 @@ impl Lane {
         Ok(body)
     }
 
+    /// Judges a reply that brought so many bytes, by whether that was less than was asked for.
+    fn judge(&mut self, got: u64, cut_short: bool) -> Result<(), Trouble> {
+        let meagre = cut_short && got < ENOUGH;
+        let again = std::mem::replace(&mut self.meagre, meagre);
+        if meagre && (again || got < u64::from(BLOCK_LEN)) {
+            return Err(Trouble::failed("it sends far less than it is asked for"));
+        }
+        Ok(())
+    }
+
     /// Fetches a part, or its beginning; says how many bytes.
     async fn fetch_part(&mut self, part: &Part, landing: &mut Landing) -> Result<u64, Trouble> {
+        let asked_at = now();
         let mut body = self.body_at(part, landing).await?;
         let begun = now();
         let mut got = 0;
-        let mut ended = false;
+        let (mut ended, mut cut_short) = (false, false);
         while got < part.len && !ended {
             match self.reader.chunk(&mut body, landing).await {
                 Ok(Some(chunk)) => {
@@ -160,17 +180,27 @@ impl Lane {
                     let left = part.len - got;
                     ended = !all && left > NOT_WORTH_CLOSING && self.is_needless(landing);
                 }
-                Ok(None) if got > 0 => ended = true,
+                Ok(None) if got > 0 => {
+                    ended = true;
+                    cut_short = true;
+                }
                 Ok(None) => return Err(Trouble::End(WebEnded::failed("its reply is empty"))),
                 // It broke off; what came of it was good.
-                Err(Trouble::End(_)) if got >= ENOUGH => return Ok(got),
+                Err(Trouble::End(_)) if got >= ENOUGH => {
+                    self.meagre = false;
+                    return Ok(got);
+                }
                 Err(trouble) => return Err(trouble),
             }
         }
         let took = now().saturating_duration_since(begun);
         let wait = std::mem::take(&mut body.wait);
         self.shared.replied(wait, took, got);
-        if body.whole && body.at < part.whole {
+        self.judge(got, cut_short)?;
+        if got == part.len {
+            landing.file_ended(now().saturating_duration_since(asked_at));
+        }
+        if body.whole && !cut_short && body.at < part.whole {
             self.body = Some(body);
         } else {
             self.shared.state.lock().sending = false;
@@ -179,5 +209,22 @@ impl Lane {
             }
         }
         Ok(got)
+    }
+}
+
+/// Requests a part, and receives the head of the reply, within the time that is left for the block that it goes on with.
+async fn open_until(
+    latest: Option<Instant>,
+    shared: &Shared,
+    part: &Part,
+) -> Result<Body, Trouble> {
+    let opening = open(shared, part);
+    match latest {
+        // A limit that has passed would let a reply through that is here at once.
+        Some(latest) if latest <= now() => Err(Trouble::too_slow()),
+        Some(latest) => timeout_at(latest.into(), opening)
+            .await
+            .unwrap_or_else(|_| Err(Trouble::too_slow())),
+        None => opening.await,
     }
 }

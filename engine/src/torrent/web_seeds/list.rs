@@ -121,6 +121,13 @@ impl WebList {
         Some(number)
     }
 
+    /// One of them has brought a block: it is of use, whatever was before.
+    pub(crate) fn served(&mut self, number: usize) {
+        if let Some(known) = self.known.get_mut(number) {
+            known.failures = 0;
+        }
+    }
+
     /// The work with one has ended, after so many bytes.
     pub(crate) fn ended(&mut self, number: usize, how: &WebEnded, bytes: u64, now: Instant) {
         let Some(known) = self.known.get_mut(number) else {
@@ -129,9 +136,6 @@ impl WebList {
         known.downloaded += bytes;
         if known.standing == Standing::Banned {
             return;
-        }
-        if bytes > 0 {
-            known.failures = 0;
         }
         known.standing = match how {
             WebEnded::Dismissed => Standing::Ready,
@@ -232,6 +236,12 @@ mod tests {
         assert_eq!(list.next(now + Duration::from_secs(7199)), None);
         now += Duration::from_secs(7200);
         assert_eq!(list.next(now), Some(0));
+        list.ended(0, &failed(None), 1000, now);
+        now += 8 * FIRST_REST;
+        assert_eq!(list.next(now), None, "nothing came of it");
+        now += LONGEST_REST;
+        assert_eq!(list.next(now), Some(0));
+        list.served(0);
         list.ended(0, &failed(None), 1000, now);
         assert_eq!(list.next(now + FIRST_REST), Some(0), "it was of use");
         for _ in 0..40 {
