@@ -165,7 +165,8 @@ impl Handler<Order> for Peer {
                 | Order::Interested(_)
                 | Order::Metadata(_)
                 | Order::Reveal(_)
-                | Order::UploadOnly => Ended::Silent,
+                | Order::UploadOnly
+                | Order::Yield(_) => Ended::Silent,
             };
             if self.at_work {
                 self.ended = Some(ended);

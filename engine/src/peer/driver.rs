@@ -221,6 +221,7 @@ impl Driver {
             // It is our limit that keeps the peer's bytes out.
             self.session.resume_reading(now);
             self.pipeline.held_back(now);
+            self.intake.held_back(now);
         }
         self.session
             .handle_timeout(now)
@@ -231,6 +232,7 @@ impl Driver {
         let mut reads = 0;
         loop {
             self.drop_if_snubbed(now);
+            self.yield_if_slow(now);
             self.ask(now);
             self.tell_haves(cx);
             self.transmit(cx)?;
@@ -356,6 +358,7 @@ impl Driver {
         let deadlines = [
             self.session.poll_timeout().map(|(at, _)| at),
             self.pipeline.overdue_at(),
+            self.intake.contested_until(),
             self.pace.poll_timeout(),
             // What is due already waits for room with the torrent, which wakes this task.
             self.facts_since

@@ -1,10 +1,15 @@
 //! Blocks on their way in: from slices of the read buffer to the store.
 
+use std::time::{Duration, Instant};
+
 use protocol::geometry::{BlockRef, Geometry, PieceIndex};
 use smallvec::SmallVec;
 use storage::{Chunk, Lease, Store, StoreError};
 
 use crate::peer::messages::Fact;
+
+/// How long a block may go on to arrive that another peer has brought in vain: 16 KiB take this at 16 KiB/s.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The block that is arriving, across reads.
 #[derive(Debug, Default)]
@@ -12,6 +17,8 @@ pub(crate) struct Intake {
     open: Option<(BlockRef, Lease)>,
     /// Nobody waits for the block any more, though it may go on to arrive.
     abandoned: bool,
+    /// Others could bring the block: it is given up if it isn't whole by then.
+    contested: Option<Instant>,
 }
 
 /// What one read brought: slices to write, and the leases of the blocks that are whole with them.
@@ -29,6 +36,27 @@ impl Intake {
     pub(crate) fn begin(&mut self, block: BlockRef, lease: Option<Lease>) {
         self.open = lease.map(|lease| (block, lease));
         self.abandoned = false;
+        self.contested = None;
+    }
+
+    /// Others could bring `block`. If it is the one that is arriving, it has [`GRACE`] to become whole.
+    pub(crate) fn contest(&mut self, now: Instant, block: BlockRef) {
+        let arriving = self.open.as_ref().is_some_and(|(open, _)| *open == block);
+        if arriving && self.contested.is_none() {
+            self.contested = Some(now + GRACE);
+        }
+    }
+
+    /// When the block that is arriving should be given up, because others could bring it.
+    pub(crate) fn contested_until(&self) -> Option<Instant> {
+        self.open.as_ref().and(self.contested)
+    }
+
+    /// It was us who kept the block waiting: its grace begins anew.
+    pub(crate) fn held_back(&mut self, now: Instant) {
+        if let Some(until) = &mut self.contested {
+            *until = now + GRACE;
+        }
     }
 
     /// Gives up the block that is arriving, and returns it if it was of use; what still comes of it is not.

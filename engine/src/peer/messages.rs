@@ -34,6 +34,8 @@ pub(crate) enum Order {
     Assign(Vec<Assignment>),
     /// These blocks came from elsewhere.
     Cancel(Vec<BlockRef>),
+    /// Another has brought this block to no avail, because it is arriving here: give it up if it isn't whole soon.
+    Yield(BlockRef),
     /// Choke or unchoke.
     Choke(bool),
     /// Metadata is known: pieces can be spoken of.
@@ -129,6 +131,8 @@ pub(crate) enum Fact {
         /// The blocks.
         blocks: SmallVec<[u32; 8]>,
     },
+    /// A block came, but another brings it or has brought it: its bytes are left out.
+    Taken(BlockRef),
     /// The assigned blocks run out: so many more can be asked for.
     Hungry(u32),
     /// Content could not be written or read.

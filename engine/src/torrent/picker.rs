@@ -33,7 +33,7 @@ use smallvec::SmallVec;
 
 pub use self::availability::PeerPieces;
 use self::fresh::Shortlist;
-use self::partial::Partial;
+use self::partial::{MAX_HOLDERS, Partial};
 use self::rarity::Rarity;
 use self::stages::Stage;
 pub use self::stretch::Start;
@@ -194,6 +194,25 @@ impl Picker {
             .count();
         self.release(peer, given as u32);
         self.settle(piece, slot);
+    }
+
+    /// The peer brought a block of `piece` while it was arriving from another: it no longer holds it, and is not given it
+    /// again before another gives it back. Says who else holds it.
+    pub fn taken(
+        &mut self,
+        peer: PeerKey,
+        piece: PieceIndex,
+        block: u32,
+    ) -> SmallVec<[PeerKey; MAX_HOLDERS]> {
+        let Some(slot) = self.slot(piece) else {
+            return SmallVec::new();
+        };
+        let partial = &mut self.partials[slot];
+        let given = partial.refuse(peer, block);
+        let others = partial.holders(block);
+        self.release(peer, given.into());
+        self.settle(piece, slot);
+        others
     }
 
     /// The peer's connection ended: everything that it held comes back.

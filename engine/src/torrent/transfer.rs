@@ -75,6 +75,7 @@ impl Torrent {
                     self.feed_hungry();
                 }
             }
+            Fact::Taken(block) => self.on_taken(key, block),
             Fact::Hungry(want) => {
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.hungry = want;
@@ -84,6 +85,18 @@ impl Torrent {
             Fact::Storage(error) => self.fail_storage(&error),
             Fact::Unreadable(piece) => self.look_again(piece, ctx),
         }
+    }
+
+    /// A peer brought a block that is arriving from another. It is not asked for it again, but the other must not take
+    /// its time.
+    fn on_taken(&mut self, key: PeerKey, block: BlockRef) {
+        let Some(active) = self.active() else { return };
+        for holder in active.picker.taken(key, block.piece(), block.block()) {
+            if let Some(peer) = self.peers.get_mut(holder) {
+                peer.order(Order::Yield(block));
+            }
+        }
+        self.feed_hungry();
     }
 
     fn on_interested(&mut self, key: PeerKey, interested: bool) {

@@ -8,7 +8,7 @@ use protocol::geometry::PieceIndex;
 use protocol::id::PeerId;
 use protocol::peer::handshake::Reserved;
 use protocol::peer::{Extension, SessionConfig, TorrentParams};
-use storage::{Store, StoreOptions, StoreSpec};
+use storage::{BlockState, Store, StoreOptions, StoreSpec};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
@@ -217,6 +217,53 @@ fn a_peer_that_stalls_in_the_middle_of_a_block_is_left_alone_until_it_goes_on() 
         recorder
             .hears(|fact| matches!(fact, Fact::Returned { blocks, .. } if blocks.contains(&1)))
             .await;
+        assert_eq!(recorder.ended(), None);
+    });
+}
+
+#[test]
+fn a_block_that_drips_is_given_up_once_another_could_bring_it() {
+    play(async {
+        let scene = Scene::new(4, 100_000, 64 * 1024);
+        let (dir, recorder) = (TempDir::new().unwrap(), Recorder::default());
+        let (peer, content, mut stream) = served(&scene, &dir, &recorder).await;
+        let first = content.geometry.piece(0).unwrap();
+        let active = content.store.activate(first);
+        let assignment = Assignment {
+            active: Arc::clone(&active),
+            from: 0,
+            to: 1,
+        };
+        actors::tell(&peer, Order::Assign(vec![assignment]));
+        while message(&mut stream).await.unwrap().first() != Some(&6) {}
+        let mut said = (9 + 16 * 1024u32).to_be_bytes().to_vec();
+        said.extend_from_slice(&[7, 0, 0, 0, 0, 0, 0, 0, 0]);
+        said.extend_from_slice(&scene.payload[..8 * 1024]);
+        stream.write_all(&said).await.unwrap();
+        while active.state(0) != BlockState::Receiving {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let contested = scene.sim.elapsed();
+        let block = |at| content.geometry.block(first, at).unwrap();
+        // Word of another block does not matter.
+        actors::tell(&peer, Order::Yield(block(1)));
+        actors::tell(&peer, Order::Yield(block(0)));
+        recorder
+            .hears(|fact| matches!(fact, Fact::Returned { blocks, .. } if blocks.contains(&0)))
+            .await;
+        let after = scene.sim.elapsed().saturating_sub(contested);
+        assert!(
+            (Duration::from_secs(1)..Duration::from_secs(2)).contains(&after),
+            "given up after {after:?}"
+        );
+        assert_eq!(active.state(0), BlockState::Missing, "others can bring it");
+        // What comes of it late is left out, and the connection goes on.
+        stream
+            .write_all(&scene.payload[8 * 1024..16 * 1024])
+            .await
+            .unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(active.state(0), BlockState::Missing);
         assert_eq!(recorder.ended(), None);
     });
 }

@@ -155,8 +155,7 @@ impl Driver {
             let active = self.assigned.arrived(block);
             let lease = active.and_then(|active| active.lease(block.block(), self.key.0));
             if lease.is_none() {
-                // Another brings it, or has brought it; whoever that is, this connection does not.
-                returned([block], &mut self.facts);
+                self.facts.push(Fact::Taken(block));
             }
             self.intake.begin(block, lease);
         }

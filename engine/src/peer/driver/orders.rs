@@ -9,7 +9,7 @@ use crate::content::Content;
 use crate::peer::bell::Bell;
 use crate::peer::messages::{Ended, Fact, Order};
 
-use super::{Driver, ended_by};
+use super::{Driver, ended_by, now};
 
 impl Driver {
     /// Carries out the orders that wait.
@@ -54,6 +54,7 @@ impl Driver {
                     }
                 }
             }
+            Order::Yield(block) => self.intake.contest(now(), block),
             Order::Choke(true) => self.session.choke(),
             Order::Choke(false) => self.session.unchoke(),
             Order::Content(content) => {

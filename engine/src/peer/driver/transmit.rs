@@ -98,6 +98,23 @@ impl Driver {
         self.urgent = true;
     }
 
+    /// Gives up the block that is arriving, if others could have brought it by now.
+    pub(super) fn yield_if_slow(&mut self, now: Instant) {
+        if self
+            .intake
+            .contested_until()
+            .is_none_or(|until| now < until)
+        {
+            return;
+        }
+        if let Some(block) = self.intake.abandon() {
+            self.pipeline.returned(1);
+            self.waits.forget(1);
+            returned([block], &mut self.facts);
+            self.urgent = true;
+        }
+    }
+
     /// Tells the peer of pieces that we have got since it was told last.
     pub(super) fn tell_haves(&mut self, cx: &mut Context<'_>) {
         if self.bell.as_mut().is_some_and(|bell| bell.poll(cx))

@@ -1,5 +1,7 @@
 //! A piece that was begun: what became of each of its blocks.
 
+use std::collections::BTreeSet;
+
 use protocol::geometry::PieceIndex;
 use smallvec::SmallVec;
 
@@ -33,6 +35,8 @@ pub(super) struct Partial {
     first: Box<[u32]>,
     /// Further holders of each block, empty before end-game.
     more: Vec<[u32; MAX_HOLDERS - 1]>,
+    /// Blocks in flight that a peer has brought in vain: they were arriving from another.
+    refused: BTreeSet<(u32, PeerKey)>,
     /// Blocks that each peer holds in flight.
     load: SmallVec<[(PeerKey, u32); 4]>,
 }
@@ -60,6 +64,7 @@ impl Partial {
             written_bits: vec![0; words].into(),
             first: vec![NOBODY; blocks as usize].into(),
             more: Vec::new(),
+            refused: BTreeSet::new(),
             load: SmallVec::new(),
         }
     }
@@ -137,6 +142,9 @@ impl Partial {
             if held.len() != holders || held.contains(&peer) || holders >= MAX_HOLDERS {
                 continue;
             }
+            if self.refused.contains(&(block, peer)) {
+                continue;
+            }
             if self.more.is_empty() {
                 self.more = vec![[NOBODY; MAX_HOLDERS - 1]; self.blocks as usize];
             }
@@ -157,6 +165,7 @@ impl Partial {
         }
         set(&mut self.written_bits, block);
         self.written += 1;
+        self.admit_all(block);
         if bit(&self.missing_bits, block) {
             clear(&mut self.missing_bits, block);
             self.missing -= 1;
@@ -174,6 +183,14 @@ impl Partial {
 
     /// Takes a block back from a peer; says whether the peer held it.
     pub(super) fn give_back(&mut self, peer: PeerKey, block: u32) -> bool {
+        let held = self.take_back(peer, block);
+        if held {
+            self.admit_all(block);
+        }
+        held
+    }
+
+    fn take_back(&mut self, peer: PeerKey, block: u32) -> bool {
         if block >= self.blocks || peer.0 == NOBODY {
             return false;
         }
@@ -203,6 +220,25 @@ impl Partial {
         true
     }
 
+    /// Takes a block back from a peer that brought it in vain, and keeps it from being shared with the peer again until
+    /// another gives it back; says whether the peer held it.
+    pub(super) fn refuse(&mut self, peer: PeerKey, block: u32) -> bool {
+        let held = self.take_back(peer, block);
+        if held && bit(&self.missing_bits, block) {
+            self.admit_all(block);
+        } else if held {
+            self.refused.insert((block, peer));
+        }
+        held
+    }
+
+    /// Lets a block be shared with everybody.
+    fn admit_all(&mut self, block: u32) {
+        if !self.refused.is_empty() {
+            self.refused.retain(|(refused, _)| *refused != block);
+        }
+    }
+
     /// Takes everything back from a peer; says how many blocks it held.
     pub(super) fn give_back_all(&mut self, peer: PeerKey) -> u32 {
         let held = self.held_by(peer);
@@ -219,7 +255,8 @@ impl Partial {
         &self.load
     }
 
-    fn holders(&self, block: u32) -> SmallVec<[PeerKey; MAX_HOLDERS]> {
+    /// Who holds a block in flight.
+    pub(super) fn holders(&self, block: u32) -> SmallVec<[PeerKey; MAX_HOLDERS]> {
         let mut holders = SmallVec::new();
         let more = self.more.get(block as usize).into_iter().flatten();
         for holder in self.first.get(block as usize).into_iter().chain(more) {

@@ -23,6 +23,7 @@ enum Op {
     /// Delivers some of what the peer holds.
     Deliver(usize, u64),
     Return(usize, u64),
+    Taken(usize, u64),
     /// A block that was not asked for, or not any more.
     Stray(usize, u32, u32),
     /// A block of an earlier run.
@@ -46,6 +47,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (who.clone(), 0..30_u32).prop_map(|(who, want)| Op::Pick(who, want)),
         6 => (who.clone(), any::<u64>()).prop_map(|(who, which)| Op::Deliver(who, which)),
         2 => (who.clone(), any::<u64>()).prop_map(|(who, which)| Op::Return(who, which)),
+        2 => (who.clone(), any::<u64>()).prop_map(|(who, which)| Op::Taken(who, which)),
         1 => (who, 0..20_u32, 0..8_u32).prop_map(|(who, p, b)| Op::Stray(who, p, b)),
         1 => (0..20_u32, 0..8_u32).prop_map(|(p, b)| Op::Earlier(p, b)),
         6 => (0..20_u32, prop::bool::weighted(0.7)).prop_map(|(p, good)| Op::Verdict(p, good)),
@@ -61,6 +63,15 @@ fn op() -> impl Strategy<Value = Op> {
 struct Block {
     written: bool,
     holders: BTreeSet<PeerKey>,
+    refused: BTreeSet<PeerKey>,
+}
+
+impl Block {
+    fn give_back(&mut self, key: PeerKey) {
+        if self.holders.remove(&key) {
+            self.refused.clear();
+        }
+    }
 }
 
 struct Peer {
@@ -117,6 +128,7 @@ impl Model {
             Op::Pick(who, want) => self.pick(who, want),
             Op::Deliver(who, which) => self.deliver(who, which),
             Op::Return(who, which) => self.give_back(who, which),
+            Op::Taken(who, which) => self.taken(who, which),
             Op::Stray(who, piece, block) => {
                 if let Some(piece) = self.geometry.piece(piece)
                     && let Some(peer) = self.peers.get(&who)
@@ -188,7 +200,7 @@ impl Model {
         }
         self.picker.peer_gone(peer.key);
         for block in self.blocks.iter_mut().flatten() {
-            block.holders.remove(&peer.key);
+            block.give_back(peer.key);
         }
     }
 
@@ -281,6 +293,8 @@ impl Model {
                 assert!(!block.written);
                 assert_eq!(block.holders.is_empty(), !run.duplicate);
                 assert!(block.holders.insert(key), "given twice to one peer");
+                let again = run.duplicate && block.refused.contains(&key);
+                assert!(!again, "brought in vain, and given again");
                 assert!(block.holders.len() <= 3);
             }
         }
@@ -344,9 +358,28 @@ impl Model {
         }
         let block = &mut self.blocks[piece.index()][block as usize];
         block.written = true;
+        block.refused.clear();
         block.holders.remove(&key);
         let expected: Vec<_> = std::mem::take(&mut block.holders).into_iter().collect();
         assert_eq!(others, expected);
+    }
+
+    fn taken(&mut self, who: usize, which: u64) {
+        let Some((key, chosen)) = self.some_held(who, which) else {
+            return;
+        };
+        for (piece, at) in chosen {
+            let block = &mut self.blocks[piece.index()][at as usize];
+            block.holders.remove(&key);
+            if block.holders.is_empty() {
+                block.refused.clear();
+            } else {
+                block.refused.insert(key);
+            }
+            let mut others = self.picker.taken(key, piece, at);
+            others.sort_unstable();
+            assert!(block.holders.iter().eq(&others));
+        }
     }
 
     fn give_back(&mut self, who: usize, which: u64) {
@@ -355,9 +388,7 @@ impl Model {
         };
         let mut by_piece: BTreeMap<PieceIndex, Vec<u32>> = BTreeMap::new();
         for (piece, block) in chosen {
-            self.blocks[piece.index()][block as usize]
-                .holders
-                .remove(&key);
+            self.blocks[piece.index()][block as usize].give_back(key);
             by_piece.entry(piece).or_default().push(block);
         }
         for (piece, blocks) in by_piece {
