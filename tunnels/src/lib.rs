@@ -9,18 +9,38 @@
 //! # Map of modules
 //! - [`Dialect`]: which of the two wires is spoken. [`crypto`]: agreeing on keys, sealing and opening cells.
 //! - [`Head`], [`CircuitId`]: cells. [`message`]: what is in them.
+//! - [`Node`]: originator, relay, exit, introduction and rendezvous point as one machine, configured by [`Config`];
+//!   `circuit` is one of our own, `joined` one that ends here, `relay` one that goes on. [`policy`]: what exits let through.
 //!
 //! # Invariants
 //! - No nonce is used twice under one key.
 //! - Bytes from the network become a value or a typed error; they never reach a panic.
+//! - A datagram that is refused has no answer and changes nothing but a counter.
+//! - A cell is believed only from the address of the neighbour on its circuit.
 
 mod cell;
+mod circuit;
+mod config;
 pub mod crypto;
 mod dialect;
+mod entropy;
+mod hidden;
+mod joined;
+mod joins;
 pub mod message;
+mod node;
+mod path;
+pub mod policy;
+mod relay;
 
 pub use cell::{CIRCUIT_PORT, CircuitId, Head};
+pub use circuit::{CircuitInfo, Closed, Hop, Purpose, State};
+pub use config::{Config, Flags, LIBRARY, TRIBLER_CLASSIC, TRIBLER_MODERN};
 pub use dialect::Dialect;
+pub use hidden::lookup_info_hash;
+pub use node::{
+    Candidate, Counters, Event, HEADROOM, Handled, Node, Reason, Refusal, TAILROOM, Transmit,
+};
 
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,253 @@
+//! A circuit of our own: hops that have joined, and the one that is asked.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use overlay::key::PublicKey;
+use overlay::packet::Prefix;
+use overlay::wire::Writer;
+
+use crate::crypto::{Ephemeral, HEAD, OpenError, Session, TAG};
+use crate::hidden::Task;
+use crate::message::Message;
+use crate::node::Refusal;
+use crate::{CircuitId, Dialect, Head};
+
+/// What a circuit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Datagrams that leave at its exit.
+    Data,
+    /// The way to an introduction point of ours, as a seeder.
+    Introduction,
+    /// The way to where we wait for a downloader, as a seeder.
+    RendezvousSeeder,
+    /// The way to where a seeder waits for us.
+    RendezvousDownloader,
+}
+
+/// Where a circuit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Hops are still asked to join.
+    Building,
+    /// All hops have joined.
+    Ready,
+}
+
+/// Why a circuit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Closed {
+    /// No node could be found that joins.
+    NoHops,
+    /// It took too long to build.
+    Slow,
+    /// Nothing was heard for too long.
+    Silent,
+    /// It has lived as long as it may.
+    Old,
+    /// It has carried as much as it may.
+    Used,
+    /// A hop ended it.
+    Destroyed,
+    /// We had no more use for it.
+    Unneeded,
+}
+
+/// A node to build with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hop {
+    /// Who it is.
+    pub key: PublicKey,
+    /// Where it is.
+    pub addr: SocketAddr,
+}
+
+/// What a caller may know of a circuit.
+#[derive(Clone, Debug)]
+pub struct CircuitInfo {
+    /// Its name on the first link.
+    pub id: CircuitId,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Where it stands.
+    pub state: State,
+    /// How many hops it is to have.
+    pub goal: u8,
+    /// The hops that have joined, first to last.
+    pub hops: Vec<PublicKey>,
+    /// The first hop.
+    pub first: SocketAddr,
+    /// When it was begun.
+    pub born: Instant,
+    /// Bytes of cells in both directions.
+    pub bytes: u64,
+    /// How long the last ping took.
+    pub rtt: Option<Duration>,
+    /// Whether it ends at a hidden peer.
+    pub linked: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Circuit {
+    pub(crate) id: CircuitId,
+    pub(crate) purpose: Purpose,
+    pub(crate) goal: u8,
+    pub(crate) first: Hop,
+    pub(crate) exit: Option<Hop>,
+    pub(crate) hops: Vec<Joined>,
+    pub(crate) asked: Option<Asked>,
+    pub(crate) born: Instant,
+    pub(crate) last: Instant,
+    pub(crate) next_ping: Instant,
+    pub(crate) ping: Option<(u16, Instant)>,
+    pub(crate) rtt: Option<Duration>,
+    pub(crate) bytes: u64,
+    early: u8,
+    /// How many more nodes may be asked.
+    pub(crate) tries: u8,
+    pub(crate) task: Task,
+    /// The layer between the two ends of an end-to-end circuit.
+    pub(crate) end_to_end: Option<Session>,
+    pub(crate) linked: bool,
+}
+
+/// A hop that has joined.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) key: PublicKey,
+    pub(crate) session: Session,
+}
+
+/// The hop that is asked to join.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) key: PublicKey,
+    pub(crate) ephemeral: Ephemeral,
+    pub(crate) id: u16,
+    pub(crate) deadline: Instant,
+    /// Whom to ask else: a key, and where it is if its neighbour does not know.
+    pub(crate) others: Vec<(PublicKey, Option<SocketAddr>)>,
+}
+
+impl Circuit {
+    pub(crate) fn new(
+        now: Instant,
+        id: CircuitId,
+        purpose: Purpose,
+        goal: u8,
+        first: Hop,
+        exit: Option<Hop>,
+    ) -> Self {
+        Self {
+            id,
+            purpose,
+            goal,
+            first,
+            exit,
+            hops: Vec::new(),
+            asked: None,
+            born: now,
+            last: now,
+            next_ping: now,
+            ping: None,
+            rtt: None,
+            bytes: 0,
+            early: 0,
+            tries: 6,
+            task: Task::Nothing,
+            end_to_end: None,
+            linked: false,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        if self.hops.len() < usize::from(self.goal) {
+            State::Building
+        } else {
+            State::Ready
+        }
+    }
+
+    pub(crate) fn info(&self) -> CircuitInfo {
+        CircuitInfo {
+            id: self.id,
+            purpose: self.purpose,
+            state: self.state(),
+            goal: self.goal,
+            hops: self.hops.iter().map(|hop| hop.key.clone()).collect(),
+            first: self.first.addr,
+            born: self.born,
+            bytes: self.bytes,
+            rtt: self.rtt,
+            linked: self.linked,
+        }
+    }
+
+    /// Whether datagrams may be sent through it.
+    pub(crate) fn carries_data(&self) -> bool {
+        let end_to_end = match self.purpose {
+            Purpose::Data | Purpose::Introduction => true,
+            Purpose::RendezvousSeeder => self.end_to_end.is_some(),
+            Purpose::RendezvousDownloader => self.linked,
+        };
+        end_to_end && self.state() == State::Ready
+    }
+
+    /// Writes a cell into `out`, whose contents are replaced, and gives where it is to be sent.
+    pub(crate) fn seal(
+        &mut self,
+        wire: (Dialect, &Prefix),
+        message: &Message<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<SocketAddr, Refusal> {
+        let (dialect, prefix) = wire;
+        let extends = matches!(message, Message::Extend { .. });
+        let layers = self.hops.len() + usize::from(self.end_to_end.is_some());
+        let head_len = Head::len(dialect);
+        let start = head_len + layers * HEAD;
+        out.clear();
+        out.resize(start, 0);
+        let mut writer = Writer::onto(std::mem::take(out));
+        let written = message.write(dialect, &mut writer);
+        *out = writer.finish();
+        written.ok_or(Refusal::Malformed)?;
+        let sessions = self.end_to_end.iter_mut();
+        let hops = self.hops.iter_mut().rev().map(|hop| &mut hop.session);
+        let mut at = start;
+        for session in sessions.chain(hops) {
+            at -= HEAD;
+            out.resize(out.len() + TAG, 0);
+            let frame = out.get_mut(at..).ok_or(Refusal::Malformed)?;
+            session.seal.seal(frame)?;
+        }
+        let early = dialect == Dialect::Modern && (extends || self.early < dialect.max_early());
+        self.early = self.early.saturating_add(u8::from(early));
+        let head = Head {
+            circuit: self.id,
+            plaintext: false,
+            early,
+        };
+        head.write(dialect, prefix, out);
+        self.bytes += out.len() as u64;
+        Ok(self.first.addr)
+    }
+
+    /// Takes all layers off a cell; gives where its message lies.
+    pub(crate) fn open(
+        &mut self,
+        packet: &mut [u8],
+        message: Range<usize>,
+    ) -> Result<Range<usize>, OpenError> {
+        let mut at = message;
+        let hops = self.hops.iter_mut().map(|hop| &mut hop.session);
+        for session in hops.chain(self.end_to_end.iter_mut()) {
+            let frame = packet.get_mut(at.clone()).ok_or(OpenError::Short)?;
+            session.open.open(frame)?;
+            at = at.start + HEAD..at.end - TAG;
+        }
+        Ok(at)
+    }
+}

@@ -1,0 +1,505 @@
+//! A node of the tunnels as a machine: originator, relay, exit, introduction and rendezvous point at once.
+//!
+//! Datagrams and time go in; what is to be sent, and what happened, comes out. Cells on their way are changed where they lie
+//! and given back at once ([`Handled`]); what the node says by itself waits in [`Node::poll_transmit`].
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each handler knows a few of many messages and refuses the others"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "messages are handed over")]
+
+mod build;
+mod event;
+mod exit;
+mod hidden;
+mod join;
+mod upkeep;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use overlay::key::{PublicKey, SecretKey};
+use overlay::packet::{Packet, Prefix, sign};
+use overlay::wire::{Address, Writer};
+
+pub use event::{Counters, Event, Handled, Reason, Refusal, Transmit};
+
+use crate::circuit::{Circuit, CircuitInfo, Closed, Hop, Purpose, State};
+use crate::config::{Config, Flags};
+use crate::entropy::Entropy;
+use crate::hidden::{Contact, Swarm};
+use crate::joined::Joined;
+use crate::joins::Joins;
+use crate::message::{Kind, Message};
+use crate::relay::{From, Relay};
+use crate::{CircuitId, Dialect, Head};
+
+/// Bytes that are to be free in front of a received datagram, for a layer is put around it in place.
+pub const HEADROOM: usize = crate::crypto::HEAD;
+
+/// Bytes that are to be free behind it.
+pub const TAILROOM: usize = crate::crypto::TAG;
+
+/// The most datagrams that wait to be sent.
+const MAX_OUT: usize = 4096;
+
+/// The most events that wait to be taken.
+const MAX_EVENTS: usize = 4096;
+
+/// The most nodes that are known.
+const MAX_CANDIDATES: usize = 1024;
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    prefix: Prefix,
+    key: SecretKey,
+    entropy: Entropy,
+    candidates: BTreeMap<PublicKey, Candidate>,
+    circuits: BTreeMap<CircuitId, Circuit>,
+    joined: BTreeMap<CircuitId, Joined>,
+    /// Circuits on links to nodes that are asked to join, and for which circuit.
+    extending: BTreeMap<CircuitId, CircuitId>,
+    routes: BTreeMap<CircuitId, (u64, From)>,
+    relays: BTreeMap<u64, Relay>,
+    next_relay: u64,
+    /// Seeders that we are the introduction point of, with their circuits and swarms.
+    introduced: BTreeMap<Vec<u8>, (CircuitId, [u8; 20])>,
+    /// Cookies of those who wait here to be met.
+    waiting: BTreeMap<[u8; 20], CircuitId>,
+    swarms: BTreeMap<[u8; 20], Swarm>,
+    contacts: BTreeMap<u16, Contact>,
+    lookups: BTreeMap<u16, ([u8; 20], Instant)>,
+    joins: Joins,
+    addr: Option<SocketAddr>,
+    out: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    counters: Counters,
+    next_tick: Instant,
+}
+
+/// A node that circuits can be built with.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Where it is.
+    pub addr: SocketAddr,
+    /// What it does for others.
+    pub flags: Flags,
+}
+
+impl Node {
+    /// A node with an identity. `seed` must be unpredictable outside of tests.
+    pub fn new(now: Instant, config: Config, key: SecretKey, seed: [u8; 32]) -> Self {
+        Self {
+            prefix: Prefix::new(config.community),
+            joins: Joins::new(now, config.joins_per_s, config.joins_per_host_s),
+            config,
+            key,
+            entropy: Entropy::new(seed),
+            candidates: BTreeMap::new(),
+            circuits: BTreeMap::new(),
+            joined: BTreeMap::new(),
+            extending: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            relays: BTreeMap::new(),
+            next_relay: 0,
+            introduced: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            swarms: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            addr: None,
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            next_tick: now,
+        }
+    }
+
+    /// The front of its packets.
+    pub const fn prefix(&self) -> Prefix {
+        self.prefix
+    }
+
+    /// How it behaves.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Who it is.
+    pub fn public(&self) -> &PublicKey {
+        self.key.public()
+    }
+
+    /// Where others reach it, as others say: what it tells those who meet here.
+    pub const fn set_addr(&mut self, addr: SocketAddr) {
+        self.addr = Some(addr);
+    }
+
+    /// Notes a node that was introduced, or what is new about it. Nodes whose keys cannot agree on secrets, and ourselves, are
+    /// left out.
+    pub fn set_candidate(&mut self, key: PublicKey, addr: SocketAddr, flags: Flags) {
+        let known = self.candidates.contains_key(&key);
+        let room = known || self.candidates.len() < MAX_CANDIDATES;
+        if key.x25519().is_some() && &key != self.key.public() && room {
+            self.candidates.insert(key, Candidate { addr, flags });
+        }
+    }
+
+    /// Forgets a node that is gone.
+    pub fn remove_candidate(&mut self, key: &PublicKey) {
+        self.candidates.remove(key);
+    }
+
+    /// The nodes that are known.
+    pub const fn candidates(&self) -> &BTreeMap<PublicKey, Candidate> {
+        &self.candidates
+    }
+
+    /// The circuits of our own.
+    pub fn circuits(&self) -> impl Iterator<Item = CircuitInfo> {
+        self.circuits.values().map(Circuit::info)
+    }
+
+    /// A circuit of our own.
+    pub fn circuit(&self, id: CircuitId) -> Option<CircuitInfo> {
+        self.circuits.get(&id).map(Circuit::info)
+    }
+
+    /// How many circuits of others end here, and how many are relayed.
+    pub fn joined(&self) -> (usize, usize) {
+        (self.joined.len(), self.relays.len())
+    }
+
+    /// What was done, and what was refused.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Takes a datagram that lies at `at` in `buffer`, with [`HEADROOM`] bytes before and [`TAILROOM`] behind it.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        buffer: &mut [u8],
+        at: Range<usize>,
+    ) -> Handled {
+        let done = match buffer.get(at.clone()) {
+            Some(packet) if packet.starts_with(self.prefix.as_bytes()) => {
+                match Head::read(self.config.dialect, packet) {
+                    Some(head) => self.handle_cell(now, from, head, buffer, at),
+                    None => self
+                        .handle_packet(now, from, packet)
+                        .map(|()| Handled::Done),
+                }
+            }
+            _ => Err(Refusal::Alien),
+        };
+        done.unwrap_or_else(|why| {
+            self.counters.refuse(why);
+            Handled::Refused(why)
+        })
+    }
+
+    fn handle_cell(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        head: Head,
+        buffer: &mut [u8],
+        at: Range<usize>,
+    ) -> Result<Handled, Refusal> {
+        let wire = (self.config.dialect, &self.prefix);
+        if let Some((key, side)) = self.routes.get(&head.circuit) {
+            let relay = self.relays.get_mut(key).ok_or(Refusal::Unknown)?;
+            if relay.end(*side).addr != from {
+                return Err(Refusal::WrongAddress);
+            }
+            let (to, at) = relay.pass(now, wire, (*side, head), buffer, at)?;
+            self.counters.relayed += 1;
+            return Ok(Handled::Forward { to, at });
+        }
+        let packet = buffer.get_mut(at.clone()).ok_or(Refusal::Malformed)?;
+        let message = Head::len(wire.0)..packet.len();
+        let (handled, message) = if let Some(circuit) = self.circuits.get_mut(&head.circuit) {
+            if circuit.first.addr != from {
+                return Err(Refusal::WrongAddress);
+            }
+            let len = packet.len() as u64;
+            let message = if head.plaintext {
+                message
+            } else if circuit.hops.is_empty() {
+                return Err(Refusal::Unknown);
+            } else {
+                let message = circuit.open(packet, message)?;
+                circuit.last = now;
+                circuit.bytes += len;
+                message
+            };
+            let bytes = packet.get(message.clone()).ok_or(Refusal::Malformed)?;
+            let read = read(wire.0, head, bytes)?;
+            (self.on_circuit(now, head, read)?, message)
+        } else if let Some(joined) = self.joined.get_mut(&head.circuit) {
+            if joined.back.addr != from {
+                return Err(Refusal::WrongAddress);
+            }
+            if head.plaintext {
+                return Err(Refusal::Plain);
+            }
+            let len = packet.len() as u64;
+            joined
+                .session
+                .open
+                .open(packet.get_mut(message.clone()).ok_or(Refusal::Malformed)?)?;
+            let message = message.start + crate::crypto::HEAD..message.end - crate::crypto::TAG;
+            joined.last = now;
+            joined.bytes += len;
+            let bytes = packet.get(message.clone()).ok_or(Refusal::Malformed)?;
+            let read = read(wire.0, head, bytes)?;
+            (self.on_joined(now, head, read)?, message)
+        } else if head.plaintext {
+            let bytes = packet.get(message.clone()).ok_or(Refusal::Malformed)?;
+            let read = read(wire.0, head, bytes)?;
+            (self.on_plain(now, head, from, read)?, message)
+        } else {
+            return Err(Refusal::Unknown);
+        };
+        // Payload is the end of its message.
+        let end = at.start + message.end;
+        Ok(match handled {
+            Inner::Done => Handled::Done,
+            Inner::Data { from, len } => Handled::Data {
+                circuit: head.circuit,
+                from,
+                at: end.saturating_sub(len)..end,
+            },
+            Inner::Exit { to, len } => Handled::Exit {
+                circuit: head.circuit,
+                to,
+                at: end.saturating_sub(len)..end,
+            },
+        })
+    }
+
+    /// A packet of the community that is no cell.
+    fn handle_packet(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        packet: &[u8],
+    ) -> Result<(), Refusal> {
+        let packet = Packet::parse(packet).map_err(|_| Refusal::Malformed)?;
+        let dialect = self.config.dialect;
+        match Kind::of(dialect, packet.message()) {
+            Some(Kind::Destroy) => self.on_destroy(from, &packet),
+            Some(kind @ (Kind::CreateE2e | Kind::PeersRequest)) => {
+                self.on_packet(now, from, kind, &packet)
+            }
+            _ => Err(Refusal::Unexpected),
+        }
+    }
+
+    fn on_destroy(&mut self, from: SocketAddr, packet: &Packet<'_>) -> Result<(), Refusal> {
+        // Whether the address may end the circuit is asked before the signature is checked, which is dear.
+        let body = packet.body().rest();
+        let key_len = PublicKey::LEN + 2;
+        let field = body.get(key_len..).and_then(<[u8]>::first_chunk);
+        let circuit = CircuitId(u32::from_be_bytes(*field.ok_or(Refusal::Malformed)?));
+        let neighbour = self.neighbour(circuit).ok_or(Refusal::ForeignDestroy)?;
+        if neighbour.1 != from {
+            return Err(Refusal::ForeignDestroy);
+        }
+        let signed = packet.open().map_err(|_| Refusal::Malformed)?;
+        if signed.key() != neighbour.0 || signed.proof() != overlay::packet::Proof::Signature {
+            return Err(Refusal::ForeignDestroy);
+        }
+        let mut body = signed.body();
+        let read = body.u32("circuit").and_then(|_| body.u16("reason"));
+        read.and_then(|_| body.finish())
+            .map_err(|_| Refusal::Malformed)?;
+        if self.circuits.contains_key(&circuit) {
+            self.drop_circuit(circuit, Closed::Destroyed);
+        } else if self.joined.contains_key(&circuit) {
+            self.drop_joined(circuit);
+        } else if let Some((key, side)) = self.routes.get(&circuit).copied() {
+            self.drop_relay(key, Some(side), Reason::Forwarded);
+        }
+        self.counters.destroyed += 1;
+        Ok(())
+    }
+
+    /// The neighbour on the link of a circuit.
+    fn neighbour(&self, circuit: CircuitId) -> Option<(&PublicKey, SocketAddr)> {
+        if let Some((key, side)) = self.routes.get(&circuit) {
+            let end = self.relays.get(key)?.end(*side);
+            return Some((&end.key, end.addr));
+        }
+        if let Some(circuit) = self.circuits.get(&circuit) {
+            return Some((&circuit.first.key, circuit.first.addr));
+        }
+        let joined = self.joined.get(&circuit)?;
+        Some((&joined.back.key, joined.back.addr))
+    }
+
+    /// When [`Node::handle_timeout`] is to be called.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let idle = self.circuits.is_empty()
+            && self.joined.is_empty()
+            && self.relays.is_empty()
+            && self.contacts.is_empty()
+            && self.lookups.is_empty();
+        (!idle).then_some((self.next_tick, "deadlines of circuits"))
+    }
+
+    /// The next datagram that the node says by itself.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.pop_front()
+    }
+
+    /// What happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn emit(&mut self, event: Event) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        } else {
+            self.counters.refuse(Refusal::Full);
+        }
+    }
+
+    fn transmit(&mut self, to: SocketAddr, payload: Vec<u8>) {
+        if self.out.len() < MAX_OUT {
+            self.out.push_back(Transmit { to, payload });
+        } else {
+            self.counters.refuse(Refusal::Full);
+        }
+    }
+
+    /// Sends a message through a circuit of our own.
+    fn say(&mut self, circuit: CircuitId, message: &Message<'_>) -> Result<(), Refusal> {
+        let wire = (self.config.dialect, &self.prefix);
+        let circuit = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        let mut payload = Vec::new();
+        let to = circuit.seal(wire, message, &mut payload)?;
+        self.transmit(to, payload);
+        Ok(())
+    }
+
+    /// Sends a message to the originator of a circuit that ends here.
+    fn answer(&mut self, circuit: CircuitId, message: &Message<'_>) -> Result<(), Refusal> {
+        let mut payload = Vec::new();
+        let to = self.seal_back(circuit, message, &mut payload)?;
+        self.transmit(to, payload);
+        Ok(())
+    }
+
+    /// Writes a cell to the originator of a circuit of somebody else's into `out`.
+    fn seal_back(
+        &mut self,
+        circuit: CircuitId,
+        message: &Message<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<SocketAddr, Refusal> {
+        let dialect = self.config.dialect;
+        let (session, to) = if let Some(joined) = self.joined.get_mut(&circuit) {
+            (&mut joined.session, joined.back.addr)
+        } else {
+            let (key, side) = self.routes.get(&circuit).ok_or(Refusal::Unknown)?;
+            let relay = self.relays.get_mut(key).ok_or(Refusal::Unknown)?;
+            let to = relay.end(*side).addr;
+            (relay.session(*side).ok_or(Refusal::Unknown)?, to)
+        };
+        let start = Head::len(dialect) + crate::crypto::HEAD;
+        out.clear();
+        out.resize(start, 0);
+        let mut writer = Writer::onto(std::mem::take(out));
+        let written = message.write(dialect, &mut writer);
+        *out = writer.finish();
+        written.ok_or(Refusal::Malformed)?;
+        out.resize(out.len() + crate::crypto::TAG, 0);
+        let frame = out
+            .get_mut(Head::len(dialect)..)
+            .ok_or(Refusal::Malformed)?;
+        session.seal.seal(frame)?;
+        let head = Head {
+            circuit,
+            plaintext: false,
+            early: false,
+        };
+        head.write(dialect, &self.prefix, out);
+        Ok(to)
+    }
+
+    /// A cell without encryption.
+    fn plain(&self, circuit: CircuitId, message: &Message<'_>) -> Option<Vec<u8>> {
+        let dialect = self.config.dialect;
+        let mut writer = Writer::onto(vec![0; Head::len(dialect)]);
+        message.write(dialect, &mut writer)?;
+        let mut packet = writer.finish();
+        let head = Head {
+            circuit,
+            plaintext: true,
+            early: false,
+        };
+        head.write(dialect, &self.prefix, &mut packet)
+            .then_some(packet)
+    }
+
+    fn send_destroy(&mut self, to: SocketAddr, circuit: CircuitId, reason: Reason) {
+        let Some(number) = Kind::Destroy.number(self.config.dialect) else {
+            return;
+        };
+        let packet = sign(self.prefix, number, &self.key, |body| {
+            body.u32(circuit.0).u16(reason as u16);
+        });
+        self.transmit(to, packet);
+    }
+
+    /// A circuit that nobody uses here yet.
+    fn free_circuit(&mut self) -> CircuitId {
+        loop {
+            let id = self.entropy.circuit();
+            if !self.is_used(id) {
+                return id;
+            }
+        }
+    }
+
+    fn is_used(&self, id: CircuitId) -> bool {
+        self.circuits.contains_key(&id)
+            || self.joined.contains_key(&id)
+            || self.routes.contains_key(&id)
+            || self.extending.contains_key(&id)
+    }
+}
+
+/// What a message leads to, before its payload is looked for.
+enum Inner {
+    Done,
+    Data { from: Address, len: usize },
+    Exit { to: Address, len: usize },
+}
+
+/// Reads the message of a cell that is not relayed, and sees to its flags.
+fn read(dialect: Dialect, head: Head, bytes: &[u8]) -> Result<Message<'_>, Refusal> {
+    let message = Message::read(dialect, bytes).map_err(|_| Refusal::Malformed)?;
+    if head.plaintext && !message.kind().may_be_plain() {
+        return Err(Refusal::Plain);
+    }
+    let extends = message.kind() == Kind::Extend;
+    if dialect == Dialect::Modern && extends && !head.early {
+        return Err(Refusal::NotEarly);
+    }
+    Ok(message)
+}
+
+#[cfg(test)]
+mod tests;

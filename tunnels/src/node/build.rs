@@ -1,0 +1,420 @@
+//! Circuits of our own: asking hops to join, one after the other.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use overlay::key::PublicKey;
+use overlay::wire::{Address, NO_ADDRESS};
+use rand::RngExt;
+
+use super::{
+    CircuitId, Closed, Dialect, Event, Hop, Inner, Kind, Message, Node, Purpose, Reason, Refusal,
+    State,
+};
+use crate::circuit::{Asked, Circuit, Joined};
+use crate::crypto::{Session, Side, conclude};
+use crate::hidden::{Task, network_of};
+use crate::message::{Answer, read_candidates};
+use crate::{Flags, Head, path};
+
+impl Node {
+    /// Begins a circuit of our own. Hops that are not given are chosen.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] when not enough nodes are known.
+    pub fn create_circuit(
+        &mut self,
+        now: Instant,
+        purpose: Purpose,
+        goal: u8,
+        exit: Option<Hop>,
+    ) -> Result<CircuitId, Refusal> {
+        let firsts = self
+            .circuits
+            .values()
+            .map(|circuit| circuit.first.key.clone());
+        let used: BTreeSet<PublicKey> = firsts.collect();
+        let chosen = path::choose(
+            &self.candidates,
+            purpose,
+            goal,
+            exit,
+            &used,
+            self.entropy.rng(),
+        );
+        let (first, exit, others) = chosen.ok_or(Refusal::Unknown)?;
+        let id = self.free_circuit();
+        let circuit = Circuit::new(now, id, purpose, goal, first.clone(), exit);
+        self.circuits.insert(id, circuit);
+        let others = others.into_iter().map(|hop| (hop.key, Some(hop.addr)));
+        self.ask_first(now, id, first, others.collect());
+        Ok(id)
+    }
+
+    /// Ends a circuit of our own.
+    pub fn close_circuit(&mut self, id: CircuitId) {
+        self.end_circuit(id, Closed::Unneeded, Reason::Unneeded);
+    }
+
+    /// Writes a datagram to `to` into `out` as a cell of a circuit of our own, and says where the cell is to be sent. The
+    /// contents of `out` are replaced and its memory is used again.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] unless the circuit is ready for data; [`Refusal::UsedUp`].
+    pub fn send_data(
+        &mut self,
+        circuit: CircuitId,
+        to: Address,
+        data: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<SocketAddr, Refusal> {
+        let wire = (self.config.dialect, &self.prefix);
+        let circuit = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        if !circuit.carries_data() {
+            return Err(Refusal::Unknown);
+        }
+        let from = NO_ADDRESS.into();
+        circuit.seal(wire, &Message::Data { to, from, data }, out)
+    }
+
+    /// Tests a circuit: sends ballast and asks for some.
+    ///
+    /// # Errors
+    /// As [`Node::send_data`].
+    pub fn test_circuit(
+        &mut self,
+        circuit: CircuitId,
+        send: &[u8],
+        receive: u16,
+    ) -> Result<u16, Refusal> {
+        let id = self.entropy.identifier();
+        let (size, data) = (receive, send);
+        self.say(circuit, &Message::TestRequest { id, size, data })?;
+        Ok(id)
+    }
+
+    /// Asks an exit to send an HTTP request to a tracker.
+    ///
+    /// # Errors
+    /// As [`Node::send_data`], and [`Refusal::Malformed`] in the older dialect, which has no such request.
+    pub fn request_http(
+        &mut self,
+        circuit: CircuitId,
+        id: u32,
+        to: Address,
+        request: &[u8],
+    ) -> Result<(), Refusal> {
+        self.say(circuit, &Message::HttpRequest { id, to, request })
+    }
+
+    fn ask_first(
+        &mut self,
+        now: Instant,
+        id: CircuitId,
+        first: Hop,
+        others: Vec<(PublicKey, Option<SocketAddr>)>,
+    ) {
+        let asked = self.asked(now, first.key.clone(), others);
+        let create = Message::Create {
+            id: asked.id,
+            node: self.key.public().as_bytes(),
+            x: *asked.ephemeral.public(),
+        };
+        let packet = self.plain(id, &create);
+        if let Some(circuit) = self.circuits.get_mut(&id) {
+            circuit.first = first.clone();
+            circuit.asked = Some(asked);
+            circuit.tries = circuit.tries.saturating_sub(1);
+        }
+        if let Some(packet) = packet {
+            self.transmit(first.addr, packet);
+        }
+    }
+
+    fn asked(
+        &mut self,
+        now: Instant,
+        key: PublicKey,
+        others: Vec<(PublicKey, Option<SocketAddr>)>,
+    ) -> Asked {
+        let id = match self.config.dialect {
+            Dialect::Classic => 0,
+            Dialect::Modern => self.entropy.identifier(),
+        };
+        Asked {
+            key,
+            ephemeral: self.entropy.ephemeral(),
+            id,
+            deadline: now + self.config.hop_time,
+            others,
+        }
+    }
+
+    /// Somebody asked has not answered in time.
+    pub(super) fn ask_another(&mut self, now: Instant, id: CircuitId) {
+        let Some(circuit) = self.circuits.get_mut(&id) else {
+            return;
+        };
+        let Some(asked) = circuit.asked.take() else {
+            return;
+        };
+        let (is_first, tries) = (circuit.hops.is_empty(), circuit.tries);
+        let mut others = asked.others;
+        if tries == 0 || others.is_empty() {
+            self.end_circuit(id, Closed::NoHops, Reason::Unneeded);
+            return;
+        }
+        let (key, addr) = others.remove(0);
+        match (is_first, addr) {
+            (true, Some(addr)) => self.ask_first(now, id, Hop { key, addr }, others),
+            (true, None) => self.end_circuit(id, Closed::NoHops, Reason::Unneeded),
+            (false, addr) => self.ask_next(now, id, key, addr, others),
+        }
+    }
+
+    fn ask_next(
+        &mut self,
+        now: Instant,
+        id: CircuitId,
+        key: PublicKey,
+        addr: Option<SocketAddr>,
+        others: Vec<(PublicKey, Option<SocketAddr>)>,
+    ) {
+        let asked = self.asked(now, key.clone(), others);
+        let extend = Message::Extend {
+            id: asked.id,
+            node: key.as_bytes(),
+            x: *asked.ephemeral.public(),
+            addr,
+        };
+        if let Some(circuit) = self.circuits.get_mut(&id) {
+            circuit.asked = Some(asked);
+            circuit.tries = circuit.tries.saturating_sub(1);
+        }
+        if let Err(why) = self.say(id, &extend) {
+            self.counters.refuse(why);
+        }
+    }
+
+    /// A cell of a circuit of our own.
+    pub(super) fn on_circuit(
+        &mut self,
+        now: Instant,
+        head: Head,
+        message: Message<'_>,
+    ) -> Result<Inner, Refusal> {
+        let id = head.circuit;
+        let circuit = self.circuits.get_mut(&id).ok_or(Refusal::Unknown)?;
+        let is_first = circuit.hops.is_empty();
+        match message {
+            Message::Created(answer) if head.plaintext && is_first => {
+                self.on_answer(now, id, answer)?;
+            }
+            Message::Extended(answer) if !is_first => self.on_answer(now, id, answer)?,
+            Message::Pong(number) => {
+                let (expected, since) = circuit.ping.take().ok_or(Refusal::Unexpected)?;
+                if expected != number {
+                    circuit.ping = Some((expected, since));
+                    return Err(Refusal::Unexpected);
+                }
+                circuit.rtt = Some(now.saturating_duration_since(since));
+            }
+            Message::Ping(number) => self.say(id, &Message::Pong(number))?,
+            Message::Data { from, data, .. } => {
+                let purpose = circuit.purpose;
+                return self.on_data(now, id, purpose, from, data);
+            }
+            Message::TestResponse { id: test, data } => {
+                let bytes = data.len();
+                self.emit(Event::Tested {
+                    circuit: id,
+                    id: test,
+                    bytes,
+                });
+            }
+            Message::HttpResponse {
+                id: request,
+                part,
+                parts,
+                response,
+            } => {
+                self.emit(Event::HttpPart {
+                    circuit: id,
+                    id: request,
+                    part: (part, parts),
+                    response: response.to_vec(),
+                });
+            }
+            other => self.on_hidden_answer(now, id, other)?,
+        }
+        Ok(Inner::Done)
+    }
+
+    /// The node that was asked has joined, or somebody says so.
+    fn on_answer(
+        &mut self,
+        now: Instant,
+        id: CircuitId,
+        answer: Answer<'_>,
+    ) -> Result<(), Refusal> {
+        let dialect = self.config.dialect;
+        let first_counter = self.entropy.first_counter();
+        let circuit = self.circuits.get_mut(&id).ok_or(Refusal::Unknown)?;
+        let asked = circuit.asked.as_ref().ok_or(Refusal::Unexpected)?;
+        if asked.id != answer.id {
+            return Err(Refusal::Unexpected);
+        }
+        let hop = asked.key.x25519().ok_or(Refusal::Malformed)?;
+        let shared = conclude(&asked.ephemeral, &hop, &answer.y, &answer.auth);
+        let shared = shared.map_err(|_| Refusal::Forged)?;
+        let session = Session::new(dialect, &shared, Side::Originator, first_counter);
+        let mut session = session.ok_or(Refusal::Malformed)?;
+        // Only who has the lasting key of the hop can have sealed the list.
+        let list = session.open_list(answer.list)?;
+        let list = read_candidates(dialect, &list).unwrap_or_default();
+        let key = asked.key.clone();
+        circuit.asked = None;
+        circuit.hops.push(Joined { key, session });
+        circuit.last = now;
+        if circuit.state() == State::Ready {
+            circuit.next_ping = now + self.config.ping_interval;
+            self.emit(Event::Ready(id));
+            self.on_ready(id);
+            return Ok(());
+        }
+        self.extend(now, id, &list);
+        Ok(())
+    }
+
+    /// Asks for the next hop: the exit, or a neighbour of the last one.
+    fn extend(&mut self, now: Instant, id: CircuitId, list: &[Vec<u8>]) {
+        let Some(circuit) = self.circuits.get(&id) else {
+            return;
+        };
+        let hops = circuit.hops.iter().map(|hop| hop.key.clone());
+        let mut used: BTreeSet<PublicKey> = hops.collect();
+        used.insert(self.key.public().clone());
+        let is_last = circuit.hops.len() + 1 == usize::from(circuit.goal);
+        let mut wanted = Vec::new();
+        match (&circuit.exit, is_last) {
+            (Some(exit), true) => {
+                wanted.push((exit.key.clone(), Some(exit.addr)));
+                if circuit.purpose == Purpose::Data {
+                    let exits = path::with_flags(&self.candidates, Flags::EXIT, &used);
+                    let others = exits.into_iter().filter(|hop| hop.key != exit.key);
+                    wanted.extend(others.map(|hop| (hop.key, Some(hop.addr))));
+                }
+            }
+            (exit, _) => {
+                if let Some(exit) = exit {
+                    used.insert(exit.key.clone());
+                }
+                wanted = self.middle_hops(list, &used, id);
+            }
+        }
+        if wanted.is_empty() {
+            self.end_circuit(id, Closed::NoHops, Reason::Unneeded);
+            return;
+        }
+        let (key, addr) = wanted.remove(0);
+        self.ask_next(now, id, key, addr, wanted);
+    }
+
+    /// Whom to ask next: first neighbours that the last hop has named, those in networks that the circuit does not touch
+    /// before the others; then nodes that we know, with their addresses.
+    fn middle_hops(
+        &mut self,
+        list: &[Vec<u8>],
+        used: &BTreeSet<PublicKey>,
+        id: CircuitId,
+    ) -> Vec<(PublicKey, Option<SocketAddr>)> {
+        let circuit = self.circuits.get(&id);
+        let ends = circuit.iter().flat_map(|circuit| {
+            let exit = circuit.exit.as_ref().map(|exit| exit.addr);
+            [Some(circuit.first.addr), exit].into_iter().flatten()
+        });
+        let networks: BTreeSet<[u8; 4]> = ends.map(network_of).collect();
+        let is_near = |key: &PublicKey| {
+            let known = self.candidates.get(key);
+            known.is_some_and(|known| networks.contains(&network_of(known.addr)))
+        };
+        // A node that repeats a name marks where its exits begin.
+        let mut seen = used.clone();
+        let mut named: Vec<PublicKey> = Vec::new();
+        for bytes in list {
+            if let Ok(key) = PublicKey::from_bytes(bytes)
+                && key.x25519().is_some()
+                && seen.insert(key.clone())
+            {
+                named.push(key);
+            }
+        }
+        let mut wanted: Vec<(PublicKey, Option<SocketAddr>)> =
+            named.into_iter().map(|key| (key, None)).collect();
+        wanted.sort_by_key(|(key, _)| is_near(key));
+        let mut own = path::with_flags(&self.candidates, Flags::RELAY, &seen);
+        let mut others = Vec::new();
+        while !own.is_empty() && others.len() < 3 {
+            let at = self.entropy.rng().random_range(0..own.len());
+            let hop = own.swap_remove(at);
+            others.push((hop.key, Some(hop.addr)));
+        }
+        wanted.extend(others);
+        wanted
+    }
+
+    fn on_data(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        purpose: Purpose,
+        from: Address,
+        data: &[u8],
+    ) -> Result<Inner, Refusal> {
+        let len = data.len();
+        match purpose {
+            Purpose::RendezvousSeeder | Purpose::RendezvousDownloader => {
+                let from = circuit.as_address().into();
+                Ok(Inner::Data { from, len })
+            }
+            Purpose::Data | Purpose::Introduction => {
+                if data.starts_with(self.prefix.as_bytes()) {
+                    self.on_tunnelled(now, circuit, from, data)?;
+                    return Ok(Inner::Done);
+                }
+                Ok(Inner::Data { from, len })
+            }
+        }
+    }
+
+    /// Tells the first hop that a circuit ends, and forgets it.
+    pub(super) fn end_circuit(&mut self, id: CircuitId, why: Closed, reason: Reason) {
+        if let Some(circuit) = self.circuits.get(&id) {
+            let to = circuit.first.addr;
+            self.send_destroy(to, id, reason);
+            self.drop_circuit(id, why);
+        }
+    }
+
+    pub(super) fn drop_circuit(&mut self, id: CircuitId, why: Closed) {
+        if let Some(circuit) = self.circuits.remove(&id) {
+            let purpose = circuit.purpose;
+            self.emit(Event::Closed {
+                circuit: id,
+                purpose,
+                why,
+            });
+        }
+    }
+
+    /// Whether a circuit of ours waits for something of its own.
+    pub(super) fn task(&mut self, id: CircuitId) -> Option<&mut Task> {
+        Some(&mut self.circuits.get_mut(&id)?.task)
+    }
+
+    /// The number of a message, for packets that are no cells.
+    pub(super) const fn number(&self, kind: Kind) -> Option<u8> {
+        kind.number(self.config.dialect)
+    }
+}

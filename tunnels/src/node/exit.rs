@@ -1,0 +1,118 @@
+//! The edge: datagrams that leave for the world, and what comes back.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use overlay::wire::{Address, NO_ADDRESS};
+
+use super::{CircuitId, Inner, Message, Node, Refusal};
+use crate::policy;
+
+/// Bytes of an HTTP reply in one cell.
+const HTTP_PART: usize = 1400;
+
+/// The most parts of an HTTP reply.
+const HTTP_PARTS: usize = 512;
+
+impl Node {
+    pub(super) fn on_exit_data(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        to: Address,
+        data: &[u8],
+    ) -> Result<Inner, Refusal> {
+        let (dialect, flags) = (self.config.dialect, self.config.flags);
+        if !policy::carries(dialect, flags, &self.prefix, data) {
+            return Err(Refusal::Content);
+        }
+        let len = data.len();
+        match &to {
+            Address::Ip(addr) => self.may_exit(now, circuit, *addr, len)?,
+            Address::Host(host, port) => {
+                if host.is_empty() || *port == 0 {
+                    return Err(Refusal::Target);
+                }
+            }
+        }
+        Ok(Inner::Exit { to, len })
+    }
+
+    /// Whether a datagram of `len` bytes may leave for `to`; counts it if so. To be asked about the address of a name.
+    ///
+    /// # Errors
+    /// [`Refusal::Target`] for what is not reached from here, [`Refusal::SilentTarget`], [`Refusal::TooFast`],
+    /// [`Refusal::Full`], [`Refusal::Unknown`].
+    pub fn may_exit(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        to: SocketAddr,
+        len: usize,
+    ) -> Result<(), Refusal> {
+        if to.port() == 0 || to.ip().is_unspecified() {
+            return Err(Refusal::Target);
+        }
+        if !self.config.exit_to_local && !policy::reaches(to) {
+            return Err(Refusal::Target);
+        }
+        let limits = (self.config.max_unanswered, self.config.exit_bytes_per_s);
+        let joined = self.joined.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        joined.exit.send(now, to, len, limits)
+    }
+
+    /// Writes a datagram from outside into `out` as a cell to the originator, and says where the cell is to be sent.
+    ///
+    /// # Errors
+    /// [`Refusal::Content`], [`Refusal::Unknown`], [`Refusal::UsedUp`].
+    pub fn send_back(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        from: SocketAddr,
+        data: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<SocketAddr, Refusal> {
+        let (dialect, flags) = (self.config.dialect, self.config.flags);
+        if !policy::carries(dialect, flags, &self.prefix, data) {
+            self.counters.refuse(Refusal::Content);
+            return Err(Refusal::Content);
+        }
+        let joined = self.joined.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        joined.exit.answered(now, from);
+        joined.last = now;
+        joined.bytes += data.len() as u64;
+        let message = Message::Data {
+            to: NO_ADDRESS.into(),
+            from: from.into(),
+            data,
+        };
+        self.seal_back(circuit, &message, out)
+    }
+
+    /// Answers [`Event::HttpWanted`](super::Event::HttpWanted).
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] when the circuit is gone; [`Refusal::Full`] when the reply is longer than 700 KiB.
+    pub fn answer_http(
+        &mut self,
+        circuit: CircuitId,
+        id: u32,
+        response: &[u8],
+    ) -> Result<(), Refusal> {
+        let parts = response.len().div_ceil(HTTP_PART);
+        if parts > HTTP_PARTS {
+            return Err(Refusal::Full);
+        }
+        for (part, response) in response.chunks(HTTP_PART).enumerate() {
+            let message = Message::HttpResponse {
+                id,
+                part: part as u16,
+                parts: parts as u16,
+                response,
+            };
+            self.answer(circuit, &message)?;
+        }
+        Ok(())
+    }
+}

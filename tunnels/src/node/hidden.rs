@@ -1,0 +1,656 @@
+//! Hidden peers: introduction points, rendezvous points, and links between two originators.
+//!
+//! A seeder keeps a circuit to a node that introduces it. A downloader sends its wish there, through a circuit of its own; the
+//! seeder builds a circuit to a node where it waits, and answers with the place and a cookie; the downloader builds a
+//! circuit there, and the node joins both. What goes through is sealed between the two as well.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use overlay::key::{PublicKey, SecretKey};
+use overlay::packet::{Packet, plain};
+use overlay::wire::{Address, NO_ADDRESS, Writer};
+use rand::RngExt;
+
+use super::{CircuitId, Closed, Event, Hop, Kind, Message, Node, Purpose, Reason, Refusal, State};
+use crate::Flags;
+use crate::crypto::{Session, Side, answer, conclude};
+use crate::hidden::{Contact, Link, Meet, Swarm, Task};
+use crate::message::{
+    Answer, IntroPoint, Rendezvous, Source, read_peers, read_rendezvous, write_peers,
+    write_rendezvous,
+};
+use crate::relay::Relay;
+
+/// How long a seeder or an introduction point may take to answer.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// The most swarms, and the most requests that wait for answers.
+const MAX_WAITING: usize = 256;
+
+/// The most seeders that one node introduces, and the most that wait at it.
+const MAX_SERVED: usize = 1024;
+
+/// The most downloaders that a seeder waits for in one swarm.
+const MAX_MEETINGS: usize = 16;
+
+impl Node {
+    /// Takes part in a swarm, by circuits with so many hops. A seeder has a key for this swarm only, which is made here.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`] at 256 swarms.
+    pub fn join_swarm(
+        &mut self,
+        info_hash: [u8; 20],
+        hops: u8,
+        seeds: bool,
+    ) -> Result<(), Refusal> {
+        if self.swarms.len() >= MAX_WAITING {
+            return Err(Refusal::Full);
+        }
+        let seeder = seeds.then(|| SecretKey::generate(self.entropy.rng()));
+        self.swarms.insert(info_hash, Swarm { hops, seeder });
+        Ok(())
+    }
+
+    /// Leaves a swarm, and ends its circuits.
+    pub fn leave_swarm(&mut self, info_hash: &[u8; 20]) {
+        self.swarms.remove(info_hash);
+        self.contacts
+            .retain(|_, contact| contact.info_hash != *info_hash);
+        let of_swarm = |task: &Task| match task {
+            Task::Nothing => false,
+            Task::Introduce(hash, _) => hash == info_hash,
+            Task::Meet(meet) => meet.info_hash == *info_hash,
+            Task::Link(link) => link.info_hash == *info_hash,
+        };
+        let circuits = self
+            .circuits
+            .values()
+            .filter(|circuit| of_swarm(&circuit.task));
+        let circuits: Vec<CircuitId> = circuits.map(|circuit| circuit.id).collect();
+        for id in circuits {
+            self.end_circuit(id, Closed::Unneeded, Reason::Unneeded);
+        }
+    }
+
+    /// Builds a way to a node that introduces us as a seeder; [`Event::Introduced`] tells when it does.
+    ///
+    /// # Errors
+    /// [`Refusal::Unexpected`] unless we seed the swarm; [`Refusal::Unknown`] without nodes to build with.
+    pub fn introduce(&mut self, now: Instant, info_hash: [u8; 20]) -> Result<CircuitId, Refusal> {
+        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
+        if swarm.seeder.is_none() {
+            return Err(Refusal::Unexpected);
+        }
+        let hops = swarm.hops.saturating_add(1);
+        let id = self.create_circuit(now, Purpose::Introduction, hops, None)?;
+        if let Some(task) = self.task(id) {
+            *task = Task::Introduce(info_hash, None);
+        }
+        Ok(id)
+    }
+
+    /// Asks for introduction points of a swarm: the exit of a circuit, or `point` through one.
+    /// [`Event::PeersFound`] has the answer.
+    ///
+    /// # Errors
+    /// [`Refusal::Unexpected`] for a swarm that was not joined; [`Refusal::Unknown`] without a circuit.
+    pub fn find_peers(
+        &mut self,
+        now: Instant,
+        info_hash: [u8; 20],
+        point: Option<&IntroPoint>,
+    ) -> Result<(), Refusal> {
+        let circuit = self.circuit_of(&info_hash)?;
+        if self.lookups.len() >= MAX_WAITING {
+            return Err(Refusal::Full);
+        }
+        let id = self.entropy.identifier();
+        self.lookups.insert(id, (info_hash, now + ANSWER_TIME));
+        let request = Message::PeersRequest { id, info_hash };
+        let last = self
+            .circuits
+            .get(&circuit)
+            .and_then(|circuit| circuit.hops.last());
+        let is_last = |point: &IntroPoint| last.is_some_and(|hop| hop.key.as_bytes() == point.node);
+        match point {
+            Some(point) if !is_last(point) => {
+                let number = self.number(Kind::PeersRequest).ok_or(Refusal::Malformed)?;
+                let dialect = self.config.dialect;
+                let packet = plain(self.prefix, number, |body| {
+                    body.u32(circuit.0);
+                    let _ = request.write_body(dialect, body);
+                });
+                self.tunnel(circuit, point.addr.into(), &packet)
+            }
+            _ => self.say(circuit, &request),
+        }
+    }
+
+    /// Asks a hidden seeder for a link; [`Event::Linked`] tells when there is one.
+    ///
+    /// # Errors
+    /// As [`Node::find_peers`], and [`Refusal::Malformed`] for keys that cannot be.
+    pub fn contact(
+        &mut self,
+        now: Instant,
+        info_hash: [u8; 20],
+        point: &IntroPoint,
+    ) -> Result<(), Refusal> {
+        let circuit = self.circuit_of(&info_hash)?;
+        if self.contacts.len() >= MAX_WAITING {
+            return Err(Refusal::Full);
+        }
+        let key = PublicKey::from_bytes(&point.seeder).map_err(|_| Refusal::Malformed)?;
+        let static_key = key.x25519().ok_or(Refusal::Malformed)?;
+        let id = self.entropy.identifier();
+        let ephemeral = self.entropy.ephemeral();
+        let create = Message::CreateE2e {
+            id,
+            info_hash,
+            seeder: &point.seeder,
+            x: *ephemeral.public(),
+        };
+        let packet = self.packet(&create).ok_or(Refusal::Malformed)?;
+        self.tunnel(circuit, point.addr.into(), &packet)?;
+        self.contacts.insert(
+            id,
+            Contact {
+                info_hash,
+                seeder: point.seeder.clone(),
+                static_key,
+                ephemeral,
+                deadline: now + ANSWER_TIME,
+            },
+        );
+        Ok(())
+    }
+
+    /// Seeders of a swarm that we are linked with, or soon will be.
+    pub fn linked_seeders(&self, info_hash: &[u8; 20]) -> Vec<Vec<u8>> {
+        let tasks = self.circuits.values().map(|circuit| &circuit.task);
+        let links = tasks.filter_map(|task| match task {
+            Task::Link(link) if link.info_hash == *info_hash => Some(link.seeder.clone()),
+            _ => None,
+        });
+        links.collect()
+    }
+
+    /// Answers [`Event::PeersWanted`].
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] when the circuit is gone.
+    pub fn answer_peers(
+        &mut self,
+        circuit: CircuitId,
+        id: u16,
+        info_hash: [u8; 20],
+        peers: &[IntroPoint],
+    ) -> Result<(), Refusal> {
+        let peers = write_peers(self.config.dialect, peers);
+        let peers = peers.as_slice();
+        self.answer(
+            circuit,
+            &Message::PeersResponse {
+                id,
+                info_hash,
+                peers,
+            },
+        )
+    }
+
+    fn circuit_of(&mut self, info_hash: &[u8; 20]) -> Result<CircuitId, Refusal> {
+        let swarm = self.swarms.get(info_hash).ok_or(Refusal::Unexpected)?;
+        let fit = self.circuits.values().filter(|circuit| {
+            let data = circuit.purpose == Purpose::Data && circuit.goal == swarm.hops;
+            data && circuit.state() == State::Ready
+        });
+        let fit: Vec<CircuitId> = fit.map(|circuit| circuit.id).collect();
+        if fit.is_empty() {
+            return Err(Refusal::Unknown);
+        }
+        let at = self.entropy.rng().random_range(0..fit.len());
+        fit.get(at).copied().ok_or(Refusal::Unknown)
+    }
+
+    fn packet(&self, message: &Message<'_>) -> Option<Vec<u8>> {
+        let mut writer = Writer::new();
+        writer.raw(self.prefix.as_bytes());
+        message.write(self.config.dialect, &mut writer)?;
+        Some(writer.finish())
+    }
+
+    /// Sends a packet of the community through a circuit.
+    fn tunnel(&mut self, circuit: CircuitId, to: Address, data: &[u8]) -> Result<(), Refusal> {
+        let from = NO_ADDRESS.into();
+        self.say(circuit, &Message::Data { to, from, data })
+    }
+
+    /// A circuit of ours is ready: what it is for begins.
+    pub(super) fn on_ready(&mut self, id: CircuitId) {
+        let request = self.entropy.identifier();
+        let message = match self.task(id) {
+            Some(Task::Introduce(info_hash, asked)) => {
+                *asked = Some(request);
+                let info_hash = *info_hash;
+                let swarm = self.swarms.get(&info_hash);
+                let Some(seeder) = swarm.and_then(|swarm| swarm.seeder.clone()) else {
+                    return;
+                };
+                let message = Message::EstablishIntro {
+                    id: request,
+                    info_hash,
+                    seeder: seeder.public().as_bytes(),
+                };
+                self.say(id, &message)
+            }
+            Some(Task::Meet(meet)) => {
+                meet.asked = Some(request);
+                let cookie = meet.cookie;
+                self.say(
+                    id,
+                    &Message::EstablishRendezvous {
+                        id: request,
+                        cookie,
+                    },
+                )
+            }
+            Some(Task::Link(link)) => {
+                link.asked = Some(request);
+                let cookie = link.rendezvous.cookie;
+                self.say(
+                    id,
+                    &Message::LinkE2e {
+                        id: request,
+                        cookie,
+                    },
+                )
+            }
+            Some(Task::Nothing) | None => return,
+        };
+        if let Err(why) = message {
+            self.counters.refuse(why);
+        }
+    }
+
+    /// What the last hop of a circuit of ours answers.
+    pub(super) fn on_hidden_answer(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        message: Message<'_>,
+    ) -> Result<(), Refusal> {
+        match message {
+            Message::IntroEstablished(id) => match self.task(circuit) {
+                Some(Task::Introduce(info_hash, asked)) if *asked == Some(id) => {
+                    *asked = None;
+                    let info_hash = *info_hash;
+                    self.emit(Event::Introduced { info_hash, circuit });
+                    Ok(())
+                }
+                _ => Err(Refusal::Unexpected),
+            },
+            Message::RendezvousEstablished { id, addr } => self.on_waiting(circuit, id, addr),
+            Message::LinkedE2e(id) => self.on_linked(now, circuit, id),
+            Message::PeersResponse {
+                id,
+                info_hash,
+                peers,
+            } => self.on_peers(id, info_hash, peers),
+            _ => Err(Refusal::Unexpected),
+        }
+    }
+
+    fn on_peers(&mut self, id: u16, info_hash: [u8; 20], peers: &[u8]) -> Result<(), Refusal> {
+        let peers = read_peers(self.config.dialect, peers).map_err(|_| Refusal::Malformed)?;
+        match self.lookups.get(&id) {
+            Some((asked, _)) if *asked == info_hash => {
+                self.lookups.remove(&id);
+                self.emit(Event::PeersFound { info_hash, peers });
+                Ok(())
+            }
+            _ => Err(Refusal::Unexpected),
+        }
+    }
+
+    /// A packet of the community has come through a circuit of ours.
+    pub(super) fn on_tunnelled(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        from: Address,
+        packet: &[u8],
+    ) -> Result<(), Refusal> {
+        let dialect = self.config.dialect;
+        let packet = Packet::parse(packet).map_err(|_| Refusal::Malformed)?;
+        let kind = Kind::of(dialect, packet.message()).ok_or(Refusal::Unexpected)?;
+        let mut body = packet.body();
+        if kind == Kind::PeersResponse {
+            body.u32("circuit").map_err(|_| Refusal::Malformed)?;
+        }
+        let message = Message::read_body(dialect, kind, body).map_err(|_| Refusal::Malformed)?;
+        match message {
+            Message::CreateE2e {
+                id,
+                info_hash,
+                seeder,
+                x,
+            } => self.on_wish(now, circuit, from, info_hash, (id, seeder, x)),
+            Message::CreatedE2e(answer) => self.on_place(now, answer),
+            Message::PeersResponse {
+                id,
+                info_hash,
+                peers,
+            } => self.on_peers(id, info_hash, peers),
+            _ => Err(Refusal::Unexpected),
+        }
+    }
+
+    /// A downloader wants a link with us.
+    fn on_wish(
+        &mut self,
+        now: Instant,
+        via: CircuitId,
+        origin: Address,
+        info_hash: [u8; 20],
+        (request, seeder, x): (u16, &[u8], [u8; 32]),
+    ) -> Result<(), Refusal> {
+        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
+        let ours = swarm.seeder.as_ref().ok_or(Refusal::Unexpected)?;
+        if ours.public().as_bytes() != seeder {
+            return Err(Refusal::Unexpected);
+        }
+        let hops = swarm.hops;
+        let meetings = self.circuits.values().filter(
+            |circuit| matches!(&circuit.task, Task::Meet(meet) if meet.info_hash == info_hash),
+        );
+        if meetings.count() >= MAX_MEETINGS {
+            return Err(Refusal::Full);
+        }
+        let meet = Meet {
+            info_hash,
+            request,
+            x,
+            via,
+            origin,
+            cookie: self.entropy.cookie(),
+            asked: None,
+        };
+        let id = self.create_circuit(now, Purpose::RendezvousSeeder, hops, None)?;
+        if let Some(task) = self.task(id) {
+            *task = Task::Meet(Box::new(meet));
+        }
+        Ok(())
+    }
+
+    /// A rendezvous point waits for a downloader: tell it where.
+    fn on_waiting(&mut self, circuit: CircuitId, id: u16, addr: SocketAddr) -> Result<(), Refusal> {
+        let dialect = self.config.dialect;
+        let ours = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        let node = ours.hops.last().ok_or(Refusal::Unexpected)?.key.clone();
+        let Task::Meet(meet) = &mut ours.task else {
+            return Err(Refusal::Unexpected);
+        };
+        if meet.asked != Some(id) {
+            return Err(Refusal::Unexpected);
+        }
+        meet.asked = None;
+        let (request, x, via, origin) = (meet.request, meet.x, meet.via, meet.origin.clone());
+        let rendezvous = Rendezvous {
+            addr,
+            node: node.as_bytes().to_vec(),
+            cookie: meet.cookie,
+        };
+        let swarm = self
+            .swarms
+            .get(&meet.info_hash)
+            .ok_or(Refusal::Unexpected)?;
+        let seeder = swarm.seeder.clone().ok_or(Refusal::Unexpected)?;
+        let ephemeral = self.entropy.ephemeral();
+        let agreed = answer(&seeder, &ephemeral, &x);
+        let (shared, auth) = agreed.map_err(|_| Refusal::Malformed)?;
+        let first = self.entropy.first_counter();
+        let session = Session::new(dialect, &shared, Side::Originator, first);
+        let mut session = session.ok_or(Refusal::Malformed)?;
+        let place = write_rendezvous(dialect, &rendezvous).ok_or(Refusal::Malformed)?;
+        let place = session.seal.seal_copy(&place)?;
+        if let Some(ours) = self.circuits.get_mut(&circuit) {
+            ours.end_to_end = Some(session);
+        }
+        let created = Message::CreatedE2e(Answer {
+            id: request,
+            y: *ephemeral.public(),
+            auth,
+            list: &place,
+        });
+        let packet = self.packet(&created).ok_or(Refusal::Malformed)?;
+        self.tunnel(via, origin, &packet)
+    }
+
+    /// A seeder waits for us.
+    fn on_place(&mut self, now: Instant, answer: Answer<'_>) -> Result<(), Refusal> {
+        let dialect = self.config.dialect;
+        let contact = self.contacts.get(&answer.id).ok_or(Refusal::Unexpected)?;
+        let shared = conclude(
+            &contact.ephemeral,
+            &contact.static_key,
+            &answer.y,
+            &answer.auth,
+        );
+        let shared = shared.map_err(|_| Refusal::Forged)?;
+        let first = self.entropy.first_counter();
+        let session = Session::new(dialect, &shared, Side::Joined, first);
+        let mut session = session.ok_or(Refusal::Malformed)?;
+        let place = session.open.open_copy(answer.list)?;
+        let rendezvous = read_rendezvous(dialect, &place).map_err(|_| Refusal::Malformed)?;
+        let key = PublicKey::from_bytes(&rendezvous.node).map_err(|_| Refusal::Malformed)?;
+        if key.x25519().is_none() || &key == self.key.public() {
+            return Err(Refusal::Loop);
+        }
+        let Some(contact) = self.contacts.remove(&answer.id) else {
+            return Err(Refusal::Unexpected);
+        };
+        let info_hash = contact.info_hash;
+        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
+        let hops = swarm.hops.saturating_add(1);
+        let exit = Hop {
+            key,
+            addr: rendezvous.addr,
+        };
+        let id = self.create_circuit(now, Purpose::RendezvousDownloader, hops, Some(exit))?;
+        if let Some(task) = self.task(id) {
+            *task = Task::Link(Box::new(Link {
+                info_hash,
+                seeder: contact.seeder,
+                rendezvous,
+                session: Some(session),
+                asked: None,
+            }));
+        }
+        Ok(())
+    }
+
+    fn on_linked(&mut self, now: Instant, circuit: CircuitId, id: u16) -> Result<(), Refusal> {
+        let interval = self.config.ping_interval;
+        let ours = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        let Task::Link(link) = &mut ours.task else {
+            return Err(Refusal::Unexpected);
+        };
+        if link.asked != Some(id) {
+            return Err(Refusal::Unexpected);
+        }
+        link.asked = None;
+        let info_hash = link.info_hash;
+        ours.end_to_end = link.session.take();
+        ours.linked = true;
+        ours.next_ping = now + interval;
+        self.emit(Event::Linked { info_hash, circuit });
+        Ok(())
+    }
+
+    /// What the originator of a circuit that ends here asks for.
+    pub(super) fn on_hidden_request(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        message: Message<'_>,
+    ) -> Result<(), Refusal> {
+        match message {
+            Message::EstablishIntro {
+                id,
+                info_hash,
+                seeder,
+            } => {
+                if self.introduced.contains_key(seeder) {
+                    return Err(Refusal::Unexpected);
+                }
+                if self.introduced.len() >= MAX_SERVED {
+                    return Err(Refusal::Full);
+                }
+                PublicKey::from_bytes(seeder).map_err(|_| Refusal::Malformed)?;
+                let seeder = seeder.to_vec();
+                self.introduced.insert(seeder.clone(), (circuit, info_hash));
+                if let Some(joined) = self.joined.get_mut(&circuit) {
+                    joined.introduces = true;
+                }
+                self.emit(Event::Introduces { info_hash, seeder });
+                self.answer(circuit, &Message::IntroEstablished(id))
+            }
+            Message::EstablishRendezvous { id, cookie } => {
+                if self.waiting.contains_key(&cookie) {
+                    return Err(Refusal::Unexpected);
+                }
+                if self.waiting.len() >= MAX_SERVED {
+                    return Err(Refusal::Full);
+                }
+                let addr = self.addr.ok_or(Refusal::NotOffered)?;
+                self.waiting.insert(cookie, circuit);
+                self.answer(circuit, &Message::RendezvousEstablished { id, addr })
+            }
+            Message::LinkE2e { id, cookie } => self.on_link(now, circuit, id, cookie),
+            Message::PeersRequest { id, info_hash } => {
+                let ours = self.introduces(&info_hash);
+                if ours.is_empty() {
+                    self.emit(Event::PeersWanted {
+                        circuit,
+                        id,
+                        info_hash,
+                    });
+                    return Ok(());
+                }
+                self.answer_peers(circuit, id, info_hash, &ours)
+            }
+            _ => Err(Refusal::Unexpected),
+        }
+    }
+
+    /// Joins two circuits that end here.
+    fn on_link(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        id: u16,
+        cookie: [u8; 20],
+    ) -> Result<(), Refusal> {
+        let waits = *self.waiting.get(&cookie).ok_or(Refusal::Unexpected)?;
+        let used = |id: &CircuitId| self.joined.get(id).is_none_or(|joined| joined.exit.used);
+        if waits == circuit || used(&waits) || used(&circuit) {
+            return Err(Refusal::Unexpected);
+        }
+        let (Some(back), Some(on)) = (self.joined.remove(&circuit), self.joined.remove(&waits))
+        else {
+            return Err(Refusal::Unknown);
+        };
+        for joined in [&back, &on] {
+            if let Some(to) = joined.extending_to() {
+                self.extending.remove(&to);
+            }
+        }
+        self.forget_services(circuit);
+        self.forget_services(waits);
+        self.add_relay(Relay::meeting(
+            now,
+            (back.back, back.session),
+            (on.back, on.session),
+        ));
+        self.answer(circuit, &Message::LinkedE2e(id))
+    }
+
+    /// The seeders of a swarm that are reached through us.
+    fn introduces(&self, info_hash: &[u8; 20]) -> Vec<IntroPoint> {
+        let Some(addr) = self.addr else {
+            return Vec::new();
+        };
+        let of_swarm = self
+            .introduced
+            .iter()
+            .filter(|(_, (_, hash))| hash == info_hash);
+        let points = of_swarm.map(|(seeder, _)| IntroPoint {
+            addr,
+            node: self.key.public().as_bytes().to_vec(),
+            seeder: seeder.clone(),
+            source: Source::Pex,
+        });
+        points.take(crate::message::MAX_PEERS).collect()
+    }
+
+    /// A packet from outside of all circuits: a downloader that wants to reach a seeder whom we introduce, or knows us as
+    /// an introduction point and asks for others.
+    pub(super) fn on_packet(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        kind: Kind,
+        packet: &Packet<'_>,
+    ) -> Result<(), Refusal> {
+        let dialect = self.config.dialect;
+        if self.config.flags == Flags::default() {
+            return Err(Refusal::NotOffered);
+        }
+        let mut body = packet.body();
+        let mut circuit = 0;
+        if kind == Kind::PeersRequest {
+            circuit = body.u32("circuit").map_err(|_| Refusal::Malformed)?;
+        }
+        let message = Message::read_body(dialect, kind, body).map_err(|_| Refusal::Malformed)?;
+        match &message {
+            Message::CreateE2e { seeder, .. } => {
+                let (to, _) = *self.introduced.get(*seeder).ok_or(Refusal::Unexpected)?;
+                if !self.joins.take(now, from.ip()) {
+                    return Err(Refusal::TooFast);
+                }
+                let data = self.packet(&message).ok_or(Refusal::Malformed)?;
+                let data = Message::Data {
+                    to: NO_ADDRESS.into(),
+                    from: from.into(),
+                    data: &data,
+                };
+                self.answer(to, &data)
+            }
+            Message::PeersRequest { id, info_hash } => {
+                let peers = self.introduces(info_hash);
+                if peers.is_empty() {
+                    return Err(Refusal::Unexpected);
+                }
+                if !self.joins.take(now, from.ip()) {
+                    return Err(Refusal::TooFast);
+                }
+                let number = self.number(Kind::PeersResponse).ok_or(Refusal::Malformed)?;
+                let peers = write_peers(dialect, &peers);
+                let response = Message::PeersResponse {
+                    id: *id,
+                    info_hash: *info_hash,
+                    peers: &peers,
+                };
+                let packet = plain(self.prefix, number, |body| {
+                    body.u32(circuit);
+                    let _ = response.write_body(dialect, body);
+                });
+                self.transmit(from, packet);
+                Ok(())
+            }
+            _ => Err(Refusal::Unexpected),
+        }
+    }
+}

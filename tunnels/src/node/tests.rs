@@ -1,0 +1,5 @@
+mod attacks;
+mod circuits;
+mod hidden;
+mod replay;
+mod world;

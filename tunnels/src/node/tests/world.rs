@@ -1,0 +1,235 @@
+//! Nodes that send each other datagrams at once, in virtual time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use overlay::key::SecretKey;
+use overlay::wire::Address;
+
+use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
+use crate::testing::rng;
+use crate::{CircuitId, Config, Dialect, Flags, LIBRARY, Purpose};
+
+/// What an exit has sent out.
+pub(super) type Sent = (SocketAddr, CircuitId, Address, Vec<u8>);
+
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) nodes: Vec<Node>,
+    pub(super) addrs: Vec<SocketAddr>,
+    /// Which nodes take datagrams.
+    pub(super) alive: Vec<bool>,
+    /// Every datagram so far: from, to, payload.
+    pub(super) log: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    pub(super) exits: Vec<Sent>,
+    pub(super) data: Vec<(usize, CircuitId, Address, Vec<u8>)>,
+    pub(super) events: Vec<(usize, Event)>,
+    pub(super) refused: usize,
+    queue: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// Where the sockets of exits are: of which node and circuit.
+    sockets: BTreeMap<SocketAddr, (usize, CircuitId)>,
+}
+
+impl World {
+    /// The first node only originates, the others relay and are exits as `flags` says.
+    pub(super) fn new(dialect: Dialect, flags: &[Flags], seed: u64) -> Self {
+        let mut rng = rng(seed);
+        let now = Instant::now();
+        let mut world = Self {
+            now,
+            nodes: Vec::new(),
+            addrs: Vec::new(),
+            alive: Vec::new(),
+            log: Vec::new(),
+            exits: Vec::new(),
+            data: Vec::new(),
+            events: Vec::new(),
+            refused: 0,
+            queue: VecDeque::new(),
+            sockets: BTreeMap::new(),
+        };
+        for (at, flags) in flags.iter().enumerate() {
+            let mut config = Config::new(dialect, LIBRARY);
+            config.flags = *flags;
+            let key = SecretKey::generate(&mut rng);
+            let mut seed = [at as u8; 32];
+            rand::Rng::fill_bytes(&mut rng, &mut seed);
+            let addr = SocketAddr::from(([20 + at as u8, 1, 2, 3], 7000));
+            let mut node = Node::new(now, config, key, seed);
+            node.set_addr(addr);
+            world.nodes.push(node);
+            world.addrs.push(addr);
+            world.alive.push(true);
+        }
+        for at in 0..flags.len() {
+            for (other, flags) in flags.iter().enumerate() {
+                if *flags != Flags::default() {
+                    let key = world.nodes[other].public().clone();
+                    let addr = world.addrs[other];
+                    world.nodes[at].set_candidate(key, addr, *flags);
+                }
+            }
+        }
+        world
+    }
+
+    /// One originator, so many relays and exits.
+    pub(super) fn of(dialect: Dialect, relays: usize, exits: usize, seed: u64) -> Self {
+        let mut flags = vec![Flags::default()];
+        flags.extend(vec![Flags::RELAY.and(Flags::SPEED_TEST); relays]);
+        flags.extend(vec![Flags::RELAY.and(Flags::EXIT); exits]);
+        Self::new(dialect, &flags, seed)
+    }
+
+    /// Puts a datagram on its way, whoever `from` is.
+    pub(super) fn send(&mut self, from: SocketAddr, to: SocketAddr, payload: Vec<u8>) {
+        self.queue.push_back((from, to, payload));
+    }
+
+    /// Gives a datagram to a node, and says what it made of it.
+    pub(super) fn give(&mut self, at: usize, from: SocketAddr, payload: &[u8]) -> Handled {
+        let mut buffer = vec![0; HEADROOM];
+        buffer.extend_from_slice(payload);
+        buffer.resize(buffer.len() + TAILROOM, 0);
+        let range = HEADROOM..HEADROOM + payload.len();
+        let handled = self.nodes[at].handle_datagram(self.now, from, &mut buffer, range);
+        match &handled {
+            Handled::Forward { to, at: lies } => {
+                let payload = buffer[lies.clone()].to_vec();
+                self.send(self.addrs[at], *to, payload);
+            }
+            Handled::Data {
+                circuit,
+                from,
+                at: lies,
+            } => {
+                let payload = buffer[lies.clone()].to_vec();
+                self.data.push((at, *circuit, from.clone(), payload));
+            }
+            Handled::Exit {
+                circuit,
+                to,
+                at: lies,
+            } => {
+                let payload = buffer[lies.clone()].to_vec();
+                // The socket of an exit has an address of its own.
+                let socket =
+                    SocketAddr::new(self.addrs[at].ip(), (circuit.0 >> 16) as u16 | 0x8000);
+                self.sockets.insert(socket, (at, *circuit));
+                if let Address::Ip(to) = to
+                    && (self.addrs.contains(to) || self.sockets.contains_key(to))
+                {
+                    self.send(socket, *to, payload.clone());
+                }
+                self.exits.push((socket, *circuit, to.clone(), payload));
+            }
+            Handled::Refused(_) => self.refused += 1,
+            Handled::Done => {}
+        }
+        self.drain(at);
+        handled
+    }
+
+    /// Takes what a node has to say.
+    pub(super) fn drain(&mut self, at: usize) {
+        while let Some(transmit) = self.nodes[at].poll_transmit() {
+            self.send(self.addrs[at], transmit.to, transmit.payload);
+        }
+        while let Some(event) = self.nodes[at].poll_event() {
+            self.events.push((at, event));
+        }
+    }
+
+    /// Delivers until nothing is on its way.
+    pub(super) fn settle(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.drain(at);
+        }
+        while let Some((from, to, payload)) = self.queue.pop_front() {
+            self.log.push((from, to, payload.clone()));
+            assert!(self.log.len() < 100_000, "datagrams without end");
+            if let Some(at) = self.addrs.iter().position(|addr| *addr == to) {
+                if self.alive[at] {
+                    self.give(at, from, &payload);
+                }
+            } else if let Some((at, circuit)) = self.sockets.get(&to).copied() {
+                self.come_back(at, circuit, from, &payload);
+            }
+        }
+    }
+
+    /// A datagram from outside has come to the socket of an exit.
+    pub(super) fn come_back(
+        &mut self,
+        at: usize,
+        circuit: CircuitId,
+        from: SocketAddr,
+        data: &[u8],
+    ) {
+        let mut out = Vec::new();
+        if let Ok(to) = self.nodes[at].send_back(self.now, circuit, from, data, &mut out) {
+            self.send(self.addrs[at], to, out);
+        }
+    }
+
+    /// Lets time pass, and delivers.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now += Duration::from_millis(500);
+            for at in 0..self.nodes.len() {
+                if self.alive[at] {
+                    self.nodes[at].handle_timeout(self.now);
+                }
+            }
+            self.settle();
+        }
+    }
+
+    /// A circuit of node 0 that is ready.
+    pub(super) fn build(&mut self, goal: u8) -> CircuitId {
+        let now = self.now;
+        let id = self.nodes[0]
+            .create_circuit(now, Purpose::Data, goal, None)
+            .unwrap();
+        self.settle();
+        assert!(
+            self.events.contains(&(0, Event::Ready(id))),
+            "{:?}",
+            self.nodes[0].counters()
+        );
+        id
+    }
+
+    /// Sends a datagram through a circuit of node `at`.
+    pub(super) fn say(&mut self, at: usize, id: CircuitId, to: &str, data: &[u8]) {
+        let mut out = Vec::new();
+        let to: SocketAddr = to.parse().unwrap();
+        let first = self.nodes[at]
+            .send_data(id, to.into(), data, &mut out)
+            .unwrap();
+        self.send(self.addrs[at], first, out);
+        self.settle();
+    }
+
+    /// The hops of a circuit of node 0, as numbers of nodes.
+    pub(super) fn hops(&self, id: CircuitId) -> Vec<usize> {
+        let hops = self.nodes[0].circuit(id).unwrap().hops;
+        let at = |key| {
+            self.nodes
+                .iter()
+                .position(|node| node.public() == key)
+                .unwrap()
+        };
+        hops.iter().map(at).collect()
+    }
+}
+
+/// A datagram that looks like one of uTP.
+pub(super) fn utp(tail: &[u8]) -> Vec<u8> {
+    let mut data = vec![0x01, 0x00];
+    data.resize(20, 7);
+    data.extend_from_slice(tail);
+    data
+}

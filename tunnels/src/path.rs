@@ -1,0 +1,92 @@
+//! Through whom circuits go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use overlay::key::PublicKey;
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
+
+use crate::Flags;
+use crate::circuit::{Hop, Purpose};
+use crate::hidden::network_of;
+use crate::node::Candidate;
+
+/// How many first hops are kept to be asked if the first one does not answer.
+const OTHERS: usize = 5;
+
+/// Chooses the first hop, the exit, and first hops to ask instead. `used` are the first hops of other circuits, which are left
+/// out as long as there are others; so are the network of the exit, and exits, which are scarce.
+pub(crate) fn choose(
+    candidates: &BTreeMap<PublicKey, Candidate>,
+    purpose: Purpose,
+    goal: u8,
+    exit: Option<Hop>,
+    used: &BTreeSet<PublicKey>,
+    rng: &mut impl Rng,
+) -> Option<(Hop, Option<Hop>, Vec<Hop>)> {
+    let given = exit.is_some();
+    let mut exits = match exit {
+        Some(exit) => vec![exit],
+        None => exits(candidates, purpose),
+    };
+    if exits.is_empty() || goal == 0 {
+        return None;
+    }
+    let exit = exits.swap_remove(rng.random_range(0..exits.len()));
+    if goal == 1 {
+        exits.shuffle(rng);
+        exits.sort_by_key(|hop| used.contains(&hop.key));
+        exits.truncate(if given { 0 } else { OTHERS });
+        return Some((exit.clone(), Some(exit), exits));
+    }
+    let none = BTreeSet::from([exit.key.clone()]);
+    let mut firsts = with_flags(candidates, Flags::RELAY, &none);
+    firsts.retain(|hop| hop.addr != exit.addr);
+    firsts.shuffle(rng);
+    let network = network_of(exit.addr);
+    let is_exit = |hop: &Hop| {
+        let known = candidates.get(&hop.key);
+        known.is_some_and(|known| known.flags.contain(Flags::EXIT))
+    };
+    firsts.sort_by_key(|hop| {
+        let near = network_of(hop.addr) == network;
+        (used.contains(&hop.key), near, is_exit(hop))
+    });
+    firsts.truncate(OTHERS + 1);
+    if firsts.is_empty() {
+        return None;
+    }
+    let first = firsts.remove(0);
+    Some((first, Some(exit), firsts))
+}
+
+/// The nodes that do all that `flags` says, but some.
+pub(crate) fn with_flags(
+    candidates: &BTreeMap<PublicKey, Candidate>,
+    flags: Flags,
+    but: &BTreeSet<PublicKey>,
+) -> Vec<Hop> {
+    let able = candidates
+        .iter()
+        .filter(|(key, candidate)| candidate.flags.contain(flags) && !but.contains(key));
+    able.map(|(key, candidate)| Hop {
+        key: key.clone(),
+        addr: candidate.addr,
+    })
+    .collect()
+}
+
+/// Where a circuit of a kind may end.
+fn exits(candidates: &BTreeMap<PublicKey, Candidate>, purpose: Purpose) -> Vec<Hop> {
+    let wanted: &[Flags] = match purpose {
+        Purpose::Data => &[Flags::EXIT],
+        Purpose::Introduction => &[Flags::EXIT, Flags::EXIT_IPV8, Flags::RELAY],
+        Purpose::RendezvousSeeder | Purpose::RendezvousDownloader => &[Flags::RELAY, Flags::EXIT],
+    };
+    let sets = wanted
+        .iter()
+        .map(|flags| with_flags(candidates, *flags, &BTreeSet::new()));
+    sets.into_iter()
+        .find(|set| !set.is_empty())
+        .unwrap_or_default()
+}
