@@ -159,9 +159,34 @@ fn a_peer_that_is_alone_with_a_super_seeder_gets_everything_at_once() {
 }
 
 #[test]
+fn who_comes_after_the_first_has_taken_all_and_left_is_served_as_the_first_were() {
+    simulate(async {
+        let scene = Scene::new(8, 8 << 20);
+        let seeder = scene.engine(0, 1 << 20, &[], super_seeder).await;
+        let first = scene.engine(1, 1 << 20, &[addr(0)], |_| {}).await;
+        first.completes(&scene).await;
+        _ = first.handle.shutdown(Duration::from_secs(1)).await;
+        seeder.until(|status| status.peers == 0).await;
+        let started = tokio::time::Instant::now();
+        let mut peers = Vec::new();
+        for number in 2..=4 {
+            let known: Vec<_> = [0].into_iter().chain(2..number).map(addr).collect();
+            peers.push(scene.engine(number, 1 << 20, &known, |_| {}).await);
+        }
+        for peer in &peers {
+            peer.completes(&scene).await;
+        }
+        // The whole takes 8 seconds from one line, and is shared.
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(30), "{took:?}");
+        scene.sim
+    });
+}
+
+#[test]
 fn peers_that_never_meet_complete_all_the_same() {
     simulate(async {
-        let scene = Scene::new(6, 10 * PIECE);
+        let scene = Scene::new(6, 100 * PIECE);
         let _seeder = scene.engine(0, 1 << 20, &[], super_seeder).await;
         let mut peers = Vec::new();
         for number in 1..=3 {

@@ -20,6 +20,10 @@ const AT_A_TIME: usize = 2;
 /// How long a peer that has all that it was shown may make no progress before it is shown more.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What a peer is shown in such a case doubles so often while nothing of it is seen with another: whoever shares with
+/// nobody we know gets everything in bearable time.
+const MOST_DOUBLED: u32 = 6;
+
 /// Peers that are helped so at a time: for each the whole torrent is looked through.
 const MOST_HELPED: usize = 4;
 
@@ -39,9 +43,12 @@ pub(crate) trait Swarm {
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Gifts {
-    geometry: Geometry,
+    /// All pieces, in the order in which they go out.
+    order: Box<[PieceIndex]>,
     /// Pieces that nobody has been shown, or whoever was is gone with them: next first.
     fresh: VecDeque<PieceIndex>,
+    /// Somebody left since all pieces were looked at: there may be some that nobody has any more.
+    left: bool,
     guests: BTreeMap<PeerKey, Guest>,
     /// To whom a piece is shown that has not been seen with anybody else yet.
     shown: BTreeMap<PieceIndex, SmallVec<[PeerKey; 2]>>,
@@ -55,6 +62,8 @@ struct Guest {
     given: BTreeSet<PieceIndex>,
     /// When it last got a piece, or was shown one.
     moved: Instant,
+    /// How often it was helped since something that it was shown was seen with another.
+    helped: u32,
 }
 
 impl Gifts {
@@ -63,8 +72,9 @@ impl Gifts {
         let mut all: Vec<PieceIndex> = geometry.iter().collect();
         all.shuffle(rng);
         Self {
-            geometry,
+            order: all.as_slice().into(),
             fresh: all.into(),
+            left: false,
             guests: BTreeMap::new(),
             shown: BTreeMap::new(),
         }
@@ -81,6 +91,7 @@ impl Gifts {
             open: SmallVec::new(),
             given: BTreeSet::new(),
             moved: now,
+            helped: 0,
         };
         self.guests.entry(key).or_insert(guest);
         let gifts = (0..AT_A_TIME).map_while(|_| self.give(key, now, swarm));
@@ -113,6 +124,7 @@ impl Gifts {
         for holder in holders {
             if let Some(guest) = self.guests.get_mut(&holder) {
                 guest.open.retain(|open| *open != piece);
+                guest.helped = 0;
             }
             gifts.extend(self.give(holder, now, swarm));
         }
@@ -121,6 +133,7 @@ impl Gifts {
 
     /// A peer left, and with it what nobody else has.
     pub(crate) fn gone(&mut self, key: PeerKey, swarm: &impl Swarm) {
+        self.left = true;
         let Some(guest) = self.guests.remove(&key) else {
             return;
         };
@@ -152,13 +165,17 @@ impl Gifts {
             .collect();
         let mut gifts = Vec::new();
         for key in stuck {
-            let gift = self
-                .give(key, now, swarm)
-                .or_else(|| self.give_rarest(key, now, swarm));
-            gifts.extend(gift);
-            if let Some(guest) = self.guests.get_mut(&key) {
-                guest.moved = now;
-            }
+            let Some(guest) = self.guests.get_mut(&key) else {
+                continue;
+            };
+            guest.moved = now;
+            let count = 1 << guest.helped.min(MOST_DOUBLED);
+            guest.helped += 1;
+            let gift = |_| {
+                let gift = self.give(key, now, swarm);
+                gift.or_else(|| self.give_rarest(key, now, swarm))
+            };
+            gifts.extend((0..count).map_while(gift));
         }
         gifts
     }
@@ -166,6 +183,13 @@ impl Gifts {
     /// The next piece that nobody has.
     fn give(&mut self, key: PeerKey, now: Instant, swarm: &impl Swarm) -> Option<Gift> {
         loop {
+            if self.fresh.is_empty() && std::mem::take(&mut self.left) {
+                let shown = &self.shown;
+                let lost = |piece: &PieceIndex| {
+                    !shown.contains_key(piece) && swarm.availability(*piece) == 0
+                };
+                self.fresh.extend(self.order.iter().copied().filter(lost));
+            }
             let piece = self.fresh.pop_front()?;
             // What somebody has spreads without us.
             if swarm.availability(piece) == 0 {
@@ -178,7 +202,7 @@ impl Gifts {
     fn give_rarest(&mut self, key: PeerKey, now: Instant, swarm: &impl Swarm) -> Option<Gift> {
         let guest = self.guests.get(&key)?;
         let lacks = |piece: &PieceIndex| !swarm.has(key, *piece) && !guest.given.contains(piece);
-        let pieces = self.geometry.iter().filter(lacks);
+        let pieces = self.order.iter().copied().filter(lacks);
         let rarest = pieces.min_by_key(|piece| swarm.availability(*piece))?;
         self.show(key, rarest, now)
     }
@@ -279,6 +303,24 @@ mod tests {
         let helped = gifts.help(now + PATIENCE, &model);
         assert!(matches!(helped[..], [(A, piece)] if of_b.iter().any(|gift| gift.1 == piece)));
         assert_eq!(gifts.help(now + PATIENCE, &model), []);
+    }
+
+    #[test]
+    fn what_a_peer_that_got_everything_takes_away_is_shown_to_the_next() {
+        let (mut gifts, alone, now) = (gifts(10), Model(RefCell::default(), 1), Instant::now());
+        for peer in [A, B, A] {
+            let mut shown = gifts.joined(peer, now, &alone);
+            while let Some((_, piece)) = shown.pop() {
+                alone.0.borrow_mut().insert((peer, piece));
+                shown.extend(gifts.arrived(peer, piece, now, &alone));
+            }
+            assert_eq!(
+                alone.0.take().len(),
+                10,
+                "{peer:?} got everything, and left"
+            );
+            gifts.gone(peer, &alone);
+        }
     }
 
     #[test]
