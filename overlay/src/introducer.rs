@@ -350,6 +350,12 @@ impl Introducer {
         self.events.pop_front()
     }
 
+    /// As if others had told us our address.
+    #[cfg(test)]
+    pub(crate) const fn set_wan(&mut self, wan: SocketAddrV4) {
+        self.wan = wan;
+    }
+
     fn tell(&mut self, event: Introduced) {
         if self.events.len() >= MAX_EVENTS {
             self.events.pop_front();

@@ -13,6 +13,7 @@
 //!   [`directory`]: who is known, for all communities of an identity. [`walk`]: how a community gets to know more.
 //! - [`community`]: what all communities have in common for those who drive them. [`discovery`]: the one that everyone is
 //!   in. [`cache`]: requests that wait for their answers. [`server`]: a bootstrap server. [`bootstrap`]: which there are.
+//! - [`dht`]: IPv8's own DHT, in two dialects.
 //! - [`endpoint`]: one socket for all communities. [`host`]: the actor of a community.
 //! - [`sim`]: thousands of hosts in virtual time.
 //!
@@ -26,6 +27,7 @@ pub mod bootstrap;
 pub mod cache;
 pub mod clock;
 pub mod community;
+pub mod dht;
 pub mod directory;
 pub mod discovery;
 pub mod endpoint;
