@@ -9,13 +9,18 @@
     lt_dht.py get-mutable PUBLIC SALT ...
     lt_dht.py sample IP:PORT TARGET ...
 
-Keys, hashes and targets are hexadecimal. What is not `serve` ends with its answer; `announce` stays until it is ended.
+Keys, hashes and targets are hexadecimal. What asks ends with its answer, and is no node for others; what stores stays until it
+is ended.
 """
 import argparse
 import json
 import time
 
 import libtorrent as lt
+
+
+# Others take whom they stored something for into their tables, and would wait for a node that is gone.
+STAYS = ("serve", "announce", "put", "put-mutable")
 
 
 def say(event, **fields):
@@ -32,6 +37,7 @@ def session(args):
         "listen_interfaces": args.listen,
         "enable_dht": True, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "dht_bootstrap_nodes": ",".join(args.node),
+        "dht_read_only": args.what not in STAYS,
         "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False,
         "dht_prefer_verified_node_ids": False, "dht_enforce_node_id": False, "dht_ignore_dark_internet": False,
         "alert_mask": lt.alert.category_t.dht_notification | lt.alert.category_t.dht_operation_notification
@@ -129,6 +135,12 @@ def sample(ses, args):
         return say("info_hashes", hashes=[str(h) for h in alert.samples], total=alert.num_infohashes)
 
 
+def stay(ses):
+    while True:
+        time.sleep(1)
+        ses.pop_alerts()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("what")
@@ -141,18 +153,18 @@ def main():
         ses.add_dht_node(endpoint(node))
     if args.what == "serve":
         say("serving")
-        while True:
-            time.sleep(1)
-            ses.pop_alerts()
+        return stay(ses)
     ready(ses)
     if args.what == "announce":
         while True:
             ses.dht_announce(sha1(args.words[0]), int(args.words[1]), 0)
-            say("announced")
+            say("announced", ip=endpoint(args.listen)[0])
             time.sleep(5)
             ses.pop_alerts()
     {"get-peers": get_peers, "put": put, "get": get, "put-mutable": put_mutable, "get-mutable": get_mutable,
      "sample": sample}[args.what](ses, args)
+    if args.what in STAYS:
+        stay(ses)
 
 
 main()

@@ -106,6 +106,7 @@ isolated_test! {
         for seed in 1..=5 {
             let took = [Tcp, Utp].map(|transport| {
                 let link = Link::lay(Terms { seed, ..HOME });
+                link.insist_on_cubic();
                 let transfer = Transfer::start(lab, &link, transport, LEN);
                 let begin = await_bytes(&link, Duration::from_secs(30), |came| came != Bytes::default());
                 transfer.finish(Duration::from_secs(300));
@@ -130,6 +131,7 @@ isolated_test! {
     fn utp_gives_way_to_tcp_and_comes_back(lab, limit = 600, needs = [Need::Ours]) {
         for (seed, first) in [(1, Utp), (2, Utp), (3, Tcp), (4, Tcp)] {
             let link = Link::lay(Terms { seed, loss: 0.0, ..HOME });
+            link.insist_on_cubic();
             let second = if first == Utp { Tcp } else { Utp };
             let mut began = Transfer::start(lab, &link, first, 1024 * MIB);
             await_bytes(&link, Duration::from_secs(60), |came| came.udp + came.tcp > 60 * MIB);

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::process::Process;
-use crate::sandbox::must;
+use crate::sandbox::{must, succeeds};
 use crate::wait;
 
 /// A host at 10.98.N.2; the test is at 10.98.N.1, and the way to everywhere else leads through it. A second cable, where
@@ -147,12 +147,21 @@ impl Host {
     /// # Panics
     /// When it fails.
     pub fn must(&self, line: &str) {
+        self.there(line, must);
+    }
+
+    /// Runs a program there to its end, and tells whether it succeeds.
+    pub fn succeeds(&self, line: &str) -> bool {
+        self.there(line, succeeds)
+    }
+
+    fn there<T>(&self, line: &str, run: impl Fn(&[&str]) -> T) -> T {
         let net = format!("--net=/proc/{}/ns/net", self.holder.id());
         let words: Vec<&str> = ["nsenter", &net]
             .into_iter()
             .chain(line.split(' '))
             .collect();
-        must(&words);
+        run(&words)
     }
 
     /// Counts from now on what comes from it to other addresses than `allowed`, and what comes to that.

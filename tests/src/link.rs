@@ -14,7 +14,7 @@ use tun_rs::{DeviceBuilder, SyncDevice};
 
 use crate::host::Host;
 use crate::payload::SplitMix;
-use crate::sandbox::must;
+use crate::sandbox::{must, succeeds};
 use crate::wait;
 
 /// What a link does to packets, in each direction.
@@ -38,6 +38,8 @@ pub struct Link {
     far: Host,
     /// The device at this end.
     device: String,
+    /// Whether TCP across it is cubic.
+    is_cubic: bool,
     inward: Arc<Carried>,
 }
 
@@ -69,14 +71,15 @@ impl Link {
         let [near_end, far_end] = names.each_ref().map(|name| Arc::new(device(name)));
         must(&["ip", "link", "set", &names[1], "netns", &pid]);
         let (own, other) = (far.router(), far.ip());
-        raise(&names[0], own, other, |line| {
-            must(&line.split(' ').collect::<Vec<_>>());
+        let near_is = raise(&names[0], own, other, |line| {
+            succeeds(&line.split(' ').collect::<Vec<_>>())
         });
-        raise(&names[1], other, own, |line| far.must(line));
+        let far_is = raise(&names[1], other, own, |line| far.succeeds(line));
         let [near, ..] = names;
         let link = Self {
             far,
             device: near,
+            is_cubic: near_is && far_is,
             inward: Arc::default(),
         };
         carry(&near_end, &far_end, terms, &Arc::default());
@@ -93,6 +96,19 @@ impl Link {
         &self.far
     }
 
+    /// Sees to it that TCP across it is cubic.
+    ///
+    /// # Panics
+    /// When it is not: what is measured beside another TCP says little.
+    pub fn insist_on_cubic(&self) {
+        let file = "/proc/sys/net/ipv4/tcp_available_congestion_control";
+        let available = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(
+            self.is_cubic,
+            "TCP cubic cannot be chosen by route here; the kernel has {available:?} and may lack the module tcp_cubic"
+        );
+    }
+
     /// What has come from the far end so far.
     pub fn inward(&self) -> Bytes {
         Bytes {
@@ -102,13 +118,19 @@ impl Link {
     }
 }
 
-/// Brings up an end of a link. TCP across it is cubic, as on most machines.
-fn raise(device: &str, own: Ipv4Addr, other: Ipv4Addr, run: impl Fn(&str)) {
-    run(&format!("ip addr add {own}/32 dev {device}"));
-    run(&format!("ip link set {device} mtu 1500 up"));
-    run(&format!(
-        "ip route replace {other}/32 dev {device} src {own} congctl cubic"
-    ));
+/// Brings up an end of a link, and tells whether TCP from there is cubic, as on most machines. Where the kernel has no such
+/// thing, TCP is what it is by default.
+fn raise(device: &str, own: Ipv4Addr, other: Ipv4Addr, run: impl Fn(&str) -> bool) -> bool {
+    let route = format!("ip route replace {other}/32 dev {device} src {own}");
+    for line in [
+        format!("ip addr add {own}/32 dev {device}"),
+        format!("ip link set {device} mtu 1500 up"),
+    ] {
+        assert!(run(&line), "{line}");
+    }
+    let is_cubic = run(&format!("{route} congctl cubic"));
+    assert!(is_cubic || run(&route), "{route}");
+    is_cubic
 }
 
 impl Drop for Link {

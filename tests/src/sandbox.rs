@@ -239,16 +239,10 @@ fn watch(limit: Duration) {
 }
 
 fn raise_loopback() {
-    let ip = |line: &str| {
-        let output = Command::new("ip")
-            .args(line.split(' '))
-            .output()
-            .expect("ip runs");
-        output.status.success()
-    };
-    assert!(ip("link set lo up"), "lo comes up");
-    assert!(ip("addr add 10.99.0.1/32 dev lo"), "an address on lo");
-    let route = "route add local 10.99.0.0/16 dev lo src 10.99.0.1";
+    let ip = |line: &str| succeeds(&line.split(' ').collect::<Vec<_>>());
+    assert!(ip("ip link set lo up"), "lo comes up");
+    assert!(ip("ip addr add 10.99.0.1/32 dev lo"), "an address on lo");
+    let route = "ip route add local 10.99.0.0/16 dev lo src 10.99.0.1";
     // Cubic is what Linux machines run; kernels that cannot set it by route keep their default.
     assert!(
         ip(&format!("{route} congctl cubic")) || ip(route),
@@ -265,6 +259,16 @@ pub fn must(command: &[&str]) {
         "{command:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Runs a program to its end, and tells whether it succeeds.
+///
+/// # Panics
+/// When there is no such program.
+pub fn succeeds(command: &[&str]) -> bool {
+    let output = Command::new(command[0]).args(&command[1..]).output();
+    let output = output.unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    output.status.success()
 }
 
 /// Has the kernel turn away every packet to this test's own addresses that `rule` fits, as `nft` has it.
