@@ -17,11 +17,12 @@ mod error;
 mod exchange;
 mod guard;
 mod keep;
+mod place;
 mod request;
 mod streaming;
 mod tls;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -78,6 +79,19 @@ impl Client {
     /// Closes kept connections that have been idle for too long; says when the next one will have been.
     pub fn tidy(&self) -> Option<Instant> {
         self.shelf.as_ref()?.tidy(Instant::now())
+    }
+
+    /// Closes kept connections to addresses that the network does not talk to any more.
+    pub fn sift(&self) {
+        if let Some(shelf) = &self.shelf {
+            shelf.sift(|peer| self.blocks(peer.ip()));
+        }
+    }
+
+    /// Whether the network does not talk to a server at this address; one that is known by name alone has the unspecified
+    /// address, which is nobody's.
+    pub fn blocks(&self, ip: IpAddr) -> bool {
+        !ip.is_unspecified() && self.network.blocks(ip)
     }
 
     /// How many connections are being kept.
@@ -224,15 +238,13 @@ impl Client {
         exchange::host_and_port(url)?;
         let origin = origin(url, request);
         while let Some(mut connection) = self.shelf.as_ref().and_then(|s| s.take(&origin)) {
-            // One that was made by name has no address to judge.
-            if !connection.peer().ip().is_unspecified() {
-                let mut addrs = vec![connection.peer()];
-                request.policy.admit(url, sent_by, &mut addrs);
-                if addrs.is_empty() {
-                    continue;
-                }
+            // Policy and filter may judge otherwise than when it was opened.
+            let blocked = self.blocks(connection.peer().ip());
+            if blocked || !place::may_reuse(&connection, (url, sent_by), request) {
+                continue;
             }
-            let message = self.message(url, request, (&Ask::Get, packed))?;
+            let mut message = self.message(url, request, (&Ask::Get, packed))?;
+            place::keep_login(&mut message, &connection, (url, sent_by), request);
             match connection.send(message, stage).await {
                 Ok(response) => {
                     return Ok(Opened::new(response, connection, (url, sent_by), origin));
@@ -255,8 +267,9 @@ impl Client {
         ask: (&Ask, bool),
         stage: &mut Stage,
     ) -> Result<Opened, Error> {
-        let message = self.message(url, request, ask)?;
+        let mut message = self.message(url, request, ask)?;
         let mut connection = self.connect(url, sent_by, request, stage).await?;
+        place::keep_login(&mut message, &connection, (url, sent_by), request);
         let response = connection.send(message, stage).await?;
         let origin = origin(url, request);
         Ok(Opened::new(response, connection, (url, sent_by), origin))
@@ -315,11 +328,8 @@ impl Client {
         *stage = Stage::LookUp;
         let located = self.network.locate(host, port).await;
         let Located::At(mut addrs) = located.map_err(Error::LookUp)? else {
-            // Whoever looks such a name up finds the loopback address (RFC 6761, section 6.3), and no other name can be
-            // judged here.
-            let lower = host.trim_end_matches('.').to_ascii_lowercase();
-            if lower == "localhost" || lower.ends_with(".localhost") {
-                let mut addrs = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+            if let Some(addr) = place::of_name(host, port) {
+                let mut addrs = vec![addr];
                 request.policy.admit(url, sent_by, &mut addrs);
                 if addrs.is_empty() {
                     return Err(Error::Forbidden);

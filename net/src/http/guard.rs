@@ -73,6 +73,16 @@ impl Policy for Guard {
             }
         }
     }
+
+    /// A password that strangers name opens no door in the home network or on this machine. What the user typed goes
+    /// wherever he sends it, and back to the same server where that redirects to itself.
+    fn may_log_in(&self, server: SocketAddr, sent_by: Option<SocketAddr>) -> bool {
+        let typed = match self.named {
+            Named::User => sent_by.is_none_or(|sender| sender.ip() == server.ip()),
+            Named::Tracker | Named::WebSeed => false,
+        };
+        typed || Scope::of(server.ip()) == Some(Scope::Global)
+    }
 }
 
 #[cfg(test)]
@@ -148,6 +158,32 @@ mod tests {
                 allowed,
                 "{guard:?} {sent_by:?} {to} {path}"
             );
+        }
+    }
+    #[test]
+    fn only_the_users_own_password_goes_where_not_everyone_could_send_it() {
+        let (tracker, user, seed) = (Guard::TRACKER, Guard::USER, Guard::WEB_SEED);
+        // Who named the URL, who sent us on, where to, whether user and password go there.
+        let cases = [
+            (tracker, None, "1.1.1.1", true),
+            (tracker, None, "192.168.1.1", false),
+            (tracker, None, "127.0.0.1", false),
+            (tracker, None, "::ffff:127.0.0.1", false),
+            (tracker, None, "100.64.0.1", false),
+            (tracker, Some("192.168.1.1"), "192.168.1.1", false),
+            (seed, None, "2a00::1", true),
+            (seed, None, "fd00::1", false),
+            (seed, None, "::1", false),
+            (user, None, "127.0.0.1", true),
+            (user, None, "192.168.1.1", true),
+            (user, Some("192.168.1.1"), "192.168.1.1", true),
+            (user, Some("192.168.1.1"), "192.168.1.2", false),
+            (user, Some("192.168.1.1"), "1.1.1.1", true),
+        ];
+        for (guard, sent_by, to, allowed) in cases {
+            let addr = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 80);
+            let may = guard.may_log_in(addr(to), sent_by.map(addr));
+            assert_eq!(may, allowed, "{guard:?} {sent_by:?} {to}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -104,6 +105,15 @@ impl Shelf {
             .map(|idle| idle.since)
             .min();
         oldest.map(|since| since + self.keep.idle)
+    }
+
+    /// Closes what leads to servers of this kind.
+    pub(super) fn sift(&self, closes: impl Fn(SocketAddr) -> bool) {
+        let mut state = self.state.lock();
+        for idle in state.values_mut() {
+            idle.retain(|idle| !closes(idle.connection.peer()));
+        }
+        state.retain(|_, idle| !idle.is_empty());
     }
 
     pub(super) fn len(&self) -> usize {

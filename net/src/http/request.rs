@@ -14,7 +14,8 @@ use crate::Family;
 /// What to get, and how much of it is acceptable.
 #[derive(Clone)]
 pub struct Request {
-    /// An `http` or `https` URL. A user and password in it are sent as basic authentication ([RFC 7617]).
+    /// An `http` or `https` URL. A user and password in it are sent as basic authentication ([RFC 7617]), if the policy
+    /// lets the server have them.
     ///
     /// [RFC 7617]: https://www.rfc-editor.org/rfc/rfc7617
     pub url: Url,
@@ -65,6 +66,13 @@ pub trait Policy: Send + Sync {
     /// is asked about again, with its address alone.
     fn admit(&self, url: &Url, sent_by: Option<SocketAddr>, addresses: &mut Vec<SocketAddr>) {
         let _ = (url, sent_by, addresses);
+    }
+
+    /// Whether a server at this address may have the user and password of its URL, which the server at `sent_by`
+    /// redirected to, if any did. Not asked about servers that are known by name alone.
+    fn may_log_in(&self, server: SocketAddr, sent_by: Option<SocketAddr>) -> bool {
+        let _ = (server, sent_by);
+        true
     }
 
     /// Whether the server at `from` may send us on to `to`.

@@ -1,3 +1,4 @@
+mod login;
 mod server;
 mod streaming;
 
@@ -326,24 +327,6 @@ async fn the_policy_is_asked_about_every_redirect_and_every_address() {
         ["/", "/ok", "/", "/nowhere"].map(|path| (path.to_owned(), ip))
     );
     assert_eq!(server.count(), 3, "the forbidden servers heard nothing");
-}
-
-#[tokio::test]
-async fn the_user_and_password_of_the_url_are_sent_and_stay_on_the_server() {
-    let other = Server::start(&real(), vec![Reply::ok("x")]).await;
-    let to = format!("HTTP/1.1 302 X\r\nLocation: {}\r\n\r\n", other.url("/"));
-    let same = "HTTP/1.1 302 X\r\nLocation: /same\r\n\r\n";
-    let server = Server::start(&real(), vec![Reply::text(same), Reply::text(&to)]).await;
-    let url = server.url("/").replace("http://", "http://me:pass%3aword@");
-    get(&url).await.unwrap();
-    for heard in [server.heard(0), server.heard(1)] {
-        assert!(
-            heard.to_lowercase().contains("authorization: basic"),
-            "{heard}"
-        );
-        assert!(heard.contains("bWU6cGFzczp3b3Jk"), "{heard}");
-    }
-    assert!(!other.heard(0).to_lowercase().contains("authorization"));
 }
 
 #[tokio::test]

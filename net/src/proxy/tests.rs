@@ -197,6 +197,53 @@ async fn an_http_request_leaves_the_look_up_to_the_proxy_and_is_held_to_the_poli
 }
 
 #[tokio::test(start_paused = true)]
+async fn this_machine_is_asked_for_announces_only_over_a_connection_that_was_kept_too() {
+    let scene = Scene::new();
+    let server = scene.start(None);
+    scene.sim.name("localhost", vec![ip(SERVER)]);
+    let heard = Arc::<parking_lot::Mutex<Vec<String>>>::default();
+    let mut listener = scene.server.network().listen(at("0.0.0.0:80")).unwrap();
+    let all = Arc::clone(&heard);
+    let _serving = Pool::current().spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        loop {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            all.lock().push(String::from_utf8(head).unwrap());
+            let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+            stream.write_all(reply).await.unwrap();
+        }
+    });
+    let client = Client::new(
+        scene.through("socks5://1.0.0.2:1080"),
+        HeaderValue::from_static("test"),
+    )
+    .keeping(crate::http::Keep::default());
+    let get = async |url: &str| {
+        let mut request = Request::new(Url::parse(url).unwrap());
+        request.policy = Arc::new(crate::http::Guard::TRACKER);
+        client.get(&request).await
+    };
+    for _ in 0..2 {
+        let reply = get("http://a:b@localhost/announce").await.unwrap();
+        assert_eq!(&reply.body[..], b"hi");
+    }
+    assert_eq!(client.kept(), 1);
+    let outcome = get("http://localhost/admin").await;
+    assert!(
+        matches!(outcome, Err(crate::http::Error::Forbidden)),
+        "{outcome:?}"
+    );
+    assert_eq!(*server.asked.lock(), ["connect localhost:80"]);
+    let heard = heard.lock();
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    let secret = heard.iter().any(|head| head.contains("Authorization"));
+    assert!(!secret, "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn datagrams_pass_a_socks5_proxy_both_ways_and_again_after_it_was_away() {
     let scene = Scene::new();
     let mut server = scene.start(None);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::filter::{Filter, IpFilter};
 use crate::http::{Client, Error, Guard, HeaderValue, Request, Response, Url};
 use crate::sim::{Host, HostOptions, Sim};
 use crate::{BoxStream, Pool, Task};
@@ -249,4 +250,28 @@ async fn the_family_that_is_asked_for_is_used_where_there_is_a_choice() {
         request.family = family;
         assert_eq!(client.get(&request).await.unwrap().peer, at(peer), "{url}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_to_a_server_that_has_come_onto_the_list_is_used_no_more() {
+    let mut scene = scene(Keep::default());
+    let filter = Filter::default();
+    scene.client.network = scene.client.network.filtered(&filter);
+    let url = "http://tracker.example/x";
+    let list = || IpFilter::parse(b"60.0.0.1\n").unwrap();
+    scene.get(url).await.unwrap();
+    filter.set(list());
+    let error = scene.get(url).await.unwrap_err();
+    assert!(matches!(error, Error::Connect(_)), "{error:?}");
+
+    filter.set(IpFilter::default());
+    scene.get(url).await.unwrap();
+    assert_eq!((scene.server.connections(), scene.client.kept()), (2, 1));
+    scene.client.sift();
+    assert_eq!(scene.client.kept(), 1, "it is not on the list");
+    filter.set(list());
+    scene.client.sift();
+    assert_eq!(scene.client.kept(), 0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(scene.server.open(), 0);
 }
