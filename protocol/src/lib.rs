@@ -25,6 +25,7 @@
 //! - [`port_mapping`]: asking a gateway for a port.
 //! - [`proxy`]: the client's side of SOCKS5 and HTTP proxies.
 //! - [`web_seed`]: the requests and replies of web seeds.
+//! - [`retry_after`]: how long a server wants to be left alone.
 //! - [`utp`]: streams over datagrams.
 //! - [`base64`]: as basic authentication writes it.
 //! - [`crc32c`]: the checksum of node ids and peer priorities.
@@ -50,6 +51,7 @@ pub mod mse;
 pub mod peer;
 pub mod port_mapping;
 pub mod proxy;
+pub mod retry_after;
 #[cfg(test)]
 mod testing;
 pub mod tracker;

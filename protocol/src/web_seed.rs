@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 
-pub use reply::{ContentRange, RangeError, retry_after};
+pub use reply::{ContentRange, RangeError};
 
 /// Longest URL that is taken, in bytes: the 8000 octets that servers have to understand at least (RFC 9110, 4.1).
 pub const MAX_URL: usize = 8000;

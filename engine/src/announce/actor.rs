@@ -268,6 +268,7 @@ fn retry(error: &AnnounceError) -> Retry {
             None => Retry::Default,
         },
         AnnounceError::Unusable(_) => Retry::Never,
+        AnnounceError::Busy { pause, .. } => Retry::After(*pause),
         AnnounceError::Down(pause) => Retry::Postponed(*pause),
         AnnounceError::Unreachable(_)
         | AnnounceError::Unreadable(_)

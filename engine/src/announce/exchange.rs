@@ -8,9 +8,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use net::http::{Client, Guard, HeaderValue, Keep, Request, Response, Url};
+use net::http::{Client, Guard, HeaderValue, Keep, Request, Response, Url, header};
 use net::{Family, Located, Network, Scope};
 use protocol::id::InfoHash;
+use protocol::retry_after;
 use protocol::tracker::http::{ReplyError, announce_url, parse_announce, parse_scrape, scrape_url};
 use protocol::tracker::udp::{Ask, Reply, url_data};
 use protocol::tracker::{Announce, AnnounceReply, RetryIn, ScrapeEntry};
@@ -47,6 +48,14 @@ pub(crate) enum AnnounceError {
     /// No answer.
     #[error("{0}")]
     Unreachable(String),
+    /// It is there, but wants to be left alone.
+    #[error("HTTP status {status}; the tracker asks to be left alone for {} s", .pause.as_secs())]
+    Busy {
+        /// What it answers with.
+        status: u16,
+        /// For how long.
+        pause: Duration,
+    },
     /// An answer that cannot be read.
     #[error("{0}")]
     Unreadable(String),
@@ -69,7 +78,7 @@ impl AnnounceError {
 
     /// Whether the tracker may be down.
     pub(crate) const fn is_silence(&self) -> bool {
-        matches!(self, Self::Unreachable(_))
+        matches!(self, Self::Unreachable(_) | Self::Busy { .. })
     }
 }
 
@@ -171,7 +180,7 @@ impl Exchanges {
                 let url = scrape_url(&tracker.text, torrents);
                 let url = url.map_err(|_| AnnounceError::Unusable("the tracker has no scrape"))?;
                 let response = self.get(&url, None).await?;
-                read(parse_scrape(&response.body), response.status)
+                read(parse_scrape(&response.body), &response)
             }
             Kind::Udp => {
                 let addrs = self.addresses(tracker, seed).await?;
@@ -230,10 +239,8 @@ impl Exchanges {
                     let url = announce_url(&tracker.text, question)
                         .map_err(|_| AnnounceError::Unusable("not an address of a tracker"))?;
                     let response = self.get(&url, family).await?;
-                    (
-                        read(parse_announce(&response.body), response.status)?,
-                        response.peer,
-                    )
+                    let reply = read(parse_announce(&response.body), &response)?;
+                    (reply, response.peer)
                 }
                 Kind::Udp => {
                     let wished =
@@ -328,18 +335,26 @@ fn keep_nameable(reply: &mut AnnounceReply, server: SocketAddr) {
 }
 
 /// What a reply says; one that is none says something by its status.
-fn read<T>(parsed: Result<T, ReplyError>, status: u16) -> Result<T, AnnounceError> {
+fn read<T>(parsed: Result<T, ReplyError>, response: &Response) -> Result<T, AnnounceError> {
+    let status = response.status;
     match parsed {
         Ok(reply) => Ok(reply),
         Err(ReplyError::Failure { reason, retry_in }) => {
             Err(AnnounceError::Refused { reason, retry_in })
         }
-        Err(_) if status == 429 || status >= 500 => {
-            Err(AnnounceError::Unreachable(format!("HTTP status {status}")))
-        }
+        Err(_) if status == 429 || status >= 500 => Err(match pause(response) {
+            Some(pause) => AnnounceError::Busy { status, pause },
+            None => AnnounceError::Unreachable(format!("HTTP status {status}")),
+        }),
         Err(_) if status != 200 => Err(AnnounceError::Unreadable(format!("HTTP status {status}"))),
         Err(error) => Err(AnnounceError::Unreadable(error.to_string())),
     }
+}
+
+/// How long the tracker wants to be left alone, if it says so.
+fn pause(response: &Response) -> Option<Duration> {
+    let value = |name| response.headers.get(name).map(HeaderValue::as_bytes);
+    retry_after::header(value(header::RETRY_AFTER)?, value(header::DATE))
 }
 
 pub(crate) fn unreachable(error: impl std::fmt::Display) -> AnnounceError {

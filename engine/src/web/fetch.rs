@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use net::Throttle;
 use net::http::{Error, HeaderValue, Request, Streaming, header};
-use protocol::web_seed::{Kind, Part, retry_after};
+use protocol::retry_after;
+use protocol::web_seed::{Kind, Part};
 use storage::StoreError;
 use tokio::time::{timeout, timeout_at};
 
@@ -270,6 +271,7 @@ fn verdict(shared: &Shared, part: &Part, reply: &Streaming) -> Verdict {
         body_len: reply.body_len(),
         content_range: value(header::CONTENT_RANGE),
         retry_after: value(header::RETRY_AFTER),
+        date: value(header::DATE),
     };
     judge(shared.wiring.seed.kind, part, &head)
 }
@@ -294,7 +296,7 @@ async fn accept(
         Verdict::Busy(time) => return Err(busy(time)),
         Verdict::BusyInWords => {
             let words = timeout(END_WITHIN, words(&mut reply)).await;
-            let time = words.ok().and_then(|words| retry_after(&words));
+            let time = words.ok().and_then(|words| retry_after::seconds(&words));
             return Err(busy(time));
         }
         Verdict::NotThere(why) => return Err(Trouble::NotThere(*part, why)),

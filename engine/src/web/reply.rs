@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::web_seed::{ContentRange, Kind, Part, retry_after};
+use protocol::retry_after;
+use protocol::web_seed::{ContentRange, Kind, Part};
 
 /// Bytes of an answer that only says when to come again (BEP 17).
 pub(super) const MOST_WORDS: usize = 64;
@@ -14,6 +15,7 @@ pub(super) struct Head<'a> {
     pub(super) body_len: Option<u64>,
     pub(super) content_range: Option<&'a [u8]>,
     pub(super) retry_after: Option<&'a [u8]>,
+    pub(super) date: Option<&'a [u8]>,
 }
 
 /// What follows from it.
@@ -64,7 +66,10 @@ pub(super) fn judge(kind: Kind, part: &Part, head: &Head<'_>) -> Verdict {
         (401 | 403, _) => Verdict::NotThere("it refuses to send the file"),
         (404 | 410 | 451, _) => Verdict::NotThere("it does not have the file"),
         (503, Kind::Hoffman) if head.retry_after.is_none() => Verdict::BusyInWords,
-        (429 | 500..=599, _) => Verdict::Busy(head.retry_after.and_then(retry_after)),
+        (429 | 500..=599, _) => {
+            let told = head.retry_after;
+            Verdict::Busy(told.and_then(|told| retry_after::header(told, head.date)))
+        }
         (status, _) => Verdict::Broken(format!("it answers with status {status}")),
     }
 }
@@ -87,6 +92,7 @@ mod tests {
             body_len,
             content_range: range.map(str::as_bytes),
             retry_after: None,
+            date: None,
         }
     }
 
@@ -141,5 +147,15 @@ mod tests {
             ..head(503, None, None)
         };
         assert_eq!(judge(told), Verdict::Busy(Some(Duration::from_secs(9))));
+        let dated = Head {
+            retry_after: Some(b"Sun, 06 Nov 1994 08:50:37 GMT"),
+            ..told
+        };
+        assert_eq!(judge(dated), Verdict::Busy(None));
+        let dated = Head {
+            date: Some(b"Sun, 06 Nov 1994 08:49:37 GMT"),
+            ..dated
+        };
+        assert_eq!(judge(dated), Verdict::Busy(Some(Duration::from_secs(60))));
     }
 }

@@ -80,3 +80,28 @@ fn a_tracker_that_says_when_to_come_back_is_heeded() {
         assert_eq!(tracker.announces().len(), 2);
     });
 }
+
+#[test]
+fn a_tracker_that_is_busy_is_left_alone_for_as_long_as_it_says_in_either_form() {
+    let busy = [
+        "503 Busy\r\nRetry-After: 3000",
+        "429 Too Many\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 09:39:37 GMT",
+    ];
+    for busy in busy {
+        simulate(async move {
+            let mut scene = Scene::new(|_| {});
+            let busy = Behaviour {
+                busy: Some(busy),
+                ..Behaviour::default()
+            };
+            let tracker = scene.tracker("60.0.0.1", busy);
+            scene.add(1, &["http://60.0.0.1/announce"]).await;
+            let said = scene.said().await.unwrap_err();
+            assert!(said.ends_with("asks to be left alone for 3000 s"), "{said}");
+            sleep(2990).await;
+            assert_eq!(tracker.heard(), 1);
+            sleep(60).await;
+            assert_eq!(tracker.heard(), 2);
+        });
+    }
+}

@@ -29,6 +29,8 @@ pub(crate) struct Behaviour {
     pub(crate) warning: Option<String>,
     /// Refuses, and says how many minutes later to come back.
     pub(crate) refuse: Option<(String, Option<u64>)>,
+    /// Answers HTTP requests with this status and these headers, and nothing else.
+    pub(crate) busy: Option<&'static str>,
     /// Sends HTTP requests elsewhere.
     pub(crate) redirect: Option<String>,
     /// Answers one torrent a scrape.
@@ -148,6 +150,12 @@ impl State {
             let head = String::from_utf8_lossy(&head).into_owned();
             let target = head.split(' ').nth(1).unwrap_or_default();
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            if let Some(busy) = self.behaviour.busy {
+                let head = format!("HTTP/1.1 {busy}\r\nContent-Length: 0\r\n\r\n");
+                stream.write_all(head.as_bytes()).await?;
+                stream.flush().await?;
+                continue;
+            }
             let (status, body) = match &self.behaviour.redirect {
                 Some(to) => (format!("302 Found\r\nLocation: {to}?{query}"), Vec::new()),
                 None if path.starts_with("/scrape") => {

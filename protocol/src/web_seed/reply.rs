@@ -1,8 +1,6 @@
 //! What the servers of web seeds answer, where it is more than bytes.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::time::Duration;
-
 /// The range that a reply with status 206 brings (RFC 9110, "Content-Range").
 ///
 /// # Format
@@ -63,14 +61,6 @@ impl ContentRange {
     pub const fn is_empty(&self) -> bool {
         false
     }
-}
-
-/// How long a server wants to be left alone: seconds in a `Retry-After` header (RFC 9110), or in the body of a reply with
-/// status 503 (BEP 17). Dates are not read; more than a day is a day.
-pub fn retry_after(value: &[u8]) -> Option<Duration> {
-    let text = std::str::from_utf8(value).ok()?.trim();
-    let seconds = number(text)?.min(86_400);
-    Some(Duration::from_secs(seconds))
 }
 
 /// Decimal digits and nothing else.

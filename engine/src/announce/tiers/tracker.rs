@@ -27,7 +27,7 @@ pub enum Retry {
     /// After a pause that grows with each failure.
     #[default]
     Default,
-    /// After this long, as the tracker says (BEP 31), or the usual pause if that is longer.
+    /// After this long, as the tracker says (BEP 31, Retry-After), or the usual pause if that is longer.
     After(Duration),
     /// After this long: it was not asked, because others found that it does not answer.
     Postponed(Duration),

@@ -3,7 +3,8 @@
 #![no_main]
 
 use protocol::metainfo::{LoadLimits, Metainfo};
-use protocol::web_seed::{ContentRange, Kind, WebSeed, retry_after};
+use protocol::retry_after;
+use protocol::web_seed::{ContentRange, Kind, WebSeed};
 
 /// Two files with padding between them.
 const TORRENT: &[u8] =
@@ -21,8 +22,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let again = format!("bytes {}-{}/{shown}", range.first, range.last);
         assert_eq!(ContentRange::parse(again.as_bytes()), Ok(range));
     }
-    if let Some(time) = retry_after(data) {
-        assert!(time.as_secs() <= 86_400);
+    let date = b"Sun, 06 Nov 1994 08:49:37 GMT".as_slice();
+    for (value, date) in [(data, date), (date, data)] {
+        let time = retry_after::header(value, Some(date));
+        assert!(time.is_none_or(|time| time <= retry_after::LONGEST));
     }
     let torrent = Metainfo::from_bytes(TORRENT, &LoadLimits::default()).expect("a torrent");
     let (span, url) = data.split_at(data.len().min(2));
