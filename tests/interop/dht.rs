@@ -145,10 +145,78 @@ impl<'a> Scene<'a> {
 }
 
 fn find(output: &str, event: &str) -> Option<Value> {
-    let mut lines = output
+    events(output, event).next()
+}
+
+fn events(output: &str, event: &str) -> impl Iterator<Item = Value> {
+    let lines = output
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
-    lines.find(|line: &Value| line["event"] == event)
+    lines.filter(move |line: &Value| line["event"] == event)
+}
+
+/// What looking up takes: how many peers were found, and how many nodes were asked for each.
+#[derive(Debug, Default)]
+struct Lookups {
+    found: usize,
+    queries: Vec<u64>,
+}
+
+impl Lookups {
+    fn note(&mut self, found: bool, queries: &Value) {
+        self.found += usize::from(found);
+        self.queries.push(queries.as_u64().expect("a number"));
+    }
+
+    fn report(mut self, lab: &Lab, who: &str) -> usize {
+        self.queries.sort_unstable();
+        let (count, most) = (self.queries.len(), self.queries.last());
+        lab.report(&format!(
+            "| {who} | {} of {count} found | nodes asked: median {}, most {} |",
+            self.found,
+            self.queries[count / 2],
+            most.expect("lookups"),
+        ));
+        self.found
+    }
+}
+
+/// The same lookups among fifty of libtorrent's nodes, by some of these, who know many of the others by then, and by
+/// ours, who knows three.
+pub(crate) fn lookups_beside_libtorrent(lab: &Lab, version: &'static str) {
+    const NODES: u16 = 50;
+    const LOOKUPS: usize = 20;
+    let scene = Scene::new(lab, version, 0);
+    let words = ["swarm", &NODES.to_string(), &LOOKUPS.to_string()];
+    let swarm = scene.start(scene.theirs(&words, scene.first), scene.first);
+    let serving = || find(&swarm.output(), "serving");
+    let serving = wait::until(4 * PATIENCE, serving);
+    assert!(serving.is_some(), "{}", swarm.last_words());
+    let ready = find(&swarm.output(), "ready").expect("said before");
+    lab.report(&format!(
+        "{NODES} nodes of libtorrent {version} know {} others (median)",
+        ready["median"]
+    ));
+
+    let (mut theirs, mut ours) = (Lookups::default(), Lookups::default());
+    for (number, line) in (0..).zip(events(&swarm.output(), "looked_up")) {
+        theirs.note(line["found"] == true, &line["queries"]);
+        let hash = line["hash"].as_str().expect("a hash");
+        let at = SocketAddr::from((Ipv4Addr::new(10, 99, 200, number), 31_000));
+        let mut command = scene.ours(&["get-peers", hash], at);
+        for step in [17, 31] {
+            let network = 100 + (u16::from(number) * 7 + step) % NODES;
+            let known = Ipv4Addr::new(10, 99, network as u8, 1);
+            command.args(["--bootstrap", &format!("{known}:{}", scene.first.port())]);
+        }
+        let mut process = Process::start(command, &lab.folder(&format!("ours {number}")), "ours");
+        process.wait(PATIENCE);
+        let output = process.output();
+        let done = find(&output, "done").unwrap_or_else(|| panic!("{}", process.last_words()));
+        ours.note(find(&output, "peers").is_some(), &done["asked"]);
+    }
+    theirs.report(lab, "libtorrent");
+    assert_eq!(ours.report(lab, "tribler-rs"), LOOKUPS);
 }
 
 /// Everything that two nodes can want from each other, both ways.

@@ -8,12 +8,16 @@
     lt_dht.py put-mutable PRIVATE(64 bytes) PUBLIC SALT TEXT ...
     lt_dht.py get-mutable PUBLIC SALT ...
     lt_dht.py sample IP:PORT TARGET ...
+    lt_dht.py swarm NODES LOOKUPS ...
 
 Keys, hashes and targets are hexadecimal. What asks ends with its answer, and is no node for others; what stores stays until it
-is ended.
+is ended. `swarm` is many nodes, each in a network of its own from that of --listen on, of which some announce and others look up
+what was announced; it stays, too.
 """
 import argparse
+import hashlib
 import json
+import random
 import time
 
 import libtorrent as lt
@@ -32,12 +36,12 @@ def endpoint(text):
     return host, int(port)
 
 
-def session(args):
+def session(listen, nodes, read_only=False):
     return lt.session({
-        "listen_interfaces": args.listen,
+        "listen_interfaces": listen,
         "enable_dht": True, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
-        "dht_bootstrap_nodes": ",".join(args.node),
-        "dht_read_only": args.what not in STAYS,
+        "dht_bootstrap_nodes": ",".join(nodes),
+        "dht_read_only": read_only,
         "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False,
         "dht_prefer_verified_node_ids": False, "dht_enforce_node_id": False, "dht_ignore_dark_internet": False,
         "alert_mask": lt.alert.category_t.dht_notification | lt.alert.category_t.dht_operation_notification
@@ -49,18 +53,26 @@ def sha1(text):
     return lt.sha1_hash(bytes.fromhex(text))
 
 
-def ready(ses):
-    """Waits until some nodes are known."""
-    at = lt.find_metric_idx("dht.dht_nodes")
-    until = time.time() + 15
+def figure(ses, name):
+    """One of libtorrent's counters, as it is now; alerts before it are lost."""
+    ses.post_session_stats()
+    until = time.time() + 3
     while time.time() < until:
-        ses.post_session_stats()
         ses.wait_for_alert(200)
         for alert in ses.pop_alerts():
-            if isinstance(alert, lt.session_stats_alert) and alert.values["dht.dht_nodes"] >= 3:
-                return
+            if isinstance(alert, lt.session_stats_alert):
+                return alert.values[name]
+    return 0
+
+
+def ready(ses):
+    """Waits until some nodes are known."""
+    until = time.time() + 15
+    while time.time() < until:
+        if figure(ses, "dht.dht_nodes") >= 3:
+            return
         time.sleep(0.05)
-    say("error", message=f"no nodes ({at})")
+    say("error", message="no nodes")
 
 
 def answers(ses, kind, again=None):
@@ -135,6 +147,51 @@ def sample(ses, args):
         return say("info_hashes", hashes=[str(h) for h in alert.samples], total=alert.num_infohashes)
 
 
+def swarm(args):
+    """Nodes that each know three others at first. Once most know two fifths of all, or after half a minute, what the first
+    announce the last look up."""
+    count, lookups = map(int, args.words)
+    (host, port), chance = endpoint(args.listen), random.Random(1)
+    a, b, c, d = map(int, host.split("."))
+    at = [(f"{a}.{b}.{c + i}.{d}", port) for i in range(count)]
+    nodes = []
+    for i, (host, port) in enumerate(at):
+        nodes.append(session(f"{host}:{port}", []))
+        for known in chance.sample(at[:i], min(3, i)):
+            nodes[i].add_dht_node(known)
+    until = time.time() + 30
+    while time.time() < until:
+        known = sorted(figure(ses, "dht.dht_nodes") for ses in nodes)
+        if known[count // 10] >= count * 2 // 5:
+            break
+        time.sleep(1)
+    say("ready", least=known[0], median=known[count // 2])
+    hashes = [hashlib.sha1(b"%d" % i).digest() for i in range(lookups)]
+    for ses, wanted in zip(nodes, hashes):
+        ses.dht_announce(lt.sha1_hash(wanted), 7000, 0)
+    time.sleep(6)       # no alert tells when the announces are through
+    for ses, wanted in zip(reversed(nodes), hashes):
+        say("looked_up", hash=wanted.hex(), **look_up(ses, wanted))
+    say("serving")
+    while True:
+        time.sleep(1)
+        for ses in nodes:
+            ses.pop_alerts()
+
+
+def look_up(ses, wanted):
+    before, begin, first = figure(ses, "dht.dht_get_peers_out"), time.time(), None
+    ses.dht_get_peers(lt.sha1_hash(wanted))
+    # How a lookup goes on behind its first peer is not told either.
+    while time.time() < (first or begin + 3.5) + 1.5:
+        ses.wait_for_alert(50)
+        for alert in ses.pop_alerts():
+            if isinstance(alert, lt.dht_get_peers_reply_alert) and alert.num_peers() > 0 and not first:
+                first = time.time()
+    return {"found": first is not None, "queries": figure(ses, "dht.dht_get_peers_out") - before,
+            "seconds": (first or time.time()) - begin}
+
+
 def stay(ses):
     while True:
         time.sleep(1)
@@ -148,7 +205,9 @@ def main():
     parser.add_argument("--listen", required=True)
     parser.add_argument("--node", action="append", default=[])
     args = parser.parse_args()
-    ses = session(args)
+    if args.what == "swarm":
+        return swarm(args)
+    ses = session(args.listen, args.node, args.what not in STAYS)
     for node in args.node:
         ses.add_dht_node(endpoint(node))
     if args.what == "serve":

@@ -176,6 +176,13 @@ isolated_test! {
 }
 
 isolated_test! {
+    #[ignore = "a minute; prints figures: ./soak dht-peers"]
+    fn lookups_of_ours_beside_libtorrents(lab, limit = 600, needs = [Need::Ours, Libtorrent("2.1.1").need()]) {
+        dht::lookups_beside_libtorrent(lab, "2.1.1");
+    }
+}
+
+isolated_test! {
     fn torrents_come_from_web_servers_with_and_without_ranges(
         lab, limit = 300, needs = [
             Need::Ours, NGINX, Need::Program("python3"), Libtorrent("2.1.1").need(), Qbittorrent.need(),
