@@ -195,6 +195,9 @@ pub(crate) struct CreateArgs {
     /// Where a newer version of the torrent will be found (BEP 39)
     #[arg(long, value_name = "URL")]
     pub(crate) update_url: Option<String>,
+    /// Who signs what is found there: a certificate, PEM or DER (BEP 39)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) originator: Option<PathBuf>,
     /// A torrent that shares files with this one, by its info-hash (BEP 38); repeatable
     #[arg(long, value_name = "HASH")]
     pub(crate) similar: Vec<String>,
@@ -216,12 +219,35 @@ pub(crate) struct CreateArgs {
     /// Print one JSON object instead of text; to standard error where the torrent goes to standard output
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
+}
+
+/// Who signs a torrent (BEP 35).
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Signing")]
+pub(crate) struct SigningArgs {
+    /// Sign the torrent with this RSA key, PEM or DER (BEP 35)
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) sign_key: Option<PathBuf>,
+    /// The certificate of the key, PEM or DER
+    #[arg(long, value_name = "FILE", requires = "sign_key")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// Who signs, in reverse DNS notation such as com.example [default: the certificate's common name]
+    #[arg(long, value_name = "NAME", requires = "sign_key")]
+    pub(crate) signer: Option<String>,
+    /// Leave the certificate out of the torrent: those who check it have it
+    #[arg(long, requires = "sign_key")]
+    pub(crate) exclude_certificate: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct InfoArgs {
     /// A .torrent file, magnet link, http(s) URL of a .torrent, info-hash, or `-`
     pub(crate) source: String,
+    /// A certificate, PEM or DER, that vouches for signatures: its own, and those of whom it was issued to; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Vec<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,

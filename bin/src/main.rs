@@ -11,6 +11,7 @@
 //! # Invariants
 //! Only this crate reads arguments and the environment. With `--json`, standard output carries JSON lines only.
 
+mod certificates;
 mod cli;
 mod commands;
 mod content;

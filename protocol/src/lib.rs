@@ -15,6 +15,7 @@
 //! - [`bencode`]: the borrowed scanner every byte from outside passes first, and the encoder.
 //! - [`merkle`]: hash trees of v2 files.
 //! - [`metainfo`]: reading and writing .torrent files.
+//! - [`signing`]: signing torrents, and checking who did.
 //! - [`magnet`]: magnet links.
 //! - [`peer`]: the peer wire session.
 //! - [`mse`]: the obfuscation of its streams.
@@ -52,6 +53,7 @@ pub mod peer;
 pub mod port_mapping;
 pub mod proxy;
 pub mod retry_after;
+pub mod signing;
 #[cfg(test)]
 mod testing;
 pub mod tracker;

@@ -15,6 +15,7 @@ mod layers;
 mod load;
 mod names;
 mod path;
+mod signature;
 mod symlink;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use bytes::Bytes;
 
 pub use error::{LoadLimits, MetainfoError, WriteError};
 pub use file::{FileAttr, FileEntry};
+pub use signature::Signature;
 pub use url::is_tracker as is_tracker_url;
 
 use crate::geometry::{Geometry, PieceIndex, Tails};
@@ -65,6 +67,7 @@ pub struct Metainfo {
     similar_outside: Vec<InfoHash>,
     collections_inside: Vec<String>,
     collections_outside: Vec<String>,
+    signatures: Vec<Signature>,
 }
 
 /// Which of the two versions a torrent has.
@@ -314,6 +317,11 @@ impl Metainfo {
         all.map(String::as_str)
     }
 
+    /// Who has signed the torrent (BEP 35), by the word of its file: see [`crate::signing::check`].
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
     /// The magnet link of the torrent, with its name, trackers, web seeds and DHT nodes.
     pub fn magnet(&self) -> Magnet {
         let mut magnet = Magnet::new(self.hashes);
@@ -325,7 +333,7 @@ impl Metainfo {
     }
 
     /// Writes a .torrent file: the info dictionary as it is, the piece layers, trackers, web seeds, comment, creator,
-    /// date, and similar torrents. DHT nodes, HTTP seeds and unknown keys are left out.
+    /// date, similar torrents, and signatures. DHT nodes, HTTP seeds and unknown keys are left out.
     ///
     /// # Errors
     /// [`WriteError`] where piece layers are missing: such a file would make its reader fetch them from peers.

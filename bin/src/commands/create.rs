@@ -4,6 +4,7 @@ mod flags;
 mod hashing;
 mod layout;
 mod read;
+mod signing;
 mod walk;
 
 use std::fmt::Write as _;
@@ -21,6 +22,7 @@ use protocol::metainfo::{FileAttr, LoadLimits, Metainfo, Version};
 use self::flags::{check_url, name_of, node_of, parent_of, similar_of, tier_of};
 use self::hashing::{Digests, Work};
 use self::layout::Layout;
+use self::signing::{Signing, originator};
 use self::walk::{Found, Tree};
 use crate::cli::{CreateArgs, Date, Format};
 use crate::failure::{Failure, reason};
@@ -54,6 +56,8 @@ struct Wish<'a> {
     trackers: Vec<Vec<String>>,
     nodes: Vec<(String, u16)>,
     similar: Vec<InfoHash>,
+    originator: Option<Vec<u8>>,
+    signing: Option<Signing>,
     piece_len: Option<u32>,
 }
 
@@ -82,6 +86,8 @@ impl<'a> Wish<'a> {
             trackers: trackers.collect::<Result<_, _>>()?,
             nodes: nodes.collect::<Result<_, _>>()?,
             similar: similar.collect::<Result<_, _>>()?,
+            originator: args.originator.as_deref().map(originator).transpose()?,
+            signing: Signing::asked_for(args)?,
             piece_len,
         })
     }
@@ -101,7 +107,13 @@ impl<'a> Wish<'a> {
         if let Some(file) = tree.files.iter().find(|file| !file.is_unchanged()) {
             return Err(Failure::Failed(read::changed(file)));
         }
-        let written = plan.write(&hashes(&plan, digests), &self.extras());
+        let mut signed = Ok(Vec::new());
+        let written = plan.write_signed(&hashes(&plan, digests), &self.extras(), |info| {
+            let signing = self.signing.iter();
+            signed = signing.map(|signing| signing.sign(info)).collect();
+            signed.clone().unwrap_or_default()
+        });
+        signed.map_err(Failure::failed)?;
         Ok(written.map_err(Failure::failed)?.0)
     }
 
@@ -216,6 +228,7 @@ impl<'a> Wish<'a> {
             update_url: self.args.update_url.clone(),
             similar: self.similar.clone(),
             collections: self.args.collection.clone(),
+            originator: self.originator.clone(),
             created_by: Some(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")).to_owned()),
             created: match self.args.date {
                 Some(Date::None) => None,

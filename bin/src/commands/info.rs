@@ -1,6 +1,7 @@
 //! `info`: what a torrent or magnet link says.
 
 mod odd;
+mod signed;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,6 +10,9 @@ use protocol::magnet::Magnet;
 use protocol::metainfo::{FileEntry, Metainfo};
 use serde::Serialize;
 
+use self::signed::Signed;
+
+use crate::certificates::certificates;
 use crate::cli::InfoArgs;
 use crate::failure::Failure;
 use crate::screen::{Screen, Style};
@@ -25,7 +29,9 @@ pub(crate) fn run(args: &InfoArgs, screen: &Screen) -> Result<(), Failure> {
     };
     match source {
         Source::Torrent(metainfo) => {
+            let trusted = certificates(&args.trust)?;
             let mut about = About::of_torrent(&metainfo);
+            about.signatures = signed::of(&metainfo, &trusted);
             about.warnings.extend(odd::of_file(&args.source, &metainfo));
             show(&about, screen)
         }
@@ -83,6 +89,9 @@ struct About {
     update_url: Option<String>,
     similar: Vec<String>,
     collections: Vec<String>,
+    /// Who has signed it (BEP 35).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    signatures: Vec<Signed>,
     magnet: String,
     /// Peers that a link names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -127,6 +136,7 @@ impl About {
             update_url: text(metainfo.update_url()),
             similar: metainfo.similar().map(|hash| hash.to_string()).collect(),
             collections: metainfo.collections().map(str::to_owned).collect(),
+            signatures: signed::of(metainfo, &[]),
             magnet: metainfo.magnet().to_string(),
             peers: Vec::new(),
             select_only: None,
@@ -159,6 +169,7 @@ impl About {
             update_url: None,
             similar: Vec::new(),
             collections: Vec::new(),
+            signatures: Vec::new(),
             magnet: magnet.to_string(),
             peers: magnet.peers.iter().map(ToString::to_string).collect(),
             select_only: magnet.select_only.as_ref().map(ToString::to_string),
@@ -216,6 +227,9 @@ impl About {
         }
         for (index, name) in self.collections.iter().enumerate() {
             row(if index == 0 { "Collections" } else { "" }, name);
+        }
+        for (index, signed) in self.signatures.iter().enumerate() {
+            row(if index == 0 { "Signed by" } else { "" }, &signed.row());
         }
         for (index, peer) in self.peers.iter().enumerate() {
             row(if index == 0 { "Peers" } else { "" }, peer);

@@ -9,6 +9,7 @@ mod check;
 mod create;
 mod dht;
 mod info;
+mod signing;
 mod support;
 mod transfer;
 mod usage;

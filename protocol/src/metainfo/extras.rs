@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::bencode::{Dict, List, Value};
 use crate::id::InfoHash;
 
-use super::{Metainfo, path, url};
+use super::{Metainfo, path, signature, url};
 
 /// Reads what the info dictionary says beside the layout.
 pub(super) fn inside(metainfo: &mut Metainfo, info: Dict<'_>) {
@@ -79,6 +79,7 @@ pub(super) fn outside(metainfo: &mut Metainfo, top: Dict<'_>) {
     let [similar, collections] = top.get_many([b"similar", b"collections"]);
     metainfo.similar_outside = similar_list(similar);
     metainfo.collections_outside = strings(collections);
+    metainfo.signatures = signature::read(top.get(b"signatures"));
 }
 
 /// A string as text; what is not UTF-8 becomes `_`. `None` where it is missing or empty.

@@ -304,6 +304,7 @@ impl Metainfo {
             similar_outside: Vec::new(),
             collections_inside: Vec::new(),
             collections_outside: Vec::new(),
+            signatures: Vec::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bencode::Encoder;
 
-use super::{Metainfo, WriteError, layers};
+use super::{Metainfo, WriteError, layers, signature};
 
 /// Writes a torrent file: see [`Metainfo::to_bytes`].
 pub(super) fn to_bytes(metainfo: &Metainfo) -> Result<Vec<u8>, WriteError> {
@@ -37,6 +37,7 @@ pub(super) fn to_bytes(metainfo: &Metainfo) -> Result<Vec<u8>, WriteError> {
         }
         e.end();
     }
+    signature::write(&mut e, &metainfo.signatures);
     if !metainfo.similar_outside.is_empty() {
         e.key(b"similar").begin_list();
         for hash in &metainfo.similar_outside {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::bencode::Encoder;
 use crate::id::{InfoHash, InfoHashes};
 
-use super::super::{FileAttr, Version, load, write};
+use super::super::{FileAttr, Signature, Version, load, signature, write};
 use super::{BuildError, Entry, Extras, FileHashes, Hashes, Layout, Plan, SourceFile};
 
 /// The hashes of the content, matched to the entries they belong to.
@@ -28,10 +28,23 @@ impl Plan {
         hashes: &Hashes,
         extras: &Extras,
     ) -> Result<(Vec<u8>, InfoHashes), BuildError> {
+        self.write_signed(hashes, extras, |_| Vec::new())
+    }
+
+    /// As [`Plan::write`], with the signatures that `sign` makes of the info dictionary (BEP 35).
+    ///
+    /// # Errors
+    /// As [`Plan::write`].
+    pub fn write_signed(
+        &self,
+        hashes: &Hashes,
+        extras: &Extras,
+        sign: impl FnOnce(&[u8]) -> Vec<Signature>,
+    ) -> Result<(Vec<u8>, InfoHashes), BuildError> {
         let content = Content::new(self, hashes, extras)?;
         let info = content.info();
         let found = load::hashes_of(&info, self.has_v1(), self.has_v2());
-        Ok((content.torrent(&info), found))
+        Ok((content.torrent(&info, &sign(&info)), found))
     }
 
     const fn has_v1(&self) -> bool {
@@ -205,7 +218,7 @@ impl<'a> Content<'a> {
     }
 
     /// The whole file around the info dictionary.
-    fn torrent(&self, info: &[u8]) -> Vec<u8> {
+    fn torrent(&self, info: &[u8], signatures: &[Signature]) -> Vec<u8> {
         let extras = self.extras;
         let mut e = Encoder::new();
         e.begin_dict();
@@ -241,6 +254,7 @@ impl<'a> Content<'a> {
             }
             e.end();
         }
+        signature::write(&mut e, signatures);
         seeds(&mut e, b"url-list", &extras.web_seeds);
         e.end();
         e.finish()
