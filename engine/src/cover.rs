@@ -43,8 +43,6 @@ pub(crate) struct Covered {
 pub(crate) enum CoverError {
     #[error("the peer closed the connection")]
     Closed,
-    #[error("the peer closed the connection after it had sent its key")]
-    Declined,
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -62,17 +60,10 @@ pub(crate) async fn dialled(
     let mut machine = Initiator::new(info_hash, cover.methods, &initial, &mut rng);
     let mut buffer = Vec::with_capacity(READ);
     loop {
-        buffer.clear();
-        let turn = async {
-            stream.write_all(machine.output()).await?;
-            read(&mut stream, &mut buffer).await
-        };
-        let turned: Result<(), CoverError> = turn.await;
-        if turned.is_err() && machine.is_answered() {
-            return Err(CoverError::Declined);
-        }
-        turned?;
+        stream.write_all(machine.output()).await?;
         machine.consume_output(usize::MAX);
+        buffer.clear();
+        read(&mut stream, &mut buffer).await?;
         let mut input = &buffer[..];
         if let Some(done) = machine.handle(&mut input)? {
             return Ok(covered(stream, *done, input));

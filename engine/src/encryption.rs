@@ -12,8 +12,8 @@ use protocol::mse::{Choice, Method, Methods};
 /// | `Require` | encrypted | encrypted | RC4 |
 ///
 /// Where there are two ways to dial, the second one is tried at once when the peer ends the first connection before
-/// its handshake, and what worked is remembered for the next time. It is not tried where the first one was understood, or
-/// worked the last time: then the peer just does not want the connection. `Allow` dials those encrypted first of whom other peers
+/// its handshake, and what worked is remembered for the next time. It is not tried at once where the
+/// first one worked the last time: the peer may just not want the connection. `Allow` dials those encrypted first of whom other peers
 /// say that they prefer it (BEP 11).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encryption {

@@ -182,10 +182,7 @@ impl Driver {
     /// The last report carries the reason of the end. Dropping the future closes the connection without a report.
     pub(crate) async fn run(mut self, first: Vec<u8>) {
         let mut first = Some(first);
-        let mut ended = poll_fn(|cx| self.poll(cx, &mut first)).await;
-        if ended == Ended::Lost && self.wire != Wire::Plain && self.session.peer().is_none() {
-            ended = Ended::Declined;
-        }
+        let ended = poll_fn(|cx| self.poll(cx, &mut first)).await;
         let facts = std::mem::take(&mut self.facts);
         let report = Report {
             facts,

@@ -190,8 +190,6 @@ pub(crate) enum Ended {
     Unreachable(DialFailure),
     /// The peer closed it, or the network did.
     Lost,
-    /// The peer closed it before its handshake although it had understood ours under cover: it does not want the torrent.
-    Declined,
     /// The peer broke the protocol.
     Misbehaved(Arc<str>),
     /// The peer was silent for too long.

@@ -12,7 +12,7 @@ use protocol::peer::{Session, SessionConfig, TorrentParams};
 use tokio::time::timeout;
 
 use crate::Wire;
-use crate::cover::{self, Cover, CoverError};
+use crate::cover::{self, Cover};
 use crate::peer::driver::{Driver, Parts, now};
 use crate::peer::messages::{Ended, Report};
 use crate::torrent::candidates::DialFailure;
@@ -137,10 +137,7 @@ async fn covered(
         }
         Ok(Err(error)) => {
             tracing::trace!(%error, "no handshake under cover");
-            Err(match error {
-                CoverError::Declined => Ended::Declined,
-                CoverError::Closed | CoverError::Io(_) | CoverError::Mse(_) => Ended::Lost,
-            })
+            Err(Ended::Lost)
         }
         Err(_) => Err(Ended::Silent),
     }

@@ -250,9 +250,7 @@ impl Torrent {
         if was_open {
             let how = match ended {
                 Ended::Banned => candidates::Ended::Banned,
-                Ended::Declined | Ended::Dismissed | Ended::Lost | Ended::Unreachable(_) => {
-                    candidates::Ended::Normal
-                }
+                Ended::Dismissed | Ended::Lost | Ended::Unreachable(_) => candidates::Ended::Normal,
                 Ended::Duplicate => candidates::Ended::Duplicate,
                 Ended::Misbehaved(_) => candidates::Ended::ProtocolError,
                 Ended::OurOwn => candidates::Ended::SelfConnection,
@@ -261,9 +259,6 @@ impl Torrent {
             };
             self.candidates.disconnected(addr, now, how);
             return;
-        }
-        if *ended == Ended::Declined {
-            self.candidates.way_understood(addr);
         }
         // The peer may be one of those who take only one kind of stream.
         if matches!(ended, Ended::Lost | Ended::Silent)
@@ -284,7 +279,6 @@ impl Torrent {
             Ended::Unreachable(failure) => self.candidates.failed(addr, now, *failure),
             Ended::Silent => self.candidates.failed(addr, now, DialFailure::Timeout),
             Ended::Banned
-            | Ended::Declined
             | Ended::Dismissed
             | Ended::Duplicate
             | Ended::Lost

@@ -26,7 +26,7 @@ impl LastFailure {
     /// What the end of a connection tells, where that is about the peer.
     pub(crate) fn of(addr: SocketAddr, ended: &Ended) -> Option<Self> {
         let why = match ended {
-            Ended::Declined | Ended::Lost => Why::Closed,
+            Ended::Lost => Why::Closed,
             Ended::Misbehaved(why) => Why::Misbehaved(Arc::clone(why)),
             Ended::Silent => Why::Silent,
             Ended::Unreachable(failure) => Why::Dial(*failure),

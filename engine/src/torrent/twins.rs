@@ -128,7 +128,6 @@ impl Torrent {
                 twin
             }
             Ended::Banned
-            | Ended::Declined
             | Ended::Dismissed
             | Ended::Misbehaved(_)
             | Ended::OurOwn

@@ -122,11 +122,6 @@ impl Initiator {
         }
     }
 
-    /// Whether the other side's key has come, so that it seems to know this handshake.
-    pub const fn is_answered(&self) -> bool {
-        !matches!(self.state, State::Key(..))
-    }
-
     /// What is to be sent.
     pub fn output(&self) -> &[u8] {
         &self.output

@@ -424,25 +424,6 @@ fn the_other_way_is_tried_at_once_and_what_works_is_remembered() {
 }
 
 #[test]
-fn who_understood_a_way_is_dialled_in_it_the_next_time() {
-    let mut now = Instant::now();
-    let mut list = Candidates::new(100);
-    list.add(host(1), Source::Tracker, now);
-    dial_next(&mut list, now);
-    assert!(list.try_other_way(host(1)));
-    for _ in 0..3 {
-        dial_next(&mut list, now);
-        assert!(list.is_other_way(host(1)));
-        list.way_understood(host(1));
-        list.failed(host(1), now, DialFailure::Handshake);
-        now = list.next_due().unwrap();
-    }
-    dial_next(&mut list, now);
-    assert!(list.try_other_way(host(1)), "it has changed its mind");
-    assert!(!list.is_other_way(host(1)));
-}
-
-#[test]
 fn a_hint_decides_the_first_way_only_where_nothing_else_is_known() {
     let now = Instant::now();
     let mut list = Candidates::new(100);

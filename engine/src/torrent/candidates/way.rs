@@ -53,13 +53,6 @@ impl Candidates {
         });
     }
 
-    /// The peer ended a connection before its handshake, but understood the way: that is the one to be tried the next time.
-    pub fn way_understood(&mut self, addr: SocketAddr) {
-        self.index.update(canonical(addr), |candidate| {
-            candidate.way.second = false;
-        });
-    }
-
     /// The peer ended a connection before its handshake: the address is due at once, in the other way. False where that
     /// was the second way already, or one that worked the last time: the address has failed.
     pub fn try_other_way(&mut self, addr: SocketAddr) -> bool {

@@ -11,6 +11,9 @@ use rand::rngs::SmallRng;
 /// The window of the receiver at most, in bytes, and what one packet may go over it.
 const MOST_READABLE: usize = 4 * 1024 * 1024 + 65_536;
 
+/// Buffers of both directions at their widest, which may have room for twice as much, and what is known of packets.
+const MOST_MEMORY: usize = 32 * 1024 * 1024;
+
 /// A connection, and what must be true of it.
 struct World {
     connection: Connection,
@@ -64,6 +67,8 @@ impl World {
                 0 => self.connection.close(),
                 1 => self.connection.detach(self.now),
                 2 => self.connection.abort(),
+                3 => self.connection.lose_network(),
+                4 => self.bound(steps.word() as usize),
                 _ => self.wait(),
             },
             _ => self.now += Duration::from_micros(u64::from(steps.below(1 << 22))),
@@ -71,12 +76,23 @@ impl World {
         self.connection.handle_timeout(self.now);
         self.transmit();
         assert!(self.connection.readable() <= MOST_READABLE);
+        assert!(self.connection.memory() <= MOST_MEMORY);
         assert!(
             !self.ended || self.connection.closed().is_some(),
             "the dead stay dead"
         );
         self.ended = self.connection.closed().is_some();
         assert_eq!(self.connection.poll_timeout().is_none(), self.ended);
+    }
+
+    /// Keeps the receive window from growing, and reads as fast as can be.
+    fn bound(&mut self, most: usize) {
+        let before = self.connection.receive_capacity();
+        self.connection.bound_receive(most);
+        let mut out = vec![0; self.connection.readable()];
+        self.connection.read(self.now, &mut out);
+        let after = self.connection.receive_capacity();
+        assert!(before <= after && after <= most.max(before));
     }
 
     /// A packet that the connection may take for one of its own.
