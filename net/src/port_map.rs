@@ -257,13 +257,8 @@ impl Keeper {
     }
 
     async fn give_back(&self, ways: &Ways) {
-        let given = std::mem::take(&mut *self.mapped.lock());
-        let datagrams = given.into_iter().filter(|port| port.by != By::Upnp);
-        join(
-            ways.datagrams.give_back(datagrams.collect()),
-            ways.upnp.give_back(),
-        )
-        .await;
+        self.mapped.lock().clear();
+        join(ways.datagrams.give_back(), ways.upnp.give_back()).await;
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) fn gives_ports(lab: &Lab, speaks: Speaks) {
     let stranger = Host::alone(3);
     let mut gateway = Gateway::start(lab, &hosts, &stranger, speaks);
     hosts[0].plug_in_second();
+    // Where the system would send a search by itself.
+    hosts[0].must("ip route add 239.255.255.250/32 dev eth1");
     let elsewhere = hosts[0].capture("eth1", &lab.folder("capture"));
     let seed = Seed::new(lab);
     let port = seed.listen.port();

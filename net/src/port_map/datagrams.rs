@@ -1,5 +1,6 @@
 //! PCP and NAT-PMP: datagrams to the gateway.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(super) struct Talk {
     /// The same for every request for a port: who knows it may change the mapping.
     nonce: [u8; 12],
     speaks: Protocol,
+    /// The ports that the gateway may have given, and whether it has said so.
+    asked: BTreeMap<(Transport, u16), bool>,
 }
 
 /// Which of the two a gateway is asked by.
@@ -59,6 +62,7 @@ impl Talk {
             socket,
             nonce: rand::random(),
             speaks: Protocol::Pcp,
+            asked: BTreeMap::new(),
         }
     }
 
@@ -66,6 +70,7 @@ impl Talk {
     pub(super) async fn ask_for_all(&mut self, ports: &[(Transport, u16)]) -> Round {
         let mut round = Round::default();
         for (transport, port) in ports {
+            self.asked.entry((*transport, *port)).or_insert(false);
             let wish = Wish {
                 transport: *transport,
                 internal: *port,
@@ -78,6 +83,7 @@ impl Talk {
                 Outcome::Silent if round.given.is_empty() => break,
                 Outcome::Refused | Outcome::Silent => continue,
             };
+            self.asked.insert((*transport, *port), true);
             let half = Duration::from_secs(u64::from(grant.lifetime) / 2).max(SHORTEST);
             let mapped = Mapped {
                 transport: grant.transport,
@@ -88,19 +94,32 @@ impl Talk {
             };
             round.add(mapped, half);
         }
+        if round.given.is_empty() {
+            // What it gave once runs out.
+            self.asked.clear();
+        }
         round
     }
 
-    /// Gives ports back.
-    pub(super) async fn give_back(&self, given: Vec<Mapped>) {
-        for port in given {
+    /// Gives ports back. For the answer only those wait that were given for certain.
+    pub(super) async fn give_back(&self) {
+        let wishes = self.asked.iter().map(|((transport, port), given)| {
             let wish = Wish {
-                transport: port.transport,
-                internal: port.internal,
+                transport: *transport,
+                internal: *port,
                 external: 0,
                 lifetime: 0,
             };
-            let _ = self.exchange(&self.request(&wish), |_| Some(())).await;
+            (self.request(&wish), *given)
+        });
+        let (given, perhaps): (Vec<_>, Vec<_>) = wishes.partition(|(_, given)| *given);
+        for (request, _) in perhaps {
+            let _ = self
+                .socket
+                .try_send_to(&request, port_mapping::at(self.gateway.at));
+        }
+        for (request, _) in given {
+            let _ = self.exchange(&request, |_| Some(())).await;
         }
     }
 

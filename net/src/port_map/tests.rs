@@ -37,6 +37,8 @@ enum Knows {
     Pcp,
     NatPmp,
     Nothing,
+    /// PCP, but it does not answer.
+    Mute,
 }
 
 /// A request as the gateway has heard it: its version, our port, and for how long.
@@ -66,6 +68,10 @@ async fn serve(socket: Arc<dyn DatagramSocket>, knows: Knows, heard: Arc<Mutex<V
                 );
                 answer
             }
+            (2, Knows::Mute) => {
+                heard.lock().push((2, word(40), long(4)));
+                continue;
+            }
             (2, Knows::NatPmp) => vec![0, 0x81, 0, 1, 0, 0, 0, 0],
             (0, Knows::NatPmp) if len == 2 => vec![0, 0x80, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9],
             (0, Knows::NatPmp) => {
@@ -92,7 +98,7 @@ struct Scene {
     map: PortMap,
     heard: Arc<Mutex<Vec<Heard>>>,
     gateways: Arc<Mutex<Vec<Gateway>>>,
-    _serving: Task<()>,
+    serving: Task<()>,
 }
 
 fn scene(knows: Knows, at: &str) -> Scene {
@@ -113,7 +119,7 @@ fn scene(knows: Knows, at: &str) -> Scene {
         map: PortMap::start(network, PORTS.to_vec(), &Pool::current()),
         heard,
         gateways,
-        _serving: serving,
+        serving,
     }
 }
 
@@ -144,6 +150,20 @@ async fn ports_are_asked_for_by_either_protocol_renewed_and_given_back() {
         scene.map.release(Duration::from_secs(2)).await;
         assert_eq!(heard.lock()[4..], [(version, 7, 0); 2]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_being_asked_for_at_the_end_is_given_back_without_waiting() {
+    let scene = scene(Knows::Mute, "10.0.0.1");
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(*scene.heard.lock(), [(2, 7, LIFETIME)]);
+    let begin = Instant::now();
+    let heard = Arc::clone(&scene.heard);
+    let (map, _serving) = (scene.map, scene.serving);
+    map.release(Duration::from_secs(2)).await;
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(heard.lock()[1..], [(2, 7, 0)]);
 }
 
 #[tokio::test(start_paused = true)]
