@@ -25,7 +25,7 @@ use self::datagrams::Talk;
 use self::upnp::Upnp;
 use crate::{Network, Pool, Scope, Task};
 
-/// For how long ports are asked for: two hours are customary (RFC 6886, section 3.3). Half of what is given later they are asked for again.
+/// For how long ports are asked for, in seconds: two hours are customary (RFC 6886, section 3.3).
 const LIFETIME: u32 = 7200;
 
 /// After which a gateway that gave nothing is asked again; twice that the next time, but not more than [`PAUSE`].
@@ -36,6 +36,10 @@ const PAUSE: Duration = Duration::from_secs(600);
 
 /// The shortest time between two requests for the same port, whatever the gateway says.
 const SHORTEST: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the gateway still has what it gave, however long it gave it for: it forgets when it starts
+/// again, and its address may have become another.
+const CHECK_EVERY: Duration = Duration::from_secs(300);
 
 /// How often it is looked whether there is another gateway.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -159,8 +163,9 @@ struct Round {
 }
 
 impl Round {
-    /// A port was given, and is to be asked for again after this time.
+    /// A port was given, and is to be asked for again after this time, or be looked after before.
     fn add(&mut self, port: Mapped, again: Duration) {
+        let again = again.clamp(SHORTEST, CHECK_EVERY);
         self.given.push(port);
         self.again = Some(self.again.map_or(again, |soonest| soonest.min(again)));
     }

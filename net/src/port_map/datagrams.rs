@@ -10,7 +10,7 @@ use protocol::port_mapping::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{By, Gateway, LIFETIME, Mapped, Round, SHORTEST};
+use super::{By, Gateway, LIFETIME, Mapped, Round};
 use crate::DatagramSocket;
 
 /// The waits for an answer: together 3.5 s, and for both protocols twice that. Who has one answers within milliseconds.
@@ -66,7 +66,7 @@ impl Talk {
         }
     }
 
-    /// Asks for all ports.
+    /// Asks for all ports; for those that were given, again: who has forgotten them gives them anew.
     pub(super) async fn ask_for_all(&mut self, ports: &[(Transport, u16)]) -> Round {
         let mut round = Round::default();
         for (transport, port) in ports {
@@ -84,7 +84,7 @@ impl Talk {
                 Outcome::Refused | Outcome::Silent => continue,
             };
             self.asked.insert((*transport, *port), true);
-            let half = Duration::from_secs(u64::from(grant.lifetime) / 2).max(SHORTEST);
+            let half = Duration::from_secs(u64::from(grant.lifetime) / 2);
             let mapped = Mapped {
                 transport: grant.transport,
                 internal: grant.internal,

@@ -35,6 +35,8 @@ impl Binder for Routed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Knows {
     Pcp,
+    /// PCP, and gives for what was asked for.
+    PcpForLong,
     NatPmp,
     Nothing,
     /// PCP, but it does not answer.
@@ -53,10 +55,11 @@ async fn serve(socket: Arc<dyn DatagramSocket>, knows: Knows, heard: Arc<Mutex<V
         let word = |at: usize| u16::from_be_bytes([request[at], request[at + 1]]);
         let long = |at: usize| u32::from(word(at)) << 16 | u32::from(word(at + 2));
         let answer = match (request[0], knows) {
-            (2, Knows::Pcp) => {
+            (2, Knows::Pcp | Knows::PcpForLong) => {
                 heard.lock().push((2, word(40), long(4)));
                 let mut answer = vec![2, 0x81, 0, 0];
-                answer.extend(if long(4) == 0 { [0; 4] } else { [0, 0, 0, 60] });
+                let lifetime = long(4).min(if knows == Knows::Pcp { 60 } else { LIFETIME });
+                answer.extend(lifetime.to_be_bytes());
                 answer.extend([0; 16]);
                 answer.extend(&request[24..42]);
                 answer.extend((word(40) + 1).to_be_bytes());
@@ -150,6 +153,14 @@ async fn ports_are_asked_for_by_either_protocol_renewed_and_given_back() {
         scene.map.release(Duration::from_secs(2)).await;
         assert_eq!(heard.lock()[4..], [(version, 7, 0); 2]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ports_that_were_given_for_long_are_asked_for_again_every_few_minutes() {
+    let scene = scene(Knows::PcpForLong, "10.0.0.1");
+    sleep(Duration::from_secs(1000)).await;
+    assert_eq!(*scene.heard.lock(), [(2, 7, LIFETIME); 8]);
+    assert_eq!(scene.map.ports().now(), given(By::Pcp));
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,16 +20,12 @@ use tokio::time::Instant;
 use self::Number::{Again, New};
 use self::igd::{Igd, Silent};
 use self::search::Search;
-use super::{By, Gateway, Mapped, Round, SHORTEST};
+use super::{By, CHECK_EVERY, Gateway, Mapped, Round, SHORTEST};
 use crate::Network;
 use crate::http::Client;
 
 /// For how long ports are asked for, in seconds: what others ask for, so that gateways know it.
 const LEASE: u32 = 3600;
-
-/// How often it is looked whether the gateway still has what it gave: it forgets when it starts again, and its address may
-/// have become another.
-const CHECK_EVERY: Duration = Duration::from_secs(300);
 
 /// Descriptions that are fetched in one search at most: a gateway may be other devices, too.
 const MOST_DESCRIPTIONS: usize = 4;
@@ -164,8 +160,7 @@ impl Upnp {
             let left = port
                 .renew_at
                 .map(|at| at.saturating_duration_since(Instant::now()));
-            let again = left.map_or(CHECK_EVERY, |left| left.clamp(SHORTEST, CHECK_EVERY));
-            round.add(mapped, again);
+            round.add(mapped, left.unwrap_or(CHECK_EVERY));
         }
         Ok(round)
     }
