@@ -5,7 +5,7 @@ mod bad_blocks;
 pub mod candidates;
 mod check;
 pub mod choker;
-mod crowd;
+pub(crate) mod crowd;
 mod dialing;
 mod existing;
 mod failure;

@@ -7,16 +7,19 @@ mod server;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::sim::{Node, addr, config, ip, simulate};
-use engine::{Source, State, TorrentId, TorrentStatus, WebSeedState};
+use engine::{EngineConfig, Source, State, TorrentId, TorrentStatus, WebSeedState};
+use net::filter::{Filter, IpFilter};
 use net::sim::{Host, HostOptions, Sim};
 use protocol::metainfo::{LoadLimits, Metainfo};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use server::{Asked, Reply, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
 const PIECE: usize = 32 * 1024;
@@ -62,10 +65,15 @@ struct Scene {
 impl Scene {
     /// A server at host 80, and an engine at host 1.
     fn new(seed: u64) -> Self {
+        Self::with(seed, ip(80), |_| {})
+    }
+
+    fn with(seed: u64, server: IpAddr, change: impl FnOnce(&mut EngineConfig)) -> Self {
         let sim = Sim::new(seed);
-        let server = sim.host(HostOptions::at(ip(80)));
+        let server = sim.host(HostOptions::at(server));
         let client = sim.host(HostOptions::at(ip(1)));
-        let config = config(&client, seed);
+        let mut config = config(&client, seed);
+        change(&mut config);
         Self {
             node: Node::start(client, config),
             sim,
@@ -96,6 +104,15 @@ impl Scene {
     async fn fetches(&self, id: TorrentId, within: Duration) {
         let done = self.node.finishes(id, within).await;
         assert!(done, "{:?}", self.status());
+    }
+}
+
+/// An answer with the range that was asked for, or the file.
+fn honest(content: &[u8]) -> impl Fn(&Asked) -> Reply + Send + Sync + 'static {
+    let content = content.to_vec();
+    move |asked| match asked.range {
+        Some((first, last)) => Reply::range(&content, first, last),
+        None => Reply::whole(&content),
     }
 }
 
@@ -191,11 +208,7 @@ fn a_limit_of_ours_is_not_held_against_the_server() {
         let scene = Scene::new(4);
         let content = bytes(1, 40_000);
         let metainfo = torrent(&content, 1, &url());
-        let served = content.clone();
-        let server = Server::start(&scene.server, move |asked: &Asked| {
-            let (first, last) = asked.range.expect("a range");
-            Reply::range(&served, first, last)
-        });
+        let server = Server::start(&scene.server, honest(&content));
         // A block takes longer than any server may take for one.
         let change = |add: &mut engine::AddTorrent| add.limits.down = Some(200);
         let id = scene.node.add_with(source(&metainfo), change).await;
@@ -228,6 +241,160 @@ fn a_server_that_breaks_off_before_a_block_is_whole_is_asked_less_and_less() {
             "{}",
             server.asked().len()
         );
+        scene.sim
+    });
+}
+
+#[test]
+fn a_server_that_comes_onto_the_list_is_let_go_and_asked_again_when_it_leaves_it() {
+    simulate(async {
+        let filter = Filter::default();
+        let scene = Scene::with(6, ip(80), |config| {
+            config.network = config.network.clone().filtered(&filter);
+        });
+        let content = bytes(1, 4 << 20);
+        let metainfo = torrent(&content, 1, &url());
+        let server = Server::start(&scene.server, honest(&content));
+        let change = |add: &mut engine::AddTorrent| add.limits.down = Some(50_000);
+        let id = scene.node.add_with(source(&metainfo), change).await;
+        sleep(Duration::from_secs(5)).await;
+        let asked = server.asked().len();
+        assert_eq!(scene.status().web_seeds[0].state, WebSeedState::AtWork);
+
+        let list = |text: &str| IpFilter::parse(text.as_bytes()).expect("a list");
+        filter.set(list(&format!("{}\n", ip(79))));
+        scene.node.handle.sift().await.expect("sifted");
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(scene.status().web_seeds[0].state, WebSeedState::AtWork);
+
+        filter.set(list(&format!("{}\n", ip(80))));
+        scene.node.handle.sift().await.expect("sifted");
+        sleep(Duration::from_secs(2)).await;
+        let status = scene.status();
+        let WebSeedState::Resting { reason, .. } = &status.web_seeds[0].state else {
+            panic!("{:?}", status.web_seeds);
+        };
+        assert!(reason.contains("on the list"), "{reason}");
+        sleep(Duration::from_secs(300)).await;
+        assert_eq!(scene.status().downloaded, status.downloaded);
+        assert_eq!(server.asked().len(), asked, "it hears nothing more");
+
+        filter.set(IpFilter::default());
+        scene.fetches(id, Duration::from_secs(1000)).await;
+        scene.sim
+    });
+}
+
+#[test]
+fn whoever_comes_onto_the_list_before_it_names_a_torrent_is_turned_away() {
+    for blocked in [false, true] {
+        simulate(async {
+            let filter = Filter::default();
+            let scene = Scene::with(7, ip(80), |config| {
+                config.network = config.network.clone().filtered(&filter);
+            });
+            let content = bytes(1, 100_000);
+            let metainfo = torrent(&content, 1, &url());
+            scene.node.add(source(&metainfo)).await;
+            sleep(Duration::from_secs(1)).await;
+            let guest = scene.sim.host(HostOptions::at(ip(5)));
+            let mut stream = guest.network().dial(addr(1)).await.expect("accepted");
+            sleep(Duration::from_secs(1)).await;
+            if blocked {
+                let list = IpFilter::parse(format!("{}\n", ip(5)).as_bytes());
+                filter.set(list.expect("a list"));
+                scene.node.handle.sift().await.expect("sifted");
+            }
+            let hash = metainfo.hashes().get_v1().expect("of the first version").0;
+            let mut handshake = b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0".to_vec();
+            handshake.extend_from_slice(&hash);
+            handshake.extend_from_slice(&[7; 20]);
+            stream.write_all(&handshake).await.expect("sent");
+            let mut answer = [0; 68];
+            let answered = stream.read_exact(&mut answer).await.is_ok();
+            assert_eq!(answered, !blocked);
+            scene.sim
+        });
+    }
+}
+
+#[test]
+fn limits_hold_for_servers_of_the_local_network_only_where_they_are_to() {
+    let (far, near) = (IpAddr::from([9, 9, 9, 9]), ip(80));
+    let cases = [
+        (far, true, true),
+        (far, false, true),
+        (near, true, true),
+        (near, false, false),
+    ];
+    for (server, limit_local, limited) in cases {
+        simulate(async {
+            let scene = Scene::with(8, server, |config| {
+                config.limit_local = limit_local;
+                config.limits.down = Some(50_000);
+            });
+            let content = bytes(1, 1_000_000);
+            let metainfo = torrent(&content, 1, &format!("http://{server}/"));
+            let _server = Server::start(&scene.server, honest(&content));
+            let begin = Instant::now();
+            let id = scene.node.add(source(&metainfo)).await;
+            scene.fetches(id, Duration::from_secs(60)).await;
+            let took = begin.elapsed();
+            assert_eq!(
+                took > Duration::from_secs(15),
+                limited,
+                "{server} {limit_local} {took:?}"
+            );
+            scene.sim
+        });
+    }
+}
+
+#[test]
+fn a_server_that_has_nothing_is_not_asked_for_every_file() {
+    simulate(async {
+        let scene = Scene::new(9);
+        let content = bytes(1, 400 * PIECE);
+        let metainfo = torrent(&content, 400, &url());
+        let server = Server::start(&scene.server, |_: &Asked| Reply::new(404, "", b"no"));
+        scene.node.add(source(&metainfo)).await;
+        sleep(Duration::from_secs(600)).await;
+        let asked = server.asked().len();
+        assert!((200..300).contains(&asked), "it was asked {asked} times");
+        let status = scene.status();
+        let WebSeedState::Resting { left, .. } = &status.web_seeds[0].state else {
+            panic!("{:?}", status.web_seeds);
+        };
+        assert!(left.as_secs() > 2000, "{left:?}");
+        scene.sim
+    });
+}
+
+#[test]
+fn a_server_that_has_every_other_file_is_asked_for_all() {
+    simulate(async {
+        let scene = Scene::new(10);
+        let files = 600;
+        let content = bytes(1, files * PIECE);
+        let metainfo = torrent(&content, files, &url());
+        let served = content.clone();
+        let server = Server::start(&scene.server, move |asked: &Asked| {
+            let at: usize = asked.path["/t/f".len()..].parse().expect("a number");
+            if at.is_multiple_of(2) {
+                Reply::whole(&served[at * PIECE..][..PIECE])
+            } else {
+                Reply::new(404, "", b"no")
+            }
+        });
+        scene.node.add(source(&metainfo)).await;
+        sleep(Duration::from_secs(600)).await;
+        let status = scene.status();
+        let half = (files * PIECE / 2) as u64;
+        assert_eq!(status.done, half);
+        let mut asked: Vec<String> = server.asked().into_iter().map(|a| a.path).collect();
+        asked.sort();
+        asked.dedup();
+        assert_eq!(asked.len(), files);
         scene.sim
     });
 }

@@ -35,6 +35,11 @@ const PEERS_PER_HOST: usize = 8;
 /// Peers below which more are asked for.
 const FEW_PEERS: usize = 20;
 
+/// Whether limits hold for traffic with a host at this address: in the local network only where they are to.
+pub(crate) fn is_limited(ip: IpAddr, limit_local: bool) -> bool {
+    limit_local || Scope::of(ip).is_none_or(|scope| scope == Scope::Global)
+}
+
 impl Torrent {
     /// Notes an address at which there may be a peer.
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
@@ -43,19 +48,19 @@ impl Torrent {
         }
     }
 
-    /// Lets go of the peers that the network does not talk to any more.
+    /// Lets go of the peers and web seeds that the network does not talk to any more.
     pub(crate) fn sift(&mut self) {
         for (_, peer) in self.peers.iter() {
             if self.setup.network.blocks(peer.addr.ip()) {
                 peer.order(Order::Close(Ended::Dismissed));
             }
         }
+        self.web_seeds.sift();
     }
 
     /// The limiters of both directions, down first, as far as they hold for a peer at this address.
     fn limiters(&self, ip: IpAddr) -> [RateLimiter; 2] {
-        let near = Scope::of(ip).is_some_and(|scope| scope < Scope::Global);
-        if near && !self.setup.limit_local {
+        if !is_limited(ip, self.setup.limit_local) {
             return [RateLimiter::new(None), RateLimiter::new(None)];
         }
         [self.down.clone(), self.up.clone()]
@@ -403,6 +408,8 @@ impl Handler<Incoming> for Torrent {
         let welcome = self.is_online()
             && self.peers.len() < self.most_peers()
             && !self.candidates.is_banned(addr.ip())
+            // It may have come onto the list since it knocked.
+            && !self.setup.network.blocks(addr.ip())
             && !self.is_crowding(addr.ip());
         if !welcome {
             tracing::debug!(peer = %addr, "turned away");

@@ -1,27 +1,26 @@
 //! What a torrent has to do with web seeds.
 
+mod facts;
 pub(crate) mod list;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Addr, AsyncContext, Context, Handler};
+use actix::{Addr, AsyncContext, Context};
 use actors::tell;
 use net::http::{Guard, Keep};
 use protocol::bitfield::Bitfield;
 
 use crate::content::Traffic;
-use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
-use crate::peer::messages::{Fact, Holdings};
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::peers::Rate;
 use crate::torrent::picker::{PeerPieces, Start};
 use crate::torrent::report::counted;
 use crate::torrent::web_seeds::list::{Standing, WebList};
 use crate::web::actor::WebSeed;
-use crate::web::messages::{Hungry, WebEnded, WebOrder, WebReport};
+use crate::web::messages::{Hungry, WebOrder};
 use crate::web::shared::Wiring;
 use crate::{Event, Source, WebSeedState, WebSeedStatus};
 
@@ -67,6 +66,13 @@ impl WebSeeds {
     pub(crate) fn dismiss(&self) {
         for seed in self.at_work.values() {
             tell(&seed.actor, WebOrder::Close);
+        }
+    }
+
+    /// Ends the work of those whose servers the network does not talk to any more.
+    pub(crate) fn sift(&self) {
+        for seed in self.at_work.values() {
+            tell(&seed.actor, WebOrder::Sift);
         }
     }
 
@@ -184,6 +190,7 @@ impl Torrent {
                 content: Arc::clone(&active.content),
                 client: self.setup.http.clone().keeping(Keep::default()),
                 down: self.down.clone(),
+                limit_local: self.setup.limit_local,
                 traffic: Arc::clone(&traffic),
                 torrent_traffic: Arc::clone(&self.traffic),
             };
@@ -287,98 +294,5 @@ impl Torrent {
             }
         }
         true
-    }
-
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "most facts are those of connections"
-    )]
-    fn on_web_fact(&mut self, key: PeerKey, fact: Fact) {
-        match fact {
-            Fact::Written { piece, from, to } => {
-                if let Some(seed) = self.web_seeds.at_work.get(&key)
-                    && let Some(list) = &mut self.web_seeds.list
-                {
-                    list.served(seed.number);
-                }
-                self.note_written(key, piece, from..to);
-            }
-            Fact::Found { piece, from, to } => {
-                self.note_written(key, piece, from..to);
-                self.on_piece_full(piece);
-            }
-            Fact::PieceFull(piece) => self.on_piece_full(piece),
-            Fact::Returned { piece, blocks } => {
-                if let Some(active) = self.active() {
-                    active.picker.returned(key, piece, blocks);
-                    self.feed_hungry();
-                }
-            }
-            Fact::Storage(error) => self.fail_storage(&error),
-            Fact::Pieces(Holdings::Some(pieces)) => {
-                if let (Some(seed), Phase::Active(active)) =
-                    (self.web_seeds.at_work.get_mut(&key), &mut self.phase)
-                {
-                    seed.count(active, false);
-                    seed.has = Some(pieces);
-                    active.picker.peer_changed(key);
-                    seed.count(active, true);
-                }
-            }
-            other => tracing::debug!(?other, "no web seed says that"),
-        }
-    }
-
-    fn on_web_ended(&mut self, key: PeerKey, ended: &WebEnded) {
-        self.take_stock(key);
-        let Some(seed) = self.web_seeds.at_work.remove(&key) else {
-            return;
-        };
-        tracing::debug!(number = seed.number, ?ended, "the work of a web seed ended");
-        if let Phase::Active(active) = &mut self.phase {
-            seed.count(active, false);
-            active.picker.peer_gone(key);
-        }
-        let bytes = Traffic::get(&seed.traffic.down);
-        if let Some(list) = &mut self.web_seeds.list {
-            list.ended(seed.number, ended, bytes, now());
-            if let (Some(known), WebEnded::Failed { reason, .. } | WebEnded::Useless(reason)) =
-                (list.get_mut(seed.number), ended)
-            {
-                let url = known.seed.shown();
-                let reason = reason.to_string();
-                self.event(Event::WebSeedError {
-                    id: self.id,
-                    url,
-                    reason,
-                });
-            }
-        }
-        self.feed_hungry();
-    }
-}
-
-impl Handler<WebReport> for Torrent {
-    type Result = ();
-
-    fn handle(&mut self, report: WebReport, ctx: &mut Context<Self>) {
-        for fact in report.facts {
-            self.on_web_fact(report.key, fact);
-        }
-        if let Some(hungry) = report.hungry
-            && let Some(seed) = self.web_seeds.at_work.get_mut(&report.key)
-        {
-            seed.hungry = Some(hungry);
-            if let Some(list) = &mut self.web_seeds.list
-                && let Some(known) = list.get_mut(seed.number)
-            {
-                known.whole_files |= hungry.whole_files;
-            }
-            self.assign_stretch(report.key);
-        }
-        if let Some(ended) = report.ended {
-            self.on_web_ended(report.key, &ended);
-        }
-        self.drive(ctx);
     }
 }

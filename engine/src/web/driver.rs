@@ -64,8 +64,8 @@ pub(super) async fn drive(
 
 impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<WebEnded> {
-        if !self.take_orders(cx) {
-            return Poll::Ready(WebEnded::Dismissed);
+        if let Some(ended) = self.take_orders(cx) {
+            return Poll::Ready(ended);
         }
         // Who cannot report must not read: that is the back-pressure towards the server.
         let many = self.shared.state.lock().facts.len() >= FACTS_MOST;
@@ -84,12 +84,17 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Takes the orders that wait; false where there will be none any more.
-    fn take_orders(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Takes the orders that wait; says why the work ends, where it does.
+    fn take_orders(&mut self, cx: &mut Context<'_>) -> Option<WebEnded> {
         loop {
             match self.orders.poll_recv(cx) {
-                Poll::Pending => return true,
-                Poll::Ready(None | Some(WebOrder::Close)) => return false,
+                Poll::Pending => return None,
+                Poll::Ready(None | Some(WebOrder::Close)) => return Some(WebEnded::Dismissed),
+                Poll::Ready(Some(WebOrder::Sift)) => {
+                    if let Some(ended) = self.shared.sift() {
+                        return Some(ended);
+                    }
+                }
                 Poll::Ready(Some(WebOrder::Assign(runs))) => {
                     self.told = None;
                     let geometry = self.shared.geometry();

@@ -1,6 +1,7 @@
 //! One request to a web server, and the body of its reply.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,8 @@ pub(super) struct Body {
 #[derive(Debug)]
 pub(super) struct Reader {
     throttle: Throttle,
+    /// The limit holds for the server.
+    pub(super) limited: bool,
     /// Since when a limit keeps us from reading.
     held_since: Option<Instant>,
     /// How long one did before, since that was asked last.
@@ -98,6 +101,7 @@ impl Reader {
     pub(super) fn new(throttle: Throttle) -> Self {
         Self {
             throttle,
+            limited: true,
             held_since: None,
             held: Duration::ZERO,
             reads: 0,
@@ -159,6 +163,9 @@ impl Reader {
 
     async fn step(&mut self, reply: &mut Streaming) -> Result<Option<Bytes>, Error> {
         poll_fn(|cx| {
+            if !self.limited {
+                return reply.poll_chunk(cx);
+            }
             let granted = match self.throttle.poll_take(cx, READ) {
                 Poll::Ready(granted) => granted,
                 Poll::Pending => {
@@ -207,6 +214,11 @@ impl Reader {
 }
 
 impl Body {
+    /// The address of the server; the unspecified one where only a proxy knows it.
+    pub(super) fn server(&self) -> IpAddr {
+        self.reply.peer().ip()
+    }
+
     /// Keeps for later what of a chunk was not used.
     pub(super) fn keep(&mut self, mut chunk: Bytes, used: usize) {
         let rest = chunk.split_off(used.min(chunk.len()));

@@ -144,6 +144,8 @@ impl Lane {
             Some(body) => body,
             None => open_until(landing.waits_until(), &self.shared, part).await?,
         };
+        let met = self.shared.met(self.number, body.server());
+        self.reader.limited = met.map_err(Trouble::End)?;
         landing.answered(now());
         self.shared.state.lock().sending = body.whole;
         self.reader

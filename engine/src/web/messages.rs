@@ -9,12 +9,14 @@ use protocol::geometry::PieceIndex;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Assignment, Fact};
 
-/// What a web seed shall do: Torrent to WebSeed to driver, one for each stretch.
+/// What a web seed shall do: Torrent to WebSeed to driver, one for each stretch or list of addresses.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum WebOrder {
     /// Fetch these blocks, after those already assigned.
     Assign(Vec<Assignment>),
+    /// End the work if the network does not talk to the server any more.
+    Sift,
     /// End the work.
     Close,
 }

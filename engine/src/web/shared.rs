@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,18 @@ use protocol::web_seed::{Kind, Part, WebSeed};
 
 use crate::content::{Content, Traffic};
 use crate::peer::key::PeerKey;
-use crate::peer::messages::{Fact, Holdings};
-use crate::web::messages::Hungry;
-use crate::web::pace::Pace;
+use crate::peer::messages::Fact;
+use crate::torrent::crowd::is_limited;
+use crate::web::messages::{Hungry, WebEnded};
+use crate::web::pace::{MOST_LANES, Pace};
 use crate::web::queue::{Job, Queue};
+
+/// Files or pieces in a row that are not there before a server counts as one that has nothing: each costs the torrent a
+/// search for what else to ask for.
+const MOST_MISSED: u32 = 256;
+
+/// Why the work with a server ends that came onto the list of addresses.
+const BLOCKED: &str = "its address is on the list of those that are not talked to";
 
 /// What a web seed gets from its torrent.
 pub(crate) struct Wiring {
@@ -39,6 +47,8 @@ pub(crate) struct Wiring {
     pub(crate) client: Client,
     /// Limit of what is received.
     pub(crate) down: RateLimiter,
+    /// It holds for servers of the local network too.
+    pub(crate) limit_local: bool,
     /// Counters of this source.
     pub(crate) traffic: Arc<Traffic>,
     /// Counters of the torrent.
@@ -67,8 +77,12 @@ pub(super) struct State {
     pub(super) next: Option<PieceIndex>,
     /// A whole file is being sent.
     pub(super) sending: bool,
+    /// The server that each connection was used with last.
+    servers: [Option<IpAddr>; MOST_LANES],
     /// Files or pieces, by number, that cannot be had.
     missing: BTreeSet<u32>,
+    /// How many in a row.
+    missed: u32,
     /// The pieces that can be had, where those are not all.
     has: Option<Bitfield>,
     /// Where a server sent us for this file or piece.
@@ -133,6 +147,9 @@ impl Shared {
     /// A reply has come.
     pub(super) fn replied(&self, wait: Duration, body: Duration, bytes: u64) {
         let mut state = self.state.lock();
+        if bytes > 0 {
+            state.missed = 0;
+        }
         let lanes = state.busy;
         state.pace.replied(wait, body, bytes, lanes);
     }
@@ -170,7 +187,31 @@ impl Shared {
         before.is_some_and(|(item, ..)| item == part.item)
     }
 
-    /// A file or piece cannot be had: gives back what is queued of it, and says so. Returns whether anything is left.
+    /// The server that a connection is used with from now on: whether limits hold for it.
+    ///
+    /// # Errors
+    /// What ends the work, where the network does not talk to it.
+    pub(super) fn met(&self, lane: usize, ip: IpAddr) -> Result<bool, WebEnded> {
+        if let Some(server) = self.state.lock().servers.get_mut(lane) {
+            *server = Some(ip);
+        }
+        if self.wiring.client.blocks(ip) {
+            return Err(WebEnded::failed(BLOCKED));
+        }
+        Ok(is_limited(ip, self.wiring.limit_local))
+    }
+
+    /// Closes connections that are idle with servers that the network does not talk to any more; what ends the work, if
+    /// another may have come from one of them.
+    pub(super) fn sift(&self) -> Option<WebEnded> {
+        let client = &self.wiring.client;
+        client.sift();
+        let state = self.state.lock();
+        let blocked = state.servers.iter().flatten().any(|ip| client.blocks(*ip));
+        blocked.then(|| WebEnded::failed(BLOCKED))
+    }
+
+    /// A file or piece cannot be had: gives back what is queued of it, and says so. Returns whether it is worth asking on.
     pub(super) fn lacks(&self, part: &Part) -> bool {
         let Wiring { seed, metainfo, .. } = &self.wiring;
         let geometry = self.geometry();
@@ -182,6 +223,8 @@ impl Shared {
         if !state.missing.insert(part.item) {
             return state.has.as_ref().is_none_or(|has| has.count() > 0);
         }
+        state.missed += 1;
+        let asked_enough = state.missed >= MOST_MISSED;
         tracing::debug!(
             url = seed.shown(),
             torrent = metainfo.name(),
@@ -194,16 +237,13 @@ impl Shared {
         let (Some(first), Some(last)) = (first, last) else {
             return has.count() > 0;
         };
-        for index in first.get()..=last.get() {
-            if let Some(piece) = geometry.piece(index) {
-                has.remove(piece);
-            }
-        }
+        let pieces = (first.get()..=last.get()).filter_map(|index| geometry.piece(index));
+        let gone: Vec<PieceIndex> = pieces.filter(|piece| has.remove(*piece)).collect();
         let lost = |piece: PieceIndex| (first..=last).contains(&piece);
         state.queue.give_back(lost, &mut state.facts);
-        state.facts.push(Fact::Pieces(Holdings::Some(has.clone())));
+        state.facts.push(Fact::Gone(gone));
         state.urgent = true;
-        has.count() > 0
+        has.count() > 0 && !asked_enough
     }
 }
 
