@@ -85,6 +85,25 @@ impl Session {
         })
     }
 
+    /// A session of the older dialect with given keys and salts, towards the originator and towards the exit.
+    #[cfg(test)]
+    pub(crate) fn of_keys(
+        to_originator: ([u8; 16], [u8; 4]),
+        to_exit: ([u8; 16], [u8; 4]),
+        side: Side,
+        first: u64,
+    ) -> Self {
+        let mut seal = Layer::gcm(to_exit.0, to_exit.1);
+        let mut open = Layer::gcm(to_originator.0, to_originator.1);
+        if side == Side::Joined {
+            (seal, open) = (open, seal);
+        }
+        Self {
+            seal: Sealer::new(seal, first),
+            open: Opener::new(open),
+        }
+    }
+
     /// The session of a node that joins, and with it the list of its neighbours sealed for the originator.
     pub fn joined(
         dialect: Dialect,

@@ -1,3 +1,5 @@
+mod onion;
+
 use std::collections::BTreeSet;
 
 use overlay::key::SecretKey;
