@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use common::Payload;
 use common::sim::{self, addr, ip, simulate};
-use engine::{AddTorrent, EngineConfig, EngineHandle, Limits, Source, Supervisor, TorrentId};
+use engine::{
+    AddTorrent, Encryption, EngineConfig, EngineHandle, Limits, Source, Supervisor, TorrentId,
+};
 use net::Filter;
 use net::filter::IpFilter;
 use net::ports::{Transports, open};
@@ -155,6 +157,54 @@ fn limits_hold_for_the_local_network_only_where_they_are_to() {
     }
 }
 
+/// Opens the port for peers as `transports` says.
+fn ported(config: &mut EngineConfig, at: SocketAddr, transports: Transports) {
+    let mut options = UtpOptions::default();
+    options.seed = Some(1);
+    let port = open(
+        &config.network,
+        (at, 0),
+        transports,
+        &Pool::current(),
+        &options,
+    );
+    let port = port.expect("a port");
+    (config.network, config.listen) = (port.network, Some(port.addr));
+}
+
+#[test]
+fn who_closes_connections_of_tcp_at_once_is_reached_by_utp() {
+    for encryption in [Encryption::Allow, Encryption::Require] {
+        simulate(async {
+            let sim = Sim::new(10);
+            let payload = Payload::new(10, 300_000, PIECE);
+            let host = sim.host(HostOptions::at(ip(0)));
+            let mut door = host.network().listen(addr(0)).expect("a door");
+            tokio::task::spawn_local(async move { while door.accept().await.is_ok() {} });
+            let dir = TempDir::new().expect("a folder");
+            let mut config = sim::config(&host, 0);
+            ported(&mut config, addr(0), Transports::Utp);
+            let (_, seed) = Supervisor::launch(config).expect("an engine");
+            let source = Source::Metainfo(payload.metainfo());
+            let mut add = AddTorrent::new(source, dir.path().into());
+            add.trust_data = true;
+            std::fs::write(dir.path().join("payload"), payload.bytes()).expect("written");
+            seed.add(add).await.expect("added");
+            let begin = Instant::now();
+            let known = [addr(0)];
+            let leech = Engine::start(&sim, (1, ip(1)), &payload, &known, |config| {
+                ported(config, addr(1), Transports::Both);
+                config.encryption = encryption;
+            });
+            let leech = leech.await;
+            leech.until("it is complete", Engine::is_complete).await;
+            let took = begin.elapsed();
+            assert!(took < Duration::from_secs(10), "{encryption:?}: {took:?}");
+            sim
+        });
+    }
+}
+
 /// A packet of uTP, as the initiator of a stream sends it.
 fn packet(kind: Kind, id: u16, ack: u16, payload: &[u8]) -> Vec<u8> {
     let header = Header {
@@ -198,13 +248,7 @@ fn whoever_is_named_as_the_sender_of_a_syn_gets_no_more_than_half_as_much_again(
         let sim = Sim::new(9);
         let payload = Payload::new(9, 100_000, PIECE);
         let engine = Engine::start(&sim, (0, ip(0)), &payload, &[], |config| {
-            let mut options = UtpOptions::default();
-            options.seed = Some(1);
-            let at = (addr(0), 0);
-            let both = Transports::Both;
-            let port = open(&config.network, at, both, &Pool::current(), &options);
-            let port = port.expect("a port");
-            (config.network, config.listen) = (port.network, Some(port.addr));
+            ported(config, addr(0), Transports::Both);
         });
         let engine = engine.await;
         let plain = [b"\x13BitTorrent protocol".as_slice(), &[0; 48]].concat();

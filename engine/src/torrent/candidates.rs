@@ -22,6 +22,7 @@ pub use self::events::{DialFailure, Ended, Source};
 use self::index::{Candidate, Index, State};
 use self::recent::Recent;
 use self::way::Way;
+pub use self::way::Ways;
 
 /// How many addresses are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,6 +170,9 @@ impl Candidates {
         self.index.update(addr, |candidate| {
             if failure != DialFailure::Offline {
                 candidate.failures = candidate.failures.saturating_add(1);
+            }
+            if !matches!(failure, DialFailure::Handshake | DialFailure::Offline) {
+                candidate.way.is_dead();
             }
             let pause = backoff::after_failure(candidate.source, candidate.failures, failure);
             candidate.state = State::Waiting(now + pause);

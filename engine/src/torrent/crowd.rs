@@ -18,7 +18,7 @@ use crate::peer::messages::{Ended, Order};
 use crate::peer::opening::Opening;
 use crate::seats::Seat;
 use crate::torrent::actor::{Phase, Torrent};
-use crate::torrent::candidates::{self, DialFailure, Source};
+use crate::torrent::candidates::{self, DialFailure, Source, Ways};
 use crate::torrent::choker::Contender;
 use crate::torrent::last_failure::LastFailure;
 use crate::torrent::messages::Incoming;
@@ -266,9 +266,11 @@ impl Torrent {
             return;
         }
         // The peer may be one of those who take only one kind of stream.
-        if matches!(ended, Ended::Lost | Ended::Silent)
-            && self.setup.encryption.has_two_ways()
-            && self.candidates.try_other_way(addr)
+        let ways = Ways {
+            covers: self.setup.encryption.has_two_ways(),
+            utp: self.setup.network.has_utp(),
+        };
+        if matches!(ended, Ended::Lost | Ended::Silent) && self.candidates.try_other_way(addr, ways)
         {
             return;
         }

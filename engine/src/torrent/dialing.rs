@@ -43,6 +43,9 @@ impl Torrent {
     /// Behind a NAT that lets nobody in, a few connections should be of uTP: others learn from them at which of its ports we can
     /// be met. Nobody has connected to us by TCP then; and who is our first peer is taken as it comes.
     fn way_to(&self, addr: SocketAddr) -> Way {
+        if self.candidates.is_by_utp(addr) {
+            return Way::Utp;
+        }
         let hidden = self.meets() && !self.reachable && candidates::is_public(addr.ip());
         if !hidden || !self.candidates.speaks_utp(addr) {
             return Way::Usual;
