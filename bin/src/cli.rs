@@ -80,6 +80,8 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Hash a torrent's data and report each bad piece and file
     Check(CheckArgs),
+    /// Ask where a torrent says that newer versions of it are found (BEP 39)
+    CheckUpdate(CheckUpdateArgs),
     /// Find peers and items on the mainline DHT, and store them
     Dht(Box<DhtArgs>),
     /// Show the whole main job on parts of its own: tracker, seeder and downloader on loopback
@@ -100,7 +102,8 @@ impl Command {
             Self::Check(_) | Self::Demo(_) | Self::Dht(_) | Self::Download(_) | Self::Seed(_) => {
                 true
             }
-            Self::Completions(_)
+            Self::CheckUpdate(_)
+            | Self::Completions(_)
             | Self::Create(_)
             | Self::Info(_)
             | Self::Later(_)
@@ -116,6 +119,7 @@ impl Command {
             Self::Create(args) => args.json,
             Self::Info(args) => args.json,
             Self::Check(args) => args.json,
+            Self::CheckUpdate(args) => args.json,
             Self::Demo(args) => args.json,
             Self::Dht(args) => args.json,
             Self::Completions(_) | Self::Man(_) | Self::Later(_) => false,
@@ -220,7 +224,40 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) feed: FeedArgs,
+    #[command(flatten)]
     pub(crate) signing: SigningArgs,
+}
+
+/// A torrent of torrents (BEP 49).
+#[derive(Args, Debug, Default)]
+#[command(next_help_heading = "Feeds")]
+pub(crate) struct FeedArgs {
+    /// The folder is a feed: the files directly in it are its items, commonly torrents (BEP 49)
+    #[arg(long)]
+    pub(crate) feed: bool,
+    /// Where newer versions of the feed are published: the link that `dht publish` prints
+    #[arg(
+        long,
+        value_name = "LINK",
+        requires = "feed",
+        conflicts_with = "feed_archive"
+    )]
+    pub(crate) feed_source: Option<String>,
+    /// The version of the feed before this one
+    #[arg(
+        long,
+        value_name = "LINK",
+        requires = "feed",
+        conflicts_with = "feed_archive"
+    )]
+    pub(crate) feed_previous: Option<String>,
+    /// The archive with the items before those in it
+    #[arg(long, value_name = "LINK")]
+    pub(crate) feed_archive_next: Option<String>,
+    /// It is an archive of older items, and not the newest version of the feed
+    #[arg(long)]
+    pub(crate) feed_archive: bool,
 }
 
 /// Who signs a torrent (BEP 35).
@@ -264,6 +301,21 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Print JSON lines instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckUpdateArgs {
+    /// The .torrent file, its http(s) URL, or `-`
+    pub(crate) torrent: String,
+    /// Write the newer .torrent to this file; nothing is downloaded
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write it also where the originator, whom the torrent names, has not signed it
+    #[arg(long, requires = "output")]
+    pub(crate) unsigned: bool,
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,
 }

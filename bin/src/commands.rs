@@ -1,6 +1,7 @@
 //! One module per command.
 
 mod check;
+mod check_update;
 mod completions;
 mod create;
 mod demo;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
     }
     match command {
         Command::Check(args) => check::run(&args, screen),
+        Command::CheckUpdate(args) => check_update::run(&args, screen),
         Command::Completions(args) => completions::run(&args, screen),
         Command::Create(args) => create::run(&args, screen),
         Command::Demo(args) => demo::run(&args, screen),

@@ -39,7 +39,7 @@ pub struct AddTorrent {
     /// What becomes of files that lie there already.
     pub existing: Existing,
     /// The publisher's key whose newer versions are told of (BEP 46), where the engine has a DHT; `None` for that of the
-    /// magnet link, if it has one.
+    /// magnet link, or of the feed that the torrent is (BEP 49), if there is one.
     pub follow: Option<MutableItem>,
     /// What is made use of that lies on this machine already (BEP 38).
     pub reuse: Reuse,

@@ -9,6 +9,7 @@
 pub mod build;
 mod error;
 mod extras;
+mod feed;
 mod file;
 mod files;
 mod layers;
@@ -20,6 +21,7 @@ mod symlink;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod update;
 pub(crate) mod url;
 mod write;
 
@@ -28,8 +30,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 pub use error::{LoadLimits, MetainfoError, WriteError};
+pub use feed::Feed;
 pub use file::{FileAttr, FileEntry};
 pub use signature::Signature;
+pub use update::Word;
 pub use url::is_tracker as is_tracker_url;
 
 use crate::geometry::{Geometry, PieceIndex, Tails};
@@ -55,6 +59,7 @@ pub struct Metainfo {
     ssl_cert: Option<Bytes>,
     update_url: Option<String>,
     originator: Option<Bytes>,
+    feed: Option<Feed>,
     trackers: Vec<Vec<String>>,
     web_seeds: Vec<String>,
     http_seeds: Vec<String>,
@@ -300,6 +305,11 @@ impl Metainfo {
     /// The certificate that must have signed what is found at the update URL (BEP 39).
     pub const fn originator(&self) -> Option<&Bytes> {
         self.originator.as_ref()
+    }
+
+    /// What the torrent says as a feed of torrents (BEP 49), if it is one.
+    pub const fn feed(&self) -> Option<&Feed> {
+        self.feed.as_ref()
     }
 
     /// Torrents that may share files with this one (BEP 38), from inside and outside the info dictionary.

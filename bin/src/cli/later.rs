@@ -50,6 +50,7 @@ impl Command {
             Self::Create(_)
             | Self::Info(_)
             | Self::Check(_)
+            | Self::CheckUpdate(_)
             | Self::Demo(_)
             | Self::Dht(_)
             | Self::Completions(_)

@@ -1,5 +1,6 @@
 //! `create`: makes a .torrent of a file or folder.
 
+mod feeds;
 mod flags;
 mod hashing;
 mod layout;
@@ -17,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use protocol::id::InfoHash;
 use protocol::metainfo::build::{self, Extras, FileHashes, Hashes, Padding, Plan, SourceFile};
-use protocol::metainfo::{FileAttr, LoadLimits, Metainfo, Version};
+use protocol::metainfo::{Feed, FileAttr, LoadLimits, Metainfo, Version};
 
 use self::flags::{check_url, name_of, node_of, parent_of, similar_of, tier_of};
 use self::hashing::{Digests, Work};
@@ -57,6 +58,7 @@ struct Wish<'a> {
     nodes: Vec<(String, u16)>,
     similar: Vec<InfoHash>,
     originator: Option<Vec<u8>>,
+    feed: Option<Feed>,
     signing: Option<Signing>,
     piece_len: Option<u32>,
 }
@@ -87,6 +89,7 @@ impl<'a> Wish<'a> {
             nodes: nodes.collect::<Result<_, _>>()?,
             similar: similar.collect::<Result<_, _>>()?,
             originator: args.originator.as_deref().map(originator).transpose()?,
+            feed: feeds::asked_for(&args.feed)?,
             signing: Signing::asked_for(args)?,
             piece_len,
         })
@@ -192,20 +195,33 @@ impl<'a> Wish<'a> {
             [file] if file.path.is_empty() => build::Layout::SingleFile,
             _ => build::Layout::Directory,
         };
-        let files = tree.files.iter().map(|file| SourceFile {
-            path: file.path.clone(),
-            len: file.len,
-            attr: FileAttr {
-                executable: file.executable,
-                ..FileAttr::default()
-            },
-            ..SourceFile::default()
-        });
+        if self.feed.is_some() && layout == build::Layout::SingleFile {
+            let why = "a feed is a folder (BEP 49), and this is a file";
+            return Err(Failure::Usage(format!(
+                "{}: {why}",
+                self.args.path.display()
+            )));
+        }
+        let mut files = Vec::with_capacity(tree.files.len());
+        for file in &tree.files {
+            let item = self.feed.is_some() && file.path.len() == 1;
+            let sha1 = item.then(|| feeds::sha1_of(&file.at)).transpose();
+            files.push(SourceFile {
+                path: file.path.clone(),
+                len: file.len,
+                attr: FileAttr {
+                    executable: file.executable,
+                    ..FileAttr::default()
+                },
+                sha1: sha1.map_err(|error| Failure::on_file(&file.at, &error))?,
+                ..SourceFile::default()
+            });
+        }
         Plan::new(
             &self.name,
             version,
             layout,
-            files.collect(),
+            files,
             Padding::None,
             self.piece_len,
         )
@@ -229,6 +245,7 @@ impl<'a> Wish<'a> {
             similar: self.similar.clone(),
             collections: self.args.collection.clone(),
             originator: self.originator.clone(),
+            feed: self.feed.clone(),
             created_by: Some(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")).to_owned()),
             created: match self.args.date {
                 Some(Date::None) => None,

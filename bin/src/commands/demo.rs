@@ -17,7 +17,7 @@ use self::tracker::Tracker;
 use super::transfer::Transfer;
 use super::transfer::goal::Goal;
 use super::transfer::tracked::Tracked;
-use crate::cli::{CreateArgs, Date, DemoArgs, Format, SigningArgs};
+use crate::cli::{CreateArgs, Date, DemoArgs, FeedArgs, Format, SigningArgs};
 use crate::failure::{Failure, reason};
 use crate::json::{Line, seconds};
 use crate::screen::{Screen, Style};
@@ -149,6 +149,7 @@ fn torrent(
         source: None,
         update_url: None,
         originator: None,
+        feed: FeedArgs::default(),
         signing: SigningArgs::default(),
         similar: Vec::new(),
         collection: Vec::new(),

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use protocol::magnet::Magnet;
-use protocol::metainfo::{FileEntry, Metainfo};
+use protocol::metainfo::{Feed, FileEntry, Metainfo};
 use serde::Serialize;
 
 use self::signed::Signed;
@@ -87,6 +87,9 @@ struct About {
     created: Option<i64>,
     source: Option<String>,
     update_url: Option<String>,
+    /// What it says as a feed of torrents (BEP 49).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feed: Option<AboutFeed>,
     similar: Vec<String>,
     collections: Vec<String>,
     /// Who has signed it (BEP 35).
@@ -102,6 +105,15 @@ struct About {
     /// What is odd about it, in words for people.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+}
+
+/// A feed's links: magnet links to other versions and archives.
+#[derive(Debug, Serialize)]
+struct AboutFeed {
+    archive: bool,
+    archive_next: Option<String>,
+    source: Option<String>,
+    previous: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -134,6 +146,7 @@ impl About {
             created: metainfo.created(),
             source: text(metainfo.source()),
             update_url: text(metainfo.update_url()),
+            feed: metainfo.feed().map(AboutFeed::new),
             similar: metainfo.similar().map(|hash| hash.to_string()).collect(),
             collections: metainfo.collections().map(str::to_owned).collect(),
             signatures: signed::of(metainfo, &[]),
@@ -167,6 +180,7 @@ impl About {
             created: None,
             source: None,
             update_url: None,
+            feed: None,
             similar: Vec::new(),
             collections: Vec::new(),
             signatures: Vec::new(),
@@ -222,6 +236,13 @@ impl About {
             row(if index == 0 { "DHT nodes" } else { "" }, node);
         }
         optional(&mut row, "Update URL", &self.update_url);
+        if let Some(feed) = &self.feed {
+            let kind = if feed.archive { "an archive" } else { "yes" };
+            row("Feed", &kind);
+            optional(&mut row, "  newer at", &feed.source);
+            optional(&mut row, "  previous", &feed.previous);
+            optional(&mut row, "  archive", &feed.archive_next);
+        }
         for (index, hash) in self.similar.iter().enumerate() {
             row(if index == 0 { "Similar" } else { "" }, hash);
         }
@@ -268,6 +289,18 @@ impl About {
                 text.push_str(" (executable)");
             }
             text.push('\n');
+        }
+    }
+}
+
+impl AboutFeed {
+    fn new(feed: &Feed) -> Self {
+        let link = |link: &Option<Magnet>| link.as_ref().map(ToString::to_string);
+        Self {
+            archive: feed.archive,
+            archive_next: link(&feed.archive_next),
+            source: link(&feed.source),
+            previous: link(&feed.previous),
         }
     }
 }

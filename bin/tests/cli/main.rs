@@ -6,8 +6,10 @@
 )]
 
 mod check;
+mod check_update;
 mod create;
 mod dht;
+mod feeds;
 mod info;
 mod signing;
 mod support;

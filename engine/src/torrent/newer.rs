@@ -29,7 +29,10 @@ impl Torrent {
             Source::Magnet(magnet) => magnet.mutable.as_ref(),
             Source::Metainfo(_) => None,
         };
-        let named = self.add.follow.as_ref().or(linked);
+        let feed = self.metainfo.as_ref().and_then(|metainfo| metainfo.feed());
+        let by_feed = feed.and_then(|feed| feed.source.as_ref()?.mutable.as_ref());
+        // How the feed was come by goes before what it says (BEP 49).
+        let named = self.add.follow.as_ref().or(linked).or(by_feed);
         if let (Some(named), None) = (named, &self.newer.follows) {
             let mut rng = StdRng::seed_from_u64(self.setup.seed ^ self.id.0);
             let jitter = move |most| rng.random_range(0..most);

@@ -17,6 +17,7 @@ pub use plan::{BuildError, Entry, Layout, Padding, Plan, SourceFile, piece_len_f
 
 use crate::id::InfoHash;
 use crate::merkle::{self, Hash};
+use crate::metainfo::Feed;
 
 /// The v2 hashes of one file with content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ pub struct Extras {
     pub http_seeds: Vec<String>,
     /// DHT nodes to start from (BEP 5): host and port.
     pub nodes: Vec<(String, u16)>,
-    /// Whether only peers from trackers may be used (BEP 27). Changes the info-hash, as do the next six.
+    /// Whether only peers from trackers may be used (BEP 27). Changes the info-hash, as do the next seven.
     pub private: bool,
     /// By which a tracker tells its torrents apart; gives the same content another info-hash.
     pub source: Option<String>,
@@ -59,6 +60,8 @@ pub struct Extras {
     pub update_url: Option<String>,
     /// The certificate that signs what is found there (BEP 39).
     pub originator: Option<Vec<u8>>,
+    /// What the torrent says as a feed of torrents (BEP 49), if it is one; only for directories.
+    pub feed: Option<Feed>,
     /// The root certificate of an SSL torrent, PEM.
     pub ssl_cert: Option<Vec<u8>>,
     /// A comment.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::bencode::{Dict, List, Value};
 use crate::id::InfoHash;
 
-use super::{Metainfo, path, signature, url};
+use super::{Metainfo, feed, path, signature, url};
 
 /// Reads what the info dictionary says beside the layout.
 pub(super) fn inside(metainfo: &mut Metainfo, info: Dict<'_>) {
@@ -40,6 +40,7 @@ pub(super) fn inside(metainfo: &mut Metainfo, info: Dict<'_>) {
     metainfo.originator = originator
         .and_then(Value::as_bytes)
         .map(Bytes::copy_from_slice);
+    metainfo.feed = feed::read(info.get(b"bep49")).filter(|_| !metainfo.single_file);
     metainfo.similar_inside = similar_list(similar);
     metainfo.collections_inside = strings(collections);
 }

@@ -292,6 +292,7 @@ impl Metainfo {
             ssl_cert: None,
             update_url: None,
             originator: None,
+            feed: None,
             trackers: Vec::new(),
             web_seeds: Vec::new(),
             http_seeds: Vec::new(),

@@ -26,6 +26,8 @@ pub struct SourceFile {
     pub symlink: Option<Vec<String>>,
     /// Time of the last change in Unix seconds, if it shall be in the torrent.
     pub mtime: Option<i64>,
+    /// SHA-1 of the content (BEP 47), if it shall be in the v1 list of files: feeds have it (BEP 49).
+    pub sha1: Option<[u8; 20]>,
 }
 
 /// Whether a torrent is a file or a directory.

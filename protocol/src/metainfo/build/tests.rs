@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use super::super::{FileAttr, LoadLimits, Metainfo, Version};
 use super::*;
 use crate::id::InfoHashes;
+use crate::metainfo::Feed;
 
 /// The content generator of the vectors: xorshift32, little-endian.
 fn content(seed: u64, len: u64) -> Vec<u8> {
@@ -138,6 +139,7 @@ fn build(case: &Json) -> (Vec<u8>, InfoHashes) {
                 .as_str()
                 .map(|t| t.split('/').map(str::to_owned).collect()),
             mtime: has("modification_time").then_some(mtime),
+            sha1: None,
         });
     }
     let piece_len = case["piece_length_requested"].as_u64().unwrap() as u32;
@@ -363,6 +365,7 @@ fn any_torrent() -> impl Strategy<Value = (Version, Layout, Padding, Vec<SourceF
         attr: FileAttr::from_letters(attr.as_bytes()),
         symlink: None,
         mtime,
+        sha1: None,
     });
     let layout = prop_oneof![Just(Layout::Directory), Just(Layout::SingleFile)];
     (
@@ -394,6 +397,7 @@ proptest! {
             collections: vec!["c".into()],
             update_url: Some("http://u/".into()),
             originator: Some(vec![1]),
+            feed: Some(Feed::default()),
             ssl_cert: Some(vec![2]),
             comment: Some("é".into()),
             created_by: Some("p".into()),
@@ -403,6 +407,7 @@ proptest! {
         let read = Metainfo::from_bytes(&bytes, &LoadLimits::default()).unwrap();
         prop_assert!(crate::bencode::is_canonical(&bytes, &crate::bencode::Limits::default()));
         prop_assert_eq!(read.hashes(), found);
+        prop_assert_eq!(read.feed().is_some(), !read.is_single_file());
         prop_assert_eq!(read.version(), version);
         prop_assert!(read.has_piece_layers());
         prop_assert_eq!(read.trackers(), more.trackers.as_slice());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::bencode::Encoder;
 use crate::id::{InfoHash, InfoHashes};
 
-use super::super::{FileAttr, Signature, Version, load, signature, write};
+use super::super::{FileAttr, Signature, Version, feed, load, signature, write};
 use super::{BuildError, Entry, Extras, FileHashes, Hashes, Layout, Plan, SourceFile};
 
 /// The hashes of the content, matched to the entries they belong to.
@@ -104,6 +104,8 @@ impl<'a> Content<'a> {
         if let Some(file) = single {
             attr(&mut e, file.attr);
         }
+        let feed = extras.feed.as_ref();
+        feed::write(&mut e, feed.filter(|_| plan.layout == Layout::Directory));
         write::strings(&mut e, b"collections", &extras.collections);
         if plan.has_v2() {
             self.tree(&mut e);
@@ -207,6 +209,7 @@ impl<'a> Content<'a> {
                 e.key(b"mtime").int(mtime);
             }
             write::strings(e, b"path", &file.path);
+            optional(e, b"sha1", file.sha1.as_ref().map(<[u8; 20]>::as_slice));
             symlink(e, file);
         } else {
             e.key(b"attr").bytes(b"p");
