@@ -1,0 +1,424 @@
+//! Real nodes of pyipv8, of both dialects: our originator through their relays and exit, theirs through ours, and mixed
+//! paths, with datagrams to the world and back.
+//!
+//! `tests/setup` of the workspace installs them. Without them the tests say so and are skipped; with `CI` set they fail.
+#![expect(
+    clippy::print_stdout,
+    reason = "says what was skipped, and what was seen"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use overlay::key::{PublicKey, SecretKey};
+use overlay::wire::Address;
+use serde_json::{Value, json};
+use tunnels::{
+    CircuitId, Config, Dialect, Event, Flags, HEADROOM, Handled, LIBRARY, Node, Purpose, TAILROOM,
+};
+
+const VERSIONS: [(Dialect, &str); 2] = [(Dialect::Classic, "2.2.0"), (Dialect::Modern, "3.2.1")];
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Nodes of pyipv8 in one process.
+struct Theirs {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    nodes: Vec<Their>,
+}
+
+struct Their {
+    key: PublicKey,
+    addr: SocketAddr,
+    flags: Flags,
+}
+
+impl Theirs {
+    /// Starts nodes with these flags; `None` where pyipv8 is not installed.
+    fn start(version: &str, flags: &Value) -> Option<Self> {
+        let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+        let cache = std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or(home)?;
+        let python = cache.join(format!("tribler-rs-tests/pyipv8-{version}/bin/python"));
+        if !python.exists() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "tests/setup has not installed pyipv8 {version}"
+            );
+            println!("skipped: tests/setup has not installed pyipv8 {version}");
+            return None;
+        }
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/node.py");
+        let mut child = Command::new(python)
+            .args([script, &flags.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python runs");
+        let stdin = child.stdin.take().expect("a pipe");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut theirs = Self {
+            child,
+            stdin,
+            stdout,
+            nodes: Vec::new(),
+        };
+        let told = theirs.answer();
+        theirs.nodes = told
+            .as_array()
+            .expect("nodes")
+            .iter()
+            .map(|node| Their {
+                key: key(&node["key"]),
+                addr: (
+                    [127, 0, 0, 1],
+                    node["port"].as_u64().expect("a port") as u16,
+                )
+                    .into(),
+                flags: Flags(node["flags"].as_u64().expect("flags") as u16),
+            })
+            .collect();
+        Some(theirs)
+    }
+
+    fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("a line");
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("python died: {line:?}"))
+    }
+
+    /// Sends a command; its answer is read by [`Theirs::answer`].
+    fn tell(&mut self, command: &Value) {
+        writeln!(self.stdin, "{command}").expect("python listens");
+    }
+
+    fn ask(&mut self, command: &Value) -> Value {
+        self.tell(command);
+        self.answer()
+    }
+
+    /// Tells all of them of a node of ours.
+    fn introduce(&mut self, ours: &Ours) {
+        self.ask(&json!({
+            "node": 0, "do": "know", "all": true, "key": hex(ours.node.public()), "port": ours.addr.port(),
+            "flags": ours.node.config().flags.0,
+        }));
+    }
+
+    /// Leaves the first of them with these nodes to build with.
+    fn choose(&mut self, keys: &[&PublicKey]) {
+        let keys: Vec<String> = keys.iter().map(|key| hex(key)).collect();
+        self.ask(&json!({"node": 0, "do": "only", "keys": keys}));
+    }
+}
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn key(value: &Value) -> PublicKey {
+    let digits = value.as_str().expect("a key").as_bytes().chunks(2);
+    let bytes = digits.map(|pair| {
+        let pair = std::str::from_utf8(pair).expect("digits");
+        u8::from_str_radix(pair, 16).expect("digits")
+    });
+    PublicKey::from_bytes(&bytes.collect::<Vec<u8>>()).expect("a key")
+}
+
+fn hex(key: &PublicKey) -> String {
+    to_hex(key.as_bytes())
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A node of ours on a real socket.
+struct Ours {
+    node: Node,
+    socket: UdpSocket,
+    addr: SocketAddr,
+    exits: BTreeMap<CircuitId, UdpSocket>,
+    data: Vec<(Address, Vec<u8>)>,
+    events: Vec<Event>,
+}
+
+impl Ours {
+    fn new(dialect: Dialect, flags: Flags, seed: u8) -> Self {
+        let socket = socket();
+        let addr = socket.local_addr().expect("an address");
+        let mut config = Config::new(dialect, LIBRARY);
+        config.flags = flags;
+        config.exit_to_local = true;
+        config.ping_interval = Duration::from_millis(500);
+        let key = SecretKey::from_bytes(&[seed; 64]).expect("a key");
+        let mut node = Node::new(Instant::now(), config, key, [seed; 32]);
+        node.set_addr(addr);
+        Self {
+            node,
+            socket,
+            addr,
+            exits: BTreeMap::new(),
+            data: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Handles all that has come, and sends what there is to say.
+    fn turn(&mut self) {
+        let now = Instant::now();
+        let mut buffer = [0; 2048];
+        while let Ok((len, from)) = self
+            .socket
+            .recv_from(&mut buffer[HEADROOM..2048 - TAILROOM])
+        {
+            let at = HEADROOM..HEADROOM + len;
+            match self.node.handle_datagram(now, from, &mut buffer, at) {
+                Handled::Forward { to, at } => drop(self.socket.send_to(&buffer[at], to)),
+                Handled::Data { from, at, .. } => self.data.push((from, buffer[at].to_vec())),
+                Handled::Exit {
+                    circuit,
+                    to: Address::Ip(to),
+                    at,
+                } => {
+                    let exit = self.exits.entry(circuit).or_insert_with(socket);
+                    let _ = exit.send_to(&buffer[at], to);
+                }
+                Handled::Done | Handled::Exit { .. } | Handled::Refused(_) => {}
+            }
+        }
+        let mut out = Vec::new();
+        for (circuit, exit) in &self.exits {
+            while let Ok((len, from)) = exit.recv_from(&mut buffer) {
+                if let Ok(to) = self
+                    .node
+                    .send_back(now, *circuit, from, &buffer[..len], &mut out)
+                {
+                    let _ = self.socket.send_to(&out, to);
+                }
+            }
+        }
+        self.node.handle_timeout(now);
+        while let Some(transmit) = self.node.poll_transmit() {
+            let _ = self.socket.send_to(&transmit.payload, transmit.to);
+        }
+        while let Some(event) = self.node.poll_event() {
+            self.events.push(event);
+        }
+    }
+}
+
+/// A socket that does not keep anyone waiting for long.
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket
+        .set_read_timeout(Some(Duration::from_millis(1)))
+        .expect("a timeout");
+    socket
+}
+
+/// Turns nodes of ours, and a target that echoes, until something is so.
+fn until(ours: &mut [Ours], target: &UdpSocket, mut done: impl FnMut(&mut [Ours]) -> bool) {
+    let end = Instant::now() + PATIENCE;
+    let mut buffer = [0; 2048];
+    while !done(ours) {
+        assert!(
+            Instant::now() < end,
+            "in vain: {:?}",
+            ours.iter()
+                .map(|node| node.node.counters())
+                .collect::<Vec<_>>()
+        );
+        ours.iter_mut().for_each(Ours::turn);
+        while let Ok((len, from)) = target.recv_from(&mut buffer) {
+            let _ = target.send_to(&buffer[..len], from);
+        }
+    }
+}
+
+/// What looks like uTP.
+fn utp(tail: &str) -> Vec<u8> {
+    let mut data = vec![1, 0];
+    data.resize(20, 9);
+    data.extend_from_slice(tail.as_bytes());
+    data
+}
+
+#[test]
+fn our_originator_reaches_the_world_through_their_relays_and_exit() {
+    for (dialect, version) in VERSIONS {
+        let flags = json!([[1], [1], [1], [1], [1, 2, 4], [1, 2, 4]]);
+        let Some(theirs) = Theirs::start(version, &flags) else {
+            continue;
+        };
+        let mut ours = [Ours::new(dialect, Flags::default(), 1)];
+        for their in &theirs.nodes {
+            ours[0]
+                .node
+                .set_candidate(their.key.clone(), their.addr, their.flags);
+        }
+        let target = socket();
+        let to = target.local_addr().expect("an address");
+        for hops in 1..=3 {
+            let id = ours[0]
+                .node
+                .create_circuit(Instant::now(), Purpose::Data, hops, None)
+                .unwrap();
+            until(&mut ours, &target, |ours| {
+                ours[0].events.contains(&Event::Ready(id))
+            });
+            let sent = utp(&format!("{version} over {hops} hops"));
+            let mut out = Vec::new();
+            let first = ours[0]
+                .node
+                .send_data(id, to.into(), &sent, &mut out)
+                .unwrap();
+            ours[0].socket.send_to(&out, first).unwrap();
+            until(&mut ours, &target, |ours| {
+                ours[0].data.iter().any(|(_, data)| *data == sent)
+            });
+            until(&mut ours, &target, |ours| {
+                ours[0].node.circuit(id).unwrap().rtt.is_some()
+            });
+            println!("pyipv8 {version}: {hops} hops, there and back");
+        }
+    }
+}
+
+/// Lets the first of theirs build a circuit of `hops` and send through it, and compares what comes back.
+fn theirs_through(theirs: &mut Theirs, ours: &mut [Ours], hops: u8) {
+    let target = socket();
+    let port = target.local_addr().expect("an address").port();
+    let built = while_asked(
+        theirs,
+        ours,
+        &target,
+        &json!({"node": 0, "do": "build", "hops": hops}),
+    );
+    assert_eq!(built["state"], "READY", "{built}");
+    let data = utp(&format!("theirs over {hops} hops"));
+    let send =
+        json!({"node": 0, "do": "send", "id": built["id"], "port": port, "data": to_hex(&data)});
+    theirs.ask(&send);
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let got = while_asked(theirs, ours, &target, &json!({"node": 0, "do": "received"}));
+        if got["received"]
+            .as_array()
+            .expect("a list")
+            .contains(&json!(to_hex(&data)))
+        {
+            return;
+        }
+        assert!(
+            Instant::now() < end,
+            "nothing came back: {:?}",
+            ours[0].node.counters()
+        );
+        let mut turns = 0;
+        until(ours, &target, |_| {
+            turns += 1;
+            turns > 20
+        });
+    }
+}
+
+/// Asks them something while nodes of ours go on.
+fn while_asked(
+    theirs: &mut Theirs,
+    ours: &mut [Ours],
+    target: &UdpSocket,
+    command: &Value,
+) -> Value {
+    theirs.tell(command);
+    std::thread::scope(|scope| {
+        let stdout = &mut theirs.stdout;
+        let reader = scope.spawn(move || {
+            let mut line = String::new();
+            stdout.read_line(&mut line).expect("a line");
+            line
+        });
+        until(ours, target, |_| reader.is_finished());
+        let line = reader.join().expect("a line");
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("python died: {line:?}"))
+    })
+}
+
+#[test]
+fn their_originator_reaches_the_world_through_our_exit() {
+    for (dialect, version) in VERSIONS {
+        let Some(mut theirs) = Theirs::start(version, &json!([[], [1], [1]])) else {
+            continue;
+        };
+        let mut ours = [Ours::new(dialect, Flags::RELAY.and(Flags::EXIT), 2)];
+        theirs.introduce(&ours[0]);
+        for hops in 1..=3 {
+            theirs_through(&mut theirs, &mut ours, hops);
+        }
+        assert!(ours[0].node.counters().joined >= 3);
+    }
+}
+
+#[test]
+fn their_originator_reaches_the_world_through_our_relay() {
+    for (dialect, version) in VERSIONS {
+        let Some(mut theirs) = Theirs::start(version, &json!([[], [1, 2, 4]])) else {
+            continue;
+        };
+        let mut ours = [Ours::new(dialect, Flags::RELAY, 3)];
+        theirs.introduce(&ours[0]);
+        let exit = (
+            theirs.nodes[1].key.clone(),
+            theirs.nodes[1].addr,
+            theirs.nodes[1].flags,
+        );
+        ours[0].node.set_candidate(exit.0, exit.1, exit.2);
+        theirs_through(&mut theirs, &mut ours, 2);
+        assert!(ours[0].node.counters().relayed >= 2);
+        assert_eq!(ours[0].node.joined(), (0, 1));
+    }
+}
+
+#[test]
+fn their_originator_reaches_the_world_through_nodes_of_ours_alone() {
+    for (dialect, version) in VERSIONS {
+        let Some(mut theirs) = Theirs::start(version, &json!([[]])) else {
+            continue;
+        };
+        let exit = Flags::RELAY.and(Flags::EXIT);
+        let mut ours = [
+            Ours::new(dialect, Flags::RELAY, 4),
+            Ours::new(dialect, Flags::RELAY, 5),
+            Ours::new(dialect, exit, 6),
+        ];
+        let all: Vec<_> = ours
+            .iter()
+            .map(|one| (one.node.public().clone(), one.addr, one.node.config().flags))
+            .collect();
+        for one in &mut ours {
+            for (key, addr, flags) in &all {
+                one.node.set_candidate(key.clone(), *addr, *flags);
+            }
+            theirs.introduce(one);
+        }
+        let keys: Vec<&PublicKey> = all.iter().map(|(key, ..)| key).collect();
+        theirs.choose(&keys);
+        theirs_through(&mut theirs, &mut ours, 3);
+    }
+}

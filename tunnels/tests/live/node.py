@@ -1,0 +1,113 @@
+"""Nodes of pyipv8's tunnels, of the older or the newer dialect as the installed version has it.
+
+Reads commands as lines of JSON from standard input and answers each with a line. Nodes know each other and those that they
+are told of; nothing leaves the loopback.
+"""
+import asyncio
+import json
+import sys
+
+import ipv8.community as community_module
+from ipv8.keyvault.crypto import default_eccrypto
+from ipv8.messaging.anonymization.community import TunnelCommunity
+from ipv8.messaging.anonymization.hidden_services import HiddenTunnelCommunity
+from ipv8.messaging.interfaces.udp.endpoint import UDPEndpoint
+from ipv8.peer import Peer
+from ipv8.peerdiscovery.network import Network
+
+try:
+    from ipv8.messaging.anonymization.hidden_services import HiddenTunnelSettings
+    MODERN = True
+except ImportError:
+    from ipv8.messaging.anonymization.community import TunnelSettings
+    MODERN = False
+    community_module._DEFAULT_ADDRESSES.clear()
+    community_module._DNS_ADDRESSES.clear()
+
+received = []
+
+
+class Tunnels(HiddenTunnelCommunity):
+    def on_raw_data(self, circuit, origin, data):
+        received.append(data.hex())
+
+
+async def node(flags):
+    endpoint = UDPEndpoint(0, "127.0.0.1")
+    await endpoint.open()
+    key = default_eccrypto.generate_key("curve25519")
+    me, network = Peer(key), Network()
+    if MODERN:
+        settings = HiddenTunnelSettings(my_peer=me, endpoint=endpoint, network=network)
+        settings.peer_flags = set(flags)
+        settings.min_circuits = 0
+        tunnels = Tunnels(settings)
+    else:
+        settings = TunnelSettings()
+        settings.peer_flags = set(flags)
+        settings.min_circuits = 0
+        tunnels = Tunnels(me, endpoint, network, settings=settings)
+    tunnels.address = ("127.0.0.1", endpoint._transport.get_extra_info("sockname")[1])
+    return tunnels
+
+
+def know(tunnels, key, address, flags):
+    peer = Peer(default_eccrypto.key_from_public_bin(key), address)
+    peer.last_response = 2 ** 40
+    tunnels.network.add_verified_peer(peer)
+    tunnels.network.discover_services(peer, [getattr(tunnels, "community_id", None) or tunnels.master_peer.mid])
+    tunnels.candidates[peer] = flags
+
+
+async def main():
+    all_flags = json.loads(sys.argv[1])
+    nodes = [await node(flags) for flags in all_flags]
+    for one in nodes:
+        for other, flags in zip(nodes, all_flags):
+            if other is not one and flags:
+                know(one, other.my_peer.public_key.key_to_bin(), other.address, flags)
+    told = [{"key": n.my_peer.public_key.key_to_bin().hex(), "port": n.address[1], "flags": sum(f)}
+            for n, f in zip(nodes, all_flags)]
+    print(json.dumps(told), flush=True)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        command = json.loads(line)
+        tunnels, answer = nodes[command["node"]], {}
+        if command["do"] == "know":
+            flags = [1 << bit for bit in range(4) if command["flags"] >> bit & 1]
+            for one in nodes if command["all"] else [tunnels]:
+                know(one, bytes.fromhex(command["key"]), ("127.0.0.1", command["port"]), flags)
+        elif command["do"] == "only":
+            for peer in list(tunnels.candidates):
+                if peer.public_key.key_to_bin().hex() not in command["keys"]:
+                    tunnels.candidates.pop(peer)
+        elif command["do"] == "build":
+            circuit = tunnels.create_circuit(command["hops"])
+            try:
+                await asyncio.wait_for(asyncio.shield(circuit.ready), 8)
+            except asyncio.TimeoutError:
+                pass
+            answer = {"state": circuit.state, "id": circuit.circuit_id,
+                      "hops": [hop.public_key.key_to_bin().hex() if hasattr(hop, "public_key") else "" for hop in circuit.hops]}
+        elif command["do"] == "send":
+            circuit = tunnels.circuits[command["id"]]
+            target = ("127.0.0.1", command["port"])
+            if MODERN:
+                from ipv8.messaging.interfaces.udp.endpoint import UDPv4Address
+                tunnels.send_data(circuit.hop.address, circuit.circuit_id, UDPv4Address(*target), UDPv4Address("0.0.0.0", 0),
+                                  bytes.fromhex(command["data"]))
+            else:
+                tunnels.send_data([circuit.peer.address], circuit.circuit_id, target, ("0.0.0.0", 0),
+                                  bytes.fromhex(command["data"]))
+        elif command["do"] == "received":
+            answer = {"received": list(received)}
+        elif command["do"] == "counts":
+            answer = {"relays": len(tunnels.relay_from_to), "exits": len(tunnels.exit_sockets), "circuits": len(tunnels.circuits)}
+        elif command["do"] == "ping":
+            tunnels.do_ping()
+        print(json.dumps(answer), flush=True)
+
+
+asyncio.run(main())
