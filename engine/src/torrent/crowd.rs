@@ -249,7 +249,7 @@ impl Torrent {
 
     /// Lets the candidate list learn from the end of a connection that we had dialled.
     fn note_end(&mut self, addr: SocketAddr, was_open: bool, ended: &Ended, now: Instant) {
-        if !was_open && let Some(failure) = LastFailure::of(addr, ended) {
+        if !was_open && let Some(failure) = LastFailure::of(addr, ended, self.setup.encryption) {
             self.last_failure = Some(failure);
         }
         if was_open {

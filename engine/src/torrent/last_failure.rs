@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::Encryption;
 use crate::peer::messages::Ended;
 use crate::torrent::candidates::DialFailure;
 
@@ -16,17 +17,18 @@ pub(crate) struct LastFailure {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Why {
-    Closed,
+    /// What we ask of the stream may be why.
+    Closed(Encryption),
     Dial(DialFailure),
     Misbehaved(Arc<str>),
     Silent,
 }
 
 impl LastFailure {
-    /// What the end of a connection tells, where that is about the peer.
-    pub(crate) fn of(addr: SocketAddr, ended: &Ended) -> Option<Self> {
+    /// What the end of a connection tells, where that is about the peer; `encryption` is our own rule.
+    pub(crate) fn of(addr: SocketAddr, ended: &Ended, encryption: Encryption) -> Option<Self> {
         let why = match ended {
-            Ended::Lost => Why::Closed,
+            Ended::Lost => Why::Closed(encryption),
             Ended::Misbehaved(why) => Why::Misbehaved(Arc::clone(why)),
             Ended::Silent => Why::Silent,
             Ended::Unreachable(failure) => Why::Dial(*failure),
@@ -44,7 +46,15 @@ impl fmt::Display for LastFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match &self.why {
             // Who is asked for a torrent that it does not have hangs up.
-            Why::Closed => "closed the connection, perhaps for want of this torrent",
+            Why::Closed(Encryption::Off) => {
+                "closed the connection: it does not have this torrent, or takes encrypted streams only"
+            }
+            Why::Closed(Encryption::Require) => {
+                "closed the connection: it does not have this torrent, or takes no encrypted streams"
+            }
+            Why::Closed(Encryption::Allow | Encryption::Prefer) => {
+                "closed the connection, perhaps for want of this torrent"
+            }
             Why::Dial(DialFailure::Refused) => "refuses connections",
             Why::Dial(DialFailure::Timeout) => "does not answer",
             Why::Dial(DialFailure::Unreachable) => "cannot be reached from this network",
@@ -64,7 +74,8 @@ mod tests {
     #[test]
     fn what_is_about_the_peer_is_told_with_its_address() {
         let addr = "127.0.0.1:7".parse().unwrap();
-        let of = |ended| LastFailure::of(addr, &ended).map(|last| last.to_string());
+        let by = |ended, rule| LastFailure::of(addr, &ended, rule).map(|last| last.to_string());
+        let of = |ended| by(ended, Encryption::Allow);
         assert_eq!(
             of(Ended::Unreachable(DialFailure::Refused)).unwrap(),
             "127.0.0.1:7 refuses connections"
@@ -74,6 +85,10 @@ mod tests {
             "127.0.0.1:7 broke the protocol: another info-hash"
         );
         assert!(of(Ended::Lost).unwrap().contains("closed the connection"));
+        let plain = by(Ended::Lost, Encryption::Off).unwrap();
+        assert!(plain.contains("takes encrypted streams only"), "{plain}");
+        let covered = by(Ended::Lost, Encryption::Require).unwrap();
+        assert!(covered.contains("takes no encrypted streams"), "{covered}");
         assert_eq!(of(Ended::Duplicate), None);
         assert_eq!(of(Ended::Dismissed), None);
     }
