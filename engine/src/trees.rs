@@ -80,17 +80,30 @@ impl Trees {
     }
 
     /// The bytes of content that must be hashed to answer; `None` where the answer is no.
-    pub(crate) fn cost(&self, request: &HashRequest) -> Option<u64> {
+    pub(crate) fn cost(&self, request: &HashRequest, have: &HaveBoard) -> Option<u64> {
         let file = self.files.get(&request.root)?;
-        let piece_len = u64::from(self.metainfo.geometry().piece_len());
+        let piece_len = self.metainfo.geometry().piece_len();
         let span = request.span();
+        let shape = FileTree::new(request.root, file.len, piece_len);
+        let below = shape.piece_height().saturating_sub(span.base);
+        if below == 0 {
+            return Some(0);
+        }
         // A span that reaches below the piece layer lies in one piece, or is refused.
-        let shape = FileTree::new(request.root, file.len, piece_len as u32);
-        Some(if span.base < shape.piece_height() {
-            file.len.min(piece_len)
-        } else {
-            0
-        })
+        let piece = span.index.checked_shr(below)?;
+        let within = span.is_sound() && span.length <= 1_u32.checked_shl(below)?;
+        (within && self.held(file, piece, have).is_some())
+            .then(|| file.len.min(u64::from(piece_len)))
+    }
+
+    /// A place of the torrent that holds a piece of a file, if it is there.
+    fn held(&self, file: &File, piece: u32, have: &HaveBoard) -> Option<PieceIndex> {
+        let geometry = self.metainfo.geometry();
+        let mut places = file.first.iter().filter_map(|first| {
+            let piece = geometry.piece(first.checked_add(piece)?)?;
+            have.contains(piece).then_some(piece)
+        });
+        places.next()
     }
 
     /// Answers a request: hashes, then uncles. `None` where it must be refused.
@@ -105,12 +118,7 @@ impl Trees {
         let proof = match tree.needs(span)? {
             Needs::Nothing => tree.proof(span)?,
             Needs::LeavesOf(piece) => {
-                let geometry = self.metainfo.geometry();
-                let places = file.first.iter().filter_map(|first| {
-                    let piece = geometry.piece(first.checked_add(piece)?)?;
-                    have.contains(piece).then_some(piece)
-                });
-                let piece = places.into_iter().next()?;
+                let piece = self.held(file, piece, have)?;
                 tree.proof_within(span, store.leaves(piece).ok()?)?
             }
         };

@@ -240,6 +240,7 @@ impl Torrent {
                 .disconnected(ours, now, candidates::Ended::SelfConnection);
         }
         self.guest_gone(key);
+        self.hash_desk.gone(key);
         if let Some(addr) = entry.also_at {
             self.candidates.twin_ended(addr, now);
         }

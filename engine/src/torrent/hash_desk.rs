@@ -3,7 +3,7 @@
 //! Hashes of pieces and above cost next to nothing. Those below are not kept: the piece is read and hashed, which peers
 //! need only where a block is bad. So much of it is done in a while and no more, whoever asks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,12 +28,25 @@ const PER_JOB: usize = 16;
 const BURST: u64 = 64 << 20;
 const PER_SECOND: u64 = 4 << 20;
 
+/// One peer may use this share of it: an eighth, but a piece of the usual sizes at least.
+const SHARE: u64 = 8;
+const LEAST_BURST: u64 = 16 << 20;
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct HashDesk {
     waiting: VecDeque<(PeerKey, HashRequest)>,
     busy: bool,
-    /// Bytes that may be hashed.
+    allowance: Allowance,
+    /// Of the peers that have asked for what costs anything.
+    of_peers: BTreeMap<PeerKey, Allowance>,
+}
+
+/// Bytes that may be hashed: some at once, and so many more each second.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    burst: u64,
+    per_second: u64,
     credit: u64,
     credited_at: Instant,
 }
@@ -51,24 +64,58 @@ impl HashDesk {
         Self {
             waiting: VecDeque::new(),
             busy: false,
-            credit: BURST,
+            allowance: Allowance::new(now, BURST, PER_SECOND),
+            of_peers: BTreeMap::new(),
+        }
+    }
+
+    /// Whether content of so many bytes may be hashed now for a peer; it counts as hashed then.
+    fn afford(&mut self, key: PeerKey, now: Instant, bytes: u64) -> bool {
+        if bytes == 0 {
+            return true;
+        }
+        let fresh = || {
+            let burst = LEAST_BURST.max(BURST / SHARE);
+            Allowance::new(now, burst, PER_SECOND / SHARE)
+        };
+        let own = self.of_peers.entry(key).or_insert_with(fresh);
+        let there = own.covers(now, bytes) && self.allowance.covers(now, bytes);
+        if there {
+            own.spend(bytes);
+            self.allowance.spend(bytes);
+        }
+        there
+    }
+
+    /// A peer is gone.
+    pub(crate) fn gone(&mut self, key: PeerKey) {
+        self.of_peers.remove(&key);
+    }
+}
+
+impl Allowance {
+    const fn new(now: Instant, burst: u64, per_second: u64) -> Self {
+        Self {
+            burst,
+            per_second,
+            credit: burst,
             credited_at: now,
         }
     }
 
-    /// Whether content of so many bytes may be hashed now; it counts as hashed then.
-    fn afford(&mut self, now: Instant, bytes: u64) -> bool {
+    fn covers(&mut self, now: Instant, bytes: u64) -> bool {
         let passed = now.saturating_duration_since(self.credited_at);
         if passed >= Duration::from_secs(1) {
             self.credited_at = now;
-            let earned = passed.as_secs().saturating_mul(PER_SECOND);
-            self.credit = self.credit.saturating_add(earned).min(BURST);
+            let earned = passed.as_secs().saturating_mul(self.per_second);
+            self.credit = self.credit.saturating_add(earned).min(self.burst);
         }
-        let there = bytes <= self.credit;
-        if there {
-            self.credit -= bytes;
-        }
-        there
+        // A piece that is larger than any burst is hashed when nothing else was of late.
+        bytes <= self.credit || self.credit == self.burst
+    }
+
+    const fn spend(&mut self, bytes: u64) {
+        self.credit = self.credit.saturating_sub(bytes);
     }
 }
 
@@ -80,12 +127,12 @@ impl Torrent {
         request: HashRequest,
         ctx: &mut Context<Self>,
     ) {
-        let trees = self
-            .active()
-            .and_then(|active| active.content.trees.clone());
-        let cost = trees.and_then(|trees| trees.cost(&request));
+        let cost = self.active().and_then(|active| {
+            let content = &active.content;
+            content.trees.as_ref()?.cost(&request, &content.have)
+        });
         let room = self.hash_desk.waiting.len() < WAITING_MOST;
-        let taken = cost.is_some_and(|cost| room && self.hash_desk.afford(now(), cost));
+        let taken = cost.is_some_and(|cost| room && self.hash_desk.afford(key, now(), cost));
         if taken {
             self.hash_desk.waiting.push_back((key, request));
             self.serve_hashes(ctx);
@@ -151,16 +198,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_much_is_hashed_for_others_and_no_more() {
+    fn so_much_is_hashed_for_others_and_no_more_and_for_one_a_share_of_it() {
         let begin = now();
         let mut desk = HashDesk::new(begin);
-        assert!(desk.afford(begin, BURST));
-        assert!(!desk.afford(begin, 1));
-        assert!(desk.afford(begin, 0), "what costs nothing is always given");
+        let peers: Vec<PeerKey> = (1..=5).map(PeerKey).collect();
+        let [one, two, three, four, five] = peers[..] else {
+            unreachable!("five");
+        };
+        assert!(desk.afford(one, begin, LEAST_BURST));
+        assert!(!desk.afford(one, begin, 1), "its share is used up");
+        for peer in [two, three, four] {
+            assert!(desk.afford(peer, begin, LEAST_BURST));
+        }
+        assert!(!desk.afford(five, begin, 1), "all of it is used up");
+        assert!(
+            desk.afford(five, begin, 0),
+            "what costs nothing is always given"
+        );
         let later = begin + Duration::from_millis(1500);
-        assert!(desk.afford(later, PER_SECOND) && !desk.afford(later, 1));
+        assert!(desk.afford(five, later, PER_SECOND) && !desk.afford(five, later, 1));
+        assert!(!desk.afford(one, later, PER_SECOND / SHARE + 1));
         let much_later = begin + Duration::from_secs(10_000);
-        assert!(!desk.afford(much_later, BURST + 1));
-        assert!(desk.afford(much_later, BURST));
+        assert!(desk.afford(one, much_later, 1));
+        assert!(!desk.afford(one, much_later, LEAST_BURST));
+        assert!(
+            desk.afford(two, much_later, LEAST_BURST + 1),
+            "a large piece"
+        );
+        assert!(!desk.afford(two, much_later, 1));
+        desk.gone(one);
+        assert!(desk.afford(one, much_later, 1), "another connection");
     }
 }
