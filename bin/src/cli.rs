@@ -16,7 +16,7 @@ pub(crate) use dht::DhtArgs;
 pub(crate) use later::LaterCommand;
 pub(crate) use transfer::{DownloadArgs, SeedArgs};
 
-use crate::units::Size;
+use crate::units::{Size, Span};
 
 /// Reads an address to listen at.
 fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
@@ -84,6 +84,8 @@ pub(crate) enum Command {
     CheckUpdate(CheckUpdateArgs),
     /// Find peers and items on the mainline DHT, and store them
     Dht(Box<DhtArgs>),
+    /// Introduce members of the overlay to each other until Ctrl-C
+    BootstrapServer(BootstrapServerArgs),
     /// Show the whole main job on parts of its own: tracker, seeder and downloader on loopback
     Demo(DemoArgs),
     /// Print the completion script of a shell
@@ -99,9 +101,12 @@ impl Command {
     /// Whether its JSON is a line for each event, failures among them, and not one object.
     pub(crate) fn speaks_lines(&self) -> bool {
         match self {
-            Self::Check(_) | Self::Demo(_) | Self::Dht(_) | Self::Download(_) | Self::Seed(_) => {
-                true
-            }
+            Self::BootstrapServer(_)
+            | Self::Check(_)
+            | Self::Demo(_)
+            | Self::Dht(_)
+            | Self::Download(_)
+            | Self::Seed(_) => true,
             Self::CheckUpdate(_)
             | Self::Completions(_)
             | Self::Create(_)
@@ -120,6 +125,7 @@ impl Command {
             Self::Info(args) => args.json,
             Self::Check(args) => args.json,
             Self::CheckUpdate(args) => args.json,
+            Self::BootstrapServer(args) => args.json,
             Self::Demo(args) => args.json,
             Self::Dht(args) => args.json,
             Self::Completions(_) | Self::Man(_) | Self::Later(_) => false,
@@ -317,6 +323,35 @@ pub(crate) struct CheckUpdateArgs {
     pub(crate) unsigned: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  tribler-rs bootstrap-server --listen 0.0.0.0:6421 --overlay-key server.key"
+)]
+pub(crate) struct BootstrapServerArgs {
+    /// The address of the UDP socket, IPv4; port 0 takes any
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_value = "0.0.0.0:6421",
+        help_heading = "Network"
+    )]
+    pub(crate) listen: std::net::SocketAddrV4,
+    /// The server's identity; made on first use, mode 0600 [default: a new one each time]
+    #[arg(long, value_name = "FILE", help_heading = "Network")]
+    pub(crate) overlay_key: Option<PathBuf>,
+    /// How often to tell how many members are known
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "60s",
+        help_heading = "Output"
+    )]
+    pub(crate) every: Span,
+    /// Print JSON lines instead of text
+    #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
 }
 

@@ -1,5 +1,6 @@
 //! One module per command.
 
+mod bootstrap_server;
 mod check;
 mod check_update;
 mod completions;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         )));
     }
     match command {
+        Command::BootstrapServer(args) => bootstrap_server::run(&args, screen),
         Command::Check(args) => check::run(&args, screen),
         Command::CheckUpdate(args) => check_update::run(&args, screen),
         Command::Completions(args) => completions::run(&args, screen),

@@ -147,6 +147,7 @@ fn server() -> (HostHandle<BootstrapServer>, SocketAddrV4) {
 }
 
 /// Runs a test that needs pyipv8 of this version, where it is there.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn with_pyipv8<F: Future<Output = ()>>(version: &str, test: impl FnOnce(PathBuf) -> F) {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));

@@ -47,7 +47,8 @@ impl Command {
             Self::Download(args) => args.common.later(),
             Self::Seed(args) => args.common.later(),
             Self::Later(command) => Some(command.name()),
-            Self::Create(_)
+            Self::BootstrapServer(_)
+            | Self::Create(_)
             | Self::Info(_)
             | Self::Check(_)
             | Self::CheckUpdate(_)
@@ -64,8 +65,6 @@ impl Command {
 pub(crate) enum LaterCommand {
     #[command(hide = true)]
     Backup(Anything),
-    #[command(hide = true)]
-    BootstrapServer(Anything),
     #[command(hide = true)]
     Circuits(Anything),
     #[command(hide = true)]
@@ -92,7 +91,6 @@ impl LaterCommand {
     fn name(&self) -> String {
         let name = match self {
             Self::Backup(_) => "backup",
-            Self::BootstrapServer(_) => "bootstrap-server",
             Self::Circuits(_) => "circuits",
             Self::Config(_) => "config",
             Self::Ctl(_) => "ctl",

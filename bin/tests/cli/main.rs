@@ -5,6 +5,7 @@
     reason = "tests stop at what they did not expect, and say what they skip"
 )]
 
+mod bootstrap_server;
 mod check;
 mod check_update;
 mod create;

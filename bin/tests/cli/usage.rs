@@ -13,13 +13,14 @@ fn help_and_version_are_asked_for_and_so_go_well() {
         "create",
         "info",
         "check",
+        "bootstrap-server",
         "demo",
         "completions",
         "man",
     ] {
         assert!(help.out.contains(command), "{}", help.out);
     }
-    assert!(!help.out.contains("bootstrap-server"), "{}", help.out);
+    assert!(!help.out.contains("testnet"), "{}", help.out);
     assert!(run(["--version"]).ok().out.starts_with("tribler-rs "));
     run(["download", "--help"]).ok();
 }
@@ -46,6 +47,8 @@ fn wrong_usage_is_exit_code_2() {
         &["info"],
         &["check", "x.torrent"],
         &["completions", "tcsh2"],
+        &["bootstrap-server", "--listen", "[::1]:1"],
+        &["bootstrap-server", "--every", "soon"],
         &["--log", "a=b=c", "man"],
         &["--log", "bogus", "man"],
         &["download", "--max-up", "-1", HASH],
@@ -73,7 +76,6 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
         ),
         (&["relay"], "relay"),
         (&["exit", "--max-circuits", "3"], "exit"),
-        (&["bootstrap-server"], "bootstrap-server"),
         (&["circuits"], "circuits"),
         (&["testnet", "3"], "testnet"),
         (&["ctl", "add", "--paused", "x"], "ctl"),
@@ -161,7 +163,7 @@ fn completions_are_made_for_every_shell() {
             script.contains("tribler-rs") && script.contains("max-down"),
             "{shell}"
         );
-        for absent in ["daemon", "bootstrap-server", "hops"] {
+        for absent in ["daemon", "testnet", "hops"] {
             assert!(!script.contains(absent), "{shell}: {absent}");
         }
     }

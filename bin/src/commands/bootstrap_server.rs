@@ -1,0 +1,168 @@
+//! `bootstrap-server`: introduces members of the overlay to each other.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Instant;
+
+use net::{Network, OwnedPool, RealOptions};
+use overlay::endpoint::{Endpoint, EndpointConfig};
+use overlay::host::{Host, HostConfig, HostHandle};
+use overlay::key::{FileError, SecretKey, load_or_generate};
+use overlay::server::{BootstrapServer, ServerStatus};
+use serde::Serialize;
+
+use crate::cli::BootstrapServerArgs;
+use crate::failure::{Failure, reason};
+use crate::screen::{Screen, Style};
+use crate::shutdown::Shutdown;
+use crate::wire;
+
+/// One line. Later versions may add fields and events.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Line {
+    /// The socket is open. The public key is in hex, as packets carry it.
+    Listening { addr: String, public_key: String },
+    /// Whom the server knows, and what it has done since its start.
+    Members {
+        communities: usize,
+        members: usize,
+        answered: u64,
+        introduced: u64,
+        refused: u64,
+    },
+}
+
+pub(crate) fn run(args: &BootstrapServerArgs, screen: &Screen) -> Result<(), Failure> {
+    wire::run(async {
+        let mut shutdown = Shutdown::listen()?;
+        let pool = OwnedPool::start("overlay", 1).map_err(|error| {
+            Failure::Failed(format!("cannot start threads: {}", reason(&error)))
+        })?;
+        let key = key(args)?;
+        let network = Network::real(RealOptions::from_source((*args.listen.ip()).into()));
+        let endpoint = endpoint(args, &network, &pool)?;
+        let addr = endpoint.local_addr();
+        let public_key = hex(key.public().as_bytes());
+        let own = own_address(addr, &network);
+        let machine = BootstrapServer::new(key, own, Instant::now(), &mut rand::rng());
+        let config = HostConfig::new(endpoint.clone(), network, pool.pool().clone());
+        let server = Host::launch(machine, config, |()| {});
+        let addr = addr.to_string();
+        tell(screen, &Line::Listening { addr, public_key })?;
+        tokio::select! {
+            served = serve(args, screen, &server) => served?,
+            _ = shutdown.asked() => {}
+        }
+        let last = status(&server).await?;
+        endpoint.shutdown().await;
+        tell(screen, &last.into())
+    })
+}
+
+/// The identity: that of the file, or a new one.
+fn key(args: &BootstrapServerArgs) -> Result<SecretKey, Failure> {
+    let Some(file) = &args.overlay_key else {
+        return Ok(SecretKey::generate(&mut rand::rng()));
+    };
+    let loaded = load_or_generate(file, &mut rand::rng());
+    loaded.map_err(|error| {
+        if let FileError::Io(error) = &error {
+            return Failure::on_file(file, error);
+        }
+        Failure::Failed(format!("{}: {error}", file.display()))
+    })
+}
+
+fn endpoint(
+    args: &BootstrapServerArgs,
+    network: &Network,
+    pool: &OwnedPool,
+) -> Result<Endpoint, Failure> {
+    let _runtime = pool.pool().handle().enter();
+    let socket = network.datagram(args.listen.into());
+    let socket = socket.map_err(|error| {
+        Failure::Failed(format!("--listen {}: {}", args.listen, reason(&error)))
+    })?;
+    Ok(Endpoint::launch(EndpointConfig::new(
+        socket,
+        pool.pool().clone(),
+    )))
+}
+
+/// Where the server says it is: where it listens, or on the network that leads to others.
+fn own_address(addr: SocketAddr, network: &Network) -> SocketAddrV4 {
+    let gateways = network.binder().gateways().unwrap_or_default();
+    let outward = gateways.iter().find_map(|gateway| match gateway.own {
+        IpAddr::V4(own) => Some(own),
+        IpAddr::V6(_) => None,
+    });
+    let listens = match addr.ip() {
+        IpAddr::V4(ip) => Some(ip).filter(|ip| !ip.is_unspecified()),
+        IpAddr::V6(_) => None,
+    };
+    let ip = listens.or(outward).unwrap_or(Ipv4Addr::UNSPECIFIED);
+    SocketAddrV4::new(ip, addr.port())
+}
+
+/// Tells now and then how many are known; returns only when that cannot be told any more.
+async fn serve(
+    args: &BootstrapServerArgs,
+    screen: &Screen,
+    server: &HostHandle<BootstrapServer>,
+) -> Result<(), Failure> {
+    let mut last = ServerStatus::default();
+    loop {
+        tokio::time::sleep(args.every.0).await;
+        let now = status(server).await?;
+        if now != last {
+            tell(screen, &now.into())?;
+            last = now;
+        }
+    }
+}
+
+async fn status(server: &HostHandle<BootstrapServer>) -> Result<ServerStatus, Failure> {
+    let status = server.with(|server, _| server.status()).await;
+    status.map_err(Failure::failed)
+}
+
+fn tell(screen: &Screen, line: &Line) -> Result<(), Failure> {
+    if screen.style() == Style::Json {
+        return screen.json(line);
+    }
+    match line {
+        Line::Listening { addr, public_key } => {
+            screen.say(format_args!("listening at {addr}, public key {public_key}"))
+        }
+        Line::Members {
+            communities,
+            members,
+            answered,
+            introduced,
+            refused,
+        } => screen.say(format_args!(
+            "{members} members of {communities} communities; {answered} answered, {introduced} introduced, \
+             {refused} refused"
+        )),
+    }
+}
+
+impl From<ServerStatus> for Line {
+    fn from(status: ServerStatus) -> Self {
+        Self::Members {
+            communities: status.communities,
+            members: status.members,
+            answered: status.answered,
+            introduced: status.introduced,
+            refused: status.refused,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
