@@ -1,18 +1,20 @@
-//! A job under way: its lookups, what they have found, and what is being stored.
+//! A job under way: its lookups, and what they have found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use protocol::id::InfoHash;
 use protocol::krpc::item::{MutableItem, immutable_target, mutable_target};
-use protocol::krpc::{Announce, Bloom, Distance, Method, NodeId, Put, Response, Sample};
+use protocol::krpc::{Bloom, Distance, Method, NodeId, Response, Sample};
 
 use crate::family::may_name;
 use crate::items::Item;
 use crate::lookup::Lookup;
-use crate::request::{
-    GetPeers, NewItem, Outcome, PeersOutcome, Progress, Request, Scrape, StoredOutcome, Wanted,
-};
+use crate::request::{GetPeers, NewItem, Outcome, PeersOutcome, Progress, Request, Scrape, Wanted};
+
+mod storing;
+
+pub(crate) use storing::Storing;
 
 /// Peers, or info-hashes, that a job remembers.
 const MAX_FOUND: usize = 10_000;
@@ -22,9 +24,6 @@ const PER_ANSWER: usize = 200;
 
 /// Answers whose filters are kept: of the nodes nearest to the torrent.
 const MAX_FILTERS: usize = 16;
-
-/// Nodes with an id that BEP 42 does not allow that something is stored with, beside the others.
-const UNFIT_STORES: usize = 4;
 
 /// A job under way.
 #[derive(Debug)]
@@ -41,16 +40,6 @@ pub(crate) struct Job {
     filters: BTreeMap<Distance, (Bloom, Bloom)>,
     item: Option<Item>,
     found_at: Option<u8>,
-}
-
-/// Something is being stored.
-#[derive(Debug, Default)]
-pub(crate) struct Storing {
-    /// The nodes that have not said yet whether they have it, with their tokens.
-    pub(crate) waiting: BTreeMap<SocketAddr, Vec<u8>>,
-    /// What is stored, when it is an item.
-    pub(crate) item: Option<Item>,
-    pub(crate) outcome: StoredOutcome,
 }
 
 /// What an answer has brought.
@@ -248,101 +237,6 @@ impl Job {
             | Request::Put(NewItem::Ready { .. })
             | Request::Sample(_) => &[],
         }
-    }
-
-    /// Turns to storing, where that is wanted: chooses the nodes and makes the item.
-    pub(crate) fn begin_storing(&mut self) -> bool {
-        let item = match &self.request {
-            Request::GetPeers(GetPeers {
-                announce: Some(_), ..
-            }) => None,
-            Request::Put(NewItem::Ready { item, .. }) => Some(item.clone()),
-            Request::Put(NewItem::Sign {
-                key,
-                salt,
-                value,
-                seq,
-                ..
-            }) => {
-                let newest = self.item.as_ref().and_then(Item::seq);
-                let next = newest.map_or(1, |seq| seq.saturating_add(1));
-                let seq = seq.unwrap_or(next);
-                Some(Item::Mutable {
-                    key: key.public(),
-                    salt: salt.clone(),
-                    seq,
-                    value: value.clone(),
-                    signature: key.sign(salt, seq, value),
-                })
-            }
-            Request::FindNode(_)
-            | Request::Get(_)
-            | Request::GetPeers(_)
-            | Request::Ping(_)
-            | Request::Sample(_) => return false,
-        };
-        let mut waiting = BTreeMap::new();
-        for lookup in self.lookups.iter().flatten() {
-            let mut unfit = 0;
-            for node in lookup.nearest() {
-                unfit += usize::from(!node.valid);
-                if let Some(token) = node.token.as_ref()
-                    && (node.valid || unfit <= UNFIT_STORES)
-                {
-                    waiting.insert(node.addr, token.clone());
-                }
-            }
-        }
-        self.storing = Some(Storing {
-            waiting,
-            outcome: StoredOutcome {
-                seq: item.as_ref().and_then(Item::seq),
-                ..StoredOutcome::default()
-            },
-            item,
-        });
-        true
-    }
-
-    /// What a node is asked to store.
-    pub(crate) fn store_method<'a>(&'a self, token: &'a [u8]) -> Option<Method<'a>> {
-        if let Request::GetPeers(GetPeers {
-            info_hash,
-            announce: Some(announce),
-            ..
-        }) = &self.request
-        {
-            return Some(Method::AnnouncePeer(Announce {
-                info_hash: *info_hash,
-                port: announce.port,
-                seed: announce.seed,
-                token,
-            }));
-        }
-        let Request::Put(NewItem::Ready { cas, .. } | NewItem::Sign { cas, .. }) = &self.request
-        else {
-            return None;
-        };
-        Some(Method::Put(match self.storing.as_ref()?.item.as_ref()? {
-            Item::Immutable { value } => Put::Immutable { token, value },
-            Item::Mutable {
-                key,
-                salt,
-                seq,
-                value,
-                signature,
-            } => Put::Mutable {
-                token,
-                cas: *cas,
-                item: MutableItem {
-                    key,
-                    salt,
-                    seq: *seq,
-                    value,
-                    signature,
-                },
-            },
-        }))
     }
 
     /// What the job came to.

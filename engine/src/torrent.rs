@@ -31,6 +31,7 @@ pub mod punch;
 mod remembered;
 mod report;
 mod resume;
+mod serving;
 mod settle;
 pub(crate) mod setup;
 pub mod smart_ban;

@@ -229,6 +229,12 @@ impl Batch {
     }
 }
 
+/// Lets others have their turn, and is polled again behind them.
+pub(crate) fn let_others<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
 /// The largest payload of a UDP datagram over IPv4: 65,535 less 20 bytes of IP header and 8 of UDP header.
 pub const MAX_UDP_PAYLOAD: usize = 65_507;
 

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 pub use protocol::ip_filter::{FilterError, IpFilter};
 use tokio::io::ReadBuf;
 
-use crate::datagram::Batch;
+use crate::datagram::{Batch, let_others};
 use crate::port_map::Gateway;
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network};
 
@@ -181,8 +181,7 @@ impl DatagramSocket for FilterSocket {
             }
             buf.set_filled(begin);
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        let_others(cx)
     }
 
     fn poll_send_to(

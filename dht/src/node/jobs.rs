@@ -3,14 +3,17 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use protocol::krpc::{Message, Method, NodeId, Response};
+use protocol::krpc::{Method, NodeId, Response};
 
 use super::{Node, Purpose};
 use crate::family::{Family, may_name};
 use crate::job::{Found, Job};
 use crate::lookup::{Lookup, Step};
 use crate::peers::Choice;
-use crate::request::{Event, JobId, Outcome, Pong, Request, Sampled, Sampling};
+use crate::request::{Event, JobId, Request, Sampled, Sampling};
+
+mod direct;
+mod storing;
 use crate::table::K;
 
 /// Jobs of users that may be under way at once; what waits beyond that waits outside.
@@ -171,19 +174,6 @@ impl Node {
         method
     }
 
-    fn send_stores(&mut self, now: Instant, id: JobId, job: &mut Job) {
-        let waiting = job.storing.as_ref().map(|storing| storing.waiting.clone());
-        for (to, token) in waiting.into_iter().flatten() {
-            let method = job.store_method(&token);
-            let sent = method.and_then(|m| self.ask(now, to, Purpose::Store(id, false), m));
-            if sent.is_none()
-                && let Some(storing) = &mut job.storing
-            {
-                storing.waiting.remove(&to);
-            }
-        }
-    }
-
     fn finish(&mut self, now: Instant, id: JobId, mut job: Job) {
         for (at, side) in self.sides.iter_mut().enumerate() {
             let Some(side) = side else { continue };
@@ -241,8 +231,7 @@ impl Node {
         }
         let found = job.take(from.ip(), response, hops);
         if let Some(sample) = &response.sample {
-            let interval = Duration::from_secs(u64::from(sample.interval));
-            self.intervals.note(now, from, interval);
+            self.intervals.note(now, from, sample.pause());
         }
         let enough = found.enough;
         if job.told {
@@ -277,7 +266,7 @@ impl Node {
                     from,
                     hashes: found.hashes,
                     total: sample.total,
-                    interval: Duration::from_secs(u64::from(sample.interval)),
+                    interval: sample.pause(),
                 },
                 progress,
             }
@@ -289,7 +278,7 @@ impl Node {
 
     /// A node did not answer on the way to a target.
     pub(super) fn seek_failed(&mut self, now: Instant, id: JobId, to: SocketAddr) {
-        self.step(now, id, to, Lookup::failed);
+        self.step(now, id, to, |lookup| lookup.failed(&to));
     }
 
     /// A node has named others beside a crowd.
@@ -300,129 +289,31 @@ impl Node {
         from: SocketAddr,
         response: &Response<'_>,
     ) {
-        let Some(mut job) = self.jobs.remove(&id) else {
-            return;
-        };
         let family = Family::of(&from);
-        if let Some(lookup) = &mut job.lookups[family as usize] {
+        self.step(now, id, from, |lookup| {
             lookup.answered_beside(&from, named(from, family, response));
-        }
-        self.advance(now, id, job);
+        });
     }
 
     /// A node has not named others beside a crowd.
     pub(super) fn beside_failed(&mut self, now: Instant, id: JobId, to: SocketAddr) {
-        self.step(now, id, to, |lookup, _| lookup.failed_beside());
+        self.step(now, id, to, Lookup::failed_beside);
     }
 
     /// A node takes its time.
     pub(super) fn seek_slow(&mut self, now: Instant, id: JobId, to: SocketAddr) {
-        self.step(now, id, to, Lookup::slow);
+        self.step(now, id, to, |lookup| lookup.slow(&to));
     }
 
-    fn step(
-        &mut self,
-        now: Instant,
-        id: JobId,
-        to: SocketAddr,
-        step: fn(&mut Lookup, &SocketAddr),
-    ) {
+    /// Goes on with the lookup of a node's family.
+    fn step(&mut self, now: Instant, id: JobId, to: SocketAddr, step: impl FnOnce(&mut Lookup)) {
         let Some(mut job) = self.jobs.remove(&id) else {
             return;
         };
         if let Some(lookup) = &mut job.lookups[Family::of(&to) as usize] {
-            step(lookup, &to);
+            step(lookup);
         }
         self.advance(now, id, job);
-    }
-
-    /// A node has stored something, or refused to.
-    pub(super) fn store_answered(
-        &mut self,
-        now: Instant,
-        id: JobId,
-        from: SocketAddr,
-        refused: Option<i64>,
-    ) {
-        let Some(mut job) = self.jobs.remove(&id) else {
-            return;
-        };
-        if let Some(storing) = &mut job.storing {
-            storing.waiting.remove(&from);
-            match refused {
-                Some(_) => storing.outcome.refused = refused,
-                None => storing.outcome.nodes += 1,
-            }
-        }
-        self.advance(now, id, job);
-    }
-
-    /// A node did not say whether it has stored something: it is asked once more.
-    pub(super) fn store_lost(&mut self, now: Instant, id: JobId, to: SocketAddr, again: bool) {
-        let Some(mut job) = self.jobs.remove(&id) else {
-            return;
-        };
-        let storing = job.storing.as_ref();
-        let token = storing
-            .and_then(|storing| storing.waiting.get(&to))
-            .cloned();
-        let mut sent = None;
-        if let Some(token) = token.filter(|_| !again) {
-            let method = job.store_method(&token);
-            sent = method.and_then(|m| self.ask(now, to, Purpose::Store(id, true), m));
-        }
-        if sent.is_none()
-            && let Some(storing) = &mut job.storing
-        {
-            storing.waiting.remove(&to);
-        }
-        self.advance(now, id, job);
-    }
-
-    /// A node that was asked alone has answered.
-    pub(super) fn direct_answered(
-        &mut self,
-        id: JobId,
-        from: SocketAddr,
-        took: Duration,
-        message: &Message<'_>,
-        response: &Response<'_>,
-    ) {
-        let Some(mut job) = self.jobs.remove(&id) else {
-            return;
-        };
-        let found = job.take(from.ip(), response, 1);
-        job.direct.answered = 1;
-        let outcome = if matches!(job.request, Request::Ping(_)) {
-            Outcome::Pong(Pong {
-                id: response.id,
-                rtt: took,
-                version: message.version.map(<[u8]>::to_vec),
-            })
-        } else {
-            self.tell_found(id, &job, from, response, found);
-            Outcome::Sampled
-        };
-        let progress = job.progress();
-        self.tell(Event::Done {
-            job: id,
-            outcome,
-            progress,
-        });
-    }
-
-    /// A node that was asked alone does not answer, or refuses with an error's code.
-    pub(super) fn direct_failed(&mut self, id: JobId, refused: Option<i64>) {
-        if let Some(mut job) = self.jobs.remove(&id) {
-            job.direct.failed = usize::from(refused.is_none());
-            job.direct.answered = usize::from(refused.is_some());
-            let progress = job.progress();
-            self.tell(Event::Done {
-                job: id,
-                outcome: refused.map_or(Outcome::Silence, Outcome::Refused),
-                progress,
-            });
-        }
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Its handlers live beside it by subject: [`open`](super::open) brings the content up, [`check`](super::check) hashes it,
 //! [`metadata_phase`](super::metadata_phase) fetches what a magnet link lacks, [`dialing`](super::dialing) makes connections
-//! and [`crowd`](super::crowd) keeps them, [`transfer`](super::transfer) acts on what they report, [`verification`](super::verification) on what the hashes say,
-//! [`failure`](super::failure) on what cannot go on, [`settle`](super::settle) brings all to rest, [`report`](super::report)
-//! tells the rest of the engine.
+//! and [`crowd`](super::crowd) keeps them, [`serving`](super::serving) serves some of them, [`transfer`](super::transfer)
+//! acts on what they report, [`verification`](super::verification) on what the hashes say, [`failure`](super::failure) on what
+//! cannot go on, [`settle`](super::settle) brings all to rest, [`report`](super::report) tells the rest of the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The connections of a torrent: whom to let in, whom to serve, whom to let go.
+//! The connections of a torrent: whom to let in, whom to let go.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,6 @@ use crate::peer::opening::Opening;
 use crate::seats::Seat;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, DialFailure, Source, Ways};
-use crate::torrent::choker::Contender;
 use crate::torrent::last_failure::LastFailure;
 use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
@@ -307,53 +306,6 @@ impl Torrent {
             self.assign(key);
         }
         self.feed_web_seeds();
-    }
-
-    /// Decides who is served, when it is time to.
-    pub(crate) fn run_choker(&mut self, now: Instant) {
-        let Phase::Active(active) = &self.phase else {
-            return;
-        };
-        if self.choker.next_round().is_some_and(|at| at > now) {
-            return;
-        }
-        let contenders: Vec<Contender> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.since.is_some())
-            .map(|(key, peer)| Contender {
-                key,
-                interested: peer.interested,
-                choked: !peer.unchoked,
-                down_rate: peer.down.bytes_per_s,
-                up_rate: peer.up.bytes_per_s,
-                connected_at: peer.since.unwrap_or(now),
-                snubbed: peer.unchoked_us
-                    && now.saturating_duration_since(peer.last_payload) > Duration::from_secs(60),
-                is_seed: peer.wants_nothing(),
-                unchoked_since: peer.unchoked_since,
-            })
-            .collect();
-        let seeding = active.finished;
-        let decision = self.choker.round(now, seeding, &contenders, &mut self.rng);
-        for key in decision.choke {
-            self.set_unchoked(key, false);
-        }
-        for key in decision.unchoke {
-            self.set_unchoked(key, true);
-        }
-    }
-
-    /// Serves a peer, or no longer does.
-    pub(crate) fn set_unchoked(&mut self, key: PeerKey, unchoked: bool) {
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
-        if peer.unchoked != unchoked {
-            peer.unchoked = unchoked;
-            peer.unchoked_since = unchoked.then(now);
-            peer.order(Order::Choke(!unchoked));
-        }
     }
 
     /// Lets go of connections that are of no use to either side.

@@ -11,6 +11,10 @@ use tokio::time::{Instant, sleep};
 
 use super::BURST;
 
+mod bucket;
+
+use bucket::{BucketState, capacity, scaled};
+
 /// A bucket's place in its tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BucketId(usize);
@@ -45,38 +49,12 @@ struct Waiter {
     waker: Waker,
 }
 
-struct BucketState {
-    parent: Option<BucketId>,
-    rate: Option<u64>,
-    /// What may pass now, in bytes times [`SCALE`]; below zero it is a debt.
-    credit: i128,
-    /// When `credit` was last right; `None` before the first use.
-    filled: Option<Instant>,
-    /// How many in line had to stay there because this very bucket had too little.
-    starved: usize,
-    /// How many in line take from this bucket and have not had their turn in the current round.
-    turns: u64,
-}
-
-/// Credit is kept in billionths of a byte, so that rates in bytes per second and times in nanoseconds lose nothing.
-const SCALE: i128 = 1_000_000_000;
-
 /// How often the line is served at least, while it is there.
 const LONGEST_TICK: Duration = BURST;
 
 /// How often the line is served at most: more would wake everyone for little, and a delay of this length is lost in
 /// what a limit delays anyway.
 const SHORTEST_TICK: Duration = Duration::from_millis(5);
-
-/// What is worth a system call at rates where it is not a matter of time: 16 KiB, one block. Who asks for less at a time
-/// has a smaller share when all wait.
-const LARGE_ENOUGH: u64 = 16 * 1024;
-
-/// What is worth a system call at low rates, in bytes.
-const SMALL_ENOUGH: u64 = 512;
-
-/// What passes in this time is worth a system call: the line is served about this often under load.
-const SLICES_PER_S: u64 = 50;
 
 impl Tree {
     pub(super) fn add_bucket(&self, parent: Option<BucketId>, rate: Option<u64>) -> BucketId {
@@ -316,72 +294,6 @@ impl State {
             None => Ok(share),
         }
     }
-}
-
-impl BucketState {
-    /// Adds what has come in since the last time.
-    fn fill(&mut self, now: Instant) {
-        let since = self.filled.replace(now);
-        let (Some(rate), Some(since)) = (self.rate, since) else {
-            return;
-        };
-        let elapsed = now.saturating_duration_since(since).as_nanos();
-        let income = i128::try_from(elapsed.saturating_mul(u128::from(rate))).unwrap_or(i128::MAX);
-        self.credit = self.credit.saturating_add(income).min(capacity(rate));
-    }
-
-    /// The whole bytes that may pass now.
-    fn room(&self) -> u64 {
-        match self.rate {
-            None => u64::MAX,
-            Some(_) => u64::try_from(self.credit.max(0) / SCALE).unwrap_or(u64::MAX),
-        }
-    }
-
-    /// How much must be there before a taker of `want` is served: not so little that each system call moves a few
-    /// bytes, and well below what the bucket can hold, so that nothing spills while the line is served.
-    fn enough_for(rate: u64, want: u64) -> u64 {
-        let slice = (rate / SLICES_PER_S).clamp(SMALL_ENOUGH, LARGE_ENOUGH);
-        let half_full = u64::try_from(capacity(rate) / SCALE / 2).unwrap_or(u64::MAX);
-        want.min(slice).min(half_full).max(1)
-    }
-
-    fn has_enough_for(&self, want: u64) -> bool {
-        match self.rate {
-            None => true,
-            Some(rate) => self.room() >= Self::enough_for(rate, want),
-        }
-    }
-
-    fn time_until_enough_for(&self, want: u64) -> Duration {
-        let Some(rate) = self.rate.filter(|rate| *rate > 0) else {
-            return LONGEST_TICK;
-        };
-        let lacking = scaled(Self::enough_for(rate, want)) - self.credit;
-        let nanos = lacking.max(0) / i128::from(rate);
-        u64::try_from(nanos).map_or(LONGEST_TICK, Duration::from_nanos)
-    }
-
-    /// An even share for each who has not had its turn, but enough.
-    fn share_for(&self, want: u64) -> u64 {
-        let Some(rate) = self.rate else {
-            return u64::MAX;
-        };
-        let room = self.room();
-        room.div_ceil(self.turns.max(1))
-            .max(Self::enough_for(rate, want))
-            .min(room)
-    }
-}
-
-/// What a bucket of this rate holds at most: [`BURST`] worth, and never less than two bytes, or it would not fill.
-fn capacity(rate: u64) -> i128 {
-    let burst = i128::from(rate) * i128::try_from(BURST.as_nanos()).unwrap_or(i128::MAX);
-    burst.max(2 * SCALE)
-}
-
-fn scaled(bytes: u64) -> i128 {
-    i128::from(bytes) * SCALE
 }
 
 fn wake(wakers: Vec<Waker>) {

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, ReadBuf};
 use tokio::time::{sleep, timeout};
 
 use super::Way;
-use crate::datagram::MAX_UDP_PAYLOAD;
+use crate::datagram::{MAX_UDP_PAYLOAD, let_others};
 use crate::resolve::canonical;
 use crate::{BoxStream, DatagramSocket, Pool, Task};
 
@@ -114,8 +114,7 @@ impl DatagramSocket for ProxySocket {
                 return Poll::Ready(Ok(canonical(from)));
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        let_others(cx)
     }
 
     fn poll_send_to(

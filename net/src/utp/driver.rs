@@ -17,7 +17,7 @@ use super::others::Foreign;
 use super::outage::Outage;
 use super::shared::Shared;
 use super::timers::Timers;
-use crate::datagram::Batch;
+use crate::datagram::{Batch, let_others};
 
 /// Batches that are received before others get their turn.
 const BATCHES: usize = 8;
@@ -96,8 +96,7 @@ impl Driver {
             busy = true;
         }
         if busy {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return let_others(cx);
         }
         if let Some(next) = self.timers.next() {
             self.sleep.as_mut().reset(Instant::from_std(next));
