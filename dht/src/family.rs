@@ -50,18 +50,6 @@ impl Subnet {
     }
 }
 
-/// Whom an address is counted as: IPv4 one by one, IPv6 by its /64.
-pub(crate) fn origin(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => upper_half(v6),
-    }
-}
-
-fn upper_half(v6: Ipv6Addr) -> IpAddr {
-    Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX)).into()
-}
-
 /// Whether a datagram can be sent to this address at all.
 pub(crate) fn is_usable(addr: &SocketAddr) -> bool {
     let ip = addr.ip();

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use net::scope::origin;
 use protocol::krpc::item::{MutableItem, immutable_target, mutable_target};
 use protocol::krpc::{ErrorCode, NodeId};
-
-use crate::family::origin;
 
 /// An item that is owned, of either kind.
 #[derive(Clone, Debug, PartialEq, Eq)]

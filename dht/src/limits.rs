@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::family::origin;
+use net::scope::origin;
 
 /// Rates of queries that are answered.
 #[derive(Clone, Copy, Debug, PartialEq)]

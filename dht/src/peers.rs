@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use net::scope::origin;
 use protocol::id::InfoHash;
 use protocol::krpc::{Bloom, Distance, NodeId};
 use rand::{Rng, RngExt};
 
-use crate::family::{Family, origin};
+use crate::family::Family;
 
 /// How many peers are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,15 @@ pub enum Scope {
     Global,
 }
 
+/// Whom an address is counted as where places are limited: IPv4 one by one, IPv6 by its /64, which one host may have all
+/// to itself.
+pub fn origin(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
 impl Family {
     /// The family of an address; IPv4 in IPv6 clothes is IPv4.
     pub fn of(ip: IpAddr) -> Self {
@@ -208,6 +217,18 @@ mod tests {
             ],
         ),
     ];
+
+    #[test]
+    fn one_who_has_a_64_to_himself_is_one() {
+        let origin_of = |text: &str| origin(text.parse().unwrap());
+        assert_eq!(origin_of("9.9.9.9"), origin_of("::ffff:9.9.9.9"));
+        assert_ne!(origin_of("9.9.9.9"), origin_of("9.9.9.8"));
+        assert_eq!(
+            origin_of("2001:db8:0:1::1"),
+            origin_of("2001:db8:0:1:ffff::")
+        );
+        assert_ne!(origin_of("2001:db8:0:1::1"), origin_of("2001:db8:0:2::1"));
+    }
 
     #[test]
     fn every_address_has_the_scope_of_the_registries() {

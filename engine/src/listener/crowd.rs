@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use net::Task;
+use net::scope::origin;
 use parking_lot::Mutex;
 
 /// Connections whose handshake may be awaited at the same time.
@@ -42,8 +43,9 @@ pub(super) struct Guest {
 }
 
 impl Crowd {
-    /// Gives a place to a connection, unless its address has too many.
+    /// Gives a place to a connection, unless its address has too many; IPv6 is counted by its /64.
     pub(super) fn enter(crowd: &Arc<Self>, ip: IpAddr) -> Option<Guest> {
+        let ip = origin(ip);
         let mut guests = crowd.0.lock();
         if guests
             .by_ip

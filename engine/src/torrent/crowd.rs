@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext, Context, Handler};
+use net::scope::origin;
 use net::{RateLimiter, Scope};
 use protocol::peer::{Extension, Extensions, SessionConfig, TorrentParams};
 
@@ -67,7 +68,8 @@ impl Torrent {
 
     /// Whether a host far away has more connections than programs behind one address need.
     fn is_crowding(&self, ip: IpAddr) -> bool {
-        let same = self.peers.iter().filter(|(_, peer)| peer.addr.ip() == ip);
+        let same = |peer: &PeerEntry| origin(peer.addr.ip()) == origin(ip);
+        let same = self.peers.iter().filter(|(_, peer)| same(peer));
         candidates::is_public(ip) && same.count() >= PEERS_PER_HOST
     }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::conn::Key;
 use super::{HALF_OPEN, HALF_OPEN_PER_IP};
+use crate::scope::origin;
 
 /// See the module's documentation.
 ///
@@ -14,14 +15,15 @@ use super::{HALF_OPEN, HALF_OPEN_PER_IP};
 pub(super) struct HalfOpen {
     by_age: BTreeMap<u64, Key>,
     ages: BTreeMap<Key, u64>,
-    by_ip: BTreeMap<IpAddr, BTreeSet<u64>>,
+    /// By whom they are of, as [`origin`] counts them.
+    by_origin: BTreeMap<IpAddr, BTreeSet<u64>>,
     next: u64,
 }
 
 impl HalfOpen {
     /// Takes in a connection, and says which one is put out for it.
     pub(super) fn enter(&mut self, key: Key) -> Option<Key> {
-        let of_ip = self.by_ip.get(&key.peer.ip());
+        let of_ip = self.by_origin.get(&origin(key.peer.ip()));
         let crowding = of_ip.filter(|ages| ages.len() >= HALF_OPEN_PER_IP);
         let oldest = match crowding {
             Some(ages) => ages.first().and_then(|age| self.by_age.get(age)),
@@ -36,7 +38,10 @@ impl HalfOpen {
         self.next = age.wrapping_add(1);
         self.by_age.insert(age, key);
         self.ages.insert(key, age);
-        self.by_ip.entry(key.peer.ip()).or_default().insert(age);
+        self.by_origin
+            .entry(origin(key.peer.ip()))
+            .or_default()
+            .insert(age);
         put_out
     }
 
@@ -46,11 +51,11 @@ impl HalfOpen {
             return;
         };
         self.by_age.remove(&age);
-        let ip = key.peer.ip();
-        if let Some(ages) = self.by_ip.get_mut(&ip) {
+        let ip = origin(key.peer.ip());
+        if let Some(ages) = self.by_origin.get_mut(&ip) {
             ages.remove(&age);
             if ages.is_empty() {
-                self.by_ip.remove(&ip);
+                self.by_origin.remove(&ip);
             }
         }
     }
@@ -92,7 +97,7 @@ mod tests {
         half_open.leave(&key(1, 2));
         half_open.leave(&key(1, 1));
         half_open.leave(&key(1, 1));
-        assert!(half_open.by_age.is_empty() && half_open.by_ip.is_empty());
+        assert!(half_open.by_age.is_empty() && half_open.by_origin.is_empty());
         assert!(half_open.ages.is_empty());
     }
 }
