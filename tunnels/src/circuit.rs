@@ -86,6 +86,8 @@ pub struct CircuitInfo {
     pub bytes: u64,
     /// How long the last ping took.
     pub rtt: Option<Duration>,
+    /// Since when it has not answered, while it is asked whether it is there.
+    pub unanswered: Option<Instant>,
     /// Whether it ends at a hidden peer.
     pub linked: bool,
 }
@@ -104,6 +106,7 @@ pub(crate) struct Circuit {
     pub(crate) next_ping: Instant,
     pub(crate) ping: Option<(u16, Instant)>,
     pub(crate) rtt: Option<Duration>,
+    pub(crate) unanswered: Option<Instant>,
     pub(crate) bytes: u64,
     early: u8,
     /// How many more nodes may be asked.
@@ -154,6 +157,7 @@ impl Circuit {
             next_ping: now,
             ping: None,
             rtt: None,
+            unanswered: None,
             bytes: 0,
             early: 0,
             tries: 6,
@@ -182,6 +186,7 @@ impl Circuit {
             born: self.born,
             bytes: self.bytes,
             rtt: self.rtt,
+            unanswered: self.unanswered,
             linked: self.linked,
         }
     }

@@ -68,9 +68,9 @@ pub struct Config {
     pub max_silence: Duration,
     /// How long a circuit may take to be built.
     pub build_time: Duration,
-    /// How long one hop may take.
+    /// How long one hop of a circuit of our own may take before another node is asked; the original waits 10 s.
     pub hop_time: Duration,
-    /// How often a circuit is asked whether it is there.
+    /// How often a circuit is asked whether it is there; the original does so each 7.5 s, which finds out late that one is gone.
     pub ping_interval: Duration,
     /// What an exit sends out at most for one circuit, in bytes a second. 0: no limit.
     pub exit_bytes_per_s: u64,
@@ -92,8 +92,8 @@ impl Config {
             joins_per_host_s: 20,
             max_silence: Duration::from_secs(20),
             build_time: Duration::from_secs(60),
-            hop_time: Duration::from_secs(10),
-            ping_interval: Duration::from_millis(7500),
+            hop_time: Duration::from_secs(4),
+            ping_interval: Duration::from_millis(2500),
             exit_bytes_per_s: 0,
             max_unanswered: 50,
             exit_to_local: false,

@@ -11,6 +11,7 @@
 //! - [`Head`], [`CircuitId`]: cells. [`message`]: what is in them.
 //! - [`Node`]: originator, relay, exit, introduction and rendezvous point as one machine, configured by [`Config`];
 //!   `circuit` is one of our own, `joined` one that ends here, `relay` one that goes on. [`policy`]: what exits let through.
+//! - [`Pool`]: circuits that are ready before somebody needs them, and how it stands with them.
 //!
 //! # Invariants
 //! - No nonce is used twice under one key.
@@ -31,6 +32,7 @@ pub mod message;
 mod node;
 mod path;
 pub mod policy;
+mod pool;
 mod relay;
 
 pub use cell::{CIRCUIT_PORT, CircuitId, Head};
@@ -41,6 +43,7 @@ pub use hidden::lookup_info_hash;
 pub use node::{
     Candidate, Counters, Event, HEADROOM, Handled, Node, Reason, Refusal, TAILROOM, Transmit,
 };
+pub use pool::{Pool, Protection, Status, Why};
 
 #[cfg(test)]
 mod testing;

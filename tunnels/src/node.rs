@@ -239,6 +239,7 @@ impl Node {
             } else {
                 let message = circuit.open(packet, message)?;
                 circuit.last = now;
+                circuit.unanswered = None;
                 circuit.bytes += len;
                 message
             };
@@ -502,4 +503,4 @@ fn read(dialect: Dialect, head: Head, bytes: &[u8]) -> Result<Message<'_>, Refus
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

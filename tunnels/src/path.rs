@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use overlay::key::PublicKey;
+use rand::Rng;
 use rand::seq::SliceRandom;
-use rand::{Rng, RngExt};
 
 use crate::Flags;
 use crate::circuit::{Hop, Purpose};
@@ -14,17 +14,18 @@ use crate::node::Candidate;
 /// How many first hops are kept to be asked if the first one does not answer.
 const OTHERS: usize = 5;
 
-/// Chooses the first hop, the exit, and first hops to ask instead. `used` are the first hops of other circuits, which are left
-/// out as long as there are others; so are the network of the exit, and exits, which are scarce.
+/// Chooses the first hop, the exit, and first hops to ask instead. `used` are the first hops and the exits of other circuits,
+/// which are left out as long as there are others; so are the network of the exit, and exits, which are scarce.
 pub(crate) fn choose(
     candidates: &BTreeMap<PublicKey, Candidate>,
     purpose: Purpose,
     goal: u8,
     exit: Option<Hop>,
-    used: &BTreeSet<PublicKey>,
+    used: (&BTreeSet<PublicKey>, &BTreeSet<PublicKey>),
     rng: &mut impl Rng,
 ) -> Option<(Hop, Option<Hop>, Vec<Hop>)> {
     let given = exit.is_some();
+    let (used, used_exits) = used;
     let mut exits = match exit {
         Some(exit) => vec![exit],
         None => exits(candidates, purpose),
@@ -32,10 +33,10 @@ pub(crate) fn choose(
     if exits.is_empty() || goal == 0 {
         return None;
     }
-    let exit = exits.swap_remove(rng.random_range(0..exits.len()));
+    exits.shuffle(rng);
+    exits.sort_by_key(|hop| used_exits.contains(&hop.key));
+    let exit = exits.remove(0);
     if goal == 1 {
-        exits.shuffle(rng);
-        exits.sort_by_key(|hop| used.contains(&hop.key));
         exits.truncate(if given { 0 } else { OTHERS });
         return Some((exit.clone(), Some(exit), exits));
     }

@@ -34,13 +34,18 @@ impl Node {
             .circuits
             .values()
             .map(|circuit| circuit.first.key.clone());
-        let used: BTreeSet<PublicKey> = firsts.collect();
+        let firsts: BTreeSet<PublicKey> = firsts.collect();
+        let exits = self
+            .circuits
+            .values()
+            .filter_map(|circuit| circuit.exit.as_ref());
+        let exits: BTreeSet<PublicKey> = exits.map(|exit| exit.key.clone()).collect();
         let chosen = path::choose(
             &self.candidates,
             purpose,
             goal,
             exit,
-            &used,
+            (&firsts, &exits),
             self.entropy.rng(),
         );
         let (first, exit, others) = chosen.ok_or(Refusal::Unknown)?;
@@ -399,10 +404,11 @@ impl Node {
 
     pub(super) fn drop_circuit(&mut self, id: CircuitId, why: Closed) {
         if let Some(circuit) = self.circuits.remove(&id) {
-            let purpose = circuit.purpose;
+            let (purpose, goal) = (circuit.purpose, circuit.goal);
             self.emit(Event::Closed {
                 circuit: id,
                 purpose,
+                goal,
                 why,
             });
         }

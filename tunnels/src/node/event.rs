@@ -69,6 +69,8 @@ pub enum Event {
         circuit: CircuitId,
         /// What it was for.
         purpose: Purpose,
+        /// How many hops it was to have.
+        goal: u8,
         /// Why.
         why: Closed,
     },

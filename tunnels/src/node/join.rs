@@ -1,7 +1,7 @@
 //! Circuits of others: joining them, and making them longer.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use overlay::key::PublicKey;
 
@@ -11,6 +11,9 @@ use crate::joined::{Extending, Joined};
 use crate::message::{Answer, write_candidates};
 use crate::relay::{End, From, Relay};
 use crate::{Dialect, Flags, Head};
+
+/// How long a node that is asked for an originator may take.
+const JOIN_TIME: Duration = Duration::from_secs(10);
 
 /// How many neighbours of a kind are named to an originator.
 const NAMED: usize = 4;
@@ -227,7 +230,7 @@ impl Node {
             x,
         };
         let packet = self.plain(to, &create).ok_or(Refusal::Malformed)?;
-        let deadline = now + self.config.hop_time;
+        let deadline = now + JOIN_TIME;
         if let Some(joined) = self.joined.get_mut(&from) {
             joined.extending = Some(Extending {
                 to: End {

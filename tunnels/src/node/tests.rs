@@ -2,4 +2,4 @@ mod attacks;
 mod circuits;
 mod hidden;
 mod replay;
-mod world;
+pub(crate) mod world;

@@ -73,6 +73,7 @@ impl Node {
         circuit.next_ping = now + self.config.ping_interval;
         let number = self.entropy.identifier();
         circuit.ping = Some((number, now));
+        circuit.unanswered.get_or_insert(now);
         if let Err(why) = self.say(id, &Message::Ping(number)) {
             self.counters.refuse(why);
         }

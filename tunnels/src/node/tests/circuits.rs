@@ -124,6 +124,7 @@ fn pings_keep_a_circuit_and_silence_ends_it() {
         let end = Event::Closed {
             circuit: id,
             purpose: Purpose::Data,
+            goal: 3,
             why: Closed::Silent,
         };
         assert!(world.events.contains(&(0, end)));
@@ -160,6 +161,7 @@ fn an_exit_that_stops_ends_the_circuit_at_once() {
     let end = Event::Closed {
         circuit: id,
         purpose: Purpose::Data,
+        goal: 3,
         why: Closed::Destroyed,
     };
     assert!(world.events.contains(&(0, end)));

@@ -12,20 +12,20 @@ use crate::testing::rng;
 use crate::{CircuitId, Config, Dialect, Flags, LIBRARY, Purpose};
 
 /// What an exit has sent out.
-pub(super) type Sent = (SocketAddr, CircuitId, Address, Vec<u8>);
+pub(crate) type Sent = (SocketAddr, CircuitId, Address, Vec<u8>);
 
-pub(super) struct World {
-    pub(super) now: Instant,
-    pub(super) nodes: Vec<Node>,
-    pub(super) addrs: Vec<SocketAddr>,
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) addrs: Vec<SocketAddr>,
     /// Which nodes take datagrams.
-    pub(super) alive: Vec<bool>,
+    pub(crate) alive: Vec<bool>,
     /// Every datagram so far: from, to, payload.
-    pub(super) log: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
-    pub(super) exits: Vec<Sent>,
-    pub(super) data: Vec<(usize, CircuitId, Address, Vec<u8>)>,
-    pub(super) events: Vec<(usize, Event)>,
-    pub(super) refused: usize,
+    pub(crate) log: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    pub(crate) exits: Vec<Sent>,
+    pub(crate) data: Vec<(usize, CircuitId, Address, Vec<u8>)>,
+    pub(crate) events: Vec<(usize, Event)>,
+    pub(crate) refused: usize,
     queue: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>,
     /// Where the sockets of exits are: of which node and circuit.
     sockets: BTreeMap<SocketAddr, (usize, CircuitId)>,
@@ -33,7 +33,7 @@ pub(super) struct World {
 
 impl World {
     /// The first node only originates, the others relay and are exits as `flags` says.
-    pub(super) fn new(dialect: Dialect, flags: &[Flags], seed: u64) -> Self {
+    pub(crate) fn new(dialect: Dialect, flags: &[Flags], seed: u64) -> Self {
         let mut rng = rng(seed);
         let now = Instant::now();
         let mut world = Self {
@@ -75,7 +75,7 @@ impl World {
     }
 
     /// One originator, so many relays and exits.
-    pub(super) fn of(dialect: Dialect, relays: usize, exits: usize, seed: u64) -> Self {
+    pub(crate) fn of(dialect: Dialect, relays: usize, exits: usize, seed: u64) -> Self {
         let mut flags = vec![Flags::default()];
         flags.extend(vec![Flags::RELAY.and(Flags::SPEED_TEST); relays]);
         flags.extend(vec![Flags::RELAY.and(Flags::EXIT); exits]);
@@ -83,12 +83,12 @@ impl World {
     }
 
     /// Puts a datagram on its way, whoever `from` is.
-    pub(super) fn send(&mut self, from: SocketAddr, to: SocketAddr, payload: Vec<u8>) {
+    pub(crate) fn send(&mut self, from: SocketAddr, to: SocketAddr, payload: Vec<u8>) {
         self.queue.push_back((from, to, payload));
     }
 
     /// Gives a datagram to a node, and says what it made of it.
-    pub(super) fn give(&mut self, at: usize, from: SocketAddr, payload: &[u8]) -> Handled {
+    pub(crate) fn give(&mut self, at: usize, from: SocketAddr, payload: &[u8]) -> Handled {
         let mut buffer = vec![0; HEADROOM];
         buffer.extend_from_slice(payload);
         buffer.resize(buffer.len() + TAILROOM, 0);
@@ -132,7 +132,7 @@ impl World {
     }
 
     /// Takes what a node has to say.
-    pub(super) fn drain(&mut self, at: usize) {
+    pub(crate) fn drain(&mut self, at: usize) {
         while let Some(transmit) = self.nodes[at].poll_transmit() {
             self.send(self.addrs[at], transmit.to, transmit.payload);
         }
@@ -142,13 +142,15 @@ impl World {
     }
 
     /// Delivers until nothing is on its way.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for at in 0..self.nodes.len() {
             self.drain(at);
         }
+        let mut steps = 0;
         while let Some((from, to, payload)) = self.queue.pop_front() {
             self.log.push((from, to, payload.clone()));
-            assert!(self.log.len() < 100_000, "datagrams without end");
+            steps += 1;
+            assert!(steps < 100_000, "datagrams without end");
             if let Some(at) = self.addrs.iter().position(|addr| *addr == to) {
                 if self.alive[at] {
                     self.give(at, from, &payload);
@@ -160,7 +162,7 @@ impl World {
     }
 
     /// A datagram from outside has come to the socket of an exit.
-    pub(super) fn come_back(
+    pub(crate) fn come_back(
         &mut self,
         at: usize,
         circuit: CircuitId,
@@ -174,7 +176,7 @@ impl World {
     }
 
     /// Lets time pass, and delivers.
-    pub(super) fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.now += Duration::from_millis(500);
@@ -188,7 +190,7 @@ impl World {
     }
 
     /// A circuit of node 0 that is ready.
-    pub(super) fn build(&mut self, goal: u8) -> CircuitId {
+    pub(crate) fn build(&mut self, goal: u8) -> CircuitId {
         let now = self.now;
         let id = self.nodes[0]
             .create_circuit(now, Purpose::Data, goal, None)
@@ -203,7 +205,7 @@ impl World {
     }
 
     /// Sends a datagram through a circuit of node `at`.
-    pub(super) fn say(&mut self, at: usize, id: CircuitId, to: &str, data: &[u8]) {
+    pub(crate) fn say(&mut self, at: usize, id: CircuitId, to: &str, data: &[u8]) {
         let mut out = Vec::new();
         let to: SocketAddr = to.parse().unwrap();
         let first = self.nodes[at]
@@ -214,7 +216,7 @@ impl World {
     }
 
     /// The hops of a circuit of node 0, as numbers of nodes.
-    pub(super) fn hops(&self, id: CircuitId) -> Vec<usize> {
+    pub(crate) fn hops(&self, id: CircuitId) -> Vec<usize> {
         let hops = self.nodes[0].circuit(id).unwrap().hops;
         let at = |key| {
             self.nodes
@@ -227,7 +229,7 @@ impl World {
 }
 
 /// A datagram that looks like one of uTP.
-pub(super) fn utp(tail: &[u8]) -> Vec<u8> {
+pub(crate) fn utp(tail: &[u8]) -> Vec<u8> {
     let mut data = vec![0x01, 0x00];
     data.resize(20, 7);
     data.extend_from_slice(tail);

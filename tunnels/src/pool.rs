@@ -1,0 +1,325 @@
+//! Circuits that are ready before somebody needs them.
+//!
+//! For each number of hops that is wanted the pool keeps as many circuits as asked for and some to spare. One that does not
+//! answer, or will soon be too old or used up, is replaced while it still stands, and what went through it goes through
+//! another. Flows stay on their circuit as long as it lives, for peers know them by its exit.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use overlay::wire::Address;
+
+use crate::node::{Event, Node};
+use crate::{CircuitId, CircuitInfo, Closed, Flags, Purpose, State};
+
+/// How long a circuit may leave the question unanswered whether it is there.
+const SUSPECT: Duration = Duration::from_secs(3);
+
+/// How long a circuit is built before another one is begun beside it.
+const SLOW: Duration = Duration::from_secs(4);
+
+/// The share of its age and traffic after which a circuit is replaced, in percent.
+const RETIRE: u64 = 85;
+
+/// How long is waited after a circuit could not be built, and how long at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+
+/// The most flows that are remembered.
+const MAX_FLOWS: usize = 4096;
+
+/// How long a flow is remembered that nothing goes through.
+const FLOW_TIME: Duration = Duration::from_secs(300);
+
+/// What traffic of a number of hops has to hope for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// As many circuits as wanted are ready.
+    Protected,
+    /// Some are.
+    Degraded(Why),
+    /// None is: nothing goes out.
+    Blocked(Why),
+}
+
+/// Why there are not enough circuits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nobody is known who lets traffic out.
+    NoExits,
+    /// Not enough nodes are known for so many hops.
+    NoRelays,
+    /// They are being built.
+    Building,
+    /// The last ones could not be built.
+    Failing,
+}
+
+/// How it stands for a number of hops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What traffic has to hope for.
+    pub protection: Protection,
+    /// Circuits that can be used.
+    pub ready: usize,
+    /// Circuits under way.
+    pub building: usize,
+    /// Exits that are known.
+    pub exits: usize,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Pool {
+    lanes: BTreeMap<u8, Lane>,
+    flows: BTreeMap<(u8, Address), Flow>,
+}
+
+/// Circuits with one number of hops.
+#[derive(Debug)]
+struct Lane {
+    wanted: usize,
+    spare: usize,
+    pause: Duration,
+    not_before: Instant,
+    failures: u32,
+}
+
+#[derive(Debug)]
+struct Flow {
+    circuit: CircuitId,
+    last: Instant,
+}
+
+impl Pool {
+    /// A pool that wants nothing.
+    pub const fn new() -> Self {
+        Self {
+            lanes: BTreeMap::new(),
+            flows: BTreeMap::new(),
+        }
+    }
+
+    /// Wants so many circuits of `hops` hops, and some to spare. None: what there is, is no longer replaced.
+    pub fn want(&mut self, now: Instant, hops: u8, wanted: usize, spare: usize) {
+        if wanted == 0 {
+            self.lanes.remove(&hops);
+            self.flows.retain(|(of, _), _| *of != hops);
+            return;
+        }
+        let lane = self.lanes.entry(hops).or_insert(Lane {
+            wanted,
+            spare,
+            pause: PAUSE.0,
+            not_before: now,
+            failures: 0,
+        });
+        (lane.wanted, lane.spare) = (wanted, spare);
+    }
+
+    /// Takes note of what happened to a circuit.
+    pub fn handle_event(&mut self, now: Instant, node: &mut Node, event: &Event) {
+        if let Event::Ready(id) = event {
+            let goal = node.circuit(*id).map(|circuit| circuit.goal);
+            if let Some(lane) = goal.and_then(|goal| self.lanes.get_mut(&goal)) {
+                lane.pause = PAUSE.0;
+                lane.failures = 0;
+            }
+        }
+        if let Event::Closed {
+            circuit,
+            purpose: Purpose::Data,
+            goal,
+            why,
+        } = event
+        {
+            self.flows.retain(|_, flow| flow.circuit != *circuit);
+            if matches!(why, Closed::NoHops | Closed::Slow)
+                && let Some(lane) = self.lanes.get_mut(goal)
+            {
+                lane.fail(now);
+            }
+            self.fill(now, node);
+        }
+    }
+
+    /// Looks after all circuits; to be called every half second or so.
+    pub fn handle_timeout(&mut self, now: Instant, node: &mut Node) {
+        self.flows.retain(|_, flow| now < flow.last + FLOW_TIME);
+        self.fill(now, node);
+        self.close_unwanted(now, node);
+    }
+
+    /// The circuit for a flow to `to` over `hops` hops: the one it had if that still stands, else the one with the fewest flows, and
+    /// of these the fastest. `None` while there is none.
+    pub fn pick(&mut self, now: Instant, node: &Node, hops: u8, to: &Address) -> Option<CircuitId> {
+        let key = (hops, to.clone());
+        if let Some(flow) = self.flows.get_mut(&key)
+            && node
+                .circuit(flow.circuit)
+                .is_some_and(|circuit| is_sound(now, &circuit))
+        {
+            flow.last = now;
+            return Some(flow.circuit);
+        }
+        let sound = of_lane(node, hops)
+            .into_iter()
+            .filter(|circuit| is_sound(now, circuit));
+        let best = sound.min_by_key(|circuit| {
+            let flows = self
+                .flows
+                .values()
+                .filter(|flow| flow.circuit == circuit.id);
+            let retires = retires(now, node, circuit);
+            (
+                retires,
+                flows.count(),
+                circuit.rtt.unwrap_or(SUSPECT),
+                circuit.id,
+            )
+        })?;
+        if self.flows.len() >= MAX_FLOWS {
+            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.last);
+            let oldest = oldest.map(|(key, _)| key.clone());
+            oldest.map(|key| self.flows.remove(&key));
+        }
+        self.flows.insert(
+            key,
+            Flow {
+                circuit: best.id,
+                last: now,
+            },
+        );
+        Some(best.id)
+    }
+
+    /// How it stands for a number of hops.
+    pub fn status(&self, now: Instant, node: &Node, hops: u8) -> Status {
+        let all = of_lane(node, hops);
+        let ready = all.iter().filter(|circuit| is_sound(now, circuit)).count();
+        let building = all
+            .iter()
+            .filter(|circuit| circuit.state == State::Building)
+            .count();
+        let able = |flags| {
+            node.candidates()
+                .values()
+                .filter(move |known| known.flags.contain(flags))
+        };
+        let (exits, relays) = (able(Flags::EXIT).count(), able(Flags::RELAY).count());
+        let lane = self.lanes.get(&hops);
+        let wanted = lane.map_or(1, |lane| lane.wanted);
+        let why = if exits == 0 {
+            Why::NoExits
+        } else if relays < usize::from(hops).saturating_sub(1) {
+            Why::NoRelays
+        } else if lane.is_some_and(|lane| lane.failures > 0) {
+            Why::Failing
+        } else {
+            Why::Building
+        };
+        let protection = match ready {
+            0 => Protection::Blocked(why),
+            _ if ready < wanted => Protection::Degraded(why),
+            _ => Protection::Protected,
+        };
+        Status {
+            protection,
+            ready,
+            building,
+            exits,
+        }
+    }
+
+    /// Begins as many circuits as are missing.
+    fn fill(&mut self, now: Instant, node: &mut Node) {
+        for (hops, lane) in &mut self.lanes {
+            if now < lane.not_before {
+                continue;
+            }
+            let all = of_lane(node, *hops);
+            let lasting = all
+                .iter()
+                .filter(|circuit| is_sound(now, circuit) && !retires(now, node, circuit));
+            let fresh = all
+                .iter()
+                .filter(|circuit| circuit.state == State::Building && now < circuit.born + SLOW);
+            let building = all
+                .iter()
+                .filter(|circuit| circuit.state == State::Building)
+                .count();
+            let goal = lane.wanted + lane.spare;
+            let missing = goal.saturating_sub(lasting.count() + fresh.count());
+            // Slow ones are given a rival, but not without end.
+            let room = (2 * goal).saturating_sub(building);
+            for _ in 0..missing.min(room) {
+                if node
+                    .create_circuit(now, Purpose::Data, *hops, None)
+                    .is_err()
+                {
+                    lane.fail(now);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Ends circuits that are more than enough, those first that will be replaced anyway.
+    fn close_unwanted(&mut self, now: Instant, node: &mut Node) {
+        let lanes: Vec<(u8, usize)> = self
+            .lanes
+            .iter()
+            .map(|(hops, lane)| (*hops, lane.wanted + lane.spare))
+            .collect();
+        for (hops, goal) in lanes {
+            let mut sound = of_lane(node, hops);
+            sound.retain(|circuit| is_sound(now, circuit));
+            let used = |id| self.flows.values().any(|flow| flow.circuit == id);
+            sound.sort_by_key(|circuit| {
+                (!retires(now, node, circuit), used(circuit.id), circuit.id)
+            });
+            let surplus = sound.len().saturating_sub(goal);
+            let idle = sound
+                .iter()
+                .take(surplus)
+                .filter(|circuit| !used(circuit.id));
+            let idle: Vec<CircuitId> = idle.map(|circuit| circuit.id).collect();
+            for id in idle {
+                node.close_circuit(id);
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// Waits before the next try, longer each time.
+    fn fail(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = now + self.pause;
+        self.pause = (self.pause * 2).min(PAUSE.1);
+    }
+}
+
+/// The circuits for data with so many hops.
+fn of_lane(node: &Node, hops: u8) -> Vec<CircuitInfo> {
+    let circuits = node.circuits();
+    circuits
+        .filter(|circuit| circuit.purpose == Purpose::Data && circuit.goal == hops)
+        .collect()
+}
+
+/// Whether a circuit is ready and answers.
+fn is_sound(now: Instant, circuit: &CircuitInfo) -> bool {
+    let silent = circuit.unanswered;
+    circuit.state == State::Ready && silent.is_none_or(|since| now < since + SUSPECT)
+}
+
+/// Whether a circuit will soon be too old or used up.
+fn retires(now: Instant, node: &Node, circuit: &CircuitInfo) -> bool {
+    let dialect = node.config().dialect;
+    let age = now.saturating_duration_since(circuit.born).as_secs();
+    age * 100 >= dialect.max_age().as_secs() * RETIRE
+        || circuit.bytes / RETIRE >= dialect.max_traffic() / 100
+}
+
+#[cfg(test)]
+mod tests;
