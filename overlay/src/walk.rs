@@ -90,3 +90,6 @@ impl RandomWalk {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

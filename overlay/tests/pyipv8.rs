@@ -146,40 +146,45 @@ fn server() -> (HostHandle<BootstrapServer>, SocketAddrV4) {
     (Host::launch(machine, config, |()| {}), at)
 }
 
-/// Runs a test that needs pyipv8 of this version, where it is there.
+/// Runs a test that needs pyipv8 of these versions, where they are there.
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-fn with_pyipv8<F: Future<Output = ()>>(version: &str, test: impl FnOnce(PathBuf) -> F) {
+fn with_pyipv8<F: Future<Output = ()>>(versions: &[&str], test: impl FnOnce(Vec<PathBuf>) -> F) {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let home = cache
-        .unwrap_or_default()
-        .join("tribler-rs-tests")
-        .join(format!("pyipv8-{version}"));
-    let python = home.join("bin/python");
-    if !python.exists() {
-        let ci = std::env::var_os("CI").is_some();
-        assert!(
-            !ci,
-            "no pyipv8 {version}, and CI must not skip; tests/setup installs it"
-        );
-        println!("skipped, no pyipv8 {version} (tests/setup installs it)");
-        return;
+    let home = cache.unwrap_or_default().join("tribler-rs-tests");
+    let mut pythons = Vec::new();
+    for version in versions {
+        let python = home.join(format!("pyipv8-{version}/bin/python"));
+        if !python.exists() {
+            let ci = std::env::var_os("CI").is_some();
+            assert!(
+                !ci,
+                "no pyipv8 {version}, and CI must not skip; tests/setup installs it"
+            );
+            println!("skipped, no pyipv8 {version} (tests/setup installs it)");
+            return;
+        }
+        pythons.push(python);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
     LocalSet::new().block_on(&runtime, async {
-        timeout(4 * PATIENCE, test(python))
+        timeout(4 * PATIENCE, test(pythons))
             .await
             .expect("the test ends");
     });
 }
 
-async fn members_find_each_other(python: PathBuf, dialect: Dialect) {
+/// Four members of theirs, of all these versions, and one of ours.
+async fn members_find_each_other(pythons: Vec<PathBuf>) {
     let (server, at) = server();
-    let theirs: Vec<Theirs> = (0..4).map(|_| Theirs::start(&python, at, &[])).collect();
-    let ours = ours(at, dialect);
+    let pythons = pythons.iter().cycle().take(4);
+    let theirs: Vec<Theirs> = pythons
+        .map(|python| Theirs::start(python, at, &[]))
+        .collect();
+    let ours = ours(at, Dialect::Tribler75);
     let mut mids = Vec::new();
     for node in &theirs {
         let ready = node.says("ready").await;
@@ -188,12 +193,13 @@ async fn members_find_each_other(python: PathBuf, dialect: Dialect) {
     // We know them all, what they are in, and how far away they are.
     until("we know all", async || {
         let wanted = mids.clone();
-        let dht = dialect.community();
         let known = ours.discovery.with(move |discovery, _| {
             let directory = discovery.introducer().directory();
             let known = directory.peers(DISCOVERY).filter(|peer| {
                 wanted.contains(&peer.mid().to_string())
-                    && directory.offers(peer.mid(), dht)
+                    && [Dialect::Tribler75, Dialect::Current]
+                        .iter()
+                        .any(|dialect| directory.offers(peer.mid(), dialect.community()))
                     && peer.round_trip().is_some()
             });
             known.count()
@@ -222,9 +228,10 @@ async fn members_find_each_other(python: PathBuf, dialect: Dialect) {
     assert_eq!(ours.endpoint.counters().overrun, 0);
 }
 
-async fn values_are_found_both_ways(python: PathBuf, dialect: Dialect) {
+async fn values_are_found_both_ways(pythons: Vec<PathBuf>, dialect: Dialect) {
+    let python = &pythons[0];
     let (_server, at) = server();
-    let theirs: Vec<Theirs> = (0..4).map(|_| Theirs::start(&python, at, &[])).collect();
+    let theirs: Vec<Theirs> = (0..4).map(|_| Theirs::start(python, at, &[])).collect();
     let ours = ours(at, dialect);
     until("a table", async || {
         let nodes = ours.dht.status().await.expect("our node").nodes;
@@ -244,7 +251,7 @@ async fn values_are_found_both_ways(python: PathBuf, dialect: Dialect) {
         .await
         .expect("stored");
     for (key, data) in [(plain, "706c61696e"), (signed, "7369676e6564")] {
-        let seeker = Theirs::start(&python, at, &["--find", &key.to_string()]);
+        let seeker = Theirs::start(python, at, &["--find", &key.to_string()]);
         let found = seeker.says("found").await;
         assert_eq!(found["values"][0][0], data, "{found}");
         assert_eq!(found["values"][0][1].is_null(), key == plain);
@@ -255,7 +262,7 @@ async fn values_are_found_both_ways(python: PathBuf, dialect: Dialect) {
         let text = key.to_string();
         let mut words = vec!["--store", &text, "0102030405"];
         words.extend(sign.then_some("--sign"));
-        let storer = Theirs::start(&python, at, &words);
+        let storer = Theirs::start(python, at, &words);
         storer.says("stored").await;
         let mut found = ours.dht.find_values(key).await.expect("a look-up");
         let Some(Found { data, signer, .. }) = found.pop() else {
@@ -268,7 +275,7 @@ async fn values_are_found_both_ways(python: PathBuf, dialect: Dialect) {
     }
     // Where peers are, by their names: ours through theirs, theirs through ours and theirs.
     ours.dht.store_peer().await.ok();
-    let seeker = Theirs::start(&python, at, &["--connect", &ours.mid.to_string()]);
+    let seeker = Theirs::start(python, at, &["--connect", &ours.mid.to_string()]);
     let connected = seeker.says("connected").await;
     assert_eq!(connected["nodes"][0][0], Value::from(ours.mid.to_string()));
     let at = ours.endpoint.local_addr().to_string();
@@ -277,28 +284,29 @@ async fn values_are_found_both_ways(python: PathBuf, dialect: Dialect) {
 
 #[test]
 fn members_of_pyipv8_2_2_and_ours_find_each_other_and_tell_what_they_are_in() {
-    with_pyipv8("2.2.0", |python| {
-        members_find_each_other(python, Dialect::Tribler75)
-    });
+    with_pyipv8(&["2.2.0"], members_find_each_other);
 }
 
 #[test]
 fn members_of_pyipv8_3_2_and_ours_find_each_other_and_tell_what_they_are_in() {
-    with_pyipv8("3.2.1", |python| {
-        members_find_each_other(python, Dialect::Current)
-    });
+    with_pyipv8(&["3.2.1"], members_find_each_other);
+}
+
+#[test]
+fn members_of_both_versions_and_ours_find_each_other_and_tell_what_they_are_in() {
+    with_pyipv8(&["2.2.0", "3.2.1"], members_find_each_other);
 }
 
 #[test]
 fn nodes_of_pyipv8_2_2_and_ours_find_each_others_values_and_places() {
-    with_pyipv8("2.2.0", |python| {
-        values_are_found_both_ways(python, Dialect::Tribler75)
+    with_pyipv8(&["2.2.0"], |pythons| {
+        values_are_found_both_ways(pythons, Dialect::Tribler75)
     });
 }
 
 #[test]
 fn nodes_of_pyipv8_3_2_and_ours_find_each_others_values_and_places() {
-    with_pyipv8("3.2.1", |python| {
-        values_are_found_both_ways(python, Dialect::Current)
+    with_pyipv8(&["3.2.1"], |pythons| {
+        values_are_found_both_ways(pythons, Dialect::Current)
     });
 }
