@@ -35,6 +35,7 @@ use crate::torrent::gather::Gather;
 use crate::torrent::hash_desk::HashDesk;
 use crate::torrent::last_failure::LastFailure;
 use crate::torrent::layer_phase::Layers;
+use crate::torrent::layers::LayerFetch;
 use crate::torrent::local_data::Local;
 use crate::torrent::messages::Control;
 use crate::torrent::metadata::MetadataFetch;
@@ -150,6 +151,8 @@ pub(crate) struct Torrent {
     /// The last peer that could not be made use of.
     pub(crate) last_failure: Option<LastFailure>,
     pub(crate) hash_desk: HashDesk,
+    /// Fetches the piece layers of a hybrid that is at work without them.
+    pub(crate) late_layers: Option<Box<LayerFetch>>,
     /// What is known of content that lies elsewhere.
     pub(crate) local: Local,
     /// What is known of newer versions.
@@ -219,6 +222,7 @@ impl Torrent {
             heard: Trackers::default(),
             last_failure: None,
             hash_desk: HashDesk::new(now),
+            late_layers: None,
             local: Local::default(),
             newer: Newer::default(),
             place: None,
@@ -247,10 +251,10 @@ impl Torrent {
 
     /// Goes to work: with the content where the metadata is known, else to fetch it.
     pub(crate) fn begin(&mut self, ctx: &mut Context<Self>) {
-        if self.metainfo.is_some() {
-            self.begin_content(ctx);
-        } else if !self.recall_metadata(ctx) {
-            self.seek_metadata(ctx);
+        let known = self.metainfo.as_ref();
+        let whole = known.is_some_and(|metainfo| metainfo.has_piece_layers());
+        if whole || !self.recall_metadata(ctx) {
+            self.on_recalled(None, ctx);
         }
     }
 
@@ -321,6 +325,7 @@ impl Torrent {
         self.find_whole();
         self.ask_metadata(now);
         self.ask_layers(now, ctx);
+        self.ask_late_layers(now);
         self.look_after_trials(now, None);
         self.look_around(now);
         self.gossip(now);

@@ -216,6 +216,9 @@ impl Torrent {
                     PeerPieces::None => {}
                 }
                 active.picker.peer_gone(key);
+                if let Some(fetch) = &mut self.late_layers {
+                    fetch.peer_gone(key);
+                }
             }
             Phase::Layers(layers) => layers.peer_gone(key),
             Phase::Metadata(fetch) => fetch.peer_gone(key),

@@ -95,6 +95,9 @@ impl Torrent {
     ) {
         let proof = Proof::parse(hashes, request.length);
         let now = now();
+        if self.is_late(key, request) {
+            return self.on_late_layers(key, request, proof);
+        }
         let Phase::Layers(layers) = &mut self.phase else {
             self.on_leaves(key, request, proof);
             return;
@@ -121,7 +124,11 @@ impl Torrent {
         ctx: &mut Context<Self>,
     ) {
         let now = now();
-        if let Phase::Layers(layers) = &mut self.phase {
+        if let Some(fetch) = &mut self.late_layers
+            && fetch.awaits(key, request)
+        {
+            fetch.rejected(key, request, now);
+        } else if let Phase::Layers(layers) = &mut self.phase {
             layers.fetch.rejected(key, request, now);
             self.ask_layers(now, ctx);
         } else {
@@ -130,21 +137,69 @@ impl Torrent {
     }
 
     fn on_layers_complete(&mut self, ctx: &mut Context<Self>) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Paused);
+        if let Phase::Layers(layers) = phase {
+            self.take_layers(layers.fetch);
+        }
+        self.begin_content(ctx);
+    }
+
+    /// Adds layers that are complete to the metadata, and keeps it.
+    fn take_layers(&mut self, fetch: LayerFetch) {
         let Some(metainfo) = &self.metainfo else {
             return;
         };
         let mut metainfo = Metainfo::clone(metainfo);
-        let phase = std::mem::replace(&mut self.phase, Phase::Paused);
-        if let Phase::Layers(layers) = phase {
-            for (root, layer) in layers.fetch.into_layers() {
-                // Each part led to the root, so that the whole does.
-                let fits = metainfo.set_piece_layer(&root, layer);
-                debug_assert!(fits, "parts that lead to the root make a layer that does");
-            }
+        for (root, layer) in fetch.into_layers() {
+            // Each part led to the root, so that the whole does.
+            let fits = metainfo.set_piece_layer(&root, layer);
+            debug_assert!(fits, "parts that lead to the root make a layer that does");
         }
         self.metainfo = Some(Arc::new(metainfo));
         self.remember_metadata();
-        self.begin_content(ctx);
+    }
+
+    /// Asks peers of the v2 swarm for the piece layers of a hybrid that is at work without them: they are of use the next
+    /// time that it begins, to check by both hashes and to serve those who have only the v2 one.
+    pub(super) fn ask_late_layers(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Active(_)) {
+            self.late_layers = None;
+            return;
+        }
+        let Some(fetch) = &mut self.late_layers else {
+            return;
+        };
+        fetch.handle_timeout(now);
+        for (key, peer) in self.peers.iter().filter(|(_, peer)| peer.v2) {
+            let requests = fetch.next_requests(now, key);
+            if !requests.is_empty() {
+                peer.order(Order::AskHashes(requests.into_vec()));
+            }
+        }
+    }
+
+    fn is_late(&self, key: PeerKey, request: &HashRequest) -> bool {
+        let fetch = self.late_layers.as_ref();
+        fetch.is_some_and(|fetch| fetch.awaits(key, request))
+    }
+
+    fn on_late_layers(&mut self, key: PeerKey, request: &HashRequest, proof: Option<Proof>) {
+        let Some(fetch) = &mut self.late_layers else {
+            return;
+        };
+        let progress = match proof {
+            Some(proof) => fetch.answered(key, request, &proof),
+            None => Progress::PeerLied,
+        };
+        match progress {
+            Progress::More => self.ask_late_layers(now()),
+            Progress::PeerLied => self.ban(key),
+            Progress::Complete => {
+                if let Some(fetch) = self.late_layers.take() {
+                    self.take_layers(*fetch);
+                }
+            }
+        }
     }
 
     /// Why nothing moves while piece layers are fetched.

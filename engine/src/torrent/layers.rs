@@ -131,9 +131,22 @@ impl LayerFetch {
         requests
     }
 
-    /// Hashes came that were asked for.
+    /// Whether an answer of this peer would be of use: it is asked for this, or was, and nobody else is.
+    pub fn awaits(&self, key: PeerKey, request: &HashRequest) -> bool {
+        let is_it = |at: usize| self::request(&self.files, &self.parts, at) == Some(*request);
+        let asked = self.peers.get(&key).filter(|asked| !asked.lied);
+        asked.is_some_and(|asked| {
+            let mut parts = asked.parts.iter();
+            parts.any(|(at, _)| is_it(*at)) || self.missing.iter().any(|at| is_it(*at))
+        })
+    }
+
+    /// Hashes came that were asked for, perhaps so long ago that nobody waited for them any more.
     pub fn answered(&mut self, key: PeerKey, request: &HashRequest, proof: &Proof) -> Progress {
-        let Some(at) = self.withdraw(key, request) else {
+        let Some(at) = self
+            .withdraw(key, request)
+            .or_else(|| self.forgotten(key, request))
+        else {
             return Progress::More;
         };
         let Some(part) = self.parts.get(at).copied() else {
@@ -217,6 +230,14 @@ impl LayerFetch {
             let parts = std::mem::take(&mut asked.parts);
             self.missing.extend(parts.into_iter().map(|(at, _)| at));
         }
+    }
+
+    /// Takes up a part that nobody is asked for any more.
+    fn forgotten(&mut self, key: PeerKey, request: &HashRequest) -> Option<usize> {
+        self.peers.get(&key).filter(|asked| !asked.lied)?;
+        let is_it = |at: usize| self::request(&self.files, &self.parts, at) == Some(*request);
+        let place = self.missing.iter().position(|at| is_it(*at))?;
+        self.missing.remove(place)
     }
 
     /// Takes a question back; says which part it was for.

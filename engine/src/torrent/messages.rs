@@ -9,7 +9,7 @@ use std::time::Instant;
 use actix::Message;
 use net::BoxStream;
 use protocol::geometry::PieceIndex;
-use protocol::id::InfoHashes;
+use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
 use storage::{Store, StoreError, Verdict};
 use tokio::sync::oneshot;
@@ -47,10 +47,10 @@ pub(crate) enum Control {
     Sift,
 }
 
-/// What trackers said of the swarm: a scrape to its Torrent.
+/// What trackers said of the swarm, by tracker and hash: a scrape to its Torrent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Scraped(pub(crate) BTreeMap<Arc<str>, SwarmCounts>);
+pub(crate) struct Scraped(pub(crate) BTreeMap<(Arc<str>, InfoHash), SwarmCounts>);
 
 /// A peer that connected to us and named this torrent: Supervisor to Torrent.
 #[derive(Message)]

@@ -19,6 +19,7 @@ use crate::peer::messages::Order;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::bad_blocks::Trials;
 use crate::torrent::gather::Gather;
+use crate::torrent::layers::LayerFetch;
 use crate::torrent::messages::{DiskReply, Opened};
 use crate::torrent::padding;
 use crate::torrent::picker::{Picker, Priority};
@@ -118,6 +119,7 @@ impl Torrent {
         if have.count() > 0 {
             shelf.tell();
         }
+        self.late_layers = LayerFetch::of(&metainfo).map(Box::new);
         for (_, peer) in self.peers.iter() {
             peer.order(Order::Content(Arc::clone(&content)));
         }
@@ -258,10 +260,9 @@ impl Handler<DiskReply> for Torrent {
                 self.fail(TorrentError::Foreign(path));
             }
             DiskReply::Hashes(answers) => self.on_hash_answers(answers, ctx),
-            DiskReply::Recalled(found) if matches!(self.phase, Phase::Opening) => match found {
-                Some(metainfo) => self.take_metadata(metainfo, ctx),
-                None => self.seek_metadata(ctx),
-            },
+            DiskReply::Recalled(found) if matches!(self.phase, Phase::Opening) => {
+                self.on_recalled(found, ctx);
+            }
             DiskReply::Probed(outcome) => {
                 if matches!(self.phase, Phase::Failed(..)) {
                     match outcome {

@@ -1,5 +1,6 @@
 //! Metadata that outlives the process: what a magnet link led to, with the piece layers that came from peers, lies beside
-//! the resume data as a .torrent file. The same link needs nobody's help the next time.
+//! the resume data as a .torrent file. The same link needs nobody's help the next time, nor does a .torrent file that came
+//! without its piece layers.
 
 use std::fs;
 use std::io;
@@ -16,13 +17,15 @@ use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::DiskReply;
 
 impl Torrent {
-    /// Where the metadata of a link is kept.
+    /// Where the metadata of a link, or of a file that lacks some of it, is kept.
     pub(super) fn metadata_path(&self) -> Option<PathBuf> {
-        let Source::Magnet(magnet) = &self.add.source else {
-            return None;
+        let hashes = match &self.add.source {
+            Source::Magnet(magnet) => magnet.hashes?,
+            Source::Metainfo(metainfo) if !metainfo.has_piece_layers() => metainfo.hashes(),
+            Source::Metainfo(_) => return None,
         };
         let dir = self.setup.state_dir.as_deref()?;
-        Some(dir.join(format!("{}.torrent", magnet.hashes?.wire())))
+        Some(dir.join(format!("{}.torrent", hashes.wire())))
     }
 
     /// Keeps the metadata, once nothing of it is missing.
@@ -55,6 +58,28 @@ impl Torrent {
             tell(&me, DiskReply::Recalled(metainfo));
         });
         true
+    }
+}
+
+impl Torrent {
+    /// Goes on with what was kept, if anything was.
+    pub(super) fn on_recalled(&mut self, found: Option<Arc<Metainfo>>, ctx: &mut Context<Self>) {
+        let Some(known) = &self.metainfo else {
+            return match found {
+                Some(metainfo) => self.take_metadata(metainfo, ctx),
+                None => self.seek_metadata(ctx),
+            };
+        };
+        if let Some(found) = found {
+            let mut whole = Metainfo::clone(known);
+            for root in found.files().iter().filter_map(|file| file.root) {
+                if let Some(layer) = found.piece_layer(&root) {
+                    whole.set_piece_layer(&root, layer.clone());
+                }
+            }
+            self.metainfo = Some(Arc::new(whole));
+        }
+        self.begin_content(ctx);
     }
 }
 

@@ -132,11 +132,11 @@ impl Torrent {
         reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
         ctx: &mut Context<Self>,
     ) {
-        let (desk, trackers, torrent) =
-            (self.setup.desk.clone(), self.trackers(), self.hashes.wire());
+        let (desk, trackers) = (self.setup.desk.clone(), self.trackers());
+        let names: Vec<InfoHash> = self.hashes.names().collect();
         let me = ctx.address();
         let asking = async move {
-            let heard = scrape(&desk, &trackers, torrent).await;
+            let heard = scrape(&desk, &trackers, &names).await;
             let all = heard.values().copied().reduce(SwarmCounts::max);
             actors::tell(&me, Scraped(heard));
             let _ = reply.send(all.ok_or(CommandError::NoTracker));
@@ -213,7 +213,7 @@ impl Handler<Scraped> for Torrent {
 
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
         for (tracker, counts) in scraped.0 {
-            self.heard.note((tracker, self.hashes.wire()), counts);
+            self.heard.note(tracker, counts);
         }
         self.publish();
     }

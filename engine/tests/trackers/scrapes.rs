@@ -1,6 +1,8 @@
 //! Scrapes.
 
-use engine::{CommandError, SwarmCounts};
+use engine::{AddTorrent, CommandError, Source, SwarmCounts};
+use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
+use protocol::magnet::Magnet;
 
 use crate::tracker::Behaviour;
 use crate::{Scene, simulate, sleep};
@@ -78,5 +80,28 @@ fn a_tracker_that_scrapes_one_torrent_a_time_is_asked_so() {
             scene.engine.scrape(unusual).await,
             Err(CommandError::NoTracker)
         );
+    });
+}
+
+#[test]
+fn a_hybrid_is_scraped_under_both_of_its_hashes() {
+    simulate(async {
+        let scene = Scene::new(|_| {});
+        let behaviour = Behaviour {
+            counts: (5, 6),
+            ..Behaviour::default()
+        };
+        let tracker = scene.tracker("60.0.0.1", behaviour);
+        let magnet = Magnet {
+            trackers: vec!["http://60.0.0.1:80/announce".to_owned()],
+            ..Magnet::new(InfoHashes::hybrid(InfoHash([1; 20]), InfoHashV2([2; 32])))
+        };
+        let dir = tempfile::TempDir::new().expect("a folder");
+        let mut add = AddTorrent::new(Source::Magnet(Box::new(magnet)), dir.path().into());
+        add.paused = true;
+        let id = scene.engine.add(add).await.expect("added");
+        let swarm = scene.engine.scrape(id).await.expect("counts");
+        assert_eq!((swarm.seeds, swarm.leechers), (Some(5), Some(6)));
+        assert_eq!(tracker.scrapes().iter().sum::<usize>(), 2);
     });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::{Source, State};
 use net::sim::Sim;
 use protocol::id::InfoHashes;
-use protocol::metainfo::Version;
+use protocol::metainfo::{LoadLimits, Metainfo, Version};
 
 use crate::common::folder::Folder;
 use crate::common::sim::{addr, simulate};
@@ -127,6 +127,86 @@ fn a_peer_without_hashes_is_no_liar() {
         member.completes(&folder).await;
         assert_eq!(member.banned(), 0);
         poor.abort();
+        sim.clone()
+    });
+}
+
+/// The .torrent file that a member keeps beside its resume data.
+fn kept(member: &Member, wire: protocol::id::InfoHash) -> Option<Metainfo> {
+    let path = member.dir.path().join(format!("state/{wire}.torrent"));
+    let bytes = std::fs::read(path).ok()?;
+    Metainfo::from_bytes(&bytes, &LoadLimits::default()).ok()
+}
+
+/// Copies what an engine knows, but not its resume data.
+fn hand_on(from: &Member, to: &std::path::Path) {
+    std::fs::create_dir_all(to.join("state")).expect("a folder");
+    for entry in std::fs::read_dir(from.dir.path().join("state")).expect("the folder is there") {
+        let entry = entry.expect("an entry");
+        if entry
+            .path()
+            .extension()
+            .is_some_and(|kind| kind == "torrent")
+        {
+            let at = to.join("state").join(entry.file_name());
+            std::fs::copy(entry.path(), at).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn a_torrent_file_without_its_piece_layers_gets_them_from_peers_and_keeps_them() {
+    simulate(async {
+        let sim = Sim::new(6);
+        let folder = Folder::new(Version::V2, 6, &LENS, PIECE);
+        let bare = Metainfo::from_info(folder.metainfo.info_bytes(), &LoadLimits::default());
+        let bare = Arc::new(bare.expect("a torrent"));
+        assert!(!bare.has_piece_layers());
+        let source = || Source::Metainfo(Arc::clone(&bare));
+        let seed = Member::seed(&sim, 0, &folder).await;
+        let first = Member::fetch(&sim, 1, source(), &[0]).await;
+        first.completes(&folder).await;
+        seed.handle.shutdown(Duration::from_secs(1)).await;
+        first.handle.shutdown(Duration::from_secs(1)).await;
+        let kept = kept(&first, bare.hashes().wire()).expect("it is kept");
+        assert!(kept.has_piece_layers());
+        let second = Member::start(&sim, 2, source(), |_, dir| {
+            hand_on(&first, dir);
+            folder.put(dir);
+        })
+        .await;
+        second.until(|status| status.state == State::Seeding).await;
+        sim.clone()
+    });
+}
+
+#[test]
+fn a_hybrid_that_was_joined_by_its_v1_hash_gets_the_v2_layers_too() {
+    simulate(async {
+        let sim = Sim::new(7);
+        let folder = Folder::new(Version::Hybrid, 7, &LENS, PIECE);
+        let hashes = folder.metainfo.hashes();
+        let _seeds = [
+            Member::seed(&sim, 0, &folder).await,
+            Member::seed(&sim, 1, &folder).await,
+        ];
+        let v1 = hashes.get_v1().expect("a hybrid");
+        let link = Source::Magnet(Folder::magnet(InfoHashes::v1(v1)));
+        let member = Member::start(&sim, 2, link, |add, _| {
+            add.peers = vec![addr(0)];
+            add.limits.down = Some(50_000);
+        })
+        .await;
+        member
+            .until(|status| status.state == State::Downloading)
+            .await;
+        // Who is met now learns that we know both hashes.
+        let added = member.handle.add_peer(member.id, addr(1)).await;
+        added.expect("the torrent is there");
+        member.completes(&folder).await;
+        let kept = kept(&member, v1).expect("it is kept");
+        assert!(kept.has_piece_layers());
+        assert_eq!(kept.hashes(), hashes);
         sim.clone()
     });
 }

@@ -132,3 +132,23 @@ fn who_refuses_or_is_silent_is_left_alone_for_a_while() {
     assert_eq!(fetch.next_requests(rested, A).len(), 2);
     assert!(fetch.next_requests(begin + PATIENCE, B).is_empty());
 }
+
+#[test]
+fn an_answer_that_comes_late_counts_unless_somebody_else_is_asked() {
+    let (bare, whole) = torrent(&[600]);
+    let mut fetch = LayerFetch::of(&bare).unwrap();
+    let begin = now();
+    let asked = fetch.next_requests(begin, A);
+    let late = begin + PATIENCE;
+    fetch.handle_timeout(late);
+    assert!(fetch.awaits(A, &asked[0]) && !fetch.awaits(B, &asked[0]));
+    let answered = fetch.answered(A, &asked[0], &answer(&whole, &asked[0]));
+    assert_eq!((answered, fetch.progress().0), (Progress::More, 1));
+    assert_eq!(fetch.next_requests(late, B).len(), 1);
+    assert!(!fetch.awaits(A, &asked[1]), "B is asked");
+    assert_eq!(
+        fetch.answered(A, &asked[1], &answer(&whole, &asked[1])),
+        Progress::More
+    );
+    assert_eq!(fetch.progress().0, 1);
+}
