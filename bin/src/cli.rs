@@ -226,6 +226,9 @@ pub(crate) struct CreateArgs {
     /// Write over a file that is there already and is no torrent
     #[arg(long)]
     pub(crate) force: bool,
+    /// Share what links that lead out of the folder lead to
+    #[arg(long)]
+    pub(crate) follow_links: bool,
     /// Print one JSON object instead of text; to standard error where the torrent goes to standard output
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,7 +10,7 @@ mod walk;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -132,7 +132,14 @@ impl<'a> Wish<'a> {
         let mut tree = walk::walk(&self.args.path)?;
         for (link, to) in &tree.followed {
             let (link, to) = (link.display(), to.display());
-            let line = format_args!("following the link {link} out of the folder, to {to}");
+            if !self.args.follow_links {
+                let why = "--follow-links shares what is there";
+                return Err(Failure::Failed(format!(
+                    "the link {link} leads out of the folder, to {to}: {why}"
+                )));
+            }
+            let then = "to seed, put a copy in its place: nothing is read through such links";
+            let line = format_args!("following the link {link} out of the folder, to {to}; {then}");
             screen.warn("warning", line);
         }
         for path in &tree.skipped {
@@ -173,10 +180,7 @@ impl<'a> Wish<'a> {
         if self.args.force {
             return Ok(());
         }
-        let mut first = [0; 1];
-        let read = fs::File::open(output).and_then(|mut file| file.read(&mut first));
-        // Torrents are dictionaries, which begin so.
-        if read.is_ok_and(|len| len == 0 || first == *b"d") {
+        if is_torrent(output) {
             screen.warn("warning", format_args!("writing over {shown}"));
             return Ok(());
         }
@@ -386,4 +390,11 @@ fn hash(work: &Work<'_>, wish: &Wish<'_>, screen: &Screen) -> Result<Digests, Fa
     });
     meter.finish();
     digests.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Whether there is a torrent in a file. One that is damaged is none.
+fn is_torrent(path: &Path) -> bool {
+    let limits = LoadLimits::default();
+    let fits = fs::metadata(path).is_ok_and(|meta| meta.len() <= limits.bencode.bytes as u64);
+    fits && fs::read(path).is_ok_and(|bytes| Metainfo::from_bytes(&bytes, &limits).is_ok())
 }

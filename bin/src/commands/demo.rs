@@ -158,6 +158,7 @@ fn torrent(
         name: None,
         threads: None,
         force: false,
+        follow_links: false,
         json: false,
     };
     let bytes = super::create::make(&args, screen)?;

@@ -267,8 +267,14 @@ fn links_and_names_that_need_attention_are_told_with_what_can_be_done() {
     std::fs::remove_file(data.join("link")).unwrap();
     write(&dir.path().join("outside"), b"y");
     symlink(dir.path().join("outside"), data.join("link")).unwrap();
-    let ran = create(&data, &out, &[]).ok();
+    let ran = create(&data, &out, &[]);
+    assert!(
+        ran.code == 1 && ran.err.contains("--follow-links"),
+        "{ran:?}"
+    );
+    let ran = create(&data, &out, &["--follow-links"]).ok();
     assert!(ran.err.contains("following the link"), "{ran:?}");
+    std::fs::remove_file(data.join("link")).unwrap();
     symlink("a", data.join("inside")).unwrap();
     write(&data.join("bad\nname"), b"z");
     let ran = create(&data, &out, &[]);
@@ -287,10 +293,12 @@ fn only_a_torrent_is_written_over_unasked() {
         "{ran:?}"
     );
     let other = dir.path().join("photo.jpg");
-    write(&other, b"precious");
-    let ran = create(&data, &other, &[]);
-    assert!(ran.code == 2 && ran.err.contains("--force"), "{ran:?}");
-    assert_eq!(std::fs::read(&other).unwrap(), b"precious");
+    for precious in [b"precious".as_slice(), b"dear diary", b"d1:a1:be", b""] {
+        write(&other, precious);
+        let ran = create(&data, &other, &[]);
+        assert!(ran.code == 2 && ran.err.contains("--force"), "{ran:?}");
+        assert_eq!(std::fs::read(&other).unwrap(), precious);
+    }
     assert!(create(&data, &other, &["--force"]).ok().err.is_empty());
     let again = create(&data, &other, &[]).ok();
     assert!(again.err.contains("writing over"), "{again:?}");
