@@ -12,6 +12,7 @@
 //! - [`Node`]: originator, relay, exit, introduction and rendezvous point as one machine, configured by [`Config`];
 //!   `circuit` is one of our own, `joined` one that ends here, `relay` one that goes on. [`policy`]: what exits let through.
 //! - [`Pool`]: circuits that are ready before somebody needs them, and how it stands with them.
+//! - [`Tunnels`]: a node on real sockets: cells in the pump of the endpoint, exits, and sockets that go through circuits.
 //!
 //! # Invariants
 //! - No nonce is used twice under one key.
@@ -24,6 +25,7 @@ mod circuit;
 mod config;
 pub mod crypto;
 mod dialect;
+mod driver;
 mod entropy;
 mod hidden;
 mod joined;
@@ -39,6 +41,7 @@ pub use cell::{CIRCUIT_PORT, CircuitId, Head};
 pub use circuit::{CircuitInfo, Closed, Hop, Purpose, State};
 pub use config::{Config, Flags, LIBRARY, TRIBLER_CLASSIC, TRIBLER_MODERN};
 pub use dialect::Dialect;
+pub use driver::Tunnels;
 pub use hidden::lookup_info_hash;
 pub use node::{
     Candidate, Counters, Event, HEADROOM, Handled, Node, Reason, Refusal, TAILROOM, Transmit,

@@ -1,0 +1,276 @@
+//! The machine on real sockets.
+//!
+//! Cells are handled in the pump of the endpoint, where they are received ([`Tunnels::hook`]): relaying one takes a lock that
+//! nobody holds for long and no queue. Exits have a socket for each circuit. What programs send goes through
+//! [`Tunnels::socket`], which looks like any other socket.
+
+mod exits;
+mod socket;
+
+use std::fmt;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use net::{DatagramSocket, Network, Task};
+use overlay::endpoint::{Endpoint, Hook};
+use overlay::packet::Prefix;
+use overlay::wire::Address;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::time;
+
+use crate::message::Kind;
+use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
+use crate::{Dialect, Head, Pool, Status};
+use exits::Exits;
+use socket::{CircuitSocket, Ports};
+
+/// Events that may wait to be taken; what comes beyond that is lost.
+const EVENTS: usize = 1024;
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The largest datagram that is taken.
+const MAX_DATAGRAM: usize = 2048;
+
+/// The door to a node of the tunnels. Cheap to clone; the node ends with the last one, and with it its circuits without a word:
+/// [`Tunnels::shut_down`] tells its neighbours.
+#[derive(Clone)]
+pub struct Tunnels {
+    shared: Arc<Shared>,
+    _ticker: Arc<Task<()>>,
+}
+
+struct Shared {
+    own: Weak<Self>,
+    endpoint: Endpoint,
+    network: Network,
+    pool: net::Pool,
+    prefix: Prefix,
+    dialect: Dialect,
+    state: Mutex<State>,
+}
+
+struct State {
+    node: Node,
+    circuits: Pool,
+    /// Where datagrams get the room that a layer needs.
+    frame: Vec<u8>,
+    out: Vec<u8>,
+    exits: Exits,
+    ports: Ports,
+    events: mpsc::Sender<Event>,
+}
+
+/// Takes cells in the pump of an endpoint.
+struct Pumped(Weak<Shared>);
+
+impl Tunnels {
+    /// Starts a node. `network` is where exits open their sockets and look up names, `pool` where tasks run. What happens
+    /// comes through the receiver, but what the node does about its circuits by itself.
+    pub fn launch(
+        node: Node,
+        endpoint: Endpoint,
+        network: Network,
+        pool: &net::Pool,
+    ) -> (Self, mpsc::Receiver<Event>) {
+        let (events, heard) = mpsc::channel(EVENTS);
+        let (prefix, dialect) = (node.prefix(), node.config().dialect);
+        let shared = Arc::new_cyclic(|own| Shared {
+            own: Weak::clone(own),
+            endpoint,
+            network,
+            pool: pool.clone(),
+            prefix,
+            dialect,
+            state: Mutex::new(State {
+                node,
+                circuits: Pool::new(),
+                frame: vec![0; HEADROOM + MAX_DATAGRAM + TAILROOM],
+                out: Vec::with_capacity(MAX_DATAGRAM),
+                exits: Exits::default(),
+                ports: Ports::default(),
+                events,
+            }),
+        });
+        let ticked = Arc::downgrade(&shared);
+        let ticker = pool.spawn(async move {
+            loop {
+                time::sleep(TICK).await;
+                let Some(shared) = ticked.upgrade() else {
+                    return;
+                };
+                shared.tick();
+            }
+        });
+        let tunnels = Self {
+            shared,
+            _ticker: Arc::new(ticker),
+        };
+        (tunnels, heard)
+    }
+
+    /// What is to be opened on the endpoint for the prefix of the node. It takes cells and what else belongs to circuits, and
+    /// leaves introductions to others.
+    pub fn hook(&self) -> Arc<dyn Hook> {
+        Arc::new(Pumped(Arc::downgrade(&self.shared)))
+    }
+
+    /// Wants so many circuits of `hops` hops ready, and some to spare; see [`Pool::want`].
+    pub fn want(&self, hops: u8, wanted: usize, spare: usize) {
+        let now = now();
+        let mut state = self.shared.state.lock();
+        state.circuits.want(now, hops, wanted, spare);
+        let State { circuits, node, .. } = &mut *state;
+        circuits.handle_timeout(now, node);
+        self.shared.flush(now, &mut state);
+    }
+
+    /// How it stands with circuits of `hops` hops.
+    pub fn status(&self, hops: u8) -> Status {
+        let state = self.shared.state.lock();
+        state.circuits.status(now(), &state.node, hops)
+    }
+
+    /// A socket whose datagrams go through circuits of `hops` hops. There is no other way out of it: without a circuit nothing
+    /// is sent.
+    pub fn socket(&self, hops: u8) -> Arc<dyn DatagramSocket> {
+        let mut state = self.shared.state.lock();
+        Arc::new(CircuitSocket::open(&self.shared, &mut state.ports, hops))
+    }
+
+    /// Does something with the machine, and sends what it has to say then. Must not wait.
+    pub fn with<T>(&self, act: impl FnOnce(&mut Node, Instant) -> T) -> T {
+        let now = now();
+        let mut state = self.shared.state.lock();
+        let result = act(&mut state.node, now);
+        self.shared.flush(now, &mut state);
+        result
+    }
+
+    /// Ends all circuits, and tells the neighbours.
+    pub fn shut_down(&self) {
+        let now = now();
+        let mut state = self.shared.state.lock();
+        state.circuits = Pool::new();
+        state.node.shut_down();
+        self.shared.flush(now, &mut state);
+    }
+}
+
+impl Shared {
+    fn tick(&self) {
+        let now = now();
+        let mut state = self.state.lock();
+        let State { circuits, node, .. } = &mut *state;
+        node.handle_timeout(now);
+        circuits.handle_timeout(now, node);
+        self.flush(now, &mut state);
+    }
+
+    /// Sends what the machine says, and passes on what it tells.
+    fn flush(&self, now: Instant, state: &mut State) {
+        loop {
+            while let Some(transmit) = state.node.poll_transmit() {
+                self.send(transmit.to, &transmit.payload);
+            }
+            let Some(event) = state.node.poll_event() else {
+                return;
+            };
+            state.circuits.handle_event(now, &mut state.node, &event);
+            if let Event::ExitClosed(circuit) = &event {
+                state.exits.close(*circuit);
+            }
+            if let Event::Closed { circuit, .. } = &event {
+                state.ports.forget(*circuit);
+            }
+            if state.events.try_send(event).is_err() {
+                tracing::debug!("nobody takes the events of the tunnels");
+            }
+        }
+    }
+
+    /// Sends a datagram to a node.
+    fn send(&self, to: SocketAddr, datagram: &[u8]) {
+        if let SocketAddr::V4(to) = to {
+            self.endpoint.send(to, datagram);
+        }
+    }
+
+    fn receive(&self, from: SocketAddrV4, datagram: &[u8]) {
+        let now = now();
+        let mut state = self.state.lock();
+        let mut frame = std::mem::take(&mut state.frame);
+        let at = HEADROOM..HEADROOM + datagram.len();
+        if let Some(room) = frame.get_mut(at.clone())
+            && at.end + TAILROOM <= frame_len()
+        {
+            room.copy_from_slice(datagram);
+            let handled = state.node.handle_datagram(now, from.into(), &mut frame, at);
+            self.finish(&mut state, handled, &frame);
+        }
+        state.frame = frame;
+        self.flush(now, &mut state);
+    }
+
+    /// Does what is left to do about a datagram.
+    fn finish(&self, state: &mut State, handled: Handled, frame: &[u8]) {
+        let bytes = |at: Range<usize>| frame.get(at).unwrap_or_default();
+        match handled {
+            Handled::Done => {}
+            Handled::Refused(why) => tracing::trace!(%why, "a datagram of the tunnels was refused"),
+            Handled::Forward { to, at } => self.send(to, bytes(at)),
+            Handled::Data { circuit, from, at } => {
+                if let (Address::Ip(from), Some(info)) = (from, state.node.circuit(circuit)) {
+                    state.ports.deliver(&info, from, bytes(at));
+                }
+            }
+            Handled::Exit { circuit, to, at } => match to {
+                Address::Ip(to) => self.exit(state, circuit, to, bytes(at)),
+                Address::Host(host, port) => {
+                    self.exit_to_name(state, circuit, (host, port), bytes(at));
+                }
+            },
+        }
+    }
+}
+
+impl Hook for Pumped {
+    fn receive(&self, from: SocketAddrV4, datagram: &mut [u8]) -> bool {
+        let Some(shared) = self.0.upgrade() else {
+            return false;
+        };
+        let of_circuits = Head::is_cell(shared.dialect, datagram)
+            || datagram.get(Prefix::LEN).is_some_and(|number| {
+                let kind = Kind::of(shared.dialect, *number);
+                matches!(
+                    kind,
+                    Some(Kind::Destroy | Kind::CreateE2e | Kind::PeersRequest)
+                )
+            });
+        if of_circuits && datagram.starts_with(shared.prefix.as_bytes()) {
+            shared.receive(from, datagram);
+        }
+        of_circuits
+    }
+}
+
+impl fmt::Debug for Tunnels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tunnels({:?})", self.shared.prefix)
+    }
+}
+
+const fn frame_len() -> usize {
+    HEADROOM + MAX_DATAGRAM + TAILROOM
+}
+
+fn now() -> Instant {
+    time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! Tunnels on the simulated network, in virtual time.
+
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, Ipv4Addr};
+
+use net::sim::{Host, HostOptions, Link, Sim};
+use overlay::endpoint::{EndpointConfig, Inbox};
+use overlay::key::SecretKey;
+use tokio::io::ReadBuf;
+use tokio::task::LocalSet;
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::{Config, Flags, LIBRARY, Protection};
+
+const PORT: u16 = 7759;
+
+fn simulate(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+/// A node on a host of its own.
+struct Peer {
+    tunnels: Tunnels,
+    host: Host,
+    _events: mpsc::Receiver<Event>,
+    _inbox: Inbox,
+}
+
+/// The first node originates, then come relays and exits; each knows all of them.
+fn network(sim: &Sim, dialect: Dialect, relays: u8, exits: u8) -> Vec<Peer> {
+    let mut flags = vec![Flags::default()];
+    flags.extend(vec![Flags::RELAY; relays.into()]);
+    flags.extend(vec![Flags::RELAY.and(Flags::EXIT); exits.into()]);
+    let peers: Vec<Peer> = flags
+        .iter()
+        .zip(1..)
+        .map(|(flags, last)| {
+            let ip = Ipv4Addr::new(20 + last, 0, 0, 1);
+            let host = sim.host(HostOptions::at(IpAddr::V4(ip)));
+            host.set_link(Link::with_latency(Duration::from_millis(20)));
+            let socket = host
+                .network()
+                .datagram((Ipv4Addr::UNSPECIFIED, PORT).into())
+                .unwrap();
+            let endpoint = Endpoint::launch(EndpointConfig::new(socket, net::Pool::current()));
+            let mut config = Config::new(dialect, LIBRARY);
+            config.flags = *flags;
+            let key = SecretKey::from_bytes(&[last; 64]).unwrap();
+            let node = Node::new(now(), config, key, [last; 32]);
+            let prefix = node.prefix();
+            let (network, pool) = (host.network(), net::Pool::current());
+            let (tunnels, events) = Tunnels::launch(node, endpoint.clone(), network, &pool);
+            let inbox = endpoint.open(Some(prefix), Some(tunnels.hook()));
+            Peer {
+                tunnels,
+                host,
+                _events: events,
+                _inbox: inbox,
+            }
+        })
+        .collect();
+    for peer in &peers {
+        for (other, flags) in peers.iter().zip(&flags).skip(1) {
+            let key = other.tunnels.with(|node, _| node.public().clone());
+            let addr = SocketAddr::new(other.host.ip(), PORT);
+            peer.tunnels
+                .with(|node, _| node.set_candidate(key, addr, *flags));
+        }
+    }
+    peers
+}
+
+/// A host that sends everything back, and where it is.
+fn echo(sim: &Sim) -> (Host, Task<()>, SocketAddr) {
+    let host = sim.host(HostOptions::at(IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34))));
+    let socket = host
+        .network()
+        .datagram((Ipv4Addr::UNSPECIFIED, 6881).into())
+        .unwrap();
+    let at = SocketAddr::new(host.ip(), 6881);
+    let task = net::Pool::current().spawn(async move {
+        loop {
+            let (data, from) = receive(&*socket).await;
+            let _ = socket.try_send_to(&data, from);
+        }
+    });
+    (host, task, at)
+}
+
+async fn receive(socket: &dyn DatagramSocket) -> (Vec<u8>, SocketAddr) {
+    let mut bytes = [0; 2048];
+    let mut buf = ReadBuf::new(&mut bytes);
+    let from = poll_fn(|cx| socket.poll_recv_from(cx, &mut buf))
+        .await
+        .unwrap();
+    (buf.filled().to_vec(), from)
+}
+
+fn utp(len: usize) -> Vec<u8> {
+    let mut data = vec![5; len];
+    data[..2].copy_from_slice(&[1, 0]);
+    data
+}
+
+/// Sends a datagram until it comes back, and says how long that took.
+async fn until_echoed(socket: &dyn DatagramSocket, to: SocketAddr) -> Duration {
+    let begun = now();
+    let data = utp(300);
+    loop {
+        let _ = socket.try_send_to(&data, to);
+        if let Ok((got, from)) = timeout(Duration::from_millis(500), receive(socket)).await {
+            assert_eq!((got, from), (data, to));
+            return now() - begun;
+        }
+    }
+}
+
+#[test]
+fn a_socket_reaches_the_world_through_one_to_three_hops() {
+    for dialect in [Dialect::Classic, Dialect::Modern] {
+        simulate(async move {
+            let sim = Sim::new(1);
+            let peers = network(&sim, dialect, 5, 2);
+            let (_host, _echo, target) = echo(&sim);
+            for hops in 1..=3 {
+                let ours = &peers[0].tunnels;
+                let socket = ours.socket(hops);
+                assert!(!socket.is_up());
+                assert!(
+                    socket.try_send_to(&utp(20), target).is_err(),
+                    "there is no other way out"
+                );
+                ours.want(hops, 1, 1);
+                sleep(Duration::from_secs(2)).await;
+                assert!(socket.is_up());
+                assert_eq!(ours.status(hops).protection, Protection::Protected);
+                assert!(until_echoed(&*socket, target).await < Duration::from_secs(1));
+                let most = utp(socket.max_payload());
+                socket.try_send_to(&most, target).unwrap();
+                assert_eq!(receive(&*socket).await.0, most);
+            }
+        });
+    }
+}
+
+#[test]
+fn each_socket_gets_the_answers_to_what_it_has_sent() {
+    simulate(async {
+        let sim = Sim::new(2);
+        let peers = network(&sim, Dialect::Modern, 4, 2);
+        let (_host, _echo, target) = echo(&sim);
+        let ours = &peers[0].tunnels;
+        ours.want(2, 2, 0);
+        sleep(Duration::from_secs(2)).await;
+        let (one, two) = (ours.socket(2), ours.socket(2));
+        until_echoed(&*one, target).await;
+        let silent = timeout(Duration::from_secs(2), receive(&*two)).await;
+        assert!(silent.is_err(), "the other socket hears nothing");
+    });
+}
+
+#[test]
+fn names_are_looked_up_by_the_exit() {
+    simulate(async {
+        let sim = Sim::new(3);
+        let peers = network(&sim, Dialect::Classic, 4, 1);
+        let (host, _echo, target) = echo(&sim);
+        sim.name("tracker.example.org", vec![host.ip()]);
+        let ours = &peers[0].tunnels;
+        ours.want(2, 1, 0);
+        sleep(Duration::from_secs(2)).await;
+        let socket = ours.socket(2);
+        let to = ("tracker.example.org", 6881);
+        poll_fn(|cx| socket.poll_send_to_name(cx, &utp(50), to))
+            .await
+            .unwrap();
+        assert_eq!(receive(&*socket).await, (utp(50), target));
+    });
+}
+
+#[test]
+fn bytes_flow_again_within_ten_seconds_when_a_node_of_the_path_goes() {
+    for dialect in [Dialect::Classic, Dialect::Modern] {
+        for dead in 1..=7_usize {
+            simulate(async move {
+                let sim = Sim::new(dead as u64);
+                let peers = network(&sim, dialect, 5, 2);
+                let (_host, _echo, target) = echo(&sim);
+                let ours = &peers[0].tunnels;
+                ours.want(3, 2, 1);
+                sleep(Duration::from_secs(2)).await;
+                let socket = ours.socket(3);
+                until_echoed(&*socket, target).await;
+                peers[dead].host.set_online(false);
+                let outage = until_echoed(&*socket, target).await;
+                assert!(
+                    outage <= Duration::from_secs(10),
+                    "{dialect:?} {dead}: {outage:?}"
+                );
+            });
+        }
+    }
+}
+
+#[test]
+fn neighbours_are_told_when_a_node_stops() {
+    simulate(async {
+        let sim = Sim::new(4);
+        let peers = network(&sim, Dialect::Modern, 4, 2);
+        let ours = &peers[0].tunnels;
+        ours.want(3, 2, 0);
+        sleep(Duration::from_secs(2)).await;
+        let held = |peer: &Peer| peer.tunnels.with(|node, _| node.joined());
+        assert!(peers.iter().any(|peer| held(peer) != (0, 0)));
+        ours.shut_down();
+        sleep(Duration::from_secs(1)).await;
+        assert!(peers.iter().all(|peer| held(peer) == (0, 0)));
+        assert_eq!(ours.status(3).ready, 0);
+    });
+}
