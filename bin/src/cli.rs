@@ -167,6 +167,7 @@ impl std::str::FromStr for Date {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "one per flag")]
 #[derive(Args, Debug)]
 #[command(
     override_usage = "tribler-rs create PATH -o FILE [OPTIONS]",
