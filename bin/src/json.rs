@@ -35,6 +35,12 @@ pub(crate) enum Line<'a> {
     Error { message: &'a str },
     /// A torrent is complete and verified.
     Finished { info_hash: &'a str, seconds: f64 },
+    /// A list of addresses that are not talked to was read.
+    IpFilter {
+        ranges: usize,
+        /// Lines that are no ranges and were passed over.
+        bad_lines: usize,
+    },
     /// Peers can connect here, and our node of the DHT is here.
     Listening {
         addr: String,
@@ -64,6 +70,8 @@ pub(crate) enum Line<'a> {
         name: &'a str,
         size: u64,
     },
+    /// The only way out, a proxy or what everything is bound to, is gone or is back; the reason is a sentence for people.
+    Network { up: bool, reason: &'a str },
     /// The publisher of a torrent has signed a newer version (BEP 46); this one stays as it is.
     Newer {
         info_hash: &'a str,
@@ -90,6 +98,15 @@ pub(crate) enum Line<'a> {
         web_seeds: usize,
         state: &'a str,
         /// What it is waiting for, in words for people; absent where it is not waiting.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+    },
+    /// Everything goes through a proxy: nobody can connect to us, and there is neither local discovery nor port mapping.
+    Proxy {
+        proxy: &'a str,
+        /// Whether it carries UDP; null where that is not known.
+        udp: Option<bool>,
+        /// Why it does not.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
     },

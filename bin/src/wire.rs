@@ -1,6 +1,7 @@
 //! The composition root: builds the network and the engine from the command line, and the system that they run in.
 
 mod bootstrap;
+mod bound;
 mod dht;
 mod filter;
 mod lone_dht;
@@ -24,6 +25,8 @@ use self::filter::FilterFile;
 pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
 use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
+use crate::screen::Screen;
+use crate::shutdown::Shutdown;
 
 /// Where peers find us unless something else is asked for: the customary first port, on all addresses of both families.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 6881);
@@ -74,13 +77,19 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
 /// # Errors
 /// [`Failure::Usage`] where `--bind` and `--listen` contradict each other or name no address of this machine;
 /// [`Failure::Failed`] where the port is taken or the system refuses threads.
-pub(crate) fn start(common: &Common, way: Way) -> Result<Running, Failure> {
+pub(crate) fn start(common: &Common, way: Way, screen: &Screen) -> Result<Running, Failure> {
     let Way {
         network,
         filter,
         pool,
     } = way;
     let listen = listen_address(common)?;
+    if let (Some(asked), Some(_)) = (common.listen, common.proxy()?) {
+        let line = format_args!(
+            "--listen {asked}: behind a proxy nobody can connect to us; the address only says where our connection to the proxy comes from"
+        );
+        screen.warn("warning", line);
+    }
     let doors = doors(common, listen, &network, pool.pool())?;
     let network = doors.network;
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
@@ -126,7 +135,10 @@ pub(crate) fn start(common: &Common, way: Way) -> Result<Running, Failure> {
     config.storage = store_options(common);
     let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
     let port_map = port_map(common, peers_at, &network, pool.pool());
-    let reading = filter.map(|file| pool.pool().spawn(file.follow(engine.clone())));
+    let reading = filter.map(|file| {
+        pool.pool()
+            .spawn(file.follow(engine.clone(), screen.clone()))
+    });
     Ok(Running {
         engine,
         _reading: reading,
@@ -203,15 +215,20 @@ pub(crate) struct Way {
 ///
 /// # Errors
 /// As [`start`].
-pub(crate) fn way(common: &Common) -> Result<Way, Failure> {
+pub(crate) async fn way(
+    common: &Common,
+    screen: &Screen,
+    shutdown: &mut Shutdown,
+) -> Result<Way, Failure> {
     let pool = pool()?;
-    let network = direct_network(common, pool.pool())?;
-    let network = match common.proxy()? {
+    let proxy = common.proxy()?;
+    listen_address(common)?;
+    let filter = FilterFile::of(common, screen)?;
+    let network = direct_network(common, pool.pool(), screen, shutdown).await?;
+    let network = match proxy {
         Some(proxy) => network.through(proxy),
         None => network,
     };
-    let filter = common.ip_filter.as_deref();
-    let filter = filter.map(FilterFile::read).transpose()?;
     let network = match &filter {
         Some(file) => network.filtered(file.filter()),
         None => network,
@@ -224,11 +241,16 @@ pub(crate) fn way(common: &Common) -> Result<Way, Failure> {
 }
 
 /// The network that leads to a proxy, or everywhere where there is none.
-fn direct_network(common: &Common, pool: &Pool) -> Result<Network, Failure> {
+async fn direct_network(
+    common: &Common,
+    pool: &Pool,
+    screen: &Screen,
+    shutdown: &mut Shutdown,
+) -> Result<Network, Failure> {
     if let Some(bind) = &common.bind {
-        let servers = NameServers::these(common.dns.iter().map(|server| server.0).collect());
-        return Network::bound(bind, servers, pool)
-            .map_err(|error| Failure::Usage(format!("--bind {bind}: {}", reason(&error))));
+        let servers = common.dns.iter().map(|server| server.0);
+        let servers = NameServers::these(servers.collect());
+        return bound::network(bind, servers, pool, (screen, shutdown)).await;
     }
     if !common.dns.is_empty() {
         let why =

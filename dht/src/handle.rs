@@ -151,6 +151,15 @@ impl DhtHandle {
         self.order(Order::AddNode(node)).await
     }
 
+    /// Adds a node that may be there, by its name, where the far end of the network looks names up
+    /// ([`net::Network::locate`]): it is pinged there, and whoever answers is the node.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn add_named_node(&self, host: String, port: u16) -> Result<(), DhtError> {
+        self.order(Order::AddNamed(host, port)).await
+    }
+
     /// [`DhtHandle::add_node`] for those who cannot wait: where the node is busy, the hint is lost. Says whether it was
     /// taken.
     pub fn hint_node(&self, node: SocketAddr) -> bool {

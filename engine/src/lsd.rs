@@ -25,6 +25,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use smallvec::SmallVec;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use crate::peer::driver::now;
 use gate::Gate;
@@ -35,6 +36,9 @@ const HEARD: usize = 64;
 
 /// How often the networks are joined anew: a laptop moves, cables come and go.
 const REJOIN_EVERY: Duration = Duration::from_secs(300);
+
+/// How long a socket that reports errors is left alone.
+const AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// Bytes that are read of a datagram; an announcement is shorter.
 const LONGEST: usize = 2048;
@@ -202,7 +206,7 @@ impl Lsd {
     }
 }
 
-/// Reads a socket until it fails for good or its guard is dropped.
+/// Reads a socket until its guard is dropped.
 async fn read(socket: Arc<dyn DatagramSocket>, cookie: Arc<str>, heard: mpsc::Sender<Heard>) {
     let mut gate = Gate::default();
     let mut buffer = [0; LONGEST];
@@ -210,8 +214,10 @@ async fn read(socket: Arc<dyn DatagramSocket>, cookie: Arc<str>, heard: mpsc::Se
         let (len, from) = match socket.recv_from(&mut buffer).await {
             Ok(received) => received,
             Err(error) => {
-                tracing::debug!(%error, "local service discovery hears nothing more on this network");
-                return;
+                // About one datagram, or the network is away; the groups are joined anew in any case.
+                tracing::debug!(%error, "local service discovery");
+                sleep(AFTER_ERROR).await;
+                continue;
             }
         };
         let Some(Ok(announcement)) = buffer.get(..len).map(Announcement::parse) else {
@@ -293,7 +299,65 @@ impl fmt::Debug for Lsd {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::task::{self, Poll};
+
+    use parking_lot::Mutex;
+    use tokio::io::ReadBuf;
+
     use super::*;
+
+    /// A socket that reports an error before each datagram.
+    struct Faulty(Mutex<(bool, Vec<u8>)>);
+
+    impl DatagramSocket for Faulty {
+        fn poll_recv_from(
+            &self,
+            _: &mut task::Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<SocketAddr>> {
+            let mut state = self.0.lock();
+            state.0 = !state.0;
+            if state.0 {
+                return Poll::Ready(Err(io::ErrorKind::NetworkUnreachable.into()));
+            }
+            buf.put_slice(&state.1);
+            Poll::Ready(Ok("192.168.1.2:6771".parse().unwrap()))
+        }
+
+        fn poll_send_to(
+            &self,
+            _: &mut task::Context<'_>,
+            _: &[u8],
+            _: SocketAddr,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn try_send_to(&self, _: &[u8], _: SocketAddr) -> io::Result<()> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+
+        fn local_addr(&self) -> SocketAddr {
+            GROUP_V4
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_does_not_make_a_network_silent() {
+        let hash = InfoHash([7; 20]);
+        let mut datagram = Vec::new();
+        lsd::write(&mut datagram, GROUP_V4, 6881, &[hash], "theirs");
+        let socket = Arc::new(Faulty(Mutex::new((false, datagram))));
+        let (heard, mut hears) = mpsc::channel(HEARD);
+        let reader = Pool::current().spawn(read(socket, "ours".into(), heard));
+        let first = tokio::time::timeout(Duration::from_secs(1), hears.recv()).await;
+        assert_eq!(
+            first.unwrap().unwrap().peer,
+            "192.168.1.2:6881".parse().unwrap()
+        );
+        assert!(!reader.is_finished());
+    }
 
     #[test]
     fn a_link_local_neighbour_is_dialled_by_the_interface_that_it_was_heard_on() {

@@ -3,6 +3,8 @@
 mod common;
 #[path = "trackerless/liars.rs"]
 mod liars;
+#[path = "trackerless/named.rs"]
+mod named;
 #[path = "trackerless/updates.rs"]
 mod updates;
 

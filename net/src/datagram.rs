@@ -142,6 +142,17 @@ pub trait DatagramSocket: Send + Sync {
     fn max_payload(&self) -> usize {
         MAX_UDP_PAYLOAD
     }
+
+    /// Bytes that this socket adds to each datagram to an address, beyond the headers of UDP and of the address's IP: they
+    /// count for what a path takes.
+    fn overhead(&self, to: SocketAddr) -> usize {
+        let _ = to;
+        0
+    }
+
+    /// Has the system refuse what is too large for the path from now on, where it would take it apart; but not
+    /// [`Self::try_send_in_fragments`]. Sockets that cannot tell the system take no notice.
+    fn keep_whole(&self) {}
 }
 
 /// Room for datagrams that are received together.

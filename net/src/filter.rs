@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwap;
-pub use protocol::ip_filter::{FilterError, IpFilter};
+pub use protocol::ip_filter::{BadLines, FilterError, IpFilter};
 use tokio::io::ReadBuf;
 
 use crate::datagram::{Batch, let_others};
@@ -243,6 +243,14 @@ impl DatagramSocket for FilterSocket {
 
     fn max_payload(&self) -> usize {
         self.inner.max_payload()
+    }
+
+    fn overhead(&self, to: SocketAddr) -> usize {
+        self.inner.overhead(to)
+    }
+
+    fn keep_whole(&self) {
+        self.inner.keep_whole();
     }
 }
 

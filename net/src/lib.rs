@@ -21,6 +21,7 @@
 //! | [`network`] | [`Network`], the bundle, and listening with port retry |
 //! | [`proxy`] | a network whose only way out is a SOCKS5 or HTTP proxy |
 //! | [`real`] | the operating system's sockets, and [`Bind`], what they may be bound to |
+//! | [`outlet`] | [`Outage`], why nothing leaves where there is only one way out |
 //! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
 //! | [`limit`] | [`RateLimiter`], token buckets in a tree |
 //! | [`http`] | the GET client, and [`http::Guard`], where it may go |
@@ -40,6 +41,7 @@ pub mod filter;
 pub mod http;
 pub mod limit;
 pub mod network;
+pub mod outlet;
 pub mod pool;
 pub mod port_map;
 pub mod ports;
@@ -56,6 +58,7 @@ pub use datagram::DatagramSocket;
 pub use filter::Filter;
 pub use limit::{RateLimiter, Throttle};
 pub use network::{Binder, Located, Network};
+pub use outlet::Outage;
 pub use pool::{OwnedPool, Pool, Task};
 pub use proxy::Proxy;
 pub use real::{Bind, RealOptions};

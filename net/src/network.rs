@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
+use crate::outlet::{Outage, Outlet};
 use crate::port_map::Gateway;
 use crate::real::{RealDialer, RealOptions, SourceBinder};
 use crate::resolve::{Cached, SystemResolver, ip_literal};
@@ -77,6 +78,7 @@ pub struct Network {
     binder: Arc<dyn Binder>,
     resolver: Arc<dyn Resolver>,
     filter: Option<Filter>,
+    outlet: Option<Arc<dyn Outlet>>,
 }
 
 impl fmt::Debug for Network {
@@ -103,6 +105,7 @@ impl Network {
             peers: Arc::clone(&dialer),
             utp: None,
             filter: None,
+            outlet: None,
             dialer,
             binder,
             resolver,
@@ -154,6 +157,40 @@ impl Network {
     /// Whether this network does not talk to an address.
     pub fn blocks(&self, ip: IpAddr) -> bool {
         self.filter.as_ref().is_some_and(|filter| filter.blocks(ip))
+    }
+
+    /// The same network, with what knows whether its only way out is there.
+    pub(crate) fn with_outlet(mut self, outlet: Arc<dyn Outlet>) -> Self {
+        self.outlet = Some(outlet);
+        self
+    }
+
+    /// Why nothing leaves now, where there is only one way out: a proxy, or what all is bound to. None while there is a way
+    /// out, as far as is known.
+    pub fn outage(&self) -> Option<Outage> {
+        self.outlet.as_ref()?.outage()
+    }
+
+    /// Whether there is only one way out, so that there may be an [outage](Self::outage).
+    pub const fn has_one_way_out(&self) -> bool {
+        self.outlet.is_some()
+    }
+
+    /// Finds out whether there is a way out, where there is only one: a proxy is connected to. What comes of it,
+    /// [`Self::outage`] tells.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future abandons the attempt.
+    pub async fn look_for_outage(&self) {
+        if let Some(outlet) = &self.outlet {
+            outlet.look().await;
+        }
+    }
+
+    /// Whether the only way out carries datagrams, or why not; none while it has not said.
+    pub fn datagrams_pass(&self) -> Option<Result<(), Arc<str>>> {
+        self.outlet.as_ref()?.datagrams()
     }
 
     /// The same network, remembering for a minute where hosts are.

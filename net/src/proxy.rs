@@ -15,8 +15,10 @@
 //! networks, and an HTTP proxy carries no datagrams.
 
 mod dialer;
+mod fault;
 mod socket;
 mod url;
+mod way;
 
 use std::fmt;
 use std::io;
@@ -29,6 +31,7 @@ use crate::resolve::LiteralsOnly;
 use crate::{Binder, DatagramSocket, Listener, Network};
 use dialer::ProxyDialer;
 use socket::ProxySocket;
+use way::Way;
 
 pub use self::url::ProxyUrlError;
 
@@ -90,26 +93,23 @@ impl Network {
     /// Listening is refused with `Unsupported`, as are datagram sockets where the proxy does not carry datagrams. A
     /// datagram socket keeps a connection to the proxy and makes it again when it breaks; meanwhile sending waits. The
     /// address that it shows is the one that was asked for: at which one others see us, only the proxy knows.
+    ///
+    /// What fails for the proxy's sake, and not the destination's, is `NetworkDown` with the proxy's reason. A proxy that
+    /// cannot be entered is left alone until a task has found it back; one that refuses everything is asked now and then.
+    /// [`Network::outage`] tells.
     #[must_use]
     pub fn through(self, proxy: &Proxy) -> Self {
-        let way = Arc::new(Way {
-            proxy: proxy.clone(),
-            network: self.with_cached_names(),
-        });
+        let way = Way::new(proxy.clone(), self.with_cached_names());
         let dialer = Arc::new(ProxyDialer::new(Arc::clone(&way)));
         Self::new(
             dialer,
-            Arc::new(ProxyBinder { way }),
+            Arc::new(ProxyBinder {
+                way: Arc::clone(&way),
+            }),
             Arc::new(LiteralsOnly),
         )
+        .with_outlet(way)
     }
-}
-
-/// A proxy and the network that leads to it.
-#[derive(Debug)]
-struct Way {
-    proxy: Proxy,
-    network: Network,
 }
 
 /// Opens datagram sockets behind the proxy, and nothing else.

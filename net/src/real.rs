@@ -14,7 +14,7 @@ use crate::port_map::Gateway;
 use crate::resolve::canonical;
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener};
 
-pub use bound::Bind;
+pub use bound::{Bind, BindError};
 
 /// How the real network is entered.
 #[derive(Clone, Copy, Debug, Default)]

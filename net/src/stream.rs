@@ -40,6 +40,10 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {
     fn set_read_low_water(&self, bytes: usize) {
         let _ = bytes;
     }
+
+    /// Has the other end asked for a sign of life whenever nothing was heard of it for 30 s, so that one that vanishes
+    /// without a word ends the stream within a minute. Streams that cannot ask take no notice.
+    fn keep_alive(&self) {}
 }
 
 /// Any byte stream.

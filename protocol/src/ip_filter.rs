@@ -58,6 +58,57 @@ pub enum Problem {
     Prefix,
 }
 
+/// Lines of a list that are no ranges. Shown in one line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BadLines {
+    /// The first of them, at most eight.
+    pub first: Vec<BadLine>,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// A line of a list that is no range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// Which it is, and what is wrong with it.
+    pub error: FilterError,
+    /// How it begins, fit for a terminal.
+    pub text: String,
+}
+
+/// Lines that are remembered.
+const MOST_LINES: usize = 8;
+
+/// Characters of a line that are remembered.
+const MOST_TEXT: usize = 60;
+
+impl BadLines {
+    fn add(&mut self, error: FilterError, text: &str) {
+        self.count = self.count.saturating_add(1);
+        if self.first.len() < MOST_LINES {
+            let fit = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+            let mut shown: String = text.chars().take(MOST_TEXT).map(fit).collect();
+            if text.chars().nth(MOST_TEXT).is_some() {
+                shown.push('…');
+            }
+            self.first.push(BadLine { error, text: shown });
+        }
+    }
+}
+
+impl fmt::Display for BadLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, bad) in self.first.iter().enumerate() {
+            let between = if at == 0 { "" } else { "; " };
+            write!(f, "{between}{}: `{}`", bad.error, bad.text)?;
+        }
+        match self.count.saturating_sub(self.first.len()) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
 /// The first and last addresses of a range, of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Range {
@@ -66,26 +117,40 @@ enum Range {
 }
 
 impl IpFilter {
-    /// Reads a list.
+    /// Reads a list of which every line is one of the kinds above.
     ///
     /// # Errors
-    /// [`FilterError`] for the first line that is none of the kinds above.
+    /// [`FilterError`] for the first line that is not.
     pub fn parse(list: &[u8]) -> Result<Self, FilterError> {
+        let (filter, bad) = Self::read(list);
+        match bad.first.first() {
+            Some(bad) => Err(bad.error),
+            None => Ok(filter),
+        }
+    }
+
+    /// Reads a list, and passes over the lines that are none of the kinds above.
+    pub fn read(list: &[u8]) -> (Self, BadLines) {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        let mut bad = BadLines::default();
         for (at, line) in list.split(|byte| *byte == b'\n').enumerate() {
             let text = String::from_utf8_lossy(line);
-            let range = read_line(text.trim_matches(['\u{feff}', ' ', '\t', '\r']));
-            let line = at.saturating_add(1);
-            match range.map_err(|problem| FilterError { line, problem })? {
-                Some(Range::V4(first, last)) => v4.push((first, last)),
-                Some(Range::V6(first, last)) => v6.push((first, last)),
-                None => {}
+            let text = text.trim_matches(['\u{feff}', ' ', '\t', '\r']);
+            match read_line(text) {
+                Ok(Some(Range::V4(first, last))) => v4.push((first, last)),
+                Ok(Some(Range::V6(first, last))) => v6.push((first, last)),
+                Ok(None) => {}
+                Err(problem) => {
+                    let line = at.saturating_add(1);
+                    bad.add(FilterError { line, problem }, text);
+                }
             }
         }
-        Ok(Self {
+        let filter = Self {
             v4: merge(v4, |end| end.checked_add(1)),
             v6: merge(v6, |end| end.checked_add(1)),
-        })
+        };
+        (filter, bad)
     }
 
     /// Whether an address is on the list; IPv4 in IPv6 clothes is IPv4.

@@ -126,7 +126,7 @@ pub(crate) struct Common {
     /// Where to listen; port 0 takes any [default: port 6881 of all addresses, or the next free one up to 6890]
     #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Every socket uses this address or network interface, or nothing runs; what is gone is waited for
+    /// Every socket uses this address or network interface, or nothing runs; what is not there, or gone, is waited for
     #[arg(long, value_name = "IP_OR_INTERFACE")]
     pub(crate) bind: Option<Bind>,
     /// Ask this name server, from where `--bind` says; repeatable [default: the system's]
@@ -143,6 +143,9 @@ pub(crate) struct Common {
     /// Talk to nobody on this list: P2P or DAT text, prefixes or ranges, perhaps gzipped; read again when it changes
     #[arg(long, value_name = "FILE")]
     pub(crate) ip_filter: Option<PathBuf>,
+    /// Pass over lines of the list that are no ranges, instead of stopping
+    #[arg(long, requires = "ip_filter")]
+    pub(crate) skip_bad_lines: bool,
     /// Largest rate of downloading; 0 is no limit [default: unlimited]
     #[arg(
         long,

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 
 use engine::{AddTorrent, CommandError, Existing, Reuse};
 
-use super::transfer::Transfer;
 use super::transfer::goal::Goal;
 use super::transfer::peers::peers;
 use super::transfer::seeking::key_of;
 use super::transfer::tracked::Tracked;
+use super::transfer::{Transfer, WayOut};
 use crate::cli::DownloadArgs;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -23,9 +23,9 @@ pub(crate) fn run(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
 }
 
 async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
-    let shutdown = Shutdown::listen()?;
+    let mut shutdown = Shutdown::listen()?;
     let selection = Selection::parse(&args.files)?;
-    let way = wire::way(&args.common)?;
+    let way = wire::way(&args.common, screen, &mut shutdown).await?;
     let mut sources = Vec::new();
     for text in &args.source {
         sources.push(Source::read(text, &way.network).await?);
@@ -34,7 +34,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     for dir in &args.reuse {
         super::must_be_folder(dir)?;
     }
-    let running = wire::start(&args.common, way)?;
+    let running = wire::start(&args.common, way, screen)?;
     wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
         keep: args.keep_seeding,
@@ -44,6 +44,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     transfer.dht = running.dht_addr();
     transfer.ports = running.ports();
+    transfer.way_out = WayOut::of(&args.common, &running.network)?;
     transfer.asked = args.common.listen;
     let wish = Wish {
         args,

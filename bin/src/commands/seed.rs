@@ -5,10 +5,10 @@ use std::path::Path;
 use engine::{AddTorrent, Existing};
 use protocol::metainfo::Metainfo;
 
-use super::transfer::Transfer;
 use super::transfer::goal::Goal;
 use super::transfer::peers::peers;
 use super::transfer::tracked::Tracked;
+use super::transfer::{Transfer, WayOut};
 use crate::cli::SeedArgs;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -22,13 +22,13 @@ pub(crate) fn run(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
 }
 
 async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
-    let shutdown = Shutdown::listen()?;
+    let mut shutdown = Shutdown::listen()?;
     super::must_be_folder(&args.data)?;
-    let way = wire::way(&args.common)?;
+    let way = wire::way(&args.common, screen, &mut shutdown).await?;
     let source = Source::read(&args.torrent, &way.network).await?;
     let metainfo = source.into_torrent(&args.torrent)?;
     must_hold(&args.data, &metainfo)?;
-    let running = wire::start(&args.common, way)?;
+    let running = wire::start(&args.common, way, screen)?;
     wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
         keep: true,
@@ -38,6 +38,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     transfer.dht = running.dht_addr();
     transfer.ports = running.ports();
+    transfer.way_out = WayOut::of(&args.common, &running.network)?;
     transfer.asked = args.common.listen;
     let mut add = AddTorrent::new(
         engine::Source::Metainfo(metainfo.clone()),

@@ -9,6 +9,7 @@ mod local_data;
 pub(crate) mod peers;
 pub(crate) mod seeking;
 pub(crate) mod tracked;
+mod way_out;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use self::display::Display;
 use self::goal::Goal;
 use self::seeking::Seeking;
 use self::tracked::{Outcome, Tracked};
+pub(crate) use self::way_out::WayOut;
 use crate::failure::Failure;
 use crate::json::Line;
 use crate::screen::{Screen, Style, name_columns};
@@ -61,6 +63,8 @@ pub(crate) struct Transfer {
     /// The ports that the router has given, if it was asked for any.
     pub(crate) ports: Option<Ports>,
     told: Vec<Mapped>,
+    /// The only way out, where there is only one.
+    pub(crate) way_out: Option<WayOut>,
     next_show: Instant,
 }
 
@@ -85,6 +89,7 @@ impl Transfer {
             dht: None,
             ports: None,
             told: Vec::new(),
+            way_out: None,
             next_show: Instant::now(),
         }
     }
@@ -105,6 +110,11 @@ impl Transfer {
         } else {
             period
         };
+        let period = match &self.way_out {
+            Some(_) => period.min(way_out::LOOK),
+            None => period,
+        };
+        self.look_for_outage().await?;
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let signalled = loop {
@@ -123,7 +133,10 @@ impl Transfer {
                     Err(RecvError::Closed) => return Err(Failure::Failed("the engine stopped".to_owned())),
                 },
                 Some(told) = self.seeking.next() => self.on_sought(told).await?,
-                _ = tick.tick() => self.show(),
+                _ = tick.tick() => {
+                    self.tell_way_out()?;
+                    self.show();
+                }
                 code = self.shutdown.asked() => break Some(code),
             }
         };

@@ -11,6 +11,7 @@ mod seed;
 mod trackers;
 mod troubles;
 mod updates;
+mod ways_out;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

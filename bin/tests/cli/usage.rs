@@ -272,7 +272,9 @@ fn a_way_out_that_cannot_be_had_is_refused_before_anything_is_sent_and_no_passwo
         ),
         (&["--dns", "9.9.9.9"], 2, "with --bind only"),
         (&["--dns", "nobody"], 2, "--dns"),
-        (&["--bind", "nosuchinterface0"], 2, "no such address"),
+        (&["--bind", "longerthananyname"], 2, "nor the name of"),
+        (&["--bind", "224.0.0.1"], 2, "no host has this"),
+        (&["--skip-bad-lines"], 2, "--ip-filter"),
         (&["--ip-filter", "/no/such/list"], 3, "does not exist"),
     ] {
         let dir = tempfile::tempdir().unwrap();

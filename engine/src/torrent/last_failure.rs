@@ -40,6 +40,11 @@ impl LastFailure {
         };
         Some(Self { addr, why })
     }
+
+    /// Whether it was not the peer but us who had no network.
+    pub(crate) fn is_for_want_of_network(&self) -> bool {
+        self.why == Why::Dial(DialFailure::Offline)
+    }
 }
 
 impl fmt::Display for LastFailure {

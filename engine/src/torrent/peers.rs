@@ -101,6 +101,11 @@ impl Rate {
         }
         moved
     }
+
+    /// Nothing moves: the mean need not fade away.
+    pub(crate) fn stop(&mut self) {
+        self.bytes_per_s = 0;
+    }
 }
 
 impl PeerEntry {

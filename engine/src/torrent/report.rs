@@ -16,9 +16,16 @@ use crate::{Event, PeerStatus, Source, State, TorrentStatus};
 impl Torrent {
     /// Takes the counters of the last second.
     pub(crate) fn sample(&mut self, seconds: f64, now: Instant) {
-        self.down_rate
-            .sample(Traffic::get(&self.traffic.down), seconds);
-        self.up_rate.sample(Traffic::get(&self.traffic.up), seconds);
+        let out = self.setup.network.outage().is_some();
+        let counters = [&self.traffic.down, &self.traffic.up].map(Traffic::get);
+        for (rate, counter) in [&mut self.down_rate, &mut self.up_rate]
+            .into_iter()
+            .zip(counters)
+        {
+            if rate.sample(counter, seconds) == 0 && out {
+                rate.stop();
+            }
+        }
         for (_, peer) in self.peers.iter_mut() {
             if peer.down.sample(Traffic::get(&peer.traffic.down), seconds) > 0 {
                 peer.last_payload = now;
@@ -159,6 +166,9 @@ impl Torrent {
             .filter(|(_, peer)| peer.since.is_some())
             .count();
         if connected == 0 {
+            if let Some(outage) = self.setup.network.outage() {
+                return Some(outage.to_string());
+            }
             let alone = || self.reason_alone();
             return Some(self.web_seeds.reason().unwrap_or_else(alone));
         }
@@ -192,7 +202,13 @@ impl Torrent {
         let known = self.candidates.counts().known;
         if known > 0 {
             let last = self.last_failure.as_ref();
-            let last = last.map_or_else(String::new, |last| format!("; {last}"));
+            let last = match (last, self.setup.network.datagrams_pass()) {
+                (Some(last), Some(Err(why))) if last.is_for_want_of_network() => {
+                    format!("; the proxy carries no UDP, which uTP needs ({why})")
+                }
+                (Some(last), _) => format!("; {last}"),
+                (None, _) => String::new(),
+            };
             return format!(
                 "{} known, none can be reached{last}",
                 counted(known, "peer")

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix::{AsyncContext as _, Context, Handler};
 use actors::tell;
+use net::Located;
 use protocol::id::InfoHash;
 
 use crate::Source as TorrentSource;
@@ -175,12 +176,17 @@ impl Torrent {
         let (network, node) = (self.setup.network.clone(), dht.handle.clone());
         let hint = async move {
             for (host, port) in named {
-                let Ok(mut found) = network.lookup(&host, port).await else {
-                    continue;
-                };
-                net::Scope::admit(&mut found, None);
-                for addr in found {
-                    let _ = node.add_node(addr).await;
+                match network.locate(&host, port).await {
+                    Ok(Located::At(mut found)) => {
+                        net::Scope::admit(&mut found, None);
+                        for addr in found {
+                            let _ = node.add_node(addr).await;
+                        }
+                    }
+                    Ok(Located::ByName) => {
+                        let _ = node.add_named_node(host, port).await;
+                    }
+                    Err(error) => tracing::debug!(host, %error, "a node that a torrent names"),
                 }
             }
         };

@@ -4,11 +4,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use protocol::proxy::socks5::{self, Bound, Command};
-use protocol::proxy::{Destination, HostName, connect};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use protocol::proxy::{Destination, HostName};
 
-use super::{Kind, Way};
+use super::Way;
 use crate::resolve::canonical;
 use crate::stream::carried;
 use crate::{BoxFuture, BoxStream, ByteStream, Dialer};
@@ -28,7 +26,10 @@ impl ProxyDialer {
 impl Dialer for ProxyDialer {
     fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
         let to = canonical(to);
-        Box::pin(async move { self.way.tunnel(Destination::Addr(to), to).await })
+        Box::pin(async move {
+            let stream = self.way.tunnel(&Destination::Addr(to)).await?;
+            Ok(Box::new(Tunnel { stream, peer: to }) as BoxStream)
+        })
     }
 
     fn takes_names(&self) -> bool {
@@ -39,77 +40,13 @@ impl Dialer for ProxyDialer {
         Box::pin(async move {
             let name = HostName::new(host).map_err(invalid)?;
             let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            self.way
-                .tunnel(Destination::Name(name, port), unknown)
-                .await
+            let stream = self.way.tunnel(&Destination::Name(name, port)).await?;
+            Ok(Box::new(Tunnel {
+                stream,
+                peer: unknown,
+            }) as BoxStream)
         })
     }
-}
-
-impl Way {
-    /// A connection to the proxy.
-    pub(super) async fn connect(&self) -> io::Result<BoxStream> {
-        let addrs = self.network.lookup(&self.proxy.host, self.proxy.port);
-        let stream = self.network.dial_any(&addrs.await?).await;
-        stream.map_err(|error| io::Error::new(error.kind(), format!("the proxy: {error}")))
-    }
-
-    async fn tunnel(&self, to: Destination, peer: SocketAddr) -> io::Result<BoxStream> {
-        let mut stream = self.connect().await?;
-        match self.proxy.kind {
-            Kind::Http => {
-                let credentials = self.proxy.credentials.as_ref();
-                let mut machine = connect::Negotiation::new(&to, credentials);
-                stream.write_all(&machine.output()).await?;
-                let mut bytes = [0; 16];
-                while machine.wants() > 0 {
-                    let len = read(&mut stream, &mut bytes, machine.wants()).await?;
-                    let read = bytes.get(..len).unwrap_or_default();
-                    machine.handle(read).map_err(io::Error::other)?;
-                }
-            }
-            Kind::Socks5 => {
-                self.negotiate(&mut stream, Command::Connect, &to).await?;
-            }
-        }
-        Ok(Box::new(Tunnel { stream, peer }))
-    }
-
-    /// Asks a SOCKS5 proxy for something.
-    pub(super) async fn negotiate(
-        &self,
-        stream: &mut BoxStream,
-        command: Command,
-        to: &Destination,
-    ) -> io::Result<Bound> {
-        let credentials = self.proxy.credentials.as_ref();
-        let mut machine = socks5::Negotiation::new(command, to, credentials);
-        let mut bytes = [0; 262];
-        loop {
-            let output = machine.output();
-            if !output.is_empty() {
-                stream.write_all(&output).await?;
-            }
-            let len = read(stream, &mut bytes, machine.wants()).await?;
-            let read = bytes.get(..len).unwrap_or_default();
-            if let Some(bound) = machine.handle(read).map_err(io::Error::other)? {
-                return Ok(bound);
-            }
-        }
-    }
-}
-
-/// Reads at least one byte and at most as many.
-async fn read(stream: &mut BoxStream, buffer: &mut [u8], most: usize) -> io::Result<usize> {
-    let most = most.min(buffer.len());
-    let len = stream
-        .read(buffer.get_mut(..most).unwrap_or_default())
-        .await?;
-    if len == 0 {
-        let why = "the proxy closed the connection";
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
-    }
-    Ok(len)
 }
 
 fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {

@@ -134,7 +134,7 @@ async fn a_proxy_that_does_not_know_us_is_told_apart_from_a_silent_server() {
         ("http://me:wrong@1.0.0.2:1080", "or others than those given"),
         ("socks5://me:secret@1.0.0.2:1080", "host unreachable"),
         ("http://me:secret@1.0.0.2:1080", "502"),
-        ("socks5://1.0.0.2:1", "the proxy: "),
+        ("socks5://1.0.0.2:1", "proxy 1.0.0.2:1: connection refused"),
     ];
     for (url, expected) in cases {
         let network = scene.through(url);
@@ -330,3 +330,5 @@ async fn what_cannot_go_through_the_proxy_is_refused() {
     let refused = plain.dial_name("tracker.test", 1).await.unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
 }
+
+mod outages;

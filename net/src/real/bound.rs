@@ -17,7 +17,6 @@ mod gate;
 mod listener;
 mod socket;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -41,15 +40,57 @@ pub enum Bind {
     Interface(String),
 }
 
-impl FromStr for Bind {
-    type Err = Infallible;
+/// What nothing can ever be bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// An address that no host has: an unspecified one, a group's, or the broadcast one.
+    #[error("no host has this address")]
+    NoHost,
+    /// Neither an address nor what an interface may be called.
+    #[error("neither an IP address nor the name of a network interface")]
+    NoName,
+}
 
-    /// An IP address, or else the name of an interface.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match ip_literal(text) {
-            Some(ip) => Self::Address(ip),
-            None => Self::Interface(text.to_owned()),
-        })
+/// Bytes of the longest name of an interface, on Linux and the BSDs (`IFNAMSIZ` less the zero behind it).
+const LONGEST_NAME: usize = 15;
+
+impl FromStr for Bind {
+    type Err = BindError;
+
+    /// An IP address, or else the name of an interface, whether there is such a one now or not.
+    fn from_str(text: &str) -> Result<Self, BindError> {
+        if let Some(ip) = ip_literal(text) {
+            let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+            if ip.is_unspecified() || ip.is_multicast() || broadcast {
+                return Err(BindError::NoHost);
+            }
+            return Ok(Self::Address(ip));
+        }
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "/:[]".contains(c);
+        // Digits and dots are a mistyped address.
+        let number = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let long = cfg!(unix) && text.len() > LONGEST_NAME;
+        if number || long || text.contains(odd) {
+            return Err(BindError::NoName);
+        }
+        Ok(Self::Interface(text.to_owned()))
+    }
+}
+
+impl Bind {
+    /// The interfaces that can be bound to now, with their addresses.
+    pub fn choices() -> Vec<(String, Vec<IpAddr>)> {
+        let mut choices: Vec<(String, Vec<IpAddr>)> = Vec::new();
+        for v4 in [true, false] {
+            for found in platform::interfaces(v4).unwrap_or_default() {
+                match choices.iter_mut().find(|(name, _)| *name == found.name) {
+                    Some((_, ips)) => ips.push(found.ip),
+                    None => choices.push((found.name, vec![found.ip])),
+                }
+            }
+        }
+        choices
     }
 }
 
@@ -76,9 +117,12 @@ impl Network {
         let gate = Gate::open(bind.clone(), pool)?;
         let dialer: Arc<dyn Dialer> = Arc::new(BoundDialer(Arc::clone(&gate)));
         let binder: Arc<dyn Binder> = Arc::new(BoundBinder(Arc::clone(&gate)));
-        let servers = servers.beyond_loopback(!gate.is_loopback());
+        let device = gate.place()?.device;
+        let servers = servers
+            .beyond_loopback(!gate.is_loopback())
+            .by_interface(device.map(|device| (device.name, device.index)));
         let names = Dns::new(Arc::clone(&dialer), Arc::clone(&binder), servers);
-        Ok(Self::new(dialer, binder, Arc::new(names)))
+        Ok(Self::new(dialer, binder, Arc::new(names)).with_outlet(gate))
     }
 }
 

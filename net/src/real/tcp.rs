@@ -3,8 +3,9 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use socket2::{Protocol, SockRef, Socket, Type};
+use socket2::{Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::platform::{self, Device};
@@ -14,6 +15,16 @@ use crate::{BoxStream, ByteStream, Listener};
 
 /// Connections that may wait to be accepted; the system's own limit (`somaxconn`) holds as well.
 const BACKLOG: i32 = 1024;
+
+/// How long nothing is heard before the other end of a stream that is kept alive is asked for a sign of life.
+const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(30);
+
+/// How long one question waits for its answer.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
+
+/// How many questions in a row go without an answer before the stream is over.
+#[cfg(unix)]
+const KEEP_ALIVE_TRIES: u32 = 3;
 
 /// Connects to `to`, from `source` if there is one.
 pub(super) async fn dial(to: SocketAddr, source: Option<IpAddr>) -> io::Result<BoxStream> {
@@ -76,6 +87,16 @@ impl ByteStream for Tcp {
 
     fn set_read_low_water(&self, bytes: usize) {
         platform::set_read_low_water(&self.stream, bytes);
+    }
+
+    fn keep_alive(&self) {
+        let often = TcpKeepalive::new()
+            .with_time(KEEP_ALIVE_AFTER)
+            .with_interval(KEEP_ALIVE_EVERY);
+        #[cfg(unix)]
+        let often = often.with_retries(KEEP_ALIVE_TRIES);
+        // Without it, the stream is as it was.
+        let _ = SockRef::from(&self.stream).set_tcp_keepalive(&often);
     }
 }
 

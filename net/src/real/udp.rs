@@ -175,4 +175,8 @@ impl DatagramSocket for UdpSocket {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }
+
+    fn keep_whole(&self) {
+        platform::set_fragments(&self.socket, false);
+    }
 }

@@ -32,6 +32,8 @@ const CONFIGS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.con
 pub struct NameServers {
     given: Vec<SocketAddr>,
     beyond_loopback: bool,
+    /// The interface that they are asked by, as its name and its number: link-local addresses are those of its link.
+    zone: Option<(String, u32)>,
 }
 
 impl NameServers {
@@ -44,7 +46,7 @@ impl NameServers {
     pub fn these(given: Vec<SocketAddr>) -> Self {
         Self {
             given,
-            beyond_loopback: false,
+            ..Self::default()
         }
     }
 
@@ -53,6 +55,13 @@ impl NameServers {
     #[must_use]
     pub(crate) fn beyond_loopback(mut self, beyond: bool) -> Self {
         self.beyond_loopback = beyond;
+        self
+    }
+
+    /// They are asked by sockets that are bound to the interface of this name and number.
+    #[must_use]
+    pub(crate) fn by_interface(mut self, zone: Option<(String, u32)>) -> Self {
+        self.zone = zone;
         self
     }
 
@@ -72,12 +81,23 @@ impl NameServers {
     fn usable(&self, config: &str) -> Vec<SocketAddr> {
         let lines = config.lines().map(str::split_ascii_whitespace);
         let servers = lines.filter_map(|mut words| {
-            let ip: IpAddr = (words.next()? == "nameserver")
-                .then(|| words.next()?.parse().ok())
+            let ip = (words.next()? == "nameserver")
+                .then(|| self.server(words.next()?))
                 .flatten()?;
             (!(self.beyond_loopback && ip.is_loopback())).then(|| SocketAddr::new(ip, 53))
         });
         servers.collect()
+    }
+
+    /// A server's address; with a zone (RFC 4007, section 11) only where that is the interface. Sockets that are bound to it
+    /// need not be told of it again.
+    fn server(&self, text: &str) -> Option<IpAddr> {
+        let Some((ip, zone)) = text.split_once('%') else {
+            return text.parse().ok();
+        };
+        let (name, index) = self.zone.as_ref()?;
+        let ours = zone == name || zone.parse() == Ok(*index);
+        ours.then(|| ip.parse().ok()).flatten().map(IpAddr::V6)
     }
 }
 

@@ -145,4 +145,8 @@ impl DatagramSocket for Other {
     fn max_payload(&self) -> usize {
         self.handle.shared.socket.max_payload()
     }
+
+    fn overhead(&self, to: SocketAddr) -> usize {
+        self.handle.shared.socket.overhead(to)
+    }
 }

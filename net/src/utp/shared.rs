@@ -55,7 +55,9 @@ impl Shared {
         } else {
             Config::default()
         };
-        config.within(self.socket.max_payload())
+        config
+            .behind(self.socket.overhead(peer))
+            .within(self.socket.max_payload())
     }
 
     /// Begins a connection.

@@ -77,6 +77,25 @@ fn what_is_no_range_is_named_by_its_line() {
     assert!(all.blocks(ip("255.255.255.255")) && all.blocks(ip("::")));
 }
 
+#[test]
+fn bad_lines_are_passed_over_and_shown_but_not_all_of_them_and_not_whole() {
+    let mut list = format!("1.2.3.4\n{}\x1b[2J\n", "x".repeat(50));
+    list.push_str(&"y".repeat(1000));
+    list.push_str("\n5.6.7.8-1.1.1.1\n5.6.7.8\n");
+    list.push_str(&"nobody\n".repeat(100));
+    let (filter, bad) = IpFilter::read(list.as_bytes());
+    assert!(filter.blocks(ip("1.2.3.4")) && filter.blocks(ip("5.6.7.8")));
+    assert_eq!((filter.len(), bad.count, bad.first.len()), (2, 103, 8));
+    let shown = bad.to_string();
+    assert!(shown.starts_with("line 2: neither an address nor a range of addresses: `xxx"));
+    assert!(shown.contains("; line 4: the range ends before it begins: `5.6.7.8-1.1.1.1`"));
+    assert!(shown.ends_with("; and 95 more"), "{shown}");
+    assert!(
+        shown.chars().all(|c| !c.is_control()) && shown.len() < 1200,
+        "{shown}"
+    );
+}
+
 proptest! {
     #[test]
     fn a_list_blocks_what_one_of_its_ranges_holds(

@@ -166,6 +166,11 @@ impl Negotiation {
         std::mem::take(&mut self.output)
     }
 
+    /// Whether the proxy has let us in: what it says from now on is about what it was asked for.
+    pub fn is_let_in(&self) -> bool {
+        matches!(self.step, Step::Head | Step::Address | Step::Over)
+    }
+
     /// How many bytes to read next at most; 0 once it is over.
     pub fn wants(&self) -> usize {
         self.due().saturating_sub(self.input.len())

@@ -37,6 +37,9 @@ pub struct Config {
     pub keep_alive: Duration,
 }
 
+/// Less than this is no path at all: headers, the largest selective acknowledgement, and something to carry.
+const LEAST: usize = 300;
+
 impl Default for Config {
     /// For IPv4.
     fn default() -> Self {
@@ -69,11 +72,18 @@ impl Config {
         }
     }
 
+    /// The same for a socket that puts `bytes` of its own before each datagram, which the path carries as well.
+    #[must_use]
+    pub fn behind(mut self, bytes: usize) -> Self {
+        self.datagram_ceiling = self.datagram_ceiling.saturating_sub(bytes).max(LEAST);
+        self.datagram_floor = self.datagram_floor.saturating_sub(bytes).max(LEAST);
+        self
+    }
+
     /// The same for a socket that takes datagrams of at most `bytes`.
     #[must_use]
     pub fn within(mut self, bytes: usize) -> Self {
-        // Less than this is no path at all: headers, the largest selective acknowledgement, and something to carry.
-        let bytes = bytes.max(300);
+        let bytes = bytes.max(LEAST);
         self.datagram_ceiling = self.datagram_ceiling.min(bytes);
         self.datagram_floor = self.datagram_floor.min(bytes);
         self

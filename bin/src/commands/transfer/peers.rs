@@ -23,7 +23,16 @@ pub(crate) async fn peers(
             .parse()
             .map_err(|error| Failure::Usage(format!("--peer {value}: {error}")))?;
         match network.lookup(&at.host, at.port).await {
-            Ok(found) => peers.extend(found),
+            Ok(found) => {
+                let blocked = found.iter().filter(|at| network.blocks(at.ip()));
+                if blocked.count() > 0 {
+                    let line = format_args!(
+                        "--peer {value}: is on the list of --ip-filter, and not talked to"
+                    );
+                    screen.warn("warning", line);
+                }
+                peers.extend(found);
+            }
             Err(error) => screen.warn(
                 "warning",
                 format_args!("--peer {value}: {}", reason(&error)),

@@ -36,7 +36,7 @@ fn a_taken_port_is_passed_over_and_a_foreign_address_is_refused() {
     let mut running = Running::start(&args);
     let addr = running.wait_for("listening");
     assert_ne!(addr["addr"], listen);
-    for bind in ["192.0.2.1", "nosuchinterface0"] {
+    for bind in ["0.0.0.0", "10.0.0.300"] {
         let ran = run([
             "download",
             &"0".repeat(40),

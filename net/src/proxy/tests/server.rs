@@ -11,7 +11,8 @@ use crate::{BoxStream, DatagramSocket, Listener, Network, Pool, Task};
 /// A running proxy.
 pub(super) struct Server {
     /// What it was asked for: `connect` or `udp`, and where to.
-    pub(super) asked: Arc<Mutex<Vec<String>>>,
+    pub(super) asked: Asked,
+    manners: Arc<Mutex<Manners>>,
     running: Task<()>,
 }
 
@@ -20,39 +21,68 @@ impl Server {
     /// `network`.
     pub(super) fn start(network: &Network, at: SocketAddr, password: Option<&str>) -> Self {
         let listener = network.listen(at).unwrap();
-        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let asked = Asked::default();
+        let manners = Arc::<Mutex<Manners>>::default();
         let serving = serve(
             listener,
             network.clone(),
             password.map(str::to_owned),
             Arc::clone(&asked),
+            Arc::clone(&manners),
         );
         Self {
             asked,
+            manners,
             running: Pool::current().spawn(serving),
         }
+    }
+
+    /// Carries no datagrams from now on.
+    pub(super) fn refuse_datagrams(&self) {
+        self.manners.lock().refuses = true;
+    }
+
+    /// Closes the connection of whoever wants datagrams carried, from now on.
+    pub(super) fn drop_relays(&self) {
+        self.manners.lock().drops = true;
+    }
+
+    /// Carries no datagrams any more for those who have asked, and does not tell them.
+    pub(super) fn forget_relays(&self) {
+        self.manners.lock().relays.clear();
     }
 
     /// Ends it with all that it carries.
     pub(super) fn stop(&self) {
         self.running.abort();
+        self.forget_relays();
     }
 }
 
 type Asked = Arc<Mutex<Vec<String>>>;
+
+/// How a proxy treats those who want datagrams carried.
+#[derive(Default)]
+struct Manners {
+    refuses: bool,
+    drops: bool,
+    relays: Vec<Task<()>>,
+}
 
 async fn serve(
     mut listener: Box<dyn Listener>,
     network: Network,
     password: Option<String>,
     asked: Asked,
+    manners: Arc<Mutex<Manners>>,
 ) {
     let mut guests: Vec<Task<()>> = Vec::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let (network, password, asked) = (network.clone(), password.clone(), Arc::clone(&asked));
+        let manners = Arc::clone(&manners);
         guests.push(Pool::current().spawn(async move {
-            let _ = guest(stream, network, password, asked).await;
+            let _ = guest(stream, network, password, asked, &manners).await;
         }));
     }
 }
@@ -62,6 +92,7 @@ async fn guest(
     network: Network,
     password: Option<String>,
     asked: Asked,
+    manners: &Mutex<Manners>,
 ) -> Option<()> {
     let first = stream.read_u8().await.ok()?;
     if first == b'C' {
@@ -106,7 +137,12 @@ async fn guest(
         }
         3 => {
             asked.lock().push(format!("udp {host}:{port}"));
-            relay(stream, network, asked).await
+            if manners.lock().refuses {
+                let refusal = [5, 7, 0, 1, 0, 0, 0, 0, 0, 0];
+                stream.write_all(&refusal).await.ok()?;
+                return None;
+            }
+            relay(stream, network, asked, manners).await
         }
         _ => None,
     }
@@ -178,7 +214,12 @@ async fn address(stream: &mut BoxStream, kind: u8) -> Option<(String, u16)> {
 }
 
 /// Passes datagrams between the first one who sends and everybody else, while the stream lasts.
-async fn relay(mut stream: BoxStream, network: Network, asked: Asked) -> Option<()> {
+async fn relay(
+    mut stream: BoxStream,
+    network: Network,
+    asked: Asked,
+    manners: &Mutex<Manners>,
+) -> Option<()> {
     let inner = network.datagram("0.0.0.0:0".parse().unwrap()).ok()?;
     let outer = network.datagram("0.0.0.0:0".parse().unwrap()).ok()?;
     let port = inner.local_addr().port().to_be_bytes();
@@ -204,8 +245,18 @@ async fn relay(mut stream: BoxStream, network: Network, asked: Asked) -> Option<
             }
         }
     });
+    if manners.lock().drops {
+        return None;
+    }
+    let first = {
+        let mut manners = manners.lock();
+        manners.relays.extend([out, back]);
+        manners.relays.len() - 2
+    };
     while stream.read_u8().await.is_ok() {}
-    drop((out, back));
+    let manners = manners.lock();
+    let ended = manners.relays.get(first..first + 2);
+    ended.into_iter().flatten().for_each(Task::abort);
     Some(())
 }
 

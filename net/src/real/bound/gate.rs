@@ -12,11 +12,12 @@ use parking_lot::Mutex;
 use socket2::Socket;
 
 use super::Bind;
+use crate::outlet::{Outage, Outlet};
 use crate::real::platform::{self, Device, Interface};
 use crate::real::tcp::Tcp;
 use crate::resolve::canonical;
 use crate::stream::carried;
-use crate::{BoxStream, ByteStream, Pool, Task};
+use crate::{BoxFuture, BoxStream, ByteStream, Pool, Task};
 
 /// How often it is looked whether the place is there. The kernel keeps sockets on their interface without that: this
 /// is how soon what is dead is found dead, and what is back is used again.
@@ -49,6 +50,8 @@ struct State {
     tied: bool,
     /// Counts the times that sockets have become useless.
     generation: u64,
+    /// Counts the looks.
+    looks: u64,
     waiting: Vec<Waker>,
     streams: BTreeMap<u64, (IpAddr, Socket)>,
     next: u64,
@@ -105,6 +108,11 @@ impl Gate {
         self.state.lock().generation
     }
 
+    /// How often it was looked.
+    pub(super) fn looks(&self) -> u64 {
+        self.state.lock().looks
+    }
+
     /// Wakes a task at the next look at the place; at once, if sockets have become useless since `generation`.
     pub(super) fn wait(&self, generation: u64, cx: &Context<'_>) {
         let mut state = self.state.lock();
@@ -145,10 +153,11 @@ impl Gate {
     }
 
     /// Looks whether the place is as it was.
-    fn look(&self) {
+    pub(super) fn look(&self) {
         let tied = self.state.lock().tied;
         let found = find(&self.bind, tied).unwrap_or_default();
         let mut state = self.state.lock();
+        state.looks += 1;
         state.tied |= found.as_ref().is_some_and(|found| found.device.is_some());
         let device = |place: &Option<Place>| place.as_ref().map(|place| place.device.clone());
         if device(&found) != device(&state.place) {
@@ -309,6 +318,25 @@ impl ByteStream for BoundStream {
 
     fn set_read_low_water(&self, bytes: usize) {
         self.stream.set_read_low_water(bytes);
+    }
+
+    fn keep_alive(&self) {
+        self.stream.keep_alive();
+    }
+}
+
+impl Outlet for Gate {
+    fn outage(&self) -> Option<Outage> {
+        let gone = self.state.lock().place.is_none();
+        gone.then(|| Outage::Gone(self.bind.to_string().into()))
+    }
+
+    fn look(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn datagrams(&self) -> Option<Result<(), Arc<str>>> {
+        Some(Ok(()))
     }
 }
 

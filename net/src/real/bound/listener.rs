@@ -17,6 +17,8 @@ pub(super) struct BoundListener {
     local: SocketAddr,
     open: Option<TcpListener>,
     generation: u64,
+    /// That it cannot be opened again was told.
+    told: bool,
 }
 
 impl BoundListener {
@@ -31,6 +33,7 @@ impl BoundListener {
             local,
             open: Some(listener),
             generation,
+            told: false,
         })
     }
 
@@ -46,9 +49,12 @@ impl BoundListener {
             let _runtime = self.gate.pool().handle().enter();
             let at = place.stand(self.at);
             let opened = at.and_then(|at| TcpListener::bind(at, place.device.as_ref()));
-            if let Err(error) = &opened {
+            if let Err(error) = &opened
+                && !self.told
+            {
                 tracing::warn!(%error, at = %self.at, "listening again");
             }
+            self.told = opened.is_err();
             self.open = opened.ok();
         }
     }

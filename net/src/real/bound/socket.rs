@@ -27,6 +27,21 @@ pub(super) struct BoundSocket {
 struct Current {
     generation: u64,
     socket: Option<Arc<UdpSocket>>,
+    /// The look of the gate after which opening it was tried last, in vain.
+    tried: Option<u64>,
+    /// That it cannot be opened was told.
+    told: bool,
+}
+
+impl Current {
+    fn new(generation: u64, socket: UdpSocket) -> Self {
+        Self {
+            generation,
+            socket: Some(Arc::new(socket)),
+            tried: None,
+            told: false,
+        }
+    }
 }
 
 impl BoundSocket {
@@ -41,32 +56,36 @@ impl BoundSocket {
             gate: Arc::clone(gate),
             open: Box::new(open),
             local: socket.local_addr(),
-            current: Mutex::new(Current {
-                generation,
-                socket: Some(Arc::new(socket)),
-            }),
+            current: Mutex::new(Current::new(generation, socket)),
         })
     }
 
-    /// The socket, if there is one; opened again, if it has become useless and can be had.
+    /// The socket, if there is one; opened again, if it has become useless and can be had. That is tried once after each look
+    /// of the gate.
     fn current(&self) -> (u64, Option<Arc<UdpSocket>>) {
         let mut current = self.current.lock();
         if current.socket.is_some() && current.generation == self.gate.generation() {
             return (current.generation, current.socket.clone());
         }
+        let looks = self.gate.looks();
         let (generation, place) = self.gate.now();
+        current.socket = None;
         current.generation = generation;
-        let _runtime = self.gate.pool().handle().enter();
-        current.socket = match place {
-            Ok(place) => match (self.open)(&place, self.local.port()) {
-                Ok(socket) => Some(Arc::new(socket)),
-                Err(error) => {
-                    tracing::warn!(%error, at = %self.local, "opening a datagram socket again");
-                    None
-                }
-            },
-            Err(_) => None,
+        let Ok(place) = place else {
+            return (generation, None);
         };
+        if current.tried.replace(looks) == Some(looks) {
+            return (generation, None);
+        }
+        let _runtime = self.gate.pool().handle().enter();
+        match (self.open)(&place, self.local.port()) {
+            Ok(socket) => *current = Current::new(generation, socket),
+            Err(error) => {
+                if !std::mem::replace(&mut current.told, true) {
+                    tracing::warn!(%error, at = %self.local, "opening a datagram socket again");
+                }
+            }
+        }
         (generation, current.socket.clone())
     }
 
@@ -138,5 +157,50 @@ impl DatagramSocket for BoundSocket {
 
     fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// For as long as the place lasts.
+    fn keep_whole(&self) {
+        if let (_, Some(socket)) = self.current() {
+            socket.keep_whole();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::Pool;
+
+    #[tokio::test]
+    async fn a_socket_that_cannot_be_opened_again_is_tried_once_after_each_look() {
+        let gate = Gate::open("127.0.0.9".parse().unwrap(), &Pool::current()).unwrap();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tries);
+        let socket = BoundSocket::open(&gate, 0, move |place, port| {
+            if !counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            let at = place.stand(SocketAddr::from(([0; 4], port)))?;
+            UdpSocket::bind(at, None)
+        })
+        .unwrap();
+        let at = socket.local_addr();
+        // As if the place had gone and come back.
+        socket.current.lock().socket = None;
+        for _ in 0..1000 {
+            assert!(socket.try_send_to(b"x", at).is_err());
+        }
+        assert_eq!(tries.load(Ordering::Relaxed), 2);
+        gate.look();
+        for _ in 0..1000 {
+            assert!(!socket.is_up());
+        }
+        assert_eq!(tries.load(Ordering::Relaxed), 3);
+        gate.look();
+        assert!(socket.is_up());
+        assert_eq!(tries.load(Ordering::Relaxed), 4);
     }
 }

@@ -14,16 +14,25 @@ fn bound(bind: &str) -> io::Result<Network> {
 
 #[tokio::test]
 async fn what_is_not_there_cannot_be_bound_to() {
-    for bind in [
-        "192.0.2.1",
-        "nosuchinterface0",
-        "::",
-        "0.0.0.0",
-        "2001:db8::1",
-    ] {
+    for bind in ["192.0.2.1", "nosuch0", "2001:db8::1"] {
         let error = bound(bind).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable, "{bind}");
     }
+    for (bind, error) in [
+        ("::", BindError::NoHost),
+        ("0.0.0.0", BindError::NoHost),
+        ("239.1.1.1", BindError::NoHost),
+        ("", BindError::NoName),
+        ("10.0.0.300", BindError::NoName),
+        ("10.0.0.1:80", BindError::NoName),
+        ("2001:db8::x", BindError::NoName),
+        ("longerthananame0", BindError::NoName),
+        ("eth 0", BindError::NoName),
+    ] {
+        assert_eq!(bind.parse::<Bind>(), Err(error), "{bind}");
+    }
+    let there = Bind::choices();
+    assert!(there.iter().all(|(_, ips)| !ips.is_empty()), "{there:?}");
 }
 
 #[tokio::test]

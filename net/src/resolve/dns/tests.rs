@@ -112,3 +112,14 @@ fn servers_on_this_machine_are_left_out_where_they_cannot_be_asked() {
     assert_eq!(all.usable(config), found);
     assert_eq!(all.beyond_loopback(true).usable(config), found[1..]);
 }
+
+#[test]
+fn a_link_local_server_is_asked_by_the_interface_that_it_is_on() {
+    let config = "nameserver fe80::1%eth0\nnameserver fe80::2%wg0\nnameserver fe80::3%4\n\
+                  nameserver 9.9.9.9%wg0\nnameserver 192.0.2.1\n";
+    let bound = NameServers::of_system().by_interface(Some(("wg0".to_owned(), 4)));
+    let expected = ["[fe80::2]:53", "[fe80::3]:53", "192.0.2.1:53"].map(addr);
+    assert_eq!(bound.usable(config), expected);
+    let unbound = NameServers::of_system().usable(config);
+    assert_eq!(unbound, [addr("192.0.2.1:53")]);
+}
