@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use protocol::krpc::{Method, NodeId, Response};
+use protocol::krpc::{Method, NodeId, Response, Sample};
 
 use super::{Node, Purpose};
 use crate::family::{Family, may_name};
@@ -231,7 +231,7 @@ impl Node {
         }
         let found = job.take(from.ip(), response, hops);
         if let Some(sample) = &response.sample {
-            self.intervals.note(now, from, sample.pause());
+            self.intervals.note(now, from, pause_of(sample));
         }
         let enough = found.enough;
         if job.told {
@@ -266,7 +266,7 @@ impl Node {
                     from,
                     hashes: found.hashes,
                     total: sample.total,
-                    interval: sample.pause(),
+                    interval: pause_of(sample),
                 },
                 progress,
             }
@@ -315,6 +315,11 @@ impl Node {
         }
         self.advance(now, id, job);
     }
+}
+
+/// How long a node of whose info-hashes this is a sample is to be left alone.
+fn pause_of(sample: &Sample<'_>) -> Duration {
+    Duration::from_secs(u64::from(sample.interval))
 }
 
 /// The nodes of a family that an answer names, where its sender may name them.

@@ -64,17 +64,9 @@ impl Torrent {
                 }
                 self.note_written(key, piece, from..to);
             }
-            Fact::Found { piece, from, to } => {
-                self.note_written(key, piece, from..to);
-                self.on_piece_full(piece);
-            }
+            Fact::Found { piece, from, to } => self.on_found(key, piece, from..to),
             Fact::PieceFull(piece) => self.on_piece_full(piece),
-            Fact::Returned { piece, blocks } => {
-                if let Some(active) = self.active() {
-                    active.picker.returned(key, piece, blocks);
-                    self.feed_hungry();
-                }
-            }
+            Fact::Returned { piece, blocks } => self.on_returned(key, piece, blocks),
             Fact::Taken(block) => self.on_taken(key, block),
             Fact::Hungry(want) => {
                 if let Some(peer) = self.peers.get_mut(key) {
@@ -84,6 +76,25 @@ impl Torrent {
             }
             Fact::Storage(error) => self.fail_storage(&error),
             Fact::Unreadable(piece) => self.look_again(piece, ctx),
+        }
+    }
+
+    /// Assigned blocks are written already, which may be what the piece lacked.
+    pub(super) fn on_found(&mut self, key: PeerKey, piece: PieceIndex, blocks: Range<u32>) {
+        self.note_written(key, piece, blocks);
+        self.on_piece_full(piece);
+    }
+
+    /// Blocks will not come from where they were asked for.
+    pub(super) fn on_returned(
+        &mut self,
+        key: PeerKey,
+        piece: PieceIndex,
+        blocks: impl IntoIterator<Item = u32>,
+    ) {
+        if let Some(active) = self.active() {
+            active.picker.returned(key, piece, blocks);
+            self.feed_hungry();
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::message::{array, write_addr};
 use super::{BLOOM_LEN, NodeId};
@@ -58,13 +57,6 @@ enum Source<'a> {
     List(List<'a>),
     None,
     Slice(&'a [SocketAddr]),
-}
-
-impl Sample<'_> {
-    /// How long the node is to be left alone.
-    pub const fn pause(&self) -> Duration {
-        Duration::from_secs(self.interval as u64)
-    }
 }
 
 impl<'a> Response<'a> {

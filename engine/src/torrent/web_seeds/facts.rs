@@ -45,17 +45,9 @@ impl Torrent {
                 }
                 self.note_written(key, piece, from..to);
             }
-            Fact::Found { piece, from, to } => {
-                self.note_written(key, piece, from..to);
-                self.on_piece_full(piece);
-            }
+            Fact::Found { piece, from, to } => self.on_found(key, piece, from..to),
             Fact::PieceFull(piece) => self.on_piece_full(piece),
-            Fact::Returned { piece, blocks } => {
-                if let Some(active) = self.active() {
-                    active.picker.returned(key, piece, blocks);
-                    self.feed_hungry();
-                }
-            }
+            Fact::Returned { piece, blocks } => self.on_returned(key, piece, blocks),
             Fact::Storage(error) => self.fail_storage(&error),
             Fact::Gone(pieces) => {
                 if let (Some(seed), Phase::Active(active)) =
