@@ -19,7 +19,7 @@ use crate::cache::RequestCache;
 use crate::community::Community;
 use crate::directory::Peer;
 use crate::introducer::{Introduced, Introducer, Settings, Transmit};
-use crate::introduction::{self, ConnectionType};
+use crate::introduction::{self, ConnectionType, Request};
 use crate::key::{Mid, PublicKey};
 use crate::packet::{CommunityId, Packet, PacketError, Prefix, plain, sign};
 use crate::walk::{ENOUGH, RandomWalk, STEP_EVERY};
@@ -285,8 +285,8 @@ impl Discovery {
         }
     }
 
-    /// A request for an introduction in the layout that names whom to be introduced to; `false` when it is none.
-    fn on_extended_request(
+    /// A request for an introduction, in either of its layouts; `false` when it is another message.
+    fn on_request(
         &mut self,
         now: Instant,
         from: SocketAddrV4,
@@ -295,13 +295,13 @@ impl Discovery {
         if packet.message() != introduction::id::REQUEST {
             return Ok(false);
         }
-        let signed = self.introducer.open(from, packet)?;
-        let Ok(extended) = ExtendedRequest::read(signed.body()) else {
-            return Ok(false);
-        };
         self.introducer.directory().heard(now, from);
-        self.introducer
-            .answer(now, from, &signed, &extended.request);
+        let signed = self.introducer.open(from, packet)?;
+        let request = match ExtendedRequest::read(signed.body()) {
+            Ok(extended) => extended.request,
+            Err(_) => Request::read(signed.body())?,
+        };
+        self.introducer.answer(now, from, &signed, &request);
         Ok(true)
     }
 
@@ -326,7 +326,7 @@ impl Community for Discovery {
         from: SocketAddrV4,
         packet: &Packet<'_>,
     ) -> Result<(), PacketError> {
-        let handled = self.on_extended_request(now, from, packet)?
+        let handled = self.on_request(now, from, packet)?
             || self.introducer.handle_packet(now, from, packet)?;
         if !handled {
             self.take(now, from, packet)?;

@@ -163,7 +163,7 @@ fn a_request_in_the_extended_layout_is_answered_as_any_other() {
     let them = SecretKey::generate(&mut StdRng::seed_from_u64(2));
     let extended = ExtendedRequest {
         introduce_to: Mid([9; 20]),
-        request: introduction::Request {
+        request: Request {
             global_time: 5,
             destination: at(1),
             lan: at(2),
