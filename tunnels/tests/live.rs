@@ -1,5 +1,5 @@
-//! Real nodes of pyipv8, of both dialects: our originator through their relays and exit, theirs through ours, and mixed
-//! paths, with datagrams to the world and back.
+//! Real nodes of pyipv8, of both dialects: our originator through their relays and exit, theirs through ours, mixed
+//! paths with datagrams to the world and back, and hidden seeders of either side.
 //!
 //! `tests/setup` of the workspace installs them. Without them the tests say so and are skipped; with `CI` set they fail.
 #![expect(
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use overlay::key::{PublicKey, SecretKey};
 use overlay::wire::Address;
 use serde_json::{Value, json};
+use tunnels::message::{IntroPoint, Source};
 use tunnels::{
     CircuitId, Config, Dialect, Event, Flags, HEADROOM, Handled, LIBRARY, Node, Purpose, TAILROOM,
 };
@@ -420,5 +421,118 @@ fn their_originator_reaches_the_world_through_nodes_of_ours_alone() {
         let keys: Vec<&PublicKey> = all.iter().map(|(key, ..)| key).collect();
         theirs.choose(&keys);
         theirs_through(&mut theirs, &mut ours, 3);
+    }
+}
+
+const SWARM: [u8; 20] = [0x3c; 20];
+
+/// Relays and exits of theirs, and one more node of theirs in front that only originates.
+fn swarm_flags() -> Value {
+    json!([[], [1], [1], [1], [1, 2, 4], [1, 2, 4]])
+}
+
+/// A node of ours that knows theirs.
+fn ours_among(theirs: &Theirs, dialect: Dialect, seed: u8) -> Ours {
+    let mut ours = Ours::new(dialect, Flags::default(), seed);
+    for their in theirs.nodes.iter().skip(1) {
+        ours.node
+            .set_candidate(their.key.clone(), their.addr, their.flags);
+    }
+    ours
+}
+
+#[test]
+fn our_downloader_reaches_their_hidden_seeder() {
+    for (dialect, version) in VERSIONS {
+        for hops in 1..=2 {
+            let Some(mut theirs) = Theirs::start(version, &swarm_flags()) else {
+                continue;
+            };
+            let mut ours = [ours_among(&theirs, dialect, 7)];
+            let target = socket();
+            let seed = json!({"node": 0, "do": "seed", "hops": hops, "info_hash": to_hex(&SWARM)});
+            let seeded = while_asked(&mut theirs, &mut ours, &target, &seed);
+            let point = IntroPoint {
+                addr: (
+                    [127, 0, 0, 1],
+                    seeded["port"].as_u64().expect("a port") as u16,
+                )
+                    .into(),
+                node: key(&seeded["key"]).as_bytes().to_vec(),
+                seeder: key(&seeded["seeder"]).as_bytes().to_vec(),
+                source: Source::Dht,
+            };
+            let now = Instant::now();
+            ours[0].node.join_swarm(SWARM, hops, false).unwrap();
+            let data = ours[0].node.create_circuit(now, Purpose::Data, hops, None);
+            let data = Event::Ready(data.unwrap());
+            until(&mut ours, &target, |ours| ours[0].events.contains(&data));
+            ours[0].node.contact(Instant::now(), SWARM, &point).unwrap();
+            let linked = |ours: &Ours| {
+                ours.events.iter().find_map(|event| {
+                    let Event::Linked { circuit, .. } = event else {
+                        return None;
+                    };
+                    Some(*circuit)
+                })
+            };
+            until(&mut ours, &target, |ours| linked(&ours[0]).is_some());
+            let circuit = linked(&ours[0]).expect("a link");
+            let mut out = Vec::new();
+            let to = SocketAddr::from(circuit.as_address()).into();
+            let sent = b"from ours to theirs".to_vec();
+            let first = ours[0]
+                .node
+                .send_data(circuit, to, &sent, &mut out)
+                .unwrap();
+            ours[0].socket.send_to(&out, first).unwrap();
+            until(&mut ours, &target, |ours| {
+                ours[0].data.iter().any(|(_, data)| *data == sent)
+            });
+            println!("pyipv8 {version} seeds hidden, {hops} hops: there and back");
+        }
+    }
+}
+
+#[test]
+fn their_downloader_reaches_our_hidden_seeder() {
+    for (dialect, version) in VERSIONS {
+        for hops in 1..=2 {
+            let Some(mut theirs) = Theirs::start(version, &swarm_flags()) else {
+                continue;
+            };
+            let mut ours = [ours_among(&theirs, dialect, 8)];
+            let target = socket();
+            ours[0].node.join_swarm(SWARM, hops, true).unwrap();
+            let circuit = ours[0].node.introduce(Instant::now(), SWARM).unwrap();
+            let ready = Event::Introduced {
+                info_hash: SWARM,
+                circuit,
+            };
+            until(&mut ours, &target, |ours| ours[0].events.contains(&ready));
+            let point = ours[0].node.circuit(circuit).unwrap().hops.pop().unwrap();
+            let at = theirs
+                .nodes
+                .iter()
+                .find(|their| their.key == point)
+                .unwrap()
+                .addr;
+            let seeder = ours[0].node.seeder(&SWARM).unwrap();
+            let sent = b"from theirs to ours".to_vec();
+            let linked = while_asked(
+                &mut theirs,
+                &mut ours,
+                &target,
+                &json!({
+                    "node": 0, "do": "contact", "hops": hops, "info_hash": to_hex(&SWARM), "key": hex(&point),
+                    "port": at.port(), "seeder": hex(&seeder), "data": to_hex(&sent),
+                }),
+            );
+            assert_eq!(linked["linked"], true, "{:?}", ours[0].node.counters());
+            until(&mut ours, &target, |ours| {
+                ours[0].data.iter().any(|(_, data)| *data == sent)
+            });
+            println!("pyipv8 {version} downloads from ours, {hops} hops");
+        }
     }
 }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use overlay::key::PublicKey;
 use overlay::wire::{Address, NO_ADDRESS};
-use rand::RngExt;
 
 use super::{
     CircuitId, Closed, Dialect, Event, Hop, Inner, Kind, Message, Node, Purpose, Reason, Refusal,
@@ -14,9 +13,9 @@ use super::{
 };
 use crate::circuit::{Asked, Circuit, Joined};
 use crate::crypto::{Session, Side, conclude};
-use crate::hidden::{Task, network_of};
+use crate::hidden::Task;
 use crate::message::{Answer, read_candidates};
-use crate::{Flags, Head, path};
+use crate::{Head, path};
 
 impl Node {
     /// Begins a circuit of our own. Hops that are not given are chosen.
@@ -178,7 +177,7 @@ impl Node {
         }
     }
 
-    fn ask_next(
+    pub(super) fn ask_next(
         &mut self,
         now: Instant,
         id: CircuitId,
@@ -290,83 +289,6 @@ impl Node {
         }
         self.extend(now, id, &list);
         Ok(())
-    }
-
-    /// Asks for the next hop: the exit, or a neighbour of the last one.
-    fn extend(&mut self, now: Instant, id: CircuitId, list: &[Vec<u8>]) {
-        let Some(circuit) = self.circuits.get(&id) else {
-            return;
-        };
-        let hops = circuit.hops.iter().map(|hop| hop.key.clone());
-        let mut used: BTreeSet<PublicKey> = hops.collect();
-        used.insert(self.key.public().clone());
-        let is_last = circuit.hops.len() + 1 == usize::from(circuit.goal);
-        let mut wanted = Vec::new();
-        match (&circuit.exit, is_last) {
-            (Some(exit), true) => {
-                wanted.push((exit.key.clone(), Some(exit.addr)));
-                if circuit.purpose == Purpose::Data {
-                    let exits = path::with_flags(&self.candidates, Flags::EXIT, &used);
-                    let others = exits.into_iter().filter(|hop| hop.key != exit.key);
-                    wanted.extend(others.map(|hop| (hop.key, Some(hop.addr))));
-                }
-            }
-            (exit, _) => {
-                if let Some(exit) = exit {
-                    used.insert(exit.key.clone());
-                }
-                wanted = self.middle_hops(list, &used, id);
-            }
-        }
-        if wanted.is_empty() {
-            self.end_circuit(id, Closed::NoHops, Reason::Unneeded);
-            return;
-        }
-        let (key, addr) = wanted.remove(0);
-        self.ask_next(now, id, key, addr, wanted);
-    }
-
-    /// Whom to ask next: first neighbours that the last hop has named, those in networks that the circuit does not touch
-    /// before the others; then nodes that we know, with their addresses.
-    fn middle_hops(
-        &mut self,
-        list: &[Vec<u8>],
-        used: &BTreeSet<PublicKey>,
-        id: CircuitId,
-    ) -> Vec<(PublicKey, Option<SocketAddr>)> {
-        let circuit = self.circuits.get(&id);
-        let ends = circuit.iter().flat_map(|circuit| {
-            let exit = circuit.exit.as_ref().map(|exit| exit.addr);
-            [Some(circuit.first.addr), exit].into_iter().flatten()
-        });
-        let networks: BTreeSet<[u8; 4]> = ends.map(network_of).collect();
-        let is_near = |key: &PublicKey| {
-            let known = self.candidates.get(key);
-            known.is_some_and(|known| networks.contains(&network_of(known.addr)))
-        };
-        // A node that repeats a name marks where its exits begin.
-        let mut seen = used.clone();
-        let mut named: Vec<PublicKey> = Vec::new();
-        for bytes in list {
-            if let Ok(key) = PublicKey::from_bytes(bytes)
-                && key.x25519().is_some()
-                && seen.insert(key.clone())
-            {
-                named.push(key);
-            }
-        }
-        let mut wanted: Vec<(PublicKey, Option<SocketAddr>)> =
-            named.into_iter().map(|key| (key, None)).collect();
-        wanted.sort_by_key(|(key, _)| is_near(key));
-        let mut own = path::with_flags(&self.candidates, Flags::RELAY, &seen);
-        let mut others = Vec::new();
-        while !own.is_empty() && others.len() < 3 {
-            let at = self.entropy.rng().random_range(0..own.len());
-            let hop = own.swap_remove(at);
-            others.push((hop.key, Some(hop.addr)));
-        }
-        wanted.extend(others);
-        wanted
     }
 
     fn on_data(

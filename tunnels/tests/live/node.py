@@ -11,6 +11,7 @@ import ipv8.community as community_module
 from ipv8.keyvault.crypto import default_eccrypto
 from ipv8.messaging.anonymization.community import TunnelCommunity
 from ipv8.messaging.anonymization.hidden_services import HiddenTunnelCommunity
+from ipv8.messaging.anonymization.tunnel import IntroductionPoint
 from ipv8.messaging.interfaces.udp.endpoint import UDPEndpoint
 from ipv8.peer import Peer
 from ipv8.peerdiscovery.network import Network
@@ -30,6 +31,24 @@ received = []
 class Tunnels(HiddenTunnelCommunity):
     def on_raw_data(self, circuit, origin, data):
         received.append(data.hex())
+        if circuit.ctype == "RP_SEEDER":
+            transmit(self, circuit, ("1.1.1.1", 1024), data)
+
+
+def transmit(tunnels, circuit, target, data):
+    if MODERN:
+        from ipv8.messaging.interfaces.udp.endpoint import UDPv4Address
+        tunnels.send_data(circuit.hop.address, circuit.circuit_id, UDPv4Address(*target), UDPv4Address("0.0.0.0", 0), data)
+    else:
+        tunnels.send_data([circuit.peer.address], circuit.circuit_id, target, ("0.0.0.0", 0), data)
+
+
+async def patience(done):
+    for _ in range(150):
+        if done():
+            return True
+        await asyncio.sleep(0.1)
+    return False
 
 
 async def node(flags):
@@ -48,6 +67,7 @@ async def node(flags):
         settings.min_circuits = 0
         tunnels = Tunnels(me, endpoint, network, settings=settings)
     tunnels.address = ("127.0.0.1", endpoint._transport.get_extra_info("sockname")[1])
+    tunnels.my_estimated_wan = tunnels.address
     return tunnels
 
 
@@ -93,14 +113,25 @@ async def main():
                       "hops": [hop.public_key.key_to_bin().hex() if hasattr(hop, "public_key") else "" for hop in circuit.hops]}
         elif command["do"] == "send":
             circuit = tunnels.circuits[command["id"]]
-            target = ("127.0.0.1", command["port"])
-            if MODERN:
-                from ipv8.messaging.interfaces.udp.endpoint import UDPv4Address
-                tunnels.send_data(circuit.hop.address, circuit.circuit_id, UDPv4Address(*target), UDPv4Address("0.0.0.0", 0),
-                                  bytes.fromhex(command["data"]))
-            else:
-                tunnels.send_data([circuit.peer.address], circuit.circuit_id, target, ("0.0.0.0", 0),
-                                  bytes.fromhex(command["data"]))
+            transmit(tunnels, circuit, ("127.0.0.1", command["port"]), bytes.fromhex(command["data"]))
+        elif command["do"] == "seed":
+            info_hash = bytes.fromhex(command["info_hash"])
+            tunnels.join_swarm(info_hash, command["hops"])
+            await tunnels.create_introduction_point(info_hash)
+            await patience(lambda: any(n.intro_point_for for n in nodes))
+            for one in nodes:
+                for seeder in one.intro_point_for:
+                    answer = {"key": one.my_peer.public_key.key_to_bin().hex(), "port": one.address[1], "seeder": seeder.hex()}
+        elif command["do"] == "contact":
+            info_hash, linked = bytes.fromhex(command["info_hash"]), []
+            tunnels.join_swarm(info_hash, command["hops"], callback=linked.append, seeding=False)
+            circuit = tunnels.create_circuit(command["hops"])
+            await asyncio.wait_for(asyncio.shield(circuit.ready), 8)
+            peer = Peer(default_eccrypto.key_from_public_bin(bytes.fromhex(command["key"])), ("127.0.0.1", command["port"]))
+            tunnels.create_e2e(info_hash, IntroductionPoint(peer, bytes.fromhex(command["seeder"])))
+            answer = {"linked": await patience(lambda: linked)}
+            if linked:
+                transmit(tunnels, tunnels.circuits[tunnels.ip_to_circuit_id(linked[0][0])], linked[0], bytes.fromhex(command["data"]))
         elif command["do"] == "received":
             answer = {"received": list(received)}
         elif command["do"] == "counts":

@@ -18,7 +18,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Some(request) = torrent.newer_request() {
         assert!(request.contains(&format!("info_hash={}", torrent.hashes().wire())));
     }
-    assert_eq!(torrent.newer_at().is_some(), torrent.newer_request().is_some());
+    assert_eq!(
+        torrent.newer_at().is_some(),
+        torrent.newer_request().is_some()
+    );
     for signature in torrent.signatures() {
         let _ = signature.update_url();
         let known: Vec<Certificate> = signature
