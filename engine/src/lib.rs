@@ -65,7 +65,7 @@ pub use snapshot::{
     PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
 };
 pub use supervisor::messages::{
-    Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetLimits, Shutdown,
+    Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetLimits, Shutdown, TakeOver,
 };
 pub use supervisor::{StartError, Supervisor};
 pub use updates::{Published, ResolveError};

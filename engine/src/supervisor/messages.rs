@@ -7,7 +7,7 @@ use actix::{Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
 use crate::torrent::messages::Control;
-use crate::{AddTorrent, CommandError, Farewells, Limits, Snapshot, SwarmCounts, TorrentId};
+use crate::{AddTorrent, CommandError, Farewells, Limits, Reuse, Snapshot, SwarmCounts, TorrentId};
 
 use super::Supervisor;
 
@@ -30,6 +30,11 @@ pub struct Resume(pub TorrentId);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), CommandError>")]
 pub struct Recheck(pub TorrentId);
+
+/// Lets a torrent take content over that lies on this machine; see [`EngineHandle::reuse`](crate::EngineHandle::reuse).
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct TakeOver(pub TorrentId, pub Reuse);
 
 /// Changes the rates of a torrent.
 #[derive(Clone, Copy, Debug, Message)]
@@ -87,6 +92,7 @@ controls! {
     Recheck => |_| Control::Recheck;
     Resume => |_| Control::Resume;
     SetLimits => |message| Control::Limit(message.1);
+    TakeOver => |message| Control::Reuse(message.1);
 }
 
 impl Handler<Remove> for Supervisor {

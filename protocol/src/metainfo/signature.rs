@@ -41,7 +41,8 @@ impl Signature {
     }
 }
 
-/// Reads the `signatures` of a torrent file. What is malformed or absurdly long is left out.
+/// Reads the `signatures` of a torrent file, by name. What is malformed or absurdly long is left out, and of several under one
+/// name all but the first.
 pub(super) fn read(signatures: Option<Value<'_>>) -> Vec<Signature> {
     let dict = signatures.and_then(Value::as_dict);
     let each = dict.into_iter().flat_map(Dict::iter);
@@ -64,7 +65,15 @@ pub(super) fn read(signatures: Option<Value<'_>>) -> Vec<Signature> {
             signature: Bytes::copy_from_slice(signature),
         })
     });
-    read.take(MOST).collect()
+    let mut all: Vec<Signature> = read.take(MOST).collect();
+    in_order(&mut all);
+    all
+}
+
+/// Sorts signatures by name, and keeps the first under each.
+fn in_order(signatures: &mut Vec<Signature>) {
+    signatures.sort_by(|a, b| a.name.cmp(&b.name));
+    signatures.dedup_by(|a, b| a.name == b.name);
 }
 
 /// Writes `signatures`, or nothing where there is none.
@@ -72,9 +81,8 @@ pub(super) fn write(e: &mut Encoder, signatures: &[Signature]) {
     if signatures.is_empty() {
         return;
     }
-    let mut sorted: Vec<&Signature> = signatures.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    sorted.dedup_by(|a, b| a.name == b.name);
+    let mut sorted = signatures.to_vec();
+    in_order(&mut sorted);
     e.key(b"signatures").begin_dict();
     for signature in sorted {
         e.key(&signature.name).begin_dict();

@@ -216,6 +216,24 @@ fn signatures_survive_reading_and_writing_a_torrent() {
     assert_eq!(again.signatures(), metainfo.signatures());
 }
 
+#[test]
+fn of_signatures_under_one_name_the_first_counts_whatever_their_order() {
+    let golden = Golden::new();
+    let one = |name: &str, signature: &str| format!("1:{name}d9:signature1:{signature}e");
+    let all = [one("b", "1"), one("a", "2"), one("b", "3")].concat();
+    let torrent = format!("d4:info{}10:signaturesd{all}ee", golden.text("info"));
+    let limits = LoadLimits::default();
+    let metainfo = Metainfo::from_bytes(torrent.as_bytes(), &limits).unwrap();
+    let read: Vec<(&[u8], &[u8])> = metainfo
+        .signatures()
+        .iter()
+        .map(|one| (&one.name[..], &one.signature[..]))
+        .collect();
+    assert_eq!(read, [(&b"a"[..], &b"2"[..]), (b"b", b"1")]);
+    let again = Metainfo::from_bytes(&metainfo.to_bytes().unwrap(), &limits).unwrap();
+    assert_eq!(again.signatures(), metainfo.signatures());
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_as_certificate_and_key_without_a_panic(bytes: Vec<u8>) {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use protocol::krpc::item::{immutable_target, torrent_of};
+use protocol::krpc::item::{immutable_target, torrent_of, torrent_value};
 use protocol::krpc::{Bloom, Body, DecodeError, MAX_TRANSACTION, Message, Method, Put, secure};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -27,6 +27,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             }
             if let Method::Put(Put::Mutable { item, .. }) = query.method {
                 item.target();
+                if let Some(torrent) = torrent_of(item.value) {
+                    assert_eq!(torrent_of(&torrent_value(torrent)), Some(torrent));
+                }
                 item.is_authentic();
             }
         }
