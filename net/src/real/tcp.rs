@@ -158,3 +158,21 @@ impl Listener for TcpListener {
         self.local
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_is_kept_alive_asks_for_signs_of_life() {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None).unwrap();
+        let stream = dial_by(listener.local, None, None).await.unwrap();
+        let socket = SockRef::from(&stream.stream);
+        assert!(!socket.keepalive().unwrap());
+        stream.keep_alive();
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEP_ALIVE_AFTER);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEP_ALIVE_EVERY);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEP_ALIVE_TRIES);
+    }
+}

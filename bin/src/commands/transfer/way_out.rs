@@ -23,8 +23,10 @@ const DATAGRAMS: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct WayOut {
     network: Network,
-    /// The proxy, as it is shown, until it was told what does not go through it.
+    /// The proxy, as it is shown, until all was told of what does not go through it.
     proxy: Option<String>,
+    /// That was told except for datagrams, of which it was not known.
+    partly: bool,
     /// Whether somebody here wants datagrams.
     datagrams: bool,
     since: Instant,
@@ -41,6 +43,7 @@ impl WayOut {
         Ok(network.has_one_way_out().then(|| Self {
             network: network.clone(),
             proxy: proxy.map(ToString::to_string),
+            partly: false,
             datagrams: common.transport != Transport::Tcp || !common.no_dht,
             since: Instant::now(),
             outage: None,
@@ -92,14 +95,23 @@ impl Transfer {
         self.tell_proxy()
     }
 
-    /// Says once what does not go through the proxy.
+    /// Says what does not go through the proxy, once that is known: where it takes long, and again when all is known.
     fn tell_proxy(&mut self) -> Result<(), Failure> {
         let Some(way) = &mut self.way_out else {
             return Ok(());
         };
         let known = way.network.datagrams_pass();
-        let waits = way.datagrams && known.is_none() && way.since.elapsed() < DATAGRAMS;
-        let Some(proxy) = way.proxy.take_if(|_| !waits) else {
+        let unknown = way.datagrams && known.is_none();
+        if unknown && (way.partly || way.since.elapsed() < DATAGRAMS) {
+            return Ok(());
+        }
+        way.partly = unknown;
+        let proxy = if unknown {
+            way.proxy.clone()
+        } else {
+            way.proxy.take()
+        };
+        let Some(proxy) = proxy else {
             return Ok(());
         };
         if self.screen.style() == Style::Json {

@@ -4,6 +4,7 @@ use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::Outage;
+use crate::ports::Transports;
 
 /// A host that takes connections, reads something, says `reply`, and closes.
 fn grumpy(scene: &Scene, reply: &'static [u8]) -> (Task<()>, Arc<parking_lot::Mutex<usize>>) {
@@ -230,4 +231,44 @@ async fn packets_leave_room_for_the_header_of_the_proxy() {
         protocol::proxy::datagram::wrap(&to, &[0; 100], &mut wrapped);
         assert_eq!(wrapped.len(), 100 + expected, "{to}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_packet_of_utp_grows_beyond_what_a_path_takes_by_the_header_of_the_proxy() {
+    let scene = Scene::new();
+    let _server = scene.start(None);
+    let (pool, options) = (Pool::current(), crate::utp::UtpOptions::default());
+    let theirs = crate::ports::open(
+        &scene.server.network(),
+        (at("0.0.0.0:80"), 0),
+        Transports::Utp,
+        &pool,
+        &options,
+    )
+    .unwrap();
+    let network = scene.through("socks5://1.0.0.2:1080");
+    let anywhere = at("0.0.0.0:0");
+    let (ours, _) =
+        crate::ports::outgoing(&network, anywhere, Transports::Utp, &pool, &options).unwrap();
+    // Until the proxy carries datagrams there is no uTP.
+    sleep(Duration::from_secs(1)).await;
+    let mut listener = theirs.network.listen(theirs.addr).unwrap();
+    let (dialled, accepted) = tokio::join!(ours.dial_peer(at("1.0.0.3:80")), listener.accept());
+    let (mut dialled, (mut accepted, _)) = (dialled.unwrap(), accepted.unwrap());
+    let sending = Pool::current().spawn(async move {
+        dialled.write_all(&vec![7; 500_000]).await.unwrap();
+        dialled
+    });
+    let mut received = vec![0; 500_000];
+    accepted.read_exact(&mut received).await.unwrap();
+    drop(sending.await);
+    let trace = scene.sim.trace();
+    let sizes = trace.log.iter().filter_map(|(_, happening)| {
+        let Happening::Datagram { from, bytes, .. } = happening else {
+            return None;
+        };
+        (from.ip() == ip(CLIENT)).then_some(*bytes)
+    });
+    let largest = sizes.max().unwrap();
+    assert!((1300..=1472).contains(&largest), "{largest}");
 }
