@@ -192,6 +192,7 @@ isolated_test! {
         for client in [Ours, Libtorrent("2.1.1"), Qbittorrent, Transmission, Aria2] {
             web::with_ranges(lab, client);
         }
+        // libtorrent and Transmission take nothing from a server that has no ranges.
         for client in [Ours, Aria2] {
             web::without_ranges(lab, client);
         }
