@@ -1,4 +1,5 @@
 mod onion;
+mod transcripts;
 
 use std::collections::BTreeSet;
 
@@ -226,6 +227,22 @@ fn counters_begin_with_eight_digits_and_keep_them_for_all_that_a_circuit_may_car
         let first = first_counter(&mut rng);
         assert!((10_000_000..100_000_000).contains(&first));
         assert!(first + most_cells < 100_000_000);
+    }
+}
+
+#[test]
+fn no_counter_is_used_twice_in_sixteen_million_cells() {
+    for dialect in [Dialect::Classic, Dialect::Modern] {
+        let (mut ours, _) = pair(dialect);
+        let mut frame = [0; OVERHEAD];
+        let mut last = 0;
+        for _ in 0..1 << 24 {
+            ours.seal.seal(&mut frame).unwrap();
+            let counter = u64::from_be_bytes(*frame.first_chunk().unwrap());
+            assert!(counter > last);
+            last = counter;
+        }
+        assert!(last < ANSWER_COUNTER);
     }
 }
 

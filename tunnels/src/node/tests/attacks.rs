@@ -456,3 +456,43 @@ fn arbitrary_datagrams_change_nothing() {
         lives(&mut world, id);
     }
 }
+
+#[test]
+fn a_node_that_starts_again_agrees_on_other_keys() {
+    for dialect in BOTH {
+        let now = std::time::Instant::now();
+        let identity = SecretKey::from_bytes(&[3; 64]).unwrap();
+        let mut answers = Vec::new();
+        for seed in 0..3 {
+            let config = crate::Config::new(dialect, crate::LIBRARY);
+            let mut node = Node::new(now, config, identity.clone(), [seed; 32]);
+            let asks = SecretKey::from_bytes(&[4; 64]).unwrap();
+            let create = Message::Create {
+                id: 1,
+                node: asks.public().as_bytes(),
+                x: [9; 32],
+            };
+            let packet = node.plain(CircuitId(5), &create).unwrap();
+            let mut buffer = vec![0; crate::HEADROOM];
+            buffer.extend_from_slice(&packet);
+            buffer.resize(buffer.len() + crate::TAILROOM, 0);
+            let at = crate::HEADROOM..crate::HEADROOM + packet.len();
+            let from = "20.0.0.1:7000".parse().unwrap();
+            assert_eq!(
+                node.handle_datagram(now, from, &mut buffer, at),
+                Handled::Done
+            );
+            answers.push(node.poll_transmit().unwrap().payload);
+        }
+        let y_at = Head::len(dialect) + 5;
+        let ys: std::collections::BTreeSet<_> = answers
+            .iter()
+            .map(|answer| &answer[y_at..y_at + 32])
+            .collect();
+        assert_eq!(
+            ys.len(),
+            3,
+            "a fresh key each time, and with it fresh session keys"
+        );
+    }
+}
