@@ -28,6 +28,24 @@ pub enum DhtClientError {
 
 type Waiting = Arc<Mutex<BTreeMap<JobId, oneshot::Sender<Outcome>>>>;
 
+/// Tells those who wait how their jobs have ended. It goes with the node's actor, and whoever waits then learns that.
+struct Teller(Waiting);
+
+impl Teller {
+    fn tell(&self, event: DhtEvent) {
+        let DhtEvent::Done(job, outcome) = event;
+        if let Some(reply) = self.0.lock().remove(&job) {
+            let _ = reply.send(outcome);
+        }
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.0.lock().clear();
+    }
+}
+
 /// The door to a node of the DHT. Cheap to clone; the node ends with the last one.
 #[derive(Clone)]
 pub struct DhtClient {
@@ -39,13 +57,8 @@ impl DhtClient {
     /// Starts a node; see [`Host::launch`] for where.
     pub fn launch(machine: Dht, config: HostConfig) -> Self {
         let waiting = Waiting::default();
-        let told = Arc::clone(&waiting);
-        let host = Host::launch(machine, config, move |event| {
-            let DhtEvent::Done(job, outcome) = event;
-            if let Some(reply) = told.lock().remove(&job) {
-                let _ = reply.send(outcome);
-            }
-        });
+        let teller = Teller(Arc::clone(&waiting));
+        let host = Host::launch(machine, config, move |event| teller.tell(event));
         Self { host, waiting }
     }
 
@@ -149,3 +162,6 @@ impl fmt::Debug for DhtClient {
         f.debug_struct("DhtClient").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
