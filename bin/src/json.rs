@@ -149,6 +149,12 @@ pub(crate) enum Line<'a> {
         url: &'a str,
         error: &'a str,
     },
+    /// Progress or metadata cannot be saved in the state directory; told once.
+    Unsaved {
+        info_hash: &'a str,
+        folder: &'a str,
+        error: &'a str,
+    },
     /// The demonstration's copy was compared with the original; the seconds are those of the transfer.
     Verified {
         sha256: &'a str,

@@ -1,6 +1,7 @@
 //! What an engine tells whoever listens: changes of state, not samples.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ pub enum Event {
         /// The piece's number.
         piece: u32,
     },
-    /// A torrent that had stopped with an error goes on.
+    /// A torrent that had stopped with an error goes on, and shows it: where it could not write, it has written since and
+    /// met no error for a while.
     Recovered {
         /// Which torrent.
         id: TorrentId,
@@ -125,6 +127,15 @@ pub enum Event {
         url: String,
         /// Peers in the answer.
         peers: usize,
+    },
+    /// Progress or metadata could not be saved; the torrent goes on, and a later run begins with a check or with nothing.
+    Unsaved {
+        /// Which torrent.
+        id: TorrentId,
+        /// The file that was to be written.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
     },
     /// A web seed was found to have sent bad data and is no longer asked.
     WebSeedBanned {

@@ -46,6 +46,7 @@ mod scene;
 mod seats;
 mod shelf;
 mod snapshot;
+mod state_file;
 mod supervisor;
 pub mod torrent;
 mod trees;

@@ -18,7 +18,18 @@ isolated_test! {
     ) {
         let mount = |at: &Path| must(&["mount", "-t", "tmpfs", "-o", "size=6m", "none", text(at)]);
         let room = |at: &Path| must(&["mount", "-o", "remount,size=40m", text(at)]);
-        one_torrent_waits_while_another_goes_on(lab, mount, room);
+        one_torrent_waits_while_another_goes_on(lab, mount, room, &[]);
+    }
+}
+
+isolated_test! {
+    fn room_that_cannot_be_reserved_is_one_error_and_one_recovery(
+        lab, limit = 150, needs = [Need::Ours, Need::Tracker]
+    ) {
+        let mount = |at: &Path| must(&["mount", "-t", "tmpfs", "-o", "size=6m", "none", text(at)]);
+        let room = |at: &Path| must(&["mount", "-o", "remount,size=40m", text(at)]);
+        let reserved = ["--storage", "map", "--preallocate", "full"];
+        one_torrent_waits_while_another_goes_on(lab, mount, room, &reserved);
     }
 }
 
@@ -35,12 +46,17 @@ isolated_test! {
             must(&["sync"]);
         };
         let room = |at: &Path| fs::remove_file(at.join("ballast")).expect("the ballast is there");
-        one_torrent_waits_while_another_goes_on(lab, mount, room);
+        one_torrent_waits_while_another_goes_on(lab, mount, room, &[]);
     }
 }
 
 /// Downloads two torrents with one command, one of them onto a disk that is too small until `room` is called.
-fn one_torrent_waits_while_another_goes_on(lab: &Lab, mount: impl Fn(&Path), room: impl Fn(&Path)) {
+fn one_torrent_waits_while_another_goes_on(
+    lab: &Lab,
+    mount: impl Fn(&Path),
+    room: impl Fn(&Path),
+    more: &[&str],
+) {
     let small = Payload::folder(
         "on the small disk",
         vec![("large file.bin".to_owned(), 16 << 20)],
@@ -77,7 +93,8 @@ fn one_torrent_waits_while_another_goes_on(lab: &Lab, mount: impl Fn(&Path), roo
     mount(&disk);
     let [first, second] = [0, 1].map(|n: usize| torrents[n].path.display().to_string());
     let job = Job::download(&first, &output, listen, Vec::new());
-    let mut download = Ours::start_with(&job, &downloader_home, &[&second]);
+    let mut download =
+        Ours::start_with(&job, &downloader_home, &[&[second.as_str()], more].concat());
     let error = download.expect(
         "error that names the file",
         Duration::from_secs(30),
@@ -90,12 +107,22 @@ fn one_torrent_waits_while_another_goes_on(lab: &Lab, mount: impl Fn(&Path), roo
     };
     support::wait::until(Duration::from_secs(30), other_whole)
         .expect("the other torrent goes on and completes");
+    // Long enough for several tries.
+    let waited = || {
+        let events = download.events();
+        let of = |name: &str| events.iter().filter(|it| it["event"] == name).count();
+        assert_eq!((of("error"), of("recovered")), (1, 0), "{events:?}");
+        (of("progress") >= 20).then_some(())
+    };
+    support::wait::until(Duration::from_mins(1), waited).expect("it is waited for room");
     room(&disk);
     finish(
         &mut download,
         Duration::from_mins(1),
         "the download, after there was room",
     );
+    let recovered = |event: &serde_json::Value| event["event"] == "recovered";
+    download.expect("recovery", Duration::from_secs(1), recovered);
     small.assert_equal(&data, &output);
 }
 

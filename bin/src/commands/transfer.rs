@@ -65,6 +65,8 @@ pub(crate) struct Transfer {
     told: Vec<Mapped>,
     /// The only way out, where there is only one.
     pub(crate) way_out: Option<WayOut>,
+    /// It was said that progress cannot be saved.
+    told_unsaved: bool,
     next_show: Instant,
 }
 
@@ -90,6 +92,7 @@ impl Transfer {
             ports: None,
             told: Vec::new(),
             way_out: None,
+            told_unsaved: false,
             next_show: Instant::now(),
         }
     }
@@ -219,6 +222,12 @@ impl Transfer {
             farewells = self.engine.shutdown(deadline) => farewells,
             code = self.shutdown.asked() => std::process::exit(code),
         };
+        // Progress is saved last of all.
+        while let Ok(event) = self.events.try_recv() {
+            if let Event::Unsaved { id, path, reason } = event {
+                self.unsaved(id, &path, &reason)?;
+            }
+        }
         if patient && farewells.unheard() > 0 {
             let (unheard, due) = (farewells.unheard(), farewells.due);
             let line = format!("{unheard} of {due} trackers did not hear that we leave");

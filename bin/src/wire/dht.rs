@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(super) struct Running {
     node: DhtHandle,
     /// Its address.
     pub(super) at: SocketAddr,
+    /// What the table is written to before it takes the place of the last one.
+    part: Option<PathBuf>,
 }
 
 /// Starts a node at the address where peers are listened for, unless none is wanted; on the socket that is open there
@@ -89,7 +91,8 @@ pub(super) fn start(
     };
     config.node.restrict_networks = !(alone || all_here(&config.bootstrap));
     let node = DhtNode::launch(config);
-    Ok(Some(Running { node, at }))
+    let part = state.map(|state| state.join(TABLE).with_extension("new"));
+    Ok(Some(Running { node, at, part }))
 }
 
 impl Running {
@@ -105,5 +108,9 @@ impl Running {
     /// Ends the node; what it knows is kept for the next run.
     pub(super) async fn stop(&self) {
         self.node.shutdown(SAVE).await;
+        // A save that failed, or ran out of time, may leave a part of a file.
+        if let Some(part) = &self.part {
+            let _ = std::fs::remove_file(part);
+        }
     }
 }

@@ -31,6 +31,7 @@ use crate::torrent::bad_blocks::Trials;
 use crate::torrent::candidates::Candidates;
 use crate::torrent::check::CheckProgress;
 use crate::torrent::choker::{Choker, ChokerConfig};
+use crate::torrent::failure::Trouble;
 use crate::torrent::gather::Gather;
 use crate::torrent::hash_desk::HashDesk;
 use crate::torrent::last_failure::LastFailure;
@@ -150,6 +151,8 @@ pub(crate) struct Torrent {
     pub(crate) heard: Trackers,
     /// The last peer that could not be made use of.
     pub(crate) last_failure: Option<LastFailure>,
+    /// What stopped it, until that is over.
+    pub(crate) trouble: Option<Trouble>,
     pub(crate) hash_desk: HashDesk,
     /// Fetches the piece layers of a hybrid that is at work without them.
     pub(crate) late_layers: Option<Box<LayerFetch>>,
@@ -221,6 +224,7 @@ impl Torrent {
             settling: None,
             heard: Trackers::default(),
             last_failure: None,
+            trouble: None,
             hash_desk: HashDesk::new(now),
             late_layers: None,
             local: Local::default(),
@@ -332,6 +336,7 @@ impl Torrent {
         self.tell_standing();
         self.feed_hungry();
         self.save_if_due(now);
+        self.tell_recovery(now);
         self.publish();
     }
 }
@@ -382,6 +387,8 @@ impl Handler<Control> for Torrent {
             Control::Resume => {
                 self.go_on(ctx);
                 if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
+                    // Whoever asks wants to hear what comes of it.
+                    self.trouble = None;
                     self.begin(ctx);
                 }
             }

@@ -12,8 +12,70 @@ use crate::torrent::messages::DiskReply;
 use crate::torrent::resume::Known;
 use crate::{Event, TorrentError};
 
-/// How long a torrent that failed stands still before it tries again.
+/// How long a torrent that failed stands still before it tries again. Twice that the next time, where a try looked well and
+/// came to nothing.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// Doublings of [`RETRY_AFTER`] at most.
+const MOST_DOUBLINGS: u32 = 4;
+
+/// How long it must have gone well since the first write, for a trouble with writing to be over.
+const PROVEN_AFTER: Duration = Duration::from_secs(2);
+
+/// Trouble with the content that was told and is not over.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    error: TorrentError,
+    /// Tries that came to nothing.
+    tries: u32,
+    /// When the first write since the last try went well.
+    written: Option<Instant>,
+}
+
+impl Trouble {
+    fn new(error: TorrentError) -> Self {
+        Self {
+            error,
+            tries: 0,
+            written: None,
+        }
+    }
+
+    /// Whether this is what was told: whichever file a full disk happens to show at.
+    fn is_told_by(&self, error: &TorrentError) -> bool {
+        let full = |error: &TorrentError| {
+            matches!(
+                error,
+                TorrentError::Storage {
+                    kind: ErrorKind::Full,
+                    ..
+                }
+            )
+        };
+        self.error == *error || full(&self.error) && full(error)
+    }
+
+    /// Whether only a write can show that it is over. What was gone is back once it can be read.
+    fn is_of_writing(&self) -> bool {
+        !matches!(
+            self.error,
+            TorrentError::Storage {
+                kind: ErrorKind::Vanished | ErrorKind::TooShort,
+                ..
+            }
+        )
+    }
+
+    /// Notes that a write went well.
+    pub(super) fn note_good_write(&mut self) {
+        self.written.get_or_insert_with(now);
+    }
+
+    /// How long to stand still before the next try.
+    fn pause(&self) -> Duration {
+        RETRY_AFTER * (1 << self.tries.min(MOST_DOUBLINGS))
+    }
+}
 
 impl Torrent {
     /// Stops because content cannot be read or written. What was verified still counts when the disk was full or the
@@ -47,16 +109,42 @@ impl Torrent {
 
     /// Stops with an error, to try again a little later.
     pub(crate) fn fail(&mut self, error: TorrentError) {
-        if let Phase::Failed(known, at) = &mut self.phase {
-            *at = now() + RETRY_AFTER;
-            if *known == error {
-                return;
-            }
+        let told = self.trouble.as_mut();
+        let Some(trouble) = told.filter(|trouble| trouble.is_told_by(&error)) else {
+            tracing::warn!(torrent = %self.hashes.wire(), %error, "stopped");
+            let trouble = Trouble::new(error.clone());
+            self.halt(Phase::Failed(error.clone(), now() + trouble.pause()));
+            self.trouble = Some(trouble);
+            self.event(Event::Error { id: self.id, error });
+            return self.publish();
+        };
+        trouble.written = None;
+        if let Phase::Failed(_, at) = &mut self.phase {
+            *at = now() + trouble.pause();
+            return;
         }
-        tracing::warn!(torrent = %self.hashes.wire(), %error, "stopped");
-        self.halt(Phase::Failed(error.clone(), now() + RETRY_AFTER));
-        self.event(Event::Error { id: self.id, error });
+        trouble.tries += 1;
+        let phase = Phase::Failed(trouble.error.clone(), now() + trouble.pause());
+        tracing::debug!(torrent = %self.hashes.wire(), %error, "stopped again");
+        self.halt(phase);
         self.publish();
+    }
+
+    /// Content that is at work again, where nothing is missing or nothing stood in the way of writing: trouble is over.
+    pub(super) fn trouble_may_end(&mut self, finished: bool) {
+        let over = |trouble: &mut Trouble| finished || !trouble.is_of_writing();
+        if self.trouble.take_if(over).is_some() {
+            self.event(Event::Recovered { id: self.id });
+        }
+    }
+
+    /// Says that trouble with writing is over, once writes have gone well for a while.
+    pub(crate) fn tell_recovery(&mut self, now: Instant) {
+        let proven = |since: Instant| now.saturating_duration_since(since) >= PROVEN_AFTER;
+        let over = |trouble: &mut Trouble| trouble.written.is_some_and(proven);
+        if matches!(self.phase, Phase::Active(_)) && self.trouble.take_if(over).is_some() {
+            self.event(Event::Recovered { id: self.id });
+        }
     }
 
     /// Tries again after an error: first whether the disk gives what is needed, then everything. A torrent that may be
@@ -85,5 +173,52 @@ impl Torrent {
             });
             tell(&me, DiskReply::Probed(probed));
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn storage(kind: ErrorKind, message: &str) -> TorrentError {
+        TorrentError::Storage {
+            kind,
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_one_trouble_wherever_it_shows_and_other_files_are_another() {
+        let full = Trouble::new(storage(ErrorKind::Full, "can't write a"));
+        assert!(full.is_told_by(&storage(ErrorKind::Full, "can't create b")));
+        assert!(!full.is_told_by(&storage(ErrorKind::Vanished, "can't write a")));
+        let gone = Trouble::new(storage(ErrorKind::Vanished, "a"));
+        assert!(gone.is_told_by(&storage(ErrorKind::Vanished, "a")));
+        assert!(!gone.is_told_by(&storage(ErrorKind::Vanished, "b")));
+    }
+
+    #[test]
+    fn only_a_write_ends_trouble_with_writing() {
+        for kind in [ErrorKind::Full, ErrorKind::Other, ErrorKind::ReadOnly] {
+            assert!(Trouble::new(storage(kind, "a")).is_of_writing(), "{kind:?}");
+        }
+        for kind in [ErrorKind::Vanished, ErrorKind::TooShort] {
+            assert!(
+                !Trouble::new(storage(kind, "a")).is_of_writing(),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn tries_that_come_to_nothing_grow_rarer_up_to_half_a_minute() {
+        let mut trouble = Trouble::new(storage(ErrorKind::Full, "a"));
+        let pauses: Vec<u64> = (0..7)
+            .map(|tries| {
+                trouble.tries = tries;
+                trouble.pause().as_secs()
+            })
+            .collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 32, 32]);
     }
 }

@@ -126,6 +126,7 @@ impl Torrent {
         self.count_holdings();
         self.save_resume();
         self.go_online(ctx);
+        self.trouble_may_end(finished);
         if finished {
             self.announce_finished(ctx);
         }
@@ -266,10 +267,7 @@ impl Handler<DiskReply> for Torrent {
             DiskReply::Probed(outcome) => {
                 if matches!(self.phase, Phase::Failed(..)) {
                     match outcome {
-                        Ok(()) => {
-                            self.event(Event::Recovered { id: self.id });
-                            self.begin(ctx);
-                        }
+                        Ok(()) => self.begin(ctx),
                         Err(error) => self.fail_storage(&error),
                     }
                 }

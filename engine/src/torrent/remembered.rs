@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actix::{AsyncContext as _, Context};
-use actors::tell;
+use actors::{tell, tell_recipient};
 use protocol::id::InfoHashes;
 use protocol::metainfo::{LoadLimits, Metainfo};
 
-use crate::Source;
 use crate::torrent::actor::{Phase, Torrent};
-use crate::torrent::messages::DiskReply;
+use crate::torrent::messages::{DiskReply, News};
+use crate::{Event, Source, state_file};
 
 impl Torrent {
     /// Where the metadata of a link, or of a file that lacks some of it, is kept.
@@ -33,15 +33,21 @@ impl Torrent {
         let (Some(path), Some(metainfo)) = (self.metadata_path(), self.metainfo.clone()) else {
             return;
         };
+        let (id, supervisor) = (self.id, self.setup.supervisor.clone());
         self.setup.disk.short(move || {
             // Without its piece layers a torrent cannot be written.
             let Ok(bytes) = metainfo.to_bytes() else {
                 return;
             };
             let new = path.with_extension("torrent.new");
-            let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, &path));
-            if let Err(error) = written {
+            if let Err(error) = state_file::replace((&path, &new), &bytes, || Ok(())) {
                 tracing::warn!(path = %path.display(), %error, "metadata could not be saved");
+                let event = Event::Unsaved {
+                    id,
+                    path,
+                    reason: error.to_string(),
+                };
+                tell_recipient(&supervisor, News::Event(event));
             }
         });
     }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actors::tell_recipient;
 use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
@@ -23,6 +24,8 @@ use storage::{BlockState, Store};
 
 use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
+use crate::torrent::messages::News;
+use crate::{Event, state_file};
 
 /// How often progress is saved while it grows.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
@@ -140,6 +143,7 @@ impl Torrent {
         let (have, partial) = (have.clone(), active.partials());
         let hash = self.hashes.wire();
         let files = self.add.files.clone();
+        let (id, supervisor) = (self.id, self.setup.supervisor.clone());
         self.saves.asked += 1;
         let (number, newest) = (self.saves.asked, Arc::clone(&self.saves.written));
         Some(move || {
@@ -151,6 +155,12 @@ impl Torrent {
             let extra = circumstances(files.as_deref()).unwrap_or_default();
             if let Err(error) = save(&store, hash, (have, partial), (clean, extra), &path) {
                 tracing::warn!(path = %path.display(), %error, "progress could not be saved");
+                let event = Event::Unsaved {
+                    id,
+                    path,
+                    reason: error.to_string(),
+                };
+                tell_recipient(&supervisor, News::Event(event));
             }
         })
     }
@@ -264,17 +274,18 @@ fn save(
     };
     // Not synced: a record that a power cut damages is found out by its digest, and leads to a check.
     let new = path.with_extension("new");
-    fs::write(&new, record.encode())?;
-    if clean {
+    state_file::replace((path, &new), &record.encode(), || {
+        if !clean {
+            return Ok(());
+        }
         // Someone waits for an orderly end, and ext4 brings a file to the disk that takes the place of another, which
         // takes its time behind a fast download. A process that is killed just here finds no record: it checks what is
         // there, and fetches unfinished pieces anew.
         match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
-    }
-    fs::rename(&new, path)
+    })
 }
 
 /// What must be as it was for a record to be trusted: this start of the machine, and which files are wanted, for bytes

@@ -221,6 +221,9 @@ impl Torrent {
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
+        if let Some(trouble) = &mut self.trouble {
+            trouble.note_good_write();
+        }
         // News of a piece that was found bad meanwhile is not news any more.
         let Some(state) = active.pieces.get(&piece) else {
             return;

@@ -168,6 +168,7 @@ impl Torrent {
     /// Tells everyone that all that is wanted is there.
     pub(crate) fn announce_finished(&mut self, _: &mut Context<Self>) {
         self.update_progress();
+        self.trouble_may_end(true);
         let now = now();
         let downloaded = Traffic::get(&self.traffic.down) > 0;
         // A partial seed has completed nothing (BEP 21).

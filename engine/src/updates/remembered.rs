@@ -9,6 +9,8 @@ use protocol::bencode::{self, Encoder, Limits};
 use protocol::krpc::item::{MAX_SALT, MAX_VALUE, MutableItem as SignedItem, mutable_target};
 use protocol::magnet::MutableItem;
 
+use crate::state_file;
+
 /// The item that was seen last, if it is there and signed.
 pub(super) fn load(dir: &Path, named: &MutableItem) -> Option<Item> {
     let target = mutable_target(&named.public_key, &named.salt);
@@ -31,8 +33,7 @@ pub(super) fn save(dir: &Path, item: &Item) {
     let Some(bytes) = encode(item) else { return };
     let path = dir.join(format!("{}.item", item.target()));
     let new = path.with_extension("item.new");
-    let written = fs::write(&new, bytes).and_then(|()| fs::rename(&new, &path));
-    if let Err(error) = written {
+    if let Err(error) = state_file::replace((&path, &new), &bytes, || Ok(())) {
         tracing::warn!(path = %path.display(), %error, "what was published could not be saved");
     }
 }

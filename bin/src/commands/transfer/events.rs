@@ -1,5 +1,6 @@
 //! What people and programs are told of what happens.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,7 @@ impl Transfer {
             Event::TrackerError { id, url, reason } => self.tracker(id, &url, Err(&reason))?,
             Event::TrackerReply { id, url, peers } => self.tracker(id, &url, Ok(peers))?,
             Event::TrackerWarning { id, url, message } => self.warning(id, &url, &message)?,
+            Event::Unsaved { id, path, reason } => self.unsaved(id, &path, &reason)?,
             Event::WebSeedBanned { id, url } => {
                 self.web_seed(id, &url, "it sends bad data and is not asked any more")?;
             }
@@ -155,6 +157,34 @@ impl Transfer {
         let (name, message) = (printable(&torrent.name), printable(message));
         let line = format_args!("{name}: a tracker says: {message}");
         self.screen.warn("warning", line);
+        Ok(())
+    }
+
+    /// Says once that progress cannot be saved: which of the files it is makes no difference to anybody.
+    pub(super) fn unsaved(
+        &mut self,
+        id: TorrentId,
+        path: &Path,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        if std::mem::replace(&mut self.told_unsaved, true) {
+            return Ok(());
+        }
+        let folder = path.parent().unwrap_or(path).display().to_string();
+        let reason = plain(reason);
+        let line = format!("can't save resume data in {}: {reason}", printable(&folder));
+        self.screen.warn("warning", line);
+        let Some(torrent) = self.torrents.get(&id) else {
+            return Ok(());
+        };
+        if self.screen.style() == Style::Json {
+            let info_hash = torrent.info_hash.as_str();
+            return self.screen.json(&Line::Unsaved {
+                info_hash,
+                folder: &folder,
+                error: &reason,
+            });
+        }
         Ok(())
     }
 

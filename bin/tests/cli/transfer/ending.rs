@@ -100,3 +100,21 @@ fn a_download_whose_lines_nobody_reads_ends() {
     assert!(line.contains("added"), "{line}");
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
+
+#[test]
+fn progress_that_cannot_be_saved_is_told_once() {
+    let shared = Shared::new("v1");
+    let (_seeder, addr) = shared.seed();
+    let about = run(["info", text(&shared.torrent), "--json"]).ok().json();
+    let hash = about["info_hash_v1"].as_str().unwrap();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    // A folder in the way of the file, as a full disk would be.
+    std::fs::create_dir_all(state.join(format!("{hash}.new"))).unwrap();
+    let ran = run(download(text(&shared.torrent), &addr, &down, &state)).ok();
+    let lines = ran.json_lines();
+    let told = lines.iter().filter(|line| line["event"] == "unsaved");
+    let folders: Vec<&str> = told.map(|line| line["folder"].as_str().unwrap()).collect();
+    assert_eq!(folders, [text(&state)], "{ran:?}");
+    let words = format!("warning: can't save resume data in {}: ", text(&state));
+    assert_eq!(ran.err.matches(&words).count(), 1, "{ran:?}");
+}
