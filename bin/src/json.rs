@@ -149,6 +149,8 @@ pub(crate) enum Line<'a> {
         url: &'a str,
         error: &'a str,
     },
+    /// No router forwards a port to ours: there is none, or it was asked in every way and gave none.
+    Unmapped { port: u16 },
     /// Progress or metadata cannot be saved in the state directory; told once.
     Unsaved {
         info_hash: &'a str,

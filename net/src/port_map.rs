@@ -92,7 +92,7 @@ pub struct Mapped {
 /// The ports that are asked for. They are given back by [`release`](Self::release), or run out by themselves.
 #[derive(Debug)]
 pub struct PortMap {
-    mapped: Arc<Mutex<Vec<Mapped>>>,
+    standing: Arc<Mutex<Standing>>,
     stop: Option<oneshot::Sender<()>>,
     task: Task<()>,
 }
@@ -100,15 +100,15 @@ pub struct PortMap {
 impl PortMap {
     /// Asks for these ports, as long as it lives.
     pub fn start(network: Network, ports: Vec<(Transport, u16)>, pool: &Pool) -> Self {
-        let mapped = Arc::<Mutex<Vec<Mapped>>>::default();
+        let standing = Arc::<Mutex<Standing>>::default();
         let (stop, stopped) = oneshot::channel();
         let keeper = Keeper {
             network,
             ports,
-            mapped: Arc::clone(&mapped),
+            standing: Arc::clone(&standing),
         };
         Self {
-            mapped,
+            standing,
             stop: Some(stop),
             task: pool.spawn(keeper.run(stopped)),
         }
@@ -116,7 +116,7 @@ impl PortMap {
 
     /// A view of the ports that are given.
     pub fn ports(&self) -> Ports {
-        Ports(Arc::clone(&self.mapped))
+        Ports(Arc::clone(&self.standing))
     }
 
     /// Gives all ports back, and ends; waits for the gateway until `deadline` has passed.
@@ -130,20 +130,34 @@ impl PortMap {
 
 /// The ports that a gateway has given. Clones are the same view.
 #[derive(Clone, Debug)]
-pub struct Ports(Arc<Mutex<Vec<Mapped>>>);
+pub struct Ports(Arc<Mutex<Standing>>);
 
 impl Ports {
     /// Those that are given now.
     pub fn now(&self) -> Vec<Mapped> {
-        self.0.lock().clone()
+        self.0.lock().mapped.clone()
     }
+
+    /// Whether nobody gives any: there is no gateway, or it was asked in every way and gave none. False until that is known.
+    pub fn is_refused(&self) -> bool {
+        let standing = self.0.lock();
+        standing.asked && standing.mapped.is_empty()
+    }
+}
+
+/// How it stands.
+#[derive(Debug, Default)]
+struct Standing {
+    mapped: Vec<Mapped>,
+    /// A first round is over, or there is nobody to ask.
+    asked: bool,
 }
 
 /// Keeps the ports.
 struct Keeper {
     network: Network,
     ports: Vec<(Transport, u16)>,
-    mapped: Arc<Mutex<Vec<Mapped>>>,
+    standing: Arc<Mutex<Standing>>,
 }
 
 /// The ways to ask one gateway.
@@ -175,13 +189,14 @@ impl Keeper {
     async fn run(self, mut stopped: oneshot::Receiver<()>) {
         loop {
             let Some(gateway) = self.gateway() else {
+                self.standing.lock().asked = true;
                 if wait(LOOK_EVERY, &mut stopped).await {
                     return;
                 }
                 continue;
             };
             let kept = self.keep(gateway, &mut stopped).await;
-            self.mapped.lock().clear();
+            self.standing.lock().mapped.clear();
             if kept || wait(LOOK_EVERY, &mut stopped).await {
                 return;
             }
@@ -251,18 +266,19 @@ impl Keeper {
         if !round.given.is_empty() {
             ways.misses = 0;
         }
-        let mut mapped = self.mapped.lock();
-        if *mapped != round.given {
+        let mut standing = self.standing.lock();
+        standing.asked = true;
+        if standing.mapped != round.given {
             for port in &round.given {
                 tracing::info!(?port, "the gateway gives a port");
             }
-            *mapped = round.given;
+            standing.mapped = round.given;
         }
         pause
     }
 
     async fn give_back(&self, ways: &Ways) {
-        self.mapped.lock().clear();
+        self.standing.lock().mapped.clear();
         join(ways.datagrams.give_back(), ways.upnp.give_back()).await;
     }
 }

@@ -65,6 +65,8 @@ pub(crate) struct Transfer {
     told: Vec<Mapped>,
     /// The only way out, where there is only one.
     pub(crate) way_out: Option<WayOut>,
+    /// It was said that no router gives a port, or that one does.
+    told_unmapped: bool,
     /// It was said that progress cannot be saved.
     told_unsaved: bool,
     next_show: Instant,
@@ -92,6 +94,7 @@ impl Transfer {
             ports: None,
             told: Vec::new(),
             way_out: None,
+            told_unmapped: false,
             told_unsaved: false,
             next_show: Instant::now(),
         }
@@ -108,7 +111,7 @@ impl Transfer {
     /// [`Failure`] where a torrent failed, or was not complete when the signal came.
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
         let period = Display::period(self.screen.style());
-        let period = if self.goal.is_watched() {
+        let period = if self.goal.is_watched() || self.awaits_router() {
             period.min(WATCH)
         } else {
             period

@@ -144,6 +144,7 @@ async fn ports_are_asked_for_by_either_protocol_renewed_and_given_back() {
         let scene = scene(knows, "10.0.0.1");
         sleep(Duration::from_secs(20)).await;
         assert_eq!(scene.map.ports().now(), given(by));
+        assert!(!scene.map.ports().is_refused());
         let first = [(version, 7, LIFETIME); 2];
         assert_eq!(*scene.heard.lock(), first);
         // Half of the minute that was given.
@@ -180,8 +181,9 @@ async fn what_was_being_asked_for_at_the_end_is_given_back_without_waiting() {
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_knows_nothing_is_asked_again_later() {
     let scene = scene(Knows::Nothing, "10.0.0.1");
+    assert!(!scene.map.ports().is_refused());
     sleep(Duration::from_secs(100)).await;
-    assert!(scene.map.ports().now().is_empty());
+    assert!(scene.map.ports().now().is_empty() && scene.map.ports().is_refused());
     scene.map.release(Duration::from_secs(2)).await;
 }
 
@@ -190,6 +192,7 @@ async fn nobody_in_the_internet_is_asked() {
     let scene = scene(Knows::Pcp, "9.9.9.1");
     sleep(Duration::from_secs(1000)).await;
     assert!(scene.heard.lock().is_empty() && scene.map.ports().now().is_empty());
+    assert!(scene.map.ports().is_refused());
 }
 
 #[tokio::test(start_paused = true)]
