@@ -76,7 +76,9 @@ pub struct Config {
     pub exit_bytes_per_s: u64,
     /// How many datagrams may go to a target that never answers.
     pub max_unanswered: u32,
-    /// Whether an exit may send to private and local addresses: for networks of tests only.
+    /// Whether an exit may send to private and local addresses. Only tests can say so: no program is built with the feature
+    /// `local-exits`.
+    #[cfg(any(test, feature = "local-exits"))]
     pub exit_to_local: bool,
 }
 
@@ -96,7 +98,16 @@ impl Config {
             ping_interval: Duration::from_millis(2500),
             exit_bytes_per_s: 0,
             max_unanswered: 50,
+            #[cfg(any(test, feature = "local-exits"))]
             exit_to_local: false,
         }
+    }
+
+    /// Whether an exit may send to private and local addresses.
+    pub(crate) const fn exits_to_local(&self) -> bool {
+        #[cfg(any(test, feature = "local-exits"))]
+        return self.exit_to_local;
+        #[cfg(not(any(test, feature = "local-exits")))]
+        false
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Joined {
     /// The neighbours that were named to the originator, to be extended to without an address.
     pub(crate) offered: Vec<(PublicKey, SocketAddr)>,
     pub(crate) extending: Option<Extending>,
+    /// How many nodes have been asked to be the next hop.
+    pub(crate) asked: u8,
     pub(crate) exit: Exit,
     /// Whether it leads to an introduction point, and may live longer.
     pub(crate) introduces: bool,
@@ -132,6 +134,7 @@ impl Joined {
             bytes: 0,
             offered,
             extending: None,
+            asked: 0,
             exit: Exit::default(),
             introduces: false,
         }

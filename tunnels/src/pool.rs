@@ -16,7 +16,7 @@ use crate::{CircuitId, CircuitInfo, Closed, Flags, Purpose, State};
 const SUSPECT: Duration = Duration::from_secs(3);
 
 /// How long a circuit is built before another one is begun beside it.
-const SLOW: Duration = Duration::from_secs(4);
+const SLOW: Duration = Duration::from_secs(2);
 
 /// The share of its age and traffic after which a circuit is replaced, in percent.
 const RETIRE: u64 = 85;

@@ -53,7 +53,7 @@ impl Node {
         if to.port() == 0 || to.ip().is_unspecified() {
             return Err(Refusal::Target);
         }
-        if !self.config.exit_to_local && !policy::reaches(to) {
+        if !self.config.exits_to_local() && !policy::reaches(to) {
             return Err(Refusal::Target);
         }
         let limits = (self.config.max_unanswered, self.config.exit_bytes_per_s);

@@ -47,7 +47,8 @@ impl Node {
     }
 
     /// Whom to ask next: first neighbours that the last hop has named, those in networks that the circuit does not touch
-    /// before the others; then nodes that we know, with their addresses.
+    /// before the others, and of these those first that no other circuit of ours goes through; then nodes that we know, with
+    /// their addresses.
     fn middle_hops(
         &mut self,
         list: &[Vec<u8>],
@@ -77,7 +78,13 @@ impl Node {
         }
         let mut wanted: Vec<(PublicKey, Option<SocketAddr>)> =
             named.into_iter().map(|key| (key, None)).collect();
-        wanted.sort_by_key(|(key, _)| is_near(key));
+        // One node that dies is not to end several circuits at once.
+        let mut elsewhere: BTreeSet<&PublicKey> = BTreeSet::new();
+        for (_, other) in self.circuits.iter().filter(|(other, _)| **other != id) {
+            elsewhere.extend(other.hops.iter().map(|hop| &hop.key));
+            elsewhere.extend(other.asked.iter().map(|asked| &asked.key));
+        }
+        wanted.sort_by_key(|(key, _)| (is_near(key), elsewhere.contains(key)));
         let mut own = path::with_flags(&self.candidates, Flags::RELAY, &seen);
         let mut others = Vec::new();
         while !own.is_empty() && others.len() < 3 {

@@ -15,6 +15,10 @@ use crate::{Dialect, Flags, Head};
 /// How long a node that is asked for an originator may take.
 const JOIN_TIME: Duration = Duration::from_secs(10);
 
+/// How many nodes are asked at most to be the next hop of one circuit, so that nobody has us send requests without end. An
+/// originator that waits as long for each as the original has no time for more.
+const MAX_ASKED: u8 = 8;
+
 /// How many neighbours of a kind are named to an originator.
 const NAMED: usize = 4;
 
@@ -201,6 +205,9 @@ impl Node {
         if now > joined.born + self.config.build_time || joined.exit.used {
             return Err(Refusal::Unexpected);
         }
+        if joined.asked >= MAX_ASKED {
+            return Err(Refusal::TooFast);
+        }
         if &key == self.key.public() || key == joined.back.key || key.x25519().is_none() {
             return Err(Refusal::Loop);
         }
@@ -232,6 +239,7 @@ impl Node {
         let packet = self.plain(to, &create).ok_or(Refusal::Malformed)?;
         let deadline = now + JOIN_TIME;
         if let Some(joined) = self.joined.get_mut(&from) {
+            joined.asked += 1;
             joined.extending = Some(Extending {
                 to: End {
                     circuit: to,

@@ -300,6 +300,84 @@ fn a_circuit_does_not_come_back_to_a_hop_it_has_left() {
 }
 
 #[test]
+fn a_flood_of_extensions_is_neither_answered_nor_kept() {
+    for dialect in BOTH {
+        let mut world = World::of(dialect, 2, 1, 314);
+        let id = world.build(1);
+        let exit = world.hops(id)[0];
+        let joined = world.nodes[exit].joined();
+        let mut rng = rng(1314);
+        for n in 0..1000_u32 {
+            let stranger = SecretKey::generate(&mut rng);
+            // Somebody who never answers, elsewhere each time: a node must not be made to write to others without end.
+            let [a, b, ..] = n.to_le_bytes();
+            let extend = Message::Extend {
+                id: 9,
+                node: stranger.public().as_bytes(),
+                x: rng.random(),
+                addr: Some(SocketAddr::from(([60, 1, b, a], 7000))),
+            };
+            world.nodes[0].say(id, &extend).unwrap();
+            world.settle();
+            assert!(world.nodes[exit].extending.len() <= 1, "one at a time");
+        }
+        let asked = world
+            .log
+            .iter()
+            .filter(|(_, to, _)| node_of(&world, *to).is_none());
+        assert_eq!(asked.count(), 8, "so many may be asked for one circuit");
+        let answers = world
+            .log
+            .iter()
+            .filter(|(from, to, _)| (*from, *to) == (world.addrs[exit], world.addrs[0]));
+        assert_eq!(
+            answers.count(),
+            1,
+            "no answer but to the one that built the circuit"
+        );
+        assert_eq!(world.nodes[exit].counters().of(Refusal::TooFast), 992);
+        assert_eq!(world.nodes[exit].joined(), joined);
+        lives(&mut world, id);
+        world.pass(Duration::from_secs(11));
+        assert!(
+            world.nodes[exit].extending.is_empty(),
+            "what nobody answers is forgotten"
+        );
+        lives(&mut world, id);
+    }
+}
+
+#[test]
+fn an_extension_that_leads_back_to_the_node_by_another_name_ends_there() {
+    for dialect in BOTH {
+        let mut world = World::of(dialect, 2, 1, 315);
+        let id = world.build(1);
+        let exit = world.hops(id)[0];
+        let us = world.addrs[exit];
+        let joined = world.nodes[exit].joined();
+        // A node that does not know where others reach it cannot tell that the address is its own.
+        world.nodes[exit].addr = None;
+        let stranger = SecretKey::generate(&mut rng(1315));
+        for _ in 0..100 {
+            let extend = Message::Extend {
+                id: 9,
+                node: stranger.public().as_bytes(),
+                x: [9; 32],
+                addr: Some(us),
+            };
+            world.nodes[0].say(id, &extend).unwrap();
+            world.settle();
+        }
+        let to_itself = world.log.iter().filter(|(from, to, _)| from == to);
+        assert_eq!(to_itself.count(), 8, "and nothing comes of them");
+        assert_eq!(world.nodes[exit].counters().of(Refusal::Loop), 8);
+        assert_eq!(world.nodes[exit].counters().of(Refusal::TooFast), 92);
+        assert_eq!(world.nodes[exit].joined(), joined);
+        lives(&mut world, id);
+    }
+}
+
+#[test]
 fn a_node_does_not_join_its_own_circuit() {
     for dialect in BOTH {
         let mut world = World::of(dialect, 2, 1, 308);

@@ -1,11 +1,13 @@
 //! Nodes that send each other datagrams at once, in virtual time.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use overlay::key::SecretKey;
 use overlay::wire::Address;
+use rand::RngExt;
+use rand::rngs::StdRng;
 
 use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
 use crate::testing::rng;
@@ -14,6 +16,12 @@ use crate::{CircuitId, Config, Dialect, Flags, LIBRARY, Purpose};
 /// What an exit has sent out.
 pub(crate) type Sent = (SocketAddr, CircuitId, Address, Vec<u8>);
 
+/// From, to, payload.
+type Datagram = (SocketAddr, SocketAddr, Vec<u8>);
+
+/// How often nodes look at their deadlines.
+const TICK: Duration = Duration::from_millis(500);
+
 pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) nodes: Vec<Node>,
@@ -21,12 +29,18 @@ pub(crate) struct World {
     /// Which nodes take datagrams.
     pub(crate) alive: Vec<bool>,
     /// Every datagram so far: from, to, payload.
-    pub(crate) log: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+    pub(crate) log: Vec<Datagram>,
     pub(crate) exits: Vec<Sent>,
     pub(crate) data: Vec<(usize, CircuitId, Address, Vec<u8>)>,
     pub(crate) events: Vec<(usize, Event)>,
     pub(crate) refused: usize,
-    queue: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>,
+    /// How long a datagram is on its way, and the share of them that is lost.
+    pub(crate) links: (Duration, f64),
+    /// What is on its way: when it arrives and in which order it was sent.
+    queue: BTreeMap<(Instant, u64), Datagram>,
+    sent: u64,
+    next_tick: Instant,
+    rng: StdRng,
     /// Where the sockets of exits are: of which node and circuit.
     sockets: BTreeMap<SocketAddr, (usize, CircuitId)>,
 }
@@ -34,7 +48,6 @@ pub(crate) struct World {
 impl World {
     /// The first node only originates, the others relay and are exits as `flags` says.
     pub(crate) fn new(dialect: Dialect, flags: &[Flags], seed: u64) -> Self {
-        let mut rng = rng(seed);
         let now = Instant::now();
         let mut world = Self {
             now,
@@ -46,32 +59,49 @@ impl World {
             data: Vec::new(),
             events: Vec::new(),
             refused: 0,
-            queue: VecDeque::new(),
+            links: (Duration::ZERO, 0.0),
+            queue: BTreeMap::new(),
+            sent: 0,
+            next_tick: now + TICK,
+            rng: rng(seed),
             sockets: BTreeMap::new(),
         };
-        for (at, flags) in flags.iter().enumerate() {
-            let mut config = Config::new(dialect, LIBRARY);
-            config.flags = *flags;
-            let key = SecretKey::generate(&mut rng);
-            let mut seed = [at as u8; 32];
-            rand::Rng::fill_bytes(&mut rng, &mut seed);
-            let addr = SocketAddr::from(([20 + at as u8, 1, 2, 3], 7000));
-            let mut node = Node::new(now, config, key, seed);
-            node.set_addr(addr);
-            world.nodes.push(node);
-            world.addrs.push(addr);
-            world.alive.push(true);
+        for flags in flags {
+            world.add(dialect, *flags);
         }
         for at in 0..flags.len() {
-            for (other, flags) in flags.iter().enumerate() {
-                if *flags != Flags::default() {
-                    let key = world.nodes[other].public().clone();
-                    let addr = world.addrs[other];
-                    world.nodes[at].set_candidate(key, addr, *flags);
-                }
+            for other in 0..flags.len() {
+                world.acquaint(at, other);
             }
         }
         world
+    }
+
+    /// Tells node `at` of another, if that one does something for others.
+    pub(crate) fn acquaint(&mut self, at: usize, other: usize) {
+        let flags = self.nodes[other].config().flags;
+        if flags != Flags::default() {
+            let key = self.nodes[other].public().clone();
+            let addr = self.addrs[other];
+            self.nodes[at].set_candidate(key, addr, flags);
+        }
+    }
+
+    /// Another node, which knows nobody and which nobody knows; says which number it has.
+    pub(crate) fn add(&mut self, dialect: Dialect, flags: Flags) -> usize {
+        let at = self.nodes.len();
+        let mut config = Config::new(dialect, LIBRARY);
+        config.flags = flags;
+        let key = SecretKey::generate(&mut self.rng);
+        let mut seed = [at as u8; 32];
+        rand::Rng::fill_bytes(&mut self.rng, &mut seed);
+        let addr = SocketAddr::from(([20 + at as u8, 1, 2, 3], 7000));
+        let mut node = Node::new(self.now, config, key, seed);
+        node.set_addr(addr);
+        self.nodes.push(node);
+        self.addrs.push(addr);
+        self.alive.push(true);
+        at
     }
 
     /// One originator, so many relays and exits.
@@ -84,7 +114,13 @@ impl World {
 
     /// Puts a datagram on its way, whoever `from` is.
     pub(crate) fn send(&mut self, from: SocketAddr, to: SocketAddr, payload: Vec<u8>) {
-        self.queue.push_back((from, to, payload));
+        let (delay, loss) = self.links;
+        if loss > 0.0 && self.rng.random_bool(loss) {
+            return;
+        }
+        self.sent += 1;
+        let place = (self.now + delay, self.sent);
+        self.queue.insert(place, (from, to, payload));
     }
 
     /// Gives a datagram to a node, and says what it made of it.
@@ -141,13 +177,16 @@ impl World {
         }
     }
 
-    /// Delivers until nothing is on its way.
+    /// Delivers until nothing is on its way that has arrived by now.
     pub(crate) fn settle(&mut self) {
         for at in 0..self.nodes.len() {
             self.drain(at);
         }
         let mut steps = 0;
-        while let Some((from, to, payload)) = self.queue.pop_front() {
+        while let Some(first) = self.queue.first_entry()
+            && first.key().0 <= self.now
+        {
+            let (from, to, payload) = first.remove();
             self.log.push((from, to, payload.clone()));
             steps += 1;
             assert!(steps < 100_000, "datagrams without end");
@@ -178,11 +217,17 @@ impl World {
     /// Lets time pass, and delivers.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now + time;
+        self.settle();
         while self.now < end {
-            self.now += Duration::from_millis(500);
-            for at in 0..self.nodes.len() {
-                if self.alive[at] {
-                    self.nodes[at].handle_timeout(self.now);
+            let arrives = self.queue.first_key_value().map(|((at, _), _)| *at);
+            let next = arrives.map_or(self.next_tick, |at| at.min(self.next_tick));
+            self.now = next.min(end);
+            if self.now == self.next_tick {
+                self.next_tick += TICK;
+                for at in 0..self.nodes.len() {
+                    if self.alive[at] {
+                        self.nodes[at].handle_timeout(self.now);
+                    }
                 }
             }
             self.settle();
