@@ -14,3 +14,4 @@ mod pace;
 mod queue;
 mod reply;
 pub(crate) mod shared;
+mod words;

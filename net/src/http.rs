@@ -110,7 +110,7 @@ impl Client {
     /// Dropping the future closes the connection.
     pub async fn get(&self, request: &Request) -> Result<Response, Error> {
         self.whole(request, async |stage| {
-            self.follow(request, true, stage).await
+            self.follow(request, true, (stage, &mut None)).await
         })
         .await
     }
@@ -184,8 +184,26 @@ impl Client {
     ///
     /// Dropping the future closes the connection.
     pub async fn open(&self, request: &Request) -> Result<Streaming, Error> {
+        self.open_noting(request, &mut None).await
+    }
+
+    /// As [`open`](Self::open), and notes in `led` where the last redirect led, whether or not it could be followed: an
+    /// error is about that server then.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_noting(
+        &self,
+        request: &Request,
+        led: &mut Option<Url>,
+    ) -> Result<Streaming, Error> {
         let mut stage = Stage::LookUp;
-        let work = Box::pin(self.follow(request, false, &mut stage));
+        let work = Box::pin(self.follow(request, false, (&mut stage, led)));
         let outcome = timeout(request.deadline, work).await;
         self.tidy();
         let opened = outcome.unwrap_or(Err(Error::Deadline { stage }))?;
@@ -197,7 +215,7 @@ impl Client {
         &self,
         request: &Request,
         packed: bool,
-        stage: &mut Stage,
+        (stage, led): (&mut Stage, &mut Option<Url>),
     ) -> Result<Opened, Error> {
         let mut url = request.url.clone();
         let mut sent_by = request.sent_by;
@@ -213,6 +231,7 @@ impl Client {
                 .ok()
                 .and_then(|location| url.join(location).ok())
                 .ok_or(Error::BadRedirect)?;
+            *led = Some(next.clone());
             if !request.policy.may_follow(&url, &next) {
                 return Err(Error::Forbidden);
             }

@@ -286,8 +286,8 @@ impl Torrent {
             tell(&seed.actor, WebOrder::Close);
         }
         if let Some(list) = &mut self.web_seeds.list {
-            list.ban(number);
-            if let Some(known) = list.get_mut(number) {
+            let news = list.ban(number);
+            if let Some(known) = list.get_mut(number).filter(|_| news) {
                 let url = known.seed.shown();
                 tracing::info!(url, "web seed banned for bad data");
                 self.event(Event::WebSeedBanned { id: self.id, url });

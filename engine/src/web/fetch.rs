@@ -19,6 +19,7 @@ use crate::web::landing::Landing;
 use crate::web::messages::WebEnded;
 use crate::web::reply::{Head, MOST_WORDS, Verdict, judge};
 use crate::web::shared::Shared;
+use crate::web::words;
 
 /// How long the head of a reply may take, redirects and connections included.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -44,7 +45,7 @@ pub(super) enum Trouble {
     /// The server is of no use for now.
     End(WebEnded),
     /// The part's file or piece cannot be had.
-    NotThere(Part, &'static str),
+    NotThere(Part, String),
     /// The content cannot be written.
     Storage(StoreError),
     /// The server sends files from their start, and the part lies far behind it.
@@ -248,7 +249,9 @@ pub(super) async fn open(shared: &Shared, part: &Part) -> Result<Body, Trouble> 
             request.headers.insert(header::RANGE, range);
         }
         let asked_at = now();
-        let outcome = match shared.wiring.client.open(&request).await {
+        let mut led_to = None;
+        let opening = shared.wiring.client.open_noting(&request, &mut led_to);
+        let outcome = match opening.await {
             Ok(reply) => {
                 let led = (reply.url() != &url).then(|| (reply.url().clone(), reply.sent_by()));
                 let led = led.or_else(|| sent_by.map(|by| (url, Some(by))));
@@ -258,10 +261,16 @@ pub(super) async fn open(shared: &Shared, part: &Part) -> Result<Body, Trouble> 
                 }
                 outcome
             }
-            Err(error @ (Error::Forbidden | Error::BadUrl)) => {
-                Err(Trouble::End(WebEnded::Useless(error.to_string().into())))
+            Err(error) => {
+                let led_to = led_to.or_else(|| sent_by.map(|_| url.clone()));
+                let reason = words::of_error(&error, &url, led_to.as_ref());
+                let useless = matches!(error, Error::Forbidden | Error::BadUrl);
+                Err(Trouble::End(if useless {
+                    WebEnded::Useless(reason.into())
+                } else {
+                    WebEnded::failed(&reason)
+                }))
             }
-            Err(error) => Err(Trouble::failed(&error)),
         };
         // What was found by way of redirects may have moved.
         if outcome.is_err() && shared.led_to(part, None) {
@@ -307,11 +316,15 @@ async fn accept(
         Verdict::Whole => (0, true),
         Verdict::Busy(time) => return Err(busy(time)),
         Verdict::BusyInWords => {
-            let words = timeout(END_WITHIN, words(&mut reply)).await;
+            let words = timeout(END_WITHIN, first_words(&mut reply)).await;
             let time = words.ok().and_then(|words| retry_after::seconds(&words));
             return Err(busy(time));
         }
-        Verdict::NotThere(why) => return Err(Trouble::NotThere(*part, why)),
+        Verdict::NotThere(why) => {
+            let about = (&shared.wiring.seed, shared.wiring.metainfo.as_ref());
+            let why = words::not_there(why, reply.url(), status, about);
+            return Err(Trouble::NotThere(*part, why));
+        }
         Verdict::Broken(why) => return Err(Trouble::failed(&why)),
     };
     if verdict == Verdict::Whole {
@@ -331,7 +344,7 @@ async fn accept(
 }
 
 /// The first words of a body.
-async fn words(reply: &mut Streaming) -> Vec<u8> {
+async fn first_words(reply: &mut Streaming) -> Vec<u8> {
     let mut words = Vec::new();
     while words.len() <= MOST_WORDS
         && let Ok(Some(chunk)) = reply.chunk().await

@@ -95,7 +95,7 @@ impl Lane {
             Trouble::End(ended) => Some(ended),
             Trouble::NotThere(part, why) => {
                 let any = self.shared.lacks(&part);
-                (!any).then(|| WebEnded::Useless(why.into()))
+                (!any).then(|| WebEnded::Useless(why.as_str().into()))
             }
             Trouble::Storage(error) => {
                 self.shared.tell(vec![Fact::Storage(error)]);

@@ -158,7 +158,8 @@ fn redirects_are_followed_outwards_and_never_home() {
         assert_eq!(at_home.connections(), 0);
         let news = engine.web_news();
         assert!(
-            news.iter().any(|reason| reason.contains("policy")),
+            news.iter()
+                .any(|reason| reason.contains(&format!("it redirects to {}", at_home.url("/f")))),
             "{news:?}"
         );
         scene.sim

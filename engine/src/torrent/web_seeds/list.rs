@@ -156,11 +156,12 @@ impl WebList {
         };
     }
 
-    /// One of them sent bad data.
-    pub(crate) fn ban(&mut self, number: usize) {
-        if let Some(known) = self.known.get_mut(number) {
-            known.standing = Standing::Banned;
-        }
+    /// One of them sent bad data; says whether that is news.
+    pub(crate) fn ban(&mut self, number: usize) -> bool {
+        let known = self.known.get_mut(number);
+        known.is_some_and(|known| {
+            std::mem::replace(&mut known.standing, Standing::Banned) != Standing::Banned
+        })
     }
 }
 
@@ -258,7 +259,9 @@ mod tests {
         let mut list = list(&["http://a", "http://b", "http://c", "http://d", "http://e"]);
         let now = Instant::now();
         list.next(now);
-        list.ban(0);
+        assert!(list.ban(0));
+        // Each piece that came from it tells so again.
+        assert!(!list.ban(0));
         list.ended(0, &WebEnded::Dismissed, 5, now);
         let next: Vec<_> = std::iter::from_fn(|| list.next(now)).collect();
         assert_eq!(next, [1, 2, 3, 4]);
