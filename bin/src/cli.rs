@@ -48,7 +48,7 @@ fn exit_codes() -> String {
     name = "tribler-rs",
     version,
     about = "Downloads, seeds, creates and checks torrents; finds peers and items on the DHT",
-    after_help = format!("{UNITS}\n{}", exit_codes()),
+    after_help = format!("{UNITS}\n{}\nThe JSON lines are explained in docs/json.md.", exit_codes()),
     max_term_width = 100
 )]
 pub(crate) struct Cli {
