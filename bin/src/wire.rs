@@ -127,6 +127,10 @@ pub(crate) fn start(common: &Common, way: Way, screen: &Screen) -> Result<Runnin
         down: common.max_down.and_then(|rate| rate.0),
         up: common.max_up.and_then(|rate| rate.0),
     };
+    config.mixed_mode = match common.mixed_mode {
+        transfer::MixedMode::Proportional => engine::MixedMode::PeerProportional,
+        transfer::MixedMode::PreferTcp => engine::MixedMode::PreferTcp,
+    };
     config.limit_local = !common.unlimited_lan;
     if let Some(most) = common.max_peers {
         config.max_peers = most as usize;

@@ -8,7 +8,7 @@ use dht::DhtHandle;
 use net::{DatagramSocket, Network, Pool};
 use storage::StoreOptions;
 
-use crate::{Encryption, TrackerConfig};
+use crate::{Encryption, MixedMode, TrackerConfig};
 
 /// The settings of an engine.
 #[derive(Clone, Debug)]
@@ -43,6 +43,8 @@ pub struct EngineConfig {
     pub limits: Limits,
     /// Whether these, and those of single torrents, hold for peers of the local networks and of this machine as well.
     pub limit_local: bool,
+    /// Whether TCP leaves uTP its share, where these limits hold.
+    pub mixed_mode: MixedMode,
     /// The socket that UDP trackers are asked by, of the families that its address has: that of the port for peers, where
     /// that is shared. They are asked by a socket of their own where there is none.
     pub tracker_socket: Option<Arc<dyn DatagramSocket>>,
@@ -102,6 +104,7 @@ impl EngineConfig {
             upload_slots: 8,
             limits: Limits::default(),
             limit_local: true,
+            mixed_mode: MixedMode::default(),
             tracker_socket: None,
             trackers: TrackerConfig::default(),
             peer_exchange: true,

@@ -18,6 +18,7 @@
 //! - `announce`: trackers.
 //! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
+//! - `mixed`: the shares of TCP and uTP.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
 //! - `content`: what the connections of a torrent share; `trees`: the hash trees among it.
 //!
@@ -39,6 +40,7 @@ mod handle;
 mod listener;
 mod lookups;
 mod lsd;
+mod mixed;
 pub mod peer;
 #[cfg(test)]
 mod scene;
@@ -62,6 +64,7 @@ pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
 pub use event::Event;
 pub use handle::EngineHandle;
+pub use mixed::MixedMode;
 pub use snapshot::{
     PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
 };

@@ -33,15 +33,19 @@ use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
 use crate::listener::{self, Arrival, Terms};
 use crate::lookups::{self, Lookups};
 use crate::lsd::{self, Lsd};
+use crate::mixed::{Flow, Shares};
 use crate::seats::Seats;
 use crate::shelf::Shelf;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Incoming, News};
 use crate::updates::Updates;
-use crate::{EngineConfig, EngineHandle, Event, Snapshot, TorrentId, TorrentStatus};
+use crate::{EngineConfig, EngineHandle, Event, MixedMode, Snapshot, TorrentId, TorrentStatus};
 
 /// How often the snapshot is published while nothing else brings it about.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the shares of TCP and uTP are looked at.
+const BALANCE_EVERY: Duration = Duration::from_secs(1);
 
 /// Restarts of a torrent whose actor panicked.
 const RESTARTS: (usize, Duration) = (3, Duration::from_secs(600));
@@ -58,6 +62,8 @@ pub struct Supervisor {
     http: net::http::Client,
     down: RateLimiter,
     up: RateLimiter,
+    /// Limits of TCP beside those.
+    shares: Shares,
     arbiters: Vec<ArbiterHandle>,
     threads: Vec<Arbiter>,
     torrents: BTreeMap<TorrentId, Child>,
@@ -98,6 +104,8 @@ struct Child {
     waiters: Vec<oneshot::Sender<()>>,
     /// Its actor failed too often, and is gone.
     given_up: bool,
+    /// What its connections move, down first.
+    flows: [Flow; 2],
 }
 
 /// Why an engine could not be started.
@@ -180,6 +188,7 @@ impl Supervisor {
             disk: Disk::start(config.disk_threads, &config.pool),
             down: RateLimiter::new(config.limits.down),
             up: RateLimiter::new(config.limits.up),
+            shares: Shares::new(),
             arbiters: threads.iter().map(Arbiter::handle).collect(),
             threads,
             torrents: BTreeMap::new(),
@@ -209,6 +218,17 @@ impl Supervisor {
         Ok((addr, handle))
     }
 
+    /// Limits TCP where uTP has less than its share.
+    fn balance(&mut self) {
+        let mut flows = [Flow::default(); 2];
+        for child in self.torrents.values() {
+            for (sum, flow) in flows.iter_mut().zip(child.flows) {
+                *sum = *sum + flow;
+            }
+        }
+        self.shares.second(flows);
+    }
+
     fn event(&self, event: Event) {
         // Nobody may be listening.
         let _ = self.events.send(event);
@@ -226,6 +246,9 @@ impl Actor for Supervisor {
         }
         if let Some(addr) = self.listen {
             self.event(Event::Listening { addr });
+        }
+        if self.config.mixed_mode == MixedMode::PeerProportional {
+            ctx.run_interval(BALANCE_EVERY, |supervisor, _| supervisor.balance());
         }
         ctx.run_interval(PUBLISH_EVERY, |supervisor, _| {
             if supervisor.dirty {
@@ -286,6 +309,11 @@ impl Handler<News> for Supervisor {
                     self.publish();
                 }
                 self.event(event);
+            }
+            News::Flows(id, flows) => {
+                if let Some(child) = self.torrents.get_mut(&id) {
+                    child.flows = flows;
+                }
             }
             News::Gone(id) => self.forget(id),
             News::Hashes(id, hashes) => self.learn_names(id, hashes),

@@ -15,7 +15,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -84,6 +84,7 @@ impl RateLimiter {
         Throttle {
             bucket: Arc::clone(&self.bucket),
             waiter: None,
+            other: None,
         }
     }
 }
@@ -127,9 +128,22 @@ pub struct Throttle {
     bucket: Arc<Bucket>,
     /// The place in the line, kept from the first time that this taker had to wait.
     waiter: Option<WaiterId>,
+    /// A taker of another tree, which has to let the same bytes pass.
+    other: Option<Box<Self>>,
 }
 
 impl Throttle {
+    /// A taker whose bytes pass only where `other`, which is of another tree, has room for them as well.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let other = match self.other.take() {
+            Some(before) => before.and(other),
+            None => other,
+        };
+        self.other = Some(Box::new(other));
+        self
+    }
+
     /// Takes up to `want` bytes: some, as soon as there are any for this taker, and never 0 unless `want` is 0.
     ///
     /// When it has to wait it keeps its place in line until it is served or dropped, also when it is not polled for
@@ -139,6 +153,21 @@ impl Throttle {
         if want == 0 {
             return Poll::Ready(0);
         }
+        let granted = ready!(self.poll_take_own(cx, want));
+        let Some(other) = &mut self.other else {
+            return Poll::Ready(granted);
+        };
+        // What waits for the other tree must not be kept from those who wait for this one alone.
+        let passes = other.poll_take(cx, granted);
+        let unused = passes.map(|passes| granted.saturating_sub(passes));
+        self.refund_own(match unused {
+            Poll::Ready(unused) => unused,
+            Poll::Pending => granted,
+        });
+        passes
+    }
+
+    fn poll_take_own(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<usize> {
         if self.waiter.is_none() && self.bucket.is_open() {
             return Poll::Ready(want);
         }
@@ -158,6 +187,13 @@ impl Throttle {
 
     /// Gives back bytes that were taken and did not pass.
     pub fn refund(&mut self, bytes: usize) {
+        self.refund_own(bytes);
+        if let Some(other) = &mut self.other {
+            other.refund(bytes);
+        }
+    }
+
+    fn refund_own(&self, bytes: usize) {
         if bytes > 0 && !self.bucket.is_open() {
             self.bucket.tree.refund(self.bucket.id, bytes as u64);
         }
@@ -169,12 +205,18 @@ impl Throttle {
         if bytes > 0 && !self.bucket.is_open() {
             self.bucket.tree.charge(self.bucket.id, bytes as u64);
         }
+        if let Some(other) = &mut self.other {
+            other.charge(bytes);
+        }
     }
 
     /// Leaves the line, and gives back what was granted while it was not polled.
     pub fn cancel(&mut self) {
         if let Some(waiter) = self.waiter.take() {
             self.bucket.tree.remove_waiter(waiter);
+        }
+        if let Some(other) = &mut self.other {
+            other.cancel();
         }
     }
 }

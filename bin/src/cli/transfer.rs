@@ -37,6 +37,15 @@ pub(crate) enum Encryption {
     Require,
 }
 
+/// What is done about uTP, which yields to TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MixedMode {
+    /// TCP leaves it the share of its peers.
+    Proportional,
+    /// Nothing.
+    PreferTcp,
+}
+
 /// Which trackers of a torrent are announced to, besides the first that works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AnnounceToAll {
@@ -203,6 +212,9 @@ pub(crate) struct Common {
     /// How to connect to peers: with both, uTP is tried where TCP does not get through
     #[arg(long, value_enum, value_name = "tcp|utp|both", hide_possible_values = true, default_value_t = Transport::Both)]
     pub(crate) transport: Transport,
+    /// Where TCP and uTP are at work: whether TCP leaves peers by uTP their share, which they would not get otherwise
+    #[arg(long, value_enum, value_name = "proportional|prefer-tcp", hide_possible_values = true, default_value_t = MixedMode::Proportional)]
+    pub(crate) mixed_mode: MixedMode,
     /// Encryption of connections to peers: with allow, plain comes first, with prefer, encrypted
     #[arg(long, value_enum, value_name = "off|allow|prefer|require", hide_possible_values = true, default_value_t = Encryption::Allow)]
     pub(crate) encryption: Encryption,

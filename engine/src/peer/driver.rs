@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use net::{BoxStream, Throttle};
+use net::{BoxStream, RateLimiter, Throttle};
 use protocol::fault::Fault;
 use protocol::geometry::PieceIndex;
 use protocol::peer::{Session, SessionError, TorrentParams};
@@ -73,6 +73,8 @@ pub(crate) struct Wiring {
     pub(crate) down: Throttle,
     /// Limit of what is sent.
     pub(crate) up: Throttle,
+    /// Limits of both directions, down first, that hold as well where the stream is one of TCP.
+    pub(crate) tcp: [RateLimiter; 2],
     /// Counters of this connection.
     pub(crate) traffic: Arc<Traffic>,
     /// Counters of the torrent.
@@ -135,6 +137,13 @@ impl Driver {
         parts: Parts,
         torrent: Option<TorrentParams>,
     ) -> Self {
+        let Wiring { down, up, tcp, .. } = parts.wiring;
+        let [down, up] = if stream.is_utp() {
+            [down, up]
+        } else {
+            let [tcp_down, tcp_up] = tcp;
+            [down.and(tcp_down.throttle()), up.and(tcp_up.throttle())]
+        };
         let mut driver = Self {
             key: parts.wiring.key,
             stream,
@@ -144,8 +153,8 @@ impl Driver {
             shown: parts.wiring.veiled.then(BTreeSet::new),
             orders: parts.orders,
             reports: PollSender::new(parts.reports),
-            down: parts.wiring.down,
-            up: parts.wiring.up,
+            down,
+            up,
             traffic: parts.wiring.traffic,
             torrent_traffic: parts.wiring.torrent_traffic,
             dht_port: parts.wiring.dht_port,

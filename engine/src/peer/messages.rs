@@ -141,7 +141,7 @@ pub(crate) enum Fact {
     Unreadable(PieceIndex),
 }
 
-/// What the extension handshake tells, and the connection that it came by.
+/// What the extension handshake tells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Introduction {
     /// The port that the peer listens on.
@@ -150,8 +150,6 @@ pub(crate) struct Introduction {
     pub(crate) pex: bool,
     /// Whether it takes messages of `ut_holepunch`.
     pub(crate) holepunch: bool,
-    /// Whether the connection is one of uTP.
-    pub(crate) utp: bool,
 }
 
 /// What a handshake settled.
@@ -163,6 +161,8 @@ pub(crate) struct Greeting {
     pub(crate) wire: Wire,
     /// Whether the connection is one of the v2 swarm.
     pub(crate) v2: bool,
+    /// Whether the connection is one of uTP.
+    pub(crate) utp: bool,
 }
 
 /// What a peer has.

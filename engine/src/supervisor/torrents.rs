@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::lookups::Unseek;
 use crate::lsd::Unwatch;
+use crate::mixed::Flow;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Stop};
 use crate::torrent::setup::Setup;
@@ -60,6 +61,7 @@ impl Supervisor {
             leaving: false,
             waiters: Vec::new(),
             given_up: false,
+            flows: <[Flow; 2]>::default(),
         };
         self.torrents.insert(id, child);
         for name in hashes.names() {
@@ -97,6 +99,7 @@ impl Supervisor {
             upload_slots: self.config.upload_slots,
             down: self.down.clone(),
             up: self.up.clone(),
+            tcp: self.shares.limiters.clone(),
             limit_local: self.config.limit_local,
             seed: self.seed,
             supervisor: ctx.address().recipient(),
@@ -170,6 +173,7 @@ impl Supervisor {
         let error = TorrentError::Internal;
         if let Some(child) = self.torrents.get_mut(&id) {
             child.given_up = true;
+            child.flows = <[Flow; 2]>::default();
         }
         let last = self
             .torrents
@@ -205,6 +209,7 @@ impl Supervisor {
         let actor = self.launch_torrent(id, hashes, (add, child.metainfo.clone()), ctx);
         if let Some(child) = self.torrents.get_mut(&id) {
             child.actor = actor;
+            child.flows = <[Flow; 2]>::default();
         }
     }
 

@@ -24,6 +24,7 @@ use crate::announce::actor::Announcer;
 use crate::announce::messages::Progress;
 use crate::claims::Claim;
 use crate::content::{Content, Traffic};
+use crate::mixed::Flow;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
 use crate::shelf::Place;
@@ -126,6 +127,8 @@ pub(crate) struct Torrent {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) down_rate: Rate,
     pub(crate) up_rate: Rate,
+    /// What moves, as the Supervisor was last told, down first.
+    pub(crate) flows: [Flow; 2],
     /// One for each hash of the torrent.
     pub(crate) announcers: BTreeMap<InfoHash, Addr<Announcer>>,
     /// By which hashes peers are sought on the local network.
@@ -207,6 +210,7 @@ impl Torrent {
             traffic: Arc::default(),
             down_rate: Rate::default(),
             up_rate: Rate::default(),
+            flows: <[Flow; 2]>::default(),
             announcers: BTreeMap::new(),
             watched: BTreeSet::new(),
             swarms: Swarms::default(),

@@ -58,12 +58,14 @@ impl Torrent {
         self.web_seeds.sift();
     }
 
-    /// The limiters of both directions, down first, as far as they hold for a peer at this address.
-    fn limiters(&self, ip: IpAddr) -> [RateLimiter; 2] {
+    /// The limiters of both directions, down first, as far as they hold for a peer at this address: of any connection, and
+    /// of one of TCP beside that.
+    fn limiters(&self, ip: IpAddr) -> [[RateLimiter; 2]; 2] {
         if !is_limited(ip, self.setup.limit_local) {
-            return [RateLimiter::new(None), RateLimiter::new(None)];
+            let open = || [RateLimiter::new(None), RateLimiter::new(None)];
+            return [open(), open()];
         }
-        [self.down.clone(), self.up.clone()]
+        [[self.down.clone(), self.up.clone()], self.setup.tcp.clone()]
     }
 
     /// Whether a host far away has more connections than programs behind one address need.
@@ -151,13 +153,14 @@ impl Torrent {
             | Phase::Opening
             | Phase::Paused => None,
         };
-        let [down, up] = self.limiters(addr.ip());
+        let [[down, up], tcp] = self.limiters(addr.ip());
         let veiled = self.is_super_seeding();
         let wiring = Wiring {
             key,
             content,
             down: down.throttle(),
             up: up.throttle(),
+            tcp,
             traffic: Arc::clone(&traffic),
             torrent_traffic: Arc::clone(&self.traffic),
             dht_port: self.setup.dht.as_ref().and_then(|dht| dht.port),

@@ -31,13 +31,11 @@ impl Torrent {
             port,
             pex,
             holepunch,
-            utp,
         } = introduction;
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        peer.utp = utp;
-        peer.listens = if peer.outgoing || utp && holepunch {
+        peer.listens = if peer.outgoing || peer.utp && holepunch {
             Some(peer.addr)
         } else {
             port.map(|port| SocketAddr::new(peer.addr.ip(), port))

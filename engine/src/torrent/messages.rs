@@ -14,6 +14,7 @@ use protocol::metainfo::Metainfo;
 use storage::{Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
+use crate::mixed::Flow;
 use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::hash_desk::HashAnswer;
 use crate::torrent::resume::Known;
@@ -140,6 +141,8 @@ pub(crate) enum News {
     Status(Arc<TorrentStatus>),
     /// Something happened.
     Event(Event),
+    /// What its connections move, down first; not repeated while nothing does.
+    Flows(TorrentId, [Flow; 2]),
     /// It stopped as told.
     Gone(TorrentId),
     /// Its metadata came, and showed all of its info-hashes.

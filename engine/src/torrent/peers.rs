@@ -11,10 +11,12 @@ use protocol::id::PeerId;
 
 use crate::Wire;
 use crate::content::Traffic;
+use crate::mixed::Flow;
 use crate::peer::actor::Peer;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Greeting, Holdings, Order};
 use crate::seats::Seat;
+use crate::torrent::crowd::is_limited;
 use crate::torrent::picker::PeerPieces;
 
 /// One connection.
@@ -42,7 +44,7 @@ pub(crate) struct PeerEntry {
     pub(crate) also_at: Option<SocketAddr>,
     /// Where others can connect to it.
     pub(crate) listens: Option<SocketAddr>,
-    /// Whether the connection is one of uTP.
+    /// Whether the connection is one of uTP; known once the handshake is done.
     pub(crate) utp: bool,
     /// How the connection goes over the wire, once the handshake is done.
     pub(crate) wire: Wire,
@@ -80,6 +82,8 @@ pub(crate) struct PeerEntry {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rate {
     counter: u64,
+    /// Samples since something moved.
+    quiet: u8,
     /// Bytes a second, smoothed over a few seconds.
     pub(crate) bytes_per_s: u64,
 }
@@ -89,6 +93,11 @@ impl Rate {
     pub(crate) fn sample(&mut self, counter: u64, seconds: f64) -> u64 {
         let moved = counter.saturating_sub(self.counter);
         self.counter = counter;
+        self.quiet = if moved > 0 {
+            0
+        } else {
+            self.quiet.saturating_add(1)
+        };
         if seconds > 0.0 {
             let now = moved as f64 / seconds;
             let weight = if self.bytes_per_s == 0 {
@@ -105,8 +114,18 @@ impl Rate {
     /// Nothing moves: the mean need not fade away.
     pub(crate) fn stop(&mut self) {
         self.bytes_per_s = 0;
+        self.quiet = QUIET;
+    }
+
+    /// Whether something has moved lately.
+    pub(crate) const fn is_moving(&self) -> bool {
+        self.counter > 0 && self.quiet < QUIET
     }
 }
+
+/// Samples without a byte after which a peer does not count as one that transfers: what comes by uTP in a crowded queue comes
+/// in drops.
+const QUIET: u8 = 5;
 
 impl PeerEntry {
     /// What it has, as the picker wants it.
@@ -171,6 +190,20 @@ impl Peers {
         PeerKey(self.next)
     }
 
+    /// What moves in each direction, down first, between us and the peers for which limits hold.
+    pub(crate) fn flows(&self, limit_local: bool) -> [Flow; 2] {
+        let mut flows = [Flow::default(); 2];
+        let limited = |entry: &&PeerEntry| is_limited(entry.addr.ip(), limit_local);
+        for entry in self.entries.values().filter(limited) {
+            for (flow, rate) in flows.iter_mut().zip([&entry.down, &entry.up]) {
+                if rate.is_moving() {
+                    flow.count(entry.utp, rate.bytes_per_s);
+                }
+            }
+        }
+        flows
+    }
+
     /// The address behind a number, also of a connection that is gone.
     pub(crate) fn ip(&self, key: PeerKey) -> Option<IpAddr> {
         self.addresses.get(&key.0).copied()
@@ -203,6 +236,7 @@ impl Peers {
         entry.id = Some(greeting.peer_id);
         entry.wire = greeting.wire;
         entry.v2 = greeting.v2;
+        entry.utp = greeting.utp;
         Some(entry)
     }
 

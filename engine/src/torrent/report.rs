@@ -33,7 +33,18 @@ impl Torrent {
             peer.up.sample(Traffic::get(&peer.traffic.up), seconds);
         }
         self.web_seeds.sample(seconds);
+        self.tell_flows();
         self.update_progress();
+    }
+
+    /// Tells what moves, for the shares of TCP and uTP.
+    fn tell_flows(&mut self) {
+        let mut flows = self.peers.flows(self.setup.limit_local);
+        self.web_seeds.count_into(&mut flows[0]);
+        if flows != self.flows {
+            self.flows = flows;
+            tell_recipient(&self.setup.supervisor, News::Flows(self.id, flows));
+        }
     }
 
     /// Connections that could be added now.

@@ -45,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
     pub(crate) up: RateLimiter,
+    /// Limits of both directions, down first, that hold for the connections of TCP as well.
+    pub(crate) tcp: [RateLimiter; 2],
     /// Whether they hold for peers of the local networks, too.
     pub(crate) limit_local: bool,
     pub(crate) seed: u64,

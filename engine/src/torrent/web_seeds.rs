@@ -13,6 +13,7 @@ use net::http::{Guard, Keep};
 use protocol::bitfield::Bitfield;
 
 use crate::content::Traffic;
+use crate::mixed::Flow;
 use crate::peer::key::PeerKey;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::peers::Rate;
@@ -80,6 +81,13 @@ impl WebSeeds {
     pub(crate) fn sample(&mut self, seconds: f64) {
         for seed in self.at_work.values_mut() {
             seed.down.sample(Traffic::get(&seed.traffic.down), seconds);
+        }
+    }
+
+    /// Counts those that send something.
+    pub(crate) fn count_into(&self, flow: &mut Flow) {
+        for seed in self.at_work.values().filter(|seed| seed.down.is_moving()) {
+            flow.count(false, seed.down.bytes_per_s);
         }
     }
 
@@ -190,6 +198,7 @@ impl Torrent {
                 content: Arc::clone(&active.content),
                 client: self.setup.http.clone().keeping(Keep::default()),
                 down: self.down.clone(),
+                tcp: self.setup.tcp[0].clone(),
                 limit_local: self.setup.limit_local,
                 traffic: Arc::clone(&traffic),
                 torrent_traffic: Arc::clone(&self.traffic),

@@ -39,7 +39,9 @@ struct Lane {
 
 /// Carries out jobs until the server is of no use any more.
 pub(super) async fn run(shared: Arc<Shared>, number: usize) -> WebEnded {
-    let reader = Reader::new(shared.wiring.down.throttle());
+    let wiring = &shared.wiring;
+    let throttle = wiring.down.throttle().and(wiring.tcp.throttle());
+    let reader = Reader::new(throttle);
     let mut lane = Lane {
         shared,
         number,

@@ -47,7 +47,9 @@ pub(crate) struct Wiring {
     pub(crate) client: Client,
     /// Limit of what is received.
     pub(crate) down: RateLimiter,
-    /// It holds for servers of the local network too.
+    /// Limit of what is received by TCP.
+    pub(crate) tcp: RateLimiter,
+    /// They hold for servers of the local network too.
     pub(crate) limit_local: bool,
     /// Counters of this source.
     pub(crate) traffic: Arc<Traffic>,

@@ -129,6 +129,42 @@ async fn grandparents_hold_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_takes_from_two_trees_is_held_by_both_and_keeps_neither_from_others() {
+    let (session, class) = (
+        RateLimiter::new(Some(1_000_000)),
+        RateLimiter::new(Some(300_000)),
+    );
+    let both = || session.throttle().and(class.throttle());
+    let time = Duration::from_secs(30);
+    let tasks = [both(), both(), session.throttle()];
+    let tasks = tasks.map(|throttle| tokio::spawn(saturate(throttle, 65_536, time)));
+    let mut totals = Vec::new();
+    for task in tasks {
+        totals.push(task.await.unwrap());
+    }
+    assert_near(totals[0] + totals[1], 9e6, 0.02, "the class");
+    assert_near(totals[2], 21e6, 0.02, "the rest");
+
+    class.set_rate(None);
+    session.set_rate(Some(200_000));
+    let total = saturate(both(), 65_536, time).await;
+    assert_near(total, 6e6, 0.03, "the session");
+    session.set_rate(None);
+    let free = both().take(1 << 30).now_or_never();
+    assert_eq!(free, Some(1 << 30), "nothing holds");
+    class.set_rate(Some(1_000));
+    let mut throttle = both();
+    throttle.charge(3_000);
+    assert_eq!(
+        throttle.take(1).now_or_never(),
+        None,
+        "the class is in debt"
+    );
+    throttle.refund(3_000);
+    throttle.take(1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idle_hour_buys_a_quarter_of_a_second() {
     let limit = RateLimiter::new(Some(1_000_000));
     let mut throttle = limit.throttle();

@@ -108,6 +108,7 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
         content: Some(Arc::clone(&content)),
         down: limit.throttle(),
         up: limit.throttle(),
+        tcp: [limit.clone(), limit],
         traffic: Arc::default(),
         torrent_traffic: Arc::default(),
         dht_port: None,

@@ -50,6 +50,7 @@ impl Driver {
                     peer_id: handshake.peer_id,
                     wire: self.wire,
                     v2: self.session.is_v2(),
+                    utp: self.stream.is_utp(),
                 }));
                 self.greet();
             }
@@ -114,7 +115,6 @@ impl Driver {
             port: self.session.peer_extensions().and_then(|known| known.port),
             pex: self.session.supports(Extension::Pex),
             holepunch: self.session.supports(Extension::Holepunch),
-            utp: self.stream.is_utp(),
         }));
         if let Some(upload_only) = theirs.upload_only {
             self.tell(Fact::UploadOnly(upload_only));
