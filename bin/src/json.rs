@@ -12,8 +12,12 @@ pub(crate) enum Line<'a> {
         name: Option<&'a str>,
         size: Option<u64>,
     },
-    /// A piece of checked data is wrong or missing.
-    BadPiece { piece: u32, files: &'a [String] },
+    /// Neighbouring pieces of checked data are wrong or missing.
+    BadPieces {
+        first: u32,
+        last: u32,
+        files: &'a [String],
+    },
     /// A file of checked data is wrong or missing.
     BadFile {
         path: &'a str,

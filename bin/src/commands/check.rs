@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::metainfo::{FileEntry, Metainfo};
-use storage::{RecheckOptions, Store, StoreOptions};
+use storage::{ErrorKind, RecheckOptions, Store, StoreOptions};
 
 use crate::cli::CheckArgs;
 use crate::content;
@@ -80,7 +80,15 @@ impl Checked {
         let have = store.recheck(&options, &show, &AtomicBool::new(false));
         let took = meter.into_inner().finish();
         let mut checked = Self {
-            have: have.map_err(Failure::failed)?,
+            have: have.map_err(|error| {
+                if error.kind() != ErrorKind::Inconsistent {
+                    return Failure::failed(error);
+                }
+                // That is not the fault of any file.
+                let name = printable(metainfo.name());
+                let why = "its v1 and v2 hashes are of different content";
+                Failure::Failed(format!("the torrent {name} contradicts itself: {why}"))
+            })?,
             metainfo,
             took,
             files: Vec::new(),
@@ -129,11 +137,12 @@ impl Checked {
     }
 
     fn tell_json(&self, screen: &Screen) -> Result<(), Failure> {
-        for piece in self.bad_pieces() {
-            let files = self.files_in(piece.get()..=piece.get());
-            screen.json(&Line::BadPiece {
-                piece: piece.get(),
-                files: &files,
+        for run in runs(self.bad_pieces().map(PieceIndex::get)) {
+            let (first, last) = (*run.start(), *run.end());
+            screen.json(&Line::BadPieces {
+                first,
+                last,
+                files: &self.files_in(run),
             })?;
         }
         for file in &self.files {

@@ -54,9 +54,12 @@ fn each_bad_piece_and_file_is_named() {
         let ran = check_json(&torrent, dir.path());
         assert_eq!(ran.code, 1, "{ran:?}");
         let lines = ran.json_lines();
-        let bad: Vec<_> = lines.iter().filter(|l| l["event"] == "bad_piece").collect();
-        let pieces: Vec<_> = bad.iter().map(|l| l["piece"].as_u64().unwrap()).collect();
-        assert_eq!(pieces, [2, 6], "{format}");
+        let bad: Vec<_> = lines
+            .iter()
+            .filter(|l| l["event"] == "bad_pieces")
+            .collect();
+        let pieces: Vec<_> = bad.iter().map(|l| [&l["first"], &l["last"]]).collect();
+        assert_eq!(pieces, [[2, 2], [6, 6]], "{format}");
         assert_eq!(
             bad[0]["files"],
             serde_json::json!(["data/a.bin"]),
@@ -123,4 +126,23 @@ fn a_file_that_is_too_long_is_not_good() {
     let bad = lines.iter().find(|line| line["event"] == "bad_file");
     assert_eq!(bad.unwrap()["extra"], 17);
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+#[test]
+fn a_hybrid_that_contradicts_itself_is_named_and_not_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("films");
+    write(&data, &content(1, 100_000));
+    let torrent = dir.path().join("t.torrent");
+    create(&data, &torrent, &["--piece-length", "32KiB"]).ok();
+    let mut bytes = std::fs::read(&torrent).unwrap();
+    // Behind the key and its length come the v1 hashes.
+    let key = b"6:pieces80:";
+    let at = bytes.windows(key.len()).position(|it| it == key).unwrap();
+    bytes[at + key.len()] ^= 1;
+    std::fs::write(&torrent, bytes).unwrap();
+    let ran = run(["check", text(&torrent), "--data", text(dir.path())]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let words = "the torrent films contradicts itself";
+    assert!(ran.err.contains(words), "{ran:?}");
 }
