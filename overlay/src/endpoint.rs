@@ -187,6 +187,24 @@ impl Endpoint {
         sent.is_ok()
     }
 
+    /// Sends datagrams of `segment` bytes each, the last one perhaps shorter, to one address now, with as few system calls as
+    /// can be; what the system has no room for is lost and counted.
+    pub fn send_segments(&self, to: SocketAddrV4, datagrams: &[u8], segment: usize) {
+        if datagrams.len() <= segment {
+            self.send(to, datagrams);
+            return;
+        }
+        let segment = segment.max(1);
+        let socket = &self.shared.socket;
+        let sent = socket.try_send_segments(datagrams, segment, to.into());
+        let sent = sent.unwrap_or(0).min(datagrams.len());
+        let count = |count: &AtomicU64, bytes: usize| {
+            count.fetch_add(bytes.div_ceil(segment) as u64, Ordering::Relaxed);
+        };
+        count(&self.shared.sent, sent);
+        count(&self.shared.unsent, datagrams.len() - sent);
+    }
+
     /// The socket itself, for those who send in batches.
     pub fn socket(&self) -> &Arc<dyn DatagramSocket> {
         &self.shared.socket

@@ -1,10 +1,11 @@
 //! The machine on real sockets.
 //!
 //! Cells are handled in the pump of the endpoint, where they are received ([`Tunnels::hook`]): relaying one takes a lock that
-//! nobody holds for long and no queue. Exits have a socket for each circuit. What programs send goes through
+//! nobody holds for long and no queue. They are sent when all that was received together has been handled. Exits have a socket for each circuit. What programs send goes through
 //! [`Tunnels::socket`], which looks like any other socket.
 
 mod exits;
+mod outbox;
 mod socket;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::message::Kind;
 use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
 use crate::{Dialect, Head, Pool, Status};
 use exits::Exits;
+use outbox::Outbox;
 use socket::{CircuitSocket, Ports};
 
 /// Events that may wait to be taken; what comes beyond that is lost.
@@ -60,6 +62,7 @@ struct State {
     /// Where datagrams get the room that a layer needs.
     frame: Vec<u8>,
     out: Vec<u8>,
+    outbox: Outbox,
     exits: Exits,
     ports: Ports,
     events: mpsc::Sender<Event>,
@@ -91,6 +94,7 @@ impl Tunnels {
                 circuits: Pool::new(),
                 frame: vec![0; HEADROOM + MAX_DATAGRAM + TAILROOM],
                 out: Vec::with_capacity(MAX_DATAGRAM),
+                outbox: Outbox::default(),
                 exits: Exits::default(),
                 ports: Ports::default(),
                 events,
@@ -171,11 +175,17 @@ impl Shared {
         self.flush(now, &mut state);
     }
 
-    /// Sends what the machine says, and passes on what it tells.
+    /// Sends what the machine says and what waits, and passes on what the machine tells.
     fn flush(&self, now: Instant, state: &mut State) {
+        self.settle(now, state);
+        state.outbox.send(&self.endpoint);
+    }
+
+    /// Puts what the machine says where it is sent from, and passes on what it tells.
+    fn settle(&self, now: Instant, state: &mut State) {
         loop {
             while let Some(transmit) = state.node.poll_transmit() {
-                self.send(transmit.to, &transmit.payload);
+                self.put(&mut state.outbox, transmit.to, &transmit.payload);
             }
             let Some(event) = state.node.poll_event() else {
                 return;
@@ -193,11 +203,16 @@ impl Shared {
         }
     }
 
-    /// Sends a datagram to a node.
-    fn send(&self, to: SocketAddr, datagram: &[u8]) {
+    /// Puts a datagram to a node where it waits to be sent.
+    fn put(&self, outbox: &mut Outbox, to: SocketAddr, datagram: &[u8]) {
         if let SocketAddr::V4(to) = to {
-            self.endpoint.send(to, datagram);
+            outbox.push(&self.endpoint, to, datagram);
         }
+    }
+
+    /// Sends what waits.
+    fn send(&self) {
+        self.state.lock().outbox.send(&self.endpoint);
     }
 
     fn receive(&self, from: SocketAddrV4, datagram: &[u8]) {
@@ -213,7 +228,7 @@ impl Shared {
             self.finish(&mut state, handled, &frame);
         }
         state.frame = frame;
-        self.flush(now, &mut state);
+        self.settle(now, &mut state);
     }
 
     /// Does what is left to do about a datagram.
@@ -222,7 +237,7 @@ impl Shared {
         match handled {
             Handled::Done => {}
             Handled::Refused(why) => tracing::trace!(%why, "a datagram of the tunnels was refused"),
-            Handled::Forward { to, at } => self.send(to, bytes(at)),
+            Handled::Forward { to, at } => self.put(&mut state.outbox, to, bytes(at)),
             Handled::Data { circuit, from, at } => {
                 if let (Address::Ip(from), Some(info)) = (from, state.node.circuit(circuit)) {
                     state.ports.deliver(&info, from, bytes(at));
@@ -255,6 +270,12 @@ impl Hook for Pumped {
             shared.receive(from, datagram);
         }
         of_circuits
+    }
+
+    fn flush(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.send();
+        }
     }
 }
 

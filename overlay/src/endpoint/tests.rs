@@ -72,6 +72,28 @@ fn datagrams_reach_the_community_of_their_prefix_and_others_nobody() {
 }
 
 #[test]
+fn datagrams_of_one_length_are_sent_together_and_counted_one_by_one() {
+    simulate(async {
+        let sim = Sim::new(5);
+        let (a, b) = (endpoint(&sim, 1), endpoint(&sim, 2));
+        let mut inbox = b.open(Some(prefix(1)), None);
+        let mut run = Vec::new();
+        for message in 0..3 {
+            run.extend_from_slice(&packet(1, message));
+        }
+        let whole = packet(1, 0).len();
+        let last = &packet(1, 3)[..whole - 1];
+        run.extend_from_slice(last);
+        a.send_segments(SocketAddrV4::new(ip(2), PORT), &run, whole);
+        for message in 0..3 {
+            assert_eq!(inbox.recv().await.unwrap().bytes, packet(1, message));
+        }
+        assert_eq!(inbox.recv().await.unwrap().bytes, last);
+        assert_eq!((a.counters().sent, a.counters().unsent), (4, 0));
+    });
+}
+
+#[test]
 fn a_full_inbox_loses_what_comes_and_harms_no_other() {
     simulate(async {
         let sim = Sim::new(2);

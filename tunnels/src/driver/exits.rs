@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 
 use net::{DatagramSocket, Task};
 use tokio::io::ReadBuf;
@@ -14,6 +15,9 @@ use crate::CircuitId;
 
 /// Names that are looked up at once.
 const LOOKUPS: usize = 32;
+
+/// Datagrams from outside that are taken before they are sent on.
+const TURN: usize = 32;
 
 #[derive(Default)]
 pub(super) struct Exits {
@@ -85,17 +89,7 @@ impl Shared {
         let (own, receiving) = (self.own.clone(), Arc::clone(&socket));
         let receiving = self.pool.spawn(async move {
             let mut bytes = vec![0; MAX_DATAGRAM];
-            loop {
-                let mut buf = ReadBuf::new(&mut bytes);
-                let received = poll_fn(|cx| receiving.poll_recv_from(cx, &mut buf)).await;
-                let Some(shared) = own.upgrade() else {
-                    return;
-                };
-                // Errors are about one target.
-                if let Ok(from) = received {
-                    shared.come_back(circuit, from, buf.filled());
-                }
-            }
+            while poll_fn(|cx| come_back(&own, circuit, &*receiving, &mut bytes, cx)).await {}
         });
         Ok(Exit {
             socket,
@@ -106,9 +100,43 @@ impl Shared {
     /// A datagram has come from outside for a circuit.
     fn come_back(&self, circuit: CircuitId, from: SocketAddr, data: &[u8]) {
         let mut state = self.state.lock();
-        let State { node, out, .. } = &mut *state;
+        let State {
+            node, out, outbox, ..
+        } = &mut *state;
         if let Ok(to) = node.send_back(now(), circuit, from, data, out) {
-            self.send(to, out);
+            self.put(outbox, to, out);
         }
+    }
+}
+
+/// Takes what has come from outside for a circuit, and sends it on together; false when the node is gone.
+fn come_back(
+    own: &Weak<Shared>,
+    circuit: CircuitId,
+    socket: &dyn DatagramSocket,
+    bytes: &mut [u8],
+    cx: &mut Context<'_>,
+) -> Poll<bool> {
+    let mut taken = None;
+    for _ in 0..TURN {
+        let mut buf = ReadBuf::new(bytes);
+        let Poll::Ready(received) = socket.poll_recv_from(cx, &mut buf) else {
+            break;
+        };
+        let Some(shared) = own.upgrade() else {
+            return Poll::Ready(false);
+        };
+        // Errors are about one target.
+        if let Ok(from) = received {
+            shared.come_back(circuit, from, buf.filled());
+        }
+        taken = Some(shared);
+    }
+    match taken {
+        Some(shared) => {
+            shared.send();
+            Poll::Ready(true)
+        }
+        None => Poll::Pending,
     }
 }

@@ -94,15 +94,23 @@ impl CircuitSocket {
     }
 
     fn send(&self, datagram: &[u8], to: &Address) -> io::Result<()> {
-        let now = now();
         let mut state = self.shared.state.lock();
+        let put = self.put(&mut state, datagram, to);
+        state.outbox.send(&self.shared.endpoint);
+        put
+    }
+
+    /// Puts a cell where it waits to be sent.
+    fn put(&self, state: &mut State, datagram: &[u8], to: &Address) -> io::Result<()> {
+        let now = now();
         let State {
             node,
             circuits,
             out,
+            outbox,
             ports,
             ..
-        } = &mut *state;
+        } = state;
         // A hidden peer has a circuit of its own.
         let linked = to.v4().and_then(CircuitId::from_address);
         let linked = linked.filter(|id| {
@@ -117,7 +125,7 @@ impl CircuitSocket {
         if let Address::Ip(to) = to {
             ports.note(id, *to, self.number);
         }
-        self.shared.send(first, out);
+        self.shared.put(outbox, first, out);
         Ok(())
     }
 }
@@ -146,6 +154,22 @@ impl DatagramSocket for CircuitSocket {
 
     fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
         self.send(datagram, &to.into())
+    }
+
+    fn try_send_segments(
+        &self,
+        datagrams: &[u8],
+        segment: usize,
+        to: SocketAddr,
+    ) -> io::Result<usize> {
+        let to = Address::from(to);
+        let mut state = self.shared.state.lock();
+        for datagram in datagrams.chunks(segment.max(1)) {
+            // What finds no circuit is lost on the way.
+            let _ = self.put(&mut state, datagram, &to);
+        }
+        state.outbox.send(&self.shared.endpoint);
+        Ok(datagrams.len())
     }
 
     fn poll_send_to_name(
