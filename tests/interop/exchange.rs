@@ -27,6 +27,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Whether the other program cannot do it: qBittorrent 4.5.2 stops a hybrid that it gets by a link in about one of
+    /// five times, with an error whose reason it does not tell. Newer versions of its libtorrent (2.0.8
+    /// here) do not; arvidn/libtorrent#6394 reads like it.
+    pub(crate) fn is_too_much(&self) -> bool {
+        let hybrid_by_link = self.case.kind == Kind::Hybrid && self.case.link.is_some();
+        self.leecher == Client::Qbittorrent && hybrid_by_link
+    }
+
     /// `seeder` has the payload of `case`, `leecher` wants it.
     pub(crate) fn new(seeder: Client, leecher: Client, case: Case) -> Self {
         Self {
