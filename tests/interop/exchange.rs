@@ -27,12 +27,29 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Whether the other program cannot do it: qBittorrent 4.5.2 stops a hybrid that it gets by a link in about one of
-    /// five times, with an error whose reason it does not tell. Newer versions of its libtorrent (2.0.8
-    /// here) do not; arvidn/libtorrent#6394 reads like it.
-    pub(crate) fn is_too_much(&self) -> bool {
+    /// How often it is tried when the other program gives up by itself. qBittorrent 4.5.2 (libtorrent 2.0.8) now and then stops a
+    /// hybrid that it gets by a link, with an error whose reason it does not tell, whoever the seeder is: libtorrent 2.0.11 in 5
+    /// of 80 runs, libtorrent 2.1.1 in 2 of 80, ours in 2 of 100. Newer versions of libtorrent do not.
+    fn tries(&self) -> usize {
         let hybrid_by_link = self.case.kind == Kind::Hybrid && self.case.link.is_some();
-        self.leecher == Client::Qbittorrent && hybrid_by_link
+        if self.leecher == Client::Qbittorrent && hybrid_by_link {
+            4
+        } else {
+            1
+        }
+    }
+
+    /// Tries it until it succeeds, or fails otherwise than by the error that is expected now and then.
+    fn exchange_in_the_end(&self, lab: &Lab) -> Result<(), String> {
+        let mut last = Ok(());
+        for _ in 0..self.tries() {
+            let result = catch_unwind(AssertUnwindSafe(|| self.exchange(lab)));
+            last = result.map_err(|panic| words(&*panic));
+            if !matches!(&last, Err(words) if words.contains(GIVEN_UP)) {
+                break;
+            }
+        }
+        last
     }
 
     /// `seeder` has the payload of `case`, `leecher` wants it.
@@ -180,7 +197,7 @@ pub(crate) fn run_all(lab: &Lab, runs: Vec<Run>) {
                         break;
                     };
                     let begin = Instant::now();
-                    let result = catch_unwind(AssertUnwindSafe(|| run.exchange(lab)));
+                    let result = run.exchange_in_the_end(lab);
                     let outcome = if result.is_ok() { "equal" } else { "FAILED" };
                     let row = format!(
                         "| {:<18} | {:<18} | {:<35} | {outcome} | {:5.1} s |",
@@ -189,11 +206,9 @@ pub(crate) fn run_all(lab: &Lab, runs: Vec<Run>) {
                         run.case.name,
                         begin.elapsed().as_secs_f64()
                     );
-                    if let Err(panic) = result {
-                        failures
-                            .lock()
-                            .expect("no panic inside")
-                            .push(format!("{row}\n{}", words(&*panic)));
+                    if let Err(words) = result {
+                        let mut failures = failures.lock().expect("no panic inside");
+                        failures.push(format!("{row}\n{words}"));
                     }
                     rows.lock().expect("no panic inside").push(row);
                 }
@@ -222,6 +237,8 @@ fn words(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_default()
 }
 
+/// How it reads that qBittorrent has stopped a torrent.
+const GIVEN_UP: &str = "qbittorrent: error";
 /// Checks are instant with these payloads; Transmission looks at its queue every ten seconds.
 const READY: Duration = Duration::from_secs(45);
 const COMPLETE: Duration = Duration::from_secs(75);
