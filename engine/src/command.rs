@@ -10,7 +10,8 @@ use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, StoreError};
 use tokio::sync::oneshot;
 
-use crate::{Farewells, Limits, ResolveError, SwarmCounts};
+use crate::reach::Reach;
+use crate::{Farewells, Limits, ResolveError, RouteError, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +28,10 @@ pub struct AddTorrent {
     pub source: Source,
     /// The folder that content goes to; the torrent's own name is below it.
     pub dir: PathBuf,
-    /// Peers to connect to at once and again for as long as the torrent runs.
+    /// Through how many others all of its traffic goes, by a route of [`EngineConfig::routes`](crate::EngineConfig::routes);
+    /// 0 is the direct way.
+    pub hops: u8,
+    /// Peers to connect to at once and again for as long as the torrent runs on the route that it is added to.
     pub peers: Vec<SocketAddr>,
     /// Which files are wanted, by their number in the metadata, pad files counted; `None` for those that a magnet link
     /// selects (BEP 53), or else all.
@@ -121,6 +125,7 @@ impl AddTorrent {
         Self {
             source,
             dir,
+            hops: 0,
             peers: Vec::new(),
             files: None,
             sequential: false,
@@ -143,6 +148,17 @@ impl AddTorrent {
                 down: None,
                 up: None,
             },
+        }
+    }
+}
+
+impl AddTorrent {
+    /// Forgets the peers that were named for the route that it is on: whoever is dialled by another, too, knows that both
+    /// lead to us.
+    pub(crate) fn forget_peers(&mut self) {
+        self.peers.clear();
+        if let Source::Magnet(magnet) = &mut self.source {
+            magnet.peers.clear();
         }
     }
 }
@@ -175,6 +191,9 @@ pub enum CommandError {
     /// No tracker of the torrent answered, or it has none.
     #[error("no tracker of the torrent answers")]
     NoTracker,
+    /// There is no way with so many hops.
+    #[error(transparent)]
+    Route(RouteError),
     /// The torrent names a certificate that its peers must have (libtorrent's SSL torrents).
     #[error(
         "the torrent may only be transferred under TLS, with a certificate of its publisher, which this build cannot"
@@ -266,12 +285,14 @@ pub(crate) enum Command {
     Pause(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Recheck(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Remove(TorrentId, bool, oneshot::Sender<Result<(), CommandError>>),
+    Reach(u8, oneshot::Sender<Result<Reach, CommandError>>),
     Resume(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Reuse(TorrentId, Reuse, oneshot::Sender<Result<(), CommandError>>),
     Scrape(
         TorrentId,
         oneshot::Sender<Result<SwarmCounts, CommandError>>,
     ),
+    SetHops(TorrentId, u8, oneshot::Sender<Result<(), CommandError>>),
     Shutdown(Duration, oneshot::Sender<Farewells>),
     Sift(oneshot::Sender<Result<(), CommandError>>),
 }

@@ -8,7 +8,7 @@ use dht::DhtHandle;
 use net::{DatagramSocket, Network, Pool};
 use storage::StoreOptions;
 
-use crate::{Encryption, MixedMode, TrackerConfig};
+use crate::{Encryption, MixedMode, Routes, TrackerConfig};
 
 /// The settings of an engine.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct EngineConfig {
     /// The DHT in which peers are sought and torrents announced, never private ones (BEP 5, BEP 27); `None` for no DHT.
     /// It goes on when the engine stops.
     pub dht: Option<DhtDoor>,
+    /// The ways for torrents that have hops; `None` for no such torrents.
+    pub routes: Option<Arc<dyn Routes>>,
     /// Where resume data is kept; `None` keeps none.
     pub state_dir: Option<PathBuf>,
     /// Connections of all torrents together.
@@ -98,6 +100,7 @@ impl EngineConfig {
             port_tries: 0,
             local_discovery: false,
             dht: None,
+            routes: None,
             state_dir: None,
             max_peers: 500,
             max_peers_per_torrent: 100,

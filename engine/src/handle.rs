@@ -9,7 +9,6 @@ use protocol::magnet::MutableItem;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::command::Command;
-use crate::updates::Updates;
 use crate::{
     AddTorrent, CommandError, Event, Farewells, Limits, Published, ResolveError, Reuse, Snapshot,
     Source, SwarmCounts, TorrentId,
@@ -25,7 +24,6 @@ pub struct EngineHandle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) events: broadcast::Sender<Event>,
-    pub(crate) updates: Option<Updates>,
 }
 
 /// Commands that may wait for the Supervisor; more callers than this wait in line.
@@ -57,7 +55,7 @@ impl EngineHandle {
         if let Source::Magnet(magnet) = &mut torrent.source
             && let (None, Some(named)) = (magnet.hashes, &magnet.mutable)
         {
-            let published = self.resolve(named).await;
+            let published = self.resolve(named, torrent.hops).await;
             let published = published.map_err(CommandError::Unresolved)?;
             magnet.hashes = Some(InfoHashes::v1(published.info_hash));
         }
@@ -65,7 +63,7 @@ impl EngineHandle {
             .await
     }
 
-    /// Looks up which torrent a publisher's key names now (BEP 46), which takes as long as a look-up in the DHT does, and
+    /// Looks up which torrent a publisher's key names now (BEP 46), by the route with so many hops; which takes as long as a look-up in the DHT does, and
     /// up to 30 seconds more where no node of it is known yet. The newest version that was ever seen counts, where the
     /// engine has a state directory.
     ///
@@ -74,8 +72,11 @@ impl EngineHandle {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub async fn resolve(&self, named: &MutableItem) -> Result<Published, ResolveError> {
-        let updates = self.updates.as_ref().ok_or(ResolveError::NoDht)?;
+    pub async fn resolve(&self, named: &MutableItem, hops: u8) -> Result<Published, ResolveError> {
+        let reach = self.ask(|reply| Command::Reach(hops, reply)).await;
+        let reach = reach.ok().filter(|reach| reach.closed.is_none());
+        let reach = reach.ok_or(ResolveError::NoRoute)?;
+        let updates = reach.updates.as_ref().ok_or(ResolveError::NoDht)?;
         updates.resolve(named).await
     }
 
@@ -85,6 +86,16 @@ impl EngineHandle {
     /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
     pub async fn add_peer(&self, id: TorrentId, peer: SocketAddr) -> Result<(), CommandError> {
         self.ask(|reply| Command::AddPeer(id, peer, reply)).await
+    }
+
+    /// Moves a torrent to another route, the one with so many hops; 0 is the direct way. Nothing that is there is read or
+    /// fetched again. Its trackers are told by the old route that it leaves, and everything that was learned there is
+    /// forgotten: addresses of peers, those that the user named included.
+    ///
+    /// # Errors
+    /// [`CommandError::Route`], [`CommandError::NoSuchTorrent`], [`CommandError::GivenUp`] or [`CommandError::Stopped`].
+    pub async fn set_hops(&self, id: TorrentId, hops: u8) -> Result<(), CommandError> {
+        self.ask(|reply| Command::SetHops(id, hops, reply)).await
     }
 
     /// Sets the rates of one torrent, or of all together with `None`.

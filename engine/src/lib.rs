@@ -42,6 +42,8 @@ mod lookups;
 mod lsd;
 mod mixed;
 pub mod peer;
+mod reach;
+mod route;
 #[cfg(test)]
 mod scene;
 
@@ -65,11 +67,13 @@ pub use encryption::{Encryption, Wire};
 pub use event::Event;
 pub use handle::EngineHandle;
 pub use mixed::MixedMode;
+pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
 pub use snapshot::{
     PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
 };
 pub use supervisor::messages::{
-    Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetLimits, Shutdown, TakeOver,
+    Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetHops, SetLimits, Shutdown,
+    TakeOver,
 };
 pub use supervisor::{StartError, Supervisor};
 pub use updates::{Published, ResolveError};

@@ -38,6 +38,8 @@ const AGREEMENTS_PER_S: u64 = 600;
 
 /// A connection that named a torrent.
 pub(crate) struct Arrival {
+    /// The route that it came by: its hops, and which opening of it.
+    pub(crate) by: (u8, u64),
     /// The torrent that it named.
     pub(crate) info_hash: InfoHash,
     /// The connection.
@@ -60,6 +62,8 @@ impl fmt::Debug for Arrival {
 /// On which terms connections are taken.
 #[derive(Debug)]
 pub(crate) struct Terms {
+    /// The route that is listened on: its hops, and which opening of it.
+    pub(crate) by: (u8, u64),
     /// Plain, encrypted or both.
     pub(crate) encryption: Encryption,
     /// What can be asked for under cover.
@@ -138,6 +142,7 @@ impl Terms {
         }
         let named = InfoHash(*first.get(NAMED - 20..)?.first_chunk::<20>()?);
         Some(Arrival {
+            by: self.by,
             info_hash: asked.unwrap_or(named),
             stream,
             first,

@@ -102,7 +102,7 @@ struct Usable;
 pub(crate) struct Lookups {
     dht: DhtHandle,
     pool: Pool,
-    port: Option<u16>,
+    announce: Option<AnnounceAs>,
     queue: Queue,
     torrents: BTreeMap<InfoHash, Seeker>,
     /// Waits for a node that answers, since all wait for one.
@@ -120,12 +120,18 @@ struct Seeker {
 }
 
 impl Lookups {
-    /// Starts the actor on the current arbiter. `port` is where we listen for peers; without one, we are not announced.
-    pub(crate) fn launch(dht: DhtHandle, pool: Pool, port: Option<u16>, seed: u64) -> Addr<Self> {
+    /// Starts the actor on the current arbiter. With `announce` we are announced, too, as having everything only where a
+    /// torrent says so.
+    pub(crate) fn launch(
+        dht: DhtHandle,
+        pool: Pool,
+        announce: Option<AnnounceAs>,
+        seed: u64,
+    ) -> Addr<Self> {
         let lookups = Self {
             dht,
             pool,
-            port,
+            announce,
             queue: Queue::new(AT_ONCE),
             torrents: BTreeMap::new(),
             hope: None,
@@ -144,9 +150,9 @@ impl Lookups {
             };
             let mut get = GetPeers::new(hash);
             get.noseed = seeker.seed;
-            get.announce = self.port.map(|port| AnnounceAs {
-                port: Some(port),
+            get.announce = self.announce.map(|how| AnnounceAs {
                 seed: seeker.seed,
+                ..how
             });
             let (dht, torrent, me) = (self.dht.clone(), seeker.torrent.clone(), ctx.address());
             let time = seeker.time;

@@ -30,6 +30,10 @@ pub struct TorrentStatus {
     pub name: String,
     /// What it is doing.
     pub state: State,
+    /// Through how many others its traffic goes; 0 is the direct way.
+    pub hops: u8,
+    /// Why nothing leaves by its route, where nothing does: for a person to read.
+    pub blocked: Option<Arc<str>>,
     /// Bytes of all files, without padding between them (BEP 47), which no figure here counts; 0 while unknown.
     pub size: u64,
     /// Bytes of the wanted pieces.

@@ -6,6 +6,7 @@
 mod commands;
 pub(crate) mod messages;
 mod publish;
+mod routes;
 mod torrents;
 
 use std::collections::BTreeMap;
@@ -17,28 +18,23 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, StreamHandler};
 use actix_rt::{Arbiter, ArbiterHandle};
 use actors::{Exited, RestartPolicy, tell};
-use net::http::HeaderValue;
-use net::{Family, RateLimiter};
+use net::RateLimiter;
 use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::announce::desk::Desk;
+use self::routes::OpenRoutes;
 use crate::claims::Claims;
 use crate::command::Command;
-use crate::cover::Tags;
 use crate::disk::Disk;
 use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
-use crate::listener::{self, Arrival, Terms};
-use crate::lookups::{self, Lookups};
-use crate::lsd::{self, Lsd};
+use crate::listener::{self, Arrival};
 use crate::mixed::{Flow, Shares};
 use crate::seats::Seats;
 use crate::shelf::Shelf;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Incoming, News};
-use crate::updates::Updates;
 use crate::{EngineConfig, EngineHandle, Event, MixedMode, Snapshot, TorrentId, TorrentStatus};
 
 /// How often the snapshot is published while nothing else brings it about.
@@ -58,8 +54,7 @@ pub struct Supervisor {
     config: EngineConfig,
     seed: u64,
     disk: Disk,
-    desk: Desk,
-    http: net::http::Client,
+    routes: OpenRoutes,
     down: RateLimiter,
     up: RateLimiter,
     /// Limits of TCP beside those.
@@ -72,14 +67,7 @@ pub struct Supervisor {
     seats: Seats,
     claims: Claims,
     shelf: Shelf,
-    /// The same hashes, as peers ask for them under cover.
-    tags: Arc<Tags>,
     next_id: u64,
-    listen: Option<SocketAddr>,
-    listener: Option<net::Task<()>>,
-    lsd: Option<Addr<Lsd>>,
-    lookups: Option<Addr<Lookups>>,
-    updates: Option<Updates>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<Event>,
     commands: Option<mpsc::Receiver<Command>>,
@@ -143,12 +131,11 @@ impl Supervisor {
             })?;
         }
         let seed = config.seed.unwrap_or_else(rand::random);
-        let tags = Arc::<Tags>::default();
         let (arrivals, incoming) = mpsc::channel(listener::ARRIVALS);
-        let (listen, listener) = match config.listen {
-            Some(addr) => open_door(&config, addr, arrivals, (&tags, seed))?,
-            None => (None, None),
-        };
+        let mut routes = OpenRoutes::new(seed, arrivals);
+        routes.open_direct(&config)?;
+        let direct = routes.direct();
+        let listen = direct.and_then(|direct| direct.listen);
         let (command_queue, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let first = Arc::new(Snapshot {
@@ -156,12 +143,7 @@ impl Supervisor {
             ..Snapshot::default()
         });
         let (snapshots, published) = watch::channel(first);
-        let updates = config.dht.as_ref().map(|dht| {
-            let state_dir = config.state_dir.clone();
-            Updates::new(dht.handle.clone(), state_dir)
-        });
         let handle = EngineHandle {
-            updates: updates.clone(),
             commands: command_queue,
             snapshots: published,
             events: events.clone(),
@@ -169,22 +151,9 @@ impl Supervisor {
         let threads: Vec<Arbiter> = (0..config.torrent_threads)
             .map(|_| Arbiter::new())
             .collect();
-        let lsd = config
-            .local_discovery
-            .then(|| Lsd::launch(config.network.clone(), config.pool.clone(), listen, seed));
-        let desk = Desk::open(&config, listened_families(listen), seed);
-        let http = http_client(&config);
-        let lookups = config.dht.as_ref().map(|dht| {
-            let port = listen.map(|addr| addr.port());
-            Lookups::launch(dht.handle.clone(), config.pool.clone(), port, seed)
-        });
         let supervisor = Self {
             seed,
-            lsd,
-            lookups,
-            updates,
-            desk,
-            http,
+            routes,
             disk: Disk::start(config.disk_threads, &config.pool),
             down: RateLimiter::new(config.limits.down),
             up: RateLimiter::new(config.limits.up),
@@ -196,10 +165,7 @@ impl Supervisor {
             seats: Seats::new(config.max_peers),
             claims: Claims::default(),
             shelf: Shelf::default(),
-            tags,
             next_id: 1,
-            listen,
-            listener,
             snapshots,
             events,
             commands: Some(commands),
@@ -216,6 +182,11 @@ impl Supervisor {
             supervisor
         });
         Ok((addr, handle))
+    }
+
+    /// Where peers reach us on the direct way.
+    fn listen(&self) -> Option<SocketAddr> {
+        self.routes.direct()?.listen
     }
 
     /// Limits TCP where uTP has less than its share.
@@ -244,7 +215,7 @@ impl Actor for Supervisor {
                 commands.poll_recv(cx)
             }));
         }
-        if let Some(addr) = self.listen {
+        if let Some(addr) = self.listen() {
             self.event(Event::Listening { addr });
         }
         if self.config.mixed_mode == MixedMode::PeerProportional {
@@ -258,12 +229,7 @@ impl Actor for Supervisor {
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
-        if let Some(lsd) = &self.lsd {
-            tell(lsd, lsd::Leave);
-        }
-        if let Some(lookups) = &self.lookups {
-            tell(lookups, lookups::Leave);
-        }
+        self.routes.leave();
         for thread in self.threads.drain(..) {
             thread.stop();
         }
@@ -275,7 +241,12 @@ impl StreamHandler<Arrival> for Supervisor {
         let child = self.by_hash.get(&arrival.info_hash);
         let child = child.and_then(|id| self.torrents.get(id));
         let room = self.seats.free() > 0;
-        if let Some(child) = child.filter(|child| room && !child.leaving) {
+        // A torrent answers on its own route and no other.
+        let here = |child: &&Child| {
+            let route = self.routes.get(child.add.hops);
+            route.is_some_and(|route| route.brought(&arrival))
+        };
+        if let Some(child) = child.filter(|child| room && !child.leaving && here(child)) {
             let incoming = Incoming {
                 stream: arrival.stream,
                 first: arrival.first,
@@ -351,48 +322,10 @@ impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Supervisor")
             .field("torrents", &self.torrents.len())
-            .field("listen", &self.listen)
+            .field("listen", &self.listen())
             .finish_non_exhaustive()
-    }
-}
-
-/// Begins to listen; gives the address, which has a port of its own where one of the system's choice was asked for.
-fn open_door(
-    config: &EngineConfig,
-    addr: SocketAddr,
-    arrivals: mpsc::Sender<Arrival>,
-    (tags, seed): (&Arc<Tags>, u64),
-) -> Result<(Option<SocketAddr>, Option<net::Task<()>>), StartError> {
-    let _runtime = config.pool.handle().enter();
-    let door = config.network.listen_near(addr, config.port_tries);
-    let door = door.map_err(|source| StartError::Listen { addr, source })?;
-    let listen = door.local_addr();
-    let terms = Terms {
-        encryption: config.encryption,
-        tags: Arc::clone(tags),
-        seed,
-    };
-    let listening = listener::listen(door, arrivals, config.pool.clone(), terms);
-    Ok((Some(listen), Some(config.pool.spawn(listening))))
-}
-
-/// The families by which peers can reach us; none where we do not listen.
-fn listened_families(listen: Option<SocketAddr>) -> Vec<Family> {
-    match listen {
-        Some(SocketAddr::V4(_)) => vec![Family::V4],
-        // All addresses of IPv6 are all of IPv4, too.
-        Some(SocketAddr::V6(addr)) if addr.ip().is_unspecified() => vec![Family::V4, Family::V6],
-        Some(SocketAddr::V6(_)) => vec![Family::V6],
-        None => Vec::new(),
     }
 }
 
 #[cfg(test)]
 mod tests;
-
-/// What the requests of web seeds are made with; it keeps no connections itself.
-fn http_client(config: &EngineConfig) -> net::http::Client {
-    let name = HeaderValue::from_str(&config.client);
-    let name = name.unwrap_or_else(|_| HeaderValue::from_static("tribler-rs"));
-    net::http::Client::new(config.network.clone().with_cached_names(), name)
-}

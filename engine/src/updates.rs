@@ -62,6 +62,9 @@ pub enum ResolveError {
     /// The DHT has no such item.
     #[error("the DHT knows of nothing that was published under this key")]
     Nothing,
+    /// The engine has stopped, or has no route with so many hops.
+    #[error("there is no way by which to ask what the publisher's key names")]
+    NoRoute,
     /// The newest item names no torrent.
     #[error("what was published under this key is no torrent")]
     NoTorrent,

@@ -41,6 +41,7 @@ pub mod filter;
 pub mod http;
 pub mod limit;
 pub mod network;
+mod nowhere;
 pub mod outlet;
 pub mod pool;
 pub mod port_map;

@@ -10,6 +10,7 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
+use crate::nowhere::Nowhere;
 use crate::outlet::{Outage, Outlet};
 use crate::port_map::Gateway;
 use crate::real::{RealDialer, RealOptions, SourceBinder};
@@ -110,6 +111,11 @@ impl Network {
             binder,
             resolver,
         }
+    }
+
+    /// No network: whatever is tried fails at once, because the network is down.
+    pub fn none() -> Self {
+        Self::new(Arc::new(Nowhere), Arc::new(Nowhere), Arc::new(Nowhere))
     }
 
     /// The same network with another way to dial, peers included.

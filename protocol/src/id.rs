@@ -142,6 +142,13 @@ impl PeerId {
         Self(id)
     }
 
+    /// One that does not say which client this is: 20 random bytes.
+    pub fn nameless(rng: &mut impl Rng) -> Self {
+        let mut id = [0; 20];
+        rng.fill_bytes(&mut id);
+        Self(id)
+    }
+
     /// The bytes.
     pub const fn as_bytes(&self) -> &[u8; 20] {
         &self.0

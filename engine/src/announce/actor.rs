@@ -52,6 +52,8 @@ pub(crate) struct AnnouncerSetup {
     pub(crate) pool: Pool,
     /// What trackers are told.
     pub(crate) progress: Arc<Progress>,
+    /// Comes back with what trackers say.
+    pub(crate) time: u32,
     /// Seed of random choices.
     pub(crate) seed: u64,
 }
@@ -333,6 +335,7 @@ impl Handler<Answered> for Announcer {
             let there = tell_recipient(
                 &self.torrent,
                 Announced {
+                    time: self.setup.time,
                     url: answered.url,
                     hash: self.setup.hash,
                     outcome,

@@ -9,14 +9,14 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::select;
-use net::{Family, Pool, Task};
+use net::http::HeaderValue;
+use net::{DatagramSocket, Family, Network, Pool, Task};
 use parking_lot::Mutex;
 use protocol::tracker::{Announce, AnnounceReply};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use tokio::sync::{Notify, oneshot};
 
-use crate::EngineConfig;
 use crate::announce::exchange::{AnnounceError, Exchanges};
 use crate::announce::farewells::Tally;
 use crate::announce::queue::{Bounds, Outcome, Queue, Ticket, Urgency};
@@ -57,10 +57,25 @@ struct Turn {
     outcome: Outcome,
 }
 
+/// What a desk is opened with.
+pub(crate) struct DeskSetup {
+    /// Where all requests go.
+    pub(crate) network: Network,
+    pub(crate) pool: Pool,
+    pub(crate) trackers: TrackerConfig,
+    /// By which UDP trackers are asked, where there is one.
+    pub(crate) socket: Option<Arc<dyn DatagramSocket>>,
+    /// What HTTP trackers are told of who asks.
+    pub(crate) client: HeaderValue,
+    /// Those that we listen on.
+    pub(crate) families: Vec<Family>,
+    pub(crate) seed: u64,
+}
+
 impl Desk {
-    /// Opens the desk of an engine; `families` are those that we listen on.
-    pub(crate) fn open(engine: &EngineConfig, families: Vec<Family>, seed: u64) -> Self {
-        let (config, pool) = (engine.trackers.clone(), &engine.pool);
+    /// Opens a desk.
+    pub(crate) fn open(setup: DeskSetup) -> Self {
+        let (config, pool, seed) = (setup.trackers.clone(), setup.pool.clone(), setup.seed);
         let bounds = Bounds {
             total: config.max_in_flight,
             per_host: config.max_in_flight_per_host,
@@ -68,7 +83,7 @@ impl Desk {
         };
         let changed = Arc::new(Notify::new());
         let inner = Arc::new(Inner {
-            exchanges: Exchanges::new(engine, families),
+            exchanges: Exchanges::new(setup),
             config,
             pool: pool.clone(),
             line: Mutex::new(Line {

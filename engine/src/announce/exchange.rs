@@ -16,7 +16,7 @@ use protocol::tracker::http::{ReplyError, announce_url, parse_announce, parse_sc
 use protocol::tracker::udp::{Ask, Reply, url_data};
 use protocol::tracker::{Announce, AnnounceReply, RetryIn, ScrapeEntry};
 
-use crate::EngineConfig;
+use crate::announce::desk::DeskSetup;
 use crate::announce::families::Families;
 use crate::announce::tracker::{Kind, Tracker};
 use crate::announce::udp::Udp;
@@ -91,24 +91,18 @@ pub(crate) struct Exchanges {
 }
 
 impl Exchanges {
-    /// Asks through the network of the engine, and in its name; `families` are those that we listen on.
-    pub(crate) fn new(engine: &EngineConfig, families: Vec<Family>) -> Self {
-        let network = engine.network.clone().with_cached_names();
-        let name = HeaderValue::from_str(&engine.client);
-        let name = name.unwrap_or_else(|_| HeaderValue::from_static("tribler-rs"));
+    /// Asks through the network of a desk, and in its name.
+    pub(crate) fn new(desk: DeskSetup) -> Self {
+        let network = desk.network.with_cached_names();
         let keep = Keep {
-            per_server: engine.trackers.max_in_flight_per_host,
+            per_server: desk.trackers.max_in_flight_per_host,
             ..Keep::default()
         };
         Self {
-            http: Client::new(network.clone(), name).keeping(keep),
-            udp: Udp::new(
-                network.clone(),
-                engine.pool.clone(),
-                engine.tracker_socket.clone(),
-            ),
+            http: Client::new(network.clone(), desk.client).keeping(keep),
+            udp: Udp::new(network.clone(), desk.pool, desk.socket),
             network,
-            families: Families::new(families),
+            families: Families::new(desk.families),
         }
     }
 

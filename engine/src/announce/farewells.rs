@@ -13,6 +13,14 @@ pub struct Farewells {
 }
 
 impl Farewells {
+    /// Those of two routes.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self {
+            due: self.due + other.due,
+            heard: self.heard + other.heard,
+        }
+    }
+
     /// Trackers that are not known to have heard that we leave.
     pub const fn unheard(&self) -> usize {
         self.due.saturating_sub(self.heard)

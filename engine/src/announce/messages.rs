@@ -60,6 +60,8 @@ pub(crate) enum Announce {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Announced {
+    /// What the Announcer was made with.
+    pub(crate) time: u32,
     /// The tracker.
     pub(crate) url: Arc<str>,
     /// Under which hash of the torrent.

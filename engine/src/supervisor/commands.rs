@@ -7,6 +7,7 @@ use actors::tell;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::announce::desk::Desk;
 use crate::command::Command;
 use crate::torrent::messages::{Control, Stop};
 use crate::{CommandError, Farewells, SwarmCounts, TorrentId};
@@ -36,6 +37,10 @@ impl StreamHandler<Command> for Supervisor {
             Command::Recheck(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Recheck));
             }
+            Command::Reach(hops, reply) => {
+                let reach = self.reach(hops, ctx).map_err(CommandError::Route);
+                let _ = reply.send(reach);
+            }
             Command::Remove(id, delete_data, reply) => self.remove(id, delete_data, reply),
             Command::Resume(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Resume));
@@ -44,6 +49,9 @@ impl StreamHandler<Command> for Supervisor {
                 let _ = reply.send(self.control(id, Control::Reuse(reuse)));
             }
             Command::Scrape(id, reply) => self.scrape(id, reply),
+            Command::SetHops(id, hops, reply) => {
+                let _ = reply.send(self.set_hops(id, hops, ctx));
+            }
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
             Command::Sift(reply) => {
                 for child in self.torrents.values().filter(|child| !child.leaving) {
@@ -66,7 +74,7 @@ impl Supervisor {
     }
 
     /// A torrent that carries commands out.
-    fn working(&self, id: TorrentId) -> Result<&Child, CommandError> {
+    pub(super) fn working(&self, id: TorrentId) -> Result<&Child, CommandError> {
         let child = self.child(id)?;
         if child.given_up {
             return Err(CommandError::GivenUp);
@@ -105,8 +113,13 @@ impl Supervisor {
         reply: oneshot::Sender<Farewells>,
         ctx: &mut Context<Self>,
     ) {
-        self.listener = None;
-        let before = self.desk.farewells().since(Farewells::default());
+        self.routes.close_doors();
+        let desks: Vec<(Desk, Farewells)> = self
+            .routes
+            .iter()
+            .map(|route| route.reach.desk.clone())
+            .map(|desk| (desk.clone(), desk.farewells().since(Farewells::default())))
+            .collect();
         let deadline = Instant::now() + deadline;
         let mut waiting = Vec::new();
         for child in self.torrents.values_mut() {
@@ -133,7 +146,10 @@ impl Supervisor {
         ctx.spawn(actix::fut::wrap_future(all).map(
             move |(), supervisor: &mut Self, ctx: &mut Context<Self>| {
                 supervisor.publish();
-                let farewells = supervisor.desk.farewells().since(before);
+                let said = desks
+                    .iter()
+                    .map(|(desk, before)| desk.farewells().since(*before));
+                let farewells = said.fold(Farewells::default(), Farewells::and);
                 if farewells.unheard() > 0 {
                     tracing::info!(?farewells, "not every tracker heard that we leave");
                 }

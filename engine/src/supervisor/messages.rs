@@ -41,6 +41,11 @@ pub struct TakeOver(pub TorrentId, pub Reuse);
 #[rtype(result = "Result<(), CommandError>")]
 pub struct SetLimits(pub TorrentId, pub Limits);
 
+/// Moves a torrent to another route; see [`EngineHandle::set_hops`](crate::EngineHandle::set_hops).
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct SetHops(pub TorrentId, pub u8);
+
 /// Removes a torrent, and its content with `delete_data`.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), CommandError>")]
@@ -102,6 +107,14 @@ impl Handler<Remove> for Supervisor {
         self.child(message.id)?;
         self.remove(message.id, message.delete_data, oneshot::channel().0);
         Ok(())
+    }
+}
+
+impl Handler<SetHops> for Supervisor {
+    type Result = Result<(), CommandError>;
+
+    fn handle(&mut self, message: SetHops, ctx: &mut Context<Self>) -> Self::Result {
+        self.set_hops(message.0, message.1, ctx)
     }
 }
 

@@ -40,9 +40,13 @@ impl Supervisor {
             .filter_map(|child| child.status.clone())
             .collect();
         self.snapshots.send_replace(Arc::new(Snapshot {
-            listen: self.listen,
+            listen: self.listen(),
             torrents,
-            external_ips: self.desk.external_ips(),
+            external_ips: self
+                .routes
+                .direct()
+                .map(|direct| direct.reach.desk.external_ips())
+                .unwrap_or_default(),
         }));
     }
 }

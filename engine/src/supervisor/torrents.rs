@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
 use actors::{ExitGuard, RestartPolicy, tell};
-use protocol::id::InfoHashes;
+use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
 use tokio::sync::oneshot;
 
 use crate::lookups::Unseek;
 use crate::lsd::Unwatch;
 use crate::mixed::Flow;
+use crate::reach::Reach;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Stop};
 use crate::torrent::setup::Setup;
@@ -47,9 +48,10 @@ impl Supervisor {
         if let Some(id) = hashes.names().find_map(|name| self.by_hash.get(&name)) {
             return Err(CommandError::Duplicate(*id));
         }
+        let reach = self.reach(add.hops, ctx).map_err(CommandError::Route)?;
         let id = TorrentId(self.next_id);
         self.next_id += 1;
-        let actor = self.launch_torrent(id, hashes, (add.clone(), None), ctx);
+        let actor = self.launch_torrent((id, hashes, reach), (add.clone(), None), ctx);
         let restarts = RestartPolicy::new(RESTARTS.0, RESTARTS.1);
         let child = Child {
             actor,
@@ -66,7 +68,7 @@ impl Supervisor {
         self.torrents.insert(id, child);
         for name in hashes.names() {
             self.by_hash.insert(name, id);
-            self.tags.insert(name);
+            self.answer_to(name, id);
         }
         self.event(Event::Added { id });
         Ok(id)
@@ -74,21 +76,16 @@ impl Supervisor {
 
     fn launch_torrent(
         &self,
-        id: TorrentId,
-        hashes: InfoHashes,
+        (id, hashes, reach): (TorrentId, InfoHashes, Reach),
         (add, metainfo): (AddTorrent, Option<Arc<Metainfo>>),
         ctx: &mut Context<Self>,
     ) -> actix::Addr<Torrent> {
         let setup = Setup {
-            network: self.config.network.clone(),
+            reach,
             pool: self.config.pool.clone(),
             disk: self.disk.clone(),
             storage: self.config.storage.clone(),
             state_dir: self.config.state_dir.clone(),
-            listen_port: self.listen.map(|addr| addr.port()),
-            client: Arc::from(self.config.client.as_str()),
-            desk: self.desk.clone(),
-            http: self.http.clone(),
             peer_exchange: self.config.peer_exchange,
             hole_punching: self.config.hole_punching,
             encryption: self.config.encryption,
@@ -103,10 +100,6 @@ impl Supervisor {
             limit_local: self.config.limit_local,
             seed: self.seed,
             supervisor: ctx.address().recipient(),
-            lsd: self.lsd.clone(),
-            dht: self.config.dht.clone(),
-            lookups: self.lookups.clone(),
-            updates: self.updates.clone(),
         };
         let guard = ExitGuard::new(id, ctx.address().recipient());
         let at = id.0 as usize % self.arbiters.len().max(1);
@@ -145,7 +138,7 @@ impl Supervisor {
         let oldest = all.first().copied().unwrap_or(id);
         for name in hashes.names() {
             self.by_hash.insert(name, oldest);
-            self.tags.insert(name);
+            self.answer_to(name, oldest);
         }
         for younger in all.into_iter().filter(|one| *one != oldest) {
             if let Some(child) = self.torrents.get(&younger) {
@@ -156,15 +149,23 @@ impl Supervisor {
 
     /// Takes a torrent out of the DHT and the local network whose actor is gone and did not do so itself.
     pub(super) fn unlist(&self, hashes: &InfoHashes) {
-        if let Some(lookups) = &self.lookups {
+        for reach in self.routes.iter().map(|route| &route.reach) {
             for name in hashes.names() {
-                tell(lookups, Unseek(name));
+                if let Some(lookups) = &reach.lookups {
+                    tell(lookups, Unseek(name));
+                }
+                if let Some(lsd) = &reach.lsd {
+                    tell(lsd, Unwatch(name));
+                }
             }
         }
-        if let Some(lsd) = &self.lsd {
-            for name in hashes.names() {
-                tell(lsd, Unwatch(name));
-            }
+    }
+
+    /// Has peers find a torrent under cover by one of its hashes, on its route.
+    fn answer_to(&self, name: InfoHash, id: TorrentId) {
+        let child = self.torrents.get(&id);
+        if let Some(route) = child.and_then(|child| self.routes.get(child.add.hops)) {
+            route.tags.insert(name);
         }
     }
 
@@ -201,12 +202,15 @@ impl Supervisor {
         let Some(child) = self.torrents.get(&id) else {
             return;
         };
-        let hashes = child.hashes;
+        let (hashes, metainfo) = (child.hashes, child.metainfo.clone());
         let add = AddTorrent {
             trust_data: false,
             ..child.add.clone()
         };
-        let actor = self.launch_torrent(id, hashes, (add, child.metainfo.clone()), ctx);
+        let Ok(reach) = self.reach(add.hops, ctx) else {
+            return self.give_up(id);
+        };
+        let actor = self.launch_torrent((id, hashes, reach), (add, metainfo), ctx);
         if let Some(child) = self.torrents.get_mut(&id) {
             child.actor = actor;
             child.flows = <[Flow; 2]>::default();
@@ -219,9 +223,12 @@ impl Supervisor {
             for name in child.hashes.names() {
                 if self.by_hash.get(&name) == Some(&id) {
                     self.by_hash.remove(&name);
-                    self.tags.remove(name);
+                    if let Some(route) = self.routes.get(child.add.hops) {
+                        route.tags.remove(name);
+                    }
                 }
             }
+            self.close_idle_routes();
             self.event(Event::Removed { id });
             self.publish();
         }
@@ -270,6 +277,7 @@ impl Child {
             Control::Pause => self.add.paused = true,
             Control::Recheck | Control::Resume => self.add.paused = false,
             Control::Reuse(reuse) => self.add.reuse = reuse.clone(),
+            Control::Move(_) => self.add.forget_peers(),
             Control::Conflict | Control::Scrape(_) | Control::Sift => {}
             #[cfg(test)]
             Control::Panic => {}

@@ -35,12 +35,14 @@ use crate::torrent::choker::{Choker, ChokerConfig};
 use crate::torrent::failure::Trouble;
 use crate::torrent::gather::Gather;
 use crate::torrent::hash_desk::HashDesk;
+use crate::torrent::hidden::Hidden;
 use crate::torrent::last_failure::LastFailure;
 use crate::torrent::layer_phase::Layers;
 use crate::torrent::layers::LayerFetch;
 use crate::torrent::local_data::Local;
 use crate::torrent::messages::Control;
 use crate::torrent::metadata::MetadataFetch;
+use crate::torrent::moving::Moves;
 use crate::torrent::newer::Newer;
 use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::pex::Pex;
@@ -64,7 +66,7 @@ pub(crate) const TICK: Duration = Duration::from_secs(1);
 pub(crate) const RING_EVERY: Duration = Duration::from_millis(20);
 
 /// Addresses that a torrent remembers at most.
-const MOST_CANDIDATES: usize = 4000;
+pub(super) const MOST_CANDIDATES: usize = 4000;
 
 /// A torrent's content at work.
 #[derive(Debug)]
@@ -135,6 +137,8 @@ pub(crate) struct Torrent {
     pub(crate) watched: BTreeSet<InfoHash>,
     pub(crate) swarms: Swarms,
     pub(crate) trackerless: Trackerless,
+    pub(crate) hidden: Hidden,
+    pub(crate) moves: Moves,
     pub(crate) progress: Arc<Progress>,
     pub(crate) added_at: Instant,
     pub(crate) last_tick: Instant,
@@ -184,7 +188,8 @@ impl Torrent {
         exit: ExitGuard<TorrentId>,
     ) -> Self {
         let now = now();
-        let mut rng = StdRng::seed_from_u64(setup.seed ^ id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let seed = setup.reach.seed ^ id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut rng = StdRng::seed_from_u64(seed);
         let metainfo = match &add.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
             Source::Magnet(_) => known,
@@ -192,7 +197,7 @@ impl Torrent {
         Self {
             id,
             hashes,
-            peer_id: PeerId::random(&mut rng),
+            peer_id: setup.reach.peer_id(&mut rng),
             metainfo,
             phase: Phase::Paused,
             runs: 0,
@@ -215,6 +220,8 @@ impl Torrent {
             watched: BTreeSet::new(),
             swarms: Swarms::default(),
             trackerless: Trackerless::default(),
+            hidden: Hidden::default(),
+            moves: Moves::default(),
             progress: Arc::default(),
             added_at: now,
             last_tick: now,
@@ -307,11 +314,15 @@ impl Torrent {
         }
         self.retry_if_due(now, ctx);
         self.move_pieces(now, ctx);
+        self.move_over(now, ctx);
         self.dial(now, ctx);
         self.tend_web_seeds(now, ctx);
         self.settle(now, ctx);
         let mut due = self.last_tick + TICK;
-        for at in [self.pieces_due(), self.settled_by()].into_iter().flatten() {
+        for at in [self.pieces_due(), self.settled_by(), self.moved_by()]
+            .into_iter()
+            .flatten()
+        {
             due = due.min(at);
         }
         let at = tokio::time::Instant::from_std(due);
@@ -337,6 +348,7 @@ impl Torrent {
         self.look_after_trials(now, None);
         self.look_around(now);
         self.gossip(now);
+        self.tend_hidden(now, ctx);
         self.tell_standing();
         self.feed_hungry();
         self.save_if_due(now);
@@ -373,14 +385,13 @@ impl Handler<Control> for Torrent {
 
     fn handle(&mut self, control: Control, ctx: &mut Context<Self>) {
         match control {
-            Control::AddPeer(peer) => {
-                self.add_candidate(peer, crate::torrent::candidates::Source::Manual);
-            }
+            Control::AddPeer(peer) => self.add_named(peer),
             Control::Conflict => self.fail(TorrentError::Duplicate),
             Control::Limit(limits) => {
                 self.down.set_rate(limits.down);
                 self.up.set_rate(limits.up);
             }
+            Control::Move(reach) => self.move_to(*reach),
             #[cfg(test)]
             Control::Panic => panic!("as it was told to"),
             Control::Pause => self.pause(),

@@ -80,7 +80,8 @@ impl Candidates {
         let addr = canonical(addr);
         // Where others see us is hearsay, which the user is not held to.
         let own = self.ourselves.contains(&addr) || source != Source::Manual && self.is_own(addr);
-        if own || !is_dialable(addr) || self.banned.contains(&addr.ip()) {
+        let can_be = source == Source::Hidden || is_dialable(addr);
+        if own || !can_be || self.banned.contains(&addr.ip()) {
             return false;
         }
         if self.index.get(addr).is_some() {

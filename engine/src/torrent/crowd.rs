@@ -43,7 +43,8 @@ pub(crate) fn is_limited(ip: IpAddr, limit_local: bool) -> bool {
 impl Torrent {
     /// Notes an address at which there may be a peer.
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
-        if !self.setup.network.blocks(addr.ip()) {
+        // Those of hidden swarms are no hosts.
+        if source == Source::Hidden || !self.setup.reach.network.blocks(addr.ip()) {
             self.candidates.add(addr, source, now());
         }
     }
@@ -51,7 +52,7 @@ impl Torrent {
     /// Lets go of the peers and web seeds that the network does not talk to any more.
     pub(crate) fn sift(&mut self) {
         for (_, peer) in self.peers.iter() {
-            if self.setup.network.blocks(peer.addr.ip()) {
+            if self.setup.reach.network.blocks(peer.addr.ip()) {
                 peer.order(Order::Close(Ended::Dismissed));
             }
         }
@@ -76,12 +77,17 @@ impl Torrent {
     }
 
     /// Whether the torrent wants connections at all.
-    pub(super) const fn is_online(&self) -> bool {
+    pub(super) fn is_online(&self) -> bool {
         let at_work = matches!(
             self.phase,
             Phase::Active(_) | Phase::Layers(_) | Phase::Metadata(_)
         );
-        self.settling.is_none() && at_work
+        self.settling.is_none() && at_work && self.may_go_out()
+    }
+
+    /// Whether its route can be used: it is open, and not being left.
+    pub(super) const fn may_go_out(&self) -> bool {
+        self.setup.reach.closed.is_none() && !self.moves.are_under_way()
     }
 
     pub(crate) fn most_peers(&self) -> usize {
@@ -90,10 +96,15 @@ impl Torrent {
 
     /// What our side of a session is.
     pub(crate) fn session_config(&self) -> SessionConfig {
+        let reach = &self.setup.reach;
+        if reach.is_anonymous() {
+            return SessionConfig::anonymous(self.peer_id);
+        }
+        let client = reach.client.as_deref();
         SessionConfig {
-            client: Some(Cow::Owned(self.setup.client.to_string())),
-            listen_port: self.setup.listen_port,
-            dht: self.setup.dht.is_some() && !self.is_private(),
+            client: client.map(|name| Cow::Owned(name.to_owned())),
+            listen_port: reach.listen_port,
+            dht: reach.dht.is_some() && !self.is_private(),
             ..SessionConfig::new(self.peer_id)
         }
     }
@@ -163,7 +174,7 @@ impl Torrent {
             tcp,
             traffic: Arc::clone(&traffic),
             torrent_traffic: Arc::clone(&self.traffic),
-            dht_port: self.setup.dht.as_ref().and_then(|dht| dht.port),
+            dht_port: self.setup.reach.dht_port(),
             veiled,
             wire: Wire::Plain,
         };
@@ -238,7 +249,7 @@ impl Torrent {
                 self.seek_meeting(entry.addr, now);
             }
         } else if *ended == Ended::OurOwn
-            && let Some(port) = self.setup.listen_port
+            && let Some(port) = self.setup.reach.listen_port
         {
             // We have dialled ourselves; this end has found out, and the other sees only that it was closed.
             let ours = SocketAddr::new(entry.addr.ip(), port);
@@ -276,7 +287,7 @@ impl Torrent {
         // The peer may be one of those who take only one kind of stream.
         let ways = Ways {
             covers: self.setup.encryption.has_two_ways(),
-            utp: self.setup.network.has_utp(),
+            utp: self.setup.reach.network.has_utp(),
         };
         if matches!(ended, Ended::Lost | Ended::Silent) && self.candidates.try_other_way(addr, ways)
         {
@@ -372,7 +383,7 @@ impl Handler<Incoming> for Torrent {
             && self.peers.len() < self.most_peers()
             && !self.candidates.is_banned(addr.ip())
             // It may have come onto the list since it knocked.
-            && !self.setup.network.blocks(addr.ip())
+            && !self.setup.reach.network.blocks(addr.ip())
             && !self.is_crowding(addr.ip());
         if !welcome {
             tracing::debug!(peer = %addr, "turned away");

@@ -73,7 +73,7 @@ impl Torrent {
 
     fn open_to(&mut self, (addr, seat): (SocketAddr, Seat), way: Way, ctx: &mut Context<Self>) {
         let opening = Opening::Dial {
-            network: self.setup.network.clone(),
+            network: self.setup.reach.network.clone(),
             to: addr,
             way,
             cover: self.cover(addr),

@@ -35,7 +35,9 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        peer.listens = if peer.outgoing || peer.utp && holepunch {
+        peer.listens = if self.setup.reach.is_hidden(peer.addr) {
+            None
+        } else if peer.outgoing || peer.utp && holepunch {
             Some(peer.addr)
         } else {
             port.map(|port| SocketAddr::new(peer.addr.ip(), port))
@@ -125,8 +127,9 @@ impl Torrent {
         }
         self.leave_neighbours();
         self.leave_dht();
+        self.leave_hidden();
         self.punch = Punch::default();
-        for source in [Source::Lsd, Source::Pex, Source::Dht] {
+        for source in [Source::Hidden, Source::Lsd, Source::Pex, Source::Dht] {
             for addr in self.candidates.forget(source) {
                 let of_addr = self.peers.iter().filter(|(_, peer)| peer.addr == addr);
                 for (_, peer) in of_addr {

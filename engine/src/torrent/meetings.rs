@@ -17,7 +17,9 @@ use crate::torrent::punch::{Answer, Invitation, Party};
 impl Torrent {
     /// Whether `ut_holepunch` is spoken: with uTP alone, which goes through NATs, and never about private torrents.
     pub(super) fn meets(&self) -> bool {
-        self.setup.hole_punching && self.setup.network.has_utp() && !self.is_private()
+        let reach = &self.setup.reach;
+        let allowed = self.setup.hole_punching && !reach.is_anonymous();
+        allowed && self.setup.reach.network.has_utp() && !self.is_private()
     }
 
     /// Takes a message of `ut_holepunch`.

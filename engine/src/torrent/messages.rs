@@ -15,6 +15,7 @@ use storage::{Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
 use crate::mixed::Flow;
+use crate::reach::Reach;
 use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::hash_desk::HashAnswer;
 use crate::torrent::resume::Known;
@@ -31,6 +32,8 @@ pub(crate) enum Control {
     Conflict,
     /// Change the rates.
     Limit(Limits),
+    /// Go on by another route, or by one of as many hops that was opened anew.
+    Move(Box<Reach>),
     /// Panic.
     #[cfg(test)]
     Panic,

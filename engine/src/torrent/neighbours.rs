@@ -22,7 +22,9 @@ impl Torrent {
             self.leave_neighbours();
             return;
         }
-        let Some(lsd) = &self.setup.lsd else { return };
+        let Some(lsd) = &self.setup.reach.lsd else {
+            return;
+        };
         for hash in self.hashes.names() {
             if self.watched.insert(hash) {
                 let torrent = ctx.address().recipient();
@@ -34,7 +36,7 @@ impl Torrent {
     /// Looks for them no more.
     pub(crate) fn leave_neighbours(&mut self) {
         for hash in std::mem::take(&mut self.watched) {
-            if let Some(lsd) = &self.setup.lsd {
+            if let Some(lsd) = &self.setup.reach.lsd {
                 tell(lsd, Unwatch(hash));
             }
         }

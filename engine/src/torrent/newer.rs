@@ -22,7 +22,7 @@ pub(crate) struct Newer {
 impl Torrent {
     /// Looks for newer versions, where the link names the publisher's key.
     pub(super) fn follow_updates(&mut self, ctx: &Context<Self>) {
-        let Some(updates) = &self.setup.updates else {
+        let Some(updates) = &self.setup.reach.updates else {
             return;
         };
         let linked = match &self.add.source {

@@ -16,7 +16,7 @@ use crate::{Event, PeerStatus, Source, State, TorrentStatus};
 impl Torrent {
     /// Takes the counters of the last second.
     pub(crate) fn sample(&mut self, seconds: f64, now: Instant) {
-        let out = self.setup.network.outage().is_some();
+        let out = self.setup.reach.network.outage().is_some();
         let counters = [&self.traffic.down, &self.traffic.up].map(Traffic::get);
         for (rate, counter) in [&mut self.down_rate, &mut self.up_rate]
             .into_iter()
@@ -66,9 +66,10 @@ impl Torrent {
         let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
         let partial = finished && left > 0;
         self.progress.partial_seed.store(partial, Ordering::Relaxed);
+        let [up_before, down_before] = self.moves.before;
         self.progress.set(
-            Traffic::get(&self.traffic.up),
-            Traffic::get(&self.traffic.down),
+            Traffic::get(&self.traffic.up).saturating_sub(up_before),
+            Traffic::get(&self.traffic.down).saturating_sub(down_before),
             left,
             self.room() as u64,
         );
@@ -110,11 +111,14 @@ impl Torrent {
                 wire: peer.wire,
             })
             .collect();
+        let route = self.moves.target().unwrap_or(&self.setup.reach);
         TorrentStatus {
             id: self.id,
             hashes: self.hashes,
             name: self.name(),
             state: self.state(),
+            hops: route.hops,
+            blocked: route.blocked(),
             size,
             wanted,
             done,
@@ -177,8 +181,11 @@ impl Torrent {
             .filter(|(_, peer)| peer.since.is_some())
             .count();
         if connected == 0 {
-            if let Some(outage) = self.setup.network.outage() {
-                return Some(outage.to_string());
+            if let Some(why) = self.setup.reach.blocked() {
+                return Some(why.to_string());
+            }
+            if self.moves.are_under_way() {
+                return Some("leaving the former route".to_owned());
             }
             let alone = || self.reason_alone();
             return Some(self.web_seeds.reason().unwrap_or_else(alone));
@@ -213,7 +220,7 @@ impl Torrent {
         let known = self.candidates.counts().known;
         if known > 0 {
             let last = self.last_failure.as_ref();
-            let last = match (last, self.setup.network.datagrams_pass()) {
+            let last = match (last, self.setup.reach.network.datagrams_pass()) {
                 (Some(last), Some(Err(why))) if last.is_for_want_of_network() => {
                     format!("; the proxy carries no UDP, which uTP needs ({why})")
                 }

@@ -179,6 +179,7 @@ impl Torrent {
     ) {
         self.leave_neighbours();
         self.leave_dht();
+        self.leave_hidden();
         let done = done.unwrap_or_else(|| oneshot::channel().0);
         let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
         let weight = Weight::new(finished, self.peers.len());
@@ -221,11 +222,15 @@ impl Handler<Stop> for Torrent {
         self.come_to_rest(now() + left * 3 / 4, then);
         let (done, heard) = oneshot::channel();
         self.farewell(tokio::time::Instant::from_std(stop.deadline), Some(done));
+        let before = self.moves.said();
         let id = self.id;
         let supervisor = self.setup.supervisor.clone();
         let all = async move {
             let _ = quiet.await;
             let _ = heard.await;
+            if let Some(before) = before {
+                let _ = before.await;
+            }
         };
         ctx.spawn(actix::fut::wrap_future(all).map(
             move |(), _: &mut Self, ctx: &mut Context<Self>| {

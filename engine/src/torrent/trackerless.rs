@@ -84,7 +84,7 @@ impl Torrent {
             return;
         }
         self.follow_updates(ctx);
-        let Some(lookups) = &self.setup.lookups else {
+        let Some(lookups) = &self.setup.reach.lookups else {
             return;
         };
         for hash in self.hashes.names() {
@@ -117,7 +117,7 @@ impl Torrent {
         self.unfollow_updates();
         let was = std::mem::take(&mut self.trackerless);
         self.trackerless.times = was.times;
-        if let Some(lookups) = &self.setup.lookups {
+        if let Some(lookups) = &self.setup.reach.lookups {
             for hash in was.seeks.into_keys() {
                 tell(lookups, Unseek(hash));
             }
@@ -135,7 +135,7 @@ impl Torrent {
         let short = !seed && connected < if was_short { ENOUGH } else { FEW };
         let standing = (short, seed);
         if self.trackerless.told.replace(standing) != Some(standing)
-            && let Some(lookups) = &self.setup.lookups
+            && let Some(lookups) = &self.setup.reach.lookups
         {
             for hash in self.trackerless.seeks.keys().copied() {
                 tell(lookups, Standing { hash, short, seed });
@@ -146,7 +146,7 @@ impl Torrent {
     /// A peer has told the port of its DHT node.
     pub(crate) fn on_dht_port(&self, key: PeerKey, port: u16) {
         if !self.is_private()
-            && let Some(dht) = &self.setup.dht
+            && let Some(dht) = &self.setup.reach.dht
             && let Some(ip) = self.peers.ip(key)
         {
             dht.handle.hint_node(SocketAddr::new(ip, port));
@@ -163,7 +163,9 @@ impl Torrent {
 
     /// Hands on the nodes that the torrent file or the link names, once.
     fn hint_named_nodes(&mut self) {
-        let Some(dht) = &self.setup.dht else { return };
+        let Some(dht) = &self.setup.reach.dht else {
+            return;
+        };
         let named = match (&self.metainfo, &self.add.source) {
             (Some(metainfo), _) if !metainfo.nodes().is_empty() => metainfo.nodes(),
             (_, TorrentSource::Magnet(magnet)) => &magnet.nodes,
@@ -173,7 +175,7 @@ impl Torrent {
             return;
         }
         let named: Vec<(String, u16)> = named.iter().take(MOST_NODES).cloned().collect();
-        let (network, node) = (self.setup.network.clone(), dht.handle.clone());
+        let (network, node) = (self.setup.reach.network.clone(), dht.handle.clone());
         let hint = async move {
             for (host, port) in named {
                 match network.locate(&host, port).await {

@@ -13,6 +13,7 @@ use crate::announce::actor::{Announcer, AnnouncerSetup};
 use crate::announce::messages::{Announced, Heard};
 use crate::announce::scrape::scrape;
 use crate::announce::settings::AnnounceMode;
+use crate::peer::driver::now;
 use crate::torrent::actor::Torrent;
 use crate::torrent::candidates::Source;
 use crate::torrent::messages::Scraped;
@@ -72,19 +73,23 @@ impl Trackers {
 impl Torrent {
     /// Starts to look for peers, once; again where the metadata forbids how that was done before.
     pub(crate) fn go_online(&mut self, ctx: &mut Context<Self>) {
+        if !self.may_go_out() {
+            return;
+        }
         // A private torrent switches trackers, it does not gather them (BEP 27).
         let mode = if self.is_private() {
             AnnounceMode::Strict
         } else {
-            self.setup.desk.config().mode
+            self.setup.reach.desk.config().mode
         };
         let strict = mode == AnnounceMode::Strict;
         if !self.announcers.is_empty() && strict && !self.heard.strict {
-            let patience = self.setup.desk.config().farewell;
+            let patience = self.setup.reach.desk.config().farewell;
             self.farewell(tokio::time::Instant::now() + patience, None);
         }
         self.watch_neighbours(ctx);
         self.seek(ctx);
+        self.tend_hidden(now(), ctx);
         let mut new: Vec<InfoHash> = self.hashes.names().collect();
         new.retain(|hash| !self.announcers.contains_key(hash));
         if new.is_empty() || !self.add.use_trackers {
@@ -103,11 +108,12 @@ impl Torrent {
                 mode,
                 hash,
                 peer_id: self.peer_id,
-                port: self.setup.listen_port,
-                desk: self.setup.desk.clone(),
+                port: self.setup.reach.listen_port,
+                desk: self.setup.reach.desk.clone(),
                 pool: self.setup.pool.clone(),
                 progress: Arc::clone(&self.progress),
-                seed: self.setup.seed ^ self.id.0 ^ if first { 0 } else { 1 << 63 },
+                time: self.moves.times,
+                seed: self.setup.reach.seed ^ self.id.0 ^ if first { 0 } else { 1 << 63 },
             };
             let announcer = Announcer::launch(setup, ctx.address().recipient());
             self.announcers.insert(hash, announcer);
@@ -132,7 +138,7 @@ impl Torrent {
         reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
         ctx: &mut Context<Self>,
     ) {
-        let (desk, trackers) = (self.setup.desk.clone(), self.trackers());
+        let (desk, trackers) = (self.setup.reach.desk.clone(), self.trackers());
         let names: Vec<InfoHash> = self.hashes.names().collect();
         let me = ctx.address();
         let asking = async move {
@@ -147,10 +153,12 @@ impl Torrent {
     /// Takes note of where trackers see us, or else the nodes of the DHT: for the order in which peers are dialled, and so
     /// that we do not take ourselves for one.
     pub(super) fn learn_own_address(&mut self) {
-        let Some(port) = self.setup.listen_port else {
+        let port = self.setup.reach.listen_port;
+        // Where an anonymous route ends is not where we are.
+        let Some(port) = port.filter(|_| !self.setup.reach.is_anonymous()) else {
             return;
         };
-        let votes = self.setup.desk.external_ips();
+        let votes = self.setup.reach.desk.external_ips();
         let [v4, v6] = self.trackerless.external;
         let of_family = |v4: bool, by_dht: Option<IpAddr>| {
             let first = votes.iter().find(|(ip, _)| ip.is_ipv4() == v4);
@@ -193,6 +201,10 @@ impl Handler<Announced> for Torrent {
     type Result = ();
 
     fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
+        // It may have been on its way when the torrent left the route.
+        if announced.time != self.moves.times || self.moves.are_under_way() {
+            return;
+        }
         match announced.outcome {
             Ok(heard) => self.on_heard(&announced.url, announced.hash, heard),
             Err(reason) => {

@@ -70,6 +70,13 @@ impl WebSeeds {
         }
     }
 
+    /// Asks again those that were left alone for a while.
+    pub(crate) fn begin_anew(&mut self) {
+        if let Some(list) = &mut self.list {
+            list.begin_anew();
+        }
+    }
+
     /// Ends the work of those whose servers the network does not talk to any more.
     pub(crate) fn sift(&self) {
         for seed in self.at_work.values() {
@@ -166,7 +173,8 @@ impl Torrent {
         let (Phase::Active(active), Some(metainfo)) = (&mut self.phase, &self.metainfo) else {
             return;
         };
-        if active.finished || self.settling.is_some() || !self.add.use_web_seeds {
+        let out = self.setup.reach.closed.is_none() && !self.moves.are_under_way();
+        if active.finished || self.settling.is_some() || !out || !self.add.use_web_seeds {
             self.web_seeds.dismiss();
             return;
         }
@@ -196,7 +204,7 @@ impl Torrent {
                 whole_files: known.whole_files,
                 metainfo: Arc::clone(metainfo),
                 content: Arc::clone(&active.content),
-                client: self.setup.http.clone().keeping(Keep::default()),
+                client: self.setup.reach.http.clone().keeping(Keep::default()),
                 down: self.down.clone(),
                 tcp: self.setup.tcp[0].clone(),
                 limit_local: self.setup.limit_local,

@@ -131,7 +131,7 @@ fn who_follows_an_item_keeps_it_alive() {
         sleep(5 * HOUR).await;
         let other = Node::start(&sim, 503, &bootstrap);
         settle().await;
-        let found = other.handle.resolve(&publisher.named()).await;
+        let found = other.handle.resolve(&publisher.named(), 0).await;
         let found = found.expect("it is still there");
         assert_eq!(found.info_hash, payload.metainfo().hashes().wire());
         sim
@@ -148,7 +148,7 @@ fn what_a_key_does_not_name_is_an_error_that_says_why() {
         settle().await;
         let publisher = Publisher::new("s");
         let named = publisher.named();
-        let resolve = || node.handle.resolve(&named);
+        let resolve = || node.handle.resolve(&named, 0);
         assert_eq!(resolve().await, Err(ResolveError::Nothing));
         let add = AddTorrent::new(publisher.link(), node.dir.path().into());
         let refused = node.handle.add(add.clone()).await;
@@ -160,12 +160,12 @@ fn what_a_key_does_not_name_is_an_error_that_says_why() {
         let host = sim.host(HostOptions::at(ip(far(502))));
         let without = sim::Node::start(host.clone(), config(&host, 1));
         assert_eq!(
-            without.handle.resolve(&named).await,
+            without.handle.resolve(&named, 0).await,
             Err(ResolveError::NoDht)
         );
         let alone = Node::start(&sim, 503, &[]);
         assert_eq!(
-            alone.handle.resolve(&named).await,
+            alone.handle.resolve(&named, 0).await,
             Err(ResolveError::NoNode)
         );
         sim
@@ -207,7 +207,7 @@ fn nobody_leads_us_back_to_an_older_version() {
             };
             let there = node.get(wanted).await.expect("it runs");
             assert_eq!(there.as_ref().and_then(Item::seq), Some(seq));
-            let found = engine.handle.resolve(&publisher.named()).await;
+            let found = engine.handle.resolve(&publisher.named(), 0).await;
             assert_eq!(found.map(|found| found.seq), Ok(5));
             nets.push((nodes, node, engine, hosts));
         }

@@ -171,7 +171,7 @@ async fn look_up(
 ) {
     let mut silent = true;
     loop {
-        let news = match engine.resolve(&named).await {
+        let news = match engine.resolve(&named, add.hops).await {
             Ok(published) => {
                 let hashes = InfoHashes::v1(published.info_hash);
                 if let Source::Magnet(magnet) = &mut add.source {

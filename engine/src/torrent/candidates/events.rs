@@ -5,6 +5,8 @@
 pub enum Source {
     /// The user.
     Manual,
+    /// A swarm inside the network of the route.
+    Hidden,
     /// The local network (BEP 14).
     Lsd,
     /// The resume data: it was a peer before.
@@ -61,7 +63,7 @@ impl Source {
         match self {
             Self::Manual => 100,
             Self::Tracker => 75,
-            Self::Lsd | Self::Resume | Self::Incoming | Self::Pex | Self::Dht => 50,
+            Self::Hidden | Self::Lsd | Self::Resume | Self::Incoming | Self::Pex | Self::Dht => 50,
         }
     }
 }

@@ -121,6 +121,16 @@ impl WebList {
         Some(number)
     }
 
+    /// All that are left alone for a while could be asked again.
+    pub(crate) fn begin_anew(&mut self) {
+        for known in &mut self.known {
+            known.failures = 0;
+            if matches!(known.standing, Standing::Resting(..)) {
+                known.standing = Standing::Ready;
+            }
+        }
+    }
+
     /// One of them has brought a block: it is of use, whatever was before.
     pub(crate) fn served(&mut self, number: usize) {
         if let Some(known) = self.known.get_mut(number) {

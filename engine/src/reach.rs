@@ -1,0 +1,221 @@
+//! What a torrent reaches the world by: an open route with all that was opened on it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix::Addr;
+use dht::AnnounceAs;
+use net::http::{Client, HeaderValue};
+use net::{DatagramSocket, Family, Network};
+use protocol::id::PeerId;
+use rand::Rng;
+
+use crate::announce::desk::{Desk, DeskSetup};
+use crate::lookups::Lookups;
+use crate::lsd::Lsd;
+use crate::updates::Updates;
+use crate::{DhtDoor, EngineConfig, HiddenSwarms, Route, RoutePolicy, TrackerConfig};
+
+/// What web servers and trackers take us for on an anonymous route: the most usual of programs, and the name that
+/// libtorrent gives itself where it hides.
+const NOBODY: HeaderValue = HeaderValue::from_static("curl/7.81.0");
+
+/// An open route. Clones are the same route.
+#[derive(Clone, Debug)]
+pub(crate) struct Reach {
+    pub(crate) hops: u8,
+    pub(crate) policy: RoutePolicy,
+    pub(crate) network: Network,
+    pub(crate) listen_port: Option<u16>,
+    pub(crate) desk: Desk,
+    /// Makes the requests of web seeds.
+    pub(crate) http: Client,
+    /// Of the direct way alone.
+    pub(crate) lsd: Option<Addr<Lsd>>,
+    pub(crate) dht: Option<DhtDoor>,
+    pub(crate) lookups: Option<Addr<Lookups>>,
+    pub(crate) updates: Option<Updates>,
+    pub(crate) hidden: Option<Arc<dyn HiddenSwarms>>,
+    /// Our name and version; `None` hides it.
+    pub(crate) client: Option<Arc<str>>,
+    /// Why it could not be opened: nothing is sent until it is.
+    pub(crate) closed: Option<Arc<str>>,
+    /// Of random choices on this route: nothing of them must come again on another, or when it is opened anew.
+    pub(crate) seed: u64,
+}
+
+/// What a route is opened with.
+pub(crate) struct ReachSetup<'a> {
+    pub(crate) engine: &'a EngineConfig,
+    pub(crate) hops: u8,
+    pub(crate) seed: u64,
+    /// Where it listens.
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) lsd: Option<Addr<Lsd>>,
+}
+
+impl Reach {
+    /// Opens what is needed on the direct way.
+    pub(crate) fn direct(setup: ReachSetup<'_>) -> Self {
+        let engine = setup.engine;
+        let route = Route {
+            network: engine.network.clone(),
+            listen: engine.listen,
+            dht: engine.dht.clone(),
+            tracker_socket: engine.tracker_socket.clone(),
+            hidden: None,
+            policy: RoutePolicy::Open,
+        };
+        Self::open(route, setup)
+    }
+
+    /// Opens what is needed on a route.
+    pub(crate) fn open(route: Route, setup: ReachSetup<'_>) -> Self {
+        let (engine, seed, listen) = (setup.engine, setup.seed, setup.listen);
+        let anonymous = route.policy == RoutePolicy::Anonymous;
+        let client = (!anonymous).then(|| Arc::from(engine.client.as_str()));
+        let name = header_of(client.as_deref());
+        let (network, port) = (route.network, listen.map(|addr| addr.port()));
+        let (desk, http) = counters(
+            engine,
+            &network,
+            (listen, setup.hops == 0),
+            (route.tracker_socket, name),
+            seed,
+        );
+        let lookups = route.dht.as_ref().map(|dht| {
+            let announce = port.map(|port| AnnounceAs {
+                // Others see where the node's datagrams come from, and we do not.
+                port: (!anonymous).then_some(port),
+                seed: false,
+            });
+            Lookups::launch(dht.handle.clone(), engine.pool.clone(), announce, seed)
+        });
+        let updates = route.dht.as_ref().map(|dht| {
+            let state_dir = engine.state_dir.clone();
+            Updates::new(dht.handle.clone(), state_dir)
+        });
+        Self {
+            hops: setup.hops,
+            policy: route.policy,
+            listen_port: port,
+            desk,
+            http,
+            lsd: setup.lsd,
+            dht: route.dht,
+            lookups,
+            updates,
+            hidden: route.hidden,
+            client,
+            closed: None,
+            seed,
+            network,
+        }
+    }
+
+    /// A route that could not be opened, by which nothing can be sent.
+    pub(crate) fn closed(setup: &ReachSetup<'_>, why: Arc<str>) -> Self {
+        let (engine, seed) = (setup.engine, setup.seed);
+        let network = Network::none();
+        let (desk, http) = counters(engine, &network, (None, false), (None, NOBODY), seed);
+        Self {
+            hops: setup.hops,
+            policy: RoutePolicy::Anonymous,
+            network,
+            listen_port: None,
+            desk,
+            http,
+            lsd: None,
+            dht: None,
+            lookups: None,
+            updates: None,
+            hidden: None,
+            client: None,
+            closed: Some(why),
+            seed,
+        }
+    }
+
+    /// Whether nothing may be said that ties a torrent to this machine.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.policy == RoutePolicy::Anonymous
+    }
+
+    /// Who we are to peers and trackers here.
+    pub(crate) fn peer_id(&self, rng: &mut impl Rng) -> PeerId {
+        if self.is_anonymous() {
+            PeerId::nameless(rng)
+        } else {
+            PeerId::random(rng)
+        }
+    }
+
+    /// The port of our DHT node that peers are told.
+    pub(crate) fn dht_port(&self) -> Option<u16> {
+        let dht = self.dht.as_ref().filter(|_| !self.is_anonymous());
+        dht.and_then(|dht| dht.port)
+    }
+
+    /// Why nothing leaves, where nothing does.
+    pub(crate) fn blocked(&self) -> Option<Arc<str>> {
+        let outage = || {
+            self.network
+                .outage()
+                .map(|outage| outage.to_string().into())
+        };
+        self.closed.clone().or_else(outage)
+    }
+
+    /// Whether an address means something on this route alone.
+    pub(crate) fn is_hidden(&self, addr: SocketAddr) -> bool {
+        let hidden = self.hidden.as_ref();
+        hidden.is_some_and(|hidden| hidden.stands_for_peer(addr))
+    }
+}
+
+/// Where trackers are asked, and what the requests of web seeds are made with.
+fn counters(
+    engine: &EngineConfig,
+    network: &Network,
+    (listen, direct): (Option<SocketAddr>, bool),
+    (socket, client): (Option<Arc<dyn DatagramSocket>>, HeaderValue),
+    seed: u64,
+) -> (Desk, Client) {
+    let told = engine.trackers.clone();
+    let desk = Desk::open(DeskSetup {
+        network: network.clone(),
+        pool: engine.pool.clone(),
+        trackers: TrackerConfig {
+            // They are of the direct way.
+            announce_port: told.announce_port.filter(|_| direct),
+            announce_ip: told.announce_ip.filter(|_| direct),
+            ..told
+        },
+        socket,
+        client: client.clone(),
+        families: listened_families(listen),
+        seed,
+    });
+    (
+        desk,
+        Client::new(network.clone().with_cached_names(), client),
+    )
+}
+
+/// The name that is told to web servers and trackers.
+fn header_of(client: Option<&str>) -> HeaderValue {
+    let Some(client) = client else { return NOBODY };
+    let name = HeaderValue::from_str(client);
+    name.unwrap_or_else(|_| HeaderValue::from_static("tribler-rs"))
+}
+
+/// The families by which peers can reach us; none where we do not listen.
+fn listened_families(listen: Option<SocketAddr>) -> Vec<Family> {
+    match listen {
+        Some(SocketAddr::V4(_)) => vec![Family::V4],
+        // All addresses of IPv6 are all of IPv4, too.
+        Some(SocketAddr::V6(addr)) if addr.ip().is_unspecified() => vec![Family::V4, Family::V6],
+        Some(SocketAddr::V6(_)) => vec![Family::V6],
+        None => Vec::new(),
+    }
+}

@@ -1,0 +1,326 @@
+//! The routes that are open: the direct way always, others while torrents use them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{AsyncContext as _, Context};
+use actors::tell;
+use tokio::sync::mpsc;
+
+use crate::cover::Tags;
+use crate::listener::{self, Arrival, Terms};
+use crate::lookups;
+use crate::reach::{Reach, ReachSetup};
+use crate::torrent::messages::Control;
+use crate::{CommandError, EngineConfig, RouteError, StartError, TorrentId};
+
+use super::Supervisor;
+
+/// How long after a route could not be opened it is tried again; twice as long after each further time.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// The longest that is waited between two tries.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// A route, and what of it is not the torrents'.
+pub(super) struct OpenRoute {
+    pub(super) reach: Reach,
+    /// Which opening it is.
+    number: u64,
+    /// The hashes of its torrents, as peers ask for them under cover.
+    pub(super) tags: Arc<Tags>,
+    pub(super) listen: Option<SocketAddr>,
+    listener: Option<net::Task<()>>,
+    /// How often it could not be opened.
+    failures: u32,
+}
+
+/// All routes by their hops.
+pub(super) struct OpenRoutes {
+    open: BTreeMap<u8, OpenRoute>,
+    /// How many were ever opened, the direct way among them.
+    opened: u64,
+    seed: u64,
+    arrivals: mpsc::Sender<Arrival>,
+}
+
+impl OpenRoute {
+    /// Whether a connection came by this very route.
+    pub(super) fn brought(&self, arrival: &Arrival) -> bool {
+        arrival.by == (self.reach.hops, self.number)
+    }
+
+    /// When to try to open it again, where it could not be opened.
+    fn retry(&self) -> Option<Duration> {
+        let times = 1 << self.failures.saturating_sub(1).min(10);
+        let pause = FIRST_RETRY.saturating_mul(times).min(LONGEST_RETRY);
+        self.reach.closed.is_some().then_some(pause)
+    }
+
+    fn leave(&self) {
+        if let Some(lsd) = &self.reach.lsd {
+            tell(lsd, crate::lsd::Leave);
+        }
+        if let Some(lookups) = &self.reach.lookups {
+            tell(lookups, lookups::Leave);
+        }
+    }
+}
+
+impl OpenRoutes {
+    /// None yet; connections that come by any route will be handed to `arrivals`.
+    pub(super) const fn new(seed: u64, arrivals: mpsc::Sender<Arrival>) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            opened: 1,
+            seed,
+            arrivals,
+        }
+    }
+
+    /// Opens the direct way.
+    pub(super) fn open_direct(&mut self, engine: &EngineConfig) -> Result<(), StartError> {
+        let tags = Arc::<Tags>::default();
+        let (listen, listener) = match engine.listen {
+            Some(addr) => {
+                let listening = self.listen(engine, &engine.network, addr, (0, 0, &tags));
+                let (addr, task) =
+                    listening.map_err(|source| StartError::Listen { addr, source })?;
+                (Some(addr), Some(task))
+            }
+            None => (None, None),
+        };
+        let network = engine.network.clone();
+        let lsd = engine
+            .local_discovery
+            .then(|| crate::lsd::Lsd::launch(network, engine.pool.clone(), listen, self.seed));
+        let setup = ReachSetup {
+            engine,
+            hops: 0,
+            seed: self.seed,
+            listen,
+            lsd,
+        };
+        let route = OpenRoute {
+            reach: Reach::direct(setup),
+            number: 0,
+            tags,
+            listen,
+            listener,
+            failures: 0,
+        };
+        self.open.insert(0, route);
+        Ok(())
+    }
+
+    /// The route with so many hops, which is opened if it is not; one that cannot be opened is there, but closed.
+    pub(super) fn ensure(
+        &mut self,
+        engine: &EngineConfig,
+        hops: u8,
+    ) -> Result<&OpenRoute, RouteError> {
+        if !self.open.contains_key(&hops) {
+            let route = self.open(engine, hops, 0)?;
+            self.open.insert(hops, route);
+        }
+        self.open.get(&hops).ok_or(RouteError::Unsupported(hops))
+    }
+
+    fn open(
+        &mut self,
+        engine: &EngineConfig,
+        hops: u8,
+        failures: u32,
+    ) -> Result<OpenRoute, RouteError> {
+        let routes = engine.routes.as_ref();
+        let routes = routes.ok_or(RouteError::Unsupported(hops))?;
+        let number = self.opened;
+        self.opened += 1;
+        let mut setup = ReachSetup {
+            engine,
+            hops,
+            seed: other_seed(self.seed, number),
+            listen: None,
+            lsd: None,
+        };
+        let tags = Arc::<Tags>::default();
+        let closed = |setup: &ReachSetup<'_>, error: &dyn std::fmt::Display| {
+            tracing::warn!(hops, %error, "a route cannot be opened");
+            OpenRoute {
+                reach: Reach::closed(setup, error.to_string().into()),
+                number,
+                tags: Arc::default(),
+                listen: None,
+                listener: None,
+                failures: failures + 1,
+            }
+        };
+        let route = match routes.open(hops) {
+            Ok(route) => route,
+            Err(error @ RouteError::Unsupported(_)) if failures == 0 => return Err(error),
+            Err(error) => return Ok(closed(&setup, &error)),
+        };
+        let mut listener = None;
+        if let Some(at) = route.listen {
+            match self.listen(engine, &route.network, at, (hops, number, &tags)) {
+                Ok((addr, task)) => {
+                    setup.listen = Some(addr);
+                    listener = Some(task);
+                }
+                Err(error) => return Ok(closed(&setup, &error)),
+            }
+        }
+        Ok(OpenRoute {
+            number,
+            tags,
+            listen: setup.listen,
+            listener,
+            failures: 0,
+            reach: Reach::open(route, setup),
+        })
+    }
+
+    /// Begins to listen; gives the address, which has a port of its own where one of the system's choice was asked for.
+    fn listen(
+        &self,
+        engine: &EngineConfig,
+        network: &net::Network,
+        at: SocketAddr,
+        (hops, number, tags): (u8, u64, &Arc<Tags>),
+    ) -> std::io::Result<(SocketAddr, net::Task<()>)> {
+        let _runtime = engine.pool.handle().enter();
+        let door = network.listen_near(at, engine.port_tries)?;
+        let addr = door.local_addr();
+        let terms = Terms {
+            by: (hops, number),
+            encryption: engine.encryption,
+            tags: Arc::clone(tags),
+            seed: other_seed(self.seed, number),
+        };
+        let listening = listener::listen(door, self.arrivals.clone(), engine.pool.clone(), terms);
+        Ok((addr, engine.pool.spawn(listening)))
+    }
+
+    pub(super) fn get(&self, hops: u8) -> Option<&OpenRoute> {
+        self.open.get(&hops)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenRoute> {
+        self.open.values()
+    }
+
+    /// The direct way.
+    pub(super) fn direct(&self) -> Option<&OpenRoute> {
+        self.get(0)
+    }
+
+    /// Takes no connections any more.
+    pub(super) fn close_doors(&mut self) {
+        for route in self.open.values_mut() {
+            route.listener = None;
+        }
+    }
+
+    /// Ends what works for all torrents of a route, on each of them.
+    pub(super) fn leave(&self) {
+        for route in self.open.values() {
+            route.leave();
+        }
+    }
+}
+
+impl Supervisor {
+    /// What torrents with so many hops reach the world by.
+    pub(super) fn reach(&mut self, hops: u8, ctx: &mut Context<Self>) -> Result<Reach, RouteError> {
+        let known = self.routes.open.contains_key(&hops);
+        let reach = self.routes.ensure(&self.config, hops)?.reach.clone();
+        if !known {
+            self.reopen_later(hops, ctx);
+        }
+        Ok(reach)
+    }
+
+    /// Tries again after a while to open a route, where it could not be opened.
+    fn reopen_later(&self, hops: u8, ctx: &mut Context<Self>) {
+        let Some(route) = self.routes.get(hops) else {
+            return;
+        };
+        let number = route.number;
+        if let Some(pause) = route.retry() {
+            ctx.run_later(pause, move |supervisor, ctx| {
+                supervisor.reopen((hops, number), ctx);
+            });
+        }
+    }
+
+    fn reopen(&mut self, (hops, number): (u8, u64), ctx: &mut Context<Self>) {
+        let known = self.routes.get(hops).filter(|known| known.number == number);
+        let Some(failures) = known.map(|known| known.failures) else {
+            return;
+        };
+        let Ok(route) = self.routes.open(&self.config, hops, failures) else {
+            return;
+        };
+        let reach = route.reach.clone();
+        let users = || {
+            self.torrents
+                .values()
+                .filter(|child| child.add.hops == hops)
+        };
+        for hash in users().flat_map(|child| child.hashes.names()) {
+            route.tags.insert(hash);
+        }
+        for child in users().filter(|child| !child.leaving) {
+            tell(&child.actor, Control::Move(Box::new(reach.clone())));
+        }
+        self.routes.open.insert(hops, route);
+        self.reopen_later(hops, ctx);
+    }
+
+    /// Lets go of routes that no torrent uses.
+    pub(super) fn close_idle_routes(&mut self) {
+        let used: BTreeSet<u8> = self.torrents.values().map(|child| child.add.hops).collect();
+        self.routes.open.retain(|hops, route| {
+            let stays = *hops == 0 || used.contains(hops);
+            if !stays {
+                route.leave();
+            }
+            stays
+        });
+    }
+
+    /// Moves a torrent to another route.
+    pub(super) fn set_hops(
+        &mut self,
+        id: TorrentId,
+        hops: u8,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), CommandError> {
+        if self.working(id)?.add.hops == hops {
+            return Ok(());
+        }
+        let reach = self.reach(hops, ctx).map_err(CommandError::Route)?;
+        let control = Control::Move(Box::new(reach));
+        if let Some(child) = self.torrents.get_mut(&id) {
+            let before = std::mem::replace(&mut child.add.hops, hops);
+            for name in child.hashes.names() {
+                if let Some(route) = self.routes.get(before) {
+                    route.tags.remove(name);
+                }
+                if let Some(route) = self.routes.get(hops) {
+                    route.tags.insert(name);
+                }
+            }
+        }
+        let done = self.control(id, control);
+        self.close_idle_routes();
+        done
+    }
+}
+
+/// Another seed for each opening of a route; the same for the first, which is the direct way.
+const fn other_seed(seed: u64, number: u64) -> u64 {
+    seed ^ number.wrapping_mul(0xd1b5_4a32_d192_ed03)
+}

@@ -1,0 +1,158 @@
+//! How a torrent goes from one route to another: by the old one everybody is left first, by the new one it begins as if it
+//! had never been elsewhere. The content stays at work meanwhile: what is verified, written or being hashed stays so, and
+//! blocks that were asked for are asked of others.
+//!
+//! Nothing that came by one route is used on another: neither addresses nor anything that others could know us by. Who
+//! sees both would know that both lead to us.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::Context;
+use tokio::sync::oneshot;
+
+use crate::content::Traffic;
+use crate::peer::driver::now;
+use crate::peer::key::PeerKey;
+use crate::peer::messages::Ended;
+use crate::reach::Reach;
+use crate::torrent::actor::{MOST_CANDIDATES, Phase, Torrent};
+use crate::torrent::candidates::{Candidates, Source};
+use crate::torrent::pex::Pex;
+use crate::torrent::punch::Punch;
+use crate::torrent::swarms::Swarms;
+use crate::torrent::trackers::Trackers;
+
+/// How long connections may take to end.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// A torrent that leaves its route.
+#[derive(Debug)]
+pub(crate) struct Moving {
+    /// Where it goes.
+    reach: Reach,
+    /// When to wait no longer for connections to end.
+    latest: Instant,
+    /// What was learned is of another route than that.
+    forgets: bool,
+    /// Peers that the user has named since.
+    named: Vec<SocketAddr>,
+}
+
+/// What a torrent knows of its routes.
+#[derive(Debug, Default)]
+pub(crate) struct Moves {
+    under_way: Option<Moving>,
+    /// How often it has gone by another route; tells what belongs to which.
+    pub(super) times: u32,
+    /// Bytes that were sent and received by earlier routes, of which trackers are not told.
+    pub(super) before: [u64; 2],
+    /// Told when the trackers of the last route have heard that we left it, or there was no time.
+    said: Option<oneshot::Receiver<()>>,
+}
+
+impl Moves {
+    /// The route that is moved to.
+    pub(super) fn target(&self) -> Option<&Reach> {
+        self.under_way.as_ref().map(|moving| &moving.reach)
+    }
+
+    /// Whether the old route is still being left.
+    pub(super) const fn are_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// What tells when the trackers of the last route have heard of it.
+    pub(super) const fn said(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.said.take()
+    }
+}
+
+impl Torrent {
+    /// Leaves its route for another; [`Self::move_over`] gets there when all connections have ended.
+    pub(super) fn move_to(&mut self, reach: Reach) {
+        let now = now();
+        let (before, named) = match self.moves.under_way.take() {
+            Some(moving) if moving.reach.hops == reach.hops => (moving.forgets, moving.named),
+            Some(_) => (true, Vec::new()),
+            None => (false, Vec::new()),
+        };
+        let forgets = before || reach.hops != self.setup.reach.hops;
+        self.moves.under_way = Some(Moving {
+            reach,
+            latest: now + LEAVE_WITHIN,
+            forgets,
+            named,
+        });
+        if !self.announcers.is_empty() {
+            let (done, said) = oneshot::channel();
+            let patience = self.setup.reach.desk.config().farewell;
+            self.farewell(tokio::time::Instant::now() + patience, Some(done));
+            self.moves.said = Some(said);
+        }
+        self.leave_neighbours();
+        self.leave_dht();
+        self.leave_hidden();
+        self.dismiss_all();
+    }
+
+    /// A peer that the user names: of the route that is moved to, where one is.
+    pub(super) fn add_named(&mut self, peer: SocketAddr) {
+        match &mut self.moves.under_way {
+            Some(moving) => moving.named.push(peer),
+            None => self.add_candidate(peer, Source::Manual),
+        }
+    }
+
+    /// When [`Self::move_over`] should be called again even if nothing else happens.
+    pub(super) fn moved_by(&self) -> Option<Instant> {
+        let moving = self.moves.under_way.as_ref();
+        moving.map(|moving| moving.latest)
+    }
+
+    /// Goes on by the new route, where there is one and nobody is left on the old one.
+    pub(super) fn move_over(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let busy = self.peers.len() > 0 || !self.web_seeds.are_idle();
+        let due = |moving: &mut Moving| !busy || now >= moving.latest;
+        let Some(moving) = self.moves.under_way.take_if(due) else {
+            return;
+        };
+        let stuck: Vec<PeerKey> = self.peers.iter().map(|(key, _)| key).collect();
+        for key in stuck {
+            self.on_ended(key, &Ended::Dismissed);
+        }
+        self.setup.reach = moving.reach;
+        if moving.forgets {
+            self.forget_route();
+        }
+        for peer in moving.named {
+            self.add_candidate(peer, Source::Manual);
+        }
+        let at_work = matches!(
+            self.phase,
+            Phase::Active(_) | Phase::Layers(_) | Phase::Metadata(_)
+        );
+        if at_work && self.settling.is_none() {
+            self.go_online(ctx);
+        }
+        self.publish();
+    }
+
+    /// Forgets what was learned on another route, and what others know us by there.
+    fn forget_route(&mut self) {
+        self.moves.times += 1;
+        self.moves.before = [&self.traffic.up, &self.traffic.down].map(Traffic::get);
+        self.add.forget_peers();
+        self.candidates = Candidates::new(MOST_CANDIDATES);
+        self.swarms = Swarms::default();
+        self.pex = Pex::default();
+        self.punch = Punch::default();
+        self.heard = Trackers::default();
+        self.reachable = false;
+        self.last_failure = None;
+        self.peer_id = self.setup.reach.peer_id(&mut self.rng);
+        self.progress = Arc::default();
+        self.web_seeds.begin_anew();
+    }
+}

@@ -1,0 +1,95 @@
+//! Torrents on routes: what they send leaves where the route ends, and nothing of it anywhere else.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod scene;
+
+use std::time::Duration;
+
+use common::sim::{addr, simulate};
+use engine::{AddTorrent, CommandError, RouteError, RoutePolicy, Source, State};
+use scene::{Scene, exit};
+
+const PATIENCE: Duration = Duration::from_secs(600);
+
+#[test]
+fn a_torrent_with_hops_is_fetched_by_its_route_alone() {
+    for hops in 1..=3 {
+        simulate(async move {
+            let scene = Scene::new(u64::from(hops), RoutePolicy::Anonymous).await;
+            let id = scene.fetch(hops).await;
+            assert!(scene.us.finishes(id, PATIENCE).await, "{hops} hops");
+            assert_eq!(scene.us_status(id).hops, hops);
+            scene.right(id);
+            scene.nothing_left_from(scene.us.host.ip());
+            scene.something_left_from(exit(hops));
+            scene.sim.clone()
+        });
+    }
+}
+
+#[test]
+fn a_torrent_moves_from_route_to_route_while_it_is_fetched() {
+    simulate(async {
+        let scene = Scene::new(4, RoutePolicy::Anonymous).await;
+        let id = scene.fetch(0).await;
+        for hops in [2, 1, 0, 3] {
+            let before = scene.us_status(id).done;
+            scene.us.handle.set_hops(id, hops).await.expect("moved");
+            scene.us.handle.add_peer(id, addr(1)).await.expect("told");
+            scene
+                .until(id, |status| {
+                    status.hops == hops && status.peers > 0 && status.done > before
+                })
+                .await;
+            scene.connected_from_alone(hops);
+        }
+        assert!(scene.us.finishes(id, PATIENCE).await);
+        scene.right(id);
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn hops_that_nobody_offers_are_refused() {
+    simulate(async {
+        let scene = Scene::new(5, RoutePolicy::Anonymous).await;
+        let source = Source::Metainfo(scene.payload.metainfo());
+        let mut add = AddTorrent::new(source, scene.us.dir.path().into());
+        add.hops = 9;
+        let refused = Err(CommandError::Route(RouteError::Unsupported(9)));
+        assert_eq!(scene.us.handle.add(add).await, refused);
+        let id = scene.fetch(0).await;
+        let refused = Err(CommandError::Route(RouteError::Unsupported(9)));
+        assert_eq!(scene.us.handle.set_hops(id, 9).await, refused);
+        assert_eq!(scene.us_status(id).hops, 0);
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn a_route_that_cannot_be_opened_is_waited_for_and_nothing_is_sent_meanwhile() {
+    simulate(async {
+        let scene = Scene::new(6, RoutePolicy::Anonymous).await;
+        *scene.routes.out.lock() = Some("no exits are known".into());
+        let id = scene.fetch(2).await;
+        let why = Some("no route of 2 hops: no exits are known");
+        scene
+            .until(id, |status| {
+                status.blocked.as_deref() == why && status.reason.as_deref() == why
+            })
+            .await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(scene.us_status(id).state, State::Downloading);
+        scene.nothing_left_from(scene.us.host.ip());
+        scene.nothing_left_from(exit(2));
+        *scene.routes.out.lock() = None;
+        scene
+            .until(id, |status| status.blocked.is_none() && status.peers == 1)
+            .await;
+        assert!(scene.us.finishes(id, PATIENCE).await);
+        scene.right(id);
+        scene.nothing_left_from(scene.us.host.ip());
+        scene.sim.clone()
+    });
+}

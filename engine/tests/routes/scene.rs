@@ -1,0 +1,182 @@
+//! A host with an engine whose routes end at other hosts, so that the source of a packet tells by which one it went.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{
+    AddTorrent, EngineConfig, Limits, Route, RouteError, RoutePolicy, Routes, Source, TorrentId,
+    TorrentStatus,
+};
+use net::sim::{Happening, Host, HostOptions, Sim};
+use parking_lot::Mutex;
+
+use crate::common::sim::{Node, addr, config, ip};
+use crate::common::{Payload, reaches};
+
+/// Happenings that are remembered: more than any test has.
+const TRACE: usize = 4_000_000;
+
+/// Our host.
+pub(crate) const US: u32 = 0x100;
+
+/// Where a route ends.
+pub(crate) fn exit(hops: u8) -> IpAddr {
+    match hops {
+        0 => ip(US),
+        _ => ip(0x2_0000 * u32::from(hops)),
+    }
+}
+
+/// A host for each number of hops.
+#[derive(Debug)]
+pub(crate) struct Detours {
+    exits: BTreeMap<u8, Host>,
+    policy: RoutePolicy,
+    /// Why no route can be opened, while none can.
+    pub(crate) out: Mutex<Option<Arc<str>>>,
+}
+
+impl Routes for Detours {
+    fn open(&self, hops: u8) -> Result<Route, RouteError> {
+        let exit = self.exits.get(&hops).ok_or(RouteError::Unsupported(hops))?;
+        if let Some(why) = self.out.lock().clone() {
+            return Err(RouteError::Unavailable { hops, why });
+        }
+        Ok(Route {
+            network: exit.network(),
+            listen: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7000))),
+            dht: None,
+            tracker_socket: None,
+            hidden: None,
+            policy: self.policy,
+        })
+    }
+}
+
+pub(crate) struct Scene {
+    pub(crate) sim: Sim,
+    pub(crate) payload: Payload,
+    pub(crate) us: Node,
+    pub(crate) seeder: Node,
+    pub(crate) routes: Arc<Detours>,
+}
+
+impl Scene {
+    pub(crate) async fn new(seed: u64, policy: RoutePolicy) -> Self {
+        Self::with(seed, policy, |_| {}).await
+    }
+
+    /// A seeder at [`addr`]`(1)`, slow enough for a download to take a while, and our engine.
+    pub(crate) async fn with(
+        seed: u64,
+        policy: RoutePolicy,
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
+        let sim = Sim::new(seed);
+        sim.record(TRACE);
+        let payload = Payload::new(seed, 6_000_000, 64 * 1024);
+        let host = |number| sim.host(HostOptions::at(ip(number)));
+        let seeding = host(1);
+        let mut settings = config(&seeding, seed ^ 1 << 32);
+        settings.limits = Limits {
+            up: Some(200_000),
+            down: None,
+        };
+        let seeder = Node::start(seeding, settings);
+        seeder.seed(&payload).await;
+        let exits = (1..=3).map(|hops| (hops, sim.host(HostOptions::at(exit(hops)))));
+        let routes = Arc::new(Detours {
+            exits: exits.collect(),
+            policy,
+            out: Mutex::default(),
+        });
+        let host = host(US);
+        let mut settings = config(&host, seed);
+        let given: Arc<dyn Routes> = Arc::<Detours>::clone(&routes);
+        settings.routes = Some(given);
+        settings.local_discovery = true;
+        change(&mut settings);
+        Self {
+            us: Node::start(host, settings),
+            sim,
+            payload,
+            seeder,
+            routes,
+        }
+    }
+
+    /// Begins to fetch the torrent, from the seeder.
+    pub(crate) async fn fetch(&self, hops: u8) -> TorrentId {
+        let source = Source::Metainfo(self.payload.metainfo());
+        let add = |add: &mut AddTorrent| {
+            add.hops = hops;
+            add.peers = vec![addr(1)];
+        };
+        let id = self.us.add_with(source, add).await;
+        self.until(id, |_| true).await;
+        id
+    }
+
+    pub(crate) fn us_status(&self, id: TorrentId) -> Arc<TorrentStatus> {
+        let snapshot = self.us.handle.snapshot();
+        let status = snapshot.torrents.iter().find(|status| status.id == id);
+        Arc::clone(status.expect("the torrent is there"))
+    }
+
+    pub(crate) async fn until(&self, id: TorrentId, done: impl Fn(&TorrentStatus) -> bool) {
+        let reached = reaches(&self.us.handle, id, Duration::from_secs(600), done).await;
+        assert!(reached, "it is still at {:?}", self.us_status(id));
+    }
+
+    /// Compares what was fetched.
+    pub(crate) fn right(&self, id: TorrentId) {
+        let path = self.us.dir.path().join(self.payload.metainfo().name());
+        let got = std::fs::read(path).expect("the content");
+        assert!(got == self.payload.bytes(), "{id:?} differs");
+    }
+
+    /// What left from a host, as (its address, where it went).
+    fn left_from(&self, host: IpAddr) -> Vec<Happening> {
+        let trace = self.sim.trace();
+        assert!(trace.log.len() < TRACE, "not all is remembered");
+        let all = trace.log.into_iter().map(|(_, happening)| happening);
+        all.filter(|happening| sender(happening).is_some_and(|from| from.ip() == host))
+            .collect()
+    }
+
+    pub(crate) fn nothing_left_from(&self, host: IpAddr) {
+        assert_eq!(self.left_from(host), []);
+    }
+
+    pub(crate) fn something_left_from(&self, host: IpAddr) {
+        assert!(!self.left_from(host).is_empty());
+    }
+
+    /// Whether the seeder is connected to us by one route and no other.
+    pub(crate) fn connected_from_alone(&self, hops: u8) {
+        let snapshot = self.seeder.handle.snapshot();
+        let status = snapshot.torrents.first().expect("it seeds");
+        for peer in status.connections.iter() {
+            assert_eq!(peer.addr.ip(), exit(hops));
+        }
+    }
+}
+
+/// Who sent a packet.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the rest are no packets, and the list is open"
+)]
+fn sender(happening: &Happening) -> Option<SocketAddr> {
+    match happening {
+        Happening::Dialled { from, .. }
+        | Happening::Segment { from, .. }
+        | Happening::Datagram { from, .. }
+        | Happening::DatagramLost { from, .. }
+        | Happening::Ended { from, .. }
+        | Happening::Reset { from, .. } => Some(*from),
+        _ => None,
+    }
+}
