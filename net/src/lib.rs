@@ -59,7 +59,7 @@ pub use datagram::DatagramSocket;
 pub use filter::Filter;
 pub use limit::{RateLimiter, Throttle};
 pub use network::{Binder, Located, Network};
-pub use outlet::Outage;
+pub use outlet::{Outage, Outlet};
 pub use pool::{OwnedPool, Pool, Task};
 pub use proxy::Proxy;
 pub use real::{Bind, RealOptions};

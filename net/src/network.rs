@@ -166,7 +166,8 @@ impl Network {
     }
 
     /// The same network, with what knows whether its only way out is there.
-    pub(crate) fn with_outlet(mut self, outlet: Arc<dyn Outlet>) -> Self {
+    #[must_use]
+    pub fn with_outlet(mut self, outlet: Arc<dyn Outlet>) -> Self {
         self.outlet = Some(outlet);
         self
     }

@@ -1,4 +1,5 @@
-//! Whether the only way out of a network is there: an interface that all is bound to, a proxy that all goes through.
+//! Whether the only way out of a network is there: an interface that all is bound to, a proxy or circuits that all goes
+//! through.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use crate::BoxFuture;
 
 /// The only way out.
-pub(crate) trait Outlet: Send + Sync {
+pub trait Outlet: Send + Sync {
     /// Why there is no way out now; none while there is one, as far as is known.
     fn outage(&self) -> Option<Outage>;
 
@@ -31,6 +32,13 @@ pub enum Outage {
         /// What is wrong with it.
         why: Arc<str>,
     },
+    /// No circuit is ready.
+    Circuits {
+        /// How many hops they are to have.
+        hops: u8,
+        /// Why there is none.
+        why: Arc<str>,
+    },
 }
 
 impl Outage {
@@ -39,10 +47,11 @@ impl Outage {
         self.of() == other.of()
     }
 
-    fn of(&self) -> (bool, &str) {
+    fn of(&self) -> (u8, &str, u8) {
         match self {
-            Self::Gone(what) => (false, what),
-            Self::Proxy { at, .. } => (true, at),
+            Self::Gone(what) => (0, what, 0),
+            Self::Proxy { at, .. } => (1, at, 0),
+            Self::Circuits { hops, .. } => (2, "", *hops),
         }
     }
 
@@ -51,6 +60,9 @@ impl Outage {
         match self {
             Self::Gone(what) => format!("{what} is back"),
             Self::Proxy { at, .. } => format!("proxy {at} is back"),
+            Self::Circuits { hops, .. } => {
+                format!("there are circuits of {} again", counted(*hops))
+            }
         }
     }
 }
@@ -62,6 +74,48 @@ impl fmt::Display for Outage {
             Self::Proxy { at, why } => {
                 write!(f, "proxy {at}: {why}; nothing leaves until it is back")
             }
+            Self::Circuits { hops, why } => {
+                let hops = counted(*hops);
+                write!(
+                    f,
+                    "no circuit of {hops}: {why}; nothing leaves until there is one"
+                )
+            }
         }
+    }
+}
+
+fn counted(hops: u8) -> String {
+    match hops {
+        1 => "1 hop".to_owned(),
+        hops => format!("{hops} hops"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn circuits(hops: u8, why: &str) -> Outage {
+        Outage::Circuits {
+            hops,
+            why: why.into(),
+        }
+    }
+
+    #[test]
+    fn outages_of_circuits_are_told_apart_by_their_hops() {
+        assert!(circuits(2, "no exits").is_of(&circuits(2, "no relays")));
+        assert!(!circuits(2, "no exits").is_of(&circuits(3, "no exits")));
+        assert!(!circuits(2, "no exits").is_of(&Outage::Gone("tun0".into())));
+    }
+
+    #[test]
+    fn outages_of_circuits_are_sentences() {
+        let one = circuits(1, "no exit is known");
+        let text = "no circuit of 1 hop: no exit is known; nothing leaves until there is one";
+        assert_eq!(one.to_string(), text);
+        let over = "there are circuits of 3 hops again";
+        assert_eq!(circuits(3, "x").over(), over);
     }
 }

@@ -8,7 +8,7 @@ mod pump;
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -17,7 +17,7 @@ use std::time::Duration;
 use actix::Actor;
 use actors::RestartPolicy;
 use arc_swap::ArcSwap;
-use net::{DatagramSocket, Pool};
+use net::{DatagramSocket, Network, Pool};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::packet::Prefix;
@@ -213,6 +213,22 @@ impl Endpoint {
     /// Where the socket is bound.
     pub fn local_addr(&self) -> SocketAddr {
         self.shared.socket.local_addr()
+    }
+
+    /// Where others in the local network reach it: where it is bound, or our address on the network that leads to others.
+    pub fn lan_addr(&self, network: &Network) -> SocketAddrV4 {
+        let bound = self.local_addr();
+        let v4 = |ip| match ip {
+            IpAddr::V4(ip) => Some(ip),
+            IpAddr::V6(_) => None,
+        };
+        let listens = v4(bound.ip()).filter(|ip| !ip.is_unspecified());
+        let outward = || {
+            let gateways = network.binder().gateways().unwrap_or_default();
+            gateways.into_iter().find_map(|gateway| v4(gateway.own))
+        };
+        let ip = listens.or_else(outward).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        SocketAddrV4::new(ip, bound.port())
     }
 
     /// What was sent and received.

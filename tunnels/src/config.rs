@@ -1,10 +1,11 @@
 //! What a node offers, and how much of it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use overlay::packet::CommunityId;
 
-use crate::Dialect;
+use crate::{Dialect, policy};
 
 /// The community of Tribler 7.5.0.
 pub const TRIBLER_CLASSIC: CommunityId = CommunityId(
@@ -76,9 +77,8 @@ pub struct Config {
     pub exit_bytes_per_s: u64,
     /// How many datagrams may go to a target that never answers.
     pub max_unanswered: u32,
-    /// Whether an exit may send to private and local addresses. Only tests can say so: no program is built with the feature
-    /// `local-exits`.
-    #[cfg(any(test, feature = "local-exits"))]
+    /// Whether an exit sends to addresses that are nobody's in the world, those of this machine for example, and to no others:
+    /// for test networks whose nodes are all at loopback addresses. [`Anonymity`](crate::Anonymity) allows it to nobody else.
     pub exit_to_local: bool,
 }
 
@@ -98,16 +98,15 @@ impl Config {
             ping_interval: Duration::from_millis(2500),
             exit_bytes_per_s: 0,
             max_unanswered: 50,
-            #[cfg(any(test, feature = "local-exits"))]
             exit_to_local: false,
         }
     }
 
-    /// Whether an exit may send to private and local addresses.
-    pub(crate) const fn exits_to_local(&self) -> bool {
-        #[cfg(any(test, feature = "local-exits"))]
-        return self.exit_to_local;
-        #[cfg(not(any(test, feature = "local-exits")))]
-        false
+    /// Whether an exit sends to an address at all.
+    pub(crate) fn exits_to(&self, addr: SocketAddr) -> bool {
+        if self.exit_to_local {
+            return policy::is_local(addr);
+        }
+        policy::reaches(addr)
     }
 }

@@ -133,6 +133,17 @@ impl Tunnels {
         self.shared.flush(now, &mut state);
     }
 
+    /// Wants no circuits of `hops` hops any more, not even for what went through them.
+    pub(crate) fn leave(&self, hops: u8) {
+        let now = now();
+        let mut state = self.shared.state.lock();
+        let State { circuits, node, .. } = &mut *state;
+        circuits.want(now, hops, 0, 0);
+        circuits.forget_flows(hops);
+        circuits.handle_timeout(now, node);
+        self.shared.flush(now, &mut state);
+    }
+
     /// How it stands with circuits of `hops` hops.
     pub fn status(&self, hops: u8) -> Status {
         let state = self.shared.state.lock();
@@ -142,8 +153,23 @@ impl Tunnels {
     /// A socket whose datagrams go through circuits of `hops` hops. There is no other way out of it: without a circuit nothing
     /// is sent.
     pub fn socket(&self, hops: u8) -> Arc<dyn DatagramSocket> {
-        let mut state = self.shared.state.lock();
-        Arc::new(CircuitSocket::open(&self.shared, &mut state.ports, hops))
+        Self::span(std::slice::from_ref(self), hops, None)
+    }
+
+    /// A socket through circuits of any of several nodes, those that are named first before others. While it is there, `lane`
+    /// is kept.
+    pub(crate) fn span(
+        nodes: &[Self],
+        hops: u8,
+        lane: Option<Arc<dyn Send + Sync>>,
+    ) -> Arc<dyn DatagramSocket> {
+        let nodes = nodes.iter().map(|node| &node.shared);
+        Arc::new(CircuitSocket::open(nodes, hops, lane))
+    }
+
+    /// Which wire it speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.shared.dialect
     }
 
     /// Does something with the machine, and sends what it has to say then. Must not wait.

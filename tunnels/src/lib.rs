@@ -13,6 +13,9 @@
 //!   `circuit` is one of our own, `joined` one that ends here, `relay` one that goes on. [`policy`]: what exits let through.
 //! - [`Pool`]: circuits that are ready before somebody needs them, and how it stands with them.
 //! - [`Tunnels`]: a node on real sockets: cells in the pump of the endpoint, exits, and sockets that go through circuits.
+//! - [`TunnelCommunity`]: who there is to build circuits with.
+//! - [`Anonymity`]: the door: nodes of both dialects on one socket, with all communities they need, and networks whose
+//!   only way out are circuits.
 //!
 //! # Invariants
 //! - No nonce is used twice under one key.
@@ -20,8 +23,10 @@
 //! - A datagram that is refused has no answer and changes nothing but a counter.
 //! - A cell is believed only from the address of the neighbour on its circuit.
 
+mod anonymity;
 mod cell;
 mod circuit;
+mod community;
 mod config;
 pub mod crypto;
 mod dialect;
@@ -37,8 +42,13 @@ pub mod policy;
 mod pool;
 mod relay;
 
+pub use anonymity::{
+    Anonymity, AnonymityConfig, AnonymityCounters, AnonymityError, CircuitStatus, Communities,
+    ExitPolicy, NodeStatus, Roles,
+};
 pub use cell::{CIRCUIT_PORT, CircuitId, Head};
 pub use circuit::{CircuitInfo, Closed, Hop, Purpose, State};
+pub use community::{Member, TunnelCommunity};
 pub use config::{Config, Flags, LIBRARY, TRIBLER_CLASSIC, TRIBLER_MODERN};
 pub use dialect::Dialect;
 pub use driver::Tunnels;

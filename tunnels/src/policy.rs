@@ -57,6 +57,13 @@ pub fn reaches(addr: SocketAddr) -> bool {
     !FORBIDDEN_PORTS.contains(&addr.port()) && is_global(addr.ip())
 }
 
+/// Whether one host can be reached at an address, which is nobody's in the world.
+pub fn is_local(addr: SocketAddr) -> bool {
+    let ip = addr.ip().to_canonical();
+    let one = !ip.is_unspecified() && !ip.is_multicast() && ip != Ipv4Addr::BROADCAST;
+    one && addr.port() != 0 && !is_global(ip)
+}
+
 fn is_global(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_global_v4(ip),

@@ -5,6 +5,7 @@
 //! another. Flows stay on their circuit as long as it lives, for peers know them by its exit.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use overlay::wire::Address;
@@ -41,17 +42,28 @@ pub enum Protection {
     Blocked(Why),
 }
 
-/// Why there are not enough circuits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why there are not enough circuits; what stands further below is nearer to having some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     /// Nobody is known who lets traffic out.
     NoExits,
     /// Not enough nodes are known for so many hops.
     NoRelays,
-    /// They are being built.
-    Building,
     /// The last ones could not be built.
     Failing,
+    /// They are being built.
+    Building,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoExits => "no exit is known",
+            Self::NoRelays => "too few relays are known",
+            Self::Failing => "the last ones could not be built",
+            Self::Building => "they are being built",
+        })
+    }
 }
 
 /// How it stands for a number of hops.
@@ -99,11 +111,11 @@ impl Pool {
         }
     }
 
-    /// Wants so many circuits of `hops` hops, and some to spare. None: what there is, is no longer replaced.
+    /// Wants so many circuits of `hops` hops, and some to spare. None: those that nothing goes through end, and the others are
+    /// not replaced.
     pub fn want(&mut self, now: Instant, hops: u8, wanted: usize, spare: usize) {
-        if wanted == 0 {
-            self.lanes.remove(&hops);
-            self.flows.retain(|(of, _), _| *of != hops);
+        let spare = if wanted == 0 { 0 } else { spare };
+        if wanted == 0 && !self.lanes.contains_key(&hops) {
             return;
         }
         let lane = self.lanes.entry(hops).or_insert(Lane {
@@ -114,6 +126,11 @@ impl Pool {
             failures: 0,
         });
         (lane.wanted, lane.spare) = (wanted, spare);
+    }
+
+    /// Forgets what goes through circuits of `hops` hops, so that they end when they are not wanted.
+    pub fn forget_flows(&mut self, hops: u8) {
+        self.flows.retain(|(of, _), _| *of != hops);
     }
 
     /// Takes note of what happened to a circuit.
@@ -147,19 +164,25 @@ impl Pool {
         self.flows.retain(|_, flow| now < flow.last + FLOW_TIME);
         self.fill(now, node);
         self.close_unwanted(now, node);
+        self.lanes
+            .retain(|hops, lane| lane.wanted > 0 || !of_lane(node, *hops).is_empty());
+    }
+
+    /// The circuit that a flow to `to` over `hops` hops goes through, if there is such a flow and its circuit stands.
+    pub fn flow(&mut self, now: Instant, node: &Node, hops: u8, to: &Address) -> Option<CircuitId> {
+        let flow = self.flows.get_mut(&(hops, to.clone()))?;
+        let circuit = node.circuit(flow.circuit)?;
+        is_sound(now, &circuit).then(|| {
+            flow.last = now;
+            flow.circuit
+        })
     }
 
     /// The circuit for a flow to `to` over `hops` hops: the one it had if that still stands, else the one with the fewest flows, and
     /// of these the fastest. `None` while there is none.
     pub fn pick(&mut self, now: Instant, node: &Node, hops: u8, to: &Address) -> Option<CircuitId> {
-        let key = (hops, to.clone());
-        if let Some(flow) = self.flows.get_mut(&key)
-            && node
-                .circuit(flow.circuit)
-                .is_some_and(|circuit| is_sound(now, &circuit))
-        {
-            flow.last = now;
-            return Some(flow.circuit);
+        if let Some(circuit) = self.flow(now, node, hops, to) {
+            return Some(circuit);
         }
         let sound = of_lane(node, hops)
             .into_iter()
@@ -183,7 +206,7 @@ impl Pool {
             oldest.map(|key| self.flows.remove(&key));
         }
         self.flows.insert(
-            key,
+            (hops, to.clone()),
             Flow {
                 circuit: best.id,
                 last: now,
@@ -272,7 +295,7 @@ impl Pool {
             .collect();
         for (hops, goal) in lanes {
             let mut sound = of_lane(node, hops);
-            sound.retain(|circuit| is_sound(now, circuit));
+            sound.retain(|circuit| goal == 0 || is_sound(now, circuit));
             let used = |id| self.flows.values().any(|flow| flow.circuit == id);
             sound.sort_by_key(|circuit| {
                 (!retires(now, node, circuit), used(circuit.id), circuit.id)

@@ -1,7 +1,6 @@
 //! `bootstrap-server`: introduces members of the overlay to each other.
 
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
 use net::{Network, OwnedPool, RealOptions};
@@ -44,7 +43,7 @@ pub(crate) fn run(args: &BootstrapServerArgs, screen: &Screen) -> Result<(), Fai
         let endpoint = endpoint(args, &network, &pool)?;
         let addr = endpoint.local_addr();
         let public_key = hex(key.public().as_bytes());
-        let own = own_address(addr, &network);
+        let own = endpoint.lan_addr(&network);
         let machine = BootstrapServer::new(key, own, Instant::now(), &mut rand::rng());
         let config = HostConfig::new(endpoint.clone(), network, pool.pool().clone());
         let server = Host::launch(machine, config, |()| {});
@@ -88,21 +87,6 @@ fn endpoint(
         socket,
         pool.pool().clone(),
     )))
-}
-
-/// Where the server says it is: where it listens, or on the network that leads to others.
-fn own_address(addr: SocketAddr, network: &Network) -> SocketAddrV4 {
-    let gateways = network.binder().gateways().unwrap_or_default();
-    let outward = gateways.iter().find_map(|gateway| match gateway.own {
-        IpAddr::V4(own) => Some(own),
-        IpAddr::V6(_) => None,
-    });
-    let listens = match addr.ip() {
-        IpAddr::V4(ip) => Some(ip).filter(|ip| !ip.is_unspecified()),
-        IpAddr::V6(_) => None,
-    };
-    let ip = listens.or(outward).unwrap_or(Ipv4Addr::UNSPECIFIED);
-    SocketAddrV4::new(ip, addr.port())
 }
 
 /// Tells now and then how many are known; returns only when that cannot be told any more.

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use net::DatagramSocket;
 use overlay::wire::Address;
@@ -30,11 +31,20 @@ const DATA_HEAD: usize = 1 + 2 * 9;
 
 type Received = (SocketAddr, Vec<u8>);
 
-pub(super) struct CircuitSocket {
-    shared: Arc<Shared>,
+/// A socket whose datagrams go through circuits of one number of hops, of any of several nodes: the first of them that can
+/// carries a datagram, and where one goes, those to the same address follow.
+pub(crate) struct CircuitSocket {
+    ways: Vec<Way>,
     hops: u8,
-    number: u64,
     inbox: Mutex<mpsc::Receiver<Received>>,
+    /// What keeps circuits ready while the socket is there.
+    _lane: Option<Arc<dyn Send + Sync>>,
+}
+
+/// A node that carries a socket's datagrams.
+struct Way {
+    shared: Arc<Shared>,
+    number: u64,
 }
 
 /// The sockets, and whose datagrams are whose.
@@ -80,37 +90,68 @@ impl Ports {
 }
 
 impl CircuitSocket {
-    pub(super) fn open(shared: &Arc<Shared>, ports: &mut Ports, hops: u8) -> Self {
+    pub(super) fn open<'a>(
+        nodes: impl Iterator<Item = &'a Arc<Shared>>,
+        hops: u8,
+        lane: Option<Arc<dyn Send + Sync>>,
+    ) -> Self {
         let (port, inbox) = mpsc::channel(INBOX);
-        let number = ports.next;
-        ports.next += 1;
-        ports.open.insert(number, (hops, port));
+        let ways = nodes.map(|shared| {
+            let mut state = shared.state.lock();
+            let number = state.ports.next;
+            state.ports.next += 1;
+            state.ports.open.insert(number, (hops, port.clone()));
+            Way {
+                shared: Arc::clone(shared),
+                number,
+            }
+        });
         Self {
-            shared: Arc::clone(shared),
+            ways: ways.collect(),
             hops,
-            number,
             inbox: Mutex::new(inbox),
+            _lane: lane,
         }
     }
 
     fn send(&self, datagram: &[u8], to: &Address) -> io::Result<()> {
-        let mut state = self.shared.state.lock();
-        let put = self.put(&mut state, datagram, to);
-        state.outbox.send(&self.shared.endpoint);
-        put
+        self.through(to, |way, state, id| {
+            let put = way.put(state, id, datagram, to);
+            state.outbox.send(&way.shared.endpoint);
+            put
+        })
     }
 
-    /// Puts a cell where it waits to be sent.
-    fn put(&self, state: &mut State, datagram: &[u8], to: &Address) -> io::Result<()> {
+    /// Does something with the node and the circuit that datagrams to an address go through.
+    fn through<T>(
+        &self,
+        to: &Address,
+        act: impl FnOnce(&Way, &mut State, CircuitId) -> io::Result<T>,
+    ) -> io::Result<T> {
         let now = now();
-        let State {
-            node,
-            circuits,
-            out,
-            outbox,
-            ports,
-            ..
-        } = state;
+        // Nodes are asked twice only where a flow of one may keep others from taking it.
+        let rounds: &[bool] = if self.ways.len() > 1 {
+            &[true, false]
+        } else {
+            &[false]
+        };
+        for known in rounds {
+            for way in &self.ways {
+                let mut state = way.shared.state.lock();
+                if let Some(id) = state.carrier(now, self.hops, to, *known) {
+                    return act(way, &mut state, id);
+                }
+            }
+        }
+        Err(io::ErrorKind::NetworkUnreachable.into())
+    }
+}
+
+impl State {
+    /// The circuit that carries datagrams to an address: that of a hidden peer, that of a flow, or, unless it has to be `known`,
+    /// another one.
+    fn carrier(&mut self, now: Instant, hops: u8, to: &Address, known: bool) -> Option<CircuitId> {
+        let Self { node, circuits, .. } = self;
         // A hidden peer has a circuit of its own.
         let linked = to.v4().and_then(CircuitId::from_address);
         let linked = linked.filter(|id| {
@@ -118,8 +159,32 @@ impl CircuitSocket {
                 circuit.linked || circuit.purpose == Purpose::RendezvousSeeder
             })
         });
-        let picked = linked.or_else(|| circuits.pick(now, node, self.hops, to));
-        let id = picked.ok_or(io::ErrorKind::NetworkUnreachable)?;
+        linked.or_else(|| {
+            if known {
+                circuits.flow(now, node, hops, to)
+            } else {
+                circuits.pick(now, node, hops, to)
+            }
+        })
+    }
+}
+
+impl Way {
+    /// Puts a cell where it waits to be sent.
+    fn put(
+        &self,
+        state: &mut State,
+        id: CircuitId,
+        datagram: &[u8],
+        to: &Address,
+    ) -> io::Result<()> {
+        let State {
+            node,
+            out,
+            outbox,
+            ports,
+            ..
+        } = state;
         let first = node.send_data(id, to.clone(), datagram, out);
         let first = first.map_err(|_| io::ErrorKind::NetworkUnreachable)?;
         if let Address::Ip(to) = to {
@@ -163,12 +228,14 @@ impl DatagramSocket for CircuitSocket {
         to: SocketAddr,
     ) -> io::Result<usize> {
         let to = Address::from(to);
-        let mut state = self.shared.state.lock();
-        for datagram in datagrams.chunks(segment.max(1)) {
-            // What finds no circuit is lost on the way.
-            let _ = self.put(&mut state, datagram, &to);
-        }
-        state.outbox.send(&self.shared.endpoint);
+        // What finds no circuit is lost on the way.
+        let _ = self.through(&to, |way, state, id| {
+            for datagram in datagrams.chunks(segment.max(1)) {
+                way.put(state, id, datagram, &to)?;
+            }
+            state.outbox.send(&way.shared.endpoint);
+            Ok(())
+        });
         Ok(datagrams.len())
     }
 
@@ -182,8 +249,10 @@ impl DatagramSocket for CircuitSocket {
     }
 
     fn is_up(&self) -> bool {
-        let state = self.shared.state.lock();
-        state.circuits.status(now(), &state.node, self.hops).ready > 0
+        self.ways.iter().any(|way| {
+            let state = way.shared.state.lock();
+            state.circuits.status(now(), &state.node, self.hops).ready > 0
+        })
     }
 
     fn local_addr(&self) -> SocketAddr {
@@ -192,14 +261,18 @@ impl DatagramSocket for CircuitSocket {
 
     fn max_payload(&self) -> usize {
         let layers = (usize::from(self.hops) + 2) * OVERHEAD;
-        DATAGRAM - Head::len(self.shared.dialect) - DATA_HEAD - layers.min(DATAGRAM / 2)
+        let heads = self.ways.iter().map(|way| Head::len(way.shared.dialect));
+        let head = heads.max().unwrap_or_default();
+        DATAGRAM - head - DATA_HEAD - layers.min(DATAGRAM / 2)
     }
 }
 
 impl Drop for CircuitSocket {
     fn drop(&mut self) {
-        let mut state = self.shared.state.lock();
-        state.ports.open.remove(&self.number);
-        state.ports.flows.retain(|_, number| *number != self.number);
+        for way in &self.ways {
+            let mut state = way.shared.state.lock();
+            state.ports.open.remove(&way.number);
+            state.ports.flows.retain(|_, number| *number != way.number);
+        }
     }
 }

@@ -50,10 +50,7 @@ impl Node {
         to: SocketAddr,
         len: usize,
     ) -> Result<(), Refusal> {
-        if to.port() == 0 || to.ip().is_unspecified() {
-            return Err(Refusal::Target);
-        }
-        if !self.config.exits_to_local() && !policy::reaches(to) {
+        if !self.config.exits_to(to) {
             return Err(Refusal::Target);
         }
         let limits = (self.config.max_unanswered, self.config.exit_bytes_per_s);

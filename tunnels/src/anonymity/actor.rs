@@ -1,0 +1,268 @@
+//! The actor that looks after circuits and communities: it has circuits built in the dialect that there are nodes of, and
+//! starts communities again that failed.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, StreamHandler};
+use actors::{Exited, OneTimer};
+use futures_util::stream::poll_fn;
+use overlay::dht::{Dht, DhtClient};
+use overlay::discovery::Discovery;
+use overlay::endpoint::Endpoint;
+use overlay::host::{Host, HostConfig};
+use overlay::introducer::Settings;
+use overlay::packet::{CommunityId, Prefix};
+use parking_lot::Mutex;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::lanes::Lanes;
+use super::{AnonymityConfig, Doors, now};
+use crate::community::{Member, TunnelCommunity};
+use crate::{Dialect, Event, Tunnels};
+
+/// How often the dialects are looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long is waited before a community that failed starts again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What the door tells the actor.
+pub(super) enum Command {
+    /// To end, and to say when that is done.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What communities are made of.
+pub(super) struct Recipe {
+    config: AnonymityConfig,
+    settings: Settings,
+    endpoint: Endpoint,
+    rng: StdRng,
+}
+
+/// A community of the overlay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Discovery,
+    Tunnels(Dialect, CommunityId),
+    Dht(Dialect),
+}
+
+pub(super) struct PoolActor {
+    recipe: Recipe,
+    lanes: Weak<Lanes>,
+    doors: Arc<Mutex<Doors>>,
+    heard: Vec<(Dialect, mpsc::Receiver<Event>)>,
+    commands: Option<mpsc::Receiver<Command>>,
+    timer: OneTimer,
+    asked: Vec<oneshot::Sender<()>>,
+}
+
+impl Recipe {
+    pub(super) fn new(config: AnonymityConfig, endpoint: Endpoint, rng: StdRng) -> Self {
+        let mut settings = Settings::new(config.key.clone(), overlay::discovery::DISCOVERY);
+        settings.lan = endpoint.lan_addr(&config.network);
+        Self {
+            config,
+            settings,
+            endpoint,
+            rng,
+        }
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        let joined = self.config.joined();
+        let tunnels = joined
+            .iter()
+            .map(|(dialect, id)| Kind::Tunnels(*dialect, *id));
+        let dht = joined.iter().map(|(dialect, _)| Kind::Dht(*dialect));
+        [Kind::Discovery]
+            .into_iter()
+            .chain(tunnels)
+            .chain(dht)
+            .collect()
+    }
+
+    fn host(&self, parent: actix::Recipient<Exited<Option<Prefix>>>) -> HostConfig {
+        let (network, pool) = (self.config.network.clone(), self.config.pool.clone());
+        let mut host = HostConfig::new(self.endpoint.clone(), network, pool);
+        host.bootstrap = self.config.bootstrap.clone();
+        host.parent = Some(parent);
+        host
+    }
+}
+
+impl Kind {
+    fn community(self) -> CommunityId {
+        match self {
+            Self::Discovery => overlay::discovery::DISCOVERY,
+            Self::Tunnels(_, community) => community,
+            Self::Dht(dialect) => dht_dialect(dialect).community(),
+        }
+    }
+}
+
+impl PoolActor {
+    pub(super) fn new(
+        recipe: Recipe,
+        lanes: &Arc<Lanes>,
+        doors: Arc<Mutex<Doors>>,
+        heard: Vec<(Dialect, mpsc::Receiver<Event>)>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        Self {
+            recipe,
+            lanes: Arc::downgrade(lanes),
+            doors,
+            heard,
+            commands: Some(commands),
+            timer: OneTimer::new(),
+            asked: Vec::new(),
+        }
+    }
+
+    /// Starts a community; one of its kind that was there before is gone.
+    fn start_community(&mut self, kind: Kind, ctx: &Context<Self>) {
+        let mut host = self.recipe.host(ctx.address().recipient());
+        let mut rng = StdRng::from_rng(&mut self.recipe.rng);
+        let recipe = &self.recipe;
+        match kind {
+            Kind::Discovery => {
+                let mut machine = Discovery::new(&recipe.settings, now(), &mut rng);
+                for kind in recipe.kinds() {
+                    machine.add_service(kind.community());
+                }
+                let handle = Host::launch(machine, host, |_| {});
+                self.doors.lock().discovery = Some(handle);
+            }
+            Kind::Tunnels(dialect, community) => {
+                let Some(tunnels) = self.tunnels(dialect) else {
+                    return;
+                };
+                host.hook = Some(tunnels.hook());
+                let flags = recipe.config.roles.flags();
+                let mut machine =
+                    TunnelCommunity::new(&recipe.settings, community, flags, now(), &mut rng);
+                machine.remember(now(), &recipe.config.known);
+                let handle = Host::launch(machine, host, move |event| note(&tunnels, event));
+                let mut doors = self.doors.lock();
+                doors.tunnels.retain(|(other, _)| *other != dialect);
+                doors.tunnels.push((dialect, handle));
+            }
+            Kind::Dht(dialect) => {
+                let spoken = dht_dialect(dialect);
+                let machine = Dht::new(&recipe.settings, spoken, now(), &mut rng);
+                let client = DhtClient::launch(machine, host);
+                let mut doors = self.doors.lock();
+                doors.dht.retain(|(other, _)| *other != dialect);
+                doors.dht.push((dialect, client));
+            }
+        }
+    }
+
+    fn tunnels(&self, dialect: Dialect) -> Option<Tunnels> {
+        let lanes = self.lanes.upgrade()?;
+        let mut nodes = lanes.nodes().iter();
+        nodes.find(|node| node.dialect() == dialect).cloned()
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        if let Some(lanes) = self.lanes.upgrade() {
+            lanes.tend();
+        }
+        self.timer
+            .arm(ctx, Instant::now() + TICK, |actor: &mut Self, ctx| {
+                actor.timer.fired();
+                actor.tick(ctx);
+            });
+    }
+}
+
+impl Actor for PoolActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        if let Some(mut commands) = self.commands.take() {
+            ctx.add_stream(poll_fn(move |cx| commands.poll_recv(cx)));
+        }
+        for (dialect, mut heard) in self.heard.drain(..) {
+            let events = poll_fn(move |cx| heard.poll_recv(cx));
+            ctx.add_stream(futures_util::StreamExt::map(events, move |event| Told {
+                dialect,
+                event,
+            }));
+        }
+        for kind in self.recipe.kinds() {
+            self.start_community(kind, ctx);
+        }
+        self.tick(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        *self.doors.lock() = Doors::default();
+        for asked in self.asked.drain(..) {
+            let _ = asked.send(());
+        }
+    }
+}
+
+/// What a node of the tunnels tells.
+struct Told {
+    dialect: Dialect,
+    event: Event,
+}
+
+impl StreamHandler<Told> for PoolActor {
+    fn handle(&mut self, told: Told, _: &mut Context<Self>) {
+        tracing::trace!(dialect = ?told.dialect, event = ?told.event, "tunnels");
+    }
+
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl StreamHandler<Command> for PoolActor {
+    fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
+        let Command::Stop(reply) = command;
+        self.asked.push(reply);
+        ctx.stop();
+    }
+
+    fn finished(&mut self, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+impl Handler<Exited<Option<Prefix>>> for PoolActor {
+    type Result = ();
+
+    fn handle(&mut self, exited: Exited<Option<Prefix>>, ctx: &mut Context<Self>) {
+        let kinds = self.recipe.kinds();
+        let mut kinds = kinds.into_iter();
+        let failed = kinds.find(|kind| exited.id == Some(Prefix::new(kind.community())));
+        if let (Some(kind), true) = (failed, exited.panicked) {
+            tracing::error!(?kind, "a community of the overlay failed; it starts again");
+            ctx.run_later(AGAIN, move |actor, ctx| actor.start_community(kind, ctx));
+        }
+    }
+}
+
+/// Tells a node who is there.
+fn note(tunnels: &Tunnels, event: Member) {
+    tunnels.with(|node, _| match event {
+        Member::Known { key, addr, flags } => node.set_candidate(key, addr.into(), flags),
+        Member::Gone(key) => node.remove_candidate(&key),
+        Member::Located(addr) => node.set_addr(addr.into()),
+    });
+}
+
+/// The DHT that nodes of a dialect speak.
+const fn dht_dialect(dialect: Dialect) -> overlay::dht::Dialect {
+    match dialect {
+        Dialect::Classic => overlay::dht::Dialect::Tribler75,
+        Dialect::Modern => overlay::dht::Dialect::Current,
+    }
+}

@@ -1,0 +1,138 @@
+//! Circuits of each number of hops that somebody uses, in both dialects.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::now;
+use crate::{Protection, Status, Tunnels, Why};
+
+/// How long the preferred dialect may be without a circuit before the other one is used as well.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// See the module.
+pub(crate) struct Lanes {
+    /// In order of preference.
+    nodes: Vec<Tunnels>,
+    circuits: (usize, usize),
+    used: Mutex<BTreeMap<u8, Used>>,
+}
+
+struct Used {
+    users: usize,
+    /// Since when the preferred dialect has no circuit.
+    without: Option<Instant>,
+}
+
+/// Keeps circuits of one number of hops ready as long as it is there.
+pub(crate) struct Lane {
+    lanes: Weak<Lanes>,
+    pub(super) hops: u8,
+}
+
+impl Lanes {
+    pub(super) fn new(nodes: Vec<Tunnels>, circuits: (usize, usize)) -> Self {
+        Self {
+            nodes,
+            circuits,
+            used: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    pub(super) fn nodes(&self) -> &[Tunnels] {
+        &self.nodes
+    }
+
+    /// Has circuits kept ready.
+    pub(super) fn lane(self: &Arc<Self>, hops: u8) -> Arc<Lane> {
+        let mut used = self.used.lock();
+        let lane = used.entry(hops).or_insert_with(|| Used {
+            users: 0,
+            without: Some(now()),
+        });
+        lane.users += 1;
+        drop(used);
+        self.tend();
+        Arc::new(Lane {
+            lanes: Arc::downgrade(self),
+            hops,
+        })
+    }
+
+    fn release(&self, hops: u8) {
+        let mut used = self.used.lock();
+        let Some(lane) = used.get_mut(&hops) else {
+            return;
+        };
+        lane.users -= 1;
+        if lane.users == 0 {
+            used.remove(&hops);
+            for node in &self.nodes {
+                node.leave(hops);
+            }
+        }
+    }
+
+    /// Decides which dialect builds circuits; to be called every half second or so.
+    pub(super) fn tend(&self) {
+        let now = now();
+        let mut used = self.used.lock();
+        for (hops, lane) in &mut *used {
+            let Some((preferred, others)) = self.nodes.split_first() else {
+                return;
+            };
+            let (wanted, spare) = self.circuits;
+            preferred.want(*hops, wanted, spare);
+            let stands = preferred.status(*hops);
+            if stands.ready > 0 {
+                lane.without = None;
+            } else {
+                lane.without.get_or_insert(now);
+            }
+            let hopeless = matches!(
+                stands.protection,
+                Protection::Blocked(Why::NoExits | Why::NoRelays)
+            );
+            let late = lane.without.is_some_and(|since| now >= since + PATIENCE);
+            let wanted = if hopeless || late { wanted } else { 0 };
+            for other in others {
+                other.want(*hops, wanted, spare);
+            }
+        }
+    }
+
+    /// How it stands with circuits of all dialects.
+    pub(super) fn status(&self, hops: u8) -> Status {
+        let all: Vec<Status> = self.nodes.iter().map(|node| node.status(hops)).collect();
+        let sum = |part: fn(&Status) -> usize| all.iter().map(part).sum();
+        let ready = sum(|status| status.ready);
+        let whys = all.iter().filter_map(|status| match status.protection {
+            Protection::Protected => None,
+            Protection::Degraded(why) | Protection::Blocked(why) => Some(why),
+        });
+        let why = whys.max().unwrap_or(Why::Building);
+        let protection = if ready == 0 {
+            Protection::Blocked(why)
+        } else if ready < self.circuits.0 {
+            Protection::Degraded(why)
+        } else {
+            Protection::Protected
+        };
+        Status {
+            protection,
+            ready,
+            building: sum(|status| status.building),
+            exits: sum(|status| status.exits),
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if let Some(lanes) = self.lanes.upgrade() {
+            lanes.release(self.hops);
+        }
+    }
+}

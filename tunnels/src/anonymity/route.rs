@@ -1,0 +1,88 @@
+//! Networks that have no other way out than circuits.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use net::resolve::LiteralsOnly;
+use net::{
+    Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Outage, Outlet,
+};
+
+use super::lanes::{Lane, Lanes};
+use crate::{Protection, Tunnels};
+
+/// See [`Anonymity::network`](super::Anonymity::network).
+pub(super) fn network(lanes: &Arc<Lanes>, hops: u8) -> Network {
+    let route = Arc::new(Route {
+        lane: lanes.lane(hops),
+        lanes: Arc::clone(lanes),
+    });
+    let dialer = Arc::clone(&route);
+    let binder = Arc::clone(&route);
+    Network::new(dialer, binder, Arc::new(LiteralsOnly)).with_outlet(route)
+}
+
+/// Circuits of one number of hops as the only way out.
+struct Route {
+    lane: Arc<Lane>,
+    lanes: Arc<Lanes>,
+}
+
+impl Binder for Route {
+    fn listen(&self, _: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        Err(unsupported("nobody is listened to through circuits"))
+    }
+
+    fn datagram(&self, _: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
+        let lane = Arc::clone(&self.lane);
+        let nodes = self.lanes.nodes();
+        Ok(Tunnels::span(nodes, self.lane.hops, Some(lane)))
+    }
+
+    fn multicast(
+        &self,
+        _: SocketAddr,
+        _: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        Ok(Vec::new())
+    }
+}
+
+impl Dialer for Route {
+    fn dial(&self, _: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
+        Box::pin(std::future::ready(Err(unsupported(NO_STREAMS))))
+    }
+
+    fn takes_names(&self) -> bool {
+        true
+    }
+}
+
+impl Outlet for Route {
+    fn outage(&self) -> Option<Outage> {
+        let hops = self.lane.hops;
+        match self.lanes.status(hops).protection {
+            Protection::Blocked(why) => Some(Outage::Circuits {
+                hops,
+                why: why.to_string().into(),
+            }),
+            Protection::Degraded(_) | Protection::Protected => None,
+        }
+    }
+
+    fn look(&self) -> BoxFuture<'_, ()> {
+        self.lanes.tend();
+        Box::pin(std::future::ready(()))
+    }
+
+    fn datagrams(&self) -> Option<Result<(), Arc<str>>> {
+        Some(Ok(()))
+    }
+}
+
+const NO_STREAMS: &str = "circuits carry datagrams, and no streams";
+
+fn unsupported(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}
