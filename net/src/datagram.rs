@@ -1,5 +1,7 @@
 //! Datagrams.
 
+mod run;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -7,6 +9,8 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use tokio::io::ReadBuf;
+
+pub use run::Run;
 
 /// An unconnected datagram socket: UDP, and whatever is dressed up as it.
 ///

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`stream`] | [`ByteStream`], [`Dialer`], [`Listener`] |
 //! | [`ciphered`] | a stream under RC4 |
-//! | [`datagram`] | [`DatagramSocket`], and [`datagram::Batch`] |
+//! | [`datagram`] | [`DatagramSocket`], [`datagram::Batch`] and [`datagram::Run`] |
 //! | [`filter`] | whom a network does not talk to |
 //! | [`utp`] | streams over any datagram socket |
 //! | [`port_map`] | ports that the gateway of the local network gives |
@@ -20,6 +20,7 @@
 //! | [`resolve`] | [`Resolver`]: the operating system's one, and one that asks name servers itself |
 //! | [`network`] | [`Network`], the bundle, and listening with port retry |
 //! | [`proxy`] | a network whose only way out is a SOCKS5 or HTTP proxy |
+//! | [`socks`] | a SOCKS5 server, by which other programs enter a network |
 //! | [`real`] | the operating system's sockets, and [`Bind`], what they may be bound to |
 //! | [`outlet`] | [`Outage`], why nothing leaves where there is only one way out |
 //! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
@@ -51,6 +52,7 @@ pub mod real;
 pub mod resolve;
 pub mod scope;
 pub mod sim;
+pub mod socks;
 pub mod stream;
 pub mod utp;
 
@@ -65,6 +67,7 @@ pub use proxy::Proxy;
 pub use real::{Bind, RealOptions};
 pub use resolve::Resolver;
 pub use scope::{Family, Scope};
+pub use socks::SocksServer;
 pub use stream::{BoxStream, ByteStream, Dialer, Listener};
 
 /// A boxed future that may move between threads.

@@ -1,15 +1,16 @@
-//! The client's side of proxies: SOCKS5 (RFC 1928, RFC 1929) and HTTP CONNECT (RFC 9110, section 9.3.6).
+//! Proxies: SOCKS5 (RFC 1928, RFC 1929), both sides, and the client's side of HTTP CONNECT (RFC 9110, section 9.3.6).
 //!
-//! [`socks5::Negotiation`] and [`connect::Negotiation`] are machines without socket and clock. Both say how many bytes to
-//! read next and never ask for one that is not theirs, so that what follows on the stream belongs to its user.
-//! [`datagram`] has the header of datagrams that a SOCKS5 proxy passes on.
+//! [`socks5::Negotiation`], [`connect::Negotiation`] and [`server::Acceptance`] are machines without socket and clock. All
+//! say how many bytes to read next and never ask for one that is not theirs, so that what follows on the stream belongs to
+//! its user. [`datagram`] has the header of datagrams that a SOCKS5 proxy passes on.
 
 pub mod connect;
 pub mod datagram;
+pub mod server;
 pub mod socks5;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Where a proxy is asked to go.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +42,19 @@ pub struct Credentials {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a proxy takes names and passwords of at most 255 bytes, and no empty name")]
 pub struct BadCredentials;
+
+impl Destination {
+    /// A host as people write it: by its address, with or without brackets, or by its name; nothing where it is neither.
+    pub fn named(host: &str, port: u16) -> Option<Self> {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        match bare.unwrap_or(host).parse::<IpAddr>() {
+            Ok(ip) => Some(Self::Addr(SocketAddr::new(ip.to_canonical(), port))),
+            Err(_) => Some(Self::Name(HostName::new(host).ok()?, port)),
+        }
+    }
+}
 
 impl HostName {
     /// The name, if it is one.
@@ -74,6 +88,16 @@ impl Credentials {
             return Err(BadCredentials);
         }
         Ok(Self { user, password })
+    }
+
+    /// Whether somebody has told these; how long that takes does not tell which byte was wrong.
+    pub(crate) fn are(&self, user: &[u8], password: &[u8]) -> bool {
+        let same = |one: &[u8], other: &[u8]| {
+            let pairs = one.iter().zip(other);
+            let differ = pairs.fold(0, |differ, (one, other)| differ | (one ^ other));
+            one.len() == other.len() && differ == 0
+        };
+        same(&self.user, user) & same(&self.password, password)
     }
 }
 

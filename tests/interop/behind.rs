@@ -1,4 +1,4 @@
-//! Other programs that go out through a SOCKS5 proxy meet ours, which lets nobody else in.
+//! Other programs that go out through a SOCKS5 proxy, Dante or ours, meet ours, which lets nobody else in.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,34 @@ use support::content::Content;
 use support::payload::Payload;
 use support::sandbox::refuse;
 
+use crate::socks::Server;
+
 const READY: Duration = Duration::from_secs(30);
 const DONE: Duration = Duration::from_secs(60);
 
-/// Exchanges a file with `client`, which dials through Dante, and compares the bytes.
-pub(crate) fn exchange(lab: &Lab, client: Client, transport: Transport, we_seed: bool) {
+/// What they go out through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Through {
+    Dante,
+    Ours,
+}
+
+/// Exchanges a file with `client`, which dials through a proxy, and compares the bytes.
+pub(crate) fn exchange(
+    lab: &Lab,
+    through: Through,
+    client: Client,
+    transport: Transport,
+    we_seed: bool,
+) {
     let content = Content::new(lab, Payload::single("behind.bin", 8_000_001, 61));
     let (at, from, ours_at) = (lab.address(), lab.address().ip(), lab.address());
     let own = lab.folder(&format!("proxy {}", at.port()));
-    let _proxy = Proxy::start(Kind::Dante, at, from, &own);
+    let (mut dante, mut server) = (None, None);
+    match through {
+        Through::Dante => dante = Some(Proxy::start(Kind::Dante, at, from, &own)),
+        Through::Ours => server = Some(Server::start(at, from, None)),
+    }
     for kind in ["tcp", "udp"] {
         refuse(&format!(
             "ip saddr != {from} {kind} dport {}",
@@ -51,13 +70,14 @@ pub(crate) fn exchange(lab: &Lab, client: Client, transport: Transport, we_seed:
         running.process().stop();
     }
     content.assert_arrived(&dir);
+    drop((dante, server));
     let (seeder, leecher) = if we_seed {
         (Client::Ours, client)
     } else {
         (client, Client::Ours)
     };
     lab.report(&format!(
-        "| {} behind Dante, {} | {} to {} | {:.1} s |",
+        "| {} behind {through:?}, {} | {} to {} | {:.1} s |",
         client.name(),
         transport.word(),
         seeder.name(),

@@ -10,12 +10,14 @@ mod exchange;
 mod gateway;
 mod holepunch;
 mod meeting;
+mod socks;
 mod super_seed;
 mod trackerless;
 mod utp;
 mod ways;
 mod web;
 
+use behind::Through;
 use cases::Case;
 use exchange::{Run, run_all};
 use support::clients::Client::{self, Aria2, Libtorrent, Ours, Qbittorrent, Transmission};
@@ -271,10 +273,31 @@ isolated_test! {
     ) {
         for client in [Libtorrent("2.1.1"), Qbittorrent] {
             for transport in [Tcp, Utp] {
-                behind::exchange(lab, client, transport, true);
-                behind::exchange(lab, client, transport, false);
+                behind::exchange(lab, Through::Dante, client, transport, true);
+                behind::exchange(lab, Through::Dante, client, transport, false);
             }
         }
+    }
+}
+
+isolated_test! {
+    fn other_programs_behind_our_socks_server_exchange_torrents_with_ours(
+        lab, limit = 300, needs = [
+            Need::Ours, Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need(), Qbittorrent.need(), NFT,
+        ]
+    ) {
+        for client in [Libtorrent("2.0.11"), Libtorrent("2.1.1"), Qbittorrent] {
+            for transport in [Tcp, Utp] {
+                behind::exchange(lab, Through::Ours, client, transport, true);
+                behind::exchange(lab, Through::Ours, client, transport, false);
+            }
+        }
+    }
+}
+
+isolated_test! {
+    fn curl_goes_out_through_our_socks_server(lab, limit = 60, needs = [Need::Program("curl")]) {
+        socks::curl(lab);
     }
 }
 

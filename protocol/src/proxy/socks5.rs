@@ -15,10 +15,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Credentials, Destination};
 use crate::fault::Fault;
 
-const VERSION: u8 = 5;
-const PASSWORD_VERSION: u8 = 1;
-const NO_AUTHENTICATION: u8 = 0;
-const PASSWORD: u8 = 2;
+pub(super) const VERSION: u8 = 5;
+pub(super) const PASSWORD_VERSION: u8 = 1;
+pub(super) const NO_AUTHENTICATION: u8 = 0;
+pub(super) const PASSWORD: u8 = 2;
 pub(super) const V4: u8 = 1;
 pub(super) const NAME: u8 = 3;
 pub(super) const V6: u8 = 4;
@@ -282,6 +282,21 @@ impl Refusal {
             other => Self::Other(other),
         }
     }
+
+    /// The number that says so.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::General => 1,
+            Self::Forbidden => 2,
+            Self::NetworkUnreachable => 3,
+            Self::HostUnreachable => 4,
+            Self::ConnectionRefused => 5,
+            Self::TtlExpired => 6,
+            Self::CommandNotSupported => 7,
+            Self::AddressNotSupported => 8,
+            Self::Other(code) => code,
+        }
+    }
 }
 
 /// The message of RFC 1929.
@@ -320,33 +335,51 @@ pub(super) fn write_address(destination: &Destination, out: &mut Vec<u8>) {
     out.extend_from_slice(&port.to_be_bytes());
 }
 
-/// Reads what [`write_address`] writes; the bytes behind it, too.
+/// An address or a name as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place<'a> {
+    Addr(SocketAddr),
+    /// Whatever stands for a name, and a port.
+    Name(&'a [u8], u16),
+}
+
+/// As [`read_place`], where nobody is interested in a name.
 pub(super) fn read_address(bytes: &[u8]) -> Option<(Bound, &[u8])> {
-    let port = |rest: &[u8]| {
-        let (port, rest) = rest.split_first_chunk::<2>()?;
-        Some((u16::from_be_bytes(*port), rest.len()))
+    let (place, rest) = read_place(bytes)?;
+    let bound = match place {
+        Place::Addr(addr) => Bound::Addr(addr),
+        Place::Name(_, port) => Bound::Named(port),
     };
-    let tail = |left: usize| bytes.get(bytes.len().checked_sub(left)?..);
+    Some((bound, rest))
+}
+
+/// Reads what [`write_address`] writes; the bytes behind it, too.
+pub(super) fn read_place(bytes: &[u8]) -> Option<(Place<'_>, &[u8])> {
     let (kind, rest) = bytes.split_first()?;
     match *kind {
         V4 => {
             let (ip, rest) = rest.split_first_chunk::<4>()?;
-            let (port, left) = port(rest)?;
+            let (port, rest) = read_port(rest)?;
             let addr = SocketAddr::from((Ipv4Addr::from(*ip), port));
-            Some((Bound::Addr(addr), tail(left)?))
+            Some((Place::Addr(addr), rest))
         }
         V6 => {
             let (ip, rest) = rest.split_first_chunk::<16>()?;
-            let (port, left) = port(rest)?;
+            let (port, rest) = read_port(rest)?;
             let ip = IpAddr::V6(Ipv6Addr::from(*ip)).to_canonical();
-            Some((Bound::Addr(SocketAddr::new(ip, port)), tail(left)?))
+            Some((Place::Addr(SocketAddr::new(ip, port)), rest))
         }
         NAME => {
             let (len, rest) = rest.split_first()?;
-            let rest = rest.get(usize::from(*len)..)?;
-            let (port, left) = port(rest)?;
-            Some((Bound::Named(port), tail(left)?))
+            let (name, rest) = rest.split_at_checked(usize::from(*len))?;
+            let (port, rest) = read_port(rest)?;
+            Some((Place::Name(name, port), rest))
         }
         _ => None,
     }
+}
+
+fn read_port(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    let (port, rest) = bytes.split_first_chunk()?;
+    Some((u16::from_be_bytes(*port), rest))
 }
