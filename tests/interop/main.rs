@@ -9,6 +9,7 @@ mod dht;
 mod exchange;
 mod gateway;
 mod holepunch;
+mod layers;
 mod meeting;
 mod socks;
 mod super_seed;
@@ -255,6 +256,16 @@ fn both_ways(other: Client, cases: Vec<Case>) -> Vec<Run> {
         ]
     });
     runs.collect()
+}
+
+isolated_test! {
+    fn a_hybrid_joined_by_its_v1_link_gets_its_layers_from_the_peer_that_gave_the_metadata(
+        lab, limit = 300, needs = [Need::Ours, Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need()]
+    ) {
+        for version in ["2.0.11", "2.1.1"] {
+            layers::come_from_the_only_peer(lab, version);
+        }
+    }
 }
 
 isolated_test! {

@@ -161,6 +161,8 @@ pub(crate) struct Greeting {
     pub(crate) wire: Wire,
     /// Whether the connection is one of the v2 swarm.
     pub(crate) v2: bool,
+    /// Whether the peer offers to take a connection by the v1 hash into the v2 swarm.
+    pub(crate) offers_v2: bool,
     /// Whether the connection is one of uTP.
     pub(crate) utp: bool,
 }
@@ -202,6 +204,8 @@ pub(crate) enum Ended {
     OurOwn,
     /// The peer sent bad data.
     Banned,
+    /// The peer is dialled anew, to be met in the v2 swarm.
+    Renewed,
     /// The torrent stopped, or made room for better peers.
     Dismissed,
 }

@@ -189,6 +189,7 @@ impl Candidates {
                 self.index.remove(addr);
                 self.ourselves.insert(addr);
             }
+            Ended::Renewed => self.index.set_state(addr, State::Ready),
             Ended::Normal
             | Ended::ProtocolError
             | Ended::BothSeeds

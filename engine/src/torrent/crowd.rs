@@ -187,6 +187,7 @@ impl Torrent {
             outgoing,
             id: None,
             v2: false,
+            offers_v2: false,
             twin: None,
             also_at: None,
             listens: None,
@@ -279,6 +280,7 @@ impl Torrent {
                 Ended::Misbehaved(_) => candidates::Ended::ProtocolError,
                 Ended::OurOwn => candidates::Ended::SelfConnection,
                 Ended::Redundant => candidates::Ended::BothSeeds,
+                Ended::Renewed => candidates::Ended::Renewed,
                 Ended::Silent => candidates::Ended::Timeout,
             };
             self.candidates.disconnected(addr, now, how);
@@ -309,7 +311,8 @@ impl Torrent {
             | Ended::Duplicate
             | Ended::Lost
             | Ended::Misbehaved(_)
-            | Ended::Redundant => self.candidates.failed(addr, now, DialFailure::Handshake),
+            | Ended::Redundant
+            | Ended::Renewed => self.candidates.failed(addr, now, DialFailure::Handshake),
         }
     }
 
@@ -330,6 +333,7 @@ impl Torrent {
     /// Lets go of connections that are of no use to either side.
     pub(crate) fn tidy_peers(&mut self, now: Instant) {
         let full = self.peers.len() >= self.most_peers() || self.setup.seats.free() == 0;
+        let lacks_layers = self.late_layers.is_some();
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
@@ -346,7 +350,8 @@ impl Torrent {
             let old = peer
                 .since
                 .is_some_and(|at| now.saturating_duration_since(at) > USELESS_AFTER);
-            if active.finished && peer.wants_nothing() {
+            let has_layers = lacks_layers && peer.v2 && !old;
+            if active.finished && peer.wants_nothing() && !has_layers {
                 peer.order(Order::Close(Ended::Redundant));
             } else if full && old && !peer.interested && !interesting {
                 peer.order(Order::Close(Ended::Dismissed));

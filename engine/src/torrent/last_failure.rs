@@ -36,7 +36,8 @@ impl LastFailure {
             | Ended::Dismissed
             | Ended::Duplicate
             | Ended::OurOwn
-            | Ended::Redundant => return None,
+            | Ended::Redundant
+            | Ended::Renewed => return None,
         };
         Some(Self { addr, why })
     }

@@ -166,6 +166,7 @@ impl Torrent {
             self.late_layers = None;
             return;
         }
+        self.meet_by_v2(now);
         let Some(fetch) = &mut self.late_layers else {
             return;
         };

@@ -39,6 +39,7 @@ impl Torrent {
         }
         self.judge_twins(key);
         self.ask_layers(now, ctx);
+        self.ask_late_layers(now);
     }
 
     pub(crate) fn on_metadata_size(&mut self, key: PeerKey, size: u32) {

@@ -120,6 +120,8 @@ impl Torrent {
             shelf.tell();
         }
         self.late_layers = LayerFetch::of(&metainfo).map(Box::new);
+        // Nothing is under way with those that are dialled anew now.
+        self.meet_by_v2(now());
         for (_, peer) in self.peers.iter() {
             peer.order(Order::Content(Arc::clone(&content)));
         }

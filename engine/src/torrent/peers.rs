@@ -38,6 +38,8 @@ pub(crate) struct PeerEntry {
     pub(crate) id: Option<PeerId>,
     /// Whether the connection is one of the v2 swarm.
     pub(crate) v2: bool,
+    /// Whether it offers to take a connection by the v1 hash into the v2 swarm.
+    pub(crate) offers_v2: bool,
     /// An older connection to the same peer, one of which the other side is expected to end.
     pub(crate) twin: Option<PeerKey>,
     /// Another address of the same peer, that we had dialled too.
@@ -236,6 +238,7 @@ impl Peers {
         entry.id = Some(greeting.peer_id);
         entry.wire = greeting.wire;
         entry.v2 = greeting.v2;
+        entry.offers_v2 = greeting.offers_v2;
         entry.utp = greeting.utp;
         Some(entry)
     }

@@ -132,6 +132,7 @@ impl Torrent {
             | Ended::Misbehaved(_)
             | Ended::OurOwn
             | Ended::Redundant
+            | Ended::Renewed
             | Ended::Silent
             | Ended::Unreachable(_) => false,
         }

@@ -210,3 +210,24 @@ fn a_hybrid_that_was_joined_by_its_v1_hash_gets_the_v2_layers_too() {
         sim.clone()
     });
 }
+
+#[test]
+fn a_hybrid_joined_by_its_v1_hash_gets_the_v2_layers_from_the_peer_that_gave_the_metadata() {
+    simulate(async {
+        let sim = Sim::new(8);
+        let folder = Folder::new(Version::Hybrid, 8, &LENS, PIECE);
+        let v1 = folder.metainfo.hashes().get_v1().expect("a hybrid");
+        let link = Source::Magnet(Folder::magnet(InfoHashes::v1(v1)));
+        let seed = Member::seed(&sim, 0, &folder).await;
+        let mut member = Member::fetch(&sim, 1, link, &[0]).await;
+        member.completes(&folder).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(member.banned(), 0);
+        assert_eq!(member.status().wasted, 0, "nothing was under way");
+        member.handle.shutdown(Duration::from_secs(1)).await;
+        let kept = kept(&member, v1).expect("it is kept");
+        assert!(kept.has_piece_layers());
+        drop(seed);
+        sim.clone()
+    });
+}

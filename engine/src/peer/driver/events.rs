@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use protocol::geometry::{BlockRef, PieceIndex};
 use protocol::peer::{
-    Event, Extension, ExtensionHandshake, HolepunchMessage, PexMessage, SessionError,
+    Event, Extension, ExtensionHandshake, HolepunchMessage, PexMessage, Reserved, SessionError,
 };
 
 use crate::content::Traffic;
@@ -50,6 +50,7 @@ impl Driver {
                     peer_id: handshake.peer_id,
                     wire: self.wire,
                     v2: self.session.is_v2(),
+                    offers_v2: handshake.reserved.has(Reserved::V2_UPGRADE),
                     utp: self.stream.is_utp(),
                 }));
                 self.greet();

@@ -53,6 +53,8 @@ pub enum Ended {
     SelfConnection,
     /// There is another connection to the same peer.
     Duplicate,
+    /// We ended it to dial the peer again at once.
+    Renewed,
     /// The peer was silent for too long.
     Timeout,
 }

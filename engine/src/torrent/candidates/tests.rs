@@ -537,3 +537,14 @@ fn who_is_to_be_met_is_dialled_at_once_but_not_twice() {
     list.ban(host(3).ip());
     assert!(!list.meet(host(3), now));
 }
+
+#[test]
+fn a_peer_that_was_left_to_be_dialled_again_is_due_at_once() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    list.add(host(1), Source::Tracker, now);
+    list.dialing(host(1));
+    list.connected(host(1), now);
+    list.disconnected(host(1), now, Ended::Renewed);
+    assert_eq!(list.next(now), Some(host(1)));
+}
