@@ -6,6 +6,8 @@
 
 mod actor;
 mod config;
+mod desk;
+mod hidden;
 mod lanes;
 mod route;
 
@@ -28,8 +30,10 @@ use tokio::time;
 pub use config::{AnonymityConfig, AnonymityError, Communities, ExitPolicy, Roles};
 
 use crate::community::TunnelCommunity;
+use crate::swarms::SwarmStatus;
 use crate::{CircuitInfo, Counters, Dialect, Flags, Node, Status, Tunnels};
-use actor::{Command, PoolActor, Recipe};
+use actor::{Command, Links, PoolActor, Recipe};
+use hidden::Hidden;
 use lanes::Lanes;
 
 /// See the module. Cheap to clone; everything ends with the last one, and with the sockets that were opened through it,
@@ -42,6 +46,7 @@ pub struct Anonymity {
 struct Inner {
     lanes: Arc<Lanes>,
     endpoint: Endpoint,
+    hidden: Arc<Mutex<Hidden>>,
     doors: Arc<Mutex<Doors>>,
     commands: mpsc::Sender<Command>,
 }
@@ -123,14 +128,21 @@ impl Anonymity {
             heard.push((dialect, events));
         }
         let lanes = Arc::new(Lanes::new(nodes, config.circuits));
+        let hidden = Arc::new(Mutex::new(Hidden::new(&lanes, &mut rng)));
         let doors = Arc::new(Mutex::new(Doors::default()));
         let (commands, ordered) = mpsc::channel(16);
         let recipe = Recipe::new(config, endpoint.clone(), rng);
-        PoolActor::new(recipe, &lanes, Arc::clone(&doors), heard, ordered).start();
+        let links = Links {
+            lanes: Arc::downgrade(&lanes),
+            hidden: Arc::downgrade(&hidden),
+            doors: Arc::clone(&doors),
+        };
+        PoolActor::new(recipe, links, heard, ordered).start();
         Ok(Self {
             inner: Arc::new(Inner {
                 lanes,
                 endpoint,
+                hidden,
                 doors,
                 commands,
             }),
@@ -143,6 +155,27 @@ impl Anonymity {
     /// Nobody can be listened to, and names are looked up by exits. While there is no circuit, [`Network::outage`] says why.
     pub fn network(&self, hops: u8) -> Network {
         route::network(&self.inner.lanes, hops)
+    }
+
+    /// Takes part in the swarm of hidden peers of a torrent, by circuits of `hops` hops, as a seeder or as a downloader; `info_hash` is
+    /// the torrent's own. Who is joined already leaves first, and all links end.
+    ///
+    /// A downloader gets addresses of seeders, which sockets of [`Anonymity::network`] with as many hops reach, and each again
+    /// under another address when a link had to be made anew. A seeder gets none: downloaders send to those sockets. When the
+    /// receiver is dropped, the swarm is left.
+    pub fn join_hidden(
+        &self,
+        info_hash: &[u8; 20],
+        hops: u8,
+        seeds: bool,
+    ) -> mpsc::Receiver<Vec<SocketAddr>> {
+        let lane = self.inner.lanes.lane(hops, true);
+        self.inner.hidden.lock().join(lane, info_hash, seeds)
+    }
+
+    /// How it stands with the swarm of hidden peers of a torrent.
+    pub fn hidden_status(&self, info_hash: &[u8; 20]) -> SwarmStatus {
+        self.inner.hidden.lock().status(info_hash)
     }
 
     /// How it stands with circuits of `hops` hops, of both dialects together.

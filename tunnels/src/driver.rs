@@ -43,7 +43,7 @@ const MAX_DATAGRAM: usize = 2048;
 #[derive(Clone)]
 pub struct Tunnels {
     shared: Arc<Shared>,
-    _ticker: Arc<Task<()>>,
+    ticker: Arc<Task<()>>,
 }
 
 struct Shared {
@@ -66,6 +66,13 @@ struct State {
     exits: Exits,
     ports: Ports,
     events: mpsc::Sender<Event>,
+}
+
+/// A door that does not keep its node.
+#[derive(Clone)]
+pub(crate) struct WeakTunnels {
+    shared: Weak<Shared>,
+    ticker: Weak<Task<()>>,
 }
 
 /// Takes cells in the pump of an endpoint.
@@ -112,7 +119,7 @@ impl Tunnels {
         });
         let tunnels = Self {
             shared,
-            _ticker: Arc::new(ticker),
+            ticker: Arc::new(ticker),
         };
         (tunnels, heard)
     }
@@ -181,6 +188,14 @@ impl Tunnels {
         result
     }
 
+    /// The same door without the node.
+    pub(crate) fn downgrade(&self) -> WeakTunnels {
+        WeakTunnels {
+            shared: Arc::downgrade(&self.shared),
+            ticker: Arc::downgrade(&self.ticker),
+        }
+    }
+
     /// Ends all circuits, and tells the neighbours.
     pub fn shut_down(&self) {
         let now = now();
@@ -188,6 +203,15 @@ impl Tunnels {
         state.circuits = Pool::new();
         state.node.shut_down();
         self.shared.flush(now, &mut state);
+    }
+}
+
+impl WeakTunnels {
+    pub(crate) fn upgrade(&self) -> Option<Tunnels> {
+        Some(Tunnels {
+            shared: self.shared.upgrade()?,
+            ticker: self.ticker.upgrade()?,
+        })
     }
 }
 

@@ -13,6 +13,7 @@
 //!   `circuit` is one of our own, `joined` one that ends here, `relay` one that goes on. [`policy`]: what exits let through.
 //! - [`Pool`]: circuits that are ready before somebody needs them, and how it stands with them.
 //! - [`Tunnels`]: a node on real sockets: cells in the pump of the endpoint, exits, and sockets that go through circuits.
+//! - [`swarms`]: finding hidden peers, and being found by them.
 //! - [`TunnelCommunity`]: who there is to build circuits with.
 //! - [`Anonymity`]: the door: nodes of both dialects on one socket, with all communities they need, and networks whose
 //!   only way out are circuits.
@@ -41,6 +42,7 @@ mod path;
 pub mod policy;
 mod pool;
 mod relay;
+pub mod swarms;
 
 pub use anonymity::{
     Anonymity, AnonymityConfig, AnonymityCounters, AnonymityError, CircuitStatus, Communities,

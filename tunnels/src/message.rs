@@ -1,5 +1,6 @@
 //! What is said inside of circuits, and to neighbours about them.
 
+mod announcement;
 mod encoded;
 mod kind;
 mod lists;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 
 use overlay::wire::Address;
 
+pub use announcement::{read_announcement, write_announcement};
 pub use kind::Kind;
 pub use lists::{
     IntroPoint, MAX_CANDIDATES, MAX_PEERS, Rendezvous, Source, read_candidates, read_peers,

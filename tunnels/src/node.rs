@@ -37,7 +37,7 @@ use crate::joined::Joined;
 use crate::joins::Joins;
 use crate::message::{Kind, Message};
 use crate::relay::{From, Relay};
-use crate::{CircuitId, Dialect, Head};
+use crate::{CircuitId, Dialect, Head, policy};
 
 /// Bytes that are to be free in front of a received datagram, for a layer is put around it in place.
 pub const HEADROOM: usize = crate::crypto::HEAD;
@@ -143,6 +143,19 @@ impl Node {
     /// Where others reach it, as others say: what it tells those who meet here.
     pub const fn set_addr(&mut self, addr: SocketAddr) {
         self.addr = Some(addr);
+    }
+
+    /// Where others reach it, as far as that was said.
+    pub const fn addr(&self) -> Option<SocketAddr> {
+        self.addr
+    }
+
+    /// Whom it introduces: the swarm and the key of each hidden seeder.
+    pub fn introducing(&self) -> Vec<([u8; 20], Vec<u8>)> {
+        let introduced = self.introduced.iter();
+        introduced
+            .map(|(seeder, (_, info_hash))| (*info_hash, seeder.clone()))
+            .collect()
     }
 
     /// Notes a node that was introduced, or what is new about it. Nodes whose keys cannot agree on secrets, and ourselves, are
@@ -392,6 +405,16 @@ impl Node {
         loop {
             let id = self.entropy.circuit();
             if !self.is_used(id) {
+                return id;
+            }
+        }
+    }
+
+    /// The same, of those that look like the address of a public host: a hidden peer has it for programs.
+    fn addressable_circuit(&mut self) -> CircuitId {
+        loop {
+            let id = self.free_circuit();
+            if policy::reaches(id.as_address().into()) {
                 return id;
             }
         }

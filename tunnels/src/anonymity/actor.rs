@@ -19,6 +19,8 @@ use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::desk::Desk;
+use super::hidden::Hidden;
 use super::lanes::Lanes;
 use super::{AnonymityConfig, Doors, now};
 use crate::community::{Member, TunnelCommunity};
@@ -52,10 +54,17 @@ enum Kind {
     Dht(Dialect),
 }
 
+/// What the actor shares with the door.
+pub(super) struct Links {
+    pub(super) lanes: Weak<Lanes>,
+    pub(super) hidden: Weak<Mutex<Hidden>>,
+    pub(super) doors: Arc<Mutex<Doors>>,
+}
+
 pub(super) struct PoolActor {
     recipe: Recipe,
-    lanes: Weak<Lanes>,
-    doors: Arc<Mutex<Doors>>,
+    links: Links,
+    desk: Desk,
     heard: Vec<(Dialect, mpsc::Receiver<Event>)>,
     commands: Option<mpsc::Receiver<Command>>,
     timer: OneTimer,
@@ -108,16 +117,16 @@ impl Kind {
 
 impl PoolActor {
     pub(super) fn new(
-        recipe: Recipe,
-        lanes: &Arc<Lanes>,
-        doors: Arc<Mutex<Doors>>,
+        mut recipe: Recipe,
+        links: Links,
         heard: Vec<(Dialect, mpsc::Receiver<Event>)>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
+        let rng = StdRng::from_rng(&mut recipe.rng);
         Self {
+            desk: Desk::new(recipe.config.pool.clone(), rng),
             recipe,
-            lanes: Arc::downgrade(lanes),
-            doors,
+            links,
             heard,
             commands: Some(commands),
             timer: OneTimer::new(),
@@ -137,7 +146,7 @@ impl PoolActor {
                     machine.add_service(kind.community());
                 }
                 let handle = Host::launch(machine, host, |_| {});
-                self.doors.lock().discovery = Some(handle);
+                self.links.doors.lock().discovery = Some(handle);
             }
             Kind::Tunnels(dialect, community) => {
                 let Some(tunnels) = self.tunnels(dialect) else {
@@ -149,7 +158,7 @@ impl PoolActor {
                     TunnelCommunity::new(&recipe.settings, community, flags, now(), &mut rng);
                 machine.remember(now(), &recipe.config.known);
                 let handle = Host::launch(machine, host, move |event| note(&tunnels, event));
-                let mut doors = self.doors.lock();
+                let mut doors = self.links.doors.lock();
                 doors.tunnels.retain(|(other, _)| *other != dialect);
                 doors.tunnels.push((dialect, handle));
             }
@@ -157,7 +166,7 @@ impl PoolActor {
                 let spoken = dht_dialect(dialect);
                 let machine = Dht::new(&recipe.settings, spoken, now(), &mut rng);
                 let client = DhtClient::launch(machine, host);
-                let mut doors = self.doors.lock();
+                let mut doors = self.links.doors.lock();
                 doors.dht.retain(|(other, _)| *other != dialect);
                 doors.dht.push((dialect, client));
             }
@@ -165,14 +174,26 @@ impl PoolActor {
     }
 
     fn tunnels(&self, dialect: Dialect) -> Option<Tunnels> {
-        let lanes = self.lanes.upgrade()?;
+        let lanes = self.links.lanes.upgrade()?;
         let mut nodes = lanes.nodes().iter();
         nodes.find(|node| node.dialect() == dialect).cloned()
     }
 
+    fn dht(&self, dialect: Dialect) -> Option<DhtClient> {
+        let doors = self.links.doors.lock();
+        let mut dht = doors.dht.iter();
+        let client = dht.find(|(spoken, _)| *spoken == dialect);
+        client.map(|(_, client)| client.clone())
+    }
+
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        if let Some(lanes) = self.lanes.upgrade() {
+        if let Some(lanes) = self.links.lanes.upgrade() {
             lanes.tend();
+            let dht = self.links.doors.lock().dht.clone();
+            self.desk.tick(lanes.nodes(), &dht);
+        }
+        if let Some(hidden) = self.links.hidden.upgrade() {
+            hidden.lock().tick();
         }
         self.timer
             .arm(ctx, Instant::now() + TICK, |actor: &mut Self, ctx| {
@@ -203,7 +224,7 @@ impl Actor for PoolActor {
     }
 
     fn stopped(&mut self, _: &mut Context<Self>) {
-        *self.doors.lock() = Doors::default();
+        *self.links.doors.lock() = Doors::default();
         for asked in self.asked.drain(..) {
             let _ = asked.send(());
         }
@@ -218,7 +239,27 @@ struct Told {
 
 impl StreamHandler<Told> for PoolActor {
     fn handle(&mut self, told: Told, _: &mut Context<Self>) {
-        tracing::trace!(dialect = ?told.dialect, event = ?told.event, "tunnels");
+        let Told { dialect, event } = told;
+        let (tunnels, dht) = (self.tunnels(dialect), self.dht(dialect));
+        match (event, tunnels, dht) {
+            (
+                Event::PeersWanted {
+                    circuit,
+                    id,
+                    info_hash,
+                },
+                Some(tunnels),
+                Some(dht),
+            ) => self.desk.look_up(&tunnels, &dht, (circuit, id, info_hash)),
+            (Event::Introduces { info_hash, seeder }, Some(tunnels), Some(dht)) => {
+                self.desk.announce(&tunnels, &dht, (info_hash, seeder));
+            }
+            (event, ..) => {
+                if let Some(hidden) = self.links.hidden.upgrade() {
+                    hidden.lock().handle_event(dialect, &event);
+                }
+            }
+        }
     }
 
     fn finished(&mut self, _: &mut Context<Self>) {}

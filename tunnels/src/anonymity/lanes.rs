@@ -22,6 +22,8 @@ pub(crate) struct Lanes {
 
 struct Used {
     users: usize,
+    /// Of the users, those who look for hidden peers, whom nodes of one dialect only can reach.
+    seekers: usize,
     /// Since when the preferred dialect has no circuit.
     without: Option<Instant>,
 }
@@ -30,6 +32,7 @@ struct Used {
 pub(crate) struct Lane {
     lanes: Weak<Lanes>,
     pub(super) hops: u8,
+    seeks: bool,
 }
 
 impl Lanes {
@@ -45,28 +48,32 @@ impl Lanes {
         &self.nodes
     }
 
-    /// Has circuits kept ready.
-    pub(super) fn lane(self: &Arc<Self>, hops: u8) -> Arc<Lane> {
+    /// Has circuits kept ready; with `seeks` one at least in each dialect.
+    pub(super) fn lane(self: &Arc<Self>, hops: u8, seeks: bool) -> Arc<Lane> {
         let mut used = self.used.lock();
         let lane = used.entry(hops).or_insert_with(|| Used {
             users: 0,
+            seekers: 0,
             without: Some(now()),
         });
         lane.users += 1;
+        lane.seekers += usize::from(seeks);
         drop(used);
         self.tend();
         Arc::new(Lane {
             lanes: Arc::downgrade(self),
             hops,
+            seeks,
         })
     }
 
-    fn release(&self, hops: u8) {
+    fn release(&self, hops: u8, seeks: bool) {
         let mut used = self.used.lock();
         let Some(lane) = used.get_mut(&hops) else {
             return;
         };
         lane.users -= 1;
+        lane.seekers -= usize::from(seeks);
         if lane.users == 0 {
             used.remove(&hops);
             for node in &self.nodes {
@@ -96,7 +103,11 @@ impl Lanes {
                 Protection::Blocked(Why::NoExits | Why::NoRelays)
             );
             let late = lane.without.is_some_and(|since| now >= since + PATIENCE);
-            let wanted = if hopeless || late { wanted } else { 0 };
+            let (wanted, spare) = if hopeless || late {
+                (wanted, spare)
+            } else {
+                (usize::from(lane.seekers > 0), 0)
+            };
             for other in others {
                 other.want(*hops, wanted, spare);
             }
@@ -132,7 +143,7 @@ impl Lanes {
 impl Drop for Lane {
     fn drop(&mut self) {
         if let Some(lanes) = self.lanes.upgrade() {
-            lanes.release(self.hops);
+            lanes.release(self.hops, self.seeks);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{Protection, Tunnels};
 /// See [`Anonymity::network`](super::Anonymity::network).
 pub(super) fn network(lanes: &Arc<Lanes>, hops: u8) -> Network {
     let route = Arc::new(Route {
-        lane: lanes.lane(hops),
+        lane: lanes.lane(hops, false),
         lanes: Arc::clone(lanes),
     });
     let dialer = Arc::clone(&route);

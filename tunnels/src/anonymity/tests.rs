@@ -319,5 +319,103 @@ fn exits_send_to_this_machine_only_where_all_nodes_are_on_it() {
             };
         });
         assert_eq!(one.anonymity.counters().nodes.len(), 1);
+        drop(one);
+        sleep(Duration::from_secs(1)).await;
+    });
+}
+
+/// A seeder and a downloader of one torrent with so many hops, who hear of each other by nothing but the DHT and circuits.
+async fn hidden_pair(town: &mut Town, hops: u8) -> (Hidden, Hidden) {
+    let torrent = [7; 20];
+    let mut both = Vec::new();
+    for seeds in [true, false] {
+        let anonymity = town.citizen(Roles::default(), |_| {}).anonymity;
+        let network = anonymity.network(hops);
+        let socket = network.datagram(([0, 0, 0, 0], 0).into()).unwrap();
+        sleep(Duration::from_secs(20)).await;
+        let peers = anonymity.join_hidden(&torrent, hops, seeds);
+        both.push(Hidden {
+            anonymity,
+            socket,
+            peers,
+        });
+        sleep(Duration::from_secs(10)).await;
+    }
+    let downloader = both.pop().unwrap();
+    (both.pop().unwrap(), downloader)
+}
+
+struct Hidden {
+    anonymity: Anonymity,
+    socket: Arc<dyn DatagramSocket>,
+    peers: mpsc::Receiver<Vec<SocketAddr>>,
+}
+
+/// Sends a datagram until the hidden peer has it and has answered.
+async fn is_answered(downloader: &Hidden, seeder: &Hidden, at: SocketAddr) -> bool {
+    for _ in 0..3 {
+        let _ = downloader.socket.try_send_to(&utp(200), at);
+        let heard = timeout(Duration::from_secs(1), receive(&*seeder.socket)).await;
+        let Ok((data, from)) = heard else {
+            continue;
+        };
+        assert_eq!(data, utp(200));
+        assert_eq!(from.port(), crate::CIRCUIT_PORT);
+        seeder.socket.try_send_to(&utp(300), from).unwrap();
+        let heard = timeout(Duration::from_secs(1), receive(&*downloader.socket)).await;
+        if let Ok(heard) = heard {
+            assert_eq!(heard, (utp(300), at));
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn hidden_peers_find_and_reach_each_other_by_circuits_of_one_to_three_hops() {
+    for hops in 1..=3 {
+        simulate(async move {
+            let mut town = Town::new(10 + u64::from(hops));
+            let _citizens = town.citizens(9, 3);
+            sleep(Duration::from_secs(60)).await;
+            let (seeder, mut downloader) = hidden_pair(&mut town, hops).await;
+            assert!(seeder.anonymity.hidden_status(&[7; 20]).introductions >= 2);
+            let found = timeout(Duration::from_secs(60), downloader.peers.recv()).await;
+            let found = found.unwrap().unwrap();
+            assert!(is_answered(&downloader, &seeder, found[0]).await);
+        });
+    }
+}
+
+#[test]
+fn a_link_with_a_hidden_peer_is_made_again_when_a_node_on_it_dies() {
+    simulate(async {
+        let mut town = Town::new(20);
+        let citizens = town.citizens(9, 3);
+        sleep(Duration::from_secs(60)).await;
+        let (seeder, mut downloader) = hidden_pair(&mut town, 2).await;
+        let first = timeout(Duration::from_secs(60), downloader.peers.recv()).await;
+        let first = first.unwrap().unwrap()[0];
+        assert!(is_answered(&downloader, &seeder, first).await);
+        let circuits = downloader.anonymity.circuits();
+        let link = circuits.iter().find(|circuit| circuit.info.linked).unwrap();
+        let at = link.info.first.ip();
+        let dead = citizens.iter().find(|citizen| citizen.host.ip() == at);
+        dead.unwrap().host.set_online(false);
+        let died = now();
+        loop {
+            let next = timeout(Duration::from_secs(60), downloader.peers.recv()).await;
+            let next = next.unwrap().unwrap()[0];
+            assert_ne!(first, next);
+            if is_answered(&downloader, &seeder, next).await {
+                break;
+            }
+        }
+        println!("a link again after {:?}", now() - died);
+        assert!(now() - died < Duration::from_secs(30));
+        drop(downloader.peers);
+        sleep(Duration::from_secs(2)).await;
+        let circuits = downloader.anonymity.circuits();
+        assert!(circuits.iter().all(|circuit| !circuit.info.linked));
     });
 }

@@ -48,7 +48,10 @@ impl Node {
             self.entropy.rng(),
         );
         let (first, exit, others) = chosen.ok_or(Refusal::Unknown)?;
-        let id = self.free_circuit();
+        let id = match purpose {
+            Purpose::Data | Purpose::Introduction => self.free_circuit(),
+            Purpose::RendezvousSeeder | Purpose::RendezvousDownloader => self.addressable_circuit(),
+        };
         let circuit = Circuit::new(now, id, purpose, goal, first.clone(), exit);
         self.circuits.insert(id, circuit);
         let others = others.into_iter().map(|hop| (hop.key, Some(hop.addr)));

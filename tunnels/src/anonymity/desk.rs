@@ -1,0 +1,130 @@
+//! What a node of the tunnels asks the DHT of IPv8 for on behalf of hidden peers.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use net::{Pool, Task};
+use overlay::dht::{DhtClient, NodeId};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use tokio::time::Instant;
+
+use crate::message::{IntroPoint, MAX_PEERS, Source, read_announcement, write_announcement};
+use crate::{CircuitId, Dialect, Tunnels};
+
+/// Questions to the DHT that are under way at once; what comes beyond that gets no answer.
+const MAX_TASKS: usize = 32;
+
+/// How often it is announced again whom we introduce.
+const ANNOUNCE: Duration = Duration::from_secs(600);
+
+/// See the module.
+pub(super) struct Desk {
+    pool: Pool,
+    rng: StdRng,
+    tasks: Vec<Task<()>>,
+    /// Who is introduced, and since when in seconds since 1970: announcements that say the same replace each other.
+    since: BTreeMap<Vec<u8>, u32>,
+    next: Option<Instant>,
+}
+
+impl Desk {
+    pub(super) fn new(pool: Pool, rng: StdRng) -> Self {
+        Self {
+            pool,
+            rng,
+            tasks: Vec::new(),
+            since: BTreeMap::new(),
+            next: None,
+        }
+    }
+
+    /// Looks up who introduces seeders of a swarm, and tells the originator of a circuit.
+    pub(super) fn look_up(
+        &mut self,
+        tunnels: &Tunnels,
+        dht: &DhtClient,
+        (circuit, id, info_hash): (CircuitId, u16, [u8; 20]),
+    ) {
+        let (tunnels, dht) = (tunnels.downgrade(), dht.clone());
+        let mut rng = StdRng::from_rng(&mut self.rng);
+        self.spawn(async move {
+            let Ok(found) = dht.find_values(NodeId(info_hash)).await else {
+                return;
+            };
+            let Some(tunnels) = tunnels.upgrade() else {
+                return;
+            };
+            let read = |data: &[u8]| read_announcement(tunnels.dialect(), data).ok().flatten();
+            let points = found.iter().filter_map(|found| read(&found.data));
+            let points: Vec<IntroPoint> = points.collect();
+            let some: Vec<_> = points.sample(&mut rng, MAX_PEERS).cloned().collect();
+            let answered = tunnels.with(|node, _| node.answer_peers(circuit, id, info_hash, &some));
+            if let Err(why) = answered {
+                tracing::debug!(%why, "nobody waits for hidden peers any more");
+            }
+        });
+    }
+
+    /// Announces that we introduce a seeder.
+    pub(super) fn announce(
+        &mut self,
+        tunnels: &Tunnels,
+        dht: &DhtClient,
+        (info_hash, seeder): ([u8; 20], Vec<u8>),
+    ) {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at = at.map_or(0, |since| since.as_secs() as u32);
+        let since = *self.since.entry(seeder.clone()).or_insert(at);
+        let value = tunnels.with(|node, _| {
+            let point = IntroPoint {
+                addr: node.addr()?,
+                node: node.public().as_bytes().to_vec(),
+                seeder,
+                source: Source::Dht,
+            };
+            write_announcement(node.config().dialect, &point, since)
+        });
+        let Some(value) = value else {
+            return;
+        };
+        let dht = dht.clone();
+        self.spawn(async move {
+            if let Err(error) = dht.store(NodeId(info_hash), &value).await {
+                tracing::debug!(%error, "a hidden seeder is not announced");
+            }
+        });
+    }
+
+    /// Announces again whom we introduce, when it is time.
+    pub(super) fn tick(&mut self, nodes: &[Tunnels], dht: &[(Dialect, DhtClient)]) {
+        let now = Instant::now();
+        if now < *self.next.get_or_insert(now + ANNOUNCE) {
+            return;
+        }
+        self.next = Some(now + ANNOUNCE);
+        let mut introduced = Vec::new();
+        for tunnels in nodes {
+            let client = dht
+                .iter()
+                .find(|(dialect, _)| *dialect == tunnels.dialect());
+            if let Some((_, client)) = client {
+                let ours = tunnels.with(|node, _| node.introducing());
+                introduced.extend(ours.into_iter().map(|seeder| (tunnels, client, seeder)));
+            }
+        }
+        let there = |key: &Vec<u8>| introduced.iter().any(|(_, _, (_, seeder))| seeder == key);
+        self.since.retain(|key, _| there(key));
+        for (tunnels, client, seeder) in introduced {
+            self.announce(tunnels, client, seeder);
+        }
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.retain(|task| !task.is_finished());
+        if self.tasks.len() < MAX_TASKS {
+            self.tasks.push(self.pool.spawn(work));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Swarms whose nodes look for each other, with a DHT that is made up.
+
+use rand::SeedableRng;
+
+use super::*;
+use crate::message::Source;
+use crate::node::tests::world::World;
+use crate::{Dialect, Flags};
+
+const SWARM: [u8; 20] = [0x5a; 20];
+
+/// A world in which node 0 downloads and node 1 seeds, if they are told to.
+struct Scene {
+    world: World,
+    swarms: [Swarms; 2],
+    announced: Vec<IntroPoint>,
+    reached: Vec<Reached>,
+}
+
+impl Scene {
+    fn new(dialect: Dialect, seed: u64) -> Self {
+        let mut flags = vec![Flags::default(); 2];
+        flags.extend(vec![Flags::RELAY; 6]);
+        flags.extend(vec![Flags::RELAY.and(Flags::EXIT); 3]);
+        let swarms = [0, 1].map(|at| Swarms::new(StdRng::seed_from_u64(seed + at)));
+        Self {
+            world: World::new(dialect, &flags, seed),
+            swarms,
+            announced: Vec::new(),
+            reached: Vec::new(),
+        }
+    }
+
+    fn join(&mut self, at: usize, seeds: bool) {
+        let (now, node) = (self.world.now, &mut self.world.nodes[at]);
+        self.swarms[at].join(now, node, SWARM, (2, seeds));
+    }
+
+    /// Lets time pass, with the DHT that exits and introduction points ask.
+    fn run(&mut self, time: Duration) {
+        let until = self.world.now + time;
+        while self.world.now < until {
+            self.world.pass(Duration::from_millis(100));
+            for (at, event) in std::mem::take(&mut self.world.events) {
+                match &event {
+                    Event::Introduces { seeder, .. } => self.announced.push(IntroPoint {
+                        addr: self.world.addrs[at],
+                        node: self.world.nodes[at].public().as_bytes().to_vec(),
+                        seeder: seeder.clone(),
+                        source: Source::Dht,
+                    }),
+                    Event::PeersWanted {
+                        circuit,
+                        id,
+                        info_hash,
+                    } => {
+                        let node = &mut self.world.nodes[at];
+                        let _ = node.answer_peers(*circuit, *id, *info_hash, &self.announced);
+                    }
+                    event if at < 2 => {
+                        let (now, node) = (self.world.now, &mut self.world.nodes[at]);
+                        let reached = self.swarms[at].handle_event(now, node, event);
+                        self.reached.extend(reached);
+                    }
+                    _ => {}
+                }
+            }
+            for at in 0..2 {
+                let (now, node) = (self.world.now, &mut self.world.nodes[at]);
+                self.swarms[at].handle_timeout(now, node);
+            }
+        }
+    }
+
+    fn status(&self, at: usize) -> SwarmStatus {
+        self.swarms[at].status(&SWARM)
+    }
+}
+
+#[test]
+fn a_downloader_finds_a_seeder_and_is_linked() {
+    for dialect in [Dialect::Classic, Dialect::Modern] {
+        let mut scene = Scene::new(dialect, 1);
+        scene.join(1, true);
+        scene.run(Duration::from_secs(2));
+        assert_eq!(scene.status(1).introductions, INTRODUCTIONS);
+        scene.world.build(2);
+        scene.join(0, false);
+        scene.run(Duration::from_secs(15));
+        let status = scene.status(0);
+        assert_eq!((status.seeders, status.links), (1, 1));
+        assert_eq!(scene.reached.len(), 1);
+    }
+}
+
+#[test]
+fn a_seeder_that_comes_later_is_found() {
+    let mut scene = Scene::new(Dialect::Modern, 2);
+    scene.world.build(2);
+    scene.join(0, false);
+    scene.run(Duration::from_secs(60));
+    assert_eq!(scene.status(0), SwarmStatus::default());
+    scene.join(1, true);
+    scene.run(Duration::from_secs(45));
+    assert_eq!(scene.status(0).links, 1);
+}
+
+#[test]
+fn a_link_that_dies_is_made_again_under_another_address() {
+    let mut scene = Scene::new(Dialect::Modern, 3);
+    scene.join(1, true);
+    scene.world.build(2);
+    scene.join(0, false);
+    scene.run(Duration::from_secs(15));
+    let first = scene.reached[0].at;
+    let link = CircuitId::from_address(first).unwrap();
+    let hop = scene.world.nodes[0].circuit(link).unwrap().first;
+    let dead = scene.world.addrs.iter().position(|addr| *addr == hop);
+    scene.world.alive[dead.unwrap()] = false;
+    let died = scene.world.now;
+    while scene.reached.len() < 2 {
+        scene.run(Duration::from_millis(500));
+        assert!(scene.world.now < died + Duration::from_secs(60));
+    }
+    assert_ne!(scene.reached[1].at, first);
+}
+
+#[test]
+fn an_introduction_point_that_dies_is_replaced() {
+    let mut scene = Scene::new(Dialect::Modern, 4);
+    scene.join(1, true);
+    scene.run(Duration::from_secs(5));
+    let introducers = |scene: &Scene| -> Vec<usize> {
+        let nodes = scene.world.nodes.iter().enumerate();
+        let introducing =
+            nodes.filter(|(at, node)| scene.world.alive[*at] && !node.introducing().is_empty());
+        introducing.map(|(at, _)| at).collect()
+    };
+    let before = introducers(&scene);
+    scene.world.alive[before[0]] = false;
+    scene.run(Duration::from_secs(60));
+    assert_eq!(scene.status(1).introductions, INTRODUCTIONS);
+    assert!(!introducers(&scene).contains(&before[0]));
+}
+
+#[test]
+fn who_leaves_a_swarm_has_no_circuits_for_it() {
+    let mut scene = Scene::new(Dialect::Classic, 5);
+    scene.join(1, true);
+    scene.run(Duration::from_secs(5));
+    assert!(scene.world.nodes[1].circuits().count() > 0);
+    let node = &mut scene.world.nodes[1];
+    scene.swarms[1].leave(node, &SWARM);
+    assert_eq!(node.circuits().count(), 0);
+    assert_eq!(scene.status(1), SwarmStatus::default());
+}
+
+#[test]
+fn what_strangers_name_is_bounded() {
+    let mut scene = Scene::new(Dialect::Modern, 6);
+    scene.world.build(2);
+    scene.join(0, false);
+    let now = scene.world.now;
+    for at in 0..2000_u32 {
+        let key = |salt: u8| {
+            let mut bytes = [salt; 64];
+            bytes[..4].copy_from_slice(&at.to_be_bytes());
+            let key = overlay::key::SecretKey::from_bytes(&bytes).unwrap();
+            key.public().as_bytes().to_vec()
+        };
+        let point = IntroPoint {
+            addr: "9.9.9.9:9".parse().unwrap(),
+            node: key(1),
+            seeder: if at % 2 == 0 { key(2) } else { vec![7; 74] },
+            source: Source::Pex,
+        };
+        let event = Event::PeersFound {
+            info_hash: SWARM,
+            peers: vec![point],
+        };
+        let node = &mut scene.world.nodes[0];
+        let _ = scene.swarms[0].handle_event(now, node, &event);
+    }
+    assert_eq!(scene.status(0).seeders, MAX_SEEDERS);
+    let swarm = &scene.swarms[0].joined[&SWARM];
+    assert!(
+        swarm
+            .seeders
+            .values()
+            .all(|seeder| seeder.points.len() <= MAX_POINTS)
+    );
+}
