@@ -5,6 +5,8 @@
 
 pub(crate) mod dht;
 pub(crate) mod later;
+pub(crate) mod nodes;
+pub(crate) mod overlay;
 pub(crate) mod transfer;
 
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use dht::DhtArgs;
 pub(crate) use later::LaterCommand;
+pub(crate) use nodes::{CircuitsArgs, ExitArgs, NodeArgs, RelayArgs, TestnetArgs};
 pub(crate) use transfer::{DownloadArgs, SeedArgs};
 
 use crate::units::{Size, Span};
@@ -29,11 +32,16 @@ pub(crate) const UNITS: &str =
     "Sizes and rates are written 4MiB, 250KiB/s or plain bytes; lengths of time 90s, 2h.";
 
 /// What the exit codes mean.
-pub(crate) const EXIT_CODES: [(u8, &str); 4] = [
+pub(crate) const EXIT_CODES: [(u8, &str); 6] = [
     (0, "done"),
     (1, "failed"),
     (2, "wrong usage"),
     (3, "a named file, torrent or key does not exist"),
+    (4, "no running process was found to ask"),
+    (
+        5,
+        "the anonymity that was asked for cannot be had, and nothing was sent",
+    ),
 ];
 
 /// The exit codes in a line.
@@ -47,7 +55,7 @@ fn exit_codes() -> String {
 #[command(
     name = "tribler-rs",
     version,
-    about = "Downloads, seeds, creates and checks torrents; finds peers and items on the DHT",
+    about = "Downloads and seeds torrents, anonymously if asked; creates and checks them; finds peers and items on the DHT",
     after_help = format!("{UNITS}\n{}\nThe JSON lines are explained in docs/json.md.", exit_codes()),
     max_term_width = 100
 )]
@@ -84,8 +92,16 @@ pub(crate) enum Command {
     CheckUpdate(CheckUpdateArgs),
     /// Find peers and items on the mainline DHT, and store them
     Dht(Box<DhtArgs>),
+    /// Relay circuits of others until Ctrl-C
+    Relay(Box<RelayArgs>),
+    /// Relay circuits of others, and let what comes through them out, until Ctrl-C
+    Exit(Box<ExitArgs>),
     /// Introduce members of the overlay to each other until Ctrl-C
     BootstrapServer(BootstrapServerArgs),
+    /// Show the circuits of running processes
+    Circuits(CircuitsArgs),
+    /// Start a private network of relays and exits on this machine, to try anonymity with
+    Testnet(TestnetArgs),
     /// Show the whole main job on parts of its own: tracker, seeder and downloader on loopback
     Demo(DemoArgs),
     /// Print the completion script of a shell
@@ -106,8 +122,12 @@ impl Command {
             | Self::Demo(_)
             | Self::Dht(_)
             | Self::Download(_)
-            | Self::Seed(_) => true,
+            | Self::Exit(_)
+            | Self::Relay(_)
+            | Self::Seed(_)
+            | Self::Testnet(_) => true,
             Self::CheckUpdate(_)
+            | Self::Circuits(_)
             | Self::Completions(_)
             | Self::Create(_)
             | Self::Info(_)
@@ -128,6 +148,10 @@ impl Command {
             Self::BootstrapServer(args) => args.json,
             Self::Demo(args) => args.json,
             Self::Dht(args) => args.json,
+            Self::Relay(args) => args.node.json,
+            Self::Exit(args) => args.node.json,
+            Self::Circuits(args) => args.json,
+            Self::Testnet(args) => args.json,
             Self::Completions(_) | Self::Man(_) | Self::Later(_) => false,
         }
     }
@@ -357,6 +381,9 @@ pub(crate) struct BootstrapServerArgs {
     /// Print JSON lines instead of text
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
+    /// End when standard input does
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_ends: bool,
 }
 
 #[derive(Args, Debug)]

@@ -3,6 +3,7 @@
 mod bootstrap_server;
 mod check;
 mod check_update;
+mod circuits;
 mod completions;
 mod create;
 mod demo;
@@ -10,7 +11,9 @@ mod dht;
 mod download;
 mod info;
 mod man;
+mod node;
 mod seed;
+mod testnet;
 mod transfer;
 
 use std::path::Path;
@@ -35,14 +38,18 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::BootstrapServer(args) => bootstrap_server::run(&args, screen),
         Command::Check(args) => check::run(&args, screen),
         Command::CheckUpdate(args) => check_update::run(&args, screen),
+        Command::Circuits(args) => circuits::run(&args, screen),
         Command::Completions(args) => completions::run(&args, screen),
         Command::Create(args) => create::run(&args, screen),
         Command::Demo(args) => demo::run(&args, screen),
         Command::Dht(args) => dht::run(&args, screen),
         Command::Download(args) => download::run(&args, screen),
+        Command::Exit(args) => node::exit(&args, screen),
         Command::Info(args) => info::run(&args, screen),
         Command::Man(args) => man::run(&args, screen),
+        Command::Relay(args) => node::relay(&args, screen),
         Command::Seed(args) => seed::run(&args, screen),
+        Command::Testnet(args) => testnet::run(&args, screen),
         Command::Later(_) => Ok(()),
     }
 }

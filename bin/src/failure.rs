@@ -17,6 +17,12 @@ pub(crate) enum Failure {
     /// A named file, torrent or key does not exist: exit code 3.
     #[error("{0}")]
     NotFound(String),
+    /// Nobody answers who was to be asked: exit code 4.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The anonymity that was asked for cannot be had, and nothing was sent: exit code 5.
+    #[error("{0}")]
+    Anonymity(String),
 }
 
 impl Failure {
@@ -26,6 +32,8 @@ impl Failure {
             Self::Failed(_) | Self::Told => 1,
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
+            Self::Unreachable(_) => 4,
+            Self::Anonymity(_) => 5,
         }
     }
 

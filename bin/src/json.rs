@@ -12,6 +12,17 @@ pub(crate) enum Line<'a> {
         name: Option<&'a str>,
         size: Option<u64>,
     },
+    /// How it stands with the circuits that everything goes through.
+    Anonymity {
+        hops: u8,
+        state: &'a str,
+        /// Why it is not `protected`, in words for people.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
+        ready: usize,
+        building: usize,
+        exits: usize,
+    },
     /// Neighbouring pieces of checked data are wrong or missing.
     BadPieces {
         first: u32,

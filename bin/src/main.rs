@@ -7,7 +7,8 @@
 //! # Map of modules
 //! [`cli`] flags; [`commands`] what they do; [`source`] where torrents come from; [`selection`] `--files`; [`screen`]
 //! bars and lines; [`progress`]; [`json`]; [`units`] sizes and rates; [`text`]; [`content`] what the store is told of a
-//! torrent; [`log`]; [`shutdown`] signals; [`failure`] exit codes.
+//! torrent; [`report`] how it stands with circuits, which [`control`] and [`metrics`] tell; [`log`]; [`shutdown`] signals;
+//! [`failure`] exit codes.
 //! # Invariants
 //! Only this crate reads arguments and the environment. With `--json`, standard output carries JSON lines only.
 
@@ -15,11 +16,14 @@ mod certificates;
 mod cli;
 mod commands;
 mod content;
+mod control;
 mod failure;
 mod host_port;
 mod json;
 mod log;
+mod metrics;
 mod progress;
+mod report;
 mod screen;
 mod selection;
 mod shutdown;

@@ -1,6 +1,10 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
 
+use std::io;
+use std::thread;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::failure::Failure;
 
@@ -9,6 +13,8 @@ use crate::failure::Failure;
 pub(crate) struct Shutdown {
     interrupt: Signal,
     terminate: Signal,
+    /// Standard input has ended.
+    stdin: Option<oneshot::Receiver<()>>,
 }
 
 impl Shutdown {
@@ -21,7 +27,25 @@ impl Shutdown {
         Ok(Self {
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,
+            stdin: None,
         })
+    }
+
+    /// Takes the end of standard input for a signal: whoever holds the other end has ended, however that came.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] where the system gives no thread to read it in.
+    pub(crate) fn also_when_stdin_ends(&mut self) -> Result<(), Failure> {
+        let (ended, end) = oneshot::channel();
+        let read = move || {
+            // Input that cannot be read has ended, too.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            let _ = ended.send(());
+        };
+        let thread = thread::Builder::new().name("stdin".to_owned());
+        thread.spawn(read).map_err(Failure::failed)?;
+        self.stdin = Some(end);
+        Ok(())
     }
 
     /// Waits for the next signal; returns the exit code that a process ended by it has by custom.
@@ -32,6 +56,18 @@ impl Shutdown {
         tokio::select! {
             _ = self.interrupt.recv() => 130,
             _ = self.terminate.recv() => 143,
+            () = ended(&mut self.stdin) => 143,
         }
+    }
+}
+
+/// Waits for the end of standard input, once; for ever where nobody looks for it, or it has been told.
+async fn ended(stdin: &mut Option<oneshot::Receiver<()>>) {
+    match stdin {
+        Some(end) => {
+            let _ = end.await;
+            *stdin = None;
+        }
+        None => std::future::pending().await,
     }
 }

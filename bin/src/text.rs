@@ -1,5 +1,6 @@
 //! Texts for people: names, rates, times.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use crate::units::Span;
@@ -7,6 +8,14 @@ use crate::units::Span;
 /// Bytes a second.
 pub(crate) fn per_second(bytes: u64, elapsed: Duration) -> u64 {
     (bytes as f64 / elapsed.as_secs_f64().max(1e-9)) as u64
+}
+
+/// Bytes in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// `eta 0:42`, or nothing while the rate says nothing.

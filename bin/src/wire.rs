@@ -5,10 +5,13 @@ mod bound;
 mod dht;
 mod filter;
 mod lone_dht;
+mod overlay;
+mod routes;
+mod watched;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +22,17 @@ use net::resolve::NameServers;
 use net::utp::UtpOptions;
 use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
 use storage::{Preallocate, StoreOptions, WriteMode};
+use tunnels::Anonymity;
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 use self::filter::FilterFile;
 pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
+pub(crate) use self::overlay::{Overlay, Part, key_of};
+use self::routes::CircuitRoutes;
+pub(crate) use self::watched::Watched;
 use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
+use crate::report::Reporter;
 use crate::screen::Screen;
 use crate::shutdown::Shutdown;
 
@@ -53,6 +61,9 @@ pub(crate) struct Running {
     /// Reads the file of `--ip-filter` again when it changes.
     _reading: Option<Task<()>>,
     dht: Option<dht::Running>,
+    /// Its part in the overlay, where everything goes through circuits.
+    overlay: Option<Overlay>,
+    watched: Option<Watched>,
     /// Its way into the network.
     pub(crate) network: Network,
     /// The threads that carry its connections; they end with this value.
@@ -77,12 +88,68 @@ pub(crate) fn run<T>(main: impl Future<Output = T>) -> T {
 /// # Errors
 /// [`Failure::Usage`] where `--bind` and `--listen` contradict each other or name no address of this machine;
 /// [`Failure::Failed`] where the port is taken or the system refuses threads.
-pub(crate) fn start(common: &Common, way: Way, screen: &Screen) -> Result<Running, Failure> {
+pub(crate) fn start(
+    command: &'static str,
+    common: &Common,
+    way: Way,
+    screen: &Screen,
+) -> Result<Running, Failure> {
     let Way {
         network,
+        overlay,
         filter,
         pool,
     } = way;
+    let state_dir = common.state.clone().or_else(default_state_dir);
+    let (mut config, dht) = match &overlay {
+        Some(overlay) => {
+            let list = filter.as_ref().map(FilterFile::filter);
+            let config = anonymous(common, overlay, list.cloned(), &pool, screen);
+            (config, None)
+        }
+        None => direct(common, &network, state_dir.as_deref(), &pool, screen)?,
+    };
+    let network = match overlay {
+        Some(_) => network,
+        None => config.network.clone(),
+    };
+    let listen = config.listen;
+    config.state_dir = state_dir;
+    set_up(common, &mut config);
+    let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
+    let port_map = port_map(common, listen, &network, pool.pool());
+    let reading = filter.map(|file| {
+        pool.pool()
+            .spawn(file.follow(engine.clone(), screen.clone()))
+    });
+    Ok(Running {
+        engine,
+        _reading: reading,
+        port_map,
+        dht,
+        network,
+        watched: overlay.as_ref().map(|overlay| {
+            let reporter = Reporter::new(
+                &overlay.anonymity,
+                command,
+                &overlay.public_key,
+                pool.pool(),
+            );
+            Watched::by_socket(common.state.as_deref(), &reporter, &pool, screen)
+        }),
+        overlay,
+        _pool: pool,
+    })
+}
+
+/// What an engine that goes the direct way is made of, and its node of the DHT.
+fn direct(
+    common: &Common,
+    network: &Network,
+    state: Option<&Path>,
+    pool: &OwnedPool,
+    screen: &Screen,
+) -> Result<(EngineConfig, Option<dht::Running>), Failure> {
     let listen = listen_address(common)?;
     if let (Some(asked), Some(_)) = (common.listen, common.proxy()?) {
         let line = format_args!(
@@ -90,12 +157,40 @@ pub(crate) fn start(common: &Common, way: Way, screen: &Screen) -> Result<Runnin
         );
         screen.warn("warning", line);
     }
-    let doors = doors(common, listen, &network, pool.pool())?;
+    let doors = doors(common, listen, network, pool.pool())?;
     let network = doors.network;
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
-    let peers_at = doors.listen;
-    config.listen = peers_at;
+    config.listen = doors.listen;
     config.local_discovery = !common.no_lsd && common.proxy.is_none();
+    let socket = doors.datagrams.as_ref().map(|open| Arc::clone(&open.dht));
+    let dht = dht::start(common, (listen, socket), &network, pool.pool(), state)?;
+    config.tracker_socket = doors.datagrams.map(|open| open.trackers);
+    config.dht = dht.as_ref().map(dht::Running::door);
+    Ok((config, dht))
+}
+
+/// What an engine is made of that goes through circuits and has no other way out.
+fn anonymous(
+    common: &Common,
+    overlay: &Overlay,
+    filter: Option<net::Filter>,
+    pool: &OwnedPool,
+    screen: &Screen,
+) -> EngineConfig {
+    if let Some(asked) = common.listen {
+        let line = format_args!(
+            "--listen {asked}: with --hops nobody connects to this machine; --overlay-listen is where its socket is"
+        );
+        screen.warn("warning", line);
+    }
+    let mut config = EngineConfig::new(Network::none(), pool.pool().clone());
+    let routes = CircuitRoutes::new(common, &overlay.anonymity, filter, pool.pool());
+    config.routes = Some(Arc::new(routes));
+    config
+}
+
+/// What does not depend on the way.
+fn set_up(common: &Common, config: &mut EngineConfig) {
     config.peer_exchange = !common.no_pex;
     config.encryption = match common.encryption {
         transfer::Encryption::Off => engine::Encryption::Off,
@@ -109,20 +204,6 @@ pub(crate) fn start(common: &Common, way: Way, screen: &Screen) -> Result<Runnin
         Some(transfer::AnnounceToAll::Tiers) => AnnounceMode::EveryTier,
         Some(transfer::AnnounceToAll::Trackers) => AnnounceMode::EveryTracker,
     };
-    config.state_dir = common.state.clone().or_else(default_state_dir);
-    let state = config.state_dir.as_deref();
-    let dht = dht::start(
-        common,
-        (
-            listen,
-            doors.datagrams.as_ref().map(|open| Arc::clone(&open.dht)),
-        ),
-        &network,
-        pool.pool(),
-        state,
-    )?;
-    config.tracker_socket = doors.datagrams.map(|open| open.trackers);
-    config.dht = dht.as_ref().map(dht::Running::door);
     config.limits = Limits {
         down: common.max_down.and_then(|rate| rate.0),
         up: common.max_up.and_then(|rate| rate.0),
@@ -137,20 +218,6 @@ pub(crate) fn start(common: &Common, way: Way, screen: &Screen) -> Result<Runnin
         config.max_peers_per_torrent = most as usize;
     }
     config.storage = store_options(common);
-    let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
-    let port_map = port_map(common, peers_at, &network, pool.pool());
-    let reading = filter.map(|file| {
-        pool.pool()
-            .spawn(file.follow(engine.clone(), screen.clone()))
-    });
-    Ok(Running {
-        engine,
-        _reading: reading,
-        port_map,
-        dht,
-        network,
-        _pool: pool,
-    })
 }
 
 impl Running {
@@ -171,6 +238,10 @@ impl Running {
         }
         if let Some(node) = &self.dht {
             node.stop().await;
+        }
+        drop(self.watched);
+        if let Some(overlay) = &self.overlay {
+            overlay.anonymity.shut_down().await;
         }
     }
 }
@@ -210,6 +281,8 @@ pub(crate) fn cores() -> usize {
 pub(crate) struct Way {
     /// The way.
     pub(crate) network: Network,
+    /// Where it leads through circuits, the part in the overlay.
+    overlay: Option<Overlay>,
     filter: Option<FilterFile>,
     pool: OwnedPool,
 }
@@ -226,6 +299,7 @@ pub(crate) async fn way(
 ) -> Result<Way, Failure> {
     let pool = pool()?;
     let proxy = common.proxy()?;
+    common.check_hops()?;
     listen_address(common)?;
     let filter = FilterFile::of(common, screen)?;
     let network = direct_network(common, pool.pool(), screen, shutdown).await?;
@@ -237,11 +311,34 @@ pub(crate) async fn way(
         Some(file) => network.filtered(file.filter()),
         None => network,
     };
+    let hops = common.hops();
+    if hops == 0 {
+        return Ok(Way {
+            network,
+            overlay: None,
+            filter,
+            pool,
+        });
+    }
+    let overlay = Overlay::start(&common.overlay, Part::default(), &network, pool.pool())?;
+    let network = overlay.anonymity.network(hops);
+    let network = match &filter {
+        Some(file) => network.filtered(file.filter()),
+        None => network,
+    };
     Ok(Way {
         network,
+        overlay: Some(overlay),
         filter,
         pool,
     })
+}
+
+impl Way {
+    /// The door to circuits, where the way leads through them.
+    pub(crate) fn anonymity(&self) -> Option<&Anonymity> {
+        self.overlay.as_ref().map(|overlay| &overlay.anonymity)
+    }
 }
 
 /// The network that leads to a proxy, or everywhere where there is none.
@@ -261,8 +358,12 @@ async fn direct_network(
             "--dns: name servers are asked with --bind only; without it the system looks names up";
         return Err(Failure::Usage(why.to_owned()));
     }
-    Ok(match common.listen {
-        Some(listen) => Network::real(RealOptions::from_source(listen.ip())),
+    let from = match common.hops() {
+        0 => common.listen.map(|at| at.ip()),
+        _ => common.overlay.overlay_listen.map(|at| (*at.ip()).into()),
+    };
+    Ok(match from {
+        Some(ip) => Network::real(RealOptions::from_source(ip)),
         None => plain_network(),
     })
 }
@@ -351,7 +452,7 @@ fn store_options(common: &Common) -> StoreOptions {
 }
 
 /// The XDG state directory's part that is ours; `None` where there is neither that nor a home.
-fn default_state_dir() -> Option<PathBuf> {
+pub(crate) fn default_state_dir() -> Option<PathBuf> {
     let folder = |name| {
         let path = std::env::var_os(name).map(PathBuf::from);
         path.filter(|path: &PathBuf| path.is_absolute())

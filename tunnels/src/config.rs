@@ -1,10 +1,13 @@
 //! What a node offers, and how much of it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use overlay::packet::CommunityId;
 
+use crate::budget::Budget;
+use crate::policy::Rules;
 use crate::{Dialect, policy};
 
 /// The community of Tribler 7.5.0.
@@ -80,6 +83,10 @@ pub struct Config {
     /// Whether an exit sends to addresses that are nobody's in the world, those of this machine for example, and to no others:
     /// for test networks whose nodes are all at loopback addresses. [`Anonymity`](crate::Anonymity) allows it to nobody else.
     pub exit_to_local: bool,
+    /// Where else an exit does not send.
+    pub exit_rules: Option<Arc<Rules>>,
+    /// What is carried for others at most, by all nodes that share it.
+    pub(crate) budget: Option<Arc<Budget>>,
 }
 
 impl Config {
@@ -99,14 +106,19 @@ impl Config {
             exit_bytes_per_s: 0,
             max_unanswered: 50,
             exit_to_local: false,
+            exit_rules: None,
+            budget: None,
         }
     }
 
     /// Whether an exit sends to an address at all.
     pub(crate) fn exits_to(&self, addr: SocketAddr) -> bool {
-        if self.exit_to_local {
-            return policy::is_local(addr);
-        }
-        policy::reaches(addr)
+        let reached = if self.exit_to_local {
+            policy::is_local(addr)
+        } else {
+            policy::reaches(addr)
+        };
+        let rules = self.exit_rules.as_ref();
+        reached && rules.is_none_or(|rules| rules.allow(addr))
     }
 }

@@ -25,6 +25,7 @@
 //! - A cell is believed only from the address of the neighbour on its circuit.
 
 mod anonymity;
+mod budget;
 mod cell;
 mod circuit;
 mod community;

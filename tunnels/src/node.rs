@@ -238,6 +238,7 @@ impl Node {
                 return Err(Refusal::WrongAddress);
             }
             let (to, at) = relay.pass(now, wire, (*side, head), buffer, at)?;
+            self.carry(now, at.len())?;
             self.counters.relayed += 1;
             return Ok(Handled::Forward { to, at });
         }

@@ -8,7 +8,7 @@ use net::proxy::ProxyUrlError;
 use net::{Bind, Proxy};
 use protocol::web_seed::{Kind, WebSeed};
 
-use super::later::LaterFlags;
+use super::overlay::{HopArgs, OverlayArgs};
 use crate::failure::Failure;
 use crate::host_port::HostPort;
 use crate::units::{Rate, Span};
@@ -118,6 +118,41 @@ impl Common {
             ));
         }
         Ok(Some(proxy))
+    }
+}
+
+impl Common {
+    /// Through how many others everything goes.
+    pub(crate) const fn hops(&self) -> u8 {
+        self.hops.hops
+    }
+
+    /// Refuses what contradicts `--hops`.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] names the flag.
+    pub(crate) fn check_hops(&self) -> Result<(), Failure> {
+        if self.hops() == 0 {
+            return Ok(());
+        }
+        let contradicts = [
+            (
+                self.proxy.is_some(),
+                "--proxy (or TRIBLER_PROXY): circuits are not built through a proxy",
+            ),
+            (
+                self.transport == Transport::Tcp,
+                "--transport tcp: circuits carry uTP, and no TCP",
+            ),
+            (
+                self.announce_port.is_some(),
+                "--announce-port: nobody reaches this machine by a port of its own",
+            ),
+        ];
+        let found = contradicts.iter().find(|(given, _)| *given);
+        found.map_or(Ok(()), |(_, why)| {
+            Err(Failure::Usage(format!("--hops {} and {why}", self.hops())))
+        })
     }
 }
 
@@ -231,7 +266,9 @@ pub(crate) struct Common {
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
     #[command(flatten)]
-    pub(crate) later: LaterFlags,
+    pub(crate) hops: HopArgs,
+    #[command(flatten)]
+    pub(crate) overlay: OverlayArgs,
 }
 
 #[derive(Args, Debug)]

@@ -1,12 +1,11 @@
 //! `bootstrap-server`: introduces members of the overlay to each other.
 
-use std::fmt::Write;
 use std::time::Instant;
 
 use net::{Network, OwnedPool, RealOptions};
 use overlay::endpoint::{Endpoint, EndpointConfig};
 use overlay::host::{Host, HostConfig, HostHandle};
-use overlay::key::{FileError, SecretKey, load_or_generate};
+use overlay::key::SecretKey;
 use overlay::server::{BootstrapServer, ServerStatus};
 use serde::Serialize;
 
@@ -14,6 +13,7 @@ use crate::cli::BootstrapServerArgs;
 use crate::failure::{Failure, reason};
 use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
+use crate::text::hex;
 use crate::wire;
 
 /// One line. Later versions may add fields and events.
@@ -38,7 +38,13 @@ pub(crate) fn run(args: &BootstrapServerArgs, screen: &Screen) -> Result<(), Fai
         let pool = OwnedPool::start("overlay", 1).map_err(|error| {
             Failure::Failed(format!("cannot start threads: {}", reason(&error)))
         })?;
-        let key = key(args)?;
+        if args.until_stdin_ends {
+            shutdown.also_when_stdin_ends()?;
+        }
+        let key = match &args.overlay_key {
+            Some(file) => wire::key_of(file)?,
+            None => SecretKey::generate(&mut rand::rng()),
+        };
         let network = Network::real(RealOptions::from_source((*args.listen.ip()).into()));
         let endpoint = endpoint(args, &network, &pool)?;
         let addr = endpoint.local_addr();
@@ -56,20 +62,6 @@ pub(crate) fn run(args: &BootstrapServerArgs, screen: &Screen) -> Result<(), Fai
         let last = status(&server).await?;
         endpoint.shutdown().await;
         tell(screen, &last.into())
-    })
-}
-
-/// The identity: that of the file, or a new one.
-fn key(args: &BootstrapServerArgs) -> Result<SecretKey, Failure> {
-    let Some(file) = &args.overlay_key else {
-        return Ok(SecretKey::generate(&mut rand::rng()));
-    };
-    let loaded = load_or_generate(file, &mut rand::rng());
-    loaded.map_err(|error| {
-        if let FileError::Io(error) = &error {
-            return Failure::on_file(file, error);
-        }
-        Failure::Failed(format!("{}: {error}", file.display()))
     })
 }
 
@@ -142,11 +134,4 @@ impl From<ServerStatus> for Line {
             refused: status.refused,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

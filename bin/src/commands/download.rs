@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use engine::{AddTorrent, CommandError, Existing, Reuse};
 
+use super::transfer::anonymous::Anonymous;
 use super::transfer::goal::Goal;
 use super::transfer::peers::peers;
 use super::transfer::seeking::key_of;
@@ -26,6 +27,12 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen()?;
     let selection = Selection::parse(&args.files)?;
     let way = wire::way(&args.common, screen, &mut shutdown).await?;
+    let mut anonymous = Anonymous::of(&args.common, &way);
+    if let Some(anonymous) = &mut anonymous
+        && args.source.iter().any(|text| Source::is_remote(text))
+    {
+        anonymous.wait(screen, &mut shutdown).await?;
+    }
     let mut sources = Vec::new();
     for text in &args.source {
         sources.push(Source::read(text, &way.network).await?);
@@ -34,7 +41,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     for dir in &args.reuse {
         super::must_be_folder(dir)?;
     }
-    let running = wire::start(&args.common, way, screen)?;
+    let running = wire::start("download", &args.common, way, screen)?;
     wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
         keep: args.keep_seeding,
@@ -45,6 +52,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     transfer.dht = running.dht_addr();
     transfer.ports = running.ports();
     transfer.way_out = WayOut::of(&args.common, &running.network)?;
+    transfer.anonymous = anonymous;
     transfer.asked = args.common.listen;
     let wish = Wish {
         args,
@@ -98,6 +106,7 @@ impl Wish<'_> {
             torrents: self.args.reuse_local_data,
             dirs: self.args.reuse.clone(),
         };
+        add.hops = self.args.common.hops();
         add.use_trackers = !self.args.common.no_trackers;
         add.use_web_seeds = !self.args.common.no_webseeds;
         add.web_seeds.clone_from(&self.args.web_seed);

@@ -5,6 +5,7 @@ use std::path::Path;
 use engine::{AddTorrent, Existing};
 use protocol::metainfo::Metainfo;
 
+use super::transfer::anonymous::Anonymous;
 use super::transfer::goal::Goal;
 use super::transfer::peers::peers;
 use super::transfer::tracked::Tracked;
@@ -25,10 +26,16 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen()?;
     super::must_be_folder(&args.data)?;
     let way = wire::way(&args.common, screen, &mut shutdown).await?;
+    let mut anonymous = Anonymous::of(&args.common, &way);
+    if let Some(anonymous) = &mut anonymous
+        && Source::is_remote(&args.torrent)
+    {
+        anonymous.wait(screen, &mut shutdown).await?;
+    }
     let source = Source::read(&args.torrent, &way.network).await?;
     let metainfo = source.into_torrent(&args.torrent)?;
     must_hold(&args.data, &metainfo)?;
-    let running = wire::start(&args.common, way, screen)?;
+    let running = wire::start("seed", &args.common, way, screen)?;
     wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
         keep: true,
@@ -39,6 +46,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     transfer.dht = running.dht_addr();
     transfer.ports = running.ports();
     transfer.way_out = WayOut::of(&args.common, &running.network)?;
+    transfer.anonymous = anonymous;
     transfer.asked = args.common.listen;
     let mut add = AddTorrent::new(
         engine::Source::Metainfo(metainfo.clone()),
@@ -46,6 +54,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     );
     add.trust_data = args.no_check;
     add.existing = Existing::Serve;
+    add.hops = args.common.hops();
     add.use_trackers = !args.common.no_trackers;
     add.super_seed = args.super_seed;
     add.use_web_seeds = !args.common.no_webseeds;

@@ -1,5 +1,6 @@
 //! What `download` and `seed` share: an engine at work, shown until it is done or told to stop.
 
+pub(crate) mod anonymous;
 mod bad_data;
 pub(crate) mod display;
 mod events;
@@ -21,6 +22,7 @@ use net::port_map::{Mapped, Ports};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use self::anonymous::Anonymous;
 use self::display::Display;
 use self::goal::Goal;
 use self::seeking::Seeking;
@@ -65,6 +67,8 @@ pub(crate) struct Transfer {
     told: Vec<Mapped>,
     /// The only way out, where there is only one.
     pub(crate) way_out: Option<WayOut>,
+    /// The circuits that everything goes through, where it does.
+    pub(crate) anonymous: Option<Anonymous>,
     /// It was said that no router gives a port, or that one does.
     told_unmapped: bool,
     /// It was said that progress cannot be saved.
@@ -94,6 +98,7 @@ impl Transfer {
             ports: None,
             told: Vec::new(),
             way_out: None,
+            anonymous: None,
             told_unmapped: false,
             told_unsaved: false,
             next_show: Instant::now(),
@@ -120,7 +125,12 @@ impl Transfer {
             Some(_) => period.min(way_out::LOOK),
             None => period,
         };
+        let period = match &self.anonymous {
+            Some(_) => period.min(anonymous::LOOK),
+            None => period,
+        };
         self.look_for_outage().await?;
+        self.tell_anonymity()?;
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let signalled = loop {
@@ -141,6 +151,7 @@ impl Transfer {
                 Some(told) = self.seeking.next() => self.on_sought(told).await?,
                 _ = tick.tick() => {
                     self.tell_way_out()?;
+                    self.tell_anonymity()?;
                     self.show();
                 }
                 code = self.shutdown.asked() => break Some(code),

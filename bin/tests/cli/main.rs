@@ -12,6 +12,7 @@ mod create;
 mod dht;
 mod feeds;
 mod info;
+mod nodes;
 mod signing;
 mod support;
 mod transfer;

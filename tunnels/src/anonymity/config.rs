@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 
 use net::{Network, Pool};
 use overlay::bootstrap::Bootstrap;
@@ -11,6 +12,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use thiserror::Error;
 
+use crate::budget::Budget;
+use crate::policy::Rules;
 use crate::{Config, Dialect, Flags, TRIBLER_CLASSIC, TRIBLER_MODERN};
 
 /// The port at which Tribler is.
@@ -67,10 +70,14 @@ pub struct Roles {
     pub exit: Option<ExitPolicy>,
     /// The most circuits of others, both directions of a relay counted; `None`: 100, as the original.
     pub max_joined: Option<usize>,
+    /// The most bytes a second that are carried for others, all of them together.
+    pub bytes_per_s: Option<u64>,
+    /// How many bytes are carried for others, before nothing is any more.
+    pub max_bytes: Option<u64>,
 }
 
 /// What an exit sends out. Besides, what a datagram looks like decides, and where it goes: see [`policy`](crate::policy).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExitPolicy {
     /// Whether packets of IPv8 leave, too.
@@ -79,6 +86,8 @@ pub struct ExitPolicy {
     pub bytes_per_s: u64,
     /// How many datagrams may go to a target that never answers.
     pub max_unanswered: u32,
+    /// Where else nothing is sent.
+    pub rules: Option<Arc<Rules>>,
 }
 
 /// Why there is no anonymity.
@@ -113,6 +122,7 @@ impl Default for ExitPolicy {
             ipv8: false,
             bytes_per_s: 0,
             max_unanswered: 50,
+            rules: None,
         }
     }
 }
@@ -199,6 +209,9 @@ impl AnonymityConfig {
     /// How the nodes behave, in order of preference.
     pub(super) fn nodes(&self) -> Vec<(Dialect, Config)> {
         let joined = self.joined().into_iter();
+        let bounds = (self.roles.bytes_per_s, self.roles.max_bytes);
+        let bounded = bounds != (None, None);
+        let budget = bounded.then(|| Arc::new(Budget::new(bounds.0, bounds.1)));
         let nodes = joined.map(|(dialect, community)| {
             let mut config = Config::new(dialect, community);
             config.flags = self.roles.flags();
@@ -206,8 +219,10 @@ impl AnonymityConfig {
             if let Some(exit) = &self.roles.exit {
                 config.exit_bytes_per_s = exit.bytes_per_s;
                 config.max_unanswered = exit.max_unanswered;
+                config.exit_rules.clone_from(&exit.rules);
             }
             config.exit_to_local = self.local_exits;
+            config.budget.clone_from(&budget);
             (dialect, config)
         });
         nodes.collect()

@@ -232,6 +232,8 @@ pub enum Refusal {
 pub struct Counters {
     /// Cells that were passed on.
     pub relayed: u64,
+    /// Bytes of others that were passed on, sent out and sent back.
+    pub carried: u64,
     /// Circuits of others that were joined.
     pub joined: u64,
     /// Circuits that a neighbour ended.

@@ -55,7 +55,19 @@ impl Node {
         }
         let limits = (self.config.max_unanswered, self.config.exit_bytes_per_s);
         let joined = self.joined.get_mut(&circuit).ok_or(Refusal::Unknown)?;
-        joined.exit.send(now, to, len, limits)
+        joined.exit.send(now, to, len, limits)?;
+        self.carry(now, len)
+    }
+
+    /// Counts bytes that are carried for others, if so many may be.
+    pub(super) fn carry(&mut self, now: Instant, len: usize) -> Result<(), Refusal> {
+        if let Some(budget) = &self.config.budget
+            && !budget.take(now, len)
+        {
+            return Err(Refusal::TooFast);
+        }
+        self.counters.carried += len as u64;
+        Ok(())
     }
 
     /// Writes a datagram from outside into `out` as a cell to the originator, and says where the cell is to be sent.
@@ -75,6 +87,11 @@ impl Node {
             self.counters.refuse(Refusal::Content);
             return Err(Refusal::Content);
         }
+        if !self.joined.contains_key(&circuit) {
+            return Err(Refusal::Unknown);
+        }
+        self.carry(now, data.len())
+            .inspect_err(|why| self.counters.refuse(*why))?;
         let joined = self.joined.get_mut(&circuit).ok_or(Refusal::Unknown)?;
         joined.exit.answered(now, from);
         joined.last = now;

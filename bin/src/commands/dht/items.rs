@@ -14,10 +14,11 @@ use protocol::krpc::item::{
 use protocol::magnet::Magnet;
 use rand::Rng;
 
-use super::line::{Line, hex};
+use super::line::Line;
 use super::{Work, unhex};
 use crate::cli::dht::{GetArgs, PutArgs};
 use crate::failure::Failure;
+use crate::text::hex;
 
 impl Work<'_> {
     /// Finds an item; says whether there is one.

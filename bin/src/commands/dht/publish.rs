@@ -9,10 +9,11 @@ use protocol::magnet::{Magnet, MutableItem};
 
 use super::Work;
 use super::items::{key, salt};
-use super::line::{Line, hex};
+use super::line::Line;
 use crate::cli::dht::PublishArgs;
 use crate::failure::Failure;
 use crate::source::Source;
+use crate::text::hex;
 
 /// How often an item is stored again (BEP 44).
 const AGAIN: Duration = Duration::from_secs(3600);

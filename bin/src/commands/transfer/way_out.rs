@@ -34,13 +34,14 @@ pub(crate) struct WayOut {
 }
 
 impl WayOut {
-    /// The only way out of a network, where there is only one.
+    /// The only way out of a network, where there is only one; none where that leads through circuits, of which others tell.
     ///
     /// # Errors
     /// As [`Common::proxy`].
     pub(crate) fn of(common: &Common, network: &Network) -> Result<Option<Self>, Failure> {
         let proxy = common.proxy()?;
-        Ok(network.has_one_way_out().then(|| Self {
+        let told_here = network.has_one_way_out() && common.hops() == 0;
+        Ok(told_here.then(|| Self {
             network: network.clone(),
             proxy: proxy.map(ToString::to_string),
             partly: false,

@@ -1,0 +1,161 @@
+//! Tells how it stands with the circuits that everything goes through, and gives up where there never is one.
+
+use std::time::{Duration, Instant};
+
+use tunnels::Anonymity;
+
+use super::Transfer;
+use crate::cli::transfer::Common;
+use crate::failure::Failure;
+use crate::json::Line;
+use crate::report::{self, Lane};
+use crate::screen::{Screen, Style};
+use crate::shutdown::Shutdown;
+use crate::units::Span;
+use crate::wire::Way;
+
+/// How often it is looked.
+pub(super) const LOOK: Duration = Duration::from_millis(250);
+
+/// The circuits of a transfer, and what was told of them.
+#[derive(Debug)]
+pub(crate) struct Anonymous {
+    anonymity: Anonymity,
+    hops: u8,
+    within: Duration,
+    since: Instant,
+    /// There was a circuit at some time.
+    had_any: bool,
+    told: Option<Lane>,
+}
+
+impl Anonymous {
+    /// The circuits that flags ask for; none where they ask for none.
+    pub(crate) fn of(common: &Common, way: &Way) -> Option<Self> {
+        let anonymity = way.anonymity()?.clone();
+        Some(Self {
+            anonymity,
+            hops: common.hops(),
+            within: common.hops.hops_within.0,
+            since: Instant::now(),
+            had_any: false,
+            told: None,
+        })
+    }
+
+    /// Waits for a circuit, and tells of it meanwhile.
+    ///
+    /// # Errors
+    /// [`Failure::Anonymity`] where there is none in time, [`Failure::Failed`] where a signal comes first.
+    pub(crate) async fn wait(
+        &mut self,
+        screen: &Screen,
+        shutdown: &mut Shutdown,
+    ) -> Result<(), Failure> {
+        loop {
+            self.tell(screen)?;
+            if self.had_any {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                _ = shutdown.asked() => {
+                    let line = "stopped before there was a circuit; nothing was sent";
+                    return Err(Failure::Failed(line.to_owned()));
+                }
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Tells what has changed.
+    ///
+    /// # Errors
+    /// [`Failure::Anonymity`] where there was never a circuit, and will not be in time.
+    pub(super) fn tell(&mut self, screen: &Screen) -> Result<(), Failure> {
+        let now = report::lane(&self.anonymity, self.hops);
+        self.had_any |= now.ready > 0;
+        if self.told.as_ref() != Some(&now) {
+            match screen.style() {
+                Style::Json => screen.json(&Line::Anonymity {
+                    hops: now.hops,
+                    state: &now.state,
+                    reason: now.reason.as_deref(),
+                    ready: now.ready,
+                    building: now.building,
+                    exits: now.exits,
+                })?,
+                Style::Bars | Style::Lines => self.tell_people(&now, screen)?,
+            }
+            self.told = Some(now.clone());
+        }
+        if !self.had_any && self.since.elapsed() >= self.within {
+            let why = now.reason.as_deref().unwrap_or("there is none");
+            return Err(Failure::Anonymity(format!(
+                "no circuit of {} within {}: {why}; {} known; nothing was sent",
+                hops(now.hops),
+                Span(self.within),
+                exits(now.exits),
+            )));
+        }
+        Ok(())
+    }
+
+    /// Tells people when traffic begins to go out, and when it cannot any more.
+    fn tell_people(&self, now: &Lane, screen: &Screen) -> Result<(), Failure> {
+        let was = self.told.as_ref();
+        let blocked = now.ready == 0;
+        let (hops, exits) = (hops(now.hops), exits(now.exits));
+        let why = now.reason.as_deref();
+        let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+        match (was, blocked) {
+            (None, true) => screen.say(format_args!(
+                "building circuits of {hops}: {exits} known, 0 ready{why}"
+            )),
+            (Some(was), true) if was.ready > 0 => {
+                let line = format_args!(
+                    "no circuit of {hops} is left{why}: nothing goes out until there is one; {exits} known"
+                );
+                screen.warn("warning", line);
+                Ok(())
+            }
+            (None, false) => screen.say(through(now, &hops, &exits)),
+            (Some(was), false) if was.ready == 0 => screen.say(through(now, &hops, &exits)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Transfer {
+    /// Tells how it stands with circuits, where there are any.
+    ///
+    /// # Errors
+    /// See [`Anonymous::tell`].
+    pub(super) fn tell_anonymity(&mut self) -> Result<(), Failure> {
+        match &mut self.anonymous {
+            Some(anonymous) => anonymous.tell(&self.screen),
+            None => Ok(()),
+        }
+    }
+}
+
+fn through(now: &Lane, hops: &str, exits: &str) -> String {
+    let plural = if now.ready == 1 { "" } else { "s" };
+    let ready = now.ready;
+    format!(
+        "everything goes through circuits of {hops}: {ready} circuit{plural} ready, {exits} known"
+    )
+}
+
+fn hops(hops: u8) -> String {
+    counted(hops.into(), "hop")
+}
+
+fn exits(exits: usize) -> String {
+    counted(exits, "exit")
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}

@@ -1,0 +1,116 @@
+//! Routes of torrents through circuits: one socket for each number of hops, on which uTP, a node of the DHT and UDP trackers
+//! are, and no other way out.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use dht::{DhtConfig, DhtNode, PUBLIC_BOOTSTRAP};
+use engine::{DhtDoor, Route, RouteError, RoutePolicy, Routes};
+use net::ports::{OpenPort, Transports};
+use net::utp::UtpOptions;
+use net::{Filter, Pool};
+use tunnels::Anonymity;
+
+use super::lone_dht::all_here;
+use crate::cli::transfer::Common;
+
+/// The most hops that a route has.
+const MOST_HOPS: u8 = 3;
+
+/// Where the socket of a route is asked for: nobody knows where it is but its exits.
+const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Opens routes through circuits.
+pub(super) struct CircuitRoutes {
+    anonymity: Anonymity,
+    pool: Pool,
+    filter: Option<Filter>,
+    /// Hosts of the DHT that are asked first; none for no DHT.
+    dht: Option<Vec<(String, u16)>>,
+}
+
+impl CircuitRoutes {
+    /// Routes as the flags of `download` and `seed` ask for them.
+    pub(super) fn new(
+        common: &Common,
+        anonymity: &Anonymity,
+        filter: Option<Filter>,
+        pool: &Pool,
+    ) -> Self {
+        let named = common.dht_bootstrap.iter();
+        let named: Vec<_> = named.map(|at| (at.host.clone(), at.port)).collect();
+        let public = || {
+            let hosts = PUBLIC_BOOTSTRAP.iter();
+            hosts
+                .map(|(host, port)| ((*host).to_owned(), *port))
+                .collect()
+        };
+        let first = if named.is_empty() { public() } else { named };
+        Self {
+            anonymity: anonymity.clone(),
+            pool: pool.clone(),
+            filter,
+            dht: (!common.no_dht).then_some(first),
+        }
+    }
+
+    fn open_port(&self, hops: u8) -> std::io::Result<OpenPort> {
+        let network = self.anonymity.network(hops);
+        let network = match &self.filter {
+            Some(filter) => network.filtered(filter),
+            None => network,
+        };
+        let options = UtpOptions::default();
+        net::ports::open(
+            &network,
+            (ANYWHERE, 0),
+            Transports::Utp,
+            &self.pool,
+            &options,
+        )
+    }
+}
+
+impl Routes for CircuitRoutes {
+    fn open(&self, hops: u8) -> Result<Route, RouteError> {
+        if !(1..=MOST_HOPS).contains(&hops) {
+            return Err(RouteError::Unsupported(hops));
+        }
+        let open = self
+            .open_port(hops)
+            .map_err(|error| RouteError::Unavailable {
+                hops,
+                why: error.to_string().into(),
+            })?;
+        let (network, datagrams) = (open.network, open.datagrams);
+        let dht = datagrams.as_ref().zip(self.dht.as_ref());
+        let dht = dht.map(|(sockets, first)| {
+            let v4 = Some(Arc::clone(&sockets.dht));
+            let mut config = DhtConfig::new(v4, None, network.clone(), self.pool.clone());
+            config.bootstrap.clone_from(first);
+            config.node.restrict_networks = !all_here(first);
+            DhtDoor {
+                handle: DhtNode::launch(config),
+                // Others see the ports of exits, which nobody here knows.
+                port: None,
+            }
+        });
+        Ok(Route {
+            network,
+            listen: Some(open.addr),
+            dht,
+            tracker_socket: datagrams.map(|sockets| sockets.trackers),
+            hidden: None,
+            policy: RoutePolicy::Anonymous,
+        })
+    }
+}
+
+impl fmt::Debug for CircuitRoutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CircuitRoutes")
+            .field(&self.anonymity)
+            .finish()
+    }
+}
