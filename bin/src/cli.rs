@@ -251,6 +251,9 @@ pub(crate) struct CreateArgs {
     /// Write over a file that is there already and is no torrent
     #[arg(long)]
     pub(crate) force: bool,
+    /// Leave out files and folders by their name, or by their path in the folder where the pattern has a `/`; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
     /// Share what links that lead out of the folder lead to
     #[arg(long)]
     pub(crate) follow_links: bool,

@@ -1,6 +1,6 @@
 //! `--files`: which files of a torrent to take.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use protocol::metainfo::Metainfo;
 
@@ -44,10 +44,7 @@ impl Selection {
                 let read: Option<Vec<_>> = read.collect();
                 ranges.extend(read.ok_or_else(|| wrong(value, "write numbers as 0,3-7"))?);
             } else {
-                let glob = GlobBuilder::new(value)
-                    .literal_separator(true)
-                    .build()
-                    .map_err(|error| wrong(value, &error.kind().to_string()))?;
+                let glob = glob(value).map_err(|why| wrong(value, &why))?;
                 let set = if value.contains('/') {
                     &mut paths
                 } else {
@@ -110,6 +107,15 @@ impl Selection {
         }
         Ok(taken)
     }
+}
+
+/// A pattern in which `*` and `?` stand for no `/`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(crate) fn glob(text: &str) -> Result<Glob, String> {
+    let built = GlobBuilder::new(text).literal_separator(true).build();
+    built.map_err(|error| error.kind().to_string())
 }
 
 fn range(text: &str) -> Option<(u32, u32)> {

@@ -1,6 +1,8 @@
 //! `create`: makes a .torrent of a file or folder.
 
+mod exclude;
 mod feeds;
+mod files;
 mod flags;
 mod hashing;
 mod layout;
@@ -20,11 +22,11 @@ use protocol::id::InfoHash;
 use protocol::metainfo::build::{self, Extras, FileHashes, Hashes, Padding, Plan, SourceFile};
 use protocol::metainfo::{Feed, FileAttr, LoadLimits, Metainfo, Version};
 
-use self::flags::{check_url, name_of, node_of, parent_of, similar_of, tier_of};
+use self::flags::{check_url, name_of, node_of, similar_of, tier_of};
 use self::hashing::{Digests, Work};
 use self::layout::Layout;
 use self::signing::{Signing, originator};
-use self::walk::{Found, Tree};
+use self::walk::Tree;
 use crate::cli::{CreateArgs, Date, Format};
 use crate::failure::{Failure, reason};
 use crate::progress::Meter;
@@ -118,50 +120,6 @@ impl<'a> Wish<'a> {
         });
         signed.map_err(Failure::failed)?;
         Ok(written.map_err(Failure::failed)?.0)
-    }
-
-    /// The files to share, without the one that is being made.
-    fn find_files(&self, screen: &Screen) -> Result<Tree, Failure> {
-        let output = &self.args.output;
-        if !self.to_stdout() {
-            if let Some(folder) = parent_of(output) {
-                super::must_be_folder(folder)?;
-            }
-            self.must_be_replaceable(screen)?;
-        }
-        let mut tree = walk::walk(&self.args.path)?;
-        for (link, to) in &tree.followed {
-            let (link, to) = (link.display(), to.display());
-            if !self.args.follow_links {
-                let why = "--follow-links shares what is there";
-                return Err(Failure::Failed(format!(
-                    "the link {link} leads out of the folder, to {to}: {why}"
-                )));
-            }
-            let then = "to seed, put a copy in its place: nothing is read through such links";
-            let line = format_args!("following the link {link} out of the folder, to {to}; {then}");
-            screen.warn("warning", line);
-        }
-        for path in &tree.skipped {
-            screen.warn(
-                "warning",
-                format_args!("left out {}: not a file", path.display()),
-            );
-        }
-        if let Ok(output) = fs::canonicalize(output) {
-            let is_output = |file: &Found| {
-                file.at.file_name() == output.file_name()
-                    && fs::canonicalize(&file.at).is_ok_and(|at| at == output)
-            };
-            tree.files.retain(|file| !is_output(file));
-        }
-        if tree.files.iter().all(|file| file.len == 0) {
-            let path = self.args.path.display();
-            return Err(Failure::Failed(format!(
-                "{path}: there is nothing in it to share"
-            )));
-        }
-        Ok(tree)
     }
 
     /// Refuses an output that is the content itself, or a file of another kind; says that an older torrent goes.

@@ -158,6 +158,7 @@ fn torrent(
         name: None,
         threads: None,
         force: false,
+        exclude: Vec::new(),
         follow_links: false,
         json: false,
     };

@@ -280,6 +280,13 @@ fn links_and_names_that_need_attention_are_told_with_what_can_be_done() {
     let ran = create(&data, &out, &[]);
     assert!(ran.code == 1 && ran.err.contains("rename it"), "{ran:?}");
     assert_eq!(ran.err.lines().count(), 2, "{ran:?}");
+    write(&data.join("sub/also\tbad"), b"z");
+    let ran = create(&data, &out, &[]);
+    for name in ["name", "bad", "2 names are in the way"] {
+        assert!(ran.code == 1 && ran.err.contains(name), "{ran:?}");
+    }
+    assert_eq!(ran.err.lines().count(), 4, "{ran:?}");
+    create(&data, &out, &["--exclude", "*bad*"]).ok();
 }
 
 #[test]
@@ -310,4 +317,39 @@ fn only_a_torrent_is_written_over_unasked() {
     assert!(made.stdout.starts_with(b"d"));
     let about: Value = serde_json::from_slice(&made.stderr).unwrap();
     assert_eq!(about["name"], "single.iso");
+}
+
+#[test]
+fn what_is_excluded_is_not_in_the_torrent_and_what_is_left_out_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    for file in ["keep", "a.tmp", "sub/b.tmp", "cache/c", "sub/cache/d"] {
+        write(&data.join(file), file.as_bytes());
+    }
+    std::fs::create_dir_all(data.join("empty/too")).unwrap();
+    let out = dir.path().join("o.torrent");
+    let flags = ["--exclude", "*.tmp", "--exclude", "/", "--json"];
+    assert_eq!(create(&data, &out, &flags).code, 2);
+    let patterns = ["*.tmp", "sub/cache", "nothing"];
+    let mut flags: Vec<&str> = patterns
+        .iter()
+        .flat_map(|glob| ["--exclude", glob])
+        .collect();
+    flags.extend(["--json", "--format", "v1"]);
+    let ran = create(&data, &out, &flags).ok();
+    for told in [
+        "'nothing' leaves out nothing",
+        "leaves out 3 names",
+        "2 empty folders",
+    ] {
+        assert!(ran.err.contains(told), "{told}: {ran:?}");
+    }
+    let made = ran.json();
+    let files: Vec<&str> = made["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(files, ["data/cache/c", "data/keep"]);
 }

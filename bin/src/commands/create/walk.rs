@@ -1,10 +1,12 @@
 //! Finds the files of a new torrent.
 
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::exclude::Exclude;
 use crate::failure::{Failure, reason};
 use crate::text::printable;
 
@@ -37,23 +39,40 @@ pub(crate) struct Tree {
     pub(crate) skipped: Vec<PathBuf>,
     /// Links that lead out of the folder, and where to.
     pub(crate) followed: Vec<(PathBuf, PathBuf)>,
+    /// Why it cannot be shared as it is, a line for each name that is in the way.
+    pub(crate) obstacles: Vec<String>,
+    /// Folders without a file in them or below, which a torrent cannot hold.
+    pub(crate) empty: u64,
+    /// Files and folders that were asked to be left out.
+    pub(crate) excluded: u64,
+}
+
+/// Where a walk is.
+#[derive(Debug, Default)]
+struct Place {
+    /// Below the start, by component.
+    path: Vec<String>,
+    /// The folders on the way here, so that a link back to one is noticed.
+    above: Vec<(u64, u64)>,
 }
 
 /// Lists the files at and below `start`, in the order in which a torrent names them.
 ///
-/// Symbolic links are followed; hidden files are taken like any other; empty folders leave no trace.
+/// Symbolic links are followed; hidden files are taken like any other; empty folders are counted. What `exclude` takes is not
+/// looked at.
 ///
 /// # Errors
-/// [`Failure::NotFound`] where `start` is not there; [`Failure::Failed`] where a file cannot be looked at, a name is
-/// not UTF-8, or links lead round in a circle.
-pub(crate) fn walk(start: &Path) -> Result<Tree, Failure> {
+/// [`Failure::NotFound`] where `start` is not there; [`Failure::Failed`] where a folder cannot be read.
+pub(crate) fn walk(start: &Path, exclude: &mut Exclude) -> Result<Tree, Failure> {
     let meta = fs::metadata(start).map_err(|error| Failure::on_file(start, &error))?;
     let mut tree = Tree::default();
     if meta.is_dir() {
         tree.root = fs::canonicalize(start).map_err(|error| Failure::on_file(start, &error))?;
-        let mut above = vec![(meta.dev(), meta.ino())];
-        let mut path = Vec::new();
-        tree.enter(start, &mut path, &mut above)?;
+        let mut place = Place {
+            path: Vec::new(),
+            above: vec![(meta.dev(), meta.ino())],
+        };
+        tree.enter(start, &mut place, exclude)?;
         tree.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     } else {
         tree.take(start.to_owned(), &[], &meta);
@@ -62,14 +81,14 @@ pub(crate) fn walk(start: &Path) -> Result<Tree, Failure> {
 }
 
 impl Tree {
-    /// Takes all of a folder. `above` holds the folders on the way to it, so that a link back to one is noticed.
+    /// Takes all of a folder. Says whether anything but empty folders was in it.
     fn enter(
         &mut self,
         folder: &Path,
-        path: &mut Vec<String>,
-        above: &mut Vec<(u64, u64)>,
-    ) -> Result<(), Failure> {
-        if path.len() >= MAX_DEPTH {
+        place: &mut Place,
+        exclude: &mut Exclude,
+    ) -> Result<bool, Failure> {
+        if place.path.len() >= MAX_DEPTH {
             return Err(Failure::Failed(format!(
                 "{}: folders are nested too deep",
                 folder.display()
@@ -78,34 +97,63 @@ impl Tree {
         let failed = |error: std::io::Error| {
             Failure::Failed(format!("{}: {}", folder.display(), reason(&error)))
         };
+        let mut any = false;
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let at = entry.path();
-            let name = entry.file_name().into_string();
-            let name = name.map_err(|_| unfit(&at, "is not valid UTF-8"))?;
-            if name.chars().any(char::is_control) {
-                return Err(unfit(&at, "has control characters"));
+            let name = entry.file_name();
+            let below: PathBuf = place.path.iter().collect();
+            if exclude.takes(&below.join(&name), &name) {
+                self.excluded += 1;
+                any = true;
+                continue;
             }
-            let meta = fs::metadata(&at).map_err(|error| unreadable(&at, &error))?;
-            self.note_link(&at);
-            path.push(name);
-            if meta.is_dir() {
-                let this = (meta.dev(), meta.ino());
-                if above.contains(&this) {
-                    return Err(Failure::Failed(format!(
-                        "{}: the link leads back to a folder above it",
-                        at.display()
-                    )));
+            match self.look_at(entry.path(), name, place) {
+                Ok((at, meta)) if meta.is_dir() => {
+                    let inside = self.enter(&at, place, exclude)?;
+                    self.empty += u64::from(!inside);
+                    any |= inside;
+                    place.above.pop();
+                    place.path.pop();
                 }
-                above.push(this);
-                self.enter(&at, path, above)?;
-                above.pop();
-            } else {
-                self.take(at, path, &meta);
+                Ok((at, meta)) => {
+                    self.take(at, &place.path, &meta);
+                    place.path.pop();
+                    any = true;
+                }
+                Err(obstacle) => {
+                    self.obstacles.push(obstacle);
+                    any = true;
+                }
             }
-            path.pop();
         }
-        Ok(())
+        Ok(any)
+    }
+
+    /// What is at a path in the folder where the walk is; moves on to it, unless it cannot be shared.
+    fn look_at(
+        &mut self,
+        at: PathBuf,
+        name: OsString,
+        place: &mut Place,
+    ) -> Result<(PathBuf, Metadata), String> {
+        let Ok(name) = name.into_string() else {
+            return Err(unfit(&at, "is not valid UTF-8"));
+        };
+        if name.chars().any(char::is_control) {
+            return Err(unfit(&at, "has control characters"));
+        }
+        let meta = fs::metadata(&at).map_err(|error| unreadable(&at, &error))?;
+        if meta.is_dir() {
+            let this = (meta.dev(), meta.ino());
+            if place.above.contains(&this) {
+                let at = printable(&at.display().to_string());
+                return Err(format!("{at}: the link leads back to a folder above it"));
+            }
+            place.above.push(this);
+        }
+        self.note_link(&at);
+        place.path.push(name);
+        Ok((at, meta))
     }
 
     /// Notes a link that leads out of the folder.
@@ -134,23 +182,21 @@ impl Tree {
 }
 
 /// A name that a torrent cannot hold, and what can be done.
-fn unfit(at: &Path, why: &str) -> Failure {
+fn unfit(at: &Path, why: &str) -> String {
     // What is in the name would act on the terminal.
     let at = printable(&at.display().to_string());
-    Failure::Failed(format!(
-        "{at}: the name {why}, and no torrent can hold it: rename it, or move it out of the folder"
-    ))
+    format!("{at}: the name {why}, and no torrent can hold it: rename it, or --exclude it")
 }
 
 /// A file that cannot be looked at: a link to nothing, perhaps.
-fn unreadable(at: &Path, error: &std::io::Error) -> Failure {
+fn unreadable(at: &Path, error: &std::io::Error) -> String {
     let path = at.display();
     match fs::read_link(at) {
-        Ok(to) if error.kind() == std::io::ErrorKind::NotFound => Failure::Failed(format!(
-            "{path}: the link leads to {}, which does not exist",
-            to.display()
-        )),
-        _ => Failure::Failed(format!("{path}: {}", reason(error))),
+        Ok(to) if error.kind() == std::io::ErrorKind::NotFound => {
+            let to = to.display();
+            format!("{path}: the link leads to {to}, which does not exist")
+        }
+        _ => format!("{path}: {}", reason(error)),
     }
 }
 
@@ -175,6 +221,10 @@ mod tests {
             fs::write(at, file).unwrap();
         }
         dir
+    }
+
+    fn walk(start: &Path) -> Result<Tree, Failure> {
+        super::walk(start, &mut Exclude::default())
     }
 
     fn paths(tree: &Tree) -> Vec<String> {
@@ -203,12 +253,35 @@ mod tests {
         symlink(dir.path().join("in/file"), dir.path().join("link")).unwrap();
         assert_eq!(paths(&walk(dir.path()).unwrap()), ["in/file", "link"]);
         symlink(dir.path(), dir.path().join("in/up")).unwrap();
-        assert_eq!(walk(dir.path()).unwrap_err().code(), 1);
+        let [obstacle] = &walk(dir.path()).unwrap().obstacles[..] else {
+            panic!("one circle");
+        };
+        assert!(obstacle.contains("leads back"), "{obstacle}");
     }
 
     #[test]
     fn what_is_not_there_is_not_found() {
         assert_eq!(walk(Path::new("/nonexistent/x")).unwrap_err().code(), 3);
+    }
+
+    #[test]
+    fn folders_count_as_empty_where_no_file_is_below_them() {
+        let dir = tree_of(&["full/file", "cut/a.tmp"]);
+        fs::create_dir_all(dir.path().join("empty/too")).unwrap();
+        let mut exclude = Exclude::parse(&["*.tmp".to_owned()]).unwrap();
+        let tree = super::walk(dir.path(), &mut exclude).unwrap();
+        assert_eq!(paths(&tree), ["full/file"]);
+        assert_eq!((tree.empty, tree.excluded), (2, 1));
+    }
+
+    #[test]
+    fn every_name_that_is_in_the_way_is_told() {
+        let dir = tree_of(&["good", "bad\n1", "sub/bad\t2", "left/bad\t3"]);
+        symlink("nowhere", dir.path().join("sub/link")).unwrap();
+        let mut exclude = Exclude::parse(&["left".to_owned()]).unwrap();
+        let tree = super::walk(dir.path(), &mut exclude).unwrap();
+        assert_eq!(tree.obstacles.len(), 3, "{:?}", tree.obstacles);
+        assert_eq!(paths(&tree), ["good"]);
     }
 
     #[test]
