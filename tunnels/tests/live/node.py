@@ -2,10 +2,14 @@
 
 Reads commands as lines of JSON from standard input and answers each with a line. Nodes know each other and those that they
 are told of; nothing leaves the loopback.
+
+A hidden seeder gives datagrams back, or where they ask for some, sends those: the traffic of `examples/circuits`.
 """
 import asyncio
 import json
+import struct
 import sys
+import time
 
 import ipv8.community as community_module
 from ipv8.keyvault.crypto import default_eccrypto
@@ -27,12 +31,60 @@ except ImportError:
 
 received = []
 
+# A request for datagrams and one that was asked for, both like uTP: the number of the first, and how many there are to be.
+ASK = struct.Struct(">HHIIQ")
+LEN = 1400
+
+
+class Download:
+    """Asks for datagrams through a circuit, so many at a time, and counts what comes."""
+
+    def __init__(self, tunnels, circuit, target, window):
+        self.tunnels, self.circuit, self.target, self.window = tunnels, circuit, target, window
+        self.asked = self.next = self.got = 0
+
+    def ask(self):
+        room = self.window - (self.asked - self.next)
+        if room >= 16:
+            transmit(self.tunnels, self.circuit, self.target, ASK.pack(0x2100, 0, self.asked, room, 0))
+            self.asked += room
+
+    def on_data(self, data):
+        self.got += 1
+        self.next = max(self.next, ASK.unpack_from(data)[2] + 1)
+        self.ask()
+
+    async def run(self, seconds):
+        while not self.got:
+            self.next = self.asked
+            self.ask()
+            await asyncio.sleep(0.1)
+        begun, before, end = time.monotonic(), self.got, time.monotonic() + seconds
+        while time.monotonic() < end:
+            seen = self.got
+            await asyncio.sleep(0.1)
+            if self.got == seen:        # all that was under way is lost
+                self.next = self.asked
+                self.ask()
+        return {"datagrams": self.got - before, "seconds": time.monotonic() - begun}
+
+
+downloads = {}
+linked = []
+
 
 class Tunnels(HiddenTunnelCommunity):
     def on_raw_data(self, circuit, origin, data):
-        received.append(data.hex())
-        if circuit.ctype == "RP_SEEDER":
-            transmit(self, circuit, ("1.1.1.1", 1024), data)
+        if len(data) == LEN and circuit.circuit_id in downloads:
+            downloads[circuit.circuit_id].on_data(data)
+        elif circuit.ctype == "RP_SEEDER" and len(data) == ASK.size and data.startswith(b"\x21\0"):
+            _, _, first, count, _ = ASK.unpack(data)
+            for number in range(first, first + count):
+                transmit(self, circuit, ("1.1.1.1", 1024), ASK.pack(0x0100, 0, number, 0, 0).ljust(LEN, b"\7"))
+        else:
+            received.append(data.hex())
+            if circuit.ctype == "RP_SEEDER":
+                transmit(self, circuit, ("1.1.1.1", 1024), data)
 
 
 def transmit(tunnels, circuit, target, data):
@@ -118,20 +170,33 @@ async def main():
             info_hash = bytes.fromhex(command["info_hash"])
             tunnels.join_swarm(info_hash, command["hops"])
             await tunnels.create_introduction_point(info_hash)
-            await patience(lambda: any(n.intro_point_for for n in nodes))
+            await patience(lambda: command.get("alone") or any(n.intro_point_for for n in nodes))
             for one in nodes:
                 for seeder in one.intro_point_for:
                     answer = {"key": one.my_peer.public_key.key_to_bin().hex(), "port": one.address[1], "seeder": seeder.hex()}
         elif command["do"] == "contact":
-            info_hash, linked = bytes.fromhex(command["info_hash"]), []
+            info_hash = bytes.fromhex(command["info_hash"])
+            linked.clear()
             tunnels.join_swarm(info_hash, command["hops"], callback=linked.append, seeding=False)
             circuit = tunnels.create_circuit(command["hops"])
             await asyncio.wait_for(asyncio.shield(circuit.ready), 8)
             peer = Peer(default_eccrypto.key_from_public_bin(bytes.fromhex(command["key"])), ("127.0.0.1", command["port"]))
             tunnels.create_e2e(info_hash, IntroductionPoint(peer, bytes.fromhex(command["seeder"])))
-            answer = {"linked": await patience(lambda: linked)}
-            if linked:
+            answer = {"linked": bool(await patience(lambda: linked))}
+            if linked and command["data"]:
                 transmit(tunnels, tunnels.circuits[tunnels.ip_to_circuit_id(linked[0][0])], linked[0], bytes.fromhex(command["data"]))
+        elif command["do"] == "introduces":
+            answer = {"seeders": [seeder.hex() for one in nodes for seeder in one.intro_point_for]}
+        elif command["do"] == "download":
+            if command["id"] is None:
+                target = linked[0]
+                circuit = tunnels.circuits[tunnels.ip_to_circuit_id(target[0])]
+            else:
+                target = ("127.0.0.1", command["port"])
+                circuit = tunnels.circuits[command["id"]]
+            downloads[circuit.circuit_id] = Download(tunnels, circuit, target, command["window"])
+            answer = await downloads[circuit.circuit_id].run(command["seconds"])
+            del downloads[circuit.circuit_id]
         elif command["do"] == "received":
             answer = {"received": list(received)}
         elif command["do"] == "counts":
