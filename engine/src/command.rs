@@ -87,7 +87,7 @@ pub enum Existing {
 /// hashes of pieces first, and is only ever read where it lies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reuse {
-    /// What other torrents of the engine have, now or later. Where this is false, it is offered by
+    /// What other torrents of the engine on the same route have, now or later. Where this is false, it is offered by
     /// [`Event::LocalData`](crate::Event::LocalData).
     pub torrents: bool,
     /// What lies in these folders and the folders in them, under any name: files that have the length of one of the

@@ -101,6 +101,16 @@ pub enum Event {
         /// Their bytes, without padding.
         bytes: u64,
     },
+    /// Nothing leaves by the route of a torrent that has hops, or something does again; what was sent before may have been
+    /// lost. Nothing goes another way meanwhile.
+    Route {
+        /// Which torrent.
+        id: TorrentId,
+        /// Its hops.
+        hops: u8,
+        /// Why nothing leaves, for a person to read; `None` where it does.
+        blocked: Option<Arc<str>>,
+    },
     /// A tracker refused an announce or could not be reached.
     TrackerError {
         /// Which torrent.

@@ -8,13 +8,15 @@
 //! There are two doors: [`EngineHandle`] for everyone, and the [`Supervisor`]'s messages for actix programs.
 //!
 //! # What not
-//! No sockets of its own: every connection starts in `net`. No files: content is the store's. No HTTP, no tunnels.
+//! No sockets of its own: every connection starts in `net`. No files: content is the store's. No HTTP, no tunnels: what is
+//! behind a route is nobody's business here.
 //!
 //! # Map of modules
 //! - `supervisor`, `listener`, `disk`, `seats`: one each in an engine.
 //! - `torrent`: the actor and its policies.
 //! - `peer`: the actor of a connection, its driver and the pipeline of requests.
 //! - `web`: the actor of a web seed, and the task that fetches from it.
+//! - `route`, `reach`: ways into the world, and what stands on one that is open.
 //! - `announce`: trackers.
 //! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
@@ -26,6 +28,7 @@
 //! - No payload byte rides in a mailbox.
 //! - Only verified pieces are served.
 //! - What a peer sends can end its connection, never the process.
+//! - What a torrent sends leaves by its own route, and what came by one route is used on no other.
 
 pub mod announce;
 mod claims;

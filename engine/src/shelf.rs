@@ -49,6 +49,7 @@ struct Books {
 
 #[derive(Debug)]
 struct Book {
+    hops: u8,
     dir: PathBuf,
     metainfo: Arc<Metainfo>,
     have: Arc<HaveBoard>,
@@ -74,10 +75,10 @@ pub(crate) struct Place {
 }
 
 impl Shelf {
-    /// Shows where a torrent's files are and which of its pieces are there.
+    /// Shows where a torrent's files are and which of its pieces are there, to those with as many hops.
     pub(crate) fn put(
         &self,
-        id: TorrentId,
+        (id, hops): (TorrentId, u8),
         dir: &Path,
         metainfo: &Arc<Metainfo>,
         have: &Arc<HaveBoard>,
@@ -93,6 +94,7 @@ impl Shelf {
         books.torrents.insert(
             id,
             Book {
+                hops,
                 dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
                 metainfo: Arc::clone(metainfo),
                 have: Arc::clone(have),
@@ -117,10 +119,10 @@ impl Shelf {
     }
 
     /// The files of other torrents, whole, that are or may be those of this one that `lacks` accepts; of torrents that
-    /// `seen` has not.
+    /// `seen` has not, and with as many hops: who begins with pieces that another has can be told to be of one house with it.
     pub(crate) fn alike(
         &self,
-        id: TorrentId,
+        (id, hops): (TorrentId, u8),
         metainfo: &Metainfo,
         lacks: impl Fn(usize) -> bool,
         seen: &BTreeSet<TorrentId>,
@@ -128,7 +130,11 @@ impl Shelf {
         let lacking: Vec<(usize, &FileEntry)> =
             stored(metainfo).filter(|(file, _)| lacks(*file)).collect();
         let books = self.0.books.lock();
-        let unseen = |other: &TorrentId| *other != id && !seen.contains(other);
+        let same_route = |other: &TorrentId| {
+            let book = books.torrents.get(other);
+            book.is_some_and(|book| book.hops == hops)
+        };
+        let unseen = |other: &TorrentId| *other != id && !seen.contains(other) && same_route(other);
         let hinted: BTreeSet<TorrentId> = books.hinted(metainfo).filter(unseen).collect();
         let mut others = hinted.clone();
         for (_, entry) in &lacking {

@@ -338,6 +338,7 @@ impl Torrent {
         self.last_tick = now;
         self.sample(seconds, now);
         self.run_choker(now);
+        self.watch_route(now, ctx);
         self.tidy_peers(now);
         self.look_after_guests(now);
         self.end_lasting_twins(now);

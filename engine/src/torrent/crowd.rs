@@ -85,9 +85,10 @@ impl Torrent {
         self.settling.is_none() && at_work && self.may_go_out()
     }
 
-    /// Whether its route can be used: it is open, and not being left.
+    /// Whether its route can be used: it is open, has not been of no use for a while, and is not being left.
     pub(super) const fn may_go_out(&self) -> bool {
-        self.setup.reach.closed.is_none() && !self.moves.are_under_way()
+        let reach = &self.setup.reach;
+        reach.closed.is_none() && !self.moves.are_under_way() && !self.moves.are_silent()
     }
 
     pub(crate) fn most_peers(&self) -> usize {

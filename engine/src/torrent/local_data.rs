@@ -101,6 +101,15 @@ impl Torrent {
         });
     }
 
+    /// Shows its files to the torrents of its route.
+    pub(super) fn show_files(&mut self) {
+        if let (Phase::Active(active), Some(metainfo)) = (&self.phase, &self.metainfo) {
+            let by = (self.id, self.setup.reach.hops);
+            let (shelf, have) = (&self.setup.shelf, &active.content.have);
+            self.place = Some(shelf.put(by, &self.add.dir, metainfo, have));
+        }
+    }
+
     /// Files that are lacking here and that other torrents have.
     fn found_elsewhere(
         &mut self,
@@ -126,11 +135,16 @@ impl Torrent {
                     .as_mut()
                     .is_some_and(|pieces| pieces.any(|it| lacks(&it)))
         };
-        shelf.alike(self.id, metainfo, lacks_any, &self.local.tried)
+        shelf.alike(
+            (self.id, self.setup.reach.hops),
+            metainfo,
+            lacks_any,
+            &self.local.tried,
+        )
     }
 
     /// Tells where content lies that nobody asked to be taken.
-    fn offer(&mut self, found: Vec<LocalFile>) {
+    pub(super) fn offer(&mut self, found: Vec<LocalFile>) {
         if *self.local.offered == *found {
             return;
         }

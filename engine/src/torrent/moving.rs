@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use actix::Context;
 use tokio::sync::oneshot;
 
+use crate::Event;
 use crate::content::Traffic;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
@@ -26,6 +27,10 @@ use crate::torrent::trackers::Trackers;
 
 /// How long connections may take to end.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long an outage of a route may last before nobody is looked for any more. Circuits come and go; but who goes on asking
+/// where nothing can leave comes to think that nobody is there.
+const OUTAGE: Duration = Duration::from_secs(5);
 
 /// A torrent that leaves its route.
 #[derive(Debug)]
@@ -48,6 +53,10 @@ pub(crate) struct Moves {
     pub(super) times: u32,
     /// Bytes that were sent and received by earlier routes, of which trackers are not told.
     pub(super) before: [u64; 2],
+    /// Why nothing leaves, as was told last, and since when.
+    blocked: Option<(Arc<str>, Instant)>,
+    /// Nobody is looked for, because nothing has left for a while.
+    silent: bool,
     /// Told when the trackers of the last route have heard that we left it, or there was no time.
     said: Option<oneshot::Receiver<()>>,
 }
@@ -61,6 +70,11 @@ impl Moves {
     /// Whether the old route is still being left.
     pub(super) const fn are_under_way(&self) -> bool {
         self.under_way.is_some()
+    }
+
+    /// Whether the route has been of no use for a while.
+    pub(super) const fn are_silent(&self) -> bool {
+        self.silent
     }
 
     /// What tells when the trackers of the last route have heard of it.
@@ -123,6 +137,7 @@ impl Torrent {
             self.on_ended(key, &Ended::Dismissed);
         }
         self.setup.reach = moving.reach;
+        self.moves.silent = false;
         if moving.forgets {
             self.forget_route();
         }
@@ -154,5 +169,38 @@ impl Torrent {
         self.peer_id = self.setup.reach.peer_id(&mut self.rng);
         self.progress = Arc::default();
         self.web_seeds.begin_anew();
+        self.show_files();
+        self.offer(Vec::new());
+    }
+
+    /// Says when nothing leaves by its route and when something does again, and is ready at once then.
+    pub(super) fn watch_route(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        if self.setup.reach.hops == 0 || self.moves.are_under_way() {
+            return;
+        }
+        let blocked = self.setup.reach.blocked();
+        let was = self.moves.blocked.as_ref();
+        if blocked.as_ref() != was.map(|(why, _)| why) {
+            self.event(Event::Route {
+                id: self.id,
+                hops: self.setup.reach.hops,
+                blocked: blocked.clone(),
+            });
+        }
+        let since = was.map_or(now, |(_, since)| *since);
+        self.moves.blocked = blocked.map(|why| (why, since));
+        if self.moves.blocked.is_some() {
+            if !self.moves.silent && now >= since + OUTAGE {
+                self.moves.silent = true;
+                self.farewell(tokio::time::Instant::now(), None);
+            }
+        } else if since < now {
+            self.moves.silent = false;
+            self.candidates.retry_all();
+            self.web_seeds.begin_anew();
+            if self.is_online() {
+                self.go_online(ctx);
+            }
+        }
     }
 }

@@ -114,10 +114,9 @@ impl Torrent {
             self.on_piece_full(piece);
         }
         self.saved = None;
-        let (shelf, dir) = (&self.setup.shelf, &self.add.dir);
-        self.place = Some(shelf.put(self.id, dir, &metainfo, &content.have));
+        self.show_files();
         if have.count() > 0 {
-            shelf.tell();
+            self.setup.shelf.tell();
         }
         self.late_layers = LayerFetch::of(&metainfo).map(Box::new);
         // Nothing is under way with those that are dialled anew now.

@@ -138,6 +138,10 @@ impl Torrent {
         reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
         ctx: &mut Context<Self>,
     ) {
+        if !self.may_go_out() {
+            let _ = reply.send(Err(CommandError::NoTracker));
+            return;
+        }
         let (desk, trackers) = (self.setup.reach.desk.clone(), self.trackers());
         let names: Vec<InfoHash> = self.hashes.names().collect();
         let me = ctx.address();

@@ -170,10 +170,10 @@ impl AtWork {
 impl Torrent {
     /// Puts web seeds to work that could be, and none where nothing is missing.
     pub(crate) fn tend_web_seeds(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let out = self.may_go_out();
         let (Phase::Active(active), Some(metainfo)) = (&mut self.phase, &self.metainfo) else {
             return;
         };
-        let out = self.setup.reach.closed.is_none() && !self.moves.are_under_way();
         if active.finished || self.settling.is_some() || !out || !self.add.use_web_seeds {
             self.web_seeds.dismiss();
             return;

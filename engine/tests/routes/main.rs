@@ -1,14 +1,26 @@
 //! Torrents on routes: what they send leaves where the route ends, and nothing of it anywhere else.
 
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
+mod hidden;
+mod isolation;
+mod leaks;
+mod outages;
 mod scene;
+#[allow(dead_code, reason = "other tests use what is not used here")]
+#[path = "../web_seeds/server.rs"]
+mod server;
+mod tells;
+#[allow(dead_code, reason = "other tests use what is not used here")]
+#[path = "../trackers/tracker.rs"]
+mod tracker;
 
 use std::time::Duration;
 
-use common::sim::{addr, simulate};
-use engine::{AddTorrent, CommandError, RouteError, RoutePolicy, Source, State};
-use scene::{Scene, exit};
+use common::sim::simulate;
+use engine::{AddTorrent, CommandError, RouteError, RoutePolicy, Source};
+use scene::{Scene, addr, exit};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -63,33 +75,6 @@ fn hops_that_nobody_offers_are_refused() {
         let refused = Err(CommandError::Route(RouteError::Unsupported(9)));
         assert_eq!(scene.us.handle.set_hops(id, 9).await, refused);
         assert_eq!(scene.us_status(id).hops, 0);
-        scene.sim.clone()
-    });
-}
-
-#[test]
-fn a_route_that_cannot_be_opened_is_waited_for_and_nothing_is_sent_meanwhile() {
-    simulate(async {
-        let scene = Scene::new(6, RoutePolicy::Anonymous).await;
-        *scene.routes.out.lock() = Some("no exits are known".into());
-        let id = scene.fetch(2).await;
-        let why = Some("no route of 2 hops: no exits are known");
-        scene
-            .until(id, |status| {
-                status.blocked.as_deref() == why && status.reason.as_deref() == why
-            })
-            .await;
-        tokio::time::sleep(Duration::from_secs(300)).await;
-        assert_eq!(scene.us_status(id).state, State::Downloading);
-        scene.nothing_left_from(scene.us.host.ip());
-        scene.nothing_left_from(exit(2));
-        *scene.routes.out.lock() = None;
-        scene
-            .until(id, |status| status.blocked.is_none() && status.peers == 1)
-            .await;
-        assert!(scene.us.finishes(id, PATIENCE).await);
-        scene.right(id);
-        scene.nothing_left_from(scene.us.host.ip());
         scene.sim.clone()
     });
 }

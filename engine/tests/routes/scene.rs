@@ -3,23 +3,46 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use dht::DhtHandle;
 use engine::{
-    AddTorrent, EngineConfig, Limits, Route, RouteError, RoutePolicy, Routes, Source, TorrentId,
-    TorrentStatus,
+    AddTorrent, DhtDoor, EngineConfig, HiddenSwarms, Limits, Route, RouteError, RoutePolicy,
+    Routes, Source, TorrentId, TorrentStatus,
 };
+use net::outlet::Outlet;
 use net::sim::{Happening, Host, HostOptions, Sim};
+use net::{BoxFuture, Outage};
 use parking_lot::Mutex;
 
-use crate::common::sim::{Node, addr, config, ip};
+use crate::common::sim::{Node, config};
 use crate::common::{Payload, reaches};
+
+/// Bytes of the torrent: half a minute's worth.
+pub(crate) const LEN: usize = 6_000_000;
 
 /// Happenings that are remembered: more than any test has.
 const TRACE: usize = 4_000_000;
 
+/// Where routes are listened on.
+pub(crate) const ROUTE_PORT: u16 = 7000;
+
+/// Where the DHT nodes of routes are.
+pub(crate) const DHT_PORT: u16 = 7001;
+
 /// Our host.
 pub(crate) const US: u32 = 0x100;
+
+/// The address of a host, somewhere in the Internet.
+pub(crate) fn ip(number: u32) -> IpAddr {
+    Ipv4Addr::from(0x3c01_0000 + number).into()
+}
+
+/// Where the engine of a host listens.
+pub(crate) fn addr(number: u32) -> SocketAddr {
+    (ip(number), 6881).into()
+}
 
 /// Where a route ends.
 pub(crate) fn exit(hops: u8) -> IpAddr {
@@ -32,10 +55,45 @@ pub(crate) fn exit(hops: u8) -> IpAddr {
 /// A host for each number of hops.
 #[derive(Debug)]
 pub(crate) struct Detours {
-    exits: BTreeMap<u8, Host>,
+    pub(crate) exits: BTreeMap<u8, Host>,
     policy: RoutePolicy,
     /// Why no route can be opened, while none can.
     pub(crate) out: Mutex<Option<Arc<str>>>,
+    /// How often one was opened.
+    pub(crate) opened: AtomicUsize,
+    pub(crate) dht: Mutex<BTreeMap<u8, DhtHandle>>,
+    pub(crate) hidden: Mutex<Option<Arc<dyn HiddenSwarms>>>,
+    pub(crate) gate: Arc<Gate>,
+}
+
+/// Whether anything leaves by routes that are open.
+#[derive(Debug, Default)]
+pub(crate) struct Gate(Mutex<Option<Outage>>);
+
+impl Outlet for Gate {
+    fn outage(&self) -> Option<Outage> {
+        self.0.lock().clone()
+    }
+
+    fn look(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn datagrams(&self) -> Option<Result<(), Arc<str>>> {
+        None
+    }
+}
+
+impl Detours {
+    /// Lets nothing through any more, or everything again.
+    pub(crate) fn cut(&self, hops: u8, cut: bool) {
+        let outage = Outage::Circuits {
+            hops,
+            why: "no relays are known".into(),
+        };
+        *self.gate.0.lock() = cut.then_some(outage);
+        self.exits[&hops].set_online(!cut);
+    }
 }
 
 impl Routes for Detours {
@@ -44,12 +102,18 @@ impl Routes for Detours {
         if let Some(why) = self.out.lock().clone() {
             return Err(RouteError::Unavailable { hops, why });
         }
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        let dht = self.dht.lock().get(&hops).cloned();
+        let outlet: Arc<dyn Outlet> = Arc::<Gate>::clone(&self.gate);
         Ok(Route {
-            network: exit.network(),
-            listen: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7000))),
-            dht: None,
+            network: exit.network().with_outlet(outlet),
+            listen: Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, ROUTE_PORT))),
+            dht: dht.map(|handle| DhtDoor {
+                handle,
+                port: Some(DHT_PORT),
+            }),
             tracker_socket: None,
-            hidden: None,
+            hidden: self.hidden.lock().clone(),
             policy: self.policy,
         })
     }
@@ -76,7 +140,7 @@ impl Scene {
     ) -> Self {
         let sim = Sim::new(seed);
         sim.record(TRACE);
-        let payload = Payload::new(seed, 6_000_000, 64 * 1024);
+        let payload = Payload::new(seed, LEN, 64 * 1024);
         let host = |number| sim.host(HostOptions::at(ip(number)));
         let seeding = host(1);
         let mut settings = config(&seeding, seed ^ 1 << 32);
@@ -91,6 +155,10 @@ impl Scene {
             exits: exits.collect(),
             policy,
             out: Mutex::default(),
+            opened: AtomicUsize::new(0),
+            dht: Mutex::default(),
+            hidden: Mutex::default(),
+            gate: Arc::default(),
         });
         let host = host(US);
         let mut settings = config(&host, seed);
@@ -148,6 +216,26 @@ impl Scene {
 
     pub(crate) fn nothing_left_from(&self, host: IpAddr) {
         assert_eq!(self.left_from(host), []);
+    }
+
+    /// Forgets what was sent so far.
+    pub(crate) fn look_away(&self) {
+        self.sim.record(TRACE);
+    }
+
+    /// Nobody was dialled from there; a node of the DHT may have asked others.
+    pub(crate) fn no_peer_was_spoken_to_by(&self, host: IpAddr) {
+        let left = self.left_from(host).into_iter();
+        let streams = left.filter(|what| !matches!(what, Happening::Datagram { .. }));
+        assert_eq!(streams.collect::<Vec<_>>(), []);
+    }
+
+    /// One host has connected to another.
+    pub(crate) fn dialled(&self, who: IpAddr, whom: IpAddr) {
+        let left = self.left_from(who);
+        let there =
+            |what: &Happening| matches!(what, Happening::Dialled { to, .. } if to.ip() == whom);
+        assert!(left.iter().any(there), "{who} has not dialled {whom}");
     }
 
     pub(crate) fn something_left_from(&self, host: IpAddr) {

@@ -1,0 +1,90 @@
+//! The number of hops changes again and again while a torrent is fetched.
+
+use std::time::Duration;
+
+use engine::{Event, RoutePolicy, State};
+use protocol::geometry::BLOCK_LEN;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::PATIENCE;
+use crate::common::sim::simulate;
+use crate::scene::{LEN, Scene, addr, exit};
+
+const CHANGES: usize = 100;
+
+#[expect(clippy::print_stdout, reason = "the seed of a run that fails")]
+async fn changes(seed: u64) -> net::sim::Sim {
+    println!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let scene = Scene::new(seed, RoutePolicy::Anonymous).await;
+    let mut events = scene.us.handle.events();
+    let id = scene.fetch(0).await;
+    scene
+        .until(id, |status| status.state == State::Downloading)
+        .await;
+    let mut done = 0;
+    for change in 0..CHANGES {
+        let hops = rng.random_range(0..=3);
+        let handle = &scene.us.handle;
+        handle.set_hops(id, hops).await.expect("moved");
+        handle.add_peer(id, addr(1)).await.expect("told");
+        let until = Instant::now() + Duration::from_millis(rng.random_range(0..600));
+        let mut snapshots = handle.snapshots();
+        while timeout(
+            until.saturating_duration_since(Instant::now()),
+            snapshots.changed(),
+        )
+        .await
+        .is_ok()
+        {
+            let status = scene.us_status(id);
+            assert!(matches!(status.state, State::Downloading | State::Seeding));
+            assert!(status.done >= done, "change {change}: pieces were lost");
+            done = status.done;
+        }
+    }
+    assert_ne!(done, 0, "nothing came in all that time");
+    assert!(
+        done < LEN as u64,
+        "all was there before the changes were over"
+    );
+    assert!(
+        scene.us.finishes(id, PATIENCE).await,
+        "{:?}",
+        scene.us_status(id)
+    );
+    scene.right(id);
+    sleep(Duration::from_secs(2)).await;
+    let status = scene.us_status(id);
+    // Nothing came twice, and nothing came in vain but the blocks that were under way.
+    let sent = scene.seeder.handle.snapshot().torrents[0].uploaded;
+    let most = (LEN + CHANGES * BLOCK_LEN as usize) as u64;
+    assert_eq!(status.wasted, 0);
+    assert!(status.downloaded <= most, "{} came", status.downloaded);
+    assert!(sent <= most, "{sent} were sent");
+    while let Ok(event) = events.try_recv() {
+        let bad = matches!(
+            event,
+            Event::CheckFinished { .. } | Event::PieceFailed { .. } | Event::Error { .. }
+        );
+        assert!(!bad, "{event:?}");
+    }
+    for hops in 0..=3 {
+        scene.something_left_from(exit(hops));
+    }
+    scene.sim.clone()
+}
+
+#[test]
+fn a_hundred_changes_lose_nothing_and_read_nothing_again() {
+    for seed in 100..108 {
+        simulate(changes(seed));
+    }
+}
+
+#[test]
+fn changes_are_the_same_in_every_run_of_a_seed() {
+    assert_eq!(simulate(changes(200)), simulate(changes(200)));
+}

@@ -1,0 +1,87 @@
+//! Swarms that meet inside the network of a route.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{HiddenSwarms, RoutePolicy, Source};
+use parking_lot::Mutex;
+use protocol::id::InfoHash;
+use tokio::sync::mpsc;
+
+use crate::PATIENCE;
+use crate::common::sim::simulate;
+use crate::scene::{Scene, addr};
+
+/// Swarms in which the seeder is.
+#[derive(Debug, Default)]
+struct Swarms(Mutex<Vec<(bool, mpsc::Sender<Vec<SocketAddr>>)>>);
+
+impl HiddenSwarms for Swarms {
+    fn join(&self, _: InfoHash, seeding: bool) -> mpsc::Receiver<Vec<SocketAddr>> {
+        let (found, receiver) = mpsc::channel(4);
+        found.try_send(vec![addr(1)]).expect("room");
+        self.0.lock().push((seeding, found));
+        receiver
+    }
+
+    fn stands_for_peer(&self, at: SocketAddr) -> bool {
+        at == addr(1)
+    }
+}
+
+impl Swarms {
+    /// How it was joined, and whether it is still.
+    fn joined(&self) -> Vec<(bool, bool)> {
+        let joined = self.0.lock();
+        let all = joined.iter();
+        all.map(|(seeding, found)| (*seeding, !found.is_closed()))
+            .collect()
+    }
+}
+
+#[test]
+fn hidden_swarms_bring_peers_are_joined_again_by_a_seed_and_left_with_the_route() {
+    simulate(async {
+        let scene = Scene::new(21, RoutePolicy::Anonymous).await;
+        let swarms = Arc::<Swarms>::default();
+        let given: Arc<dyn HiddenSwarms> = Arc::<Swarms>::clone(&swarms);
+        *scene.routes.hidden.lock() = Some(given);
+        let source = Source::Metainfo(scene.payload.metainfo());
+        let id = scene.us.add_with(source, |add| add.hops = 2).await;
+        scene.until(id, |status| status.peers == 1).await;
+        assert_eq!(swarms.joined(), [(false, true)]);
+        assert!(scene.us.finishes(id, PATIENCE).await);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(swarms.joined(), [(false, false), (true, true)]);
+        scene.us.handle.pause(id).await.expect("paused");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(swarms.joined()[1..], [(true, false)]);
+        scene.us.handle.resume(id).await.expect("resumed");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(swarms.joined()[2..], [(true, true)]);
+        scene.us.handle.set_hops(id, 0).await.expect("moved");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(swarms.joined()[2..], [(true, false)]);
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn a_swarm_that_ends_by_itself_is_joined_again_after_a_while() {
+    simulate(async {
+        let scene = Scene::new(22, RoutePolicy::Anonymous).await;
+        let swarms = Arc::<Swarms>::default();
+        let given: Arc<dyn HiddenSwarms> = Arc::<Swarms>::clone(&swarms);
+        *scene.routes.hidden.lock() = Some(given);
+        let source = Source::Metainfo(scene.payload.metainfo());
+        let id = scene.us.add_with(source, |add| add.hops = 2).await;
+        scene.until(id, |status| status.peers == 1).await;
+        swarms.0.lock().clear();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(swarms.joined(), []);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(swarms.joined(), [(false, true)]);
+        scene.sim.clone()
+    });
+}

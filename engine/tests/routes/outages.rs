@@ -1,0 +1,95 @@
+//! Routes that are not there: nothing is sent, the torrent says why, and goes on by itself.
+
+use std::time::Duration;
+
+use engine::{Event, RoutePolicy, State};
+
+use crate::PATIENCE;
+use crate::common::sim::simulate;
+use crate::scene::{Scene, exit};
+
+#[test]
+fn a_route_that_cannot_be_opened_is_waited_for_and_nothing_is_sent_meanwhile() {
+    simulate(async {
+        let scene = Scene::new(6, RoutePolicy::Anonymous).await;
+        *scene.routes.out.lock() = Some("no exits are known".into());
+        let id = scene.fetch(2).await;
+        let why = Some("no route of 2 hops: no exits are known");
+        scene
+            .until(id, |status| {
+                status.blocked.as_deref() == why && status.reason.as_deref() == why
+            })
+            .await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(scene.us_status(id).state, State::Downloading);
+        scene.nothing_left_from(scene.us.host.ip());
+        scene.nothing_left_from(exit(2));
+        *scene.routes.out.lock() = None;
+        scene
+            .until(id, |status| status.blocked.is_none() && status.peers == 1)
+            .await;
+        assert!(scene.us.finishes(id, PATIENCE).await);
+        scene.right(id);
+        scene.nothing_left_from(scene.us.host.ip());
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn a_route_that_goes_away_is_waited_for_and_gone_on_with() {
+    simulate(async {
+        let scene = Scene::new(7, RoutePolicy::Anonymous).await;
+        let mut events = scene.us.handle.events();
+        let id = scene.fetch(3).await;
+        scene.until(id, |status| status.done > 500_000).await;
+        for round in 0..3 {
+            scene.routes.cut(3, true);
+            scene.until(id, |status| status.blocked.is_some()).await;
+            // A short outage, a longer one, and one in which connections end.
+            tokio::time::sleep(Duration::from_secs([2, 20, 400][round])).await;
+            let status = scene.us_status(id);
+            assert_eq!((status.hops, &status.state), (3, &State::Downloading));
+            let before = status.done;
+            scene.routes.cut(3, false);
+            scene.until(id, |status| status.blocked.is_none()).await;
+            let on = |status: &engine::TorrentStatus| status.done > before;
+            let reached = crate::common::reaches(&scene.us.handle, id, Duration::from_secs(60), on);
+            assert!(reached.await, "round {round}: {:?}", scene.us_status(id));
+        }
+        assert!(scene.us.finishes(id, PATIENCE).await);
+        scene.right(id);
+        scene.nothing_left_from(scene.us.host.ip());
+        let mut told = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            if let Event::Route { hops, blocked, .. } = event {
+                told.push((hops, blocked.is_some()));
+            }
+        }
+        assert_eq!(told, [(3, true), (3, false)].repeat(3));
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn a_torrent_can_leave_a_route_that_is_not_there_and_come_to_one_that_is_not() {
+    simulate(async {
+        let scene = Scene::new(8, RoutePolicy::Anonymous).await;
+        let id = scene.fetch(0).await;
+        scene.until(id, |status| status.done > 500_000).await;
+        *scene.routes.out.lock() = Some("no exits are known".into());
+        scene.us.handle.set_hops(id, 2).await.expect("moved");
+        scene
+            .until(id, |status| status.blocked.is_some() && status.peers == 0)
+            .await;
+        scene.look_away();
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        scene.nothing_left_from(scene.us.host.ip());
+        scene.nothing_left_from(exit(2));
+        scene.us.handle.set_hops(id, 0).await.expect("moved");
+        let seeder = crate::scene::addr(1);
+        scene.us.handle.add_peer(id, seeder).await.expect("told");
+        assert!(scene.us.finishes(id, PATIENCE).await);
+        scene.right(id);
+        scene.sim.clone()
+    });
+}
