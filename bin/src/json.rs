@@ -143,6 +143,8 @@ pub(crate) enum Line<'a> {
         name: &'a str,
         size: u64,
     },
+    /// Other programs can go through circuits of so many hops here.
+    Socks { hops: u8, addr: String },
     /// A signal asked for the end: resume data is saved and trackers are told.
     Stopping,
     /// A tracker answered, or did not.

@@ -4,10 +4,13 @@ mod bootstrap;
 mod bound;
 mod dht;
 mod filter;
+mod hidden;
 mod lone_dht;
 mod overlay;
 mod routes;
+mod socks;
 mod watched;
+mod way;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -18,23 +21,22 @@ use std::time::Duration;
 use engine::{AnnounceMode, EngineConfig, EngineHandle, Limits, Supervisor};
 use net::port_map::{PortMap, Ports, Transport};
 use net::ports::{Datagrams, Transports};
-use net::resolve::NameServers;
 use net::utp::UtpOptions;
 use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
 use storage::{Preallocate, StoreOptions, WriteMode};
-use tunnels::Anonymity;
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 use self::filter::FilterFile;
 pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
 pub(crate) use self::overlay::{Overlay, Part, key_of};
 use self::routes::CircuitRoutes;
+pub(crate) use self::socks::Socks;
 pub(crate) use self::watched::Watched;
+pub(crate) use self::way::{Way, way};
 use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
 use crate::report::Reporter;
 use crate::screen::Screen;
-use crate::shutdown::Shutdown;
 
 /// Where peers find us unless something else is asked for: the customary first port, on all addresses of both families.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 6881);
@@ -61,9 +63,10 @@ pub(crate) struct Running {
     /// Reads the file of `--ip-filter` again when it changes.
     _reading: Option<Task<()>>,
     dht: Option<dht::Running>,
-    /// Its part in the overlay, where everything goes through circuits.
+    /// Its part in the overlay, where it takes one.
     overlay: Option<Overlay>,
     watched: Option<Watched>,
+    socks: Option<Socks>,
     /// Its way into the network.
     pub(crate) network: Network,
     /// The threads that carry its connections; they end with this value.
@@ -101,7 +104,7 @@ pub(crate) fn start(
         pool,
     } = way;
     let state_dir = common.state.clone().or_else(default_state_dir);
-    let (mut config, dht) = match &overlay {
+    let (mut config, dht) = match overlay.as_ref().filter(|_| common.hops() > 0) {
         Some(overlay) => {
             let list = filter.as_ref().map(FilterFile::filter);
             let config = anonymous(common, overlay, list.cloned(), &pool, screen);
@@ -109,13 +112,17 @@ pub(crate) fn start(
         }
         None => direct(common, &network, state_dir.as_deref(), &pool, screen)?,
     };
-    let network = match overlay {
-        Some(_) => network,
-        None => config.network.clone(),
+    let network = match common.hops() {
+        0 => config.network.clone(),
+        _ => network,
     };
     let listen = config.listen;
     config.state_dir = state_dir;
     set_up(common, &mut config);
+    let socks = match (&overlay, common.overlay.socks) {
+        (Some(overlay), Some(at)) => Some(Socks::start(at, &overlay.anonymity, pool.pool())?),
+        _ => None,
+    };
     let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
     let port_map = port_map(common, listen, &network, pool.pool());
     let reading = filter.map(|file| {
@@ -138,6 +145,7 @@ pub(crate) fn start(
             Watched::by_socket(common.state.as_deref(), &reporter, &pool, screen)
         }),
         overlay,
+        socks,
         _pool: pool,
     })
 }
@@ -226,6 +234,11 @@ impl Running {
         self.dht.as_ref().map(|node| node.at)
     }
 
+    /// Where other programs can go through circuits, and of how many hops.
+    pub(crate) fn socks(&self) -> impl Iterator<Item = (u8, SocketAddr)> {
+        self.socks.iter().flat_map(Socks::places)
+    }
+
     /// The ports that the router has given, if it was asked for any.
     pub(crate) fn ports(&self) -> Option<Ports> {
         self.port_map.as_ref().map(PortMap::ports)
@@ -239,7 +252,7 @@ impl Running {
         if let Some(node) = &self.dht {
             node.stop().await;
         }
-        drop(self.watched);
+        drop((self.watched, self.socks));
         if let Some(overlay) = &self.overlay {
             overlay.anonymity.shut_down().await;
         }
@@ -274,98 +287,6 @@ pub(crate) fn pool() -> Result<OwnedPool, Failure> {
 /// Cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// A way into the network, and the threads that carry what goes over it.
-#[derive(Debug)]
-pub(crate) struct Way {
-    /// The way.
-    pub(crate) network: Network,
-    /// Where it leads through circuits, the part in the overlay.
-    overlay: Option<Overlay>,
-    filter: Option<FilterFile>,
-    pool: OwnedPool,
-}
-
-/// The way into the network: everything that goes out does so through `--proxy`, and from what `--bind` names, or, where
-/// its family allows, from the address of `--listen`.
-///
-/// # Errors
-/// As [`start`].
-pub(crate) async fn way(
-    common: &Common,
-    screen: &Screen,
-    shutdown: &mut Shutdown,
-) -> Result<Way, Failure> {
-    let pool = pool()?;
-    let proxy = common.proxy()?;
-    common.check_hops()?;
-    listen_address(common)?;
-    let filter = FilterFile::of(common, screen)?;
-    let network = direct_network(common, pool.pool(), screen, shutdown).await?;
-    let network = match proxy {
-        Some(proxy) => network.through(proxy),
-        None => network,
-    };
-    let network = match &filter {
-        Some(file) => network.filtered(file.filter()),
-        None => network,
-    };
-    let hops = common.hops();
-    if hops == 0 {
-        return Ok(Way {
-            network,
-            overlay: None,
-            filter,
-            pool,
-        });
-    }
-    let overlay = Overlay::start(&common.overlay, Part::default(), &network, pool.pool())?;
-    let network = overlay.anonymity.network(hops);
-    let network = match &filter {
-        Some(file) => network.filtered(file.filter()),
-        None => network,
-    };
-    Ok(Way {
-        network,
-        overlay: Some(overlay),
-        filter,
-        pool,
-    })
-}
-
-impl Way {
-    /// The door to circuits, where the way leads through them.
-    pub(crate) fn anonymity(&self) -> Option<&Anonymity> {
-        self.overlay.as_ref().map(|overlay| &overlay.anonymity)
-    }
-}
-
-/// The network that leads to a proxy, or everywhere where there is none.
-async fn direct_network(
-    common: &Common,
-    pool: &Pool,
-    screen: &Screen,
-    shutdown: &mut Shutdown,
-) -> Result<Network, Failure> {
-    if let Some(bind) = &common.bind {
-        let servers = common.dns.iter().map(|server| server.0);
-        let servers = NameServers::these(servers.collect());
-        return bound::network(bind, servers, pool, (screen, shutdown)).await;
-    }
-    if !common.dns.is_empty() {
-        let why =
-            "--dns: name servers are asked with --bind only; without it the system looks names up";
-        return Err(Failure::Usage(why.to_owned()));
-    }
-    let from = match common.hops() {
-        0 => common.listen.map(|at| at.ip()),
-        _ => common.overlay.overlay_listen.map(|at| (*at.ip()).into()),
-    };
-    Ok(match from {
-        Some(ip) => Network::real(RealOptions::from_source(ip)),
-        None => plain_network(),
-    })
 }
 
 /// The real network without any wishes.

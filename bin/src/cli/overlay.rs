@@ -1,7 +1,7 @@
 //! The flags of everything that takes part in the overlay.
 
 use std::fmt;
-use std::net::SocketAddrV4;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -90,7 +90,6 @@ fn hex_20(text: &str) -> Option<[u8; 20]> {
 /// Who a process is in the overlay, and whom it meets there.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Overlay")]
-#[expect(clippy::struct_field_names, reason = "they are the names of flags")]
 pub(crate) struct OverlayArgs {
     /// The overlay's UDP socket, IPv4; port 0 takes any [default: port 7759 of all addresses, or the next free one]
     #[arg(long, value_name = "ADDR:PORT")]
@@ -104,6 +103,9 @@ pub(crate) struct OverlayArgs {
     /// Which tunnel community to join: tribler, today, library, or an id; repeatable [default: tribler and today]
     #[arg(long, value_name = "NAME|HEX")]
     pub(crate) overlay_community: Vec<Community>,
+    /// Let other programs of this machine through circuits by SOCKS5: of 1 hop at this port, of 2 and 3 at the next two
+    #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address)]
+    pub(crate) socks: Option<SocketAddr>,
 }
 
 impl OverlayArgs {

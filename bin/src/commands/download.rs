@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use engine::{AddTorrent, CommandError, Existing, Reuse};
 
-use super::transfer::anonymous::Anonymous;
+use super::transfer::anonymous::{Anonymous, tell_socks};
 use super::transfer::goal::Goal;
 use super::transfer::peers::peers;
 use super::transfer::seeking::key_of;
@@ -42,6 +42,7 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
         super::must_be_folder(dir)?;
     }
     let running = wire::start("download", &args.common, way, screen)?;
+    tell_socks(running.socks(), screen)?;
     wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
         keep: args.keep_seeding,

@@ -10,13 +10,14 @@ use serde::Serialize;
 use tunnels::policy::Rules;
 use tunnels::{ExitPolicy, Roles};
 
+use super::transfer::anonymous::tell_socks;
 use crate::cli::{ExitArgs, NodeArgs, RelayArgs};
 use crate::failure::Failure;
 use crate::report::{Report, Reporter};
 use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
 use crate::units::Size;
-use crate::wire::{self, Overlay, Part, Watched};
+use crate::wire::{self, Overlay, Part, Socks, Watched};
 
 /// The longest policy file, in bytes.
 const MAX_POLICY: u64 = 4 << 20;
@@ -155,6 +156,11 @@ async fn serve(
             },
         )?;
     }
+    let socks = match args.overlay.socks {
+        Some(at) => Some(Socks::start(at, &node.anonymity, pool.pool())?),
+        None => None,
+    };
+    tell_socks(socks.iter().flat_map(Socks::places), screen)?;
     let since = Instant::now();
     tokio::select! {
         told = tell_now_and_then(args, &reporter, since, screen) => told?,

@@ -5,7 +5,7 @@ use std::path::Path;
 use engine::{AddTorrent, Existing};
 use protocol::metainfo::Metainfo;
 
-use super::transfer::anonymous::Anonymous;
+use super::transfer::anonymous::{Anonymous, tell_socks};
 use super::transfer::goal::Goal;
 use super::transfer::peers::peers;
 use super::transfer::tracked::Tracked;
@@ -36,6 +36,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let metainfo = source.into_torrent(&args.torrent)?;
     must_hold(&args.data, &metainfo)?;
     let running = wire::start("seed", &args.common, way, screen)?;
+    tell_socks(running.socks(), screen)?;
     wire::tell_unknown_nodes(&args.common, &running.network, screen);
     let goal = Goal {
         keep: true,

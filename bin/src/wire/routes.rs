@@ -12,6 +12,7 @@ use net::utp::UtpOptions;
 use net::{Filter, Pool};
 use tunnels::Anonymity;
 
+use super::hidden::Hidden;
 use super::lone_dht::all_here;
 use crate::cli::transfer::Common;
 
@@ -101,7 +102,7 @@ impl Routes for CircuitRoutes {
             listen: Some(open.addr),
             dht,
             tracker_socket: datagrams.map(|sockets| sockets.trackers),
-            hidden: None,
+            hidden: Some(Arc::new(Hidden::new(&self.anonymity, hops))),
             policy: RoutePolicy::Anonymous,
         })
     }

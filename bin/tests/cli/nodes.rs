@@ -285,6 +285,28 @@ fn a_node_ends_with_its_input_only_where_it_is_told_to() {
 }
 
 #[test]
+fn other_programs_find_a_socks5_server_for_each_number_of_hops() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["relay", "--socks", "127.0.0.1:0"];
+    let mut relay = Running::start(&alone(text(folder.path()), &args));
+    for hops in 1..=3 {
+        let server = relay.event("socks");
+        assert_eq!(server["hops"], hops);
+        let mut program = TcpStream::connect(server["addr"].as_str().unwrap()).unwrap();
+        program.write_all(&[5, 1, 0]).unwrap();
+        let mut answer = [0; 2];
+        program.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [5, 0]);
+    }
+    let ran = run(alone(
+        text(folder.path()),
+        &["relay", "--socks", "0.0.0.0:0"],
+    ));
+    assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{ran:?}");
+    assert!(ran.err.contains("--socks"), "{ran:?}");
+}
+
+#[test]
 fn without_a_circuit_in_time_nothing_is_sent_and_the_exit_code_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let state = text(folder.path());

@@ -1,5 +1,6 @@
 //! Tells how it stands with the circuits that everything goes through, and gives up where there never is one.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tunnels::Anonymity;
@@ -32,7 +33,7 @@ pub(crate) struct Anonymous {
 impl Anonymous {
     /// The circuits that flags ask for; none where they ask for none.
     pub(crate) fn of(common: &Common, way: &Way) -> Option<Self> {
-        let anonymity = way.anonymity()?.clone();
+        let anonymity = way.anonymity().filter(|_| common.hops() > 0)?.clone();
         Some(Self {
             anonymity,
             hops: common.hops(),
@@ -137,6 +138,26 @@ impl Transfer {
             None => Ok(()),
         }
     }
+}
+
+/// Tells where other programs can go through circuits.
+pub(crate) fn tell_socks(
+    places: impl Iterator<Item = (u8, SocketAddr)>,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    for (number, addr) in places {
+        match screen.style() {
+            Style::Json => screen.json(&Line::Socks {
+                hops: number,
+                addr: addr.to_string(),
+            })?,
+            Style::Bars | Style::Lines => screen.say(format_args!(
+                "SOCKS5 through circuits of {} at {addr}",
+                hops(number)
+            ))?,
+        }
+    }
+    Ok(())
 }
 
 fn through(now: &Lane, hops: &str, exits: &str) -> String {

@@ -1,0 +1,99 @@
+//! The way into the network that flags ask for.
+
+use net::resolve::NameServers;
+use net::{Network, OwnedPool, Pool, RealOptions};
+use tunnels::Anonymity;
+
+use super::filter::FilterFile;
+use super::{Overlay, Part, bound, listen_address, plain_network, pool};
+use crate::cli::transfer::Common;
+use crate::failure::Failure;
+use crate::screen::Screen;
+use crate::shutdown::Shutdown;
+
+/// A way into the network, and the threads that carry what goes over it.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// The way.
+    pub(crate) network: Network,
+    /// The part in the overlay, where it leads through circuits or others want it to.
+    pub(super) overlay: Option<Overlay>,
+    pub(super) filter: Option<FilterFile>,
+    pub(super) pool: OwnedPool,
+}
+
+/// The way into the network: everything that goes out does so through `--proxy`, and from what `--bind` names, or, where
+/// its family allows, from the address of `--listen`.
+///
+/// # Errors
+/// As [`start`](super::start).
+pub(crate) async fn way(
+    common: &Common,
+    screen: &Screen,
+    shutdown: &mut Shutdown,
+) -> Result<Way, Failure> {
+    let pool = pool()?;
+    let proxy = common.proxy()?;
+    common.check_hops()?;
+    listen_address(common)?;
+    let filter = FilterFile::of(common, screen)?;
+    let network = direct_network(common, pool.pool(), screen, shutdown).await?;
+    let network = match proxy {
+        Some(proxy) => network.through(proxy),
+        None => network,
+    };
+    let network = match &filter {
+        Some(file) => network.filtered(file.filter()),
+        None => network,
+    };
+    let hops = common.hops();
+    let wanted = hops > 0 || common.overlay.socks.is_some();
+    let start = || Overlay::start(&common.overlay, Part::default(), &network, pool.pool());
+    let overlay = wanted.then(start).transpose()?;
+    let anonymous = overlay.as_ref().filter(|_| hops > 0);
+    let network = match (anonymous, &filter) {
+        (Some(overlay), Some(file)) => overlay.anonymity.network(hops).filtered(file.filter()),
+        (Some(overlay), None) => overlay.anonymity.network(hops),
+        (None, _) => network,
+    };
+    Ok(Way {
+        network,
+        overlay,
+        filter,
+        pool,
+    })
+}
+
+impl Way {
+    /// The door to circuits, where there is one.
+    pub(crate) fn anonymity(&self) -> Option<&Anonymity> {
+        self.overlay.as_ref().map(|overlay| &overlay.anonymity)
+    }
+}
+
+/// The network that leads to a proxy, or everywhere where there is none.
+async fn direct_network(
+    common: &Common,
+    pool: &Pool,
+    screen: &Screen,
+    shutdown: &mut Shutdown,
+) -> Result<Network, Failure> {
+    if let Some(bind) = &common.bind {
+        let servers = common.dns.iter().map(|server| server.0);
+        let servers = NameServers::these(servers.collect());
+        return bound::network(bind, servers, pool, (screen, shutdown)).await;
+    }
+    if !common.dns.is_empty() {
+        let why =
+            "--dns: name servers are asked with --bind only; without it the system looks names up";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let from = match common.hops() {
+        0 => common.listen.map(|at| at.ip()),
+        _ => common.overlay.overlay_listen.map(|at| (*at.ip()).into()),
+    };
+    Ok(match from {
+        Some(ip) => Network::real(RealOptions::from_source(ip)),
+        None => plain_network(),
+    })
+}
