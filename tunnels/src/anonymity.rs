@@ -8,6 +8,8 @@ mod actor;
 mod config;
 mod desk;
 mod hidden;
+mod http;
+mod http_exit;
 mod lanes;
 mod route;
 
@@ -34,6 +36,7 @@ use crate::swarms::SwarmStatus;
 use crate::{CircuitInfo, Counters, Dialect, Flags, Node, Status, Tunnels};
 use actor::{Command, Links, PoolActor, Recipe};
 use hidden::Hidden;
+use http::{Requester, Requests};
 use lanes::Lanes;
 
 /// See the module. Cheap to clone; everything ends with the last one, and with the sockets that were opened through it,
@@ -47,6 +50,8 @@ struct Inner {
     lanes: Arc<Lanes>,
     endpoint: Endpoint,
     hidden: Arc<Mutex<Hidden>>,
+    requests: Arc<Requests>,
+    pool: net::Pool,
     doors: Arc<Mutex<Doors>>,
     commands: mpsc::Sender<Command>,
 }
@@ -131,8 +136,11 @@ impl Anonymity {
         let hidden = Arc::new(Mutex::new(Hidden::new(&lanes, &mut rng)));
         let doors = Arc::new(Mutex::new(Doors::default()));
         let (commands, ordered) = mpsc::channel(16);
+        let pool = config.pool.clone();
         let recipe = Recipe::new(config, endpoint.clone(), rng);
+        let requests = Arc::new(Requests::default());
         let links = Links {
+            requests: Arc::clone(&requests),
             lanes: Arc::downgrade(&lanes),
             hidden: Arc::downgrade(&hidden),
             doors: Arc::clone(&doors),
@@ -143,6 +151,8 @@ impl Anonymity {
                 lanes,
                 endpoint,
                 hidden,
+                requests,
+                pool,
                 doors,
                 commands,
             }),
@@ -152,9 +162,17 @@ impl Anonymity {
     /// A network whose only way out are circuits of `hops` hops, which are built as long as it or a socket of it is there.
     ///
     /// Datagrams leave by circuits of either dialect; hidden peers have addresses of their own, which only its sockets reach.
-    /// Nobody can be listened to, and names are looked up by exits. While there is no circuit, [`Network::outage`] says why.
+    /// Nobody can be listened to, and names are looked up by exits. Its streams are good for one GET request to an HTTP tracker
+    /// each, which an exit of the newer dialect sends, and for nothing else: neither TLS nor peers. While there is no circuit, [`Network::outage`] says why.
     pub fn network(&self, hops: u8) -> Network {
-        route::network(&self.inner.lanes, hops)
+        let Inner {
+            lanes,
+            requests,
+            pool,
+            ..
+        } = &*self.inner;
+        let requester = Requester::new(lanes, Arc::clone(requests), pool.clone());
+        route::network(lanes, requester, hops)
     }
 
     /// Takes part in the swarm of hidden peers of a torrent, by circuits of `hops` hops, as a seeder or as a downloader; `info_hash` is

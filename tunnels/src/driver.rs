@@ -24,7 +24,7 @@ use tokio::time;
 
 use crate::message::Kind;
 use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
-use crate::{Dialect, Head, Pool, Status};
+use crate::{CircuitId, Dialect, Head, Pool, Status};
 use exits::Exits;
 use outbox::Outbox;
 use socket::{CircuitSocket, Ports};
@@ -138,6 +138,12 @@ impl Tunnels {
         let State { circuits, node, .. } = &mut *state;
         circuits.handle_timeout(now, node);
         self.shared.flush(now, &mut state);
+    }
+
+    /// Has what goes to an address go through a certain circuit.
+    pub(crate) fn keep(&self, hops: u8, to: &Address, circuit: CircuitId) {
+        let mut state = self.shared.state.lock();
+        state.circuits.keep(now(), hops, to, circuit);
     }
 
     /// Wants no circuits of `hops` hops any more, not even for what went through them.

@@ -128,6 +128,14 @@ impl Pool {
         (lane.wanted, lane.spare) = (wanted, spare);
     }
 
+    /// Has a flow go through a certain circuit.
+    pub fn keep(&mut self, now: Instant, hops: u8, to: &Address, circuit: CircuitId) {
+        if self.flows.len() < MAX_FLOWS {
+            let flow = Flow { circuit, last: now };
+            self.flows.insert((hops, to.clone()), flow);
+        }
+    }
+
     /// Forgets what goes through circuits of `hops` hops, so that they end when they are not wanted.
     pub fn forget_flows(&mut self, hops: u8) {
         self.flows.retain(|(of, _), _| *of != hops);

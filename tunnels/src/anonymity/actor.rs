@@ -21,6 +21,8 @@ use tokio::time::Instant;
 
 use super::desk::Desk;
 use super::hidden::Hidden;
+use super::http::Requests;
+use super::http_exit::HttpExit;
 use super::lanes::Lanes;
 use super::{AnonymityConfig, Doors, now};
 use crate::community::{Member, TunnelCommunity};
@@ -58,6 +60,7 @@ enum Kind {
 pub(super) struct Links {
     pub(super) lanes: Weak<Lanes>,
     pub(super) hidden: Weak<Mutex<Hidden>>,
+    pub(super) requests: Arc<Requests>,
     pub(super) doors: Arc<Mutex<Doors>>,
 }
 
@@ -65,6 +68,7 @@ pub(super) struct PoolActor {
     recipe: Recipe,
     links: Links,
     desk: Desk,
+    http: HttpExit,
     heard: Vec<(Dialect, mpsc::Receiver<Event>)>,
     commands: Option<mpsc::Receiver<Command>>,
     timer: OneTimer,
@@ -124,6 +128,7 @@ impl PoolActor {
     ) -> Self {
         let rng = StdRng::from_rng(&mut recipe.rng);
         Self {
+            http: HttpExit::new(recipe.config.network.clone(), recipe.config.pool.clone()),
             desk: Desk::new(recipe.config.pool.clone(), rng),
             recipe,
             links,
@@ -153,7 +158,7 @@ impl PoolActor {
                     return;
                 };
                 host.hook = Some(tunnels.hook());
-                let flags = recipe.config.roles.flags();
+                let flags = recipe.config.roles.flags(dialect);
                 let mut machine =
                     TunnelCommunity::new(&recipe.settings, community, flags, now(), &mut rng);
                 machine.remember(now(), &recipe.config.known);
@@ -254,6 +259,25 @@ impl StreamHandler<Told> for PoolActor {
             (Event::Introduces { info_hash, seeder }, Some(tunnels), Some(dht)) => {
                 self.desk.announce(&tunnels, &dht, (info_hash, seeder));
             }
+            (
+                Event::HttpWanted {
+                    circuit,
+                    id,
+                    to,
+                    request,
+                },
+                Some(tunnels),
+                _,
+            ) => self.http.send(&tunnels, (circuit, id), &to, &request),
+            (
+                Event::HttpPart {
+                    circuit,
+                    id,
+                    part,
+                    response,
+                },
+                ..,
+            ) => self.links.requests.part((circuit, id), part, response),
             (event, ..) => {
                 if let Some(hidden) = self.links.hidden.upgrade() {
                     hidden.lock().handle_event(dialect, &event);

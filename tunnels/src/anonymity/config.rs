@@ -82,6 +82,8 @@ pub struct Roles {
 pub struct ExitPolicy {
     /// Whether packets of IPv8 leave, too.
     pub ipv8: bool,
+    /// Whether requests to HTTP trackers are sent for others.
+    pub http: bool,
     /// Bytes a second for each circuit; 0: no limit.
     pub bytes_per_s: u64,
     /// How many datagrams may go to a target that never answers.
@@ -120,6 +122,7 @@ impl Default for ExitPolicy {
     fn default() -> Self {
         Self {
             ipv8: false,
+            http: true,
             bytes_per_s: 0,
             max_unanswered: 50,
             rules: None,
@@ -145,16 +148,23 @@ impl Roles {
         }
     }
 
-    /// What introductions say of them.
-    pub(super) fn flags(&self) -> Flags {
+    /// What introductions of a dialect say of them.
+    pub(super) fn flags(&self, dialect: Dialect) -> Flags {
+        let modern = dialect == Dialect::Modern;
         let mut flags = Flags::default();
         if self.relay {
-            flags = flags.and(Flags::RELAY).and(Flags::SPEED_TEST);
+            flags = flags.and(Flags::RELAY);
+            if modern {
+                flags = flags.and(Flags::SPEED_TEST);
+            }
         }
         if let Some(exit) = &self.exit {
             flags = flags.and(Flags::EXIT);
             if exit.ipv8 {
                 flags = flags.and(Flags::EXIT_IPV8);
+            }
+            if exit.http && modern {
+                flags = flags.and(Flags::EXIT_HTTP);
             }
         }
         flags
@@ -214,7 +224,7 @@ impl AnonymityConfig {
         let budget = bounded.then(|| Arc::new(Budget::new(bounds.0, bounds.1)));
         let nodes = joined.map(|(dialect, community)| {
             let mut config = Config::new(dialect, community);
-            config.flags = self.roles.flags();
+            config.flags = self.roles.flags(dialect);
             config.max_joined = self.roles.max_joined.unwrap_or(config.max_joined);
             if let Some(exit) = &self.roles.exit {
                 config.exit_bytes_per_s = exit.bytes_per_s;

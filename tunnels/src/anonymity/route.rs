@@ -9,12 +9,16 @@ use net::{
     Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Outage, Outlet,
 };
 
+use overlay::wire::Address;
+
+use super::http::Requester;
 use super::lanes::{Lane, Lanes};
 use crate::{Protection, Tunnels};
 
 /// See [`Anonymity::network`](super::Anonymity::network).
-pub(super) fn network(lanes: &Arc<Lanes>, hops: u8) -> Network {
+pub(super) fn network(lanes: &Arc<Lanes>, requester: Requester, hops: u8) -> Network {
     let route = Arc::new(Route {
+        requester,
         lane: lanes.lane(hops, false),
         lanes: Arc::clone(lanes),
     });
@@ -25,6 +29,7 @@ pub(super) fn network(lanes: &Arc<Lanes>, hops: u8) -> Network {
 
 /// Circuits of one number of hops as the only way out.
 struct Route {
+    requester: Requester,
     lane: Arc<Lane>,
     lanes: Arc<Lanes>,
 }
@@ -50,12 +55,24 @@ impl Binder for Route {
 }
 
 impl Dialer for Route {
-    fn dial(&self, _: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
-        Box::pin(std::future::ready(Err(unsupported(NO_STREAMS))))
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
+        self.open(to.into())
     }
 
     fn takes_names(&self) -> bool {
         true
+    }
+
+    fn dial_name<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<BoxStream>> {
+        self.open(Address::Host(host.to_owned(), port))
+    }
+}
+
+impl Route {
+    fn open(&self, to: Address) -> BoxFuture<'_, io::Result<BoxStream>> {
+        let stream = self.requester.open(&self.lane, to);
+        let stream = stream.map(|stream| Box::new(stream) as BoxStream);
+        Box::pin(std::future::ready(stream))
     }
 }
 
@@ -80,8 +97,6 @@ impl Outlet for Route {
         Some(Ok(()))
     }
 }
-
-const NO_STREAMS: &str = "circuits carry datagrams, and no streams";
 
 fn unsupported(why: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, why)
