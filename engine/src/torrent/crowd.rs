@@ -43,16 +43,21 @@ pub(crate) fn is_limited(ip: IpAddr, limit_local: bool) -> bool {
 impl Torrent {
     /// Notes an address at which there may be a peer.
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
-        // Those of hidden swarms are no hosts.
-        if source == Source::Hidden || !self.setup.reach.network.blocks(addr.ip()) {
+        if source == Source::Hidden || !self.is_blocked(addr) {
             self.candidates.add(addr, source, now());
         }
+    }
+
+    /// Whether the network does not talk to a peer; one of a hidden swarm is no host.
+    fn is_blocked(&self, addr: SocketAddr) -> bool {
+        let reach = &self.setup.reach;
+        reach.network.blocks(addr.ip()) && !reach.is_hidden(addr)
     }
 
     /// Lets go of the peers and web seeds that the network does not talk to any more.
     pub(crate) fn sift(&mut self) {
         for (_, peer) in self.peers.iter() {
-            if self.setup.reach.network.blocks(peer.addr.ip()) {
+            if self.is_blocked(peer.addr) {
                 peer.order(Order::Close(Ended::Dismissed));
             }
         }
@@ -389,7 +394,7 @@ impl Handler<Incoming> for Torrent {
             && self.peers.len() < self.most_peers()
             && !self.candidates.is_banned(addr.ip())
             // It may have come onto the list since it knocked.
-            && !self.setup.reach.network.blocks(addr.ip())
+            && !self.is_blocked(addr)
             && !self.is_crowding(addr.ip());
         if !welcome {
             tracing::debug!(peer = %addr, "turned away");

@@ -160,6 +160,8 @@ impl Torrent {
         self.moves.before = [&self.traffic.up, &self.traffic.down].map(Traffic::get);
         self.add.forget_peers();
         self.candidates = Candidates::new(MOST_CANDIDATES);
+        // Who is banned only now, for what it sent by the old route, must not see that here.
+        self.peers.forget_addresses();
         self.swarms = Swarms::default();
         self.pex = Pex::default();
         self.punch = Punch::default();

@@ -211,6 +211,11 @@ impl Peers {
         self.addresses.get(&key.0).copied()
     }
 
+    /// Forgets who past connections were with.
+    pub(crate) fn forget_addresses(&mut self) {
+        self.addresses.clear();
+    }
+
     /// A connection begins, with its handshake to come.
     pub(crate) fn insert(&mut self, key: PeerKey, entry: PeerEntry) {
         self.half_open += usize::from(entry.is_half_open());

@@ -88,3 +88,94 @@ fn a_hundred_changes_lose_nothing_and_read_nothing_again() {
 fn changes_are_the_same_in_every_run_of_a_seed() {
     assert_eq!(simulate(changes(200)), simulate(changes(200)));
 }
+
+/// Where a torrent is when its hops change.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Added,
+    Fetching,
+    Paused,
+    Pausing,
+    Resuming,
+    Seeding,
+}
+
+#[test]
+fn the_hops_can_change_whatever_the_torrent_does() {
+    let all = [
+        At::Added,
+        At::Fetching,
+        At::Paused,
+        At::Pausing,
+        At::Resuming,
+        At::Seeding,
+    ];
+    for (number, at) in all.into_iter().enumerate() {
+        simulate(async move {
+            let scene = Scene::new(300 + number as u64, RoutePolicy::Anonymous).await;
+            let id = scene.fetch(0).await;
+            let handle = &scene.us.handle;
+            if !matches!(at, At::Added) {
+                scene.until(id, |status| status.done > 500_000).await;
+            }
+            match at {
+                At::Added | At::Fetching => {}
+                At::Paused => {
+                    handle.pause(id).await.expect("paused");
+                    scene
+                        .until(id, |status| status.state == State::Paused)
+                        .await;
+                }
+                At::Pausing => handle.pause(id).await.expect("paused"),
+                At::Resuming => {
+                    handle.pause(id).await.expect("paused");
+                    handle.resume(id).await.expect("resumed");
+                }
+                At::Seeding => assert!(scene.us.finishes(id, PATIENCE).await),
+            }
+            handle.set_hops(id, 2).await.expect("moved");
+            handle.add_peer(id, addr(1)).await.expect("told");
+            sleep(Duration::from_secs(20)).await;
+            scene.look_away();
+            if matches!(at, At::Paused | At::Pausing) {
+                sleep(Duration::from_secs(20)).await;
+                assert_eq!(scene.us_status(id).state, State::Paused, "{at:?}");
+                scene.nothing_left_from(exit(2));
+                handle.resume(id).await.expect("resumed");
+            }
+            assert!(scene.us.finishes(id, PATIENCE).await, "{at:?}");
+            scene.right(id);
+            scene.nothing_left_from(exit(0));
+            scene.sim.clone()
+        });
+    }
+}
+
+#[test]
+fn an_engine_that_stops_in_the_middle_of_a_change_saves_what_is_there() {
+    simulate(async {
+        let records = tempfile::TempDir::new().expect("a folder");
+        let keep = |config: &mut engine::EngineConfig| {
+            config.state_dir = Some(records.path().into());
+        };
+        let scene = Scene::with(310, RoutePolicy::Anonymous, keep).await;
+        let id = scene.fetch(0).await;
+        scene.until(id, |status| status.done > 2_000_000).await;
+        scene.us.handle.set_hops(id, 1).await.expect("moved");
+        scene.us.handle.shutdown(Duration::from_secs(10)).await;
+        let host = scene.us.host.clone();
+        let mut settings = crate::common::sim::config(&host, 310);
+        settings.listen = None;
+        keep(&mut settings);
+        let again = crate::common::sim::Node::start(host, settings);
+        let source = engine::Source::Metainfo(scene.payload.metainfo());
+        let mut add = engine::AddTorrent::new(source, scene.us.dir.path().into());
+        add.peers = vec![addr(1)];
+        let before = scene.seeder.handle.snapshot().torrents[0].uploaded;
+        let id = again.handle.add(add).await.expect("added");
+        assert!(again.finishes(id, PATIENCE).await);
+        let after = scene.seeder.handle.snapshot().torrents[0].uploaded;
+        assert!(after - before < LEN as u64 - 1_900_000, "{before} {after}");
+        scene.sim.clone()
+    });
+}

@@ -194,3 +194,61 @@ fn the_dht_is_told_of_us_where_the_route_ends() {
         world.scene.sim.clone()
     });
 }
+
+#[test]
+fn after_a_change_nothing_goes_the_old_way_whatever_was_under_way() {
+    for stalls in [false, true] {
+        simulate(async move {
+            let world = World::new(60 + u64::from(stalls)).await;
+            let scene = &world.scene;
+            world.announced.seed(&scene.payload).await;
+            let source = Source::Metainfo(scene.payload.metainfo());
+            world.neighbour.add(source).await;
+            let id = world.fetch(0).await;
+            if stalls {
+                let host = scene
+                    .sim
+                    .host(HostOptions::at("50.0.2.80".parse().expect("an address")));
+                let manners = Manners {
+                    stalls_after: Some(100_000),
+                    ..Manners::default()
+                };
+                let file = [("/payload", scene.payload.bytes())];
+                let stuck = Server::start(&host, &file, manners);
+                let mut magnet = Magnet::new(scene.payload.metainfo().hashes());
+                magnet.web_seeds = vec![stuck.url("/payload")];
+                magnet.peers = vec![addr(1)];
+                scene.us.handle.remove(id, true).await.expect("removed");
+                sleep(Duration::from_secs(15)).await;
+                let id = scene.us.add(Source::Magnet(Box::new(magnet))).await;
+                scene.until(id, |status| status.done > 300_000).await;
+                assert!(stuck.connections() > 0);
+                leaves(scene, id).await;
+            } else {
+                scene
+                    .until(id, |status| status.peers > 1 && status.done > 100_000)
+                    .await;
+                assert!(world.neighbour.handle.snapshot().torrents[0].peers > 0);
+                leaves(scene, id).await;
+                assert!(world.tracker.announces().len() > 1);
+            }
+            scene.sim.clone()
+        });
+    }
+}
+
+/// Moves to a route, and from then on sends nothing from our own address.
+async fn leaves(scene: &Scene, id: TorrentId) {
+    scene.us.handle.set_hops(id, 3).await.expect("moved");
+    scene.us.handle.add_peer(id, addr(1)).await.expect("told");
+    sleep(Duration::from_secs(12)).await;
+    scene.look_away();
+    assert!(
+        scene.us.finishes(id, PATIENCE).await,
+        "{:?}",
+        scene.us_status(id)
+    );
+    sleep(Duration::from_secs(300)).await;
+    scene.nobody_was_sought_from(exit(0));
+    scene.something_left_from(exit(3));
+}

@@ -230,6 +230,17 @@ impl Scene {
         assert_eq!(streams.collect::<Vec<_>>(), []);
     }
 
+    /// Nobody was dialled from there, and nothing was sent but to who knocked at the door, which does not say what is behind
+    /// it. That connections end is left out: those that are kept for the next time do so late.
+    pub(crate) fn nobody_was_sought_from(&self, host: IpAddr) {
+        let left = self.left_from(host).into_iter();
+        let ends =
+            |what: &Happening| matches!(what, Happening::Ended { .. } | Happening::Reset { .. });
+        let answers = |what: &Happening| matches!(what, Happening::Segment { from, .. } if from.port() == 6881);
+        let sought = left.filter(|what| !ends(what) && !answers(what));
+        assert_eq!(sought.collect::<Vec<_>>(), []);
+    }
+
     /// One host has connected to another.
     pub(crate) fn dialled(&self, who: IpAddr, whom: IpAddr) {
         let left = self.left_from(who);
