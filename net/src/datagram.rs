@@ -214,8 +214,36 @@ impl Batch {
         self.filled.is_empty()
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Forgets what was received.
+    pub fn clear(&mut self) {
         self.filled.clear();
+    }
+
+    /// Puts a datagram behind the others, for sockets that are not the system's; false when there is no room for it.
+    pub fn put(&mut self, from: SocketAddr, datagram: &[u8]) -> bool {
+        let len = datagram.len();
+        let place = self.filled.len().saturating_sub(1);
+        if let Some(last) = self.filled.last_mut()
+            && last.from == from
+            && last.segment > 0
+            && last.len.is_multiple_of(last.segment)
+            && (1..=last.segment).contains(&len)
+            && last.len + len <= SLOT
+        {
+            let at = SLOT * place + last.len;
+            if let Some(room) = self.buffer.get_mut(at..at + len) {
+                room.copy_from_slice(datagram);
+                last.len += len;
+                return true;
+            }
+        }
+        let room = self.free_slot().and_then(|slot| slot.get_mut(..len));
+        let Some(room) = room else {
+            return false;
+        };
+        room.copy_from_slice(datagram);
+        self.filled(from, len, len);
+        true
     }
 
     /// The slots that are free.
@@ -300,5 +328,43 @@ impl dyn DatagramSocket + '_ {
     /// A datagram is sent whole or not at all.
     pub async fn send_to_name(&self, datagram: &[u8], to: (&str, u16)) -> io::Result<()> {
         poll_fn(|cx| self.poll_send_to_name(cx, datagram, to)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datagrams_of_a_sender_lie_together_and_come_out_in_their_order() {
+        let mut batch = Batch::default();
+        let (one, two) = (SocketAddr::from(([1; 4], 1)), SocketAddr::from(([2; 4], 2)));
+        let put: [(SocketAddr, &[u8]); 6] = [
+            (one, b"abc"),
+            (one, b"def"),
+            (one, b"g"),
+            (one, b"h"),
+            (two, b"ijk"),
+            (one, b"longer than before"),
+        ];
+        for (from, bytes) in put {
+            assert!(batch.put(from, bytes));
+        }
+        assert_eq!(batch.filled.len(), 4);
+        let out: Vec<_> = batch.iter().map(|(bytes, from)| (from, bytes)).collect();
+        assert_eq!(out, put);
+    }
+
+    #[test]
+    fn a_batch_takes_what_it_has_room_for() {
+        let mut batch = Batch::default();
+        let from = SocketAddr::from(([1; 4], 1));
+        let taken = (0..2000)
+            .take_while(|_| batch.put(from, &[7; 1400]))
+            .count();
+        assert_eq!(taken, SLOT / 1400 * SLOTS);
+        assert_eq!(batch.iter().count(), taken);
+        batch.clear();
+        assert!(batch.is_empty() && batch.put(from, &[7; 1400]));
     }
 }

@@ -5,6 +5,7 @@
 //! [`Tunnels::socket`], which looks like any other socket.
 
 mod exits;
+mod inbox;
 mod outbox;
 mod socket;
 
@@ -25,7 +26,7 @@ use tokio::time;
 use crate::message::Kind;
 use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
 use crate::{CircuitId, Dialect, Head, Pool, Status};
-use exits::Exits;
+use exits::{Batches, Exits};
 use outbox::Outbox;
 use socket::{CircuitSocket, Ports};
 
@@ -53,6 +54,7 @@ struct Shared {
     pool: net::Pool,
     prefix: Prefix,
     dialect: Dialect,
+    batches: Batches,
     state: Mutex<State>,
 }
 
@@ -96,6 +98,7 @@ impl Tunnels {
             pool: pool.clone(),
             prefix,
             dialect,
+            batches: Batches::default(),
             state: Mutex::new(State {
                 node,
                 circuits: Pool::new(),
@@ -266,9 +269,11 @@ impl Shared {
         }
     }
 
-    /// Sends what waits.
+    /// Sends what waits, and wakes those for whom something has come.
     fn send(&self) {
-        self.state.lock().outbox.send(&self.endpoint);
+        let mut state = self.state.lock();
+        state.outbox.send(&self.endpoint);
+        state.ports.wake();
     }
 
     fn receive(&self, from: SocketAddrV4, datagram: &[u8]) {
@@ -295,8 +300,9 @@ impl Shared {
             Handled::Refused(why) => tracing::trace!(%why, "a datagram of the tunnels was refused"),
             Handled::Forward { to, at } => self.put(&mut state.outbox, to, bytes(at)),
             Handled::Data { circuit, from, at } => {
-                if let (Address::Ip(from), Some(info)) = (from, state.node.circuit(circuit)) {
-                    state.ports.deliver(&info, from, bytes(at));
+                if let (Address::Ip(from), Some(own)) = (from, state.node.own(circuit)) {
+                    let lane = (own.purpose, own.goal);
+                    state.ports.deliver(circuit, lane, from, bytes(at));
                 }
             }
             Handled::Exit { circuit, to, at } => match to {

@@ -188,6 +188,11 @@ impl Node {
         self.circuits.get(&id).map(Circuit::info)
     }
 
+    /// A circuit of our own, itself.
+    pub(crate) fn own(&self, id: CircuitId) -> Option<&Circuit> {
+        self.circuits.get(&id)
+    }
+
     /// How many circuits of others end here, and how many are relayed.
     pub fn joined(&self) -> (usize, usize) {
         (self.joined.len(), self.relays.len())

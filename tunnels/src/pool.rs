@@ -179,8 +179,8 @@ impl Pool {
     /// The circuit that a flow to `to` over `hops` hops goes through, if there is such a flow and its circuit stands.
     pub fn flow(&mut self, now: Instant, node: &Node, hops: u8, to: &Address) -> Option<CircuitId> {
         let flow = self.flows.get_mut(&(hops, to.clone()))?;
-        let circuit = node.circuit(flow.circuit)?;
-        is_sound(now, &circuit).then(|| {
+        let circuit = node.own(flow.circuit)?;
+        is_answering(now, circuit.state(), circuit.unanswered).then(|| {
             flow.last = now;
             flow.circuit
         })
@@ -340,8 +340,11 @@ fn of_lane(node: &Node, hops: u8) -> Vec<CircuitInfo> {
 
 /// Whether a circuit is ready and answers.
 fn is_sound(now: Instant, circuit: &CircuitInfo) -> bool {
-    let silent = circuit.unanswered;
-    circuit.state == State::Ready && silent.is_none_or(|since| now < since + SUSPECT)
+    is_answering(now, circuit.state, circuit.unanswered)
+}
+
+fn is_answering(now: Instant, state: State, unanswered: Option<Instant>) -> bool {
+    state == State::Ready && unanswered.is_none_or(|since| now < since + SUSPECT)
 }
 
 /// Whether a circuit will soon be too old or used up.

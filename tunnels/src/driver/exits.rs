@@ -7,8 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
+use net::datagram::Batch;
 use net::{DatagramSocket, Task};
-use tokio::io::ReadBuf;
+use parking_lot::Mutex;
 
 use super::{MAX_DATAGRAM, Shared, State, now};
 use crate::CircuitId;
@@ -16,8 +17,19 @@ use crate::CircuitId;
 /// Names that are looked up at once.
 const LOOKUPS: usize = 32;
 
-/// Datagrams from outside that are taken before they are sent on.
-const TURN: usize = 32;
+/// Where datagrams from outside are received. All exits share a few of them, for each is large: as many as exits receive at
+/// the same moment.
+#[derive(Debug, Default)]
+pub(super) struct Batches(Mutex<Vec<Batch>>);
+
+impl Batches {
+    fn lend<T>(&self, act: impl FnOnce(&mut Batch) -> T) -> T {
+        let mut batch = self.0.lock().pop().unwrap_or_default();
+        let result = act(&mut batch);
+        self.0.lock().push(batch);
+        result
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Exits {
@@ -37,7 +49,7 @@ impl Exits {
 }
 
 impl Shared {
-    /// Sends a datagram out for a circuit; the machine has allowed it.
+    /// Puts a datagram of a circuit where it waits to be sent out; the machine has allowed it.
     pub(super) fn exit(&self, state: &mut State, circuit: CircuitId, to: SocketAddr, data: &[u8]) {
         let exit = match state.exits.open.entry(circuit) {
             Entry::Occupied(exit) => exit.into_mut(),
@@ -49,9 +61,8 @@ impl Shared {
                 }
             },
         };
-        if let Err(error) = exit.socket.try_send_to(data, to) {
-            tracing::trace!(%error, "an exit could not send");
-        }
+        let way = (circuit, &exit.socket);
+        state.outbox.push_out(&self.endpoint, way, to, data);
     }
 
     /// Looks up a name, and sends a datagram there if the machine allows it.
@@ -75,6 +86,7 @@ impl Shared {
                 let mut state = shared.state.lock();
                 if state.node.may_exit(now(), circuit, to, data.len()).is_ok() {
                     shared.exit(&mut state, circuit, to, &data);
+                    state.outbox.send(&shared.endpoint);
                 }
             }
         }));
@@ -88,8 +100,7 @@ impl Shared {
         };
         let (own, receiving) = (self.own.clone(), Arc::clone(&socket));
         let receiving = self.pool.spawn(async move {
-            let mut bytes = vec![0; MAX_DATAGRAM];
-            while poll_fn(|cx| come_back(&own, circuit, &*receiving, &mut bytes, cx)).await {}
+            while poll_fn(|cx| come_back(&own, circuit, &*receiving, cx)).await {}
         });
         Ok(Exit {
             socket,
@@ -97,15 +108,22 @@ impl Shared {
         })
     }
 
-    /// A datagram has come from outside for a circuit.
-    fn come_back(&self, circuit: CircuitId, from: SocketAddr, data: &[u8]) {
+    /// Datagrams have come from outside for a circuit.
+    fn come_back(&self, circuit: CircuitId, batch: &Batch) {
+        let now = now();
         let mut state = self.state.lock();
         let State {
             node, out, outbox, ..
         } = &mut *state;
-        if let Ok(to) = node.send_back(now(), circuit, from, data, out) {
-            self.put(outbox, to, out);
+        for (data, from) in batch.iter() {
+            // No cell has room for a longer one.
+            if data.len() <= MAX_DATAGRAM
+                && let Ok(to) = node.send_back(now, circuit, from, data, out)
+            {
+                self.put(outbox, to, out);
+            }
         }
+        outbox.send(&self.endpoint);
     }
 }
 
@@ -114,29 +132,18 @@ fn come_back(
     own: &Weak<Shared>,
     circuit: CircuitId,
     socket: &dyn DatagramSocket,
-    bytes: &mut [u8],
     cx: &mut Context<'_>,
 ) -> Poll<bool> {
-    let mut taken = None;
-    for _ in 0..TURN {
-        let mut buf = ReadBuf::new(bytes);
-        let Poll::Ready(received) = socket.poll_recv_from(cx, &mut buf) else {
-            break;
-        };
-        let Some(shared) = own.upgrade() else {
-            return Poll::Ready(false);
-        };
-        // Errors are about one target.
-        if let Ok(from) = received {
-            shared.come_back(circuit, from, buf.filled());
-        }
-        taken = Some(shared);
-    }
-    match taken {
-        Some(shared) => {
-            shared.send();
-            Poll::Ready(true)
-        }
-        None => Poll::Pending,
-    }
+    let Some(shared) = own.upgrade() else {
+        return Poll::Ready(false);
+    };
+    shared.batches.lend(|batch| {
+        socket.poll_recv_batch(cx, batch).map(|received| {
+            // Errors are about one target.
+            if received.is_ok() {
+                shared.come_back(circuit, batch);
+            }
+            true
+        })
+    })
 }

@@ -4,21 +4,18 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use net::DatagramSocket;
+use net::datagram::Batch;
 use overlay::wire::Address;
-use parking_lot::Mutex;
 use tokio::io::ReadBuf;
-use tokio::sync::mpsc;
 
+use super::inbox::Inbox;
 use super::{Shared, State, now};
 use crate::crypto::OVERHEAD;
-use crate::{CircuitId, CircuitInfo, Head, Purpose};
-
-/// Datagrams that may wait in a socket; what comes beyond that is lost.
-const INBOX: usize = 1024;
+use crate::{CircuitId, Head, Purpose};
 
 /// The most flows whose sockets are remembered.
 const MAX_FLOWS: usize = 16_384;
@@ -29,14 +26,12 @@ const DATAGRAM: usize = 1472;
 /// Bytes of a data message besides its payload.
 const DATA_HEAD: usize = 1 + 2 * 9;
 
-type Received = (SocketAddr, Vec<u8>);
-
 /// A socket whose datagrams go through circuits of one number of hops, of any of several nodes: the first of them that can
 /// carries a datagram, and where one goes, those to the same address follow.
 pub(crate) struct CircuitSocket {
     ways: Vec<Way>,
     hops: u8,
-    inbox: Mutex<mpsc::Receiver<Received>>,
+    inbox: Arc<Inbox>,
     /// What keeps circuits ready while the socket is there.
     _lane: Option<Arc<dyn Send + Sync>>,
 }
@@ -51,28 +46,46 @@ struct Way {
 #[derive(Default)]
 pub(super) struct Ports {
     next: u64,
-    open: BTreeMap<u64, (u8, mpsc::Sender<Received>)>,
+    open: BTreeMap<u64, (u8, Arc<Inbox>)>,
     flows: BTreeMap<(CircuitId, SocketAddr), u64>,
+    /// Sockets for which something has come.
+    touched: Vec<u64>,
 }
 
 impl Ports {
-    /// Gives a datagram to the socket that has written to its sender, or to all of its lane if none has.
-    pub(super) fn deliver(&mut self, circuit: &CircuitInfo, from: SocketAddr, data: &[u8]) {
-        let hops = match circuit.purpose {
-            Purpose::Data | Purpose::RendezvousSeeder => circuit.goal,
-            Purpose::RendezvousDownloader => circuit.goal.saturating_sub(1),
+    /// Gives a datagram to the socket that has written to its sender, or to all of its lane if none has. They are woken by
+    /// [`Ports::wake`].
+    pub(super) fn deliver(
+        &mut self,
+        circuit: CircuitId,
+        (purpose, goal): (Purpose, u8),
+        from: SocketAddr,
+        data: &[u8],
+    ) {
+        let hops = match purpose {
+            Purpose::Data | Purpose::RendezvousSeeder => goal,
+            Purpose::RendezvousDownloader => goal.saturating_sub(1),
             Purpose::Introduction => return,
         };
-        let known = self.flows.get(&(circuit.id, from));
-        let known = known.and_then(|number| self.open.get(number));
-        let lane = self.open.values().filter(|(of, _)| *of == hops);
-        let takers: Vec<_> = match known {
-            Some(port) => vec![port],
-            None => lane.collect(),
-        };
-        for (_, port) in takers {
-            // A full inbox loses datagrams, as a socket does.
-            let _ = port.try_send((from, data.to_vec()));
+        let known = self.flows.get(&(circuit, from));
+        let known = known.and_then(|number| self.open.get_key_value(number));
+        // Either one or those of a lane.
+        let lane = self.open.iter().filter(|(_, (of, _))| *of == hops);
+        let lane = lane.filter(|_| known.is_none());
+        for (number, (_, inbox)) in known.into_iter().chain(lane) {
+            inbox.push(from, data);
+            if self.touched.last() != Some(number) {
+                self.touched.push(*number);
+            }
+        }
+    }
+
+    /// Wakes those for whom something has come.
+    pub(super) fn wake(&mut self) {
+        for number in self.touched.drain(..) {
+            if let Some((_, inbox)) = self.open.get(&number) {
+                inbox.wake();
+            }
         }
     }
 
@@ -95,12 +108,12 @@ impl CircuitSocket {
         hops: u8,
         lane: Option<Arc<dyn Send + Sync>>,
     ) -> Self {
-        let (port, inbox) = mpsc::channel(INBOX);
+        let inbox = Arc::<Inbox>::default();
         let ways = nodes.map(|shared| {
             let mut state = shared.state.lock();
             let number = state.ports.next;
             state.ports.next += 1;
-            state.ports.open.insert(number, (hops, port.clone()));
+            state.ports.open.insert(number, (hops, Arc::clone(&inbox)));
             Way {
                 shared: Arc::clone(shared),
                 number,
@@ -109,7 +122,7 @@ impl CircuitSocket {
         Self {
             ways: ways.collect(),
             hops,
-            inbox: Mutex::new(inbox),
+            inbox,
             _lane: lane,
         }
     }
@@ -139,6 +152,9 @@ impl CircuitSocket {
             for way in &self.ways {
                 let mut state = way.shared.state.lock();
                 if let Some(id) = state.carrier(now, self.hops, to, *known) {
+                    if let Address::Ip(to) = to {
+                        state.ports.note(id, *to, way.number);
+                    }
                     return act(way, &mut state, id);
                 }
             }
@@ -155,7 +171,7 @@ impl State {
         // A hidden peer has a circuit of its own.
         let linked = to.v4().and_then(CircuitId::from_address);
         let linked = linked.filter(|id| {
-            node.circuit(*id).is_some_and(|circuit| {
+            node.own(*id).is_some_and(|circuit| {
                 circuit.linked || circuit.purpose == Purpose::RendezvousSeeder
             })
         });
@@ -179,17 +195,10 @@ impl Way {
         to: &Address,
     ) -> io::Result<()> {
         let State {
-            node,
-            out,
-            outbox,
-            ports,
-            ..
+            node, out, outbox, ..
         } = state;
         let first = node.send_data(id, to.clone(), datagram, out);
         let first = first.map_err(|_| io::ErrorKind::NetworkUnreachable)?;
-        if let Address::Ip(to) = to {
-            ports.note(id, *to, self.number);
-        }
         self.shared.put(outbox, first, out);
         Ok(())
     }
@@ -201,11 +210,15 @@ impl DatagramSocket for CircuitSocket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<SocketAddr>> {
-        let received = ready!(self.inbox.lock().poll_recv(cx));
-        let (from, data) = received.ok_or(io::ErrorKind::NotConnected)?;
-        let fits = data.len().min(buf.remaining());
-        buf.put_slice(data.get(..fits).unwrap_or_default());
-        Poll::Ready(Ok(from))
+        self.inbox.poll_take(cx, |from, data| {
+            let fits = data.len().min(buf.remaining());
+            buf.put_slice(data.get(..fits).unwrap_or_default());
+            Ok(from)
+        })
+    }
+
+    fn poll_recv_batch(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
+        self.inbox.poll_batch(cx, batch).map(Ok)
     }
 
     fn poll_send_to(
