@@ -1,11 +1,12 @@
 //! Pieces being downloaded: block leases.
 //!
 //! A block is `Missing`, `Receiving` (somebody holds its [`Lease`]) or `Written`. Each block is one atomic word that
-//! also carries who brought it, so leasing and committing are a compare-exchange and a counter.
+//! also carries who brought it, so leasing and committing are a compare-exchange and a counter. A written block of a v2
+//! piece may have its digest beside it, noted by whoever held the lease.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -16,6 +17,8 @@ pub struct ActivePiece {
     piece: PieceIndex,
     written: AtomicU32,
     blocks: Box<[AtomicU64]>,
+    /// Digests of the blocks whose words say `HASHED`; none at all in a torrent without leaves.
+    leaves: Box<[Leaf]>,
     registry: Arc<Registry>,
 }
 
@@ -26,6 +29,7 @@ pub struct Lease {
     active: Arc<ActivePiece>,
     block: u32,
     who: u32,
+    leaf: Option<[u8; 32]>,
     open: bool,
 }
 
@@ -53,6 +57,11 @@ pub const NOBODY: u32 = u32::MAX;
 const MISSING: u64 = 0;
 const RECEIVING: u64 = 1;
 const WRITTEN: u64 = 2;
+/// Written, and its digest is noted.
+const HASHED: u64 = 3;
+
+/// A SHA-256, in words that the holder of the block's lease writes.
+type Leaf = [AtomicU64; 4];
 
 const fn word(state: u64, who: u32) -> u64 {
     (who as u64) << 8 | state
@@ -63,12 +72,17 @@ const fn word(state: u64, who: u32) -> u64 {
 pub(crate) struct Registry(Mutex<BTreeMap<PieceIndex, Weak<ActivePiece>>>);
 
 impl Registry {
+    /// The piece's state, if there is one.
+    pub(crate) fn get(&self, piece: PieceIndex) -> Option<Arc<ActivePiece>> {
+        self.0.lock().get(&piece).and_then(Weak::upgrade)
+    }
+
     /// The piece's state, made with `blocks` missing blocks if there is none; the blocks that `present` names are
-    /// written from the start.
+    /// written from the start. `leaves` says whether digests of blocks can be noted.
     pub(crate) fn activate(
         self: &Arc<Self>,
         piece: PieceIndex,
-        blocks: u32,
+        (blocks, leaves): (u32, bool),
         present: impl Fn(u32) -> bool,
     ) -> Arc<ActivePiece> {
         let mut pieces = self.0.lock();
@@ -91,6 +105,9 @@ impl Registry {
             piece,
             written: AtomicU32::new(written),
             blocks: words,
+            leaves: (0..if leaves { blocks } else { 0 })
+                .map(|_| Leaf::default())
+                .collect(),
             registry: Arc::clone(self),
         });
         pieces.insert(piece, Arc::downgrade(&active));
@@ -151,6 +168,7 @@ impl ActivePiece {
             active: Arc::clone(self),
             block,
             who,
+            leaf: None,
             open: true,
         })
     }
@@ -168,7 +186,7 @@ impl ActivePiece {
             return false;
         };
         let now = cell.load(Ordering::Acquire);
-        let reset = now & 0xff == WRITTEN
+        let reset = now & 0xff >= WRITTEN
             && cell
                 .compare_exchange(now, MISSING, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok();
@@ -176,6 +194,22 @@ impl ActivePiece {
             self.written.fetch_sub(1, Ordering::AcqRel);
         }
         reset
+    }
+
+    /// The digest of a written block, if it was noted.
+    pub(crate) fn leaf(&self, block: u32) -> Option<[u8; 32]> {
+        let before = self.load(block);
+        if before & 0xff != HASHED {
+            return None;
+        }
+        let words = self.leaves.get(block as usize)?;
+        let mut leaf = [0; 32];
+        for (bytes, word) in leaf.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *bytes = word.load(Ordering::Relaxed).to_le_bytes();
+        }
+        // Not if the block was given to somebody else meanwhile.
+        fence(Ordering::Acquire);
+        (self.load(block) == before).then_some(leaf)
     }
 
     fn load(&self, block: u32) -> u64 {
@@ -224,11 +258,26 @@ impl Lease {
         self.who
     }
 
+    /// Notes the SHA-256 of all bytes of the block, for the commit.
+    pub(crate) fn note(&mut self, leaf: [u8; 32]) {
+        self.leaf = Some(leaf);
+    }
+
     /// Declares the block written; its bytes were given to the store before.
     pub fn commit(mut self) -> Committed {
         self.open = false;
         let active = &*self.active;
-        active.blocks[self.block as usize].store(word(WRITTEN, self.who), Ordering::Release);
+        let block = self.block as usize;
+        let state = match (&self.leaf, active.leaves.get(block)) {
+            (Some(leaf), Some(words)) => {
+                for (bytes, word) in leaf.as_chunks::<8>().0.iter().zip(words) {
+                    word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+                }
+                HASHED
+            }
+            _ => WRITTEN,
+        };
+        active.blocks[block].store(word(state, self.who), Ordering::Release);
         let written = active.written.fetch_add(1, Ordering::AcqRel) + 1;
         Committed {
             piece_complete: written == active.blocks(),

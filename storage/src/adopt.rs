@@ -16,7 +16,7 @@ use crate::inner::Inner;
 use crate::layout::FileKind;
 use crate::platform::{self, Access, Root, Stat};
 use crate::recheck::Progress;
-use crate::verify::{COPIES, STEP, Verdict};
+use crate::verify::{COPIES, Origin, STEP, Verdict};
 use crate::{Chunk, Store};
 
 /// What was taken over.
@@ -329,7 +329,7 @@ impl<'a> Adoption<'a> {
                 self.store.write(&[chunk])?;
             }
             let mut verdicts = Vec::new();
-            self.store.verify(&[piece], true, &mut verdicts);
+            self.store.verify(&[piece], Origin::Fresh, &mut verdicts);
             let there = verdicts.first().is_some_and(Verdict::is_good);
             return Ok(there.then_some(piece));
         }

@@ -16,7 +16,7 @@
 //!   `budget`: bounds shared by stores.
 //! - `selection`: wanted files and the part file. `donor`: files elsewhere that may hold content, `adopt`: taking it over.
 //! - `resume`: what a torrent had on disk, kept between runs.
-//! - `active`: block leases. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
+//! - `active`: block leases, with the digests of their blocks. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
 //!   operating system.
 //!

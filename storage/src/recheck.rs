@@ -10,7 +10,7 @@ use protocol::geometry::{Geometry, PieceIndex};
 use crate::error::{Cause, ErrorKind, Op, StoreError};
 use crate::inner::{Inner, OpenFile};
 use crate::platform;
-use crate::verify::{COPIES, Verdict, ZeroDigests};
+use crate::verify::{COPIES, Origin, Verdict, ZeroDigests};
 
 mod crumbs;
 
@@ -283,7 +283,7 @@ impl<'a> Judge<'a> {
         let of_copies: Vec<(PieceIndex, Verdict)> = copied.zip(judged).collect();
         copies.clear();
         self.spare.push(copies);
-        self.store.verify(&read, false, &mut self.verdicts);
+        self.store.verify(&read, Origin::Disk, &mut self.verdicts);
         let of_read = read.into_iter().zip(self.verdicts.drain(..));
         for (piece, verdict) in of_copies.into_iter().chain(of_read) {
             match verdict {

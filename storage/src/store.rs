@@ -8,14 +8,14 @@ use std::sync::atomic::AtomicBool;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::{BLOCK_LEN, Geometry, PieceIndex};
 
-use crate::active::ActivePiece;
+use crate::active::{ActivePiece, Lease};
 use crate::error::{Cause, Op, StoreError};
 use crate::inner::Inner;
 use crate::layout::{FileKind, Layout};
 use crate::recheck::{Progress, RecheckOptions};
 use crate::resume::FileStamp;
 use crate::spec::{PieceHashes, Preallocate, StoreOptions, StoreSpec};
-use crate::verify::Verdict;
+use crate::verify::{Origin, Verdict};
 use crate::view::PieceView;
 use crate::write::Chunk;
 
@@ -84,7 +84,8 @@ impl Store {
         present: impl Fn(u32) -> bool,
     ) -> Arc<ActivePiece> {
         let blocks = self.0.geometry.blocks_in(piece);
-        self.0.active.activate(piece, blocks, |block| {
+        let leaves = self.0.has_leaves();
+        self.0.active.activate(piece, (blocks, leaves), |block| {
             present(block) || self.is_padding(piece, block)
         })
     }
@@ -116,9 +117,33 @@ impl Store {
         self.0.read(offset, out)
     }
 
-    /// Checks pieces against their digests, the more at once the cheaper; replaces `out` by their verdicts, in order.
+    /// Whether [`note_leaves`](Self::note_leaves) may be of use.
+    pub fn has_leaves(&self) -> bool {
+        self.0.has_leaves()
+    }
+
+    /// Hashes blocks whose bytes are at hand because they came a moment ago, and notes the digests with their leases: each
+    /// is given with the lease under which just these bytes were written. [`verify_arrived`](Self::verify_arrived) knows
+    /// them once they are committed. Leaves out blocks that are no whole leaf of a v2 torrent (BEP 52), and all of them
+    /// where there are too few to be hashed side by side. Returns how many were hashed.
+    pub fn note_leaves<'a>(
+        &self,
+        blocks: impl Iterator<Item = (&'a mut Lease, &'a [u8])>,
+    ) -> usize {
+        self.0.note_leaves(blocks)
+    }
+
+    /// Checks pieces against their digests as they stand on disk, the more at once the cheaper; replaces `out` by their
+    /// verdicts, in order.
     pub fn verify(&self, pieces: &[PieceIndex], out: &mut Vec<Verdict>) {
-        self.0.verify(pieces, true, out);
+        self.0.verify(pieces, Origin::Fresh, out);
+    }
+
+    /// As [`verify`](Self::verify), for pieces whose blocks have just been committed: where what
+    /// [`note_leaves`](Self::note_leaves) noted of a piece leads to its v2 root, those blocks are not read again. Files must
+    /// still be there, with their length. Any verdict other than [`Good`](Verdict::Good) is about what stands on disk.
+    pub fn verify_arrived(&self, pieces: &[PieceIndex], out: &mut Vec<Verdict>) {
+        self.0.verify(pieces, Origin::Leases, out);
     }
 
     /// Checks the whole torrent, or some of its pieces, on several threads. `progress` is called on the calling thread.

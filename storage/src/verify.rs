@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use protocol::geometry::{BLOCK_LEN, PieceIndex};
 
 use crate::error::StoreError;
@@ -15,45 +14,13 @@ use crate::view::PieceView;
 
 mod digests;
 mod in_steps;
+mod noted;
+mod verdict;
 
 pub(crate) use digests::ZeroDigests;
 use digests::{blocks_of, digest_of, merkle_roots, right_v1};
-
-/// What checking a piece brought out.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// The digest is right.
-    Good,
-    /// The digest is wrong.
-    Bad,
-    /// Of the two digests of a hybrid's piece one is right and the other is wrong: the torrent contradicts itself, and
-    /// no bytes can be right.
-    Inconsistent,
-    /// The piece could not be read.
-    Io(StoreError),
-}
-
-impl Verdict {
-    fn of(right: bool) -> Self {
-        if right { Self::Good } else { Self::Bad }
-    }
-
-    /// Of a hybrid's piece whose v1 digest is `right` and whose bytes have this root.
-    fn of_both(right: bool, roots: &Bytes, piece: PieceIndex, root: &[u8; 32]) -> Self {
-        let expected = digest_of(roots, piece, 32);
-        match (right, expected == root) {
-            (right, _) if expected == [0; 32] => Self::of(right),
-            (true, true) => Self::Good,
-            (false, false) => Self::Bad,
-            (true, false) | (false, true) => Self::Inconsistent,
-        }
-    }
-
-    /// Whether the digest is right.
-    pub fn is_good(&self) -> bool {
-        matches!(self, Self::Good)
-    }
-}
+use noted::Noted;
+pub use verdict::Verdict;
 
 /// Bytes that a piece too large to be mapped whole is hashed in at a time; a multiple of the window's grain.
 pub(crate) const STEP: u64 = 4 * 1024 * 1024;
@@ -69,6 +36,17 @@ const COPIED_IF_PAGED: u64 = 256 * 1024;
 thread_local! {
     /// What pieces are copied to, kept from one verification to the next: at most [`COPIES`].
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Where the bytes of pieces have been before they are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// On disk, for however long.
+    Disk,
+    /// They were written a moment ago, so that they are likely in the cache of the processor.
+    Fresh,
+    /// As [`Fresh`](Self::Fresh), by those who hold leases: leaves that they noted need no reading.
+    Leases,
 }
 
 /// The bytes of a piece.
@@ -88,20 +66,36 @@ impl Loaded {
 }
 
 impl Inner {
-    /// Verdicts in the order of `pieces`, replacing what `out` held. `fresh` says that the pieces were written a moment
-    /// ago, so that they are likely in the cache of the processor.
+    /// Verdicts in the order of `pieces`, replacing what `out` held. What was noted of a piece can only show it to be good:
+    /// else what stands on disk decides.
     pub(crate) fn verify(
         self: &Arc<Self>,
         pieces: &[PieceIndex],
-        fresh: bool,
+        origin: Origin,
         out: &mut Vec<Verdict>,
     ) {
         out.clear();
+        self.judge(pieces, origin, out);
+        if origin != Origin::Leases {
+            return;
+        }
+        for (piece, verdict) in pieces.iter().zip(out) {
+            let wrong = matches!(verdict, Verdict::Bad | Verdict::Inconsistent);
+            if wrong && self.noted(*piece).is_any() {
+                let mut again = Vec::new();
+                self.judge(&[*piece], Origin::Fresh, &mut again);
+                *verdict = again.pop().unwrap_or(Verdict::Bad);
+            }
+        }
+    }
+
+    /// Appends verdicts.
+    fn judge(self: &Arc<Self>, pieces: &[PieceIndex], origin: Origin, out: &mut Vec<Verdict>) {
         let at_once = self.at_once();
         let mut rest = pieces;
         while let Some(first) = rest.first() {
             let mut bytes = u64::from(self.geometry.len_of(*first));
-            if bytes > at_once {
+            if bytes > at_once && !self.is_noted(*first, origin) {
                 out.push(self.verify_in_steps(*first));
                 rest = &rest[1..];
                 continue;
@@ -111,7 +105,7 @@ impl Inner {
                 bytes <= at_once
             };
             let (now, later) = rest.split_at(1 + rest[1..].iter().take_while(fits).count());
-            self.verify_group(now, fresh, out);
+            self.verify_group(now, origin, out);
             rest = later;
         }
     }
@@ -124,12 +118,26 @@ impl Inner {
         }
     }
 
-    fn verify_group(self: &Arc<Self>, pieces: &[PieceIndex], fresh: bool, out: &mut Vec<Verdict>) {
+    fn verify_group(
+        self: &Arc<Self>,
+        pieces: &[PieceIndex],
+        origin: Origin,
+        out: &mut Vec<Verdict>,
+    ) {
         let mut buffer = BUFFER.take();
         let mut used = 0;
+        let noted: Vec<Noted> = pieces
+            .iter()
+            .map(|piece| match origin {
+                Origin::Disk | Origin::Fresh => Noted::default(),
+                Origin::Leases => self.noted(*piece),
+            })
+            .collect();
+        let fresh = origin != Origin::Disk;
         let views: Vec<Result<Loaded, StoreError>> = pieces
             .iter()
-            .map(|piece| self.load(*piece, fresh, (&mut buffer, &mut used)))
+            .zip(&noted)
+            .map(|(piece, noted)| self.load((*piece, noted), fresh, (&mut buffer, &mut used)))
             .collect();
         let parts: Vec<Vec<&[u8]>> = views
             .iter()
@@ -139,12 +147,11 @@ impl Inner {
                 Loaded::View(view) => view.segments().collect(),
             })
             .collect();
-        let judged = self.compare(
-            pieces
-                .iter()
-                .zip(&views)
+        let there = pieces.iter().zip(&noted).zip(&views);
+        let judged = self.compare_noted(
+            there
                 .filter(|(_, view)| view.is_ok())
-                .map(|(piece, _)| *piece),
+                .map(|((piece, noted), _)| (*piece, noted)),
             &parts,
         );
         let mut judged = judged.into_iter();
@@ -158,15 +165,16 @@ impl Inner {
         BUFFER.set(buffer);
     }
 
-    /// The bytes of a piece: copied into what is left of the buffer where that is cheaper, else mapped.
+    /// The bytes of a piece that have to be read: copied into what is left of the buffer where that is cheaper, else mapped.
     fn load(
         self: &Arc<Self>,
-        piece: PieceIndex,
+        (piece, noted): (PieceIndex, &Noted),
         fresh: bool,
         (buffer, used): (&mut Vec<u8>, &mut usize),
     ) -> Result<Loaded, StoreError> {
         let (offset, len) = self.hashed_range(piece);
         self.check_files(offset, len)?;
+        let (offset, len) = self.unread(piece, noted);
         let range = *used..*used + len as usize;
         if range.end > COPIES || !self.is_copied(offset, len, fresh)? {
             return self.view(offset, len).map(Loaded::View);
@@ -209,13 +217,24 @@ impl Inner {
         pieces: impl Iterator<Item = PieceIndex> + Clone,
         parts: &[Vec<&[u8]>],
     ) -> Vec<Verdict> {
+        let nothing = Noted::default();
+        self.compare_noted(pieces.map(|piece| (piece, &nothing)), parts)
+    }
+
+    /// As [`compare`](Self::compare), with what was noted of each piece, given in what has to be read of it.
+    fn compare_noted<'a>(
+        &self,
+        noted: impl Iterator<Item = (PieceIndex, &'a Noted)> + Clone,
+        parts: &[Vec<&[u8]>],
+    ) -> Vec<Verdict> {
+        let pieces = noted.clone().map(|(piece, _)| piece);
         match &self.hashes {
             PieceHashes::V1(expected) => {
                 let right = right_v1(expected, pieces, parts);
                 right.map(Verdict::of).collect()
             }
             PieceHashes::V2(expected) => {
-                let roots = self.roots(pieces.clone(), parts);
+                let roots = self.roots(noted, parts);
                 let right = pieces.zip(roots).map(|(piece, root)| {
                     let right = digest_of(expected, piece, 32) == root;
                     Verdict::of(right)
@@ -223,7 +242,7 @@ impl Inner {
                 right.collect()
             }
             PieceHashes::Both { v1, v2 } => {
-                let roots = self.roots(pieces.clone(), parts);
+                let roots = self.roots(noted, parts);
                 let old = right_v1(v1, pieces.clone(), parts);
                 let both = pieces.zip(roots).zip(old);
                 both.map(|((piece, root), old)| Verdict::of_both(old, v2, piece, &root))
@@ -232,21 +251,34 @@ impl Inner {
         }
     }
 
-    /// The Merkle roots of pieces that are given in parts, all hashed together.
-    fn roots(
+    /// The Merkle roots of pieces that are given in what has to be read of them; all that is not noted is hashed together.
+    fn roots<'a>(
         &self,
-        pieces: impl Iterator<Item = PieceIndex>,
+        pieces: impl Iterator<Item = (PieceIndex, &'a Noted)>,
         parts: &[Vec<&[u8]>],
     ) -> Vec<[u8; 32]> {
-        let mut blocks: Vec<&[u8]> = Vec::new();
+        let mut leaves: Vec<[u8; 32]> = Vec::new();
+        let (mut blocks, mut places): (Vec<&[u8]>, Vec<usize>) = Default::default();
         let mut shapes = Vec::with_capacity(parts.len());
-        for (piece, parts) in pieces.zip(parts) {
-            let before = blocks.len();
-            blocks.extend(blocks_of(parts, self.data_len(piece)));
-            shapes.push((blocks.len() - before, self.leaf_width(piece)));
+        for ((piece, noted), parts) in pieces.zip(parts) {
+            let (before, data) = (leaves.len(), self.data_len(piece));
+            let count = (data as usize).div_ceil(LEAF);
+            leaves.extend((0..count).map(|leaf| noted.get(leaf).unwrap_or_default()));
+            let skipped = self.unread(piece, noted).0 - self.geometry.offset_of(piece);
+            let read = blocks_of(parts, data.saturating_sub(skipped));
+            for (leaf, block) in (skipped as usize / LEAF..).zip(read) {
+                if noted.get(leaf).is_none() {
+                    blocks.push(block);
+                    places.push(before + leaf);
+                }
+            }
+            shapes.push((count, self.leaf_width(piece)));
         }
-        let mut leaves = vec![[0; 32]; blocks.len()];
-        hash::sha256_many(&blocks, &mut leaves);
+        let mut digests = vec![[0; 32]; blocks.len()];
+        hash::sha256_many(&blocks, &mut digests);
+        for (place, digest) in places.into_iter().zip(digests) {
+            leaves[place] = digest;
+        }
         merkle_roots(&leaves, &shapes)
     }
 

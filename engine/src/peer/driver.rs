@@ -9,27 +9,28 @@ mod facts;
 mod hashes;
 mod metadata;
 mod orders;
+mod read;
+mod read_buffer;
 mod transmit;
 mod waits;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use net::{BoxStream, RateLimiter, Throttle};
 use protocol::fault::Fault;
 use protocol::geometry::PieceIndex;
 use protocol::peer::{Session, SessionError, TorrentParams};
-use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tokio_util::sync::PollSender;
 
-use self::facts::{FACTS_MOST, FACTS_WAIT};
+use self::facts::FACTS_WAIT;
+use self::read_buffer::Ticket;
 use self::waits::Waits;
 use crate::Wire;
 use crate::content::{Content, Traffic};
@@ -42,16 +43,8 @@ use crate::peer::pace::Pace;
 use crate::peer::pipeline::Pipeline;
 use crate::peer::upload::Outbox;
 
-/// Bytes of the buffer that the drivers of one thread share. 256 KiB stays in the second-level cache and takes what
-/// a socket holds at full speed.
-const READ_BUFFER: usize = 256 * 1024;
-
 /// Reads of one driver before others get their turn.
 const READS_PER_TURN: usize = 8;
-
-thread_local! {
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into());
-}
 
 /// What a driver is made of besides its stream and session.
 pub(crate) struct Parts {
@@ -107,6 +100,8 @@ pub(crate) struct Driver {
     ports_told: u8,
     assigned: Assigned,
     intake: Intake,
+    /// For the beginning of the block that is arriving, if it was kept.
+    kept: Option<Ticket>,
     outbox: Outbox,
     metadata_asked: metadata::Asked,
     hashes_owed: hashes::Owed,
@@ -162,6 +157,7 @@ impl Driver {
             ports_told: 0,
             assigned: Assigned::default(),
             intake: Intake::default(),
+            kept: None,
             outbox: Outbox::default(),
             metadata_asked: metadata::Asked::default(),
             hashes_owed: hashes::Owed::default(),
@@ -233,7 +229,7 @@ impl Driver {
             .handle_timeout(now)
             .map_err(|error| ended_by(&error))?;
         if let Some(bytes) = first.take() {
-            self.digest(now, &bytes)?;
+            self.digest(now, (0, &bytes))?;
         }
         let mut reads = 0;
         loop {
@@ -259,41 +255,11 @@ impl Driver {
         }
     }
 
-    /// Reads once and digests what came.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Ended>> {
-        // A reader that cannot report must not read: that is the back-pressure towards the peer.
-        if self.facts.len() >= FACTS_MOST && ready!(self.poll_report(cx)).is_err() {
-            return Poll::Ready(Err(Ended::Dismissed));
-        }
-        let Poll::Ready(allowed) = self.down.poll_take(cx, READ_BUFFER) else {
-            self.throttled = true;
-            return Poll::Pending;
-        };
-        if std::mem::take(&mut self.throttled) {
-            self.session.resume_reading(now);
-        }
-        BUFFER.with_borrow_mut(|buffer| {
-            let room = buffer.len().min(allowed);
-            let mut into = ReadBuf::new(&mut buffer[..room]);
-            let outcome = Pin::new(&mut self.stream).poll_read(cx, &mut into);
-            let got = into.filled().len();
-            self.down.refund(allowed.saturating_sub(got));
-            match outcome {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(_)) => Poll::Ready(Err(Ended::Lost)),
-                Poll::Ready(Ok(())) if got == 0 => Poll::Ready(Err(Ended::Lost)),
-                Poll::Ready(Ok(())) => {
-                    self.pace.read(now);
-                    Poll::Ready(self.digest(now, &buffer[..got]))
-                }
-            }
-        })
-    }
-
-    /// Takes received bytes apart, lands their payload and acts on their messages.
-    fn digest(&mut self, now: Instant, bytes: &[u8]) -> Result<(), Ended> {
-        let mut input = bytes;
-        let mut catch = Catch::default();
+    /// Takes received bytes apart, lands their payload and acts on their messages. Before them lie so many bytes of the block
+    /// that is arriving, which were acted on before.
+    fn digest(&mut self, now: Instant, (come, bytes): (usize, &[u8])) -> Result<(), Ended> {
+        let mut input = bytes.get(come..).unwrap_or_default();
+        let mut catch = Catch::behind(come, bytes);
         let mut arrived = (0, 0);
         let mut outcome = Ok(());
         loop {

@@ -15,6 +15,8 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     open: Option<(BlockRef, Lease)>,
+    /// Bytes of it that have come.
+    come: usize,
     /// Nobody waits for the block any more, though it may go on to arrive.
     abandoned: bool,
     /// Others could bring the block: it is given up if it isn't whole by then.
@@ -27,14 +29,26 @@ pub(crate) struct Intake {
 #[derive(Debug, Default)]
 pub(crate) struct Catch<'a> {
     chunks: SmallVec<[Chunk<'a>; 40]>,
-    whole: SmallVec<[(BlockRef, Lease); 40]>,
+    whole: SmallVec<[Whole<'a>; 40]>,
     bytes: u64,
+    /// The beginning of the block that was arriving before, and what the read brought behind it.
+    kept: Option<(usize, &'a [u8])>,
+}
+
+/// A block that is whole.
+#[derive(Debug)]
+struct Whole<'a> {
+    block: BlockRef,
+    lease: Lease,
+    /// All its bytes, where they lie side by side.
+    bytes: Option<&'a [u8]>,
 }
 
 impl Intake {
     /// A wanted block begins; `None` where its lease could not be had, because it came from elsewhere meanwhile.
     pub(crate) fn begin(&mut self, block: BlockRef, lease: Option<Lease>) {
         self.open = lease.map(|lease| (block, lease));
+        self.come = 0;
         self.abandoned = false;
         self.contested = None;
     }
@@ -57,6 +71,11 @@ impl Intake {
         if let Some(until) = &mut self.contested {
             *until = now + GRACE;
         }
+    }
+
+    /// Bytes of the block that is arriving that have come so far, if it is still waited for: the last ones that came.
+    pub(crate) fn come(&self) -> usize {
+        self.open.as_ref().map_or(0, |_| self.come)
     }
 
     /// Gives up the block that is arriving, and returns it if it was of use; what still comes of it is not.
@@ -84,25 +103,48 @@ impl Intake {
             let at = geometry.block_offset(block) + u64::from(offset);
             catch.chunks.push(Chunk { offset: at, data });
             catch.bytes += data.len() as u64;
+            self.come = offset as usize + data.len();
         }
+        let kept = catch.kept.take();
         if last && let Some((_, lease)) = self.open.take() {
-            catch.whole.push((block, lease));
+            let bytes = match kept {
+                _ if offset == 0 => Some(data),
+                Some((come, bytes)) if come == offset as usize => bytes.get(..self.come),
+                _ => None,
+            };
+            catch.whole.push(Whole {
+                block,
+                lease,
+                bytes,
+            });
         }
         useful
     }
 }
 
-impl Catch<'_> {
-    /// Writes what was caught, commits the whole blocks and appends what there is to tell.
+impl<'a> Catch<'a> {
+    /// A catch from a read that goes on with the block that is arriving: `bytes` begins with what has come of that block
+    /// before, `come` bytes of it.
+    pub(crate) fn behind(come: usize, bytes: &'a [u8]) -> Self {
+        Self {
+            kept: (come > 0).then_some((come, bytes)),
+            ..Self::default()
+        }
+    }
+
+    /// Writes what was caught, has blocks hashed that are at hand in numbers, commits the whole ones and appends what there
+    /// is to tell.
     ///
     /// # Errors
     /// What the store says; the blocks are missing again then.
-    pub(crate) fn land(self, store: &Store, facts: &mut Vec<Fact>) -> Result<u64, StoreError> {
+    pub(crate) fn land(mut self, store: &Store, facts: &mut Vec<Fact>) -> Result<u64, StoreError> {
         if !self.chunks.is_empty() {
             store.write(&self.chunks)?;
         }
+        let at_hand = self.whole.iter_mut();
+        store.note_leaves(at_hand.filter_map(|whole| Some((&mut whole.lease, whole.bytes?))));
         let mut run: Option<(PieceIndex, u32, u32)> = None;
-        for (block, lease) in self.whole {
+        for Whole { block, lease, .. } in self.whole {
             let full = lease.commit().piece_complete;
             run = Some(match run {
                 Some((piece, from, to)) if piece == block.piece() && to == block.block() => {

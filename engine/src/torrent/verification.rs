@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix::{AsyncContext, Context};
 use actors::tell;
 use protocol::geometry::PieceIndex;
-use storage::Verdict;
+use storage::{Store, Verdict};
 
 use crate::announce::messages::Announce;
 use crate::content::{Content, Traffic};
@@ -28,7 +28,7 @@ impl Torrent {
         active.batches += 1;
         let content = Arc::clone(&active.content);
         disk.short(move || {
-            let verified = verify(&content, &[piece], &[false]);
+            let verified = verify(&content, &[piece], &[false], Store::verify);
             tell(&me, DiskReply::Verified { run, verified });
         });
     }
@@ -57,7 +57,7 @@ impl Torrent {
                 .collect();
             let me = me.clone();
             disk.short(move || {
-                let verified = verify(&content, &pieces, &suspicious);
+                let verified = verify(&content, &pieces, &suspicious, Store::verify_arrived);
                 tell(&me, DiskReply::Verified { run, verified });
             });
             if active.batches > threads {
@@ -243,11 +243,16 @@ impl Active {
     }
 }
 
-/// Hashes pieces, and the blocks of those that are bad or were before.
-fn verify(content: &Content, pieces: &[PieceIndex], suspicious: &[bool]) -> Vec<Verified> {
+/// Has pieces judged, and hashes the blocks of those that are bad or were before.
+fn verify(
+    content: &Content,
+    pieces: &[PieceIndex],
+    suspicious: &[bool],
+    judge: fn(&Store, &[PieceIndex], &mut Vec<Verdict>),
+) -> Vec<Verified> {
     let store = &content.store;
     let mut verdicts = Vec::with_capacity(pieces.len());
-    store.verify(pieces, &mut verdicts);
+    judge(store, pieces, &mut verdicts);
     pieces
         .iter()
         .zip(suspicious)

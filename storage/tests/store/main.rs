@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod adopt;
+mod arrived;
 mod basics;
 mod crumbs;
 mod full;
