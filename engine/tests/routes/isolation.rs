@@ -7,8 +7,10 @@ use engine::{Encryption, RoutePolicy};
 use net::BoxStream;
 use net::sim::{Host, HostOptions};
 use protocol::id::PeerId;
+use protocol::magnet::Magnet;
 use protocol::peer::handshake::{HANDSHAKE_LEN, Handshake, Reserved};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::sleep;
 
 use crate::PATIENCE;
 use crate::common::sim::simulate;
@@ -116,6 +118,50 @@ fn a_route_is_closed_behind_its_last_torrent_and_opened_again_for_another() {
         scene.us.handle.remove(id, false).await.expect("removed");
         tokio::time::sleep(Duration::from_secs(30)).await;
         assert!(refused(1).await);
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn nobody_is_dialled_by_one_route_for_having_been_known_on_another() {
+    simulate(async {
+        let scene = Scene::new(13, RoutePolicy::Anonymous).await;
+        let host = |number| scene.sim.host(HostOptions::at(ip(number)));
+        // Nobody listens there, so nobody else hears of them.
+        let (named, linked, late) = (host(0x9_0000), host(0xa_0000), host(0xb_0000));
+        let at = |host: &Host| SocketAddr::new(host.ip(), 6881);
+        let mut magnet = Magnet::new(scene.payload.metainfo().hashes());
+        magnet.peers = vec![addr(1), at(&linked)];
+        let source = engine::Source::Magnet(Box::new(magnet));
+        let id = scene
+            .us
+            .add_with(source, |add| add.peers = vec![at(&named)])
+            .await;
+        let handle = &scene.us.handle;
+        handle.add_peer(id, at(&late)).await.expect("told");
+        scene.until(id, |status| status.done > 300_000).await;
+        // More than are dialled at a time: some still wait when the torrent leaves.
+        for number in 0..40 {
+            let nobody = (ip(0xc_0000 + number), 6881).into();
+            handle.add_peer(id, nobody).await.expect("told");
+        }
+        sleep(Duration::from_secs(1)).await;
+        for bait in [&named, &linked, &late] {
+            scene.dialled(exit(0), bait.ip());
+        }
+        scene.look_away();
+        for hops in [1, 0] {
+            handle.set_hops(id, hops).await.expect("moved");
+            sleep(Duration::from_secs(150)).await;
+            assert_eq!(scene.us_status(id).peers, 0);
+        }
+        for from in [exit(1), exit(0)] {
+            scene.no_peer_was_spoken_to_by(from);
+        }
+        handle.set_hops(id, 2).await.expect("moved");
+        handle.add_peer(id, addr(1)).await.expect("told");
+        assert!(scene.us.finishes(id, PATIENCE).await);
+        scene.dialled(exit(2), addr(1).ip());
         scene.sim.clone()
     });
 }

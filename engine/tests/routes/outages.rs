@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use engine::{Event, RoutePolicy, State};
+use engine::{Event, RoutePolicy, Source, State};
+use net::sim::HostOptions;
+use protocol::magnet::Magnet;
 
 use crate::PATIENCE;
 use crate::common::sim::simulate;
-use crate::scene::{Scene, exit};
+use crate::scene::{Scene, addr, exit};
+use crate::tracker::{Behaviour, Tracker};
 
 #[test]
 fn a_route_that_cannot_be_opened_is_waited_for_and_nothing_is_sent_meanwhile() {
@@ -86,10 +89,35 @@ fn a_torrent_can_leave_a_route_that_is_not_there_and_come_to_one_that_is_not() {
         scene.nothing_left_from(scene.us.host.ip());
         scene.nothing_left_from(exit(2));
         scene.us.handle.set_hops(id, 0).await.expect("moved");
-        let seeder = crate::scene::addr(1);
+        let seeder = addr(1);
         scene.us.handle.add_peer(id, seeder).await.expect("told");
         assert!(scene.us.finishes(id, PATIENCE).await);
         scene.right(id);
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn who_is_looked_for_in_vain_during_an_outage_is_found_at_once_after_it() {
+    simulate(async {
+        let scene = Scene::new(9, RoutePolicy::Anonymous).await;
+        let host = HostOptions::at("50.0.0.80".parse().expect("an address"));
+        let behaviour = Behaviour {
+            peers: vec![addr(1)],
+            ..Behaviour::default()
+        };
+        let tracker = Tracker::start(&scene.sim.host(host), behaviour);
+        scene.routes.cut(3, true);
+        let mut magnet = Magnet::new(scene.payload.metainfo().hashes());
+        magnet.trackers = vec!["udp://50.0.0.80:80/announce".to_owned()];
+        let source = Source::Magnet(Box::new(magnet));
+        let id = scene.us.add_with(source, |add| add.hops = 3).await;
+        tokio::time::sleep(Duration::from_secs(3000)).await;
+        assert_eq!(tracker.announces().len(), 0);
+        scene.routes.cut(3, false);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(tracker.announces().len(), 1);
+        assert_eq!(scene.us_status(id).peers, 1, "{:?}", scene.us_status(id));
         scene.sim.clone()
     });
 }

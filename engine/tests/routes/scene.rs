@@ -226,8 +226,8 @@ impl Scene {
     /// Nobody was dialled from there; a node of the DHT may have asked others.
     pub(crate) fn no_peer_was_spoken_to_by(&self, host: IpAddr) {
         let left = self.left_from(host).into_iter();
-        let streams = left.filter(|what| !matches!(what, Happening::Datagram { .. }));
-        assert_eq!(streams.collect::<Vec<_>>(), []);
+        let dialled = left.filter(|what| matches!(what, Happening::Dialled { .. }));
+        assert_eq!(dialled.collect::<Vec<_>>(), []);
     }
 
     /// Nobody was dialled from there, and nothing was sent but to who knocked at the door, which does not say what is behind
