@@ -73,7 +73,7 @@ fn a_torrent_answers_on_its_own_route_and_no_other() {
         let mut ids = Vec::new();
         for hops in [2, 0, 3, 1, 2] {
             scene.us.handle.set_hops(id, hops).await.expect("moved");
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            sleep(Duration::from_secs(10)).await;
             let heard = answers(&scene, &stranger).await;
             assert_eq!(
                 heard.iter().map(|(hops, _)| *hops).collect::<Vec<_>>(),
@@ -107,16 +107,16 @@ fn a_route_is_closed_behind_its_last_torrent_and_opened_again_for_another() {
             .set_hops(id, 2)
             .await
             .expect("nothing to do");
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         assert!(refused(1).await, "the door is open");
         assert!(!refused(2).await);
         assert_eq!(scene.routes.opened.load(Relaxed), 2);
         scene.us.handle.set_hops(id, 1).await.expect("moved");
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         assert!(!refused(1).await && refused(2).await);
         assert_eq!(scene.routes.opened.load(Relaxed), 3);
         scene.us.handle.remove(id, false).await.expect("removed");
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        sleep(Duration::from_secs(30)).await;
         assert!(refused(1).await);
         scene.sim.clone()
     });

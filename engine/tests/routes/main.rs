@@ -15,6 +15,7 @@ mod tells;
 #[allow(dead_code, reason = "other tests use what is not used here")]
 #[path = "../trackers/tracker.rs"]
 mod tracker;
+mod utp;
 
 use std::time::Duration;
 

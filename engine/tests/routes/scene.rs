@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dht::DhtHandle;
+use dht::{DhtConfig, DhtHandle, DhtNode};
 use engine::{
     AddTorrent, DhtDoor, EngineConfig, HiddenSwarms, Limits, Route, RouteError, RoutePolicy,
     Routes, Source, TorrentId, TorrentStatus,
 };
 use net::outlet::Outlet;
+use net::ports::{self, Transports};
 use net::sim::{Happening, Host, HostOptions, Sim};
-use net::{BoxFuture, Outage};
+use net::utp::UtpOptions;
+use net::{BoxFuture, Outage, Pool};
 use parking_lot::Mutex;
 
 use crate::common::sim::{Node, config};
@@ -64,6 +66,10 @@ pub(crate) struct Detours {
     pub(crate) dht: Mutex<BTreeMap<u8, DhtHandle>>,
     pub(crate) hidden: Mutex<Option<Arc<dyn HiddenSwarms>>>,
     pub(crate) gate: Arc<Gate>,
+    /// All of a route is on one socket, as it is with circuits: uTP, UDP trackers, and a node of the DHT that begins here.
+    by_utp: Option<SocketAddr>,
+    /// The socket of each route that was opened so.
+    pub(crate) sockets: Mutex<Vec<SocketAddr>>,
 }
 
 /// Whether anything leaves by routes that are open.
@@ -85,6 +91,33 @@ impl Outlet for Gate {
 }
 
 impl Detours {
+    fn on_one_socket(&self, exit: &Host, first: SocketAddr) -> Route {
+        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let (pool, options) = (
+            Pool::current(),
+            options(self.opened.load(Ordering::Relaxed)),
+        );
+        let port = ports::open(&exit.network(), (any, 0), Transports::Utp, &pool, &options);
+        let port = port.expect("a port");
+        let at = SocketAddr::new(exit.ip(), port.addr.port());
+        self.sockets.lock().push(at);
+        let sockets = port.datagrams.expect("there is uTP");
+        let mut dht = DhtConfig::new(Some(sockets.dht), None, port.network.clone(), pool);
+        dht.bootstrap = vec![(first.ip().to_string(), first.port())];
+        dht.seed = options.seed;
+        Route {
+            network: port.network,
+            listen: Some(port.addr),
+            dht: Some(DhtDoor {
+                handle: DhtNode::launch(dht),
+                port: None,
+            }),
+            tracker_socket: Some(sockets.trackers),
+            hidden: None,
+            policy: self.policy,
+        }
+    }
+
     /// Lets nothing through any more, or everything again.
     pub(crate) fn cut(&self, hops: u8, cut: bool) {
         let outage = Outage::Circuits {
@@ -103,6 +136,9 @@ impl Routes for Detours {
             return Err(RouteError::Unavailable { hops, why });
         }
         self.opened.fetch_add(1, Ordering::Relaxed);
+        if let Some(first) = self.by_utp {
+            return Ok(self.on_one_socket(exit, first));
+        }
         let dht = self.dht.lock().get(&hops).cloned();
         let outlet: Arc<dyn Outlet> = Arc::<Gate>::clone(&self.gate);
         Ok(Route {
@@ -138,6 +174,19 @@ impl Scene {
         policy: RoutePolicy,
         change: impl FnOnce(&mut EngineConfig),
     ) -> Self {
+        Self::build(seed, (policy, None), change).await
+    }
+
+    /// One whose routes are like those through circuits; their nodes of the DHT begin with `first`.
+    pub(crate) async fn by_utp(seed: u64, first: SocketAddr) -> Self {
+        Self::build(seed, (RoutePolicy::Anonymous, Some(first)), |_| {}).await
+    }
+
+    async fn build(
+        seed: u64,
+        (policy, by_utp): (RoutePolicy, Option<SocketAddr>),
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
         let sim = Sim::new(seed);
         sim.record(TRACE);
         let payload = Payload::new(seed, LEN, 64 * 1024);
@@ -148,6 +197,13 @@ impl Scene {
             up: Some(200_000),
             down: None,
         };
+        if by_utp.is_some() {
+            let at = (addr(1), 0);
+            let (pool, options) = (Pool::current(), options(99));
+            let port = ports::open(&settings.network, at, Transports::Both, &pool, &options);
+            let port = port.expect("a port");
+            (settings.network, settings.listen) = (port.network, Some(port.addr));
+        }
         let seeder = Node::start(seeding, settings);
         seeder.seed(&payload).await;
         let exits = (1..=3).map(|hops| (hops, sim.host(HostOptions::at(exit(hops)))));
@@ -159,6 +215,8 @@ impl Scene {
             dht: Mutex::default(),
             hidden: Mutex::default(),
             gate: Arc::default(),
+            by_utp,
+            sockets: Mutex::default(),
         });
         let host = host(US);
         let mut settings = config(&host, seed);
@@ -261,6 +319,12 @@ impl Scene {
             assert_eq!(peer.addr.ip(), exit(hops));
         }
     }
+}
+
+fn options(seed: usize) -> UtpOptions {
+    let mut options = UtpOptions::default();
+    options.seed = Some(seed as u64);
+    options
 }
 
 /// Who sent a packet.
