@@ -134,7 +134,12 @@ impl Inner {
     }
 
     pub(crate) fn open_root(&self, create: bool) -> Result<Root, Cause> {
-        Root::open(&self.root, create)
+        let root = Root::open(&self.root, create)?;
+        Ok(if self.options.follow_links {
+            root.following_links()
+        } else {
+            root
+        })
     }
 
     /// The file, open to read.

@@ -197,6 +197,9 @@ pub struct StoreOptions {
     pub read: ReadMode,
     /// Room taken at creation; [`WriteMode::Map`] always takes it in full.
     pub preallocate: Preallocate,
+    /// Whether files are read through symbolic links below the root, wherever these lead: for content that is only read, where
+    /// the user has it. Nothing is ever written through one.
+    pub follow_links: bool,
     /// Bounds on open files, mapped bytes and unsynced bytes, shared between the stores that hold it.
     pub budget: Budget,
 }

@@ -297,7 +297,8 @@ pub(crate) struct DownloadArgs {
     /// Copy what other torrents of this run have, after comparing it; without this they are only named
     #[arg(long)]
     pub(crate) reuse_local_data: bool,
-    /// Which files, by number (0,3-7) or pattern ('*.mkv'); the rest is not written
+    /// Which files, by number (0,3-7) or pattern ('*.mkv'); the rest is not written. Numbers are those that `info` lists and that
+    /// `so=` of a link means: places in the torrent's list, in which padding between files takes places too
     #[arg(long, value_name = "FILES")]
     pub(crate) files: Vec<String>,
     /// Fetch from this web server too: the URL of the file, or of the folder that holds the torrent's name; repeatable

@@ -31,7 +31,11 @@ pub(crate) fn run(args: &CheckArgs, screen: &Screen) -> Result<(), Failure> {
     let metainfo = source.into_torrent(&args.torrent)?;
     super::must_be_folder(&args.data)?;
     let spec = content::spec(&metainfo, &args.data)?;
-    let store = Store::open(spec, StoreOptions::default()).map_err(Failure::failed)?;
+    let options = StoreOptions {
+        follow_links: true,
+        ..StoreOptions::default()
+    };
+    let store = Store::open(spec, options).map_err(Failure::failed)?;
     let threads = args.threads.map_or(0, usize::from);
     let checked = Checked::new(metainfo, &store, threads, screen)?;
     checked.tell(screen)?;

@@ -40,7 +40,11 @@ impl Torrent {
         let Some(spec) = self.spec() else { return };
         self.phase = Phase::Opening;
         let me = ctx.address();
-        let options = self.setup.storage.clone();
+        // What is only served is read where the user has it, be it behind links of theirs.
+        let options = StoreOptions {
+            follow_links: self.add.existing == Existing::Serve,
+            ..self.setup.storage.clone()
+        };
         let resume = self.resume_path();
         let wanted = self.add.files.clone();
         let trust = self.add.trust_data;

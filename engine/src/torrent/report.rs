@@ -188,6 +188,13 @@ impl Torrent {
                 return Some("leaving the former route".to_owned());
             }
             let alone = || self.reason_alone();
+            if matches!(self.phase, Phase::Layers(_)) {
+                let known = self.metainfo.as_ref();
+                let by_web = known.is_some_and(|metainfo| !metainfo.web_seeds().is_empty());
+                let nor = if by_web { ", not from web seeds" } else { "" };
+                let what = "the hashes of pieces are missing, which come from peers";
+                return Some(format!("{what}{nor}: {}", alone()));
+            }
             return Some(self.web_seeds.reason().unwrap_or_else(alone));
         }
         let several = counted(connected, "peer");

@@ -131,6 +131,24 @@ fn a_peer_without_hashes_is_no_liar() {
     });
 }
 
+#[test]
+fn what_lacks_its_piece_layers_says_that_web_seeds_cannot_give_them() {
+    simulate(async {
+        let sim = Sim::new(9);
+        let folder = Folder::new(Version::V2, 9, &LENS, PIECE);
+        let bare = Metainfo::from_info(folder.metainfo.info_bytes(), &LoadLimits::default());
+        let mut bare = bare.expect("a torrent");
+        bare.set_web_seeds(vec!["http://10.1.0.9/".to_owned()]);
+        let member = Member::fetch(&sim, 0, Source::Metainfo(Arc::new(bare)), &[]).await;
+        let said = |status: &engine::TorrentStatus| {
+            let reason = status.reason.as_deref().unwrap_or_default();
+            reason.contains("hashes of pieces") && reason.contains("not from web seeds")
+        };
+        member.until(said).await;
+        sim.clone()
+    });
+}
+
 /// The .torrent file that a member keeps beside its resume data.
 fn kept(member: &Member, wire: protocol::id::InfoHash) -> Option<Metainfo> {
     let path = member.dir.path().join(format!("state/{wire}.torrent"));

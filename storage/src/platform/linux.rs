@@ -20,10 +20,13 @@ mod tests;
 
 pub(crate) use crate::map::{await_writeback, start_writeback};
 
-/// A folder below which files are opened; no path given to it leads outside, whatever stands on the disk.
+/// A folder below which files are opened; no path given to it leads outside, whatever stands on the disk, unless links are
+/// followed to read.
 #[derive(Debug)]
 pub(crate) struct Root {
     dir: OwnedFd,
+    /// Whether what is only looked at and read may be reached through symbolic links.
+    follow: bool,
     /// Whether the kernel resolves paths for us (`openat2`, Linux 5.6); else they are walked by component.
     resolve: bool,
 }
@@ -60,7 +63,19 @@ impl Root {
             }
             other => other,
         }?;
-        Ok(Self { dir, resolve: true })
+        Ok(Self {
+            dir,
+            follow: false,
+            resolve: true,
+        })
+    }
+
+    /// The same folder, below which symbolic links are followed to look at files and to read them.
+    pub(crate) fn following_links(self) -> Self {
+        Self {
+            follow: true,
+            ..self
+        }
     }
 
     /// Opens a plain file, making it and its folders if it is opened to be written. Never waits for the other end of
@@ -75,6 +90,10 @@ impl Root {
             ),
         };
         let fd = match self.open_beneath(path, flags, mode) {
+            Err(Cause::Symlink) if access == Access::Read && self.follow => {
+                must_be_plain(path)?;
+                fs::openat(&self.dir, path, flags - OFlags::NOFOLLOW, mode)?
+            }
             Err(cause) if cause.is_not_found() && access != Access::Read => {
                 self.make_parents(path)?;
                 self.open_beneath(path, flags, mode)?
@@ -135,8 +154,13 @@ impl Root {
 
     /// What stands at the path, if a plain file does.
     pub(crate) fn stat(&self, path: &Path) -> Result<Stat, Cause> {
-        let (parent, name) = self.walk(path, false)?;
-        let stat = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let stat = if self.follow {
+            must_be_plain(path)?;
+            fs::statat(&self.dir, path, AtFlags::empty())?
+        } else {
+            let (parent, name) = self.walk(path, false)?;
+            fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?
+        };
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Cause::NotAFile);
         }
@@ -171,6 +195,16 @@ impl Root {
     pub(crate) fn remove_dir(&self, path: &Path) -> bool {
         self.walk(path, false)
             .is_ok_and(|(parent, name)| fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).is_ok())
+    }
+}
+
+/// Refuses a path that is no sequence of names.
+fn must_be_plain(path: &Path) -> Result<(), Cause> {
+    let mut components = path.components();
+    if components.all(|component| matches!(component, Component::Normal(_))) {
+        Ok(())
+    } else {
+        Err(Cause::BadComponent)
     }
 }
 

@@ -26,6 +26,7 @@ fn modes() -> Vec<StoreOptions> {
                         write,
                         read,
                         preallocate,
+                        follow_links: false,
                         budget: Budget::new(limits),
                     });
                 }

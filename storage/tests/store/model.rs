@@ -159,6 +159,7 @@ fn options(source: &mut Source<'_>) -> StoreOptions {
         } else {
             ReadMode::Map
         },
+        follow_links: false,
         preallocate: if flags & 8 == 0 {
             Preallocate::Sparse
         } else {

@@ -48,9 +48,7 @@ impl Wish<'_> {
         for (link, to) in &tree.followed {
             let (link, to) = (link.display(), to.display());
             if self.args.follow_links {
-                let then = "to seed, put a copy in its place: nothing is read through such links";
-                let line =
-                    format_args!("following the link {link} out of the folder, to {to}; {then}");
+                let line = format_args!("following the link {link} out of the folder, to {to}");
                 screen.warn("warning", line);
             } else {
                 let why = "--follow-links shares what is there";

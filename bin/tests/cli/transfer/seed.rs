@@ -2,8 +2,8 @@
 
 use std::net::TcpListener;
 
-use super::{LOCAL, Running, Shared, alone, seeding};
-use crate::support::{run, text};
+use super::{LOCAL, Running, Shared, alone, download, seeding};
+use crate::support::{content, create, run, text, write};
 
 #[test]
 fn data_that_is_not_complete_is_not_seeded() {
@@ -82,4 +82,50 @@ fn what_is_not_there_is_neither_fetched_nor_made() {
                 .is_none()
         );
     }
+}
+
+#[test]
+fn a_folder_with_links_is_shared_as_it_lies_and_nothing_is_written_through_them() {
+    use std::os::unix::fs::symlink;
+    let mut shared = Shared::new("hybrid");
+    let data = shared.path("seed/data");
+    write(&shared.path("far/away.bin"), &content(3, 90_000));
+    symlink(shared.path("far"), data.join("out")).unwrap();
+    symlink("a.bin", data.join("again.bin")).unwrap();
+    symlink("b", data.join("folder")).unwrap();
+    shared.torrent = shared.path("links.torrent");
+    create(&data, &shared.torrent, &["--follow-links"]).ok();
+    run([
+        "check",
+        text(&shared.torrent),
+        "--data",
+        text(&shared.path("seed")),
+    ])
+    .ok();
+    let (_seeder, addr) = shared.seed();
+    let (down, state) = (shared.path("down"), shared.path("state"));
+    run(download(text(&shared.torrent), &addr, &down, &state)).ok();
+    for (file, original) in [
+        ("out/away.bin", "far/away.bin"),
+        ("again.bin", "seed/data/a.bin"),
+        ("folder/c.bin", "seed/data/b/c.bin"),
+    ] {
+        assert!(super::same(
+            &down.join("data").join(file),
+            &shared.path(original)
+        ));
+    }
+    // Who downloads into a folder with such links gets nothing written behind them.
+    let (linked, other) = (shared.path("linked"), shared.path("other"));
+    std::fs::create_dir_all(linked.join("data")).unwrap();
+    std::fs::create_dir_all(&other).unwrap();
+    symlink(&other, linked.join("data/out")).unwrap();
+    let ran = run(download(
+        text(&shared.torrent),
+        &addr,
+        &linked,
+        &shared.path("state-2"),
+    ));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(std::fs::read_dir(&other).unwrap().count(), 0);
 }

@@ -83,3 +83,34 @@ fn holes_are_found_and_data_too() {
     );
     read_ahead(&file, 0, 10 << 20);
 }
+
+#[test]
+fn links_are_followed_to_read_only_where_that_is_asked_for_and_never_to_write() {
+    let outside = tempfile::tempdir().unwrap();
+    std_fs::write(outside.path().join("file"), "shared").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    symlink(outside.path(), dir.path().join("away")).unwrap();
+    symlink("away/file", dir.path().join("link")).unwrap();
+    symlink("nowhere", dir.path().join("broken")).unwrap();
+    symlink("round", dir.path().join("round")).unwrap();
+    for root in roots(dir.path()).map(Root::following_links) {
+        for path in ["away/file", "link"].map(Path::new) {
+            assert_eq!(root.stat(path).unwrap().len, 6);
+            let file = root.open_file(path, Access::Read).unwrap();
+            let mut out = [0; 6];
+            read_exact_at(&file, &mut out, 0).unwrap();
+            assert_eq!(&out, b"shared");
+            assert_eq!(root.open_file(path, WRITE).unwrap_err(), Cause::Symlink);
+            assert!(root.remove(Path::new("away/file")).is_err());
+        }
+        for path in ["broken", "round", "away", "../file", "/etc/hostname"] {
+            let path = Path::new(path);
+            assert!(root.open_file(path, Access::Read).is_err());
+            assert!(root.stat(path).is_err());
+        }
+    }
+    assert_eq!(
+        std_fs::read(outside.path().join("file")).unwrap(),
+        b"shared"
+    );
+}
