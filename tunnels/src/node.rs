@@ -193,6 +193,11 @@ impl Node {
         self.circuits.get(&id)
     }
 
+    /// The circuits of our own, themselves.
+    pub(crate) fn own_circuits(&self) -> impl Iterator<Item = &Circuit> {
+        self.circuits.values()
+    }
+
     /// How many circuits of others end here, and how many are relayed.
     pub fn joined(&self) -> (usize, usize) {
         (self.joined.len(), self.relays.len())

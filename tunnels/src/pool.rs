@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use overlay::wire::Address;
 
+use crate::circuit::Circuit;
 use crate::node::{Event, Node};
 use crate::{CircuitId, CircuitInfo, Closed, Flags, Purpose, State};
 
@@ -223,6 +224,14 @@ impl Pool {
         Some(best.id)
     }
 
+    /// Whether there is a circuit of `hops` hops that is ready and answers; asked far more often than [`Pool::status`].
+    pub(crate) fn is_open(now: Instant, node: &Node, hops: u8) -> bool {
+        node.own_circuits().any(|circuit| {
+            let of_lane = circuit.purpose == Purpose::Data && circuit.goal == hops;
+            of_lane && is_answering(now, circuit.state(), circuit.unanswered)
+        })
+    }
+
     /// How it stands for a number of hops.
     pub fn status(&self, now: Instant, node: &Node, hops: u8) -> Status {
         let all = of_lane(node, hops);
@@ -332,9 +341,10 @@ impl Lane {
 
 /// The circuits for data with so many hops.
 fn of_lane(node: &Node, hops: u8) -> Vec<CircuitInfo> {
-    let circuits = node.circuits();
+    let circuits = node.own_circuits();
     circuits
         .filter(|circuit| circuit.purpose == Purpose::Data && circuit.goal == hops)
+        .map(Circuit::info)
         .collect()
 }
 

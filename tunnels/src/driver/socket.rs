@@ -15,7 +15,7 @@ use tokio::io::ReadBuf;
 use super::inbox::Inbox;
 use super::{Shared, State, now};
 use crate::crypto::OVERHEAD;
-use crate::{CircuitId, Head, Purpose};
+use crate::{CircuitId, Head, Pool, Purpose};
 
 /// The most flows whose sockets are remembered.
 const MAX_FLOWS: usize = 16_384;
@@ -264,7 +264,7 @@ impl DatagramSocket for CircuitSocket {
     fn is_up(&self) -> bool {
         self.ways.iter().any(|way| {
             let state = way.shared.state.lock();
-            state.circuits.status(now(), &state.node, self.hops).ready > 0
+            Pool::is_open(now(), &state.node, self.hops)
         })
     }
 
