@@ -15,9 +15,9 @@ use crate::active::Lease;
 use crate::inner::Inner;
 use crate::spec::PieceHashes;
 
-/// Blocks that are hashed at once at least: three quarters of the widest lanes. Fewer are hashed as cheaply with those of
-/// other pieces later, whatever their reading costs.
-const LEAST: usize = 12;
+/// Blocks that are hashed at once at least: they fill one row of 16 lanes or two of 8. Fewer are hashed as cheaply with
+/// those of other pieces later, where lanes are slow even with the cost of reading them.
+const LEAST: usize = 15;
 
 /// Blocks that one read of the network brings at most, usually.
 const USUALLY: usize = 32;
