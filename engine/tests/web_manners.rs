@@ -398,3 +398,36 @@ fn a_server_that_has_every_other_file_is_asked_for_all() {
         scene.sim
     });
 }
+
+#[test]
+fn a_file_that_a_server_lacks_is_not_asked_for_whenever_the_work_begins_again() {
+    simulate(async {
+        let scene = Scene::new(11);
+        let content = bytes(1, 400 * PIECE);
+        let metainfo = torrent(&content, 2, &url());
+        let served = content.clone();
+        let server = Server::start(&scene.server, move |asked: &Asked| {
+            let half = served.len() / 2;
+            match asked.range {
+                Some((first, last)) if asked.path.ends_with("f1") => {
+                    // A block and no more, so that the work with it ends and begins again.
+                    Reply::range(&served[half..], first, last).breaking_off_after(20_000)
+                }
+                _ => Reply::new(404, "", b"no"),
+            }
+        });
+        let lacking = || {
+            let asked = server.asked();
+            let all = asked.len();
+            (asked.iter().filter(|a| a.path.ends_with("f0")).count(), all)
+        };
+        scene.node.add(source(&metainfo)).await;
+        sleep(Duration::from_secs(1800)).await;
+        let (lacked, all) = lacking();
+        assert!((1..=4).contains(&lacked) && all > 60, "{lacked} of {all}");
+        sleep(Duration::from_secs(3600)).await;
+        let (again, _) = lacking();
+        assert!(again > lacked, "it may have the file by now");
+        scene.sim
+    });
+}

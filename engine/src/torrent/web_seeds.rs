@@ -193,9 +193,11 @@ impl Torrent {
             };
             let key = self.peers.number();
             let traffic = Arc::<Traffic>::default();
+            let has = known.has(now);
             let wiring = Wiring {
                 key,
                 seed: known.seed.clone(),
+                has: has.clone(),
                 policy: if known.by_user {
                     Guard::USER
                 } else {
@@ -216,7 +218,7 @@ impl Torrent {
                 actor: WebSeed::launch(wiring, pool, ctx.address().recipient()),
                 number,
                 run: active.run,
-                has: None,
+                has,
                 hungry: None,
                 traffic,
                 down: Rate::default(),

@@ -35,6 +35,8 @@ pub(crate) struct Wiring {
     pub(crate) key: PeerKey,
     /// Where it is, and how it is asked.
     pub(crate) seed: WebSeed,
+    /// The pieces that can be had from it, where it is known that those are not all.
+    pub(crate) has: Option<Bitfield>,
     /// Whom we may be sent to.
     pub(crate) policy: Guard,
     /// The server is known to send whole files and nothing else.
@@ -95,6 +97,7 @@ impl Shared {
     pub(super) fn new(wiring: Wiring) -> Self {
         let state = State {
             whole_files: wiring.whole_files,
+            has: wiring.has.clone(),
             ..State::default()
         };
         Self {

@@ -72,6 +72,9 @@ impl Torrent {
         }
         let bytes = Traffic::get(&seed.traffic.down);
         if let Some(list) = &mut self.web_seeds.list {
+            if let Some(has) = seed.has {
+                list.found(seed.number, has, now());
+            }
             list.ended(seed.number, ended, bytes, now());
             if let (Some(known), WebEnded::Failed { reason, .. } | WebEnded::Useless(reason)) =
                 (list.get_mut(seed.number), ended)

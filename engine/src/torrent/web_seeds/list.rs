@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use protocol::bitfield::Bitfield;
 use protocol::magnet::Magnet;
 use protocol::metainfo::Metainfo;
 use protocol::web_seed::{Kind, WebSeed};
@@ -22,7 +23,7 @@ const FIRST_REST: Duration = Duration::from_secs(10);
 /// The longest that a server is left alone, unless it wants more itself.
 const LONGEST_REST: Duration = Duration::from_mins(30);
 
-/// How long a server is left alone that has nothing of the torrent.
+/// How long a server is left alone that has nothing of the torrent, and how long what it lacked is not asked for again.
 const USELESS_REST: Duration = Duration::from_secs(3600);
 
 /// One of the web seeds.
@@ -39,6 +40,16 @@ pub(crate) struct Known {
     /// Bytes that came from it while it was at work before.
     pub(crate) downloaded: u64,
     failures: u32,
+    /// The pieces that can be had from it, where it was found that those are not all, and until when that is believed.
+    has: Option<(Bitfield, Instant)>,
+}
+
+impl Known {
+    /// The pieces that can be had from it, where those are not all as far as is known.
+    pub(crate) fn has(&mut self, now: Instant) -> Option<Bitfield> {
+        self.has = self.has.take().filter(|(_, until)| *until > now);
+        self.has.as_ref().map(|(has, _)| has.clone())
+    }
 }
 
 /// How a web seed stands.
@@ -89,6 +100,7 @@ impl WebList {
                 standing: Standing::Ready,
                 downloaded: 0,
                 failures: 0,
+                has: None,
             })
             .collect();
         Self { known }
@@ -125,6 +137,7 @@ impl WebList {
     pub(crate) fn begin_anew(&mut self) {
         for known in &mut self.known {
             known.failures = 0;
+            known.has = None;
             if matches!(known.standing, Standing::Resting(..)) {
                 known.standing = Standing::Ready;
             }
@@ -164,6 +177,14 @@ impl WebList {
                 Standing::Resting(now + USELESS_REST, Arc::clone(reason))
             }
         };
+    }
+
+    /// What was found to be had from one of them while it was at work: the rest is not asked for again for a while.
+    pub(crate) fn found(&mut self, number: usize, has: Bitfield, now: Instant) {
+        if let Some(known) = self.known.get_mut(number) {
+            let until = known.has.as_ref().map(|(_, until)| *until);
+            known.has = Some((has, until.unwrap_or(now + USELESS_REST)));
+        }
     }
 
     /// One of them sent bad data; says whether that is news.
