@@ -49,7 +49,7 @@ impl EngineHandle {
     /// [resolved](Self::resolve) first.
     ///
     /// # Errors
-    /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`], [`CommandError::SslTorrent`],
+    /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`], [`CommandError::Route`], [`CommandError::SslTorrent`],
     /// [`CommandError::Unresolved`] or [`CommandError::Stopped`].
     pub async fn add(&self, mut torrent: AddTorrent) -> Result<TorrentId, CommandError> {
         if let Source::Magnet(magnet) = &mut torrent.source

@@ -292,6 +292,10 @@ impl Handler<Announce> for Announcer {
     fn handle(&mut self, announce: Announce, ctx: &mut Context<Self>) {
         let now = now();
         match announce {
+            Announce::Abandon => {
+                ctx.stop();
+                return;
+            }
             Announce::Completed => self.tiers.set_event(now, Event::Completed),
             Announce::WantPeers => self.tiers.want_more_peers(now),
             Announce::Farewell {

@@ -41,6 +41,8 @@ impl Progress {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum Announce {
+    /// End at once: the torrent is gone without a farewell.
+    Abandon,
     /// The download is complete.
     Completed,
     /// Peers are few: ask as soon as the trackers allow.

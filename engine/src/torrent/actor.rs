@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, Context, Handler};
+use actix::{Actor, Context, Handler};
 use actors::{ExitGuard, OneTimer};
 use net::RateLimiter;
 use protocol::geometry::PieceIndex;
@@ -20,7 +20,6 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storage::ActivePiece;
 
-use crate::announce::actor::Announcer;
 use crate::announce::messages::Progress;
 use crate::claims::Claim;
 use crate::content::{Content, Traffic};
@@ -55,7 +54,7 @@ use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::super_seed::gifts::Gifts;
 use crate::torrent::swarms::Swarms;
 use crate::torrent::trackerless::Trackerless;
-use crate::torrent::trackers::Trackers;
+use crate::torrent::trackers::{Announcers, Trackers};
 use crate::torrent::web_seeds::WebSeeds;
 use crate::{AddTorrent, Source, TorrentError, TorrentId};
 
@@ -131,8 +130,7 @@ pub(crate) struct Torrent {
     pub(crate) up_rate: Rate,
     /// What moves, as the Supervisor was last told, down first.
     pub(crate) flows: [Flow; 2],
-    /// One for each hash of the torrent.
-    pub(crate) announcers: BTreeMap<InfoHash, Addr<Announcer>>,
+    pub(crate) announcers: Announcers,
     /// By which hashes peers are sought on the local network.
     pub(crate) watched: BTreeSet<InfoHash>,
     pub(crate) swarms: Swarms,
@@ -216,7 +214,7 @@ impl Torrent {
             down_rate: Rate::default(),
             up_rate: Rate::default(),
             flows: <[Flow; 2]>::default(),
-            announcers: BTreeMap::new(),
+            announcers: Announcers::default(),
             watched: BTreeSet::new(),
             swarms: Swarms::default(),
             trackerless: Trackerless::default(),

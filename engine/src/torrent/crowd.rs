@@ -364,7 +364,7 @@ impl Torrent {
             }
         }
         if !active.finished && self.peers.len() < FEW_PEERS {
-            for announcer in self.announcers.values() {
+            for announcer in self.announcers.iter() {
                 actors::tell(announcer, Announce::WantPeers);
             }
         }

@@ -183,9 +183,9 @@ impl Torrent {
         let done = done.unwrap_or_else(|| oneshot::channel().0);
         let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
         let weight = Weight::new(finished, self.peers.len());
-        let announcers = std::mem::take(&mut self.announcers);
+        let announcers = self.announcers.take();
         let mut said = Vec::with_capacity(announcers.len());
-        for announcer in announcers.into_values() {
+        for announcer in announcers {
             let (done, heard) = oneshot::channel();
             let farewell = Announce::Farewell {
                 weight,

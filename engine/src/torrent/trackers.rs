@@ -5,12 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{AsyncContext, Context, Handler};
+use actix::{Addr, AsyncContext, Context, Handler};
 use protocol::id::InfoHash;
 use tokio::sync::oneshot;
 
 use crate::announce::actor::{Announcer, AnnouncerSetup};
-use crate::announce::messages::{Announced, Heard};
+use crate::announce::messages::{Announce, Announced, Heard};
 use crate::announce::scrape::scrape;
 use crate::announce::settings::AnnounceMode;
 use crate::peer::driver::now;
@@ -39,6 +39,34 @@ pub(crate) struct Trackers {
     failed: bool,
     /// Whether only one at a time is announced to.
     strict: bool,
+}
+
+/// The Announcers of a torrent, one for each of its hashes. Those that it has not said farewell through end with it, even
+/// where it panicked: it may go on by another route, and nothing is told by the old one then.
+#[derive(Debug, Default)]
+pub(crate) struct Announcers(BTreeMap<InfoHash, Addr<Announcer>>);
+
+impl Announcers {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Addr<Announcer>> {
+        self.0.values()
+    }
+
+    /// Gives them up to whoever lets them say farewell.
+    pub(crate) fn take(&mut self) -> impl ExactSizeIterator<Item = Addr<Announcer>> + use<> {
+        std::mem::take(&mut self.0).into_values()
+    }
+}
+
+impl Drop for Announcers {
+    fn drop(&mut self) {
+        for announcer in self.0.values() {
+            actors::tell(announcer, Announce::Abandon);
+        }
+    }
 }
 
 impl Trackers {
@@ -91,7 +119,7 @@ impl Torrent {
         self.seek(ctx);
         self.tend_hidden(now(), ctx);
         let mut new: Vec<InfoHash> = self.hashes.names().collect();
-        new.retain(|hash| !self.announcers.contains_key(hash));
+        new.retain(|hash| !self.announcers.0.contains_key(hash));
         if new.is_empty() || !self.add.use_trackers {
             return;
         }
@@ -116,7 +144,7 @@ impl Torrent {
                 seed: self.setup.reach.seed ^ self.id.0 ^ if first { 0 } else { 1 << 63 },
             };
             let announcer = Announcer::launch(setup, ctx.address().recipient());
-            self.announcers.insert(hash, announcer);
+            self.announcers.0.insert(hash, announcer);
         }
     }
 

@@ -176,7 +176,7 @@ impl Torrent {
             .active()
             .is_some_and(|active| active.picker.have().is_full());
         if downloaded && whole && !self.reported_complete {
-            for announcer in self.announcers.values() {
+            for announcer in self.announcers.iter() {
                 tell(announcer, Announce::Completed);
             }
         }

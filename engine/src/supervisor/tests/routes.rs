@@ -1,9 +1,14 @@
 //! Torrents on routes that panic.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::Network;
+use net::sim::{Host, HostOptions};
+use net::{Network, Pool, Task};
+use parking_lot::Mutex;
+use protocol::magnet::Magnet;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
 use super::panic;
@@ -39,13 +44,17 @@ fn has_sent(scene: &Scene, host: u32) -> bool {
 
 /// An engine that has begun to fetch the torrent, on the route or not yet.
 async fn fetching(scene: &Scene, hops: u8) -> Engine {
+    let source = Source::Metainfo(Arc::clone(&scene.metainfo));
+    begun(scene, source, hops).await
+}
+
+async fn begun(scene: &Scene, source: Source, hops: u8) -> Engine {
     let dir = tempfile::TempDir::new().unwrap();
     let exit = scene.host(EXIT).network();
     let (supervisor, handle) = scene.launch(0, |config| {
         config.routes = Some(Arc::new(Detour(exit)));
         config.local_discovery = true;
     });
-    let source = Source::Metainfo(Arc::clone(&scene.metainfo));
     let mut add = AddTorrent::new(source, dir.path().into());
     add.hops = hops;
     add.peers = vec![addr(1)];
@@ -86,4 +95,54 @@ fn a_torrent_that_panics_comes_back_on_its_route_and_no_other() {
             assert!(!has_sent(&scene, 0), "moved: {moved}");
         });
     }
+}
+
+/// A tracker that knows nobody and wants to hear of us twice an hour; counts the requests from each host.
+fn tracker(host: &Host) -> (Arc<Mutex<Vec<IpAddr>>>, Task<()>) {
+    let asked = Arc::<Mutex<Vec<IpAddr>>>::default();
+    let mut door = host.network().listen((host.ip(), 80).into()).unwrap();
+    let told = Arc::clone(&asked);
+    let serving = Pool::current().spawn(async move {
+        while let Ok((mut stream, from)) = door.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let Ok(byte) = stream.read_u8().await else {
+                    break;
+                };
+                head.push(byte);
+            }
+            told.lock().push(from.ip());
+            let body = "d8:intervali1800e5:peers0:e";
+            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length";
+            let reply = format!("{head}: {}\r\n\r\n{body}", body.len());
+            let _ = stream.write_all(reply.as_bytes()).await;
+        }
+    });
+    (asked, serving)
+}
+
+#[test]
+fn trackers_are_not_told_of_a_torrent_by_what_a_panic_left_on_another_route() {
+    play(async {
+        let scene = Scene::new(62, 100_000, 16 * 1024);
+        let host = scene.sim.host(HostOptions::at([50, 0, 0, 80].into()));
+        let (asked, _serving) = tracker(&host);
+        let mut magnet = Magnet::new(scene.metainfo.hashes());
+        magnet.trackers = vec!["http://50.0.0.80/announce".to_owned()];
+        let engine = begun(&scene, Source::Magnet(Box::new(magnet)), 0).await;
+        sleep(Duration::from_secs(10)).await;
+        panic(&engine).await;
+        sleep(Duration::from_secs(10)).await;
+        engine.handle.set_hops(engine.id, 1).await.unwrap();
+        sleep(Duration::from_secs(20)).await;
+        let before = std::mem::take(&mut *asked.lock());
+        assert!(before.contains(&addr(0).ip()) && before.contains(&addr(EXIT).ip()));
+        sleep(Duration::from_secs(7200)).await;
+        let after = asked.lock().clone();
+        assert!(after.len() >= 3, "{after:?}");
+        assert!(
+            after.iter().all(|from| *from == addr(EXIT).ip()),
+            "{after:?}"
+        );
+    });
 }
