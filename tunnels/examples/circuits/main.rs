@@ -54,7 +54,10 @@ fn main() -> Outcome<()> {
             let most = arg(3).ok_or("no bound")?.parse()?;
             local.block_on(&runtime, node::run(dialect, flags, most))
         }
-        Some("world") => local.block_on(&runtime, world()),
+        Some("world") => {
+            let sockets = arg(1).unwrap_or("1").parse()?;
+            local.block_on(&runtime, world(sockets))
+        }
         python => {
             let seconds = arg(1).unwrap_or("3").parse()?;
             let rounds = arg(2).unwrap_or("3").parse()?;
@@ -63,11 +66,17 @@ fn main() -> Outcome<()> {
     }
 }
 
-async fn world() -> Outcome<()> {
+async fn world(sockets: usize) -> Outcome<()> {
     let network = Network::real(RealOptions::default());
-    let socket = network.datagram((Ipv4Addr::LOCALHOST, 0).into())?;
-    println!("{}", json!([{"port": socket.local_addr().port()}]));
-    traffic::serve(&*socket).await
+    let sockets: Result<Vec<_>, _> = (0..sockets)
+        .map(|_| network.datagram((Ipv4Addr::LOCALHOST, 0).into()))
+        .collect();
+    let sockets = sockets?;
+    let ports: Vec<u16> = sockets.iter().map(|one| one.local_addr().port()).collect();
+    println!("{}", json!([{"port": ports.first(), "ports": ports}]));
+    let serving = sockets.iter().map(|socket| traffic::serve(&**socket));
+    futures_util::future::try_join_all(serving).await?;
+    Ok(())
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -108,7 +117,7 @@ fn compare(python: Option<&str>, seconds: f64, rounds: usize) -> Outcome<()> {
         best(rounds, |window| hidden(kind, (window, seconds)))
     })?;
     for name in ["classic", "modern"] {
-        idle(name)?;
+        many(name, seconds)?;
     }
     Ok(())
 }
@@ -162,7 +171,7 @@ fn best(rounds: usize, round: impl Fn(u32) -> Outcome<Figures>) -> Outcome<Figur
 
 /// A download from the world.
 fn circuit(kind: Kind<'_>, hops: u16, limits: (u32, f64)) -> Outcome<Figures> {
-    let world = Process::world()?;
+    let world = Process::world(1)?;
     let mut originator = Process::node(kind, 0, 0)?;
     let mut others = vec![("exit", Process::node(kind, EXIT, 0)?)];
     for _ in 1..hops {
@@ -279,27 +288,49 @@ fn hidden(kind: Kind<'_>, limits: (u32, f64)) -> Outcome<Figures> {
     measure(&mut leecher, &[("seeder", &seeder)], command)
 }
 
-/// What circuits cost that nothing goes through: of one hop more than the relay that is looked at.
-fn idle(name: &str) -> Outcome<()> {
+/// What many circuits cost, first while nothing goes through them and then while something goes through each, of the two nodes
+/// that they go through: a relay that has one core, and an exit.
+fn many(name: &str, seconds: f64) -> Outcome<()> {
     const CIRCUITS: usize = 1000;
-    let kind = Kind::Ours(name);
-    let mut originator = Process::node(kind, 0, 0)?;
-    let mut others = vec![
-        ("exit", Process::node(kind, EXIT, 2 * CIRCUITS)?),
-        ("relay", Process::node(kind, RELAY, 2 * CIRCUITS)?),
-    ];
+    const HOPS: u8 = 2;
+    let world = Process::world(CIRCUITS)?;
+    let mut originator = Process::node(Kind::Ours(name), 0, 0)?;
+    let exit = Process::node(Kind::Ours(name), EXIT, 2 * CIRCUITS)?;
+    let relay = Process::on_one_core(name, RELAY, 2 * CIRCUITS)?;
+    let mut others = vec![("exit", exit), ("relay", relay)];
     acquaint(&mut originator, &mut others)?;
     let before: Outcome<Vec<f64>> = others.iter().map(|(_, one)| one.anonymous_kib()).collect();
     let before = before?;
-    let built = originator.ask(json!({"do": "many", "hops": 2, "circuits": CIRCUITS}))?;
-    let circuits = built["circuits"].as_f64().unwrap_or(0.0);
-    for ((who, one), before) in others.iter_mut().zip(before) {
+    let built = originator.ask(json!({"do": "many", "hops": HOPS, "circuits": CIRCUITS}))?;
+    let circuits = built["circuits"].as_f64().ok_or("no circuits")?;
+    println!(
+        "{name}: {circuits} circuits, built in {} s",
+        built["seconds"]
+    );
+    for ((who, one), before) in others.iter().zip(before) {
         let kib = (one.anonymous_kib()? - before) / circuits.max(1.0);
-        let counts = one.ask(json!({"do": "counts"}))?;
-        println!(
-            "{name}: {circuits} circuits, built in {} s: {who} {kib:.2} KiB for each; {counts}",
-            built["seconds"]
-        );
+        println!("{name}: {who}, {kib:.2} KiB for each idle circuit");
     }
+    let relayed = |one: &mut Process| {
+        let counts = one.ask(json!({"do": "counts"}))?;
+        let cells = counts["relayed"].as_f64().ok_or("no figure")?;
+        Outcome::Ok((cells, one.cpu_us()?))
+    };
+    let (_, relay) = others.last_mut().ok_or("no relay")?;
+    let before = relayed(relay)?;
+    let command =
+        json!({"do": "crowd", "hops": HOPS, "ports": world.told["ports"], "seconds": seconds});
+    let got = originator.ask(command)?;
+    let after = relayed(relay)?;
+    let (cells, cpu) = (after.0 - before.0, after.1 - before.1);
+    let took = got["seconds"].as_f64().ok_or("no time")?;
+    println!(
+        "{name}: {} circuits at once, {:.0} Mbit/s to the originator; the relay on one core passes {:.0} cells/s, {:.2} us of CPU for each, {:.0} % of it",
+        got["used"],
+        got["datagrams"].as_f64().unwrap_or(0.0) * LEN as f64 * 8.0 / took / 1e6,
+        cells / took,
+        cpu / cells.max(1.0),
+        cpu / took / 10_000.0
+    );
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tunnels::message::{IntroPoint, Source};
 use tunnels::{CircuitId, Config, Dialect, Event, Flags, LIBRARY, Node, Purpose, State, Tunnels};
 
-use crate::traffic::{LEN, download, serve};
+use crate::traffic::{LEN, crowd, download, serve};
 use crate::{Outcome, from_hex, hex};
 
 /// How long anything may take that is asked of a node.
@@ -133,6 +133,7 @@ impl Ours {
             }
             "build" => self.build(u8::try_from(number(command, "hops")?)?).await,
             "many" => self.many(command).await,
+            "crowd" => self.crowd(command).await,
             "download" => self.download(command).await,
             "seed" => self.seed(command).await,
             "introduces" => {
@@ -147,7 +148,10 @@ impl Ours {
             "contact" => self.contact(command).await,
             "counts" => {
                 let (joined, relays) = self.tunnels.with(|node, _| node.joined());
-                Ok(json!({"exits": joined, "relays": relays, "circuits": self.ready()}))
+                let relayed = self.tunnels.with(|node, _| node.counters().relayed);
+                Ok(
+                    json!({"exits": joined, "relays": relays, "circuits": self.ready(), "relayed": relayed}),
+                )
             }
             _ => Err("no such command".into()),
         }
@@ -186,6 +190,25 @@ impl Ours {
         let limits = (most, Duration::from_secs_f64(seconds));
         let got = timeout(PATIENCE * 2, download(socket, from, window, limits)).await??;
         Ok(json!({"datagrams": got.datagrams, "seconds": got.seconds}))
+    }
+
+    /// Has something through each circuit at the same time.
+    async fn crowd(&self, command: &Value) -> Outcome<Value> {
+        let hops = u8::try_from(number(command, "hops")?)?;
+        let ports = command["ports"].as_array().ok_or("no ports")?.iter();
+        let from: Outcome<Vec<SocketAddr>> = ports
+            .map(|port| local(port.as_u64().ok_or("no port")?))
+            .collect();
+        let seconds = command["seconds"].as_f64().ok_or("no seconds")?;
+        let socket = self.tunnels.socket(hops);
+        let (got, heard) = crowd(&*socket, &from?, Duration::from_secs_f64(seconds)).await?;
+        let used = self.tunnels.with(|node, _| {
+            let used = node.circuits().filter(|one| one.bytes >= LEN as u64);
+            used.count()
+        });
+        Ok(
+            json!({"datagrams": got.datagrams, "seconds": got.seconds, "heard": heard, "used": used}),
+        )
     }
 
     /// Waits for something to happen.

@@ -48,10 +48,25 @@ impl Process {
         Self::start(command)
     }
 
-    /// Where datagrams come from.
-    pub(crate) fn world() -> Outcome<Self> {
+    /// A node of ours that has one core to itself, or shares it with whatever runs there besides.
+    pub(crate) fn on_one_core(name: &str, flags: u16, most_joined: usize) -> Outcome<Self> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let cores = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let core = cores.and_then(|cores| cores.trim().rsplit(['-', ',']).next());
+        let mut command = Command::new("taskset");
+        let (flags, most) = (flags.to_string(), most_joined.to_string());
+        command.args(["-c", core.ok_or("no core")?]);
+        command.arg(std::env::current_exe()?);
+        command.args(["node", name, &flags, &most]);
+        Self::start(command)
+    }
+
+    /// Where datagrams come from: so many sockets.
+    pub(crate) fn world(sockets: usize) -> Outcome<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("world");
+        command.args(["world", &sockets.to_string()]);
         Self::start(command)
     }
 

@@ -6,6 +6,7 @@
 //! ```
 //! Both have the shape of uTP, which exits let through.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -48,6 +49,21 @@ pub(crate) async fn serve(socket: &dyn DatagramSocket) -> Outcome<()> {
     }
 }
 
+fn ask(socket: &dyn DatagramSocket, to: SocketAddr, (first, count): (u32, u32)) {
+    let mut bytes = [0; REQUEST];
+    bytes[0] = 0x21;
+    bytes[4..8].copy_from_slice(&first.to_be_bytes());
+    bytes[8..12].copy_from_slice(&count.to_be_bytes());
+    // What finds no way is lost, and asked for again.
+    let _ = socket.try_send_to(&bytes, to);
+}
+
+/// The number of a datagram that was asked for.
+fn number(datagram: &[u8]) -> Option<u32> {
+    let field = datagram.get(4..8)?.first_chunk().copied()?;
+    (datagram.len() == LEN).then(|| u32::from_be_bytes(field))
+}
+
 fn request(datagram: &[u8]) -> Option<(u32, u32)> {
     let is_one = datagram.len() == REQUEST && datagram.starts_with(&[0x21, 0]);
     let field = |at: usize| datagram.get(at..at + 4)?.first_chunk().copied();
@@ -75,12 +91,7 @@ pub(crate) async fn download(
     loop {
         let room = window.saturating_sub(asked - next);
         if room >= STEP.min(window) {
-            let mut bytes = [0; REQUEST];
-            bytes[0] = 0x21;
-            bytes[4..8].copy_from_slice(&asked.to_be_bytes());
-            bytes[8..12].copy_from_slice(&room.to_be_bytes());
-            // What finds no way is lost, and asked for again.
-            let _ = socket.try_send_to(&bytes, from);
+            ask(socket, from, (asked, room));
             asked += room;
         }
         let came = poll_fn(|cx| socket.poll_recv_batch(cx, &mut batch));
@@ -106,4 +117,48 @@ pub(crate) async fn download(
             });
         }
     }
+}
+
+/// Asks everyone for a datagram and, when it has come, for the next; how many came in this time, and from how many.
+pub(crate) async fn crowd(
+    socket: &dyn DatagramSocket,
+    from: &[SocketAddr],
+    time: Duration,
+) -> Outcome<(Got, usize)> {
+    let mut batch = Batch::default();
+    let begun = Instant::now();
+    let mut last: BTreeMap<SocketAddr, Instant> = BTreeMap::new();
+    let (mut heard, mut datagrams) = (BTreeSet::new(), 0);
+    let mut looked = None;
+    while begun.elapsed() < time {
+        let now = Instant::now();
+        if looked.is_none_or(|looked| now.saturating_duration_since(looked) >= SILENCE) {
+            looked = Some(now);
+            for (n, to) in from.iter().enumerate() {
+                let silent = last.get(to).is_none_or(|last| now >= *last + SILENCE);
+                if silent {
+                    ask(socket, *to, (0, 1));
+                    last.insert(*to, now);
+                }
+                // Not all in the same moment.
+                if n % 32 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        let came = poll_fn(|cx| socket.poll_recv_batch(cx, &mut batch));
+        let Ok(came) = timeout(SILENCE, came).await else {
+            continue;
+        };
+        came?;
+        let now = Instant::now();
+        for (_, sender) in batch.iter().filter(|(bytes, _)| number(bytes).is_some()) {
+            datagrams += 1;
+            heard.insert(sender);
+            ask(socket, sender, (0, 1));
+            last.insert(sender, now);
+        }
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok((Got { datagrams, seconds }, heard.len()))
 }
