@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use actix::{AsyncContext as _, Context, Handler};
 use actors::tell;
-use net::Located;
+use net::{Located, Task};
 use protocol::id::InfoHash;
 
 use crate::Source as TorrentSource;
@@ -35,8 +35,8 @@ pub(crate) struct Trackerless {
     seeks: BTreeMap<InfoHash, LookUp>,
     /// How often that has begun.
     times: u32,
-    /// The nodes that the torrent names were handed on.
-    named: bool,
+    /// Hands on the nodes that the torrent names; none where that has not begun.
+    named: Option<Task<()>>,
     /// What was told last: short of peers, seeding.
     told: Option<(bool, bool)>,
     /// Where the nodes see us, by IPv4 and IPv6.
@@ -171,7 +171,7 @@ impl Torrent {
             (_, TorrentSource::Magnet(magnet)) => &magnet.nodes,
             _ => return,
         };
-        if named.is_empty() || std::mem::replace(&mut self.trackerless.named, true) {
+        if named.is_empty() || self.trackerless.named.is_some() {
             return;
         }
         let named: Vec<(String, u16)> = named.iter().take(MOST_NODES).cloned().collect();
@@ -192,7 +192,7 @@ impl Torrent {
                 }
             }
         };
-        self.setup.pool.spawn(hint).detach();
+        self.trackerless.named = Some(self.setup.pool.spawn(hint));
     }
 }
 
