@@ -46,13 +46,24 @@ impl Network {
     /// they are servers'. What is reached by name through a proxy has no address that could be judged.
     #[must_use]
     pub fn filtered(self, filter: &Filter) -> Self {
+        self.filtered_but(filter, |_| false)
+    }
+
+    /// As [`Self::filtered`], but with addresses that are `spared`, because they are no hosts' on this network and what is on a
+    /// list is not meant for them.
+    #[must_use]
+    pub fn filtered_but(self, filter: &Filter, spared: fn(SocketAddr) -> bool) -> Self {
+        let rule = Rule {
+            filter: filter.clone(),
+            spared,
+        };
         let dialer = FilterDialer {
             inner: Arc::clone(self.dialer()),
-            filter: filter.clone(),
+            rule: rule.clone(),
         };
         let binder = FilterBinder {
             inner: Arc::clone(self.binder()),
-            filter: filter.clone(),
+            rule,
         };
         self.with_dialer(Arc::new(dialer))
             .with_binder(Arc::new(binder))
@@ -65,14 +76,27 @@ fn forbidden() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
+/// Who is refused.
+#[derive(Clone)]
+struct Rule {
+    filter: Filter,
+    spared: fn(SocketAddr) -> bool,
+}
+
+impl Rule {
+    fn blocks(&self, addr: SocketAddr) -> bool {
+        self.filter.blocks(addr.ip()) && !(self.spared)(addr)
+    }
+}
+
 struct FilterDialer {
     inner: Arc<dyn Dialer>,
-    filter: Filter,
+    rule: Rule,
 }
 
 impl Dialer for FilterDialer {
     fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
-        if self.filter.blocks(to.ip()) {
+        if self.rule.blocks(to) {
             return Box::pin(std::future::ready(Err(forbidden())));
         }
         self.inner.dial(to)
@@ -89,14 +113,14 @@ impl Dialer for FilterDialer {
 
 struct FilterBinder {
     inner: Arc<dyn Binder>,
-    filter: Filter,
+    rule: Rule,
 }
 
 impl FilterBinder {
     fn socket(&self, inner: Arc<dyn DatagramSocket>) -> Arc<dyn DatagramSocket> {
         Arc::new(FilterSocket {
             inner,
-            filter: self.filter.clone(),
+            rule: self.rule.clone(),
         })
     }
 }
@@ -105,7 +129,7 @@ impl Binder for FilterBinder {
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
         Ok(Box::new(FilterListener {
             inner: self.inner.listen(at)?,
-            filter: self.filter.clone(),
+            rule: self.rule.clone(),
         }))
     }
 
@@ -132,14 +156,14 @@ impl Binder for FilterBinder {
 
 struct FilterListener {
     inner: Box<dyn Listener>,
-    filter: Filter,
+    rule: Rule,
 }
 
 impl Listener for FilterListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
         loop {
             let (stream, from) = ready!(self.inner.poll_accept(cx))?;
-            if !self.filter.blocks(from.ip()) {
+            if !self.rule.blocks(from) {
                 return Poll::Ready(Ok((stream, from)));
             }
         }
@@ -152,12 +176,12 @@ impl Listener for FilterListener {
 
 struct FilterSocket {
     inner: Arc<dyn DatagramSocket>,
-    filter: Filter,
+    rule: Rule,
 }
 
 impl FilterSocket {
     fn check(&self, to: SocketAddr) -> io::Result<()> {
-        if self.filter.blocks(to.ip()) {
+        if self.rule.blocks(to) {
             return Err(forbidden());
         }
         Ok(())
@@ -176,7 +200,7 @@ impl DatagramSocket for FilterSocket {
         let begin = buf.filled().len();
         for _ in 0..DROPS {
             let from = ready!(self.inner.poll_recv_from(cx, buf))?;
-            if !self.filter.blocks(from.ip()) {
+            if !self.rule.blocks(from) {
                 return Poll::Ready(Ok(from));
             }
             buf.set_filled(begin);
@@ -210,7 +234,7 @@ impl DatagramSocket for FilterSocket {
 
     fn poll_recv_batch(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
         ready!(self.inner.poll_recv_batch(cx, batch))?;
-        batch.forget(|from| self.filter.blocks(from.ip()));
+        batch.forget(|from| self.rule.blocks(from));
         Poll::Ready(Ok(()))
     }
 
@@ -320,5 +344,32 @@ mod tests {
             let heard: Vec<SocketAddr> = batch.iter().map(|(_, from)| from).collect();
             assert_eq!(heard, expected[usize::from(!open)..]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_spared_is_talked_to_though_the_address_is_on_the_list() {
+        let sim = Sim::new(5);
+        let host = |ip: &str| sim.host(HostOptions::at(ip.parse().unwrap())).network();
+        let filter = Filter::new(IpFilter::parse(b"1.0.0.2-1.0.0.9").unwrap());
+        let ours = host("1.0.0.1").filtered_but(&filter, |addr| addr.port() == 1024);
+        let theirs = host("1.0.0.2");
+        let _doors = [80, 1024].map(|port| theirs.listen(SocketAddr::new([0; 4].into(), port)));
+        assert!(ours.dial(addr("1.0.0.2:80")).await.is_err());
+        assert!(ours.dial(addr("1.0.0.2:1024")).await.is_ok());
+        let socket = ours.datagram(addr("0.0.0.0:9")).unwrap();
+        for port in [9, 1024] {
+            let theirs = theirs
+                .datagram(SocketAddr::new([0; 4].into(), port))
+                .unwrap();
+            theirs.send_to(b"hello", addr("1.0.0.1:9")).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+        let (_, from) = socket.recv_from(&mut [0; 9]).await.unwrap();
+        assert_eq!(from, addr("1.0.0.2:1024"));
+        assert!(socket.recv_from(&mut [0; 9]).now_or_never().is_none());
+        assert!(
+            ours.blocks(addr("1.0.0.2:0").ip()),
+            "hosts there are still blocked"
+        );
     }
 }

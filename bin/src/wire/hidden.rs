@@ -30,9 +30,14 @@ impl HiddenSwarms for Hidden {
     }
 
     fn stands_for_peer(&self, addr: SocketAddr) -> bool {
-        match addr {
-            SocketAddr::V4(addr) => CircuitId::from_address(addr).is_some(),
-            SocketAddr::V6(_) => false,
-        }
+        is_hidden(addr)
+    }
+}
+
+/// Whether an address stands for a hidden peer, and is no host's.
+pub(super) const fn is_hidden(addr: SocketAddr) -> bool {
+    match addr {
+        SocketAddr::V4(addr) => CircuitId::from_address(addr).is_some(),
+        SocketAddr::V6(_) => false,
     }
 }

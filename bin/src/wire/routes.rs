@@ -12,7 +12,7 @@ use net::utp::UtpOptions;
 use net::{Filter, Pool};
 use tunnels::Anonymity;
 
-use super::hidden::Hidden;
+use super::hidden::{Hidden, is_hidden};
 use super::lone_dht::all_here;
 use crate::cli::transfer::Common;
 
@@ -59,7 +59,7 @@ impl CircuitRoutes {
     fn open_port(&self, hops: u8) -> std::io::Result<OpenPort> {
         let network = self.anonymity.network(hops);
         let network = match &self.filter {
-            Some(filter) => network.filtered(filter),
+            Some(filter) => network.filtered_but(filter, is_hidden),
             None => network,
         };
         let options = UtpOptions::default();
