@@ -1,5 +1,6 @@
 //! A circuit of our own: hops that have joined, and the one that is asked.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -13,6 +14,12 @@ use crate::hidden::Task;
 use crate::message::Message;
 use crate::node::Refusal;
 use crate::{CircuitId, Dialect, Head};
+
+/// How long datagrams may have nothing in return before it is asked whether the circuit still stands.
+const UNHEARD: Duration = Duration::from_millis(900);
+
+/// Pings of which the answers are still taken.
+const MAX_PINGS: usize = 8;
 
 /// What a circuit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,7 +111,11 @@ pub(crate) struct Circuit {
     pub(crate) born: Instant,
     pub(crate) last: Instant,
     pub(crate) next_ping: Instant,
-    pub(crate) ping: Option<(u16, Instant)>,
+    /// Pings that may still be answered, and when they were sent.
+    pub(crate) pings: VecDeque<(u16, Instant)>,
+    /// Datagrams of ours since something was heard last, and since when there are some.
+    pub(crate) unheard: u32,
+    pub(crate) unheard_since: Option<Instant>,
     pub(crate) rtt: Option<Duration>,
     pub(crate) unanswered: Option<Instant>,
     pub(crate) bytes: u64,
@@ -155,7 +166,9 @@ impl Circuit {
             born: now,
             last: now,
             next_ping: now,
-            ping: None,
+            pings: VecDeque::new(),
+            unheard: 0,
+            unheard_since: None,
             rtt: None,
             unanswered: None,
             bytes: 0,
@@ -189,6 +202,41 @@ impl Circuit {
             unanswered: self.unanswered,
             linked: self.linked,
         }
+    }
+
+    /// Something has come from its far end.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.last = now;
+        self.unanswered = None;
+        self.unheard = 0;
+        self.unheard_since = None;
+    }
+
+    /// Whether datagrams of ours have had nothing in return for a while; to be asked at each tick.
+    pub(crate) fn is_unheard(&mut self, now: Instant) -> bool {
+        if self.unheard == 0 {
+            return false;
+        }
+        now >= *self.unheard_since.get_or_insert(now) + UNHEARD
+    }
+
+    /// Notes a ping.
+    pub(crate) fn pinged(&mut self, now: Instant, number: u16) {
+        if self.pings.len() >= MAX_PINGS {
+            self.pings.pop_front();
+        }
+        self.pings.push_back((number, now));
+        self.unanswered.get_or_insert(now);
+    }
+
+    /// A ping is answered; false for one that was not sent, or is answered already.
+    pub(crate) fn ponged(&mut self, now: Instant, number: u16) -> bool {
+        let at = self.pings.iter().position(|(sent, _)| *sent == number);
+        let Some((_, since)) = at.and_then(|at| self.pings.drain(..=at).next_back()) else {
+            return false;
+        };
+        self.rtt = Some(now.saturating_duration_since(since));
+        true
     }
 
     /// Whether datagrams may be sent through it.

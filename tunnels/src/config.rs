@@ -101,7 +101,7 @@ impl Config {
             joins_per_host_s: 20,
             max_silence: Duration::from_secs(20),
             build_time: Duration::from_secs(60),
-            hop_time: Duration::from_secs(4),
+            hop_time: Duration::from_millis(2500),
             ping_interval: Duration::from_millis(2500),
             exit_bytes_per_s: 0,
             max_unanswered: 50,

@@ -6,12 +6,14 @@
 
 mod exits;
 mod inbox;
+mod locked;
 mod outbox;
 mod socket;
 
 use std::fmt;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -68,6 +70,11 @@ struct State {
     exits: Exits,
     ports: Ports,
     events: mpsc::Sender<Event>,
+    /// Whether somebody panicked who held it.
+    out_of_order: bool,
+    /// Has the next datagram end in a panic.
+    #[cfg(test)]
+    trip: bool,
 }
 
 /// A door that does not keep its node.
@@ -108,6 +115,9 @@ impl Tunnels {
                 exits: Exits::default(),
                 ports: Ports::default(),
                 events,
+                out_of_order: false,
+                #[cfg(test)]
+                trip: false,
             }),
         });
         let ticked = Arc::downgrade(&shared);
@@ -117,7 +127,8 @@ impl Tunnels {
                 let Some(shared) = ticked.upgrade() else {
                     return;
                 };
-                shared.tick();
+                // What a panic leaves behind is put in order by who takes the lock next.
+                let _ = catch_unwind(AssertUnwindSafe(|| shared.tick()));
             }
         });
         let tunnels = Self {
@@ -136,7 +147,7 @@ impl Tunnels {
     /// Wants so many circuits of `hops` hops ready, and some to spare; see [`Pool::want`].
     pub fn want(&self, hops: u8, wanted: usize, spare: usize) {
         let now = now();
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.lock();
         state.circuits.want(now, hops, wanted, spare);
         let State { circuits, node, .. } = &mut *state;
         circuits.handle_timeout(now, node);
@@ -145,14 +156,14 @@ impl Tunnels {
 
     /// Has what goes to an address go through a certain circuit.
     pub(crate) fn keep(&self, hops: u8, to: &Address, circuit: CircuitId) {
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.lock();
         state.circuits.keep(now(), hops, to, circuit);
     }
 
     /// Wants no circuits of `hops` hops any more, not even for what went through them.
     pub(crate) fn leave(&self, hops: u8) {
         let now = now();
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.lock();
         let State { circuits, node, .. } = &mut *state;
         circuits.want(now, hops, 0, 0);
         circuits.forget_flows(hops);
@@ -162,7 +173,7 @@ impl Tunnels {
 
     /// How it stands with circuits of `hops` hops.
     pub fn status(&self, hops: u8) -> Status {
-        let state = self.shared.state.lock();
+        let state = self.shared.lock();
         state.circuits.status(now(), &state.node, hops)
     }
 
@@ -191,7 +202,7 @@ impl Tunnels {
     /// Does something with the machine, and sends what it has to say then. Must not wait.
     pub fn with<T>(&self, act: impl FnOnce(&mut Node, Instant) -> T) -> T {
         let now = now();
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.lock();
         let result = act(&mut state.node, now);
         self.shared.flush(now, &mut state);
         result
@@ -208,7 +219,7 @@ impl Tunnels {
     /// Ends all circuits, and tells the neighbours.
     pub fn shut_down(&self) {
         let now = now();
-        let mut state = self.shared.state.lock();
+        let mut state = self.shared.lock();
         state.circuits = Pool::new();
         state.node.shut_down();
         self.shared.flush(now, &mut state);
@@ -227,7 +238,7 @@ impl WeakTunnels {
 impl Shared {
     fn tick(&self) {
         let now = now();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let State { circuits, node, .. } = &mut *state;
         node.handle_timeout(now);
         circuits.handle_timeout(now, node);
@@ -271,16 +282,18 @@ impl Shared {
 
     /// Sends what waits, and wakes those for whom something has come.
     fn send(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.outbox.send(&self.endpoint);
         state.ports.wake();
     }
 
     fn receive(&self, from: SocketAddrV4, datagram: &[u8]) {
         let now = now();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let mut frame = std::mem::take(&mut state.frame);
         let at = HEADROOM..HEADROOM + datagram.len();
+        #[cfg(test)]
+        assert!(!std::mem::take(&mut state.trip), "as the test wants it");
         if let Some(room) = frame.get_mut(at.clone())
             && at.end + TAILROOM <= frame_len()
         {
@@ -329,7 +342,7 @@ impl Hook for Pumped {
                 )
             });
         if of_circuits && datagram.starts_with(shared.prefix.as_bytes()) {
-            shared.receive(from, datagram);
+            let _ = catch_unwind(AssertUnwindSafe(|| shared.receive(from, datagram)));
         }
         of_circuits
     }

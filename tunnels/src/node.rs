@@ -80,6 +80,8 @@ pub struct Node {
     contacts: BTreeMap<u16, Contact>,
     lookups: BTreeMap<u16, ([u8; 20], Instant)>,
     joins: Joins,
+    /// Nodes that did not answer, and until when they are taken last.
+    doubts: BTreeMap<PublicKey, Instant>,
     addr: Option<SocketAddr>,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -117,12 +119,23 @@ impl Node {
             swarms: BTreeMap::new(),
             contacts: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            doubts: BTreeMap::new(),
             addr: None,
             out: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
             next_tick: now,
         }
+    }
+
+    /// A node that begins anew: of what this one has, it keeps its identity and the nodes it knows.
+    pub(crate) fn renewed(&self, now: Instant, seed: [u8; 32]) -> Self {
+        let mut node = Self::new(now, self.config.clone(), self.key.clone(), seed);
+        node.candidates.clone_from(&self.candidates);
+        node.addr = self.addr;
+        node.counters.clone_from(&self.counters);
+        node.counters.failures += 1;
+        node
     }
 
     /// The front of its packets.
@@ -265,8 +278,7 @@ impl Node {
                 return Err(Refusal::Unknown);
             } else {
                 let message = circuit.open(packet, message)?;
-                circuit.last = now;
-                circuit.unanswered = None;
+                circuit.heard(now);
                 circuit.bytes += len;
                 message
             };

@@ -15,17 +15,21 @@ use crate::node::Candidate;
 const OTHERS: usize = 5;
 
 /// Chooses the first hop, the exit, and first hops to ask instead. `used` are the first hops and the exits of other circuits,
-/// which are left out as long as there are others; so are the network of the exit, and exits, which are scarce.
+/// which are left out as long as there are others; so are those that are `doubted` to be there, the network of the exit, and exits,
+/// which are scarce.
 pub(crate) fn choose(
     candidates: &BTreeMap<PublicKey, Candidate>,
     purpose: Purpose,
     goal: u8,
     exit: Option<Hop>,
-    used: (&BTreeSet<PublicKey>, &BTreeSet<PublicKey>),
+    (used, used_exits, doubted): (
+        &BTreeSet<PublicKey>,
+        &BTreeMap<PublicKey, usize>,
+        &BTreeSet<PublicKey>,
+    ),
     rng: &mut impl Rng,
 ) -> Option<(Hop, Option<Hop>, Vec<Hop>)> {
     let given = exit.is_some();
-    let (used, used_exits) = used;
     let mut exits = match exit {
         Some(exit) => vec![exit],
         None => exits(candidates, purpose),
@@ -34,7 +38,11 @@ pub(crate) fn choose(
         return None;
     }
     exits.shuffle(rng);
-    exits.sort_by_key(|hop| used_exits.contains(&hop.key));
+    // One that did not answer weighs as much as one that other circuits end at, for an answer can be lost.
+    exits.sort_by_key(|hop| {
+        let used = used_exits.get(&hop.key).copied().unwrap_or_default();
+        usize::from(doubted.contains(&hop.key)) + used
+    });
     let exit = exits.remove(0);
     if goal == 1 {
         exits.truncate(if given { 0 } else { OTHERS });
@@ -51,7 +59,9 @@ pub(crate) fn choose(
     };
     firsts.sort_by_key(|hop| {
         let near = network_of(hop.addr) == network;
-        (used.contains(&hop.key), near, is_exit(hop))
+        let doubted = doubted.contains(&hop.key);
+        let doubtful = u8::from(doubted) + u8::from(used.contains(&hop.key));
+        (doubtful, near, is_exit(hop))
     });
     firsts.truncate(OTHERS + 1);
     if firsts.is_empty() {

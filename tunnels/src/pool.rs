@@ -4,6 +4,7 @@
 //! answer, or will soon be too old or used up, is replaced while it still stands, and what went through it goes through
 //! another. Flows stay on their circuit as long as it lives, for peers know them by its exit.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -15,10 +16,13 @@ use crate::node::{Event, Node};
 use crate::{CircuitId, CircuitInfo, Closed, Flags, Purpose, State};
 
 /// How long a circuit may leave the question unanswered whether it is there.
-const SUSPECT: Duration = Duration::from_secs(3);
+const SUSPECT: Duration = Duration::from_millis(2500);
 
 /// How long a circuit is built before another one is begun beside it.
-const SLOW: Duration = Duration::from_secs(2);
+const SLOW: Duration = Duration::from_millis(1500);
+
+/// How long after a circuit fell silent the others are asked whether they stand.
+const LATELY: Duration = Duration::from_millis(500);
 
 /// The share of its age and traffic after which a circuit is replaced, in percent.
 const RETIRE: u64 = 85;
@@ -171,6 +175,7 @@ impl Pool {
     /// Looks after all circuits; to be called every half second or so.
     pub fn handle_timeout(&mut self, now: Instant, node: &mut Node) {
         self.flows.retain(|_, flow| now < flow.last + FLOW_TIME);
+        self.doubt_silent(now, node);
         self.fill(now, node);
         self.close_unwanted(now, node);
         self.lanes
@@ -270,6 +275,26 @@ impl Pool {
         }
     }
 
+    /// Where a circuit has fallen silent, its hops are doubted, and it is asked at once whether the others still stand, for they may
+    /// share the hop that is gone.
+    fn doubt_silent(&self, now: Instant, node: &mut Node) {
+        for hops in self.lanes.keys() {
+            let all = of_lane(node, *hops);
+            let ready = || all.iter().filter(|circuit| circuit.state == State::Ready);
+            let silent = ready().filter(|circuit| !is_sound(now, circuit));
+            let mut lately = false;
+            for circuit in silent {
+                let since = circuit.unanswered.unwrap_or(now);
+                lately |= now < since + SUSPECT + LATELY;
+                node.doubt(now, circuit.id);
+            }
+            let others = ready().filter(|circuit| lately && circuit.unanswered.is_none());
+            for circuit in others {
+                node.probe(now, circuit.id);
+            }
+        }
+    }
+
     /// Begins as many circuits as are missing.
     fn fill(&mut self, now: Instant, node: &mut Node) {
         for (hops, lane) in &mut self.lanes {
@@ -314,17 +339,26 @@ impl Pool {
             let mut sound = of_lane(node, hops);
             sound.retain(|circuit| goal == 0 || is_sound(now, circuit));
             let used = |id| self.flows.values().any(|flow| flow.circuit == id);
-            sound.sort_by_key(|circuit| {
-                (!retires(now, node, circuit), used(circuit.id), circuit.id)
-            });
             let surplus = sound.len().saturating_sub(goal);
-            let idle = sound
-                .iter()
-                .take(surplus)
-                .filter(|circuit| !used(circuit.id));
-            let idle: Vec<CircuitId> = idle.map(|circuit| circuit.id).collect();
-            for id in idle {
-                node.close_circuit(id);
+            for _ in 0..surplus {
+                // Those that share hops with others go first, so that no single node is in all that stay.
+                let shared = |circuit: &CircuitInfo| {
+                    let others = sound.iter().filter(|other| other.id != circuit.id);
+                    let hops = others.flat_map(|other| &other.hops);
+                    hops.filter(|hop| circuit.hops.contains(hop)).count()
+                };
+                let least = sound.iter().min_by_key(|circuit| {
+                    let retires = retires(now, node, circuit);
+                    let order = (!retires, used(circuit.id), Reverse(shared(circuit)));
+                    (order, circuit.id)
+                });
+                let Some(least) = least.map(|circuit| circuit.id) else {
+                    break;
+                };
+                sound.retain(|circuit| circuit.id != least);
+                if !used(least) {
+                    node.close_circuit(least);
+                }
             }
         }
     }

@@ -17,7 +17,7 @@ use rand::seq::IteratorRandom;
 
 use crate::message::IntroPoint;
 use crate::node::{Event, Node};
-use crate::{CircuitId, Purpose};
+use crate::{CircuitId, Purpose, State};
 
 /// The most links of a swarm; with these nobody is looked for any more.
 const MAX_LINKS: usize = 8;
@@ -38,10 +38,10 @@ const LOOK_UP: (Duration, Duration) = (Duration::from_secs(3), Duration::from_se
 const NO_CIRCUIT: Duration = Duration::from_secs(1);
 
 /// How long a seeder may take for a link before it is asked again, at first and in the long run.
-const CONTACT: (Duration, Duration) = (Duration::from_secs(12), Duration::from_secs(180));
+const CONTACT: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(180));
 
-/// How long a link may be silent, though it is asked, before it is given up.
-const DEAD: Duration = Duration::from_secs(8);
+/// How long a circuit of a swarm may be silent, though it is asked twice a second, before it is given up.
+const DEAD: Duration = Duration::from_secs(5);
 
 /// How long a seeder is remembered that nobody names any more.
 const FORGET: Duration = Duration::from_secs(900);
@@ -58,6 +58,7 @@ pub struct Swarms {
 
 #[derive(Debug)]
 struct Swarm {
+    hops: u8,
     seeds: bool,
     /// Whether seeders are looked for.
     seeks: bool,
@@ -127,6 +128,7 @@ impl Swarms {
             return;
         }
         let swarm = Swarm {
+            hops,
             seeds,
             seeks: !seeds,
             seeders: BTreeMap::new(),
@@ -170,14 +172,12 @@ impl Swarms {
     /// Does what is due; to be called every half second or so.
     pub fn handle_timeout(&mut self, now: Instant, node: &mut Node) {
         for (info_hash, swarm) in &mut self.joined {
+            swarm.give_up_dead(now, node);
             if swarm.seeds {
                 swarm.introduce(now, node, *info_hash);
-            } else {
-                swarm.give_up_dead_links(now, node);
-                if swarm.seeks {
-                    swarm.look_up(now, node, *info_hash, &mut self.rng);
-                    swarm.contact(now, node, *info_hash);
-                }
+            } else if swarm.seeks {
+                swarm.look_up(now, node, *info_hash, &mut self.rng);
+                swarm.contact(now, node, *info_hash);
             }
         }
     }
@@ -223,7 +223,23 @@ impl Swarms {
                 self.closed(now, node, *circuit, *purpose);
                 None
             }
+            Event::Restarted => {
+                self.join_again(now, node);
+                None
+            }
             _ => None,
+        }
+    }
+
+    /// Joins all swarms again of a node that has begun anew.
+    fn join_again(&mut self, now: Instant, node: &mut Node) {
+        for (info_hash, swarm) in &mut self.joined {
+            if let Err(why) = node.join_swarm(*info_hash, swarm.hops, swarm.seeds) {
+                tracing::warn!(%why, "a swarm of hidden peers is not joined again");
+            }
+            swarm.links.clear();
+            swarm.introductions.clear();
+            (swarm.next_lookup, swarm.next_introduction) = (now, now);
         }
     }
 
@@ -266,11 +282,14 @@ impl Swarm {
         }
     }
 
-    fn give_up_dead_links(&self, now: Instant, node: &mut Node) {
-        for link in &self.links {
-            let silent = node.circuit(*link).and_then(|circuit| circuit.unanswered);
+    fn give_up_dead(&self, now: Instant, node: &mut Node) {
+        for id in self.links.iter().chain(self.introductions.keys()) {
+            let circuit = node.circuit(*id);
+            let circuit = circuit.filter(|circuit| circuit.state == State::Ready);
+            let silent = circuit.and_then(|circuit| circuit.unanswered);
             if silent.is_some_and(|since| now >= since + DEAD) {
-                node.close_circuit(*link);
+                node.doubt(now, *id);
+                node.close_circuit(*id);
             }
         }
     }

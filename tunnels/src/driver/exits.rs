@@ -83,7 +83,7 @@ impl Shared {
             let found = network.lookup(&host, port).await.unwrap_or_default();
             let v4 = found.into_iter().find(SocketAddr::is_ipv4);
             if let (Some(to), Some(shared)) = (v4, own.upgrade()) {
-                let mut state = shared.state.lock();
+                let mut state = shared.lock();
                 if state.node.may_exit(now(), circuit, to, data.len()).is_ok() {
                     shared.exit(&mut state, circuit, to, &data);
                     state.outbox.send(&shared.endpoint);
@@ -111,7 +111,7 @@ impl Shared {
     /// Datagrams have come from outside for a circuit.
     fn come_back(&self, circuit: CircuitId, batch: &Batch) {
         let now = now();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let State {
             node, out, outbox, ..
         } = &mut *state;

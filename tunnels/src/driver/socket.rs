@@ -89,6 +89,11 @@ impl Ports {
         }
     }
 
+    /// Forgets what went through circuits.
+    pub(super) fn forget_all(&mut self) {
+        self.flows.clear();
+    }
+
     /// Forgets what went through a circuit.
     pub(super) fn forget(&mut self, circuit: CircuitId) {
         self.flows.retain(|(of, _), _| *of != circuit);
@@ -110,7 +115,7 @@ impl CircuitSocket {
     ) -> Self {
         let inbox = Arc::<Inbox>::default();
         let ways = nodes.map(|shared| {
-            let mut state = shared.state.lock();
+            let mut state = shared.lock();
             let number = state.ports.next;
             state.ports.next += 1;
             state.ports.open.insert(number, (hops, Arc::clone(&inbox)));
@@ -150,7 +155,7 @@ impl CircuitSocket {
         };
         for known in rounds {
             for way in &self.ways {
-                let mut state = way.shared.state.lock();
+                let mut state = way.shared.lock();
                 if let Some(id) = state.carrier(now, self.hops, to, *known) {
                     if let Address::Ip(to) = to {
                         state.ports.note(id, *to, way.number);
@@ -263,7 +268,7 @@ impl DatagramSocket for CircuitSocket {
 
     fn is_up(&self) -> bool {
         self.ways.iter().any(|way| {
-            let state = way.shared.state.lock();
+            let state = way.shared.lock();
             Pool::is_open(now(), &state.node, self.hops)
         })
     }
@@ -283,7 +288,7 @@ impl DatagramSocket for CircuitSocket {
 impl Drop for CircuitSocket {
     fn drop(&mut self) {
         for way in &self.ways {
-            let mut state = way.shared.state.lock();
+            let mut state = way.shared.lock();
             state.ports.open.remove(&way.number);
             state.ports.flows.retain(|_, number| *number != way.number);
         }

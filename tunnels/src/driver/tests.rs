@@ -224,3 +224,35 @@ fn neighbours_are_told_when_a_node_stops() {
         assert_eq!(ours.status(3).ready, 0);
     });
 }
+
+#[test]
+fn a_failure_of_a_node_costs_its_circuits_and_nothing_else() {
+    simulate(async {
+        let sim = Sim::new(5);
+        let peers = network(&sim, Dialect::Modern, 5, 2);
+        let (_host, _echo, target) = echo(&sim);
+        let ours = &peers[0].tunnels;
+        ours.want(2, 2, 1);
+        sleep(Duration::from_secs(2)).await;
+        let socket = ours.socket(2);
+        until_echoed(&*socket, target).await;
+        let before: Vec<_> = ours.with(|node, _| node.circuits().map(|it| it.id).collect());
+        ours.shared.lock().trip = true;
+        let outage = until_echoed(&*socket, target).await;
+        assert!(outage < Duration::from_secs(10), "{outage:?}");
+        let after: Vec<_> = ours.with(|node, _| node.circuits().map(|it| it.id).collect());
+        assert!(after.iter().all(|id| !before.contains(id)));
+        assert_eq!(ours.with(|node, _| node.counters().failures), 1);
+        // So does one of a relay or an exit.
+        for peer in &peers[1..] {
+            peer.tunnels.shared.lock().trip = true;
+        }
+        let outage = until_echoed(&*socket, target).await;
+        assert!(outage < Duration::from_secs(15), "{outage:?}");
+        assert!(
+            peers[1..]
+                .iter()
+                .any(|peer| { peer.tunnels.with(|node, _| node.counters().failures == 1) })
+        );
+    });
+}

@@ -1,8 +1,8 @@
 //! Circuits of our own: asking hops to join, one after the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use overlay::key::PublicKey;
 use overlay::wire::{Address, NO_ADDRESS};
@@ -16,6 +16,9 @@ use crate::crypto::{Session, Side, conclude};
 use crate::hidden::Task;
 use crate::message::{Answer, read_candidates};
 use crate::{Head, path};
+
+/// How long a node that did not answer is taken last.
+const DOUBT: Duration = Duration::from_secs(30);
 
 impl Node {
     /// Begins a circuit of our own. Hops that are not given are chosen.
@@ -38,13 +41,17 @@ impl Node {
             .circuits
             .values()
             .filter_map(|circuit| circuit.exit.as_ref());
-        let exits: BTreeSet<PublicKey> = exits.map(|exit| exit.key.clone()).collect();
+        let exits = exits.fold(BTreeMap::new(), |mut exits, exit| {
+            *exits.entry(exit.key.clone()).or_default() += 1;
+            exits
+        });
+        let doubted: BTreeSet<PublicKey> = self.doubts.keys().cloned().collect();
         let chosen = path::choose(
             &self.candidates,
             purpose,
             goal,
             exit,
-            (&firsts, &exits),
+            (&firsts, &exits, &doubted),
             self.entropy.rng(),
         );
         let (first, exit, others) = chosen.ok_or(Refusal::Unknown)?;
@@ -81,8 +88,23 @@ impl Node {
         if !circuit.carries_data() {
             return Err(Refusal::Unknown);
         }
+        circuit.unheard = circuit.unheard.saturating_add(1);
         let from = NO_ADDRESS.into();
         circuit.seal(wire, &Message::Data { to, from, data }, out)
+    }
+
+    /// A circuit does not answer: its hops are taken last for a while.
+    pub(crate) fn doubt(&mut self, now: Instant, id: CircuitId) {
+        let hops = self.circuits.get(&id).into_iter();
+        let hops = hops.flat_map(|circuit| circuit.hops.iter().map(|hop| hop.key.clone()));
+        self.doubts.extend(hops.map(|key| (key, now + DOUBT)));
+    }
+
+    /// Asks at the next tick whether a circuit still stands.
+    pub(crate) fn probe(&mut self, now: Instant, id: CircuitId) {
+        if let Some(circuit) = self.circuits.get_mut(&id) {
+            circuit.next_ping = now;
+        }
     }
 
     /// Tests a circuit: sends ballast and asks for some.
@@ -167,6 +189,7 @@ impl Node {
             return;
         };
         let (is_first, tries) = (circuit.hops.is_empty(), circuit.tries);
+        self.doubts.insert(asked.key.clone(), now + DOUBT);
         let mut others = asked.others;
         if tries == 0 || others.is_empty() {
             self.end_circuit(id, Closed::NoHops, Reason::Unneeded);
@@ -198,6 +221,12 @@ impl Node {
         if let Some(circuit) = self.circuits.get_mut(&id) {
             circuit.asked = Some(asked);
             circuit.tries = circuit.tries.saturating_sub(1);
+            if let Some(addr) = addr
+                && circuit.hops.len() + 1 == usize::from(circuit.goal)
+            {
+                let key = key.clone();
+                circuit.exit = Some(Hop { key, addr });
+            }
         }
         if let Err(why) = self.say(id, &extend) {
             self.counters.refuse(why);
@@ -220,12 +249,9 @@ impl Node {
             }
             Message::Extended(answer) if !is_first => self.on_answer(now, id, answer)?,
             Message::Pong(number) => {
-                let (expected, since) = circuit.ping.take().ok_or(Refusal::Unexpected)?;
-                if expected != number {
-                    circuit.ping = Some((expected, since));
+                if !circuit.ponged(now, number) {
                     return Err(Refusal::Unexpected);
                 }
-                circuit.rtt = Some(now.saturating_duration_since(since));
             }
             Message::Ping(number) => self.say(id, &Message::Pong(number))?,
             Message::Data { from, data, .. } => {

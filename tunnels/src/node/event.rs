@@ -135,6 +135,8 @@ pub enum Event {
         /// The bytes to be sent.
         request: Vec<u8>,
     },
+    /// The node has begun anew after a failure of its own: circuits and swarms are gone.
+    Restarted,
     /// A part of an HTTP reply has come.
     HttpPart {
         /// Through which circuit.
@@ -238,6 +240,8 @@ pub struct Counters {
     pub joined: u64,
     /// Circuits that a neighbour ended.
     pub destroyed: u64,
+    /// How often it has begun anew after a failure of its own.
+    pub failures: u64,
     /// What was refused, and how often.
     pub refused: BTreeMap<Refusal, u64>,
 }

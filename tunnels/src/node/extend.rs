@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use overlay::key::PublicKey;
 use rand::RngExt;
+use rand::seq::SliceRandom;
 
-use super::{CircuitId, Closed, Node, Purpose, Reason};
+use super::{CircuitId, Closed, Hop, Node, Purpose, Reason};
 use crate::hidden::network_of;
 use crate::{Flags, path};
 
@@ -28,6 +29,17 @@ impl Node {
                 if circuit.purpose == Purpose::Data {
                     let exits = path::with_flags(&self.candidates, Flags::EXIT, &used);
                     let others = exits.into_iter().filter(|hop| hop.key != exit.key);
+                    let mut others: Vec<_> = others.collect();
+                    others.shuffle(self.entropy.rng());
+                    let elsewhere = |hop: &Hop| {
+                        let exits = self.circuits.values().flat_map(|other| &other.exit);
+                        exits.filter(|exit| exit.key == hop.key).count()
+                    };
+                    others.sort_by_key(|hop| {
+                        let doubted = self.doubts.contains_key(&hop.key);
+                        usize::from(doubted) + elsewhere(hop)
+                    });
+                    let others = others.into_iter();
                     wanted.extend(others.map(|hop| (hop.key, Some(hop.addr))));
                 }
             }
@@ -84,7 +96,11 @@ impl Node {
             elsewhere.extend(other.hops.iter().map(|hop| &hop.key));
             elsewhere.extend(other.asked.iter().map(|asked| &asked.key));
         }
-        wanted.sort_by_key(|(key, _)| (is_near(key), elsewhere.contains(key)));
+        wanted.sort_by_key(|(key, _)| {
+            let doubted = self.doubts.contains_key(key);
+            let doubtful = u8::from(doubted) + u8::from(elsewhere.contains(key));
+            (is_near(key), doubtful)
+        });
         let mut own = path::with_flags(&self.candidates, Flags::RELAY, &seen);
         let mut others = Vec::new();
         while !own.is_empty() && others.len() < 3 {

@@ -206,12 +206,19 @@ impl Node {
             let data = circuit.purpose == Purpose::Data && circuit.goal == swarm.hops;
             data && circuit.state() == State::Ready
         });
-        let fit: Vec<CircuitId> = fit.map(|circuit| circuit.id).collect();
+        let (answering, silent): (Vec<_>, Vec<_>) = fit
+            .map(|circuit| (circuit.id, circuit.unanswered))
+            .partition(|(_, unanswered)| unanswered.is_none());
+        let fit = if answering.is_empty() {
+            silent
+        } else {
+            answering
+        };
         if fit.is_empty() {
             return Err(Refusal::Unknown);
         }
         let at = self.entropy.rng().random_range(0..fit.len());
-        fit.get(at).copied().ok_or(Refusal::Unknown)
+        fit.get(at).map(|(id, _)| *id).ok_or(Refusal::Unknown)
     }
 
     pub(super) fn packet(&self, message: &Message<'_>) -> Option<Vec<u8>> {

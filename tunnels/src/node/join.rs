@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use overlay::key::PublicKey;
+use rand::seq::SliceRandom;
 
 use super::{CircuitId, Event, Inner, Message, Node, Reason, Refusal};
 use crate::crypto::{Session, answer};
@@ -96,32 +97,32 @@ impl Node {
         Ok(())
     }
 
-    /// Whom an originator may extend to through us, and the names as they are told: relays first, and who asks last of
-    /// them; in the newer dialect behind them exits, of which the first is named twice to mark where they begin.
-    fn neighbours(&self, asks: &PublicKey) -> (Vec<(PublicKey, SocketAddr)>, Vec<PublicKey>) {
-        let relays = self.candidates.iter().filter(|(_, candidate)| {
-            let flags = candidate.flags;
-            flags.contain(Flags::RELAY) && !flags.contain(Flags::EXIT)
+    /// Whom an originator may extend to through us, a few at random, and the names as they are told: relays first, and who asks
+    /// last of them; in the newer dialect behind them exits, of which the first is named twice to mark where they begin.
+    fn neighbours(&mut self, asks: &PublicKey) -> (Vec<(PublicKey, SocketAddr)>, Vec<PublicKey>) {
+        let both = Flags::EXIT.and(Flags::RELAY);
+        let able = self.candidates.iter();
+        let able = able.filter(|(_, known)| known.flags.contain(Flags::RELAY));
+        let able = able.map(|(key, known)| (key.clone(), known.addr, known.flags.contain(both)));
+        let (mut exits, mut relays): (Vec<_>, Vec<_>) = able.partition(|(_, _, exit)| *exit);
+        let rng = self.entropy.rng();
+        relays.shuffle(rng);
+        exits.shuffle(rng);
+        relays.sort_by_key(|(key, ..)| key == asks);
+        exits.retain(|(key, ..)| key != asks);
+        relays.truncate(NAMED);
+        exits.truncate(match self.config.dialect {
+            Dialect::Classic => 0,
+            Dialect::Modern => NAMED,
         });
-        let (asking, others): (Vec<_>, Vec<_>) = relays.partition(|(key, _)| *key == asks);
-        let relays: Vec<_> = others.into_iter().chain(asking).take(NAMED).collect();
-        let mut names: Vec<PublicKey> = relays.iter().map(|(key, _)| (*key).clone()).collect();
-        let mut offered: Vec<(PublicKey, SocketAddr)> = relays
-            .into_iter()
-            .map(|(key, candidate)| (key.clone(), candidate.addr))
-            .collect();
-        if self.config.dialect == Dialect::Modern {
-            let both = Flags::EXIT.and(Flags::RELAY);
-            let exits = self.candidates.iter();
-            let exits = exits.filter(|(key, exit)| *key != asks && exit.flags.contain(both));
-            for (at, (key, exit)) in exits.take(NAMED).enumerate() {
-                if at == 0 {
-                    names.push(key.clone());
-                }
-                names.push(key.clone());
-                offered.push((key.clone(), exit.addr));
-            }
-        }
+        let first_exit = exits.first().map(|(key, ..)| key.clone());
+        let keys = |list: &[(PublicKey, SocketAddr, bool)]| -> Vec<PublicKey> {
+            list.iter().map(|(key, ..)| key.clone()).collect()
+        };
+        let names = keys(&relays).into_iter().chain(first_exit);
+        let names = names.chain(keys(&exits)).collect();
+        let offered = relays.into_iter().chain(exits);
+        let offered = offered.map(|(key, addr, _)| (key, addr)).collect();
         (offered, names)
     }
 

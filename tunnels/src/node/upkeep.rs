@@ -20,6 +20,7 @@ impl Node {
         self.tick_relays(now);
         self.contacts.retain(|_, contact| now < contact.deadline);
         self.lookups.retain(|_, (_, deadline)| now < *deadline);
+        self.doubts.retain(|_, until| now < *until);
     }
 
     fn tick_circuits(&mut self, now: Instant) {
@@ -67,13 +68,16 @@ impl Node {
             Purpose::RendezvousDownloader => circuit.linked,
             Purpose::Data | Purpose::Introduction => true,
         };
-        if !pinged || circuit.hops.is_empty() || now < circuit.next_ping {
+        // Who is suspected is asked with each tick, for one answer that was lost means nothing.
+        let ready = circuit.state() == State::Ready;
+        let asks_again = ready && circuit.unanswered.is_some();
+        let due = asks_again || now >= circuit.next_ping || circuit.is_unheard(now);
+        if !pinged || circuit.hops.is_empty() || !due {
             return;
         }
         circuit.next_ping = now + self.config.ping_interval;
         let number = self.entropy.identifier();
-        circuit.ping = Some((number, now));
-        circuit.unanswered.get_or_insert(now);
+        circuit.pinged(now, number);
         if let Err(why) = self.say(id, &Message::Ping(number)) {
             self.counters.refuse(why);
         }

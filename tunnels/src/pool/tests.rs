@@ -223,7 +223,7 @@ fn outage(seed: u64) -> Duration {
 fn bytes_flow_again_within_ten_seconds_of_any_single_death() {
     let worst = (1000..2000).map(outage).max().unwrap();
     println!("worst outage of a thousand: {worst:?}");
-    assert!(worst <= Duration::from_secs(10), "{worst:?}");
+    assert!(worst <= Duration::from_secs(7), "{worst:?}");
 }
 
 /// A network on bad links: each loses 5 % and has a round trip of 200 ms, so that three hops take 600 ms and lose a quarter
@@ -406,5 +406,5 @@ fn bytes_flow_again_within_ten_seconds_of_a_death_on_bad_links_too() {
         .iter()
         .filter(|outage| **outage > Duration::from_secs(10));
     println!("{} of a thousand took longer", late.count());
-    assert!(*worst <= Duration::from_secs(10), "{worst:?}");
+    assert!(*worst <= Duration::from_secs(7), "{worst:?}");
 }
