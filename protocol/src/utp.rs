@@ -24,6 +24,7 @@
 //!   the connection dies at the first timeout.
 //! - Every buffer has a bound.
 
+mod company;
 mod config;
 mod connection;
 mod delay;

@@ -124,8 +124,8 @@ isolated_test! {
     }
 }
 
-// How fast uTP's share falls when TCP joins depends on TCP first: uTP leaves no room unused. Cubic of Linux ends its slow
-// start when it sees the queue that uTP keeps (`hystart` of module tcp_cubic), and grows slowly from there.
+// How fast uTP's share falls when TCP joins depends on TCP, too: cubic of Linux ends its slow start when it sees a queue of
+// 4 to 16 ms (`hystart` of module tcp_cubic), and grows slowly from there. So uTP keeps less of one, and steps aside for seconds.
 isolated_test! {
     #[ignore = "four minutes; prints figures: ./soak links"]
     fn utp_gives_way_to_tcp_and_comes_back(lab, limit = 600, needs = [Need::Ours]) {

@@ -4,8 +4,9 @@
 //! - Above the target delay it shrinks by a part of itself that follows the excess, as in [LEDBAT++]: a constant
 //!   decrease would take a minute to get out of the way of a TCP flow on a fast link. Since what flows gain is the same
 //!   and what they lose follows their windows, those that share a link end with the same window.
-//! - It begins with a slow start, which ends at half of the target delay.
-//! - Now and then, when there is a queue, the window is all but closed for two round trips: the queue of one's own
+//! - It begins with a slow start, which is slower as soon as there is a queue, and ends at half of the target delay.
+//! - A flow that has the path for itself stays far below the target, and makes room for newcomers ([`company`](super::company)).
+//! - Now and then, when others keep a queue, the window is all but closed for two round trips: the queue of one's own
 //!   drains, and what is left is the true base. Without this a flow that comes second takes the queue of the first one
 //!   for the base and starves it ([LEDBAT++], "periodic slowdown").
 //! - A loss halves the window, at most once a round trip. Round trips of less than 10 ms count as such.
@@ -13,6 +14,8 @@
 //! [LEDBAT++]: https://datatracker.ietf.org/doc/html/draft-irtf-iccrg-ledbat-plus-plus-01
 
 use std::time::{Duration, Instant};
+
+use super::company::{Advice, Company, Sample};
 
 /// The delay that a flow may cause: BEP 29 and all deployed clients.
 pub(super) const TARGET: Duration = Duration::from_millis(100);
@@ -23,7 +26,7 @@ const GAIN: f64 = 3000.0;
 /// The least round trip that counts, for growth and between two halvings. On shorter ones the window need not grow faster to
 /// be wide enough soon; and where it stands in the way of nothing but a socket, which overflows long before the target delay,
 /// whatever it grows by is lost.
-const LEAST_RTT: Duration = Duration::from_millis(10);
+pub(super) const LEAST_RTT: Duration = Duration::from_millis(10);
 
 /// The part of the window that is left after a loss.
 const AFTER_LOSS: f64 = 0.5;
@@ -32,10 +35,25 @@ const AFTER_LOSS: f64 = 0.5;
 const MOST_DECREASE: f64 = 0.5;
 
 /// A queue below this part of the target is no reason to look for the base.
-const NO_QUEUE: u32 = 8;
+pub(super) const NO_QUEUE: u32 = 8;
 
 /// The time between two looks for the base, in lengths of the last one: they cost at most a tenth of the time.
 const SLOWDOWN_EVERY: u32 = 9;
+
+/// The time until the first look for the base once others were found to keep a queue.
+const SHARED_FOR: Duration = Duration::from_secs(5);
+
+/// By how much slower a slow start is when there is a queue: no faster than what others take for a flow like theirs.
+const CROWDED_START: f64 = 1.0 / 8.0;
+
+/// By how much slower than a slow start the window comes back for which nobody came.
+const RETURN: f64 = 1.0 / 16.0;
+
+/// The part of the window that comes back so: without a queue the path is full with less.
+const RETURNS: f64 = 0.9;
+
+/// Packets that are left of the window while there is room to be made.
+const YIELDING_PACKETS: f64 = 8.0;
 
 /// Windows above this are of no use on any path: 16 MiB.
 const MOST_WINDOW: f64 = 16_777_216.0;
@@ -52,6 +70,11 @@ pub(super) struct Ledbat {
     threshold: f64,
     last_cut: Option<Instant>,
     slowdown: Slowdown,
+    company: Company,
+    /// What the window gains, of what was acknowledged, while it grows exponentially.
+    pace: f64,
+    /// The window before room was made.
+    full: f64,
 }
 
 /// How the search for the base stands.
@@ -62,7 +85,11 @@ enum Slowdown {
     /// The next one is due.
     At(Instant),
     /// The window is all but closed.
-    Draining { began: Instant, until: Instant },
+    Draining {
+        began: Instant,
+        until: Instant,
+        before: Option<Sample>,
+    },
     /// The window grows back to where it was.
     Returning { began: Instant },
 }
@@ -90,6 +117,9 @@ impl Ledbat {
             threshold: f64::INFINITY,
             last_cut: None,
             slowdown: Slowdown::Unplanned,
+            company: Company::new(),
+            pace: 1.0,
+            full: 0.0,
         }
     }
 
@@ -105,7 +135,7 @@ impl Ledbat {
 
     /// Takes an acknowledgement.
     pub(super) fn acked(&mut self, now: Instant, acked: Acked) {
-        if self.is_draining(now, &acked) {
+        if self.is_draining(now, &acked) || self.heeds_company(now, &acked) {
             return;
         }
         // Without a sample of the delay only losses tell of congestion.
@@ -122,7 +152,9 @@ impl Ledbat {
         } else if self.is_starting() && part >= 0.5 && !returning {
             self.end_start(now, acked.rtt);
         } else if acked.limited && self.is_starting() {
-            self.window = (self.window + bytes).min(self.threshold);
+            let pace = if returning { 1.0 } else { self.pace };
+            let gained = bytes * pace.max(gain / self.window);
+            self.window = (self.window + gained).min(self.threshold);
             if !self.is_starting() {
                 self.end_start(now, acked.rtt);
             }
@@ -167,6 +199,56 @@ impl Ledbat {
         matches!(self.slowdown, Slowdown::Draining { .. })
     }
 
+    /// Does what the company of others asks for; true when the window is not to change beyond that.
+    fn heeds_company(&mut self, now: Instant, acked: &Acked) -> bool {
+        let Some(sample) = self.sample(acked) else {
+            return false;
+        };
+        match self.slowdown {
+            Slowdown::Unplanned => {
+                if self.company.is_crowded(now, &sample) {
+                    self.pace = CROWDED_START;
+                }
+                return false;
+            }
+            Slowdown::Draining { .. } | Slowdown::Returning { .. } => {
+                self.company.look_away();
+                return false;
+            }
+            Slowdown::At(_) => {}
+        }
+        match self.company.heard(now, &sample) {
+            Advice::Go => return false,
+            Advice::Stay => return true,
+            Advice::Share => {
+                self.plan(now, SHARED_FOR);
+                return false;
+            }
+            Advice::Return => {
+                self.threshold = self.full * RETURNS;
+                self.pace = RETURN;
+                return false;
+            }
+            Advice::Cut(left) => self.window *= left,
+            Advice::Yield => {
+                self.full = self.window;
+                self.window = self.window.min(sample.packet * YIELDING_PACKETS);
+            }
+        }
+        self.threshold = self.threshold.min(self.window);
+        self.bound(acked.packet);
+        true
+    }
+
+    fn sample(&self, acked: &Acked) -> Option<Sample> {
+        Some(Sample {
+            queueing: acked.queueing?,
+            rtt: acked.rtt,
+            window: self.window,
+            packet: acked.packet as f64,
+        })
+    }
+
     /// Drives the search for the base; true while the window is kept shut.
     fn is_draining(&mut self, now: Instant, acked: &Acked) -> bool {
         match self.slowdown {
@@ -175,21 +257,28 @@ impl Ledbat {
                     .queueing
                     .is_some_and(|delay| delay * NO_QUEUE > TARGET);
                 let shut = 2.0 * acked.packet as f64;
-                if !queued || self.window <= 2.0 * shut {
+                let wanted = queued && self.company.may_be_others();
+                if !wanted || self.window <= 2.0 * shut {
                     self.plan(now, acked.rtt * SLOWDOWN_EVERY);
                     return false;
                 }
+                let before = self.sample(acked);
                 self.threshold = self.window;
                 self.window = shut;
                 self.slowdown = Slowdown::Draining {
                     began: now,
                     until: now + acked.rtt * 2,
+                    before,
                 };
                 true
             }
             Slowdown::Draining { until, .. } if now < until => true,
-            Slowdown::Draining { began, .. } => {
+            Slowdown::Draining { began, before, .. } => {
                 self.slowdown = Slowdown::Returning { began };
+                let left = acked.queueing.unwrap_or_default();
+                let own = before.filter(|before| self.company.looked(before, left));
+                // Without its queue the path is full with less.
+                self.threshold *= own.map_or(1.0, |before| before.without_queue());
                 false
             }
             Slowdown::Unplanned | Slowdown::At(_) | Slowdown::Returning { .. } => false,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rand::RngExt;
+
 use super::cubic::Cubic;
 use super::link::{Path, Socket, World};
 
@@ -20,20 +22,38 @@ fn rates(world: &mut World, time: Duration) -> Vec<f64> {
     before.into_iter().zip(after).map(rate).collect()
 }
 
-#[test]
-fn an_idle_link_is_filled_and_the_queue_stays_at_the_target() {
-    let path = Path::ideal();
-    let mut world = World::new(1, path);
-    world.stream(ENDLESS);
-    world.run(SECOND * 4);
-    let mut worst = Duration::ZERO;
-    let mut sum = 0.0;
-    for _ in 0..100 {
-        sum += rates(&mut world, SECOND / 10)[0] / 100.0;
-        worst = worst.max(world.waiting(0));
+/// The paths that a flow should fill: their rates in bytes a second, round trips, and queues in bytes.
+const PATHS: [(f64, u64, usize); 4] = [
+    (6_250_000.0, 100, 1_250_000),
+    (6_250_000.0, 100, 312_500),
+    (1_250_000.0, 40, 250_000),
+    (12_500_000.0, 20, 2_500_000),
+];
+
+fn path((rate, rtt, queue): (f64, u64, usize)) -> Path {
+    Path {
+        rate,
+        queue,
+        delay: Duration::from_millis(rtt / 2),
+        ..Path::ideal()
     }
-    assert!(sum > path.rate * 0.85, "{sum} of {}", path.rate);
-    assert!(worst < Duration::from_millis(140), "{worst:?}");
+}
+
+#[test]
+fn an_idle_link_is_filled_and_hardly_a_queue_stands() {
+    for path in PATHS.map(path) {
+        let mut world = World::new(1, path);
+        world.stream(ENDLESS);
+        world.run(SECOND * 5);
+        let mut worst = Duration::ZERO;
+        let mut sum = 0.0;
+        for _ in 0..50 {
+            sum += rates(&mut world, SECOND / 10)[0] / 50.0;
+            worst = worst.max(world.waiting(0));
+        }
+        assert!(sum > path.rate * 0.95, "{sum} of {path:?}");
+        assert!(worst < Duration::from_millis(15), "{worst:?} on {path:?}");
+    }
 }
 
 #[test]
@@ -64,18 +84,41 @@ fn it_gets_out_of_the_way_of_a_tcp_flow_within_two_seconds_and_comes_back() {
         let path = Path::ideal();
         let mut world = World::new(seed, path);
         world.stream(ENDLESS);
-        world.run(SECOND * 8);
+        let begins = world.rng.random_range(8_000..11_000);
+        world.run(Duration::from_millis(begins));
         world.rivals.push(Cubic::new(RTT));
         world.run(SECOND * 2);
-        let before = world.rivals[0].delivered;
-        let ours = rates(&mut world, SECOND * 6)[0];
-        let theirs = (world.rivals[0].delivered - before) as f64 / 6.0;
-        let share = ours / (ours + theirs);
-        assert!(share < 0.2, "seed {seed}: {share}");
+        let share = |world: &mut World, time: Duration| {
+            let before = world.rivals[0].delivered;
+            let ours = rates(world, time)[0];
+            let theirs = (world.rivals[0].delivered - before) as f64 / time.as_secs_f64();
+            ours / (ours + theirs)
+        };
+        let third = share(&mut world, SECOND);
+        assert!(third < 0.1, "seed {seed}: {third}");
+        let later = share(&mut world, SECOND * 5);
+        assert!(later < 0.2, "seed {seed}: {later}");
         world.rivals[0].stop();
         world.run(SECOND * 20);
         let alone = rates(&mut world, SECOND * 4)[0];
         assert!(alone > path.rate * 0.7, "seed {seed}: {alone}");
+    }
+}
+
+#[test]
+fn it_gives_way_when_it_came_second_too() {
+    for seed in 1..=5 {
+        let mut world = World::new(seed, Path::ideal());
+        world.rivals.push(Cubic::new(RTT));
+        let begins = world.rng.random_range(8_000..11_000);
+        world.run(Duration::from_millis(begins));
+        world.stream(ENDLESS);
+        world.run(SECOND * 2);
+        let before = world.rivals[0].delivered;
+        let ours = rates(&mut world, SECOND * 10)[0];
+        let theirs = (world.rivals[0].delivered - before) as f64 / 10.0;
+        let share = ours / (ours + theirs);
+        assert!(share < 0.2, "seed {seed}: {share}");
     }
 }
 
@@ -86,10 +129,11 @@ fn two_streams_share_a_link_even_if_one_comes_late() {
         queue: 1_000_000,
         ..Path::ideal()
     };
-    for seed in 1..=3 {
+    for seed in 1..=5 {
         let mut world = World::new(seed, path);
         world.stream(ENDLESS);
-        world.run(SECOND * 10);
+        let begins = world.rng.random_range(8_000..11_000);
+        world.run(Duration::from_millis(begins));
         world.stream(ENDLESS);
         world.run(SECOND * 30);
         let rates = rates(&mut world, SECOND * 30);
@@ -99,6 +143,46 @@ fn two_streams_share_a_link_even_if_one_comes_late() {
             .iter()
             .all(|rate| (0.25..0.75).contains(&(rate / all)));
         assert!(fair, "seed {seed}: {rates:?}");
+    }
+}
+
+#[test]
+fn five_streams_that_begin_one_after_the_other_fill_a_link_and_none_starves() {
+    for seed in 1..=3 {
+        let path = path((2_500_000.0, 100, 1_000_000));
+        let mut world = World::new(seed, path);
+        for _ in 0..5 {
+            world.stream(ENDLESS);
+            let next = world.rng.random_range(3_000..5_000);
+            world.run(Duration::from_millis(next));
+        }
+        world.run(SECOND * 20);
+        let rates = rates(&mut world, SECOND * 20);
+        let all: f64 = rates.iter().sum();
+        assert!(all > path.rate * 0.9, "seed {seed}: {rates:?}");
+        let fair = rates.iter().all(|rate| (0.06..0.5).contains(&(rate / all)));
+        assert!(fair, "seed {seed}: {rates:?}");
+    }
+}
+
+#[test]
+fn streams_that_come_and_go_leave_little_of_a_link_unused() {
+    for seed in 1..=3 {
+        let path = path((2_500_000.0, 100, 1_000_000));
+        let mut world = World::new(seed, path);
+        world.stream(ENDLESS);
+        world.stream(ENDLESS);
+        world.run(SECOND * 5);
+        let read = |world: &World| -> u64 { world.pairs.iter().map(|pair| pair[1].read).sum() };
+        let (before, began) = (read(&world), world.now);
+        for _ in 0..30 {
+            world.stream(400_000);
+            let next = world.rng.random_range(500..1_500);
+            world.run(Duration::from_millis(next));
+        }
+        let took = world.now.saturating_duration_since(began);
+        let all = (read(&world) - before) as f64 / took.as_secs_f64();
+        assert!(all > path.rate * 0.6, "seed {seed}: {all}");
     }
 }
 

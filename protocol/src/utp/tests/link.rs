@@ -60,7 +60,8 @@ impl Path {
 enum Event {
     Packet(usize, usize, Vec<u8>),
     Read,
-    Acked(usize),
+    /// Of a rival's packet that was sent then.
+    Acked(usize, Instant),
     Lost(usize),
 }
 
@@ -194,7 +195,7 @@ impl World {
                 let arrives = self.through(0, 1500);
                 let back = self.path.delay * 2;
                 match arrives {
-                    Some(at) => self.plan(at + back, Event::Acked(rival)),
+                    Some(at) => self.plan(at + back, Event::Acked(rival, self.now)),
                     None => self.plan(self.now + back + self.waiting(0), Event::Lost(rival)),
                 }
             }
@@ -231,9 +232,9 @@ impl World {
                         self.arrive(pair, 1, &bytes);
                     }
                 }
-                Event::Acked(rival) => {
+                Event::Acked(rival, sent) => {
                     let now = self.now;
-                    self.rivals[rival].acked(now);
+                    self.rivals[rival].acked(now, sent);
                 }
                 Event::Lost(rival) => {
                     let now = self.now;
