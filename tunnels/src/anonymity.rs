@@ -10,6 +10,7 @@ mod desk;
 mod hidden;
 mod http;
 mod http_exit;
+mod known;
 mod lanes;
 mod route;
 
@@ -112,8 +113,11 @@ impl Anonymity {
     ///
     /// # Errors
     /// See [`AnonymityError`].
-    pub fn launch(config: AnonymityConfig) -> Result<Self, AnonymityError> {
+    pub fn launch(mut config: AnonymityConfig) -> Result<Self, AnonymityError> {
         config.check()?;
+        if let Some(file) = &config.known_file {
+            config.known.extend(known::load(file));
+        }
         let socket = {
             let _runtime = config.pool.handle().enter();
             let at = SocketAddr::from(config.listen);

@@ -154,6 +154,13 @@ impl Tunnels {
         self.shared.flush(now, &mut state);
     }
 
+    /// Somebody was found to build circuits with: where none could be begun, it is tried again soon.
+    pub(crate) fn encourage(&self) {
+        let mut state = self.shared.lock();
+        let State { circuits, node, .. } = &mut *state;
+        circuits.encourage(now(), node);
+    }
+
     /// Has what goes to an address go through a certain circuit.
     pub(crate) fn keep(&self, hops: u8, to: &Address, circuit: CircuitId) {
         let mut state = self.shared.lock();

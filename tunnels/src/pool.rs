@@ -141,6 +141,16 @@ impl Pool {
         }
     }
 
+    /// Lets circuits be begun at the next occasion where there is not even one under way, however often that failed.
+    pub fn encourage(&mut self, now: Instant, node: &Node) {
+        for (hops, lane) in &mut self.lanes {
+            if now < lane.not_before && of_lane(node, *hops).is_empty() {
+                lane.not_before = now;
+                lane.pause = PAUSE.0;
+            }
+        }
+    }
+
     /// Forgets what goes through circuits of `hops` hops, so that they end when they are not wanted.
     pub fn forget_flows(&mut self, hops: u8) {
         self.flows.retain(|(of, _), _| *of != hops);

@@ -56,6 +56,7 @@ impl Overlay {
         let key = key(args, part.state.as_deref())?;
         let public_key = hex(key.public().as_bytes());
         let mut config = AnonymityConfig::new(network.clone(), pool.clone(), key);
+        config.known_file = known_file(args, part.state.as_deref(), &communities);
         config.communities = of_wires(&communities)?;
         if let Some(listen) = args.overlay_listen {
             config.listen = listen;
@@ -147,6 +148,18 @@ fn key(args: &OverlayArgs, state: Option<&Path>) -> Result<SecretKey, Failure> {
         private_folder(state).map_err(|error| Failure::on_file(state, &error))?;
     }
     key_of(&file)
+}
+
+/// Where it is kept which nodes are known: beside the identity, and each network by itself.
+fn known_file(
+    args: &OverlayArgs,
+    state: Option<&Path>,
+    communities: &[Community],
+) -> Option<PathBuf> {
+    let beside = args.overlay_key.as_deref().and_then(Path::parent);
+    let folder = state.or(beside)?;
+    let network = communities.first()?.id.0.get(..4).map(hex)?;
+    Some(folder.join(format!("overlay-{network}.known")))
 }
 
 /// The identity in a file, which is made where it is not there.

@@ -23,16 +23,21 @@ use super::desk::Desk;
 use super::hidden::Hidden;
 use super::http::Requests;
 use super::http_exit::HttpExit;
+use super::known;
 use super::lanes::Lanes;
 use super::{AnonymityConfig, Doors, now};
 use crate::community::{Member, TunnelCommunity};
-use crate::{Dialect, Event, Tunnels};
+use crate::{Dialect, Event, Flags, Tunnels};
 
 /// How often the dialects are looked at.
 const TICK: Duration = Duration::from_millis(500);
 
 /// How long is waited before a community that failed starts again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// When it is kept for the first time who is known, and how often after that.
+const SAVE_FIRST: Duration = Duration::from_secs(30);
+const SAVE: Duration = Duration::from_secs(600);
 
 /// What the door tells the actor.
 pub(super) enum Command {
@@ -72,6 +77,7 @@ pub(super) struct PoolActor {
     heard: Vec<(Dialect, mpsc::Receiver<Event>)>,
     commands: Option<mpsc::Receiver<Command>>,
     timer: OneTimer,
+    next_save: Option<Instant>,
     asked: Vec<oneshot::Sender<()>>,
 }
 
@@ -135,6 +141,7 @@ impl PoolActor {
             heard,
             commands: Some(commands),
             timer: OneTimer::new(),
+            next_save: None,
             asked: Vec::new(),
         }
     }
@@ -191,7 +198,21 @@ impl PoolActor {
         client.map(|(_, client)| client.clone())
     }
 
+    /// Keeps who is known for the next run.
+    fn save(&self) {
+        if let (Some(file), Some(lanes)) =
+            (&self.recipe.config.known_file, self.links.lanes.upgrade())
+        {
+            known::save(file, lanes.nodes());
+        }
+    }
+
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        if now >= *self.next_save.get_or_insert(now + SAVE_FIRST) {
+            self.next_save = Some(now + SAVE);
+            self.save();
+        }
         if let Some(lanes) = self.links.lanes.upgrade() {
             lanes.tend();
             let dht = self.links.doors.lock().dht.clone();
@@ -292,6 +313,7 @@ impl StreamHandler<Told> for PoolActor {
 impl StreamHandler<Command> for PoolActor {
     fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
         let Command::Stop(reply) = command;
+        self.save();
         self.asked.push(reply);
         ctx.stop();
     }
@@ -317,11 +339,15 @@ impl Handler<Exited<Option<Prefix>>> for PoolActor {
 
 /// Tells a node who is there.
 fn note(tunnels: &Tunnels, event: Member) {
+    let found = matches!(&event, Member::Known { flags, .. } if *flags != Flags::default());
     tunnels.with(|node, _| match event {
         Member::Known { key, addr, flags } => node.set_candidate(key, addr.into(), flags),
         Member::Gone(key) => node.remove_candidate(&key),
         Member::Located(addr) => node.set_addr(addr.into()),
     });
+    if found {
+        tunnels.encourage();
+    }
 }
 
 /// The DHT that nodes of a dialect speak.

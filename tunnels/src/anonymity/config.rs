@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use net::{Network, Pool};
@@ -45,8 +46,10 @@ pub struct AnonymityConfig {
     /// Whether exits send to addresses that are nobody's in the world, those of this machine for example, and to no others:
     /// for test networks. All nodes must be at loopback addresses.
     pub local_exits: bool,
-    /// Addresses of nodes that were known before.
+    /// Addresses of nodes that were known before, besides those in the file.
     pub known: Vec<SocketAddrV4>,
+    /// Where it is kept who is known, for the next run; its folder must be there.
+    pub known_file: Option<PathBuf>,
     /// What all random choices come from; `None`, as it is outside of simulations: from the system.
     pub seed: Option<[u8; 32]>,
 }
@@ -186,6 +189,7 @@ impl AnonymityConfig {
             circuits: (3, 1),
             local_exits: false,
             known: Vec::new(),
+            known_file: None,
             seed: None,
         }
     }

@@ -511,3 +511,36 @@ fn exits_pass_on_only_what_trackers_answer_and_ask_nobody_at_home() {
         );
     });
 }
+
+#[test]
+fn whoever_was_there_before_has_a_circuit_within_two_seconds_without_a_bootstrap_server() {
+    simulate(async {
+        let mut town = Town::new(40);
+        let _citizens = town.citizens(10, 4);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("known");
+        let keep = |config: &mut AnonymityConfig| config.known_file = Some(file.clone());
+        let before = town.citizen(Roles::default(), keep);
+        sleep(Duration::from_secs(60)).await;
+        before.anonymity.shut_down().await;
+        drop(before);
+        let kept = std::fs::read(&file).unwrap();
+        assert!(kept.len() >= 6 * 10, "{}", kept.len());
+        for hops in 1..=3 {
+            let ours = town.citizen(Roles::default(), |config| {
+                keep(config);
+                config.bootstrap = Bootstrap::none();
+            });
+            let begun = now();
+            let network = ours.anonymity.network(hops);
+            while network.outage().is_some() {
+                sleep(Duration::from_millis(20)).await;
+            }
+            let took = now() - begun;
+            println!("a circuit of {hops} hops after {took:?}");
+            assert!(took < Duration::from_secs(2), "{took:?}");
+            drop(network);
+            ours.anonymity.shut_down().await;
+        }
+    });
+}
