@@ -157,6 +157,16 @@ pub trait DatagramSocket: Send + Sync {
     /// Has the system refuse what is too large for the path from now on, where it would take it apart; but not
     /// [`Self::try_send_in_fragments`]. Sockets that cannot tell the system take no notice.
     fn keep_whole(&self) {}
+
+    /// The next address whose host knows us no more, for what we send it comes from elsewhere from now on: whoever has streams
+    /// there begins anew. Whoever waits to receive is woken when there is one.
+    fn take_moved(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Lets the network take apart, from now on, what is too large for the path, sent in segments or not: for protocols that
+    /// do not look for the largest size that a path takes. Sockets that cannot tell the system take no notice.
+    fn allow_fragments(&self) {}
 }
 
 /// Room for datagrams that are received together.

@@ -276,6 +276,14 @@ impl DatagramSocket for FilterSocket {
     fn keep_whole(&self) {
         self.inner.keep_whole();
     }
+
+    fn take_moved(&self) -> Option<SocketAddr> {
+        self.inner.take_moved()
+    }
+
+    fn allow_fragments(&self) {
+        self.inner.allow_fragments();
+    }
 }
 
 #[cfg(test)]

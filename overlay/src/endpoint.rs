@@ -131,6 +131,8 @@ impl Endpoint {
     /// Starts an endpoint; to be called inside an actix `System` or, for tests in virtual time, a tokio `LocalSet`.
     pub fn launch(config: EndpointConfig) -> Self {
         let (commands, heard) = mpsc::channel(1);
+        // Cells grow with each layer, and nobody looks for the size that a path takes.
+        config.socket.allow_fragments();
         let shared = Arc::new(Shared {
             socket: config.socket,
             routes: ArcSwap::default(),

@@ -246,9 +246,17 @@ impl Shared {
     fn tick(&self) {
         let now = now();
         let mut state = self.lock();
-        let State { circuits, node, .. } = &mut *state;
+        let State {
+            circuits,
+            node,
+            ports,
+            ..
+        } = &mut *state;
         node.handle_timeout(now);
         circuits.handle_timeout(now, node);
+        for silent in circuits.let_go(now, node) {
+            ports.forget(silent);
+        }
         self.flush(now, &mut state);
     }
 

@@ -5,7 +5,7 @@
 //! another. Flows stay on their circuit as long as it lives, for peers know them by its exit.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -190,6 +190,18 @@ impl Pool {
         self.close_unwanted(now, node);
         self.lanes
             .retain(|hops, lane| lane.wanted > 0 || !of_lane(node, *hops).is_empty());
+    }
+
+    /// Lets go of the flows whose circuits do not answer, or are gone, and says which circuits these are: each goes through another
+    /// one when it has something to send.
+    pub fn let_go(&mut self, now: Instant, node: &Node) -> BTreeSet<CircuitId> {
+        let mut used: BTreeSet<CircuitId> = self.flows.values().map(|flow| flow.circuit).collect();
+        used.retain(|id| {
+            let circuit = node.circuit(*id);
+            circuit.is_none_or(|circuit| !is_sound(now, &circuit))
+        });
+        self.flows.retain(|_, flow| !used.contains(&flow.circuit));
+        used
     }
 
     /// The circuit that a flow to `to` over `hops` hops goes through, if there is such a flow and its circuit stands.

@@ -1,5 +1,6 @@
 //! What a connection's driver and its Peer actor say to each other.
 
+use std::io;
 use std::sync::Arc;
 
 use actix::Message;
@@ -208,4 +209,15 @@ pub(crate) enum Ended {
     Renewed,
     /// The torrent stopped, or made room for better peers.
     Dismissed,
+}
+
+impl Ended {
+    /// What became of an open stream that fails: the peer is lost, unless it is our own way there that is gone.
+    pub(crate) fn broken(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::NetworkDown {
+            Self::Unreachable(DialFailure::Offline)
+        } else {
+            Self::Lost
+        }
+    }
 }

@@ -281,12 +281,15 @@ impl Torrent {
         if was_open {
             let how = match ended {
                 Ended::Banned => candidates::Ended::Banned,
+                // Nothing is known about the peer: whether there is another way there, the next dial finds out.
+                Ended::Unreachable(DialFailure::Offline) | Ended::Renewed => {
+                    candidates::Ended::Renewed
+                }
                 Ended::Dismissed | Ended::Lost | Ended::Unreachable(_) => candidates::Ended::Normal,
                 Ended::Duplicate => candidates::Ended::Duplicate,
                 Ended::Misbehaved(_) => candidates::Ended::ProtocolError,
                 Ended::OurOwn => candidates::Ended::SelfConnection,
                 Ended::Redundant => candidates::Ended::BothSeeds,
-                Ended::Renewed => candidates::Ended::Renewed,
                 Ended::Silent => candidates::Ended::Timeout,
             };
             self.candidates.disconnected(addr, now, how);

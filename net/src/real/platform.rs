@@ -310,6 +310,18 @@ pub(super) fn set_read_low_water(stream: &tokio::net::TcpStream, bytes: usize) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn set_read_low_water(_: &tokio::net::TcpStream, _: usize) {}
 
+/// Whether a datagram was refused because it is larger than the path takes.
+#[cfg(unix)]
+pub(super) fn is_too_large(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
+}
+
+/// Without a name for it, nothing is known to be too large.
+#[cfg(not(unix))]
+pub(super) fn is_too_large(_: &io::Error) -> bool {
+    false
+}
+
 /// Lets the network take apart what a socket sends, or not.
 #[cfg(target_os = "linux")]
 pub(super) fn set_fragments(socket: &tokio::net::UdpSocket, may: bool) {

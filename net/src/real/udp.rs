@@ -3,6 +3,7 @@
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
@@ -21,6 +22,8 @@ pub(super) struct UdpSocket {
     local: SocketAddr,
     /// How to send and receive many datagrams with one call; set up by the first use.
     batched: OnceLock<UdpSocketState>,
+    /// Large datagrams may be taken apart.
+    fragments: AtomicBool,
 }
 
 /// Bytes that the system is asked to keep for a socket that receives in batches: what comes at 1 Gbit/s within 30 ms.
@@ -48,6 +51,7 @@ impl UdpSocket {
             socket,
             local,
             batched: OnceLock::new(),
+            fragments: AtomicBool::new(false),
         })
     }
 
@@ -72,6 +76,11 @@ impl UdpSocket {
             _ => to,
         }
     }
+}
+
+/// Whether a datagram was refused for its size: with EMSGSIZE, and segments with EINVAL, too.
+fn is_too_large(error: &io::Error) -> bool {
+    platform::is_too_large(error) || error.kind() == io::ErrorKind::InvalidInput
 }
 
 impl DatagramSocket for UdpSocket {
@@ -152,6 +161,14 @@ impl DatagramSocket for UdpSocket {
                     }
                     break;
                 }
+                // Segments that are too large for the path are not taken apart; datagrams by themselves are.
+                Err(error) if self.fragments.load(Ordering::Relaxed) && is_too_large(&error) => {
+                    for datagram in run.chunks(segment) {
+                        // As below.
+                        let _ = self.try_send_to(datagram, to);
+                    }
+                    sent += run.len();
+                }
                 // Whatever the system has against these datagrams, it may have nothing against others.
                 Ok(()) | Err(_) => sent += run.len(),
             }
@@ -164,7 +181,10 @@ impl DatagramSocket for UdpSocket {
         self.batched()?;
         platform::set_fragments(&self.socket, true);
         let outcome = self.try_send_to(datagram, to);
-        platform::set_fragments(&self.socket, false);
+        let whole = !self.fragments.load(Ordering::Relaxed);
+        if whole {
+            platform::set_fragments(&self.socket, false);
+        }
         outcome
     }
 
@@ -178,5 +198,12 @@ impl DatagramSocket for UdpSocket {
 
     fn keep_whole(&self) {
         platform::set_fragments(&self.socket, false);
+    }
+
+    fn allow_fragments(&self) {
+        // What sends in segments is set up first, for it forbids fragments.
+        let _ = self.batched();
+        self.fragments.store(true, Ordering::Relaxed);
+        platform::set_fragments(&self.socket, true);
     }
 }

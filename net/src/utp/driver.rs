@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::RESETS;
 use super::conn::{Conn, Key};
 use super::others::Foreign;
-use super::outage::Outage;
+use super::outage::{Outage, end_moved};
 use super::shared::Shared;
 use super::timers::Timers;
 use crate::datagram::{Batch, let_others};
@@ -86,6 +86,7 @@ impl Driver {
             self.odd.clear();
             self.blocked = None;
         }
+        end_moved(&self.shared);
         let mut busy = self.receive(cx);
         self.let_time_pass();
         busy |= self.send(cx);

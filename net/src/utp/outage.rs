@@ -1,10 +1,28 @@
-//! What becomes of streams when there is no way for datagrams any more.
+//! What becomes of streams when there is no way for datagrams any more, or another one.
 
 use std::net::SocketAddr;
 
 use tokio::time::Instant;
 
 use super::shared::Shared;
+
+/// Ends the streams with hosts that know us no more: what we would send them comes from an address that they have no stream
+/// with.
+pub(super) fn end_moved(shared: &Shared) {
+    while let Some(peer) = shared.socket.take_moved() {
+        let now = Instant::now().into_std();
+        let mut all = shared.table.lock().all();
+        all.retain(|conn| conn.key.peer == peer);
+        tracing::debug!(%peer, streams = all.len(), "knows us no more");
+        for conn in all {
+            let mut state = conn.state.lock();
+            state.machine.lose_network();
+            // A RESET would come from where nobody knows us.
+            let _ = state.machine.poll_transmit(now, &mut Vec::new());
+            shared.queue(&conn, &mut state);
+        }
+    }
+}
 
 /// Ends all streams when the way is gone: whoever has one finds out at once, as with TCP, and not by timeouts that would
 /// grow meanwhile. The other sides, which wait for us, are told when there is a way again.

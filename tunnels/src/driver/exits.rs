@@ -98,6 +98,8 @@ impl Shared {
             let _runtime = self.pool.handle().enter();
             self.network.datagram(any)?
         };
+        // Who looks for the size that the path takes is behind circuits, and no refusal gets there.
+        socket.allow_fragments();
         let (own, receiving) = (self.own.clone(), Arc::clone(&socket));
         let receiving = self.pool.spawn(async move {
             while poll_fn(|cx| come_back(&own, circuit, &*receiving, cx)).await {}

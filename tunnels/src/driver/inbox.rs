@@ -11,6 +11,9 @@ use parking_lot::Mutex;
 /// Datagrams that may wait; what comes beyond that is lost, as in any socket.
 const MOST: usize = 1024;
 
+/// Addresses whose hosts know us no more that may wait.
+const MOST_MOVED: usize = 1024;
+
 /// Bytes that may wait.
 const MOST_BYTES: usize = 2 * 1024 * 1024;
 
@@ -18,6 +21,7 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct Inbox {
     queue: Mutex<Queue>,
+    moved: Mutex<VecDeque<SocketAddr>>,
     reader: AtomicWaker,
 }
 
@@ -45,6 +49,21 @@ impl Inbox {
         }
         queue.bytes.extend_from_slice(datagram);
         queue.heads.push_back((from, datagram.len()));
+    }
+
+    /// Notes an address whose host knows us no more, and wakes whoever reads.
+    pub(super) fn moved(&self, addr: SocketAddr) {
+        let mut moved = self.moved.lock();
+        if moved.len() < MOST_MOVED {
+            moved.push_back(addr);
+        }
+        drop(moved);
+        self.reader.wake();
+    }
+
+    /// The next such address.
+    pub(super) fn take_moved(&self) -> Option<SocketAddr> {
+        self.moved.lock().pop_front()
     }
 
     /// Wakes whoever reads.
@@ -122,6 +141,19 @@ mod tests {
         }
         let datagrams = batch.iter().map(|(bytes, from)| (from, bytes.to_vec()));
         datagrams.collect()
+    }
+
+    #[test]
+    fn hosts_that_know_us_no_more_are_told_once_each_and_only_so_many_wait() {
+        let inbox = Inbox::default();
+        assert_eq!(inbox.take_moved(), None);
+        for n in 0..2000_u16 {
+            inbox.moved(SocketAddr::from(([20, 0, 0, 1], n)));
+        }
+        let taken: Vec<u16> = std::iter::from_fn(|| inbox.take_moved())
+            .map(|addr| addr.port())
+            .collect();
+        assert_eq!(taken, (0..1024).collect::<Vec<u16>>());
     }
 
     #[test]

@@ -89,14 +89,24 @@ impl Ports {
         }
     }
 
-    /// Forgets what went through circuits.
+    /// Forgets what went through circuits, all of which are gone.
     pub(super) fn forget_all(&mut self) {
-        self.flows.clear();
+        for ((_, addr), number) in std::mem::take(&mut self.flows) {
+            if let Some((_, inbox)) = self.open.get(&number) {
+                inbox.moved(addr);
+            }
+        }
     }
 
-    /// Forgets what went through a circuit.
+    /// Forgets what went through a circuit, and tells the sockets whose datagrams go through another one now: at its end they
+    /// have another address.
     pub(super) fn forget(&mut self, circuit: CircuitId) {
-        self.flows.retain(|(of, _), _| *of != circuit);
+        let gone = self.flows.extract_if(.., |(of, _), _| *of == circuit);
+        for ((_, addr), number) in gone {
+            if let Some((_, inbox)) = self.open.get(&number) {
+                inbox.moved(addr);
+            }
+        }
     }
 
     fn note(&mut self, circuit: CircuitId, to: SocketAddr, number: u64) {
@@ -264,6 +274,10 @@ impl DatagramSocket for CircuitSocket {
         (host, port): (&str, u16),
     ) -> Poll<io::Result<()>> {
         Poll::Ready(self.send(datagram, &Address::Host(host.to_owned(), port)))
+    }
+
+    fn take_moved(&self) -> Option<SocketAddr> {
+        self.inbox.take_moved()
     }
 
     fn is_up(&self) -> bool {

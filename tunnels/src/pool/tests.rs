@@ -408,3 +408,30 @@ fn bytes_flow_again_within_ten_seconds_of_a_death_on_bad_links_too() {
     println!("{} of a thousand took longer", late.count());
     assert!(*worst <= Duration::from_secs(7), "{worst:?}");
 }
+
+#[test]
+fn flows_are_let_go_of_within_seconds_where_their_circuit_falls_silent_and_no_others() {
+    let mut scene = Scene::new(Dialect::Modern, 6, 3, 900);
+    let now = scene.world.now;
+    scene.pool.want(now, 2, 3, 1);
+    scene.run(Duration::from_secs(5));
+    let targets: Vec<String> = (1..=12).map(|n| format!("93.184.216.{n}:6881")).collect();
+    let before: Vec<CircuitId> = targets
+        .iter()
+        .map(|to| scene.pick(2, to).unwrap())
+        .collect();
+    let let_go = |scene: &mut Scene| scene.pool.let_go(scene.world.now, &scene.world.nodes[0]);
+    assert!(let_go(&mut scene).is_empty());
+    let dead = *scene.world.hops(before[0]).last().unwrap();
+    scene.world.alive[dead] = false;
+    let mut silent = BTreeSet::new();
+    for _ in 0..16 {
+        scene.step();
+        silent.extend(let_go(&mut scene));
+    }
+    assert!(silent.contains(&before[0]));
+    for (to, circuit) in targets.iter().zip(&before) {
+        let after = scene.pick(2, to).unwrap();
+        assert_eq!(after == *circuit, !silent.contains(circuit), "{to}");
+    }
+}

@@ -158,7 +158,7 @@ impl Driver {
     /// Sends what the stream has taken and holds.
     fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Ready(Err(_)) => Err(Ended::Lost),
+            Poll::Ready(Err(error)) => Err(Ended::broken(&error)),
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
     }
@@ -247,7 +247,8 @@ impl Driver {
                 self.facts.extend(staged.into_iter().map(Fact::Unreadable));
                 return Poll::Ready(Err(Ended::Dismissed));
             }
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Ended::Lost)),
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(Ended::Lost)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::broken(&error))),
             Poll::Ready(Ok(sent)) => sent,
         };
         // A stream that copies or encrypts finds zeros where a page is missing, if that went after it was staged.

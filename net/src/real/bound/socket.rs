@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
@@ -22,6 +23,8 @@ pub(super) struct BoundSocket {
     open: Box<Open>,
     local: SocketAddr,
     current: Mutex<Current>,
+    /// Large datagrams may be taken apart.
+    fragments: AtomicBool,
 }
 
 struct Current {
@@ -57,6 +60,7 @@ impl BoundSocket {
             open: Box::new(open),
             local: socket.local_addr(),
             current: Mutex::new(Current::new(generation, socket)),
+            fragments: AtomicBool::new(false),
         })
     }
 
@@ -79,7 +83,12 @@ impl BoundSocket {
         }
         let _runtime = self.gate.pool().handle().enter();
         match (self.open)(&place, self.local.port()) {
-            Ok(socket) => *current = Current::new(generation, socket),
+            Ok(socket) => {
+                if self.fragments.load(Ordering::Relaxed) {
+                    socket.allow_fragments();
+                }
+                *current = Current::new(generation, socket);
+            }
             Err(error) => {
                 if !std::mem::replace(&mut current.told, true) {
                     tracing::warn!(%error, at = %self.local, "opening a datagram socket again");
@@ -165,11 +174,18 @@ impl DatagramSocket for BoundSocket {
             socket.keep_whole();
         }
     }
+
+    fn allow_fragments(&self) {
+        self.fragments.store(true, Ordering::Relaxed);
+        if let (_, Some(socket)) = self.current() {
+            socket.allow_fragments();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
     use crate::Pool;

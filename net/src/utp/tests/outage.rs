@@ -12,10 +12,28 @@ use super::*;
 struct Cut {
     inner: Arc<dyn DatagramSocket>,
     down: AtomicBool,
+    /// Whose host knows us no more.
+    moved: Mutex<Vec<SocketAddr>>,
     reader: Mutex<Option<Waker>>,
 }
 
 impl Cut {
+    fn new(inner: Arc<dyn DatagramSocket>, down: bool) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            down: AtomicBool::new(down),
+            moved: Mutex::default(),
+            reader: Mutex::default(),
+        })
+    }
+
+    fn moves(&self, peer: SocketAddr) {
+        self.moved.lock().push(peer);
+        if let Some(reader) = self.reader.lock().take() {
+            reader.wake();
+        }
+    }
+
     fn set(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
         if let Some(reader) = self.reader.lock().take() {
@@ -54,6 +72,10 @@ impl DatagramSocket for Cut {
         self.inner.try_send_to(datagram, to)
     }
 
+    fn take_moved(&self) -> Option<SocketAddr> {
+        self.moved.lock().pop()
+    }
+
     fn is_up(&self) -> bool {
         !self.down.load(Ordering::Relaxed)
     }
@@ -68,11 +90,7 @@ async fn streams_end_with_their_network_and_new_ones_open_as_soon_as_it_is_back(
     let sim = Sim::new(SEED);
     let network = host(&sim, "1.0.0.1", Link::default()).network();
     let inner = network.datagram("1.0.0.1:10".parse().unwrap()).unwrap();
-    let cut = Arc::new(Cut {
-        inner,
-        down: AtomicBool::new(false),
-        reader: Mutex::default(),
-    });
+    let cut = Cut::new(inner, false);
     let a = node_on(cut.clone(), 1);
     let network = host(&sim, "2.0.0.2", Link::default()).network();
     let mut b = node(&network, "2.0.0.2:20", 2);
@@ -134,11 +152,7 @@ async fn nothing_can_be_dialled_without_a_network() {
     let sim = Sim::new(SEED);
     let network = host(&sim, "1.0.0.1", Link::default()).network();
     let inner = network.datagram("1.0.0.1:10".parse().unwrap()).unwrap();
-    let cut = Arc::new(Cut {
-        inner,
-        down: AtomicBool::new(true),
-        reader: Mutex::default(),
-    });
+    let cut = Cut::new(inner, true);
     let a = node_on(cut.clone(), 1);
     let network = host(&sim, "2.0.0.2", Link::default()).network();
     let mut b = node(&network, "2.0.0.2:20", 2);
@@ -148,4 +162,35 @@ async fn nothing_can_be_dialled_without_a_network() {
     cut.set(false);
     let (ours, theirs) = pair(&a, &mut b).await;
     exchange(ours, theirs, 10, 10).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_with_a_host_that_knows_us_no_more_end_and_others_go_on() {
+    let sim = Sim::new(SEED);
+    let network = host(&sim, "1.0.0.1", Link::default()).network();
+    let inner = network.datagram("1.0.0.1:10".parse().unwrap()).unwrap();
+    let cut = Cut::new(inner, false);
+    let a = node_on(cut.clone(), 1);
+    let network = host(&sim, "2.0.0.2", Link::default()).network();
+    let mut b = node(&network, "2.0.0.2:20", 2);
+    let network = host(&sim, "3.0.0.3", Link::default()).network();
+    let mut c = node(&network, "3.0.0.3:30", 3);
+    let (mut ours, theirs) = pair(&a, &mut b).await;
+    let (other, others) = pair(&a, &mut c).await;
+    let cuts = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cut.moves(b.addr);
+        tokio::time::Instant::now()
+    };
+    let reads = async {
+        let ended = ours.read_exact(&mut [0; 1]).await;
+        (ended, tokio::time::Instant::now())
+    };
+    let (moved, (ended, at)) = tokio::join!(cuts, reads);
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::NetworkDown);
+    assert!(at - moved < Duration::from_millis(10), "{:?}", at - moved);
+    exchange(other, others, 10_000, 10_000).await;
+    drop(theirs);
+    let (ours, theirs) = pair(&a, &mut b).await;
+    exchange(ours, theirs, 10_000, 10_000).await;
 }
