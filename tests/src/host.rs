@@ -232,20 +232,29 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// The frames so far.
+    /// How many frames there are so far.
     ///
     /// # Panics
     /// When what was written is no capture.
     pub fn frames(&self) -> usize {
+        self.all().len()
+    }
+
+    /// The frames so far, from their first byte on.
+    ///
+    /// # Panics
+    /// When what was written is no capture.
+    pub fn all(&self) -> Vec<Vec<u8>> {
         let bytes = std::fs::read(&self.file).expect("the capture");
         // A header of 24 bytes; before each frame 16, of which the third word is its length.
-        let (mut rest, mut frames) = (bytes.get(24..).expect("a header"), 0);
+        let (mut rest, mut frames) = (bytes.get(24..).expect("a header"), Vec::new());
         while let Some((head, tail)) = rest.split_at_checked(16) {
             let len = u32::from_ne_bytes(head[8..12].try_into().expect("four bytes"));
-            let Some(tail) = tail.get(len as usize..) else {
+            let Some((frame, tail)) = tail.split_at_checked(len as usize) else {
                 break;
             };
-            (rest, frames) = (tail, frames + 1);
+            frames.push(frame.to_vec());
+            rest = tail;
         }
         frames
     }

@@ -17,6 +17,7 @@
 //! - [`torrent`]: a plain .torrent writer.
 //! - [`process`]: a program that is ended by its process id, with its log and its memory.
 //! - [`ours`]: the `tribler-rs` command.
+//! - [`overlay`]: networks of nodes that relay and let traffic out.
 //! - [`clients`]: libtorrent, qBittorrent, Transmission, aria2, opentracker, web servers, and proxies.
 //! - [`content`]: a payload with its torrent, and the jobs that are about it.
 //! - [`link`]: a slow, long and lossy link to a second network namespace.
@@ -28,6 +29,7 @@ pub mod host;
 pub mod link;
 pub mod names;
 pub mod ours;
+pub mod overlay;
 pub mod payload;
 pub mod process;
 pub mod sandbox;

@@ -1,0 +1,45 @@
+//! Our command goes through circuits of nodes that are real processes, and nothing goes another way.
+
+mod leaks;
+mod through;
+
+use support::clients::Client::Libtorrent;
+use support::{Need, isolated_test};
+
+const LIBTORRENT: Need = Need::Libtorrent("2.1.1");
+
+isolated_test! {
+    fn a_torrent_of_libtorrent_comes_through_one_two_and_three_hops_of_a_test_network(
+        lab, limit = 240, needs = [Need::Ours, LIBTORRENT]
+    ) {
+        through::download(lab, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn who_seeds_in_hiding_is_found_and_serves(lab, limit = 240, needs = [Need::Ours]) {
+        through::hidden(lab, 2, 1);
+    }
+}
+
+isolated_test! {
+    fn nothing_leaves_but_to_nodes_while_circuits_die_and_the_process_starts_and_stops(
+        lab, limit = 300,
+        needs = [Need::Ours, LIBTORRENT, Need::Tracker, Need::Program("nft"), Need::Program("tcpdump")]
+    ) {
+        leaks::download(lab, 2, leaks::Extent::SHORT);
+    }
+}
+
+isolated_test! {
+    /// The same for each number of hops, with more deaths; `./soak leaks`.
+    #[ignore = "minutes"]
+    fn nothing_leaves_but_to_nodes_by_any_number_of_hops_however_often_circuits_die(
+        lab, limit = 900,
+        needs = [Need::Ours, LIBTORRENT, Need::Tracker, Need::Program("nft"), Need::Program("tcpdump")]
+    ) {
+        for hops in 1..=3 {
+            leaks::download(lab, hops, leaks::Extent::LONG);
+        }
+    }
+}

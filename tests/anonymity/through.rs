@@ -1,0 +1,75 @@
+//! Torrents that come through the circuits of a test network.
+
+use std::time::{Duration, Instant};
+
+use support::Lab;
+use support::clients::{Client, Orders, Running as _, Transport, finish, home};
+use support::content::Content;
+use support::ours::Ours;
+use support::overlay::Testnet;
+use support::payload::Payload;
+use support::wait;
+
+const NODES: usize = 20;
+const LEN: u64 = 24_000_001;
+const READY: Duration = Duration::from_secs(30);
+const DONE: Duration = Duration::from_secs(60);
+
+/// Gets a torrent of another client's by each number of hops.
+pub(crate) fn download(lab: &Lab, seeder: Client) {
+    let mut net = Testnet::start(lab, NODES);
+    assert_eq!(net.pids().len(), NODES);
+    let content = Content::new(lab, Payload::single("through.bin", LEN, 71));
+    let seed_at = lab.address();
+    let job = content.seed(seed_at).with(Orders::by(Transport::Utp));
+    let mut seed = seeder.run(lab, &job);
+    finish(&mut *seed, READY, "the seed");
+    for hops in 1..=3 {
+        let (dir, at) = home(lab, "leech");
+        let hops = hops.to_string();
+        let mut flags = net.flags();
+        flags.extend(["--hops", &hops]);
+        let begin = Instant::now();
+        let job = content.download(&dir, at, vec![seed_at]);
+        let mut leech = Ours::start_with(&job, &lab.folder(&format!("home {hops}")), &flags);
+        finish(&mut leech, DONE, "the download");
+        content.assert_arrived(&dir);
+        let ready = leech.event("anonymity").expect("circuits were told of");
+        assert_eq!(ready["hops"].to_string(), hops);
+        lab.report(&format!(
+            "| {hops} hops | {} to ours in a network of {NODES} processes | {:.1} s |",
+            seeder.name(),
+            begin.elapsed().as_secs_f64()
+        ));
+    }
+    seed.process().stop();
+    let pids = net.pids();
+    net.stop();
+    let there = |pid: &u64| std::path::Path::new(&format!("/proc/{pid}")).exists();
+    let gone = wait::until(READY, || (!pids.iter().any(there)).then_some(()));
+    assert!(gone.is_some(), "processes of the network are left");
+}
+
+/// Seeds in hiding, and downloads in hiding, with neither knowing where the other is.
+pub(crate) fn hidden(lab: &Lab, seed_hops: u8, leech_hops: u8) {
+    let net = Testnet::start(lab, NODES);
+    let content = Content::new(lab, Payload::single("hidden.bin", LEN, 72));
+    let (seed_hops, leech_hops) = (seed_hops.to_string(), leech_hops.to_string());
+    let mut flags = net.flags();
+    flags.extend(["--hops", &seed_hops]);
+    let mut seed = Ours::start_with(&content.seed(lab.address()), &lab.folder("seed"), &flags);
+    finish(&mut seed, READY, "the seed");
+    let (dir, at) = home(lab, "leech");
+    let mut flags = net.flags();
+    flags.extend(["--hops", &leech_hops]);
+    let begin = Instant::now();
+    let job = content.download(&dir, at, Vec::new());
+    let mut leech = Ours::start_with(&job, &lab.folder("leech home"), &flags);
+    finish(&mut leech, DONE, "the download");
+    content.assert_arrived(&dir);
+    lab.report(&format!(
+        "| hidden | seed behind {seed_hops} hops, downloader behind {leech_hops} | {:.1} s |",
+        begin.elapsed().as_secs_f64()
+    ));
+    seed.process().stop();
+}

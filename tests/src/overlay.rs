@@ -1,0 +1,195 @@
+//! Networks of nodes of our own overlay: one that `testnet` starts, and one of single nodes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::ours::binary;
+use crate::process::Process;
+use crate::sandbox::Lab;
+use crate::wait;
+
+/// How long a network may take to be there.
+const READY: Duration = Duration::from_secs(60);
+
+/// The community of single nodes.
+const COMMUNITY: &str = "7472696265722d72732074657374206e6574776f";
+
+/// The lines of a process that are JSON.
+fn events(process: &Process) -> Vec<Value> {
+    let output = process.output();
+    let lines = output.lines().map(serde_json::from_str);
+    lines.filter_map(Result::ok).collect()
+}
+
+/// Waits for an event of a process.
+fn expect(process: &mut Process, name: &str) -> Value {
+    let found = wait::until(READY, || {
+        let over = process.ended().is_some();
+        assert!(!over, "it has ended\n{}", process.last_words());
+        let events = events(process);
+        events.into_iter().find(|event| event["event"] == name)
+    });
+    found.unwrap_or_else(|| panic!("no {name}\n{}", process.last_words()))
+}
+
+/// What `testnet` has started.
+#[derive(Debug)]
+pub struct Testnet {
+    process: Process,
+    flags: Vec<String>,
+}
+
+impl Testnet {
+    /// Starts one of so many processes, and waits until they know each other.
+    ///
+    /// # Panics
+    /// When they do not.
+    pub fn start(lab: &Lab, nodes: usize) -> Self {
+        let dir = lab.folder("testnet");
+        let mut command = Command::new(binary());
+        command
+            .args(["testnet", &nodes.to_string(), "--json", "--state"])
+            .arg(dir.join("state"));
+        let mut process = Process::start(command, &dir, "testnet");
+        let ready = expect(&mut process, "ready");
+        let flags = ready["flags"].as_array().expect("flags");
+        let flags = flags.iter().filter_map(Value::as_str).map(str::to_owned);
+        Self {
+            process,
+            // Without the number of hops.
+            flags: flags.skip(2).collect(),
+        }
+    }
+
+    /// The flags that join it, but for the hops.
+    pub fn flags(&self) -> Vec<&str> {
+        self.flags.iter().map(String::as_str).collect()
+    }
+
+    /// The processes that it has started.
+    pub fn pids(&self) -> Vec<u64> {
+        let events = events(&self.process).into_iter();
+        let nodes = events.filter(|event| event["event"] == "node");
+        nodes.filter_map(|event| event["pid"].as_u64()).collect()
+    }
+
+    /// Ends it as a user does.
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+}
+
+/// Nodes of the overlay that are started one by one, each at an address of its own.
+#[derive(Debug)]
+pub struct Nodes {
+    server: SocketAddr,
+    _server: Process,
+    running: Vec<Node>,
+    dir: PathBuf,
+    started: usize,
+}
+
+#[derive(Debug)]
+struct Node {
+    role: &'static str,
+    at: SocketAddr,
+    process: Process,
+}
+
+impl Nodes {
+    /// Starts a bootstrap server, and so many relays and exits.
+    ///
+    /// # Panics
+    /// When they do not say where they are.
+    pub fn start(lab: &Lab, relays: usize, exits: usize) -> Self {
+        let (dir, at) = (lab.folder("overlay"), lab.address());
+        let mut command = Command::new(binary());
+        command.args(["bootstrap-server", "--json", "--listen", &at.to_string()]);
+        let mut server = Process::start(command, &dir, "server");
+        expect(&mut server, "listening");
+        let mut nodes = Self {
+            server: at,
+            _server: server,
+            running: Vec::new(),
+            dir,
+            started: 0,
+        };
+        for _ in 0..relays {
+            nodes.add(lab.address(), "relay");
+        }
+        for _ in 0..exits {
+            nodes.add(lab.address(), "exit");
+        }
+        for node in &mut nodes.running {
+            expect(&mut node.process, "listening");
+        }
+        nodes
+    }
+
+    /// Starts one more, `relay` or `exit`.
+    pub fn add(&mut self, at: SocketAddr, role: &'static str) {
+        self.started += 1;
+        let name = format!("{role}-{}", self.started);
+        let mut command = Command::new(binary());
+        command
+            .args([
+                role,
+                "--json",
+                "--every",
+                "1s",
+                "--overlay-listen",
+                &at.to_string(),
+            ])
+            .args(self.flags())
+            .arg("--state")
+            .arg(self.dir.join(&name));
+        let process = Process::start(command, &self.dir, &name);
+        self.running.push(Node { role, at, process });
+    }
+
+    /// The flags of a node that meets them.
+    pub fn flags(&self) -> Vec<String> {
+        let flags = [
+            "--overlay-bootstrap",
+            &self.server.to_string(),
+            "--overlay-community",
+            COMMUNITY,
+        ];
+        flags.map(str::to_owned).to_vec()
+    }
+
+    /// Kills the node at an address; says what it was.
+    pub fn kill(&mut self, at: SocketAddr) -> Option<&'static str> {
+        let index = self.running.iter().position(|node| node.at == at)?;
+        let mut node = self.running.remove(index);
+        node.process.kill();
+        Some(node.role)
+    }
+
+    /// The addresses of all, and of the server.
+    pub fn ips(&self) -> Vec<IpAddr> {
+        let nodes = self.running.iter().map(|node| node.at.ip());
+        nodes.chain([self.server.ip()]).collect()
+    }
+}
+
+/// What `circuits` tells of the process with this state.
+///
+/// # Panics
+/// When it tells nothing.
+pub fn circuits(state: &std::path::Path) -> Value {
+    let output = Command::new(binary())
+        .args(["circuits", "--json", "--state"])
+        .arg(state)
+        .output()
+        .expect("our command runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|error| {
+        let err = String::from_utf8_lossy(&output.stderr);
+        panic!("{error}: {text}{err}")
+    })
+}
