@@ -1,6 +1,6 @@
 //! The search for the largest datagram that passes the path.
 //!
-//! A probe is an ordinary packet made longer by an extension that receivers skip. If it is lost, what it carried goes
+//! A probe is an ordinary packet made longer by extensions that receivers skip. If it is lost, what it carried goes
 //! out again without the padding, and the loss says nothing about congestion.
 //!
 //! A path may change in the middle of a stream and take less. A packet keeps its number and what it carries, so those that are

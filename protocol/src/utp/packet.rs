@@ -88,6 +88,10 @@ pub(super) const EXT_SACK: u8 = 1;
 /// libtorrent's close reason: two bytes of zero, then the reason.
 const EXT_CLOSE_REASON: u8 = 3;
 
+/// An extension of old clients: eight bytes with a bit for each thing that they know, of which none was ever used. Exits of
+/// anonymous circuits take for uTP only what begins with one of the extensions up to this one.
+const EXT_BITS: u8 = 2;
+
 /// An extension that nobody knows and everybody skips; it makes a packet as long as the path shall be probed for.
 const EXT_PADDING: u8 = 0x7f;
 
@@ -205,19 +209,16 @@ impl<'a> Packet<'a> {
             && matches!(datagram.first(), Some(first) if first & 0x0f == 1 && first >> 4 <= 4)
     }
 
-    /// Appends the packet to `out`, lengthened by `padding` bytes of an extension that receivers skip.
+    /// Appends the packet to `out`, lengthened by `padding` bytes of extensions that receivers skip.
     ///
     /// The padding is 0 or at least 2, and at most [`MOST_PADDING`].
     pub fn write(&self, padding: usize, out: &mut Vec<u8>) {
         debug_assert!(padding != 1 && padding <= MOST_PADDING);
-        let pads = padding.div_ceil(PAD_BLOCK);
-        let closing = self.close_reason.is_some();
-        let after_sack = if closing {
+        let pad = padding_kind(padding);
+        let after_sack = if self.close_reason.is_some() {
             EXT_CLOSE_REASON
-        } else if pads > 0 {
-            EXT_PADDING
         } else {
-            0
+            pad
         };
         let first = if self.sack.is_some() {
             EXT_SACK
@@ -230,9 +231,8 @@ impl<'a> Packet<'a> {
             out.extend_from_slice(sack.mask());
         }
         if let Some(reason) = self.close_reason {
-            let next = if pads > 0 { EXT_PADDING } else { 0 };
             let [high, low] = reason.to_be_bytes();
-            out.extend_from_slice(&[next, 4, 0, 0, high, low]);
+            out.extend_from_slice(&[pad, 4, 0, 0, high, low]);
         }
         write_padding(padding, out);
         out.extend_from_slice(self.payload);
@@ -245,7 +245,27 @@ const PAD_BLOCK: usize = 200;
 /// Bytes of padding that one packet can have.
 pub const MOST_PADDING: usize = PAD_BLOCK * 8;
 
+/// Bytes of the extension of bits with its own head.
+const BITS: usize = 10;
+
+/// The first extension of so much padding: the bits, unless there is no room for them and what follows.
+const fn padding_kind(padding: usize) -> u8 {
+    if padding == 0 {
+        0
+    } else if padding == BITS || padding > BITS + 1 {
+        EXT_BITS
+    } else {
+        EXT_PADDING
+    }
+}
+
 fn write_padding(mut padding: usize, out: &mut Vec<u8>) {
+    if padding_kind(padding) == EXT_BITS {
+        padding = padding.saturating_sub(BITS);
+        let next = if padding > 0 { EXT_PADDING } else { 0 };
+        out.extend_from_slice(&[next, 8]);
+        out.extend_from_slice(&[0; 8]);
+    }
     while padding > 0 {
         let mut block = padding.min(PAD_BLOCK);
         if padding.saturating_sub(block) == 1 {
