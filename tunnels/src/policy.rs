@@ -3,12 +3,14 @@
 //! An exit carries what BitTorrent sends by UDP, and nothing else: what a datagram looks like decides, and where it goes.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod request;
 mod rules;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use overlay::packet::Prefix;
 
+pub use request::asked_of_tracker;
 pub use rules::{MAX_RULES, RuleError, Rules, RulesError};
 
 use crate::{Dialect, Flags};

@@ -2,10 +2,12 @@
 //! bounded.
 #![no_main]
 
+use overlay::wire::Address;
 use tunnels::message::{
-    MAX_CANDIDATES, MAX_PEERS, Message, read_candidates, read_peers, read_rendezvous,
-    write_candidates, write_peers, write_rendezvous,
+    MAX_CANDIDATES, MAX_PEERS, Message, read_announcement, read_candidates, read_peers,
+    read_rendezvous, write_announcement, write_candidates, write_peers, write_rendezvous,
 };
+use tunnels::policy::asked_of_tracker;
 use tunnels::{Dialect, Head};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -16,7 +18,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         0 => Dialect::Classic,
         _ => Dialect::Modern,
     };
-    match choice / 2 % 5 {
+    match choice / 2 % 7 {
         0 => message(dialect, data),
         1 => {
             if let Ok(keys) = read_candidates(dialect, data) {
@@ -39,6 +41,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                 assert_eq!(read_rendezvous(dialect, &packed).expect("ours"), rendezvous);
             }
         }
+        4 => {
+            if let Ok(Some(point)) = read_announcement(dialect, data) {
+                let packed = write_announcement(dialect, &point, 7).expect("what was read");
+                let read = read_announcement(dialect, &packed).expect("ours");
+                assert_eq!(read, Some(point));
+            }
+        }
+        5 => request(data),
         _ => {
             if let Some(head) = Head::read(dialect, data) {
                 assert!(data.len() > Head::len(dialect));
@@ -47,6 +57,24 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// Whatever is asked for, it is asked of the host that the cell names, over HTTP.
+fn request(data: &[u8]) {
+    let (host, request) = data.split_at(data.len().min(16));
+    let Ok(host) = std::str::from_utf8(host) else {
+        return;
+    };
+    let named = Address::Host(host.to_owned(), 6969);
+    if let Some((url, _)) = asked_of_tracker(&named, request) {
+        assert!(url.scheme() == "http" && url.port() == Some(6969) && url.username().is_empty());
+        assert!(!url.as_str().contains(['\r', '\n', ' ']));
+    }
+    let addr = ([1, 2, 3, 4], 6969).into();
+    if let Some((url, _)) = asked_of_tracker(&Address::Ip(addr), request) {
+        assert_eq!(url.host_str(), Some("1.2.3.4"));
+        assert!(!url.as_str().contains(['\r', '\n', ' ']));
+    }
+}
 
 fn message(dialect: Dialect, data: &[u8]) {
     let Ok(message) = Message::read(dialect, data) else {
