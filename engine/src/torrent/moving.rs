@@ -157,6 +157,7 @@ impl Torrent {
     /// Forgets what was learned on another route, and what others know us by there.
     fn forget_route(&mut self) {
         self.moves.times += 1;
+        self.moves.blocked = None;
         self.moves.before = [&self.traffic.up, &self.traffic.down].map(Traffic::get);
         self.add.forget_peers();
         self.candidates = Candidates::new(MOST_CANDIDATES);

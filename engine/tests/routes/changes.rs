@@ -30,7 +30,7 @@ async fn changes(seed: u64) -> net::sim::Sim {
         let handle = &scene.us.handle;
         handle.set_hops(id, hops).await.expect("moved");
         handle.add_peer(id, addr(1)).await.expect("told");
-        let until = Instant::now() + Duration::from_millis(rng.random_range(0..600));
+        let until = Instant::now() + Duration::from_millis(rng.random_range(0..450));
         let mut snapshots = handle.snapshots();
         while timeout(
             until.saturating_duration_since(Instant::now()),

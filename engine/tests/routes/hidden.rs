@@ -10,6 +10,7 @@ use protocol::id::InfoHash;
 use tokio::sync::mpsc;
 
 use crate::PATIENCE;
+use crate::common::Payload;
 use crate::common::sim::simulate;
 use crate::scene::{Scene, addr};
 
@@ -82,6 +83,30 @@ fn a_swarm_that_ends_by_itself_is_joined_again_after_a_while() {
         assert_eq!(swarms.joined(), []);
         tokio::time::sleep(Duration::from_secs(10)).await;
         assert_eq!(swarms.joined(), [(false, true)]);
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn a_private_torrent_has_nothing_to_do_with_hidden_swarms() {
+    simulate(async {
+        let scene = Scene::new(23, RoutePolicy::Anonymous).await;
+        let swarms = Arc::<Swarms>::default();
+        let given: Arc<dyn HiddenSwarms> = Arc::<Swarms>::clone(&swarms);
+        *scene.routes.hidden.lock() = Some(given);
+        let payload = Payload::private(23, 100_000, 32 * 1024);
+        scene.seeder.put(&payload);
+        let seeds = Source::Metainfo(payload.metainfo());
+        scene.seeder.add(seeds).await;
+        let known = scene
+            .us
+            .add_with(Source::Metainfo(payload.metainfo()), |add| {
+                add.hops = 2;
+                add.peers = vec![addr(1)];
+            });
+        let known = known.await;
+        assert!(scene.us.finishes(known, PATIENCE).await);
+        assert_eq!(swarms.joined(), []);
         scene.sim.clone()
     });
 }
