@@ -24,6 +24,9 @@ const SLOW: Duration = Duration::from_millis(1500);
 /// How long after a circuit fell silent the others are asked whether they stand.
 const LATELY: Duration = Duration::from_millis(500);
 
+/// How often another exit is sought where all circuits have the same one.
+const SPREAD: Duration = Duration::from_secs(5);
+
 /// The share of its age and traffic after which a circuit is replaced, in percent.
 const RETIRE: u64 = 85;
 
@@ -99,6 +102,8 @@ struct Lane {
     pause: Duration,
     not_before: Instant,
     failures: u32,
+    /// When another exit is sought next, where all circuits have the same one.
+    next_spread: Instant,
 }
 
 #[derive(Debug)]
@@ -129,6 +134,7 @@ impl Pool {
             pause: PAUSE.0,
             not_before: now,
             failures: 0,
+            next_spread: now,
         });
         (lane.wanted, lane.spare) = (wanted, spare);
     }
@@ -327,6 +333,7 @@ impl Pool {
             let lasting = all
                 .iter()
                 .filter(|circuit| is_sound(now, circuit) && !retires(now, node, circuit));
+            let lasting: Vec<&CircuitInfo> = lasting.collect();
             let fresh = all
                 .iter()
                 .filter(|circuit| circuit.state == State::Building && now < circuit.born + SLOW);
@@ -335,7 +342,12 @@ impl Pool {
                 .filter(|circuit| circuit.state == State::Building)
                 .count();
             let goal = lane.wanted + lane.spare;
-            let missing = goal.saturating_sub(lasting.count() + fresh.count());
+            let mut missing = goal.saturating_sub(lasting.len() + fresh.count());
+            // Circuits from the time when few nodes were known may all end with one exit.
+            if missing == 0 && now >= lane.next_spread && share_exit(&lasting, node) {
+                lane.next_spread = now + SPREAD;
+                missing = 1;
+            }
             // Slow ones are given a rival, but not without end.
             let room = (2 * goal).saturating_sub(building);
             for _ in 0..missing.min(room) {
@@ -402,6 +414,17 @@ fn of_lane(node: &Node, hops: u8) -> Vec<CircuitInfo> {
         .filter(|circuit| circuit.purpose == Purpose::Data && circuit.goal == hops)
         .map(Circuit::info)
         .collect()
+}
+
+/// Whether several circuits all end with one exit although others are known.
+fn share_exit(circuits: &[&CircuitInfo], node: &Node) -> bool {
+    let mut exits = circuits.iter().map(|circuit| circuit.hops.last());
+    let Some(Some(first)) = exits.next() else {
+        return false;
+    };
+    let same = circuits.len() > 1 && exits.all(|exit| exit == Some(first));
+    let mut known = node.candidates().iter();
+    same && known.any(|(key, known)| key != first && known.flags.contain(Flags::EXIT))
 }
 
 /// Whether a circuit is ready and answers.

@@ -544,3 +544,47 @@ fn whoever_was_there_before_has_a_circuit_within_two_seconds_without_a_bootstrap
         }
     });
 }
+
+/// A node of the path of some datagrams dies: how long until they come back again.
+fn death(seed: u64, hops: u8, which: usize) -> Duration {
+    let (told, heard) = std::sync::mpsc::channel();
+    simulate(async move {
+        let mut town = Town::new(seed);
+        let citizens = town.citizens(9, 4);
+        let (target, _echo) = town.echo();
+        sleep(Duration::from_secs(45)).await;
+        let ours = town.citizen(Roles::default(), |_| {});
+        let network = ours.anonymity.network(hops);
+        let socket = network.datagram(([0, 0, 0, 0], 0).into()).unwrap();
+        sleep(Duration::from_secs(20)).await;
+        until_echoed(&*socket, target).await;
+        let before: Vec<_> = ours.anonymity.circuits();
+        socket.try_send_to(&utp(300), target).unwrap();
+        receive(&*socket).await;
+        let after = ours.anonymity.circuits();
+        // That which has carried the most since is the one of the flow.
+        let carried = |circuit: &CircuitStatus| {
+            let at = before.iter().find(|it| it.info.id == circuit.info.id);
+            circuit.info.bytes - at.map_or(0, |it| it.info.bytes)
+        };
+        let flow = after.into_iter().max_by_key(carried).unwrap();
+        let hop = flow.hops[which % usize::from(hops)].unwrap();
+        let dead = citizens
+            .iter()
+            .find(|citizen| citizen.host.ip() == hop.ip());
+        dead.unwrap().host.set_online(false);
+        told.send(until_echoed(&*socket, target).await).unwrap();
+    });
+    heard.recv().unwrap()
+}
+
+#[test]
+fn datagrams_come_back_within_ten_seconds_when_a_relay_or_an_exit_of_the_network_dies() {
+    let mut worst = Duration::ZERO;
+    for (seed, hops) in [(50, 1), (51, 2), (52, 2), (53, 3), (54, 3), (55, 3)] {
+        let outage = death(seed, hops, seed as usize);
+        println!("seed {seed}, {hops} hops: {outage:?}");
+        worst = worst.max(outage);
+    }
+    assert!(worst < Duration::from_secs(8), "{worst:?}");
+}

@@ -161,6 +161,32 @@ fn flows_stay_where_they_are_and_new_ones_spread() {
 }
 
 #[test]
+fn circuits_from_when_one_exit_was_known_spread_over_those_that_come() {
+    let mut scene = Scene::new(Dialect::Modern, 8, 4, 8);
+    let exits: Vec<_> = (9..13)
+        .map(|at| scene.world.nodes[at].public().clone())
+        .collect();
+    for exit in &exits[1..] {
+        scene.world.nodes[0].remove_candidate(exit);
+    }
+    let now = scene.world.now;
+    scene.pool.want(now, 2, 3, 0);
+    scene.run(Duration::from_secs(3));
+    let used = |scene: &Scene| {
+        let circuits = scene.world.nodes[0].circuits();
+        let exits = circuits.filter_map(|circuit| circuit.hops.last().cloned());
+        exits.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert_eq!(used(&scene), 1);
+    for other in 10..13 {
+        scene.world.acquaint(0, other);
+    }
+    scene.run(Duration::from_secs(20));
+    assert!(used(&scene) > 1);
+    assert_eq!(scene.world.nodes[0].circuits().count(), 3);
+}
+
+#[test]
 fn circuits_are_replaced_before_they_are_too_old() {
     let mut scene = Scene::new(Dialect::Classic, 8, 4, 504);
     let now = scene.world.now;
