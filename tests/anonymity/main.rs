@@ -1,6 +1,7 @@
 //! Our command goes through circuits of nodes that are real processes, and nothing goes another way.
 
 mod leaks;
+mod speed;
 mod through;
 
 use support::clients::Client::Libtorrent;
@@ -41,5 +42,12 @@ isolated_test! {
         for hops in 1..=3 {
             leaks::download(lab, hops, leaks::Extent::LONG);
         }
+    }
+}
+
+isolated_test! {
+    #[ignore = "a minute; prints figures: ./soak circuits"]
+    fn torrents_through_circuits_in_figures(lab, limit = 900, needs = [Need::Ours, LIBTORRENT]) {
+        speed::figures(lab);
     }
 }
