@@ -191,7 +191,7 @@ impl Anonymity {
         hops: u8,
         seeds: bool,
     ) -> mpsc::Receiver<Vec<SocketAddr>> {
-        let lane = self.inner.lanes.lane(hops, true);
+        let lane = self.inner.lanes.lane(hops, !seeds);
         self.inner.hidden.lock().join(lane, info_hash, seeds)
     }
 

@@ -38,10 +38,10 @@ const LOOK_UP: (Duration, Duration) = (Duration::from_secs(3), Duration::from_se
 const NO_CIRCUIT: Duration = Duration::from_secs(1);
 
 /// How long a seeder may take for a link before it is asked again, at first and in the long run.
-const CONTACT: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(180));
+const CONTACT: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(180));
 
 /// How long a circuit of a swarm may be silent, though it is asked twice a second, before it is given up.
-const DEAD: Duration = Duration::from_secs(5);
+const DEAD: Duration = Duration::from_secs(4);
 
 /// How long a seeder is remembered that nobody names any more.
 const FORGET: Duration = Duration::from_secs(900);

@@ -135,7 +135,11 @@ impl PoolActor {
         let rng = StdRng::from_rng(&mut recipe.rng);
         Self {
             http: HttpExit::new(recipe.config.network.clone(), recipe.config.pool.clone()),
-            desk: Desk::new(recipe.config.pool.clone(), rng),
+            desk: Desk::new(
+                recipe.config.pool.clone(),
+                rng,
+                recipe.config.seed.is_none(),
+            ),
             recipe,
             links,
             heard,

@@ -21,6 +21,8 @@ const ANNOUNCE: Duration = Duration::from_secs(600);
 
 /// See the module.
 pub(super) struct Desk {
+    /// When this began, and in seconds since 1970.
+    begun: (Instant, u64),
     pool: Pool,
     rng: StdRng,
     tasks: Vec<Task<()>>,
@@ -30,8 +32,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(pool: Pool, rng: StdRng) -> Self {
+    /// `real`: whether time is that of the world, or that of a simulation, which begins in 1970.
+    pub(super) fn new(pool: Pool, rng: StdRng, real: bool) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since = since.ok().filter(|_| real);
         Self {
+            begun: (Instant::now(), since.map_or(0, |since| since.as_secs())),
             pool,
             rng,
             tasks: Vec::new(),
@@ -74,8 +80,8 @@ impl Desk {
         dht: &DhtClient,
         (info_hash, seeder): ([u8; 20], Vec<u8>),
     ) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH);
-        let at = at.map_or(0, |since| since.as_secs() as u32);
+        let (begun, since) = self.begun;
+        let at = (since + begun.elapsed().as_secs()) as u32;
         let since = *self.since.entry(seeder.clone()).or_insert(at);
         let value = tunnels.with(|node, _| {
             let point = IntroPoint {

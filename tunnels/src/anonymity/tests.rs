@@ -412,7 +412,7 @@ fn a_link_with_a_hidden_peer_is_made_again_when_a_node_on_it_dies() {
             }
         }
         println!("a link again after {:?}", now() - died);
-        assert!(now() - died < Duration::from_secs(30));
+        assert!(now() - died < Duration::from_secs(15));
         drop(downloader.peers);
         sleep(Duration::from_secs(2)).await;
         let circuits = downloader.anonymity.circuits();
