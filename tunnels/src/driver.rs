@@ -314,14 +314,14 @@ impl Shared {
         {
             room.copy_from_slice(datagram);
             let handled = state.node.handle_datagram(now, from.into(), &mut frame, at);
-            self.finish(&mut state, handled, &frame);
+            self.finish(now, &mut state, handled, &frame);
         }
         state.frame = frame;
         self.settle(now, &mut state);
     }
 
     /// Does what is left to do about a datagram.
-    fn finish(&self, state: &mut State, handled: Handled, frame: &[u8]) {
+    fn finish(&self, now: Instant, state: &mut State, handled: Handled, frame: &[u8]) {
         let bytes = |at: Range<usize>| frame.get(at).unwrap_or_default();
         match handled {
             Handled::Done => {}
@@ -330,7 +330,8 @@ impl Shared {
             Handled::Data { circuit, from, at } => {
                 if let (Address::Ip(from), Some(own)) = (from, state.node.own(circuit)) {
                     let lane = (own.purpose, own.goal);
-                    state.ports.deliver(circuit, lane, from, bytes(at));
+                    let datagram = (from, bytes(at));
+                    state.ports.deliver(now, circuit, lane, datagram);
                 }
             }
             Handled::Exit { circuit, to, at } => match to {

@@ -265,6 +265,14 @@ impl Pool {
         })
     }
 
+    /// Whether a circuit is one for data of `hops` hops that is ready and answers.
+    pub(crate) fn carries(now: Instant, node: &Node, hops: u8, id: CircuitId) -> bool {
+        node.own(id).is_some_and(|circuit| {
+            let of_lane = circuit.purpose == Purpose::Data && circuit.goal == hops;
+            of_lane && is_answering(now, circuit.state(), circuit.unanswered)
+        })
+    }
+
     /// How it stands for a number of hops.
     pub fn status(&self, now: Instant, node: &Node, hops: u8) -> Status {
         let all = of_lane(node, hops);

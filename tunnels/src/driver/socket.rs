@@ -1,11 +1,11 @@
 //! A socket whose datagrams go through circuits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use net::DatagramSocket;
 use net::datagram::Batch;
@@ -15,10 +15,16 @@ use tokio::io::ReadBuf;
 use super::inbox::Inbox;
 use super::{Shared, State, now};
 use crate::crypto::OVERHEAD;
-use crate::{CircuitId, Head, Pool, Purpose};
+use crate::{CircuitId, Head, Node, Pool, Purpose};
 
 /// The most flows whose sockets are remembered.
 const MAX_FLOWS: usize = 16_384;
+
+/// The most strangers that are remembered.
+const MAX_STRANGERS: usize = 1024;
+
+/// How long a stranger who has written is answered through the circuit that it wrote to.
+const STRANGER: Duration = Duration::from_secs(10);
 
 /// What Ethernet and IPv4 leave of a datagram, in bytes.
 const DATAGRAM: usize = 1472;
@@ -48,8 +54,37 @@ pub(super) struct Ports {
     next: u64,
     open: BTreeMap<u64, (u8, Arc<Inbox>)>,
     flows: BTreeMap<(CircuitId, SocketAddr), u64>,
+    strangers: Strangers,
     /// Sockets for which something has come.
     touched: Vec<u64>,
+}
+
+/// Who has written through which circuit without having been written to: an answer that came by another exit would be nobody's
+/// for them, and tell them that both exits are of one originator.
+#[derive(Default)]
+struct Strangers {
+    wrote: BTreeMap<SocketAddr, (CircuitId, Instant)>,
+    /// Those who are in there, in the order in which they came.
+    order: VecDeque<SocketAddr>,
+}
+
+impl Strangers {
+    fn note(&mut self, now: Instant, circuit: CircuitId, from: SocketAddr) {
+        if self.wrote.insert(from, (circuit, now)).is_some() {
+            return;
+        }
+        self.order.push_back(from);
+        if self.order.len() > MAX_STRANGERS
+            && let Some(first) = self.order.pop_front()
+        {
+            self.wrote.remove(&first);
+        }
+    }
+
+    fn circuit(&self, now: Instant, to: SocketAddr) -> Option<CircuitId> {
+        let (circuit, at) = self.wrote.get(&to)?;
+        (now < *at + STRANGER).then_some(*circuit)
+    }
 }
 
 impl Ports {
@@ -57,10 +92,10 @@ impl Ports {
     /// [`Ports::wake`].
     pub(super) fn deliver(
         &mut self,
+        now: Instant,
         circuit: CircuitId,
         (purpose, goal): (Purpose, u8),
-        from: SocketAddr,
-        data: &[u8],
+        (from, data): (SocketAddr, &[u8]),
     ) {
         let hops = match purpose {
             Purpose::Data | Purpose::RendezvousSeeder => goal,
@@ -69,6 +104,9 @@ impl Ports {
         };
         let known = self.flows.get(&(circuit, from));
         let known = known.and_then(|number| self.open.get_key_value(number));
+        if known.is_none() && purpose == Purpose::Data {
+            self.strangers.note(now, circuit, from);
+        }
         // Either one or those of a lane.
         let lane = self.open.iter().filter(|(_, (of, _))| *of == hops);
         let lane = lane.filter(|_| known.is_none());
@@ -89,6 +127,16 @@ impl Ports {
         }
     }
 
+    /// The circuit of `hops` hops through which a host has written, or had been written to before, if that circuit still stands.
+    fn way_back(&self, now: Instant, node: &Node, hops: u8, to: SocketAddr) -> Option<CircuitId> {
+        let stands = |id: &CircuitId| Pool::carries(now, node, hops, *id);
+        let wrote = self.strangers.circuit(now, to).filter(stands);
+        wrote.or_else(|| {
+            let mut circuits = node.own_circuits().map(|circuit| circuit.id);
+            circuits.find(|id| stands(id) && self.flows.contains_key(&(*id, to)))
+        })
+    }
+
     /// Forgets what went through circuits, all of which are gone.
     pub(super) fn forget_all(&mut self) {
         for ((_, addr), number) in std::mem::take(&mut self.flows) {
@@ -96,6 +144,7 @@ impl Ports {
                 inbox.moved(addr);
             }
         }
+        self.strangers = Strangers::default();
     }
 
     /// Forgets what went through a circuit, and tells the sockets whose datagrams go through another one now: at its end they
@@ -179,10 +228,15 @@ impl CircuitSocket {
 }
 
 impl State {
-    /// The circuit that carries datagrams to an address: that of a hidden peer, that of a flow, or, unless it has to be `known`,
-    /// another one.
+    /// The circuit that carries datagrams to an address: that of a hidden peer, that of a flow, that through which it has written,
+    /// or, unless it has to be `known`, another one.
     fn carrier(&mut self, now: Instant, hops: u8, to: &Address, known: bool) -> Option<CircuitId> {
-        let Self { node, circuits, .. } = self;
+        let Self {
+            node,
+            circuits,
+            ports,
+            ..
+        } = self;
         // A hidden peer has a circuit of its own.
         let linked = to.v4().and_then(CircuitId::from_address);
         let linked = linked.filter(|id| {
@@ -190,13 +244,17 @@ impl State {
                 circuit.linked || circuit.purpose == Purpose::RendezvousSeeder
             })
         });
-        linked.or_else(|| {
-            if known {
-                circuits.flow(now, node, hops, to)
-            } else {
-                circuits.pick(now, node, hops, to)
-            }
-        })
+        linked
+            .or_else(|| circuits.flow(now, node, hops, to))
+            .or_else(|| {
+                let back = ports.way_back(now, node, hops, to.v4()?.into())?;
+                circuits.keep(now, hops, to, back);
+                Some(back)
+            })
+            .or_else(|| {
+                let other = (!known).then(|| circuits.pick(now, node, hops, to));
+                other.flatten()
+            })
     }
 }
 

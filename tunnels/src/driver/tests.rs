@@ -256,3 +256,49 @@ fn a_failure_of_a_node_costs_its_circuits_and_nothing_else() {
         );
     });
 }
+
+#[test]
+fn who_writes_unasked_is_answered_through_the_exit_that_it_wrote_to() {
+    for dialect in [Dialect::Classic, Dialect::Modern] {
+        simulate(async move {
+            let sim = Sim::new(6);
+            let peers = network(&sim, dialect, 4, 4);
+            let ours = &peers[0].tunnels;
+            ours.want(2, 4, 0);
+            sleep(Duration::from_secs(3)).await;
+            let socket = ours.socket(2);
+            let others: Vec<_> = (1..=9)
+                .map(|last| {
+                    let ip = Ipv4Addr::new(93, 184, 216, last);
+                    let host = sim.host(HostOptions::at(IpAddr::V4(ip)));
+                    let at = SocketAddr::new(host.ip(), 6881);
+                    (host.network().datagram(at).unwrap(), at, host)
+                })
+                .collect();
+            // One of them is told where an exit of ours is, and tells the others.
+            let (known, at, _) = &others[0];
+            socket.try_send_to(&utp(40), *at).unwrap();
+            let (_, exit) = receive(&**known).await;
+            let asks = async |door: &dyn DatagramSocket, at: SocketAddr| {
+                door.try_send_to(&utp(60), exit).unwrap();
+                let (_, from) = receive(&*socket).await;
+                assert_eq!(from, at);
+                socket.try_send_to(&utp(70), from).unwrap();
+                let (_, by) = receive(door).await;
+                assert_eq!(by, exit, "an answer from somewhere else");
+            };
+            for (door, at, _) in &others[1..] {
+                timeout(Duration::from_secs(5), asks(&**door, *at))
+                    .await
+                    .unwrap();
+            }
+            // However long ago it was that we wrote to somebody.
+            sleep(Duration::from_secs(310)).await;
+            for (door, at, _) in &others {
+                timeout(Duration::from_secs(5), asks(&**door, *at))
+                    .await
+                    .unwrap();
+            }
+        });
+    }
+}
