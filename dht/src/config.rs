@@ -18,8 +18,8 @@ pub struct NodeConfig {
     /// Whether tables and lookups take one node of each address and few of each network. Off only in test networks, where
     /// everybody has the same address.
     pub restrict_networks: bool,
-    /// What messages say of the program: two letters, two bytes of version.
-    pub version: [u8; 4],
+    /// What messages say of the program: two letters, two bytes of version; nothing where nobody is to know it.
+    pub version: Option<[u8; 4]>,
     /// How many queries are answered.
     pub rates: Rates,
     /// How many peers are stored.
@@ -35,7 +35,7 @@ impl Default for NodeConfig {
             families: [true; 2],
             read_only: false,
             restrict_networks: true,
-            version: *b"RU\x00\x01",
+            version: Some(*b"RU\x00\x01"),
             rates: Rates::default(),
             peers: PeerLimits::default(),
             items: ItemLimits::default(),

@@ -102,7 +102,12 @@ impl Exit {
     }
 
     /// A bucket that holds what may go out in a second.
-    fn take(&mut self, now: Instant, bytes: u64, bytes_per_s: u64) -> Result<(), Refusal> {
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        bytes: u64,
+        bytes_per_s: u64,
+    ) -> Result<(), Refusal> {
         if bytes_per_s == 0 {
             return Ok(());
         }

@@ -90,6 +90,8 @@ impl Routes for CircuitRoutes {
             let v4 = Some(Arc::clone(&sockets.dht));
             let mut config = DhtConfig::new(v4, None, network.clone(), self.pool.clone());
             config.bootstrap.clone_from(first);
+            // Few run this program, and fewer through circuits.
+            config.node.version = None;
             config.node.restrict_networks = !all_here(first);
             DhtDoor {
                 handle: DhtNode::launch(config),

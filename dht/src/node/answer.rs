@@ -216,7 +216,7 @@ impl Node {
         }
         let message = Message {
             transaction: asker.transaction,
-            version: Some(&version),
+            version: version.as_ref().map(<[u8; 4]>::as_slice),
             ip: Some(asker.from),
             body: Body::Response(parts.response(self.own_of(asker.from))),
         };

@@ -33,7 +33,7 @@ impl Node {
         let version = self.config.version;
         let message = Message {
             transaction: &transaction,
-            version: Some(&version),
+            version: version.as_ref().map(<[u8; 4]>::as_slice),
             ip: None,
             body: Body::Query(Query {
                 id: own,

@@ -278,6 +278,23 @@ fn read_only_nodes_answer_nothing_and_say_so() {
 }
 
 #[test]
+fn a_node_says_what_program_it_is_unless_nobody_is_to_know() {
+    for version in [Some(*b"XY\x00\x07"), None] {
+        let mut bench = Bench::new(NodeConfig {
+            version,
+            ..NodeConfig::default()
+        });
+        // An answer, and a query of its own to the newcomer.
+        let sent = bench.say(stranger(1), &query(Method::Ping, false));
+        assert_eq!(sent.len(), 2);
+        for said in &sent {
+            let told = Message::decode(&said.bytes).unwrap().version;
+            assert_eq!(told, version.as_ref().map(<[u8; 4]>::as_slice));
+        }
+    }
+}
+
+#[test]
 fn who_asks_read_only_is_not_asked_back_and_others_are() {
     let mut bench = Bench::new(NodeConfig::default());
     assert_eq!(bench.say(stranger(1), &query(Method::Ping, true)).len(), 1);

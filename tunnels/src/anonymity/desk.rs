@@ -16,8 +16,17 @@ use crate::{CircuitId, Dialect, Tunnels};
 /// Questions to the DHT that are under way at once; what comes beyond that gets no answer.
 const MAX_TASKS: usize = 32;
 
+/// Look-ups of one circuit that are under way at once, so that one originator does not keep all others from theirs.
+const MAX_OF_CIRCUIT: usize = 2;
+
+/// Seeders whose first announcements are remembered; many more than are introduced at once.
+const MAX_SINCE: usize = 4096;
+
 /// How often it is announced again whom we introduce.
 const ANNOUNCE: Duration = Duration::from_secs(600);
+
+/// A circuit of a node.
+type Asker = (Dialect, CircuitId);
 
 /// See the module.
 pub(super) struct Desk {
@@ -25,7 +34,8 @@ pub(super) struct Desk {
     begun: (Instant, u64),
     pool: Pool,
     rng: StdRng,
-    tasks: Vec<Task<()>>,
+    /// What is under way, and for which circuit of which node where it is a look-up.
+    tasks: Vec<(Option<Asker>, Task<()>)>,
     /// Who is introduced, and since when in seconds since 1970: announcements that say the same replace each other.
     since: BTreeMap<Vec<u8>, u32>,
     next: Option<Instant>,
@@ -53,9 +63,15 @@ impl Desk {
         dht: &DhtClient,
         (circuit, id, info_hash): (CircuitId, u16, [u8; 20]),
     ) {
+        let asker = Some((tunnels.dialect(), circuit));
+        let of_circuit = self.tasks.iter();
+        let of_circuit = of_circuit.filter(|(of, task)| *of == asker && !task.is_finished());
+        if of_circuit.count() >= MAX_OF_CIRCUIT {
+            return;
+        }
         let (tunnels, dht) = (tunnels.downgrade(), dht.clone());
         let mut rng = StdRng::from_rng(&mut self.rng);
-        self.spawn(async move {
+        self.spawn(asker, async move {
             let Ok(found) = dht.find_values(NodeId(info_hash)).await else {
                 return;
             };
@@ -82,6 +98,9 @@ impl Desk {
     ) {
         let (begun, since) = self.begun;
         let at = (since + begun.elapsed().as_secs()) as u32;
+        if self.since.len() >= MAX_SINCE {
+            self.since.clear();
+        }
         let since = *self.since.entry(seeder.clone()).or_insert(at);
         let value = tunnels.with(|node, _| {
             let point = IntroPoint {
@@ -96,7 +115,7 @@ impl Desk {
             return;
         };
         let dht = dht.clone();
-        self.spawn(async move {
+        self.spawn(None, async move {
             if let Err(error) = dht.store(NodeId(info_hash), &value).await {
                 tracing::debug!(%error, "a hidden seeder is not announced");
             }
@@ -127,10 +146,10 @@ impl Desk {
         }
     }
 
-    fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.retain(|task| !task.is_finished());
+    fn spawn(&mut self, asker: Option<Asker>, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.retain(|(_, task)| !task.is_finished());
         if self.tasks.len() < MAX_TASKS {
-            self.tasks.push(self.pool.spawn(work));
+            self.tasks.push((asker, self.pool.spawn(work)));
         }
     }
 }

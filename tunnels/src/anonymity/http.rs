@@ -325,6 +325,8 @@ impl AsyncRead for HttpStream {
     ) -> Poll<io::Result<()>> {
         if let Stage::Waiting(reply) = &mut self.stage {
             let reply = ready!(Pin::new(&mut reply.taken).poll(cx));
+            // After a failure there is nothing more to be read.
+            self.stage = Stage::Reading(Vec::new(), 0);
             let reply = reply.map_err(|_| io::ErrorKind::NotConnected)??;
             self.stage = Stage::Reading(reply, 0);
         }
@@ -386,6 +388,26 @@ mod tests {
         assert!(requests.expect(CircuitId(1)).is_none());
         drop(waiting);
         assert!(requests.expect(CircuitId(1)).is_some());
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_a_stream_is_at_its_end() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let lanes = Arc::new(Lanes::new(Vec::new(), (1, 0)));
+        let requests = Arc::<Requests>::default();
+        let mut stream = HttpStream {
+            requester: Requester::new(&lanes, requests, Pool::current()),
+            lane: lanes.lane(1, false),
+            to: Address::Host("tracker.example".to_owned(), 80),
+            stage: Stage::Asking(Vec::new()),
+            reader: None,
+        };
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let failed = stream.read_u8().await.unwrap_err();
+        assert_eq!(failed.kind(), NO_EXIT);
+        let ended = stream.read_u8().await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

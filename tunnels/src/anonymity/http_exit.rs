@@ -94,9 +94,10 @@ impl HttpExit {
             if let (Ok(reply), Some(tunnels)) = (reply, tunnels.upgrade())
                 && let Some(bytes) = write_reply(&reply)
             {
-                let answered = tunnels.with(|node, _| node.answer_http(circuit, number, &bytes));
+                let answered =
+                    tunnels.with(|node, now| node.answer_http(now, circuit, number, &bytes));
                 if let Err(why) = answered {
-                    tracing::debug!(%why, "nobody waits for a tracker any more");
+                    tracing::debug!(%why, "what a tracker says is not passed on");
                 }
             }
         }));

@@ -17,6 +17,9 @@ use crate::CircuitId;
 /// Names that are looked up at once.
 const LOOKUPS: usize = 32;
 
+/// Those of one circuit, so that one originator does not keep all others from theirs.
+const LOOKUPS_OF_CIRCUIT: usize = 4;
+
 /// Where datagrams from outside are received. All exits share a few of them, for each is large: as many as exits receive at
 /// the same moment.
 #[derive(Debug, Default)]
@@ -34,7 +37,7 @@ impl Batches {
 #[derive(Default)]
 pub(super) struct Exits {
     open: BTreeMap<CircuitId, Exit>,
-    lookups: Vec<Task<()>>,
+    lookups: Vec<(CircuitId, Task<()>)>,
 }
 
 struct Exit {
@@ -74,12 +77,13 @@ impl Shared {
         data: &[u8],
     ) {
         let lookups = &mut state.exits.lookups;
-        lookups.retain(|task| !task.is_finished());
-        if lookups.len() >= LOOKUPS {
+        lookups.retain(|(_, task)| !task.is_finished());
+        let of_circuit = lookups.iter().filter(|(of, _)| *of == circuit).count();
+        if lookups.len() >= LOOKUPS || of_circuit >= LOOKUPS_OF_CIRCUIT {
             return;
         }
         let (network, own, data) = (self.network.clone(), self.own.clone(), data.to_vec());
-        lookups.push(self.pool.spawn(async move {
+        let looking = self.pool.spawn(async move {
             let found = network.lookup(&host, port).await.unwrap_or_default();
             let v4 = found.into_iter().find(SocketAddr::is_ipv4);
             if let (Some(to), Some(shared)) = (v4, own.upgrade()) {
@@ -89,7 +93,8 @@ impl Shared {
                     state.outbox.send(&shared.endpoint);
                 }
             }
-        }));
+        });
+        lookups.push((circuit, looking));
     }
 
     fn open_exit(&self, circuit: CircuitId) -> std::io::Result<Exit> {

@@ -107,16 +107,28 @@ impl Node {
     /// Answers [`Event::HttpWanted`](super::Event::HttpWanted).
     ///
     /// # Errors
-    /// [`Refusal::Unknown`] when the circuit is gone; [`Refusal::Full`] when the reply is longer than 700 KiB.
+    /// [`Refusal::Unknown`] when the circuit is gone; [`Refusal::Full`] when the reply is longer than 700 KiB;
+    /// [`Refusal::TooFast`] when so much may not be carried now.
     pub fn answer_http(
         &mut self,
+        now: Instant,
         circuit: CircuitId,
         id: u32,
         response: &[u8],
     ) -> Result<(), Refusal> {
-        let parts = response.len().div_ceil(HTTP_PART);
+        let len = response.len();
+        let parts = len.div_ceil(HTTP_PART);
         if parts > HTTP_PARTS {
             return Err(Refusal::Full);
+        }
+        let bytes_per_s = self.config.exit_bytes_per_s;
+        let joined = self.joined.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        let allowed = joined.exit.take(now, len as u64, bytes_per_s);
+        allowed
+            .and_then(|()| self.carry(now, len))
+            .inspect_err(|why| self.counters.refuse(*why))?;
+        if let Some(joined) = self.joined.get_mut(&circuit) {
+            joined.bytes += len as u64;
         }
         for (part, response) in response.chunks(HTTP_PART).enumerate() {
             let message = Message::HttpResponse {

@@ -150,6 +150,7 @@ impl Node {
                     return Err(Refusal::NotOffered);
                 }
                 let mut data = vec![0; usize::from(size).min(2048)];
+                self.carry(now, data.len())?;
                 self.entropy.fill(&mut data);
                 self.answer(
                     id,
@@ -164,6 +165,7 @@ impl Node {
                     return Err(Refusal::NotOffered);
                 }
                 let mut data = vec![0; usize::from(size).min(2048)];
+                self.carry(now, data.len())?;
                 self.entropy.fill(&mut data);
                 self.answer(
                     id,
@@ -181,6 +183,7 @@ impl Node {
                 if !self.config.flags.contain(Flags::EXIT_HTTP) {
                     return Err(Refusal::NotOffered);
                 }
+                self.carry(now, request.len())?;
                 let request = request.to_vec();
                 self.emit(Event::HttpWanted {
                     circuit: id,

@@ -15,6 +15,9 @@ use crate::relay::Relay;
 /// The most seeders that one node introduces, and the most that wait at it.
 const MAX_SERVED: usize = 1024;
 
+/// The most of them that one circuit brings, so that one originator does not take the places of all; the usual is one.
+const MAX_OF_CIRCUIT: usize = 4;
+
 impl Node {
     /// What the originator of a circuit that ends here asks for.
     pub(super) fn on_hidden_request(
@@ -32,7 +35,8 @@ impl Node {
                 if self.introduced.contains_key(seeder) {
                     return Err(Refusal::Unexpected);
                 }
-                if self.introduced.len() >= MAX_SERVED {
+                let brought = self.introduced.values().filter(|(of, _)| *of == circuit);
+                if self.introduced.len() >= MAX_SERVED || brought.count() >= MAX_OF_CIRCUIT {
                     return Err(Refusal::Full);
                 }
                 PublicKey::from_bytes(seeder).map_err(|_| Refusal::Malformed)?;
@@ -48,7 +52,8 @@ impl Node {
                 if self.waiting.contains_key(&cookie) {
                     return Err(Refusal::Unexpected);
                 }
-                if self.waiting.len() >= MAX_SERVED {
+                let brought = self.waiting.values().filter(|of| **of == circuit);
+                if self.waiting.len() >= MAX_SERVED || brought.count() >= MAX_OF_CIRCUIT {
                     return Err(Refusal::Full);
                 }
                 let addr = self.addr.ok_or(Refusal::NotOffered)?;

@@ -222,7 +222,10 @@ fn an_http_reply_comes_back_in_parts() {
     let (exit, joined, id, asked) = wanted.unwrap();
     assert_eq!((id, asked), (5, to));
     let reply: Vec<u8> = (0..3000_u32).map(|n| n as u8).collect();
-    world.nodes[exit].answer_http(joined, id, &reply).unwrap();
+    let now = world.now;
+    world.nodes[exit]
+        .answer_http(now, joined, id, &reply)
+        .unwrap();
     world.settle();
     let parts = world.events.iter().filter_map(|(_, event)| match event {
         Event::HttpPart { part, response, .. } => Some((*part, response.clone())),

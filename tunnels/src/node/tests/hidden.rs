@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use overlay::key::SecretKey;
+
 use super::world::World;
-use crate::message::{IntroPoint, Source};
-use crate::node::Event;
+use crate::message::{IntroPoint, Message, Source};
+use crate::node::{Event, Node};
 use crate::{CircuitId, Dialect, Flags, Purpose};
 
 const SWARM: [u8; 20] = [0x5a; 20];
@@ -175,4 +177,32 @@ fn who_leaves_a_swarm_ends_what_it_has_there() {
         0,
         "nobody listens there any more"
     );
+}
+
+#[test]
+fn one_circuit_does_not_take_the_places_of_all_who_want_to_be_found() {
+    let mut world = World::of(Dialect::Modern, 1, 1, 214);
+    let circuit = world.build(1);
+    for nth in 0..20_u8 {
+        let seeder = SecretKey::from_bytes(&[nth + 1; 64]).unwrap();
+        let intro = Message::EstablishIntro {
+            id: nth.into(),
+            info_hash: SWARM,
+            seeder: seeder.public().as_bytes(),
+        };
+        world.nodes[0].say(circuit, &intro).unwrap();
+        let cookie = [nth; 20];
+        let meet = Message::EstablishRendezvous {
+            id: nth.into(),
+            cookie,
+        };
+        world.nodes[0].say(circuit, &meet).unwrap();
+        world.settle();
+    }
+    let places = |node: &Node| (node.introduced.len(), node.waiting.len());
+    assert_eq!(places(&world.nodes[2]), (4, 4));
+    // They are free again with the circuit.
+    world.nodes[0].close_circuit(circuit);
+    world.settle();
+    assert_eq!(places(&world.nodes[2]), (0, 0));
 }

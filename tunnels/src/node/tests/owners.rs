@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::world::{World, utp};
 use crate::budget::Budget;
-use crate::{Dialect, Refusal};
+use crate::node::Event;
+use crate::{Dialect, Flags, Refusal};
 
 #[test]
 fn an_exit_sends_nowhere_that_its_owner_forbids() {
@@ -63,4 +64,40 @@ fn a_relay_counts_what_it_passes_on_in_both_directions_and_no_faster_than_it_may
     world.say(0, id, "9.9.9.9:443", &utp(b"again"));
     world.settle();
     assert_eq!(world.exits.len(), before + 1, "the circuit lives on");
+}
+
+#[test]
+fn what_trackers_and_tests_answer_is_carried_as_fast_as_the_owner_allows_and_no_faster() {
+    let exit = Flags::EXIT.and(Flags::EXIT_HTTP).and(Flags::SPEED_TEST);
+    let mut world = World::new(Dialect::Modern, &[Flags::default(), exit], 403);
+    let circuit = world.build(1);
+    let joined = *world.nodes[1].joined.keys().next().unwrap();
+    world.nodes[1].config.budget = Some(Arc::new(Budget::new(Some(100_000), None)));
+    let begun = world.now;
+    let reply = vec![7; 40_000];
+    let mut answers = |now| {
+        let node = &mut world.nodes[1];
+        (0..5)
+            .filter(|id| node.answer_http(now, joined, *id, &reply).is_ok())
+            .count()
+    };
+    assert_eq!(answers(begun), 2);
+    let later = begun + std::time::Duration::from_secs(1);
+    assert_eq!(answers(later), 2);
+    // 20,000 bytes are left of what may be carried at once.
+    world.now = later;
+    world.settle();
+    world.events.clear();
+    for _ in 0..30 {
+        let _ = world.nodes[0].test_circuit(circuit, &[1; 100], 2000);
+        world.settle();
+    }
+    let tested = |event: &&(usize, Event)| matches!(event.1, Event::Tested { .. });
+    let tested = world.events.iter().filter(tested).count();
+    assert_eq!(tested, 10);
+    // Each circuit has a cap of its own besides.
+    world.nodes[1].config.budget = None;
+    world.nodes[1].config.exit_bytes_per_s = 50_000;
+    let mut answers = || world.nodes[1].answer_http(later, joined, 9, &reply);
+    assert_eq!((answers(), answers()), (Ok(()), Err(Refusal::TooFast)));
 }
