@@ -14,7 +14,7 @@ use crate::announce::desk::{Desk, DeskSetup};
 use crate::lookups::Lookups;
 use crate::lsd::Lsd;
 use crate::updates::Updates;
-use crate::{DhtDoor, EngineConfig, HiddenSwarms, Route, RoutePolicy, TrackerConfig};
+use crate::{DhtDoor, EngineConfig, HiddenSwarms, Route, RoutePolicy, TorrentId, TrackerConfig};
 
 /// What web servers and trackers take us for on an anonymous route: the most usual of programs, and the name that
 /// libtorrent gives itself where it hides.
@@ -139,6 +139,12 @@ impl Reach {
     /// Whether nothing may be said that ties a torrent to this machine.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.policy == RoutePolicy::Anonymous
+    }
+
+    /// Seed of what a torrent draws on this route, the so-manieth that it is on.
+    pub(crate) const fn seed_of(&self, id: TorrentId, time: u32) -> u64 {
+        let torrent = id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.seed ^ torrent ^ (time as u64).wrapping_mul(0xd6e8_feb8_6659_fd93)
     }
 
     /// Who we are to peers and trackers here.

@@ -186,8 +186,7 @@ impl Torrent {
         exit: ExitGuard<TorrentId>,
     ) -> Self {
         let now = now();
-        let seed = setup.reach.seed ^ id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rng = StdRng::seed_from_u64(setup.reach.seed_of(id, 0));
         let metainfo = match &add.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
             Source::Magnet(_) => known,

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::Context;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use tokio::sync::oneshot;
 
 use crate::Event;
@@ -169,6 +171,9 @@ impl Torrent {
         self.heard = Trackers::default();
         self.reachable = false;
         self.last_failure = None;
+        // Chance begins anew, too: after a panic it would else come to what it has drawn on another route before.
+        let seed = self.setup.reach.seed_of(self.id, self.moves.times);
+        self.rng = StdRng::seed_from_u64(seed);
         self.peer_id = self.setup.reach.peer_id(&mut self.rng);
         self.progress = Arc::default();
         self.web_seeds.begin_anew();

@@ -141,7 +141,8 @@ impl Torrent {
                 pool: self.setup.pool.clone(),
                 progress: Arc::clone(&self.progress),
                 time: self.moves.times,
-                seed: self.setup.reach.seed ^ self.id.0 ^ if first { 0 } else { 1 << 63 },
+                seed: self.setup.reach.seed_of(self.id, self.moves.times)
+                    ^ if first { 1 << 62 } else { 1 << 63 },
             };
             let announcer = Announcer::launch(setup, ctx.address().recipient());
             self.announcers.0.insert(hash, announcer);
