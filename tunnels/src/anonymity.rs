@@ -7,6 +7,7 @@
 mod actor;
 mod config;
 mod desk;
+mod exchanges;
 mod hidden;
 mod http;
 mod http_exit;

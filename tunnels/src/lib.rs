@@ -14,6 +14,7 @@
 //! - [`Pool`]: circuits that are ready before somebody needs them, and how it stands with them.
 //! - [`Tunnels`]: a node on real sockets: cells in the pump of the endpoint, exits, and sockets that go through circuits.
 //! - [`swarms`]: finding hidden peers, and being found by them.
+//! - [`Exchange`]: introduction points that tell each other whom they introduce.
 //! - [`TunnelCommunity`]: who there is to build circuits with.
 //! - [`Anonymity`]: the door: nodes of both dialects on one socket, with all communities they need, and networks whose
 //!   only way out are circuits.
@@ -34,6 +35,7 @@ pub mod crypto;
 mod dialect;
 mod driver;
 mod entropy;
+mod exchange;
 mod hidden;
 mod joined;
 mod joins;
@@ -55,6 +57,7 @@ pub use community::{Member, TunnelCommunity};
 pub use config::{Config, Flags, LIBRARY, TRIBLER_CLASSIC, TRIBLER_MODERN};
 pub use dialect::Dialect;
 pub use driver::Tunnels;
+pub use exchange::Exchange;
 pub use hidden::lookup_info_hash;
 pub use node::{
     Candidate, Counters, Event, HEADROOM, Handled, Node, Reason, Refusal, TAILROOM, Transmit,

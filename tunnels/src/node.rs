@@ -35,7 +35,7 @@ use crate::entropy::Entropy;
 use crate::hidden::{Contact, Swarm};
 use crate::joined::Joined;
 use crate::joins::Joins;
-use crate::message::{Kind, Message};
+use crate::message::{IntroPoint, Kind, Message};
 use crate::relay::{From, Relay};
 use crate::{CircuitId, Dialect, Head, policy};
 
@@ -74,6 +74,8 @@ pub struct Node {
     next_relay: u64,
     /// Seeders that we are the introduction point of, with their circuits and swarms.
     introduced: BTreeMap<Vec<u8>, (CircuitId, [u8; 20])>,
+    /// Whom others introduce in swarms in which we introduce somebody.
+    exchanged: BTreeMap<[u8; 20], Vec<IntroPoint>>,
     /// Cookies of those who wait here to be met.
     waiting: BTreeMap<[u8; 20], CircuitId>,
     swarms: BTreeMap<[u8; 20], Swarm>,
@@ -115,6 +117,7 @@ impl Node {
             relays: BTreeMap::new(),
             next_relay: 0,
             introduced: BTreeMap::new(),
+            exchanged: BTreeMap::new(),
             waiting: BTreeMap::new(),
             swarms: BTreeMap::new(),
             contacts: BTreeMap::new(),
@@ -161,6 +164,18 @@ impl Node {
     /// Where others reach it, as far as that was said.
     pub const fn addr(&self) -> Option<SocketAddr> {
         self.addr
+    }
+
+    /// As if a seeder of a swarm had asked to be introduced.
+    #[cfg(test)]
+    pub(crate) fn pretend_to_introduce(&mut self, info_hash: [u8; 20]) {
+        self.introduced
+            .insert(vec![7; 74], (CircuitId(1), info_hash));
+    }
+
+    /// Sets whom others introduce in swarms in which this node introduces somebody; who asks it is told of them, too.
+    pub fn set_exchanged(&mut self, exchanged: BTreeMap<[u8; 20], Vec<IntroPoint>>) {
+        self.exchanged = exchanged;
     }
 
     /// Whom it introduces: the swarm and the key of each hidden seeder.

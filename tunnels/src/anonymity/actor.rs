@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::desk::Desk;
+use super::exchanges::Exchanges;
 use super::hidden::Hidden;
 use super::http::Requests;
 use super::http_exit::HttpExit;
@@ -27,7 +28,7 @@ use super::known;
 use super::lanes::Lanes;
 use super::{AnonymityConfig, Doors, now};
 use crate::community::{Member, TunnelCommunity};
-use crate::{Dialect, Event, Flags, Tunnels};
+use crate::{Dialect, Event, Exchange, Flags, Tunnels};
 
 /// How often the dialects are looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -73,6 +74,7 @@ pub(super) struct PoolActor {
     recipe: Recipe,
     links: Links,
     desk: Desk,
+    exchanges: Exchanges,
     http: HttpExit,
     heard: Vec<(Dialect, mpsc::Receiver<Event>)>,
     commands: Option<mpsc::Receiver<Command>>,
@@ -106,11 +108,11 @@ impl Recipe {
             .collect()
     }
 
-    fn host(&self, parent: actix::Recipient<Exited<Option<Prefix>>>) -> HostConfig {
+    fn host(&self, parent: Option<actix::Recipient<Exited<Option<Prefix>>>>) -> HostConfig {
         let (network, pool) = (self.config.network.clone(), self.config.pool.clone());
         let mut host = HostConfig::new(self.endpoint.clone(), network, pool);
         host.bootstrap = self.config.bootstrap.clone();
-        host.parent = Some(parent);
+        host.parent = parent;
         host
     }
 }
@@ -134,6 +136,7 @@ impl PoolActor {
     ) -> Self {
         let rng = StdRng::from_rng(&mut recipe.rng);
         Self {
+            exchanges: Exchanges::default(),
             http: HttpExit::new(recipe.config.network.clone(), recipe.config.pool.clone()),
             desk: Desk::new(
                 recipe.config.pool.clone(),
@@ -152,7 +155,7 @@ impl PoolActor {
 
     /// Starts a community; one of its kind that was there before is gone.
     fn start_community(&mut self, kind: Kind, ctx: &Context<Self>) {
-        let mut host = self.recipe.host(ctx.address().recipient());
+        let mut host = self.recipe.host(Some(ctx.address().recipient()));
         let mut rng = StdRng::from_rng(&mut self.recipe.rng);
         let recipe = &self.recipe;
         match kind {
@@ -202,6 +205,25 @@ impl PoolActor {
         client.map(|(_, client)| client.clone())
     }
 
+    /// Lets introduction points know of each other.
+    fn exchange(&mut self, nodes: &[Tunnels]) {
+        let mut exchanges = std::mem::take(&mut self.exchanges);
+        let pool = self.recipe.config.pool.clone();
+        exchanges.tick(&pool, nodes, |(dialect, info_hash)| {
+            // Whoever is introduced chooses the name, which must not take away a community of ours.
+            let community = Exchange::community(dialect, info_hash);
+            let kinds = self.recipe.kinds();
+            if kinds.iter().any(|kind| kind.community() == community) {
+                return None;
+            }
+            let mut rng = StdRng::from_rng(&mut self.recipe.rng);
+            let settings = &self.recipe.settings;
+            let machine = Exchange::new(settings, dialect, info_hash, now(), &mut rng);
+            Some(Host::launch(machine, self.recipe.host(None), |()| {}))
+        });
+        self.exchanges = exchanges;
+    }
+
     /// Keeps who is known for the next run.
     fn save(&self) {
         if let (Some(file), Some(lanes)) =
@@ -221,6 +243,7 @@ impl PoolActor {
             lanes.tend();
             let dht = self.links.doors.lock().dht.clone();
             self.desk.tick(lanes.nodes(), &dht);
+            self.exchange(lanes.nodes());
         }
         if let Some(hidden) = self.links.hidden.upgrade() {
             hidden.lock().tick();

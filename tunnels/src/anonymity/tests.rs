@@ -17,7 +17,7 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::{Protection, TRIBLER_CLASSIC, TRIBLER_MODERN, Why};
+use crate::{Exchange, Protection, TRIBLER_CLASSIC, TRIBLER_MODERN, Why};
 
 const PORT: u16 = 7759;
 
@@ -587,4 +587,47 @@ fn datagrams_come_back_within_ten_seconds_when_a_relay_or_an_exit_of_the_network
         worst = worst.max(outage);
     }
     assert!(worst < Duration::from_secs(8), "{worst:?}");
+}
+
+#[test]
+fn introduction_points_of_a_swarm_know_of_each_other_and_no_community_is_taken_away_by_a_name() {
+    simulate(async {
+        let mut town = Town::new(60);
+        let citizens = town.citizens(8, 3);
+        sleep(Duration::from_secs(60)).await;
+        let torrent = [9; 20];
+        let seeders: Vec<_> = (0..2)
+            .map(|_| town.citizen(Roles::default(), |_| {}).anonymity)
+            .collect();
+        sleep(Duration::from_secs(20)).await;
+        let _seeding: Vec<_> = seeders
+            .iter()
+            .map(|seeder| seeder.join_hidden(&torrent, 1, true))
+            .collect();
+        sleep(Duration::from_secs(120)).await;
+        let name = crate::lookup_info_hash(&torrent);
+        let all = citizens.iter().flat_map(|citizen| {
+            let nodes = citizen.anonymity.inner.lanes.nodes().iter();
+            nodes
+                .map(|node| node.with(|node, _| (node.introducing().len(), node.introduces(&name))))
+        });
+        let introducing: Vec<_> = all.filter(|(ours, _)| *ours > 0).collect();
+        assert!(introducing.len() > 2, "{}", introducing.len());
+        assert!(introducing.iter().any(|(ours, told)| told.len() > *ours));
+        // A swarm whose name is that of the tunnels themselves.
+        let tunnels = &citizens[0].anonymity.inner.lanes.nodes()[1];
+        let name = TRIBLER_CLASSIC.0;
+        assert_eq!(Exchange::community(Dialect::Classic, name), TRIBLER_CLASSIC);
+        tunnels.with(|node, _| node.pretend_to_introduce(name));
+        sleep(Duration::from_secs(60)).await;
+        let late = town.citizen(Roles::default(), |config| config.communities.modern = None);
+        sleep(Duration::from_secs(40)).await;
+        let known = late.anonymity.inner.lanes.nodes()[0].with(|node, _| {
+            node.candidates()
+                .values()
+                .map(|known| known.addr.ip())
+                .collect::<Vec<_>>()
+        });
+        assert!(known.contains(&citizens[0].host.ip()));
+    });
 }

@@ -110,7 +110,7 @@ impl Node {
     }
 
     /// The seeders of a swarm that are reached through us.
-    fn introduces(&self, info_hash: &[u8; 20]) -> Vec<IntroPoint> {
+    pub(crate) fn introduces(&self, info_hash: &[u8; 20]) -> Vec<IntroPoint> {
         let Some(addr) = self.addr else {
             return Vec::new();
         };
@@ -124,7 +124,13 @@ impl Node {
             seeder: seeder.clone(),
             source: Source::Pex,
         });
-        points.take(crate::message::MAX_PEERS).collect()
+        let mut points: Vec<IntroPoint> = points.collect();
+        if !points.is_empty() {
+            let others = self.exchanged.get(info_hash).into_iter().flatten();
+            points.extend(others.cloned());
+        }
+        points.truncate(crate::message::MAX_PEERS);
+        points
     }
 
     /// A packet from outside of all circuits: a downloader that wants to reach a seeder whom we introduce, or knows us as
