@@ -11,7 +11,7 @@ use crate::crypto::{Session, answer};
 use crate::joined::{Extending, Joined};
 use crate::message::{Answer, write_candidates};
 use crate::relay::{End, From, Relay};
-use crate::{Dialect, Flags, Head};
+use crate::{Dialect, Flags, Head, policy};
 
 /// How long a node that is asked for an originator may take.
 const JOIN_TIME: Duration = Duration::from_secs(10);
@@ -223,9 +223,15 @@ impl Node {
         let known = || self.candidates.get(&key).map(|known| known.addr);
         let addr = if let Some((_, addr)) = offered {
             *addr
+        } else if let (Some(known), Some(_)) = (known(), addr) {
+            known
         } else {
             let given = addr.ok_or(Refusal::Unknown)?;
-            known().unwrap_or(given)
+            // Who is in the world sends for strangers to nobody's hosts, be it only a request to join.
+            if self.addr.is_some_and(policy::reaches) && !policy::reaches(given) {
+                return Err(Refusal::Target);
+            }
+            given
         };
         if addr.port() == 0 || Some(addr) == self.addr || addr == joined.back.addr {
             return Err(Refusal::Loop);

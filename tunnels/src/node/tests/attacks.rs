@@ -348,6 +348,48 @@ fn a_flood_of_extensions_is_neither_answered_nor_kept() {
 }
 
 #[test]
+fn a_node_in_the_world_is_not_made_to_write_to_hosts_that_are_nobodys() {
+    let mut world = World::of(Dialect::Modern, 2, 1, 315);
+    let id = world.build(1);
+    let exit = world.hops(id)[0];
+    let mut rng = rng(1315);
+    let mut extend = |world: &mut World, to: &str| {
+        let stranger = SecretKey::generate(&mut rng);
+        let extend = Message::Extend {
+            id: 9,
+            node: stranger.public().as_bytes(),
+            x: rng.random(),
+            addr: Some(to.parse().unwrap()),
+        };
+        let sent = |world: &World| {
+            let log = world.log.iter();
+            log.filter(|(_, to, _)| node_of(world, *to).is_none())
+                .count()
+        };
+        let before = sent(world);
+        world.nodes[0].say(id, &extend).unwrap();
+        world.settle();
+        sent(world) - before
+    };
+    for to in [
+        "127.0.0.1:7000",
+        "192.168.1.1:7000",
+        "169.254.169.254:80",
+        "224.0.0.1:7000",
+        "60.1.2.3:53",
+    ] {
+        assert_eq!(extend(&mut world, to), 0, "{to}");
+    }
+    assert_eq!(world.nodes[exit].counters().of(Refusal::Target), 5);
+    assert_eq!(extend(&mut world, "60.1.2.3:7000"), 1);
+    // In a network of one machine there is nothing else.
+    let here = "127.0.0.1:7001".parse().unwrap();
+    world.nodes[exit].set_addr(here);
+    assert_eq!(extend(&mut world, "127.0.0.1:7000"), 1);
+    lives(&mut world, id);
+}
+
+#[test]
 fn an_extension_that_leads_back_to_the_node_by_another_name_ends_there() {
     for dialect in BOTH {
         let mut world = World::of(dialect, 2, 1, 315);
