@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::Addr;
 use dht::AnnounceAs;
 use net::http::{Client, HeaderValue};
-use net::{DatagramSocket, Family, Network};
+use net::{DatagramSocket, Family, Network, Outage};
 use protocol::id::PeerId;
 use rand::Rng;
 
@@ -170,6 +170,11 @@ impl Reach {
                 .map(|outage| outage.to_string().into())
         };
         self.closed.clone().or_else(outage)
+    }
+
+    /// Whether the end of an outage is noticed even if nobody tries to reach anyone: that of a proxy is seen by trying.
+    pub(crate) fn comes_back_by_itself(&self) -> bool {
+        !matches!(self.network.outage(), Some(Outage::Proxy { .. }))
     }
 
     /// Whether an address means something on this route alone.

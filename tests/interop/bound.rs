@@ -50,8 +50,11 @@ pub(crate) fn survives(
 
     host.pull_out();
     let pulled = Instant::now();
-    // What was said last is written once a second.
-    wait::pause(Duration::from_secs(2));
+    let stands = || {
+        let progress = leech.event("progress");
+        progress.filter(|event| event["peers"] == 0 && event["reason"].is_string())
+    };
+    assert!(wait::until(READY, stands).is_some(), "it sees no outage");
     let before = done(&leech);
     wait::pause(away());
     assert!(

@@ -49,6 +49,8 @@ pub struct Candidates {
     /// Where others reach us, by IPv4 and IPv6, as far as that is known.
     own: [Option<SocketAddr>; 2],
     serial: u64,
+    /// When the network was back last.
+    recovered_at: Option<Instant>,
 }
 
 /// Addresses that one public host may have on the list; several clients behind one home router are common, hundreds
@@ -71,6 +73,7 @@ impl Candidates {
             ourselves: Recent::new(MAX_OURSELVES),
             own: [None; 2],
             serial: 0,
+            recovered_at: None,
         }
     }
 
@@ -100,6 +103,7 @@ impl Candidates {
             priority: self.priority(addr),
             serial: self.serial,
             way: Way::default(),
+            met: false,
         };
         self.index.insert(addr, candidate);
         true
@@ -161,6 +165,7 @@ impl Candidates {
     pub fn connected(&mut self, addr: SocketAddr, now: Instant) {
         self.index.update(canonical(addr), |candidate| {
             candidate.state = State::Connected(now);
+            candidate.met = true;
             candidate.way.works();
         });
     }
@@ -168,14 +173,20 @@ impl Candidates {
     /// Dialling the address failed.
     pub fn failed(&mut self, addr: SocketAddr, now: Instant, failure: DialFailure) {
         let addr = canonical(addr);
+        let recovering = self.is_recovering(now);
         self.index.update(addr, |candidate| {
-            if failure != DialFailure::Offline {
+            let soon = recovering && candidate.is_worth_haste();
+            if failure != DialFailure::Offline && !soon {
                 candidate.failures = candidate.failures.saturating_add(1);
             }
             if !matches!(failure, DialFailure::Handshake | DialFailure::Offline) {
                 candidate.way.is_dead();
             }
-            let pause = backoff::after_failure(candidate.source, candidate.failures, failure);
+            let failures = candidate.failures.max(1);
+            let mut pause = backoff::after_failure(candidate.source, failures, failure);
+            if soon {
+                pause = pause.min(backoff::IN_RECOVERY);
+            }
             candidate.state = State::Waiting(now + pause);
         });
     }
@@ -183,6 +194,7 @@ impl Candidates {
     /// The connection to the address ended.
     pub fn disconnected(&mut self, addr: SocketAddr, now: Instant, ended: Ended) {
         let addr = canonical(addr);
+        let recovering = self.is_recovering(now);
         match ended {
             Ended::Banned => self.ban(addr.ip()),
             Ended::SelfConnection => {
@@ -204,7 +216,12 @@ impl Candidates {
                 } else {
                     candidate.failures.saturating_add(1)
                 };
-                let pause = backoff::after_end(candidate.source, candidate.failures, ended);
+                let mut pause = backoff::after_end(candidate.source, candidate.failures, ended);
+                let broke = matches!(ended, Ended::Normal | Ended::Timeout);
+                if recovering && broke && candidate.is_worth_haste() {
+                    candidate.failures = 0;
+                    pause = pause.min(backoff::IN_RECOVERY);
+                }
                 candidate.state = State::Waiting(now + pause);
             }),
         }
@@ -304,7 +321,28 @@ impl Candidates {
         self.banned.contains(&ip.to_canonical())
     }
 
-    /// Makes every idle address due: the network is back, or data vanished and former seeds are needed again.
+    /// The network is back: every idle address is due. What became of those that were peers, or are the user's, is no fault of
+    /// theirs, and for a while they are dialled soon again even if they refuse us: they may not know yet that the connections
+    /// of before are gone.
+    pub fn network_is_back(&mut self, now: Instant) {
+        self.recovered_at = Some(now);
+        self.retry_all();
+        let hasty = self
+            .index
+            .iter()
+            .filter(|(_, known)| known.is_worth_haste());
+        let hasty: Vec<SocketAddr> = hasty.map(|(addr, _)| addr).collect();
+        for addr in hasty {
+            self.index.update(addr, |candidate| candidate.failures = 0);
+        }
+    }
+
+    fn is_recovering(&self, now: Instant) -> bool {
+        let since = self.recovered_at;
+        since.is_some_and(|at| now.saturating_duration_since(at) < backoff::RECOVERY)
+    }
+
+    /// Makes every idle address due: data vanished and former seeds are needed again.
     pub fn retry_all(&mut self) {
         while let Some((_, addr)) = self.index.first_waiting() {
             self.index.set_state(addr, State::Ready);

@@ -18,14 +18,14 @@ use crate::Event;
 use crate::content::Traffic;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
-use crate::peer::messages::Ended;
+use crate::peer::messages::{Ended, Order};
 use crate::reach::Reach;
-use crate::torrent::actor::{MOST_CANDIDATES, Phase, Torrent};
+use crate::torrent::actor::{MOST_CANDIDATES, Phase, TICK, Torrent};
 use crate::torrent::candidates::{Candidates, Source};
 use crate::torrent::pex::Pex;
 use crate::torrent::punch::Punch;
 use crate::torrent::swarms::Swarms;
-use crate::torrent::trackers::Trackers;
+use crate::torrent::trackers::{Announcers, Trackers};
 
 /// How long connections may take to end.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
@@ -183,31 +183,52 @@ impl Torrent {
 
     /// Says when nothing leaves by its route and when something does again, and is ready at once then.
     pub(super) fn watch_route(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        if self.setup.reach.hops == 0 || self.moves.are_under_way() {
+        if self.moves.are_under_way() {
             return;
         }
+        let hops = self.setup.reach.hops;
         let blocked = self.setup.reach.blocked();
         let was = self.moves.blocked.as_ref();
-        if blocked.as_ref() != was.map(|(why, _)| why) {
+        // Of the direct way, which all torrents share, the network itself is asked.
+        if hops > 0 && blocked.as_ref() != was.map(|(why, _)| why) {
             self.event(Event::Route {
                 id: self.id,
-                hops: self.setup.reach.hops,
+                hops,
                 blocked: blocked.clone(),
             });
         }
         let since = was.map_or(now, |(_, since)| *since);
         self.moves.blocked = blocked.map(|why| (why, since));
         if self.moves.blocked.is_some() {
-            if !self.moves.silent && now >= since + OUTAGE {
+            if !self.moves.silent
+                && now >= since + OUTAGE
+                && self.setup.reach.comes_back_by_itself()
+            {
                 self.moves.silent = true;
                 self.farewell(tokio::time::Instant::now(), None);
             }
         } else if since < now {
             self.moves.silent = false;
-            self.candidates.retry_all();
+            self.candidates.network_is_back(now);
             self.web_seeds.begin_anew();
+            if now >= since + OUTAGE {
+                // Those that went on asking wait the longer for it.
+                self.announcers = Announcers::default();
+                self.renew_since(since);
+            }
             if self.is_online() {
                 self.go_online(ctx);
+            }
+        }
+    }
+
+    /// Dials those anew that nothing came from or went to since an outage began: their streams, which went on trying, do so only
+    /// after as long again.
+    fn renew_since(&self, outage: Instant) {
+        for (_, peer) in self.peers.iter() {
+            let cut_off = peer.last_payload <= outage + TICK;
+            if peer.outgoing && peer.since.is_some() && cut_off {
+                peer.order(Order::Close(Ended::Renewed));
             }
         }
     }

@@ -9,6 +9,9 @@
 //! decides about a later connection, and the side that dialled it leaves that alone for [`GRACE`]. What counts as the
 //! same time is longer for the former by [`SKEW`], so that it never takes for late what the other takes for
 //! simultaneous.
+//!
+//! A peer that comes back from an outage has lost the older one. It dials again then although it had dialled before, from the same
+//! host, and nothing was heard of it for a while.
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +31,10 @@ const SKEW: Duration = Duration::from_secs(5);
 
 /// How long the other side is given to end the one of two connections that it does not want.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// A connection that carried nothing for so long makes way for a new one that the same host dials: the peer may have lost it in
+/// an outage, of which this end hears nothing.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// A connection, as one end sees it.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +89,12 @@ impl Torrent {
             return;
         };
         for (other, older) in self.twins(key, &theirs) {
-            match judge(&self.peer_id, &theirs, older, newer) {
+            let verdict = if self.is_left_behind(other, key) {
+                Verdict::Older
+            } else {
+                judge(&self.peer_id, &theirs, older, newer)
+            };
+            match verdict {
                 Verdict::Neither => {
                     if let Some(peer) = self.peers.get_mut(key) {
                         peer.twin = Some(other);
@@ -95,6 +107,18 @@ impl Torrent {
                 Verdict::Older => self.end_twin(other, key),
             }
         }
+    }
+
+    /// Whether the other end has likely lost a connection for which it dialled another.
+    fn is_left_behind(&self, older: PeerKey, newer: PeerKey) -> bool {
+        let (Some(older), Some(newer)) = (self.peers.get(older), self.peers.get(newer)) else {
+            return false;
+        };
+        let same_host = older.addr.ip().to_canonical() == newer.addr.ip().to_canonical();
+        let quiet = newer
+            .since
+            .is_some_and(|since| since.saturating_duration_since(older.last_payload) >= QUIET);
+        !older.outgoing && !newer.outgoing && same_host && quiet
     }
 
     /// Ends what the other side had time to end and did not.

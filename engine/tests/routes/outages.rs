@@ -1,14 +1,16 @@
 //! Routes that are not there: nothing is sent, the torrent says why, and goes on by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Event, RoutePolicy, Source, State};
 use net::sim::HostOptions;
+use net::{Outage, Outlet};
 use protocol::magnet::Magnet;
 
 use crate::PATIENCE;
 use crate::common::sim::simulate;
-use crate::scene::{Scene, addr, exit};
+use crate::scene::{Gate, Scene, addr, exit};
 use crate::tracker::{Behaviour, Tracker};
 
 #[test]
@@ -120,4 +122,75 @@ fn who_is_looked_for_in_vain_during_an_outage_is_found_at_once_after_it() {
         assert_eq!(scene.us_status(id).peers, 1, "{:?}", scene.us_status(id));
         scene.sim.clone()
     });
+}
+
+/// A scene whose direct way has a gate.
+async fn behind_a_gate(seed: u64) -> (Scene, Arc<Gate>) {
+    let gate = Arc::<Gate>::default();
+    let outlet: Arc<dyn Outlet> = Arc::<Gate>::clone(&gate);
+    let scene = Scene::with(seed, RoutePolicy::Anonymous, |settings| {
+        settings.network = settings.network.clone().with_outlet(outlet);
+    });
+    (scene.await, gate)
+}
+
+#[test]
+fn the_direct_way_is_gone_on_with_within_twenty_seconds_of_its_return() {
+    // Dials that run into nothing make the pauses between them longer and longer.
+    for (seed, away) in [(21, 3), (22, 60), (23, 63), (24, 100), (25, 4000)] {
+        simulate(async move {
+            let (scene, gate) = behind_a_gate(seed).await;
+            let id = scene.fetch(0).await;
+            scene.until(id, |status| status.done > 500_000).await;
+            gate.set(Some(Outage::Gone("eth0".into())));
+            scene.us.host.set_online(false);
+            scene.until(id, |status| status.blocked.is_some()).await;
+            tokio::time::sleep(Duration::from_secs(away)).await;
+            let before = scene.us_status(id).done;
+            scene.us.host.set_online(true);
+            gate.set(None);
+            let on = |status: &engine::TorrentStatus| status.done > before;
+            let soon = Duration::from_secs(20);
+            let reached = crate::common::reaches(&scene.us.handle, id, soon, on).await;
+            assert!(reached, "{away} s: {:?}", scene.us_status(id));
+            assert!(scene.us.finishes(id, PATIENCE).await);
+            scene.right(id);
+            scene.sim.clone()
+        });
+    }
+}
+
+#[test]
+fn trackers_are_asked_at_once_when_the_direct_way_is_back_or_its_proxy_is() {
+    let outages = [
+        Outage::Gone("eth0".into()),
+        Outage::Proxy {
+            at: "proxy.test:1080".into(),
+            why: "it does not answer".into(),
+        },
+    ];
+    for (seed, outage) in (31..).zip(outages) {
+        simulate(async move {
+            let (scene, gate) = behind_a_gate(seed).await;
+            let host = HostOptions::at("50.0.0.80".parse().expect("an address"));
+            let behaviour = Behaviour {
+                peers: vec![addr(1)],
+                ..Behaviour::default()
+            };
+            let tracker = Tracker::start(&scene.sim.host(host), behaviour);
+            gate.set(Some(outage));
+            scene.us.host.set_online(false);
+            let mut magnet = Magnet::new(scene.payload.metainfo().hashes());
+            magnet.trackers = vec!["udp://50.0.0.80:80/announce".to_owned()];
+            let source = Source::Magnet(Box::new(magnet));
+            let id = scene.us.add_with(source, |_| {}).await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            scene.us.host.set_online(true);
+            gate.set(None);
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            assert_eq!(tracker.announces().len(), 1);
+            assert_eq!(scene.us_status(id).peers, 1, "{:?}", scene.us_status(id));
+            scene.sim.clone()
+        });
+    }
 }

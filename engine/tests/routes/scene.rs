@@ -76,6 +76,13 @@ pub(crate) struct Detours {
 #[derive(Debug, Default)]
 pub(crate) struct Gate(Mutex<Option<Outage>>);
 
+impl Gate {
+    /// Shuts it, and says why; or opens it.
+    pub(crate) fn set(&self, outage: Option<Outage>) {
+        *self.0.lock() = outage;
+    }
+}
+
 impl Outlet for Gate {
     fn outage(&self) -> Option<Outage> {
         self.0.lock().clone()
@@ -124,7 +131,7 @@ impl Detours {
             hops,
             why: "no relays are known".into(),
         };
-        *self.gate.0.lock() = cut.then_some(outage);
+        self.gate.set(cut.then_some(outage));
         self.exits[&hops].set_online(!cut);
     }
 }

@@ -22,6 +22,13 @@ const OFFLINE: Duration = Duration::from_secs(3);
 /// The pause before a peer that closed a good connection is dialled again.
 const AFTER_GOOD: Duration = Duration::from_secs(30);
 
+/// For so long after an outage a peer may refuse us, because it takes the connection that broke for a live one: until its own
+/// timers tell, which TCP lets wait for up to two minutes.
+pub(super) const RECOVERY: Duration = Duration::from_mins(2);
+
+/// The longest pause in that time, for those that are worth it.
+pub(super) const IN_RECOVERY: Duration = Duration::from_secs(5);
+
 /// A peer that breaks the protocol is likely to do it again.
 const AFTER_MISBEHAVIOUR: Duration = Duration::from_mins(30);
 

@@ -21,6 +21,8 @@ pub(super) struct Candidate {
     pub(super) priority: u32,
     pub(super) serial: u64,
     pub(super) way: Way,
+    /// It was a peer of ours.
+    pub(super) met: bool,
 }
 
 /// What is being done about an address.
@@ -190,6 +192,11 @@ impl Candidate {
     /// Whether nothing is being done about it.
     pub(super) const fn is_idle(&self) -> bool {
         matches!(self.state, State::Ready | State::Waiting(_))
+    }
+
+    /// Whether it is worth to be dialled again and again where it may not be to blame.
+    pub(super) fn is_worth_haste(&self) -> bool {
+        self.met || self.source == Source::Manual
     }
 
     fn rank(&self) -> Rank {

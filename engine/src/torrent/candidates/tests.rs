@@ -250,6 +250,63 @@ fn seeds_are_left_alone_until_they_are_needed_again() {
     assert_eq!(list.next(now), Some(host(1)));
 }
 
+#[test]
+fn after_an_outage_those_that_were_peers_are_dialled_every_few_seconds_for_a_while() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    for (number, source) in [
+        (1, Source::Tracker),
+        (2, Source::Tracker),
+        (3, Source::Manual),
+    ] {
+        list.add(host(number), source, now);
+    }
+    list.connected(host(1), now);
+    list.disconnected(host(1), now + secs(1), Ended::Normal);
+    for number in [2, 3] {
+        for _ in 0..9 {
+            list.dialing(host(number));
+            list.failed(host(number), now + secs(1), DialFailure::Unreachable);
+        }
+    }
+    let back = now + secs(30);
+    assert_eq!(list.next(back), None);
+    list.network_is_back(back);
+    // How often each is dialled in two minutes while it refuses, or takes the connection and ends it at once.
+    for end in [None, Some(Ended::Normal)] {
+        list.network_is_back(back);
+        let mut dials = [0; 3];
+        for second in 0..120 {
+            let now = back + secs(second);
+            while let Some(addr) = list.next(now) {
+                let at = [1, 2, 3].iter().position(|number| host(*number) == addr);
+                dials[at.unwrap()] += 1;
+                list.dialing(addr);
+                match end {
+                    Some(end) if addr != host(2) => {
+                        list.connected(addr, now);
+                        list.disconnected(addr, now, end);
+                    }
+                    _ => list.failed(addr, now, DialFailure::Refused),
+                }
+            }
+        }
+        assert!(dials[0] >= 24 && dials[2] >= 24, "{dials:?}");
+        assert_eq!(dials[1], 1, "{dials:?}");
+    }
+    // Afterwards as ever.
+    let later = back + secs(200);
+    for _ in 0..2 {
+        list.dialing(host(1));
+        list.failed(host(1), later, DialFailure::Refused);
+    }
+    list.dialing(host(3));
+    assert_eq!(
+        list.next_due().map(|due| due >= later + secs(30)),
+        Some(true)
+    );
+}
+
 mod property {
     use proptest::prelude::*;
 

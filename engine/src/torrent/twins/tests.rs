@@ -100,6 +100,28 @@ fn a_long_standing_connection_does_not_give_way_to_a_greater_id() {
 }
 
 #[test]
+fn who_dials_again_from_the_same_host_after_a_silence_has_lost_the_older_one() {
+    for (silence, lost) in [(5, false), (30, true)] {
+        play(async {
+            let scene = Scene::new(1, 100_000, 16 * 1024);
+            let engine = scene.engine(0, true, &[]).await;
+            let player = scene.host(1);
+            let mut first = scene.connect(&player, addr(0), SMALL).await;
+            sleep(Duration::from_secs(silence)).await;
+            let mut second = scene.connect(&player, addr(0), SMALL).await;
+            let (gone, stays) = if lost {
+                (&mut first, &mut second)
+            } else {
+                (&mut second, &mut first)
+            };
+            closed(gone).await;
+            assert!(is_open(stays).await);
+            engine.until(|status| status.peers == 1).await;
+        });
+    }
+}
+
+#[test]
 fn where_both_dialled_at_once_the_greater_id_says_which_stays() {
     for (id, ours_stays) in [(SMALL, true), (GREAT, false)] {
         play(async {
