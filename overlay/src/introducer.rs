@@ -23,6 +23,9 @@ use crate::wire::NO_ADDRESS;
 /// How often bootstrap servers are asked at most.
 pub const BOOTSTRAP_EVERY: Duration = Duration::from_secs(30);
 
+/// After which bootstrap servers are asked again for the first time, when nobody has answered.
+const BOOTSTRAP_AGAIN: Duration = Duration::from_secs(3);
+
 /// The chance of asking a bootstrap server although peers are known, so that parts of a network find each other.
 const BOOTSTRAP_CHANCE: f64 = 0.05;
 
@@ -120,6 +123,8 @@ pub struct Introducer {
     rng: StdRng,
     asked: BTreeMap<u16, Asked>,
     last_bootstrap: Option<Instant>,
+    /// How often bootstrap servers were asked.
+    bootstraps: u32,
     punctures: Allowance,
     strangers: Allowance,
     request_extra: Vec<u8>,
@@ -182,6 +187,7 @@ impl Introducer {
             rng: StdRng::from_rng(rng),
             asked: BTreeMap::new(),
             last_bootstrap: None,
+            bootstraps: 0,
             punctures: Allowance::new(),
             strangers: Allowance::new(),
             request_extra: Vec::new(),
@@ -297,13 +303,20 @@ impl Introducer {
         self.send(to, bytes);
     }
 
-    /// Asks the bootstrap servers, at most every 30 s.
+    /// Asks the bootstrap servers, at most every 30 s; sooner again, after 3 s at first, while nobody at all has answered yet, for a
+    /// datagram can be lost.
     pub fn bootstrap(&mut self, now: Instant) {
-        let early = |last: Instant| now.saturating_duration_since(last) < BOOTSTRAP_EVERY;
+        let pause = match self.counters.responses_in {
+            0 => BOOTSTRAP_AGAIN * 2_u32.pow(self.bootstraps.saturating_sub(1).min(8)),
+            _ => BOOTSTRAP_EVERY,
+        };
+        let pause = pause.min(BOOTSTRAP_EVERY);
+        let early = |last: Instant| now.saturating_duration_since(last) < pause;
         if self.last_bootstrap.is_some_and(early) {
             return;
         }
         self.last_bootstrap = Some(now);
+        self.bootstraps = self.bootstraps.saturating_add(1);
         for server in self.settings.bootstrap.clone() {
             self.walk_to(now, server);
         }

@@ -202,7 +202,7 @@ fn with_members_enough_strangers_are_introduced_and_not_noted_and_only_so_many()
 }
 
 #[test]
-fn bootstrap_servers_are_asked_together_and_not_again_for_half_a_minute() {
+fn bootstrap_servers_are_asked_together_and_less_and_less_often_while_nobody_answers() {
     let mut us = member(1, at(1));
     us.add_bootstrap([at(8), at(9), at(9)]);
     let now = Instant::now();
@@ -211,8 +211,24 @@ fn bootstrap_servers_are_asked_together_and_not_again_for_half_a_minute() {
         std::iter::from_fn(|| us.poll_transmit()).count()
     };
     assert_eq!(asked(&mut us, 0), 2);
-    assert_eq!(asked(&mut us, 29), 0);
-    assert_eq!(asked(&mut us, 30), 2);
+    let times = (1..120).filter(|after| asked(&mut us, *after) == 2);
+    assert_eq!(times.collect::<Vec<_>>(), [3, 9, 21, 45, 75, 105]);
+}
+
+#[test]
+fn bootstrap_servers_that_have_answered_are_not_asked_again_for_half_a_minute() {
+    let mut scene = Scene::new(vec![(at(1), member(1, at(1))), (at(8), member(8, at(8)))]);
+    let now = scene.now;
+    scene.members[0].1.add_bootstrap([at(8)]);
+    scene.members[0].1.ask_for_introduction(now);
+    scene.run();
+    let us = &mut scene.members[0].1;
+    assert_eq!(us.counters().responses_in, 1);
+    let asked = |us: &mut Introducer, after| {
+        us.bootstrap(now + Duration::from_secs(after));
+        std::iter::from_fn(|| us.poll_transmit()).count()
+    };
+    assert_eq!((asked(us, 29), asked(us, 30)), (0, 1));
 }
 
 /// The recorded server signs with a key of old.
