@@ -187,6 +187,19 @@ impl Torrent {
             .web_seeds
             .list
             .get_or_insert_with(|| WebList::new(by_user, metainfo, magnet));
+        for seed in self.web_seeds.at_work.values() {
+            // It has done what it can do, and begins anew with all that is missing.
+            let idle = seed
+                .hungry
+                .is_some_and(|hungry| hungry.next.is_none() || !hungry.whole_files);
+            if idle
+                && list
+                    .get_mut(seed.number)
+                    .is_some_and(|known| known.may_have_more(now))
+            {
+                tell(&seed.actor, WebOrder::Close);
+            }
+        }
         while let Some(number) = list.next(now) {
             let Some(known) = list.get_mut(number) else {
                 return;

@@ -54,6 +54,9 @@ impl Torrent {
                     (self.web_seeds.at_work.get_mut(&key), &mut self.phase)
                 {
                     seed.lose(active, key, &pieces);
+                    if let Some(list) = &mut self.web_seeds.list {
+                        list.lacks(seed.number, now());
+                    }
                 }
             }
             other => tracing::debug!(?other, "no web seed says that"),
@@ -73,7 +76,7 @@ impl Torrent {
         let bytes = Traffic::get(&seed.traffic.down);
         if let Some(list) = &mut self.web_seeds.list {
             if let Some(has) = seed.has {
-                list.found(seed.number, has, now());
+                list.found(seed.number, has);
             }
             list.ended(seed.number, ended, bytes, now());
             if let (Some(known), WebEnded::Failed { reason, .. } | WebEnded::Useless(reason)) =

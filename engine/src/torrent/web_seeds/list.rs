@@ -40,15 +40,25 @@ pub(crate) struct Known {
     /// Bytes that came from it while it was at work before.
     pub(crate) downloaded: u64,
     failures: u32,
-    /// The pieces that can be had from it, where it was found that those are not all, and until when that is believed.
-    has: Option<(Bitfield, Instant)>,
+    /// The pieces that could be had from it when its work last ended, where those were not all.
+    has: Option<Bitfield>,
+    /// Until when it is believed that it lacks something.
+    lacks_until: Option<Instant>,
 }
 
 impl Known {
     /// The pieces that can be had from it, where those are not all as far as is known.
     pub(crate) fn has(&mut self, now: Instant) -> Option<Bitfield> {
-        self.has = self.has.take().filter(|(_, until)| *until > now);
-        self.has.as_ref().map(|(has, _)| has.clone())
+        if self.lacks_until.is_none_or(|until| until <= now) {
+            self.lacks_until = None;
+            self.has = None;
+        }
+        self.has.clone()
+    }
+
+    /// Whether it is so long ago that it lacked something that it may have it by now.
+    pub(crate) fn may_have_more(&self, now: Instant) -> bool {
+        self.lacks_until.is_some_and(|until| until <= now)
     }
 }
 
@@ -101,6 +111,7 @@ impl WebList {
                 downloaded: 0,
                 failures: 0,
                 has: None,
+                lacks_until: None,
             })
             .collect();
         Self { known }
@@ -137,7 +148,7 @@ impl WebList {
     pub(crate) fn begin_anew(&mut self) {
         for known in &mut self.known {
             known.failures = 0;
-            known.has = None;
+            known.lacks_until = None;
             if matches!(known.standing, Standing::Resting(..)) {
                 known.standing = Standing::Ready;
             }
@@ -179,11 +190,17 @@ impl WebList {
         };
     }
 
-    /// What was found to be had from one of them while it was at work: the rest is not asked for again for a while.
-    pub(crate) fn found(&mut self, number: usize, has: Bitfield, now: Instant) {
+    /// One of them lacks something, which it is not asked for again for a while.
+    pub(crate) fn lacks(&mut self, number: usize, now: Instant) {
         if let Some(known) = self.known.get_mut(number) {
-            let until = known.has.as_ref().map(|(_, until)| *until);
-            known.has = Some((has, until.unwrap_or(now + USELESS_REST)));
+            known.lacks_until.get_or_insert(now + USELESS_REST);
+        }
+    }
+
+    /// What could be had from one of them when its work ended, where that is not all.
+    pub(crate) fn found(&mut self, number: usize, has: Bitfield) {
+        if let Some(known) = self.known.get_mut(number) {
+            known.has = Some(has);
         }
     }
 
