@@ -282,6 +282,10 @@ impl Shared {
             if let Event::Closed { circuit, .. } = &event {
                 state.ports.forget(*circuit);
             }
+            // What strangers bring about leaves room for the rest.
+            if event.is_of_strangers() && state.events.capacity() < EVENTS / 2 {
+                continue;
+            }
             if state.events.try_send(event).is_err() {
                 tracing::debug!("nobody takes the events of the tunnels");
             }

@@ -4,6 +4,8 @@
 //! answer, or will soon be too old or used up, is replaced while it still stands, and what went through it goes through
 //! another. Flows stay on their circuit as long as it lives, for peers know them by its exit.
 
+mod flows;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,6 +16,7 @@ use overlay::wire::Address;
 use crate::circuit::Circuit;
 use crate::node::{Event, Node};
 use crate::{CircuitId, CircuitInfo, Closed, Flags, Purpose, State};
+use flows::Flows;
 
 /// How long a circuit may leave the question unanswered whether it is there.
 const SUSPECT: Duration = Duration::from_millis(2500);
@@ -32,9 +35,6 @@ const RETIRE: u64 = 85;
 
 /// How long is waited after a circuit could not be built, and how long at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
-
-/// The most flows that are remembered.
-const MAX_FLOWS: usize = 4096;
 
 /// How long a flow is remembered that nothing goes through.
 const FLOW_TIME: Duration = Duration::from_secs(300);
@@ -91,7 +91,7 @@ pub struct Status {
 #[derive(Debug, Default)]
 pub struct Pool {
     lanes: BTreeMap<u8, Lane>,
-    flows: BTreeMap<(u8, Address), Flow>,
+    flows: Flows,
 }
 
 /// Circuits with one number of hops.
@@ -106,18 +106,12 @@ struct Lane {
     next_spread: Instant,
 }
 
-#[derive(Debug)]
-struct Flow {
-    circuit: CircuitId,
-    last: Instant,
-}
-
 impl Pool {
     /// A pool that wants nothing.
     pub const fn new() -> Self {
         Self {
             lanes: BTreeMap::new(),
-            flows: BTreeMap::new(),
+            flows: Flows::new(),
         }
     }
 
@@ -141,9 +135,8 @@ impl Pool {
 
     /// Has a flow go through a certain circuit.
     pub fn keep(&mut self, now: Instant, hops: u8, to: &Address, circuit: CircuitId) {
-        if self.flows.len() < MAX_FLOWS {
-            let flow = Flow { circuit, last: now };
-            self.flows.insert((hops, to.clone()), flow);
+        if !self.flows.is_full() {
+            self.flows.insert(now, (hops, to.clone()), circuit);
         }
     }
 
@@ -201,7 +194,7 @@ impl Pool {
     /// Lets go of the flows whose circuits do not answer, or are gone, and says which circuits these are: each goes through another
     /// one when it has something to send.
     pub fn let_go(&mut self, now: Instant, node: &Node) -> BTreeSet<CircuitId> {
-        let mut used: BTreeSet<CircuitId> = self.flows.values().map(|flow| flow.circuit).collect();
+        let mut used: BTreeSet<CircuitId> = self.flows.circuits().collect();
         used.retain(|id| {
             let circuit = node.circuit(*id);
             circuit.is_none_or(|circuit| !is_sound(now, &circuit))
@@ -230,30 +223,15 @@ impl Pool {
             .into_iter()
             .filter(|circuit| is_sound(now, circuit));
         let best = sound.min_by_key(|circuit| {
-            let flows = self
-                .flows
-                .values()
-                .filter(|flow| flow.circuit == circuit.id);
             let retires = retires(now, node, circuit);
             (
                 retires,
-                flows.count(),
+                self.flows.carried_by(circuit.id),
                 circuit.rtt.unwrap_or(SUSPECT),
                 circuit.id,
             )
         })?;
-        if self.flows.len() >= MAX_FLOWS {
-            let oldest = self.flows.iter().min_by_key(|(_, flow)| flow.last);
-            let oldest = oldest.map(|(key, _)| key.clone());
-            oldest.map(|key| self.flows.remove(&key));
-        }
-        self.flows.insert(
-            (hops, to.clone()),
-            Flow {
-                circuit: best.id,
-                last: now,
-            },
-        );
+        self.flows.insert(now, (hops, to.clone()), best.id);
         Some(best.id)
     }
 
@@ -380,7 +358,7 @@ impl Pool {
         for (hops, goal) in lanes {
             let mut sound = of_lane(node, hops);
             sound.retain(|circuit| goal == 0 || is_sound(now, circuit));
-            let used = |id| self.flows.values().any(|flow| flow.circuit == id);
+            let used = |id| self.flows.carried_by(id) > 0;
             let surplus = sound.len().saturating_sub(goal);
             for _ in 0..surplus {
                 // Those that share hops with others go first, so that no single node is in all that stay.

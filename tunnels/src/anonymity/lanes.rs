@@ -12,12 +12,18 @@ use crate::{Protection, Status, Tunnels, Why};
 /// How long the preferred dialect may be without a circuit before the other one is used as well.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long it is remembered how it stands: each torrent asks several times a second, and finding out walks over all who are
+/// known.
+const FRESH: Duration = Duration::from_millis(100);
+
 /// See the module.
 pub(crate) struct Lanes {
     /// In order of preference.
     nodes: Vec<Tunnels>,
     circuits: (usize, usize),
     used: Mutex<BTreeMap<u8, Used>>,
+    /// How it stood, and when.
+    stood: Mutex<BTreeMap<u8, (Instant, Status)>>,
 }
 
 struct Used {
@@ -41,6 +47,7 @@ impl Lanes {
             nodes,
             circuits,
             used: Mutex::new(BTreeMap::new()),
+            stood: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -114,8 +121,21 @@ impl Lanes {
         }
     }
 
-    /// How it stands with circuits of all dialects.
+    /// How it stands with circuits of all dialects, or stood a tenth of a second ago at most.
     pub(super) fn status(&self, hops: u8) -> Status {
+        let now = now();
+        let mut stood = self.stood.lock();
+        if let Some((at, status)) = stood.get(&hops)
+            && now < *at + FRESH
+        {
+            return *status;
+        }
+        let status = self.look(hops);
+        stood.insert(hops, (now, status));
+        status
+    }
+
+    fn look(&self, hops: u8) -> Status {
         let all: Vec<Status> = self.nodes.iter().map(|node| node.status(hops)).collect();
         let sum = |part: fn(&Status) -> usize| all.iter().map(part).sum();
         let ready = sum(|status| status.ready);

@@ -150,6 +150,16 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whether others can bring it about as often as they like.
+    pub(crate) const fn is_of_strangers(&self) -> bool {
+        matches!(
+            self,
+            Self::PeersWanted { .. } | Self::HttpWanted { .. } | Self::HttpPart { .. }
+        )
+    }
+}
+
 /// Why a node ends a circuit, as it says to its neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
