@@ -36,8 +36,15 @@ const PEERS_PER_HOST: usize = 8;
 const FEW_PEERS: usize = 20;
 
 /// Whether limits hold for traffic with a host at this address: in the local network only where they are to.
+///
+/// The addresses that a carrier shares out (RFC 6598) are not of the local network: the way to a neighbour there is the line
+/// that a limit is for.
 pub(crate) fn is_limited(ip: IpAddr, limit_local: bool) -> bool {
-    limit_local || Scope::of(ip).is_none_or(|scope| scope == Scope::Global)
+    let by_carrier = match ip.to_canonical() {
+        IpAddr::V4(ip) => matches!(ip.octets(), [100, 64..=127, ..]),
+        IpAddr::V6(_) => false,
+    };
+    limit_local || by_carrier || Scope::of(ip).is_none_or(|scope| scope == Scope::Global)
 }
 
 impl Torrent {
@@ -416,5 +423,30 @@ impl Handler<Incoming> for Torrent {
             torrent: self.session_torrent(),
         };
         self.connect((addr, seat), false, opening, ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_hold_for_carriers_neighbours_and_in_the_local_network_only_where_they_are_to() {
+        for (ip, limited) in [
+            ("192.168.1.2", false),
+            ("10.0.0.1", false),
+            ("127.0.0.1", false),
+            ("fe80::1", false),
+            ("100.63.255.255", true),
+            ("100.64.0.1", true),
+            ("100.127.255.255", true),
+            ("::ffff:100.64.0.1", true),
+            ("8.8.8.8", true),
+            ("2001:4860::1", true),
+        ] {
+            let address: IpAddr = ip.parse().unwrap();
+            assert_eq!(is_limited(address, false), limited, "{ip}");
+            assert!(is_limited(address, true), "{ip}");
+        }
     }
 }
