@@ -44,14 +44,16 @@ pub(crate) fn start(flag: Option<&str>, screen: &Screen) -> Result<(), Failure> 
 }
 
 /// What `--log` takes before an `=`.
-const ROOMS: [&str; 8] = [
+const ROOMS: [&str; 10] = [
     "actors",
     "dht",
     "engine",
     "hash",
     "net",
+    "overlay",
     "protocol",
     "storage",
+    "tunnels",
     "tribler_rs",
 ];
 
@@ -113,6 +115,7 @@ mod tests {
             "engine=debug",
             "warn,dht=trace,engine::torrent=info",
             "net",
+            "overlay",
             "4",
         ] {
             assert!(must_be_known(known).is_ok(), "{known}");

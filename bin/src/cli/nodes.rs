@@ -26,11 +26,23 @@ pub(crate) struct CapArgs {
 
 /// What `relay` and `exit` share.
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct NodeArgs {
     #[command(flatten)]
     pub(crate) overlay: OverlayArgs,
     #[command(flatten)]
     pub(crate) caps: CapArgs,
+    /// Send what leaves the circuits of others to addresses of this machine and of private networks, and to no others: for test
+    /// networks, which have a community of their own and are at loopback addresses, as those of `testnet`
+    #[arg(
+        long,
+        help_heading = "Overlay",
+        requires_all = ["overlay_listen", "overlay_community"]
+    )]
+    pub(crate) only_local: bool,
     /// Where the identity and the control socket are kept [default: $XDG_STATE_HOME/tribler-rs or ~/.local/state/tribler-rs]
     #[arg(long, value_name = "DIR", help_heading = "Storage")]
     pub(crate) state: Option<PathBuf>,
@@ -86,10 +98,6 @@ pub(crate) struct ExitArgs {
     /// Let packets of IPv8 out, too
     #[arg(long, help_heading = "Exit")]
     pub(crate) ipv8: bool,
-    /// Send to addresses of this machine, and to no others: for test networks, which have a community of their own and are
-    /// at loopback addresses, as those of `testnet`
-    #[arg(long, help_heading = "Exit", requires_all = ["overlay_listen", "overlay_community"])]
-    pub(crate) only_local: bool,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
 }

@@ -25,8 +25,12 @@ pub(crate) fn run(args: &CircuitsArgs, screen: &Screen) -> Result<(), Failure> {
     let reports: Vec<Report> = reports.iter().filter(asked).cloned().collect();
     if reports.is_empty() {
         let which = args.pid.map_or_else(String::new, |pid| format!(" {pid}"));
+        let hint = match args.state {
+            Some(_) => "",
+            None => "; those that were started with --state are asked with the same --state",
+        };
         let line = format!(
-            "no process{which} with a part in the overlay answers in {}",
+            "no process{which} with a part in the overlay answers in {}{hint}",
             folder.display()
         );
         return Err(Failure::Unreachable(line));

@@ -61,6 +61,7 @@ pub(crate) fn relay(args: &RelayArgs, screen: &Screen) -> Result<(), Failure> {
     }
     let part = Part {
         roles: roles(&args.node, None),
+        only_local: args.node.only_local,
         ..Part::default()
     };
     wire::run(serve("relay", &args.node, part, screen))
@@ -76,7 +77,7 @@ pub(crate) fn exit(args: &ExitArgs, screen: &Screen) -> Result<(), Failure> {
     policy.rules = rules.map(Into::into);
     let part = Part {
         roles: roles(&args.node, Some(policy)),
-        only_local: args.only_local,
+        only_local: args.node.only_local,
         ..Part::default()
     };
     wire::run(serve("exit", &args.node, part, screen))

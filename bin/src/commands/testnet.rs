@@ -175,9 +175,8 @@ impl Net {
                 .iter()
                 .map(|word| (*word).to_owned())
                 .collect::<Vec<_>>();
-                if *kind == Kind::Exit {
-                    flags.push("--only-local".to_owned());
-                }
+                // Relays, too: those that introduce hidden seeders write to exits.
+                flags.push("--only-local".to_owned());
                 self.nodes.push(Child::start(*kind, &flags, home)?);
             }
             for at in first..self.nodes.len() {
