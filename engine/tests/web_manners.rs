@@ -68,6 +68,13 @@ impl Scene {
         Self::with(seed, ip(80), |_| {})
     }
 
+    /// The same, and a torrent of so many bytes in so many files, with its content.
+    fn of(seed: u64, len: usize, files: usize) -> (Self, Vec<u8>, Arc<Metainfo>) {
+        let content = bytes(1, len);
+        let metainfo = torrent(&content, files, &url());
+        (Self::new(seed), content, metainfo)
+    }
+
     fn with(seed: u64, server: IpAddr, change: impl FnOnce(&mut EngineConfig)) -> Self {
         let sim = Sim::new(seed);
         let server = sim.host(HostOptions::at(server));
@@ -95,6 +102,12 @@ impl Scene {
         let id = node.add_with(source, |add| add.use_web_seeds = false).await;
         assert!(node.finishes(id, Duration::from_secs(60)).await);
         node
+    }
+
+    /// Tells the engine of the peer that has everything.
+    async fn meets_seeder(&self, id: TorrentId) {
+        let added = self.node.handle.add_peer(id, addr(3)).await;
+        added.expect("the torrent is there");
     }
 
     fn status(&self) -> Arc<TorrentStatus> {
@@ -128,9 +141,7 @@ fn url() -> String {
 fn a_server_that_sends_a_byte_at_a_time_keeps_no_block_from_the_peers() {
     for delay in [0, 3] {
         simulate(async {
-            let scene = Scene::new(1);
-            let content = bytes(1, 2 << 20);
-            let metainfo = torrent(&content, 1, &url());
+            let (scene, content, metainfo) = Scene::of(1, 2 << 20, 1);
             let served = content.clone();
             let server = Server::start(&scene.server, move |asked: &Asked| {
                 let (first, _) = asked.range.expect("a range");
@@ -140,12 +151,7 @@ fn a_server_that_sends_a_byte_at_a_time_keeps_no_block_from_the_peers() {
             sleep(Duration::from_secs(60)).await;
             assert!(server.asked().len() < 10, "{}", server.asked().len());
             let seeder = scene.seeder(&metainfo, &[("t".to_owned(), content)]).await;
-            scene
-                .node
-                .handle
-                .add_peer(id, addr(3))
-                .await
-                .expect("added");
+            scene.meets_seeder(id).await;
             scene.fetches(id, Duration::from_secs(120)).await;
             drop(seeder);
             scene.sim
@@ -156,9 +162,7 @@ fn a_server_that_sends_a_byte_at_a_time_keeps_no_block_from_the_peers() {
 #[test]
 fn a_block_of_many_small_files_is_held_no_longer_than_other_blocks() {
     simulate(async {
-        let scene = Scene::new(2);
-        let content = bytes(1, 64 << 10);
-        let metainfo = torrent(&content, 512, &url());
+        let (scene, content, metainfo) = Scene::of(2, 64 << 10, 512);
         let files: Vec<(String, Vec<u8>)> = (content.chunks(128).enumerate())
             .map(|(at, bytes)| (format!("t/f{at}"), bytes.to_vec()))
             .collect();
@@ -171,12 +175,7 @@ fn a_block_of_many_small_files_is_held_no_longer_than_other_blocks() {
         let id = scene.node.add(source(&metainfo)).await;
         // A block has begun by now.
         sleep(Duration::from_secs(40)).await;
-        scene
-            .node
-            .handle
-            .add_peer(id, addr(3))
-            .await
-            .expect("added");
+        scene.meets_seeder(id).await;
         scene.fetches(id, Duration::from_secs(120)).await;
         assert!(!server.asked().is_empty());
         drop(seeder);
@@ -187,9 +186,7 @@ fn a_block_of_many_small_files_is_held_no_longer_than_other_blocks() {
 #[test]
 fn a_block_of_many_small_files_may_take_one_second_for_each() {
     simulate(async {
-        let scene = Scene::new(3);
-        let content = bytes(1, 32 << 10);
-        let metainfo = torrent(&content, 256, &url());
+        let (scene, content, metainfo) = Scene::of(3, 32 << 10, 256);
         let served = content.clone();
         let server = Server::start(&scene.server, move |asked: &Asked| {
             let at: usize = asked.path["/t/f".len()..].parse().expect("a number");
@@ -205,9 +202,7 @@ fn a_block_of_many_small_files_may_take_one_second_for_each() {
 #[test]
 fn a_limit_of_ours_is_not_held_against_the_server() {
     simulate(async {
-        let scene = Scene::new(4);
-        let content = bytes(1, 40_000);
-        let metainfo = torrent(&content, 1, &url());
+        let (scene, content, metainfo) = Scene::of(4, 40_000, 1);
         let server = Server::start(&scene.server, honest(&content));
         // A block takes longer than any server may take for one.
         let change = |add: &mut engine::AddTorrent| add.limits.down = Some(200);
@@ -221,9 +216,7 @@ fn a_limit_of_ours_is_not_held_against_the_server() {
 #[test]
 fn a_server_that_breaks_off_before_a_block_is_whole_is_asked_less_and_less() {
     simulate(async {
-        let scene = Scene::new(5);
-        let content = bytes(1, 2 << 20);
-        let metainfo = torrent(&content, 1, &url());
+        let (scene, content, metainfo) = Scene::of(5, 2 << 20, 1);
         let served = content.clone();
         let server = Server::start(&scene.server, move |asked: &Asked| {
             let (first, last) = asked.range.expect("a range");
@@ -353,9 +346,7 @@ fn limits_hold_for_servers_of_the_local_network_only_where_they_are_to() {
 #[test]
 fn a_server_that_has_nothing_is_not_asked_for_every_file() {
     simulate(async {
-        let scene = Scene::new(9);
-        let content = bytes(1, 400 * PIECE);
-        let metainfo = torrent(&content, 400, &url());
+        let (scene, _, metainfo) = Scene::of(9, 400 * PIECE, 400);
         let server = Server::start(&scene.server, |_: &Asked| Reply::new(404, "", b"no"));
         scene.node.add(source(&metainfo)).await;
         sleep(Duration::from_secs(600)).await;
@@ -402,9 +393,7 @@ fn a_server_that_has_every_other_file_is_asked_for_all() {
 #[test]
 fn a_file_that_a_server_lacks_is_not_asked_for_whenever_the_work_begins_again() {
     simulate(async {
-        let scene = Scene::new(11);
-        let content = bytes(1, 400 * PIECE);
-        let metainfo = torrent(&content, 2, &url());
+        let (scene, content, metainfo) = Scene::of(11, 400 * PIECE, 2);
         let served = content.clone();
         let server = Server::start(&scene.server, move |asked: &Asked| {
             let half = served.len() / 2;

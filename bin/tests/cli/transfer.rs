@@ -87,6 +87,19 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// A seeder of the content that other hosts find in the DHT alone, and what it said of where it listens.
+    fn seed_in_dht(&self) -> (Running, Value) {
+        let (data, state) = (self.path("seed"), self.path("state-seed"));
+        let mut seed = seeding(&self.torrent, &data, &state);
+        seed.push("--no-lsd");
+        let mut seeder = Running::start(&seed);
+        let listening = seeder.wait_for("listening");
+        seeder.wait_for("seeding");
+        (seeder, listening)
+    }
+}
+
 /// The arguments of `seed`, on a port of the system's choice.
 fn seeding<'a>(torrent: &'a Path, data: &'a Path, state: &'a Path) -> Vec<&'a str> {
     let paths = ["--data", text(data), "--state", text(state)];

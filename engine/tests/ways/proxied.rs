@@ -42,22 +42,22 @@ async fn carry(mut here: BoxStream, network: Network) {
     let _ = copy_bidirectional(&mut here, &mut there).await;
 }
 
+/// Leaves the engine no way out but the proxy at host 9.
+fn through_proxy(config: &mut EngineConfig) {
+    let url = format!("http://{}:8080", ip(9));
+    let proxy = url.parse().expect("a proxy");
+    config.network = config.network.clone().through(&proxy);
+    config.listen = None;
+}
+
 #[test]
 fn a_proxy_that_is_away_is_told_of_and_is_held_against_no_peer() {
     simulate(async {
         let sim = Sim::new(40);
         let payload = Payload::new(40, 300_000, PIECE);
         let host = sim.host(HostOptions::at(ip(9)));
-        let url = format!("http://{}:8080", ip(9));
         let _seeder = Engine::start(&sim, (0, ip(1)), &payload, &[], |_| {}).await;
-        let leecher = Engine::start(&sim, (2, ip(2)), &payload, &[addr(1)], |config| {
-            config.network = config
-                .network
-                .clone()
-                .through(&url.parse().expect("a proxy"));
-            config.listen = None;
-        })
-        .await;
+        let leecher = Engine::start(&sim, (2, ip(2)), &payload, &[addr(1)], through_proxy).await;
         let reason = || leecher.handle.snapshot().torrents[0].reason.clone();
         sleep(Duration::from_secs(600)).await;
         let expected = format!(
@@ -80,20 +80,12 @@ fn rates_end_with_the_only_way_out() {
         let sim = Sim::new(41);
         let payload = Payload::new(41, 30_000_000, PIECE);
         let host = sim.host(HostOptions::at(ip(9)));
-        let url = format!("http://{}:8080", ip(9));
         let seeder = Engine::start(&sim, (0, ip(1)), &payload, &[], |config| {
             config.limits.up = Some(200_000);
         })
         .await;
         let proxy = proxy(&host);
-        let leecher = Engine::start(&sim, (2, ip(2)), &payload, &[addr(1)], |config| {
-            config.network = config
-                .network
-                .clone()
-                .through(&url.parse().expect("a proxy"));
-            config.listen = None;
-        })
-        .await;
+        let leecher = Engine::start(&sim, (2, ip(2)), &payload, &[addr(1)], through_proxy).await;
         let rate = |engine: &Engine| {
             let snapshot = engine.handle.snapshot();
             snapshot

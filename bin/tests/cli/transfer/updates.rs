@@ -1,19 +1,14 @@
 //! Torrents that are named by their publisher's key (BEP 46).
 
-use super::{Running, Shared, alone, downloading, events, same, seeding};
+use super::{Shared, alone, downloading, events, same};
 use crate::support::{run, text};
 
 #[test]
 fn what_a_publisher_signs_is_found_and_fetched_by_the_key_alone() {
     let shared = Shared::named("published", "hybrid");
     let (data, output) = (shared.path("seed"), shared.path("out"));
-    let states = ["seed", "out"].map(|name| shared.path(&format!("state-{name}")));
-    let mut seed = seeding(&shared.torrent, &data, &states[0]);
-    seed.push("--no-lsd");
-    let mut seeder = Running::start(&seed);
-    let listening = seeder.wait_for("listening");
+    let (_seeder, listening) = shared.seed_in_dht();
     let node = listening["dht"].as_str().unwrap();
-    seeder.wait_for("seeding");
 
     let key = shared.path("key");
     let network = ["--bootstrap", node, "--listen", "127.0.0.1:0", "--json"];
@@ -46,7 +41,8 @@ fn what_a_publisher_signs_is_found_and_fetched_by_the_key_alone() {
         .json();
     assert_eq!(got["info_hash"], info["info_hash_v1"]);
 
-    let mut fetch = downloading(&link, &output, &states[1]);
+    let state = shared.path("state-out");
+    let mut fetch = downloading(&link, &output, &state);
     // In a network of two the seeder has told nobody of itself but publishers that are gone.
     let peer = listening["addr"].as_str().unwrap();
     fetch.extend(["--no-lsd", "--dht-bootstrap", node, "--peer", peer]);
