@@ -8,6 +8,7 @@ mod exits;
 mod inbox;
 mod locked;
 mod outbox;
+mod ports;
 mod socket;
 
 use std::fmt;
@@ -30,7 +31,8 @@ use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
 use crate::{CircuitId, Dialect, Head, Pool, Status};
 use exits::{Batches, Exits};
 use outbox::Outbox;
-use socket::{CircuitSocket, Ports};
+use ports::Ports;
+use socket::CircuitSocket;
 
 /// Events that may wait to be taken; what comes beyond that is lost.
 const EVENTS: usize = 1024;
@@ -280,7 +282,7 @@ impl Shared {
                 state.exits.close(*circuit);
             }
             if let Event::Closed { circuit, .. } = &event {
-                state.ports.forget(*circuit);
+                state.ports.end(*circuit);
             }
             // What strangers bring about leaves room for the rest.
             if event.is_of_strangers() && state.events.capacity() < EVENTS / 2 {

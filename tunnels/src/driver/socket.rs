@@ -1,11 +1,10 @@
 //! A socket whose datagrams go through circuits.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use net::DatagramSocket;
 use net::datagram::Batch;
@@ -15,16 +14,7 @@ use tokio::io::ReadBuf;
 use super::inbox::Inbox;
 use super::{Shared, State, now};
 use crate::crypto::OVERHEAD;
-use crate::{CircuitId, Head, Node, Pool, Purpose};
-
-/// The most flows whose sockets are remembered.
-const MAX_FLOWS: usize = 16_384;
-
-/// The most strangers that are remembered.
-const MAX_STRANGERS: usize = 1024;
-
-/// How long a stranger who has written is answered through the circuit that it wrote to.
-const STRANGER: Duration = Duration::from_secs(10);
+use crate::{CircuitId, Head, Pool, Purpose};
 
 /// What Ethernet and IPv4 leave of a datagram, in bytes.
 const DATAGRAM: usize = 1472;
@@ -48,124 +38,6 @@ struct Way {
     number: u64,
 }
 
-/// The sockets, and whose datagrams are whose.
-#[derive(Default)]
-pub(super) struct Ports {
-    next: u64,
-    open: BTreeMap<u64, (u8, Arc<Inbox>)>,
-    flows: BTreeMap<(CircuitId, SocketAddr), u64>,
-    strangers: Strangers,
-    /// Sockets for which something has come.
-    touched: Vec<u64>,
-}
-
-/// Who has written through which circuit without having been written to: an answer that came by another exit would be nobody's
-/// for them, and tell them that both exits are of one originator.
-#[derive(Default)]
-struct Strangers {
-    wrote: BTreeMap<SocketAddr, (CircuitId, Instant)>,
-    /// Those who are in there, in the order in which they came.
-    order: VecDeque<SocketAddr>,
-}
-
-impl Strangers {
-    fn note(&mut self, now: Instant, circuit: CircuitId, from: SocketAddr) {
-        if self.wrote.insert(from, (circuit, now)).is_some() {
-            return;
-        }
-        self.order.push_back(from);
-        if self.order.len() > MAX_STRANGERS
-            && let Some(first) = self.order.pop_front()
-        {
-            self.wrote.remove(&first);
-        }
-    }
-
-    fn circuit(&self, now: Instant, to: SocketAddr) -> Option<CircuitId> {
-        let (circuit, at) = self.wrote.get(&to)?;
-        (now < *at + STRANGER).then_some(*circuit)
-    }
-}
-
-impl Ports {
-    /// Gives a datagram to the socket that has written to its sender, or to all of its lane if none has. They are woken by
-    /// [`Ports::wake`].
-    pub(super) fn deliver(
-        &mut self,
-        now: Instant,
-        circuit: CircuitId,
-        (purpose, goal): (Purpose, u8),
-        (from, data): (SocketAddr, &[u8]),
-    ) {
-        let hops = match purpose {
-            Purpose::Data | Purpose::RendezvousSeeder => goal,
-            Purpose::RendezvousDownloader => goal.saturating_sub(1),
-            Purpose::Introduction => return,
-        };
-        let known = self.flows.get(&(circuit, from));
-        let known = known.and_then(|number| self.open.get_key_value(number));
-        if known.is_none() && purpose == Purpose::Data {
-            self.strangers.note(now, circuit, from);
-        }
-        // Either one or those of a lane.
-        let lane = self.open.iter().filter(|(_, (of, _))| *of == hops);
-        let lane = lane.filter(|_| known.is_none());
-        for (number, (_, inbox)) in known.into_iter().chain(lane) {
-            inbox.push(from, data);
-            if self.touched.last() != Some(number) {
-                self.touched.push(*number);
-            }
-        }
-    }
-
-    /// Wakes those for whom something has come.
-    pub(super) fn wake(&mut self) {
-        for number in self.touched.drain(..) {
-            if let Some((_, inbox)) = self.open.get(&number) {
-                inbox.wake();
-            }
-        }
-    }
-
-    /// The circuit of `hops` hops through which a host has written, or had been written to before, if that circuit still stands.
-    fn way_back(&self, now: Instant, node: &Node, hops: u8, to: SocketAddr) -> Option<CircuitId> {
-        let stands = |id: &CircuitId| Pool::carries(now, node, hops, *id);
-        let wrote = self.strangers.circuit(now, to).filter(stands);
-        wrote.or_else(|| {
-            let mut circuits = node.own_circuits().map(|circuit| circuit.id);
-            circuits.find(|id| stands(id) && self.flows.contains_key(&(*id, to)))
-        })
-    }
-
-    /// Forgets what went through circuits, all of which are gone.
-    pub(super) fn forget_all(&mut self) {
-        for ((_, addr), number) in std::mem::take(&mut self.flows) {
-            if let Some((_, inbox)) = self.open.get(&number) {
-                inbox.moved(addr);
-            }
-        }
-        self.strangers = Strangers::default();
-    }
-
-    /// Forgets what went through a circuit, and tells the sockets whose datagrams go through another one now: at its end they
-    /// have another address.
-    pub(super) fn forget(&mut self, circuit: CircuitId) {
-        let gone = self.flows.extract_if(.., |(of, _), _| *of == circuit);
-        for ((_, addr), number) in gone {
-            if let Some((_, inbox)) = self.open.get(&number) {
-                inbox.moved(addr);
-            }
-        }
-    }
-
-    fn note(&mut self, circuit: CircuitId, to: SocketAddr, number: u64) {
-        if self.flows.len() >= MAX_FLOWS {
-            self.flows.clear();
-        }
-        self.flows.insert((circuit, to), number);
-    }
-}
-
 impl CircuitSocket {
     pub(super) fn open<'a>(
         nodes: impl Iterator<Item = &'a Arc<Shared>>,
@@ -175,9 +47,7 @@ impl CircuitSocket {
         let inbox = Arc::<Inbox>::default();
         let ways = nodes.map(|shared| {
             let mut state = shared.lock();
-            let number = state.ports.next;
-            state.ports.next += 1;
-            state.ports.open.insert(number, (hops, Arc::clone(&inbox)));
+            let number = state.ports.open(hops, &inbox);
             Way {
                 shared: Arc::clone(shared),
                 number,
@@ -216,8 +86,9 @@ impl CircuitSocket {
             for way in &self.ways {
                 let mut state = way.shared.lock();
                 if let Some(id) = state.carrier(now, self.hops, to, *known) {
-                    if let Address::Ip(to) = to {
-                        state.ports.note(id, *to, way.number);
+                    match to {
+                        Address::Ip(to) => state.ports.note(id, *to, way.number),
+                        Address::Host(..) => state.ports.note_user(id, way.number),
                     }
                     return act(way, &mut state, id);
                 }
@@ -361,8 +232,7 @@ impl Drop for CircuitSocket {
     fn drop(&mut self) {
         for way in &self.ways {
             let mut state = way.shared.lock();
-            state.ports.open.remove(&way.number);
-            state.ports.flows.retain(|_, number| *number != way.number);
+            state.ports.close(way.number);
         }
     }
 }
