@@ -71,7 +71,7 @@ impl<'a> Message<'a> {
             | Kind::LinkE2e
             | Kind::LinkedE2e
             | Kind::PeersRequest
-            | Kind::PeersResponse => Self::read_hidden(kind, r)?,
+            | Kind::PeersResponse => Self::read_hidden(dialect, kind, r)?,
         };
         body.finish()?;
         Ok(message)
@@ -119,7 +119,7 @@ impl<'a> Message<'a> {
         clippy::wildcard_enum_match_arm,
         reason = "its caller has told the others apart"
     )]
-    fn read_hidden(kind: Kind, r: &mut Reader<'a>) -> Result<Self, WireError> {
+    fn read_hidden(dialect: Dialect, kind: Kind, r: &mut Reader<'a>) -> Result<Self, WireError> {
         let id = r.u16("identifier")?;
         Ok(match kind {
             Kind::EstablishIntro => Self::EstablishIntro {
@@ -134,7 +134,7 @@ impl<'a> Message<'a> {
             },
             Kind::RendezvousEstablished => Self::RendezvousEstablished {
                 id,
-                addr: node_address(r)?,
+                addr: node_address(dialect, r)?,
             },
             Kind::CreateE2e => Self::CreateE2e {
                 id,
@@ -189,34 +189,40 @@ fn rest_of_answer<'a>(id: u16, r: &mut Reader<'a>) -> Result<Answer<'a>, WireErr
     })
 }
 
-/// An address of a data cell. The older dialect puts its length in front, and takes a kind that it does not know for no
-/// address.
+/// An address of a data cell. The older dialect puts its length in front and knows no IPv6.
 fn address(dialect: Dialect, r: &mut Reader<'_>, what: &'static str) -> Result<Address, WireError> {
     match dialect {
         Dialect::Modern => r.address(what),
         Dialect::Classic => {
-            let bytes = r.var_u16(what)?;
-            match bytes.first() {
-                Some(1 | 2) => Reader::new(bytes).address(what),
-                _ => Ok(NO_ADDRESS.into()),
+            let at = r.at();
+            let addr = r.nested(what, |r| r.address(what))?;
+            match addr {
+                Address::Ip(SocketAddr::V6(_)) => Err(Reader::invalid(what, at)),
+                Address::Ip(SocketAddr::V4(_)) | Address::Host(..) => Ok(addr),
             }
         }
     }
 }
 
-/// The address at the end of a request to extend: may be absent in the older dialect, and nowhere in the newer one.
+/// The address at the end of a request to extend. That there is none the older dialect says by leaving it out, and the newer
+/// one by naming nowhere.
 fn optional_address(dialect: Dialect, r: &mut Reader<'_>) -> Result<Option<SocketAddr>, WireError> {
     if dialect == Dialect::Classic && r.is_empty() {
         return Ok(None);
     }
-    let addr = node_address(r)?;
-    Ok((addr != SocketAddr::from(NO_ADDRESS)).then_some(addr))
+    let at = r.at();
+    let addr = node_address(dialect, r)?;
+    let nowhere = addr == SocketAddr::from(NO_ADDRESS);
+    if nowhere && dialect == Dialect::Classic {
+        return Err(Reader::invalid("address", at));
+    }
+    Ok((!nowhere).then_some(addr))
 }
 
 /// The address of a node at the end of a message: 6 bytes in the older dialect and in the first versions of the newer one, with
-/// its kind in front in later versions. The length tells which.
-fn node_address(r: &mut Reader<'_>) -> Result<SocketAddr, WireError> {
-    if r.left() == 6 {
+/// its kind in front in later versions. The length tells which of the newer ones it is.
+fn node_address(dialect: Dialect, r: &mut Reader<'_>) -> Result<SocketAddr, WireError> {
+    if dialect == Dialect::Classic || r.left() == 6 {
         return r.ipv4("address").map(SocketAddr::from);
     }
     r.ip_address("address")

@@ -36,8 +36,8 @@ impl Message<'_> {
         };
         match self {
             Self::Data { to, from, data } => {
-                address(dialect, w, to);
-                address(dialect, w, from);
+                address(dialect, w, to)?;
+                address(dialect, w, from)?;
                 w.raw(data);
             }
             Self::Create { id, node, x } => {
@@ -149,20 +149,15 @@ fn rest_of_answer(w: &mut Writer, answer: &Answer<'_>) {
     w.var_u16(&answer.y).raw(&answer.auth).raw(answer.list);
 }
 
-fn address(dialect: Dialect, w: &mut Writer, addr: &Address) {
-    if dialect == Dialect::Modern {
-        w.address(addr);
-        return;
-    }
-    w.nested(|w| match addr {
-        // The older dialect has no IPv6.
-        Address::Ip(SocketAddr::V6(_)) => {
-            w.address(&NO_ADDRESS.into());
-        }
-        Address::Ip(SocketAddr::V4(_)) | Address::Host(..) => {
+fn address(dialect: Dialect, w: &mut Writer, addr: &Address) -> Option<()> {
+    match (dialect, addr) {
+        (Dialect::Modern, addr) => w.address(addr),
+        (Dialect::Classic, Address::Ip(SocketAddr::V6(_))) => return None,
+        (Dialect::Classic, Address::Ip(SocketAddr::V4(_)) | Address::Host(..)) => w.nested(|w| {
             w.address(addr);
-        }
-    });
+        }),
+    };
+    Some(())
 }
 
 fn node_address(dialect: Dialect, w: &mut Writer, addr: SocketAddr) -> Option<()> {

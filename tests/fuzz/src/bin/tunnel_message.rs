@@ -1,4 +1,4 @@
-//! What is said in tunnels: whatever is understood means the same once written again, and the lists inside of messages are
+//! What is said in tunnels: whatever is understood is written again in the same bytes, and the lists inside of messages are
 //! bounded.
 #![no_main]
 
@@ -80,8 +80,17 @@ fn message(dialect: Dialect, data: &[u8]) {
     let Ok(message) = Message::read(dialect, data) else {
         return;
     };
-    let written = message
+    let mut written = message
         .to_bytes(dialect)
         .expect("what was read can be said");
     assert_eq!(Message::read(dialect, &written).expect("ours"), message);
+    // Early versions of the newer dialect leave out the kind of addresses at the end.
+    let ends_in_address = matches!(
+        message,
+        Message::Extend { .. } | Message::RendezvousEstablished { .. }
+    );
+    if dialect == Dialect::Modern && ends_in_address && written.len() == data.len() + 1 {
+        assert_eq!(written.remove(written.len() - 7), 1);
+    }
+    assert_eq!(written, data);
 }
