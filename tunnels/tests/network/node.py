@@ -7,10 +7,10 @@ Prints the public keys and ports of the nodes, then reads commands as lines of J
 line. Nothing leaves the loopback.
 """
 import asyncio
+import contextlib
 import importlib.metadata
 import json
 import random
-import socket
 import sys
 
 import ipv8.community
@@ -20,7 +20,8 @@ from ipv8.dht.churn import PingChurn
 from ipv8.dht.discovery import DHTDiscoveryCommunity
 from ipv8.dht.provider import DHTCommunityProvider
 from ipv8.keyvault.crypto import default_eccrypto
-from ipv8.messaging.anonymization.hidden_services import HiddenTunnelCommunity
+from ipv8.messaging.anonymization import hidden_services
+from ipv8.messaging.anonymization.tunnel import IntroductionPoint
 from ipv8.messaging.interfaces.udp.endpoint import UDPEndpoint
 from ipv8.peer import Peer
 from ipv8.peerdiscovery.churn import RandomChurn
@@ -44,6 +45,15 @@ received = []
 linked = []
 
 
+def at_home(community):
+    """A community that knows where it is, for nobody says it to one whose neighbours are all on this machine."""
+    where = property(lambda self: self.endpoint.get_address(), lambda self, _: None)
+    return type(community.__name__, (community,), {"my_estimated_wan": where})
+
+
+hidden_services.PexCommunity = at_home(hidden_services.PexCommunity)
+
+
 class Host:
     """What the exchange of introduction points needs of the library."""
 
@@ -55,7 +65,8 @@ class Host:
         self.strategies.append((strategy, target))
 
 
-class Tunnels(HiddenTunnelCommunity):
+@at_home
+class Tunnels(hidden_services.HiddenTunnelCommunity):
     def on_raw_data(self, circuit, origin, data):
         received.append(data.hex())
         if circuit.ctype == "RP_SEEDER":
@@ -70,53 +81,44 @@ def transmit(tunnels, circuit, target, data):
 
 
 class Node:
-    def __init__(self, endpoint, port, flags, bootstrap):
-        self.port, self.host = port, Host()
+    def __init__(self, endpoint, flags, bootstrap):
+        self.port, self.host = endpoint.get_address()[1], Host()
         me, network = Peer(default_eccrypto.generate_key("curve25519")), Network()
         if OLD:
             ipv8.community._DEFAULT_ADDRESSES[:] = [bootstrap]
             ipv8.community._DNS_ADDRESSES.clear()
-            self.discovery = DiscoveryCommunity(me, endpoint, network)
-            self.dht = DHTDiscoveryCommunity(me, endpoint, Network())
+            self.discovery = at_home(DiscoveryCommunity)(me, endpoint, network)
+            self.dht = at_home(DHTDiscoveryCommunity)(me, endpoint, Network())
             settings = TunnelSettings()
             settings.peer_flags, settings.min_circuits, settings.swarm_lookup_interval = set(flags), 0, 3
-            provider = DHTCommunityProvider(self.dht, port)
+            provider = DHTCommunityProvider(self.dht, self.port)
             self.tunnels = Tunnels(me, endpoint, network, settings=settings, ipv8=self.host, dht_provider=provider)
         else:
             def settings(kind, known):
                 return kind(my_peer=me, endpoint=endpoint, network=known)
-            self.discovery = DiscoveryCommunity(settings(CommunitySettings, network))
-            self.dht = DHTDiscoveryCommunity(settings(CommunitySettings, Network()))
+            # Communities of introduction points would ask servers in the world otherwise.
+            hidden_services.DISPERSY_BOOTSTRAPPER = {"init": {"ip_addresses": [bootstrap], "dns_addresses": []}}
+            self.discovery = at_home(DiscoveryCommunity)(settings(CommunitySettings, network))
+            self.dht = at_home(DHTDiscoveryCommunity)(settings(CommunitySettings, Network()))
             chosen = settings(HiddenTunnelSettings, network)
             chosen.peer_flags, chosen.min_circuits, chosen.swarm_lookup_interval = set(flags), 0, 3
-            chosen.ipv8, chosen.dht_provider = self.host, DHTCommunityProvider(self.dht, port)
+            chosen.ipv8, chosen.dht_provider = self.host, DHTCommunityProvider(self.dht, self.port)
             self.tunnels = Tunnels(chosen)
             for community in (self.discovery, self.dht, self.tunnels):
                 community.bootstrappers[:] = [DispersyBootstrapper([bootstrap], [])]
         self.walks = [RandomWalk(self.discovery), RandomChurn(self.discovery), PeriodicSimilarity(self.discovery),
                       RandomWalk(self.dht), PingChurn(self.dht), RandomWalk(self.tunnels)]
-        for community in (self.discovery, self.dht, self.tunnels):
-            community.my_estimated_wan = ("127.0.0.1", port)
 
     def step(self):
         for walk in self.walks + [strategy for strategy, _ in self.host.strategies]:
-            walk.take_step()
-        # Nobody else says where they are.
-        for community in (self.discovery, self.dht, self.tunnels):
-            community.my_estimated_wan = ("127.0.0.1", self.port)
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+            with contextlib.suppress(Exception):
+                walk.take_step()
 
 
 async def node(flags, bootstrap):
-    port = free_port()
-    endpoint = UDPEndpoint(port, "127.0.0.1")
+    endpoint = UDPEndpoint(0, "127.0.0.1")
     await endpoint.open()
-    return Node(endpoint, port, flags, bootstrap)
+    return Node(endpoint, flags, bootstrap)
 
 
 async def walk(nodes):
@@ -126,24 +128,62 @@ async def walk(nodes):
         await asyncio.sleep(0.5)
 
 
-async def patience(done, seconds=20):
+async def patience(done, seconds=5):
     for _ in range(seconds * 10):
         if done():
-            return True
+            return
         await asyncio.sleep(0.1)
-    return False
+
+
+def circuits(tunnels, kind, states=("EXTENDING", "READY")):
+    return [circuit for circuit in tunnels.circuits.values() if circuit.ctype == kind and circuit.state in states]
 
 
 async def build(tunnels, hops):
     circuit = tunnels.create_circuit(hops)
-    if circuit is None:
-        return {"state": "NONE", "id": 0, "hops": []}
-    try:
-        await asyncio.wait_for(asyncio.shield(circuit.ready), 8)
-    except asyncio.TimeoutError:
-        pass
-    return {"state": circuit.state, "id": circuit.circuit_id,
-            "hops": [hop.public_key.key_to_bin().hex() if hasattr(hop, "public_key") else "" for hop in circuit.hops]}
+    if circuit is not None:
+        await asyncio.wait([circuit.ready], timeout=20)
+    return circuit
+
+
+async def send(tunnels, hops, target, data):
+    """Sends through a new circuit of so many hops, and waits a little for an answer."""
+    # In the older dialect no relay begins two circuits.
+    for circuit in circuits(tunnels, "DATA"):
+        tunnels.remove_circuit(circuit.circuit_id)
+    circuit = await build(tunnels, hops)
+    if circuit is not None and circuit.state == "READY":
+        transmit(tunnels, circuit, target, data)
+        await patience(lambda: data.hex() in received)
+
+
+def seed(nodes, tunnels, info_hash, hops):
+    """Has somebody introduce a hidden seeder, again where that was lost: the library tries but once."""
+    if info_hash not in tunnels.swarms:
+        tunnels.join_swarm(info_hash, hops)
+    if len(circuits(tunnels, "IP_SEEDER")) < 2:
+        asyncio.ensure_future(tunnels.create_introduction_point(info_hash))
+    for other in (one.tunnels for one in nodes):
+        for seeder, (_, swarm) in other.intro_point_for.items():
+            if swarm == info_hash:
+                me = Peer(other.my_peer.key, other.my_estimated_wan)
+                other.dht_announce(info_hash, IntroductionPoint(me, seeder))
+
+
+async def download(tunnels, info_hash, hops, data):
+    """Looks for hidden seeders once, and sends to those who are linked."""
+    if info_hash not in tunnels.swarms:
+        tunnels.join_swarm(info_hash, hops, callback=linked.append, seeding=False)
+    if not circuits(tunnels, "DATA", ("READY",)):
+        await build(tunnels, hops)
+    swarm = tunnels.swarms[info_hash]
+    swarm.last_lookup = swarm.last_dht_response = 0
+    await tunnels.do_peer_discovery()
+    for target in linked:
+        circuit = tunnels.circuits.get(tunnels.ip_to_circuit_id(target[0]))
+        if circuit and circuit.state == "READY":
+            transmit(tunnels, circuit, target, data)
+    await patience(lambda: data.hex() in received)
 
 
 async def do(nodes, command):
@@ -151,36 +191,14 @@ async def do(nodes, command):
     if command["do"] == "candidates":
         return {peer.public_key.key_to_bin().hex(): sum(flags) if isinstance(flags, (list, set)) else flags
                 for peer, flags in tunnels.candidates.items()}
-    if command["do"] == "build":
-        return await build(tunnels, command["hops"])
-    if command["do"] == "only":
-        for peer in list(tunnels.candidates):
-            if peer.public_key.key_to_bin().hex() not in command["keys"]:
-                tunnels.candidates.pop(peer)
-    elif command["do"] == "send":
-        transmit(tunnels, tunnels.circuits[command["id"]], ("127.0.0.1", command["port"]), bytes.fromhex(command["data"]))
-    elif command["do"] == "received":
+    if command["do"] == "send":
+        await send(tunnels, command["hops"], ("127.0.0.1", command["port"]), bytes.fromhex(command["data"]))
         return {"received": list(received)}
-    elif command["do"] == "seed":
-        info_hash = bytes.fromhex(command["info_hash"])
-        tunnels.join_swarm(info_hash, command["hops"])
-        await tunnels.create_introduction_point(info_hash)
+    if command["do"] == "seed":
+        seed(nodes, tunnels, bytes.fromhex(command["info_hash"]), command["hops"])
     elif command["do"] == "download":
-        info_hash = bytes.fromhex(command["info_hash"])
-        linked.clear()
-        tunnels.join_swarm(info_hash, command["hops"], callback=linked.append, seeding=False)
-        await build(tunnels, command["hops"])
-        for _ in range(10):
-            if OLD:
-                tunnels.swarms[info_hash].last_lookup = 0
-            await tunnels.do_peer_discovery()
-            if await patience(lambda: linked, 6):
-                break
-        if linked:
-            target = linked[0]
-            circuit = tunnels.circuits[tunnels.ip_to_circuit_id(target[0])]
-            transmit(tunnels, circuit, target, bytes.fromhex(command["data"]))
-        return {"linked": bool(linked)}
+        await download(tunnels, bytes.fromhex(command["info_hash"]), command["hops"], bytes.fromhex(command["data"]))
+        return {"linked": len(linked), "received": list(received)}
     return {}
 
 
