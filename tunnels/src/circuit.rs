@@ -123,6 +123,8 @@ pub(crate) struct Circuit {
     /// How many more nodes may be asked.
     pub(crate) tries: u8,
     pub(crate) task: Task,
+    /// When it is given up, while its last hop owes the answer to what it is for.
+    pub(crate) answer_by: Option<Instant>,
     /// The layer between the two ends of an end-to-end circuit.
     pub(crate) end_to_end: Option<Session>,
     pub(crate) linked: bool,
@@ -175,6 +177,7 @@ impl Circuit {
             early: 0,
             tries: 6,
             task: Task::Nothing,
+            answer_by: None,
             end_to_end: None,
             linked: false,
         }

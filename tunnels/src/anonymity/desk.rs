@@ -1,6 +1,8 @@
 //! What a node of the tunnels asks the DHT of IPv8 for on behalf of hidden peers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use net::{Pool, Task};
@@ -22,8 +24,9 @@ const MAX_OF_CIRCUIT: usize = 2;
 /// Seeders whose first announcements are remembered; many more than are introduced at once.
 const MAX_SINCE: usize = 4096;
 
-/// How often it is announced again whom we introduce.
+/// How often it is announced again whom we introduce, and how soon where the DHT has not taken an announcement.
 const ANNOUNCE: Duration = Duration::from_secs(600);
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(15);
 
 /// A circuit of a node.
 type Asker = (Dialect, CircuitId);
@@ -39,6 +42,8 @@ pub(super) struct Desk {
     /// Who is introduced, and since when in seconds since 1970: announcements that say the same replace each other.
     since: BTreeMap<Vec<u8>, u32>,
     next: Option<Instant>,
+    /// Whether an announcement has failed since they were last made.
+    failed: Arc<AtomicBool>,
 }
 
 impl Desk {
@@ -53,6 +58,7 @@ impl Desk {
             tasks: Vec::new(),
             since: BTreeMap::new(),
             next: None,
+            failed: Arc::default(),
         }
     }
 
@@ -114,10 +120,11 @@ impl Desk {
         let Some(value) = value else {
             return;
         };
-        let dht = dht.clone();
+        let (dht, failed) = (dht.clone(), Arc::clone(&self.failed));
         self.spawn(None, async move {
             if let Err(error) = dht.store(NodeId(info_hash), &value).await {
                 tracing::debug!(%error, "a hidden seeder is not announced");
+                failed.store(true, Ordering::Relaxed);
             }
         });
     }
@@ -125,7 +132,11 @@ impl Desk {
     /// Announces again whom we introduce, when it is time.
     pub(super) fn tick(&mut self, nodes: &[Tunnels], dht: &[(Dialect, DhtClient)]) {
         let now = Instant::now();
-        if now < *self.next.get_or_insert(now + ANNOUNCE) {
+        let next = self.next.get_or_insert(now + ANNOUNCE);
+        if self.failed.swap(false, Ordering::Relaxed) {
+            *next = (*next).min(now + ANNOUNCE_AGAIN);
+        }
+        if now < *next {
             return;
         }
         self.next = Some(now + ANNOUNCE);

@@ -313,7 +313,7 @@ impl Node {
         if circuit.state() == State::Ready {
             circuit.next_ping = now + self.config.ping_interval;
             self.emit(Event::Ready(id));
-            self.on_ready(id);
+            self.on_ready(now, id);
             return Ok(());
         }
         self.extend(now, id, &list);

@@ -19,7 +19,7 @@ use crate::message::{
     Answer, IntroPoint, Rendezvous, read_peers, read_rendezvous, write_peers, write_rendezvous,
 };
 
-/// How long a seeder or an introduction point may take to answer.
+/// How long a seeder, an introduction point or a rendezvous point may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
 /// The most swarms, and the most requests that wait for answers.
@@ -235,8 +235,13 @@ impl Node {
     }
 
     /// A circuit of ours is ready: what it is for begins.
-    pub(super) fn on_ready(&mut self, id: CircuitId) {
+    pub(super) fn on_ready(&mut self, now: Instant, id: CircuitId) {
         let request = self.entropy.identifier();
+        if let Some(circuit) = self.circuits.get_mut(&id)
+            && !matches!(circuit.task, Task::Nothing)
+        {
+            circuit.answer_by = Some(now + ANSWER_TIME);
+        }
         let message = match self.task(id) {
             Some(Task::Introduce(info_hash, asked)) => {
                 *asked = Some(request);
@@ -293,6 +298,9 @@ impl Node {
                 Some(Task::Introduce(info_hash, asked)) if *asked == Some(id) => {
                     *asked = None;
                     let info_hash = *info_hash;
+                    if let Some(ours) = self.circuits.get_mut(&circuit) {
+                        ours.answer_by = None;
+                    }
                     self.emit(Event::Introduced { info_hash, circuit });
                     Ok(())
                 }
@@ -403,6 +411,7 @@ impl Node {
             return Err(Refusal::Unexpected);
         }
         meet.asked = None;
+        ours.answer_by = None;
         let (request, x, via, origin) = (meet.request, meet.x, meet.via, meet.origin.clone());
         let rendezvous = Rendezvous {
             addr,
@@ -488,6 +497,7 @@ impl Node {
             return Err(Refusal::Unexpected);
         }
         link.asked = None;
+        ours.answer_by = None;
         let info_hash = link.info_hash;
         ours.end_to_end = link.session.take();
         ours.linked = true;

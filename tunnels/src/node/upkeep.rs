@@ -36,9 +36,10 @@ impl Node {
                 Purpose::Introduction => INTRODUCTION_AGE,
                 _ => self.config.dialect.max_age(),
             };
+            let unanswered = circuit.answer_by.is_some_and(|by| now >= by);
             let why = if !ready && age >= self.config.build_time {
                 Some(Closed::Slow)
-            } else if ready && silence >= self.config.max_silence {
+            } else if ready && (silence >= self.config.max_silence || unanswered) {
                 Some(Closed::Silent)
             } else if age >= max_age {
                 Some(Closed::Old)

@@ -144,6 +144,20 @@ fn an_introduction_point_that_dies_is_replaced() {
 }
 
 #[test]
+fn introductions_of_which_an_answer_was_lost_are_replaced() {
+    for seed in 10..20 {
+        let mut scene = Scene::new(Dialect::Modern, seed);
+        scene.world.links.1 = 0.3;
+        scene.join(1, true);
+        scene.run(Duration::from_secs(120));
+        scene.world.links.1 = 0.0;
+        scene.run(Duration::from_secs(60));
+        let introduced = scene.status(1).introductions;
+        assert_eq!(introduced, INTRODUCTIONS, "seed {seed}");
+    }
+}
+
+#[test]
 fn who_leaves_a_swarm_has_no_circuits_for_it() {
     let mut scene = Scene::new(Dialect::Classic, 5);
     scene.join(1, true);
