@@ -50,6 +50,8 @@ pub(crate) enum Line<'a> {
     Error { message: &'a str },
     /// A torrent is complete and verified.
     Finished { info_hash: &'a str, seconds: f64 },
+    /// A torrent goes by another number of hops than the last time, or by as many though `--hops` is not given.
+    Hops { name: &'a str, hops: u8, before: u8 },
     /// A list of addresses that are not talked to was read.
     IpFilter {
         ranges: usize,

@@ -29,8 +29,10 @@ pub struct AddTorrent {
     /// The folder that content goes to; the torrent's own name is below it.
     pub dir: PathBuf,
     /// Through how many others all of its traffic goes, by a route of [`EngineConfig::routes`](crate::EngineConfig::routes);
-    /// 0 is the direct way.
-    pub hops: u8,
+    /// 0 is the direct way. `None` says nothing: it goes on as it went the last time, of which the engine keeps a note in
+    /// its state directory before anything leaves, and directly where it was never here. Where there is no such route now, it
+    /// is added and waits.
+    pub hops: Option<u8>,
     /// Peers to connect to at once and again for as long as the torrent runs on the route that it is added to.
     pub peers: Vec<SocketAddr>,
     /// Which files are wanted, by their number in the metadata, pad files counted; `None` for those that a magnet link
@@ -125,7 +127,7 @@ impl AddTorrent {
         Self {
             source,
             dir,
-            hops: 0,
+            hops: None,
             peers: Vec::new(),
             files: None,
             sequential: false,
@@ -194,6 +196,9 @@ pub enum CommandError {
     /// There is no way with so many hops.
     #[error(transparent)]
     Route(RouteError),
+    /// Nobody has said by how many hops it goes, and what was kept of that cannot be read: it may not go the direct way.
+    #[error("it is not known by how many hops it went before: {0}")]
+    UnknownHops(Arc<str>),
     /// The torrent names a certificate that its peers must have (libtorrent's SSL torrents).
     #[error(
         "the torrent may only be transferred under TLS, with a certificate of its publisher, which this build cannot"
@@ -276,6 +281,12 @@ pub(crate) enum Command {
         TorrentId,
         SocketAddr,
         oneshot::Sender<Result<(), CommandError>>,
+    ),
+    /// By how many hops to look for what is named so, of which that was said.
+    Look(
+        [u8; 20],
+        Option<u8>,
+        oneshot::Sender<Result<u8, CommandError>>,
     ),
     Limit(
         Option<TorrentId>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::id::InfoHashes;
+use protocol::krpc::item::mutable_target;
 use protocol::magnet::MutableItem;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -50,12 +51,15 @@ impl EngineHandle {
     ///
     /// # Errors
     /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`], [`CommandError::Route`], [`CommandError::SslTorrent`],
-    /// [`CommandError::Unresolved`] or [`CommandError::Stopped`].
+    /// [`CommandError::UnknownHops`], [`CommandError::Unresolved`] or [`CommandError::Stopped`].
     pub async fn add(&self, mut torrent: AddTorrent) -> Result<TorrentId, CommandError> {
         if let Source::Magnet(magnet) = &mut torrent.source
             && let (None, Some(named)) = (magnet.hashes, &magnet.mutable)
         {
-            let published = self.resolve(named, torrent.hops).await;
+            let name = mutable_target(&named.public_key, &named.salt).0;
+            let said = torrent.hops;
+            let hops = self.ask(|reply| Command::Look(name, said, reply)).await?;
+            let published = self.resolve(named, hops).await;
             let published = published.map_err(CommandError::Unresolved)?;
             magnet.hashes = Some(InfoHashes::v1(published.info_hash));
         }
@@ -90,7 +94,8 @@ impl EngineHandle {
 
     /// Moves a torrent to another route, the one with so many hops; 0 is the direct way. Nothing that is there is read or
     /// fetched again. Its trackers are told by the old route that it leaves, and everything that was learned there is
-    /// forgotten: addresses of peers, those that the user named included.
+    /// forgotten: addresses of peers, those that the user named included. Where it goes is kept first, for the next time that
+    /// it is added.
     ///
     /// # Errors
     /// [`CommandError::Route`], [`CommandError::NoSuchTorrent`], [`CommandError::GivenUp`] or [`CommandError::Stopped`].

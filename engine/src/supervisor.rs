@@ -4,6 +4,7 @@
 //! connections, and publishes snapshots and events.
 
 mod commands;
+mod errands;
 pub(crate) mod messages;
 mod publish;
 mod routes;
@@ -24,6 +25,7 @@ use protocol::metainfo::Metainfo;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use self::errands::Errands;
 use self::routes::OpenRoutes;
 use crate::claims::Claims;
 use crate::command::Command;
@@ -71,6 +73,9 @@ pub struct Supervisor {
     snapshots: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<Event>,
     commands: Option<mpsc::Receiver<Command>>,
+    errands: Errands,
+    /// No torrent is added any more.
+    stopping: bool,
     dirty: bool,
     published: Instant,
     /// The snapshot is published soon.
@@ -82,6 +87,8 @@ struct Child {
     actor: Addr<Torrent>,
     /// What it was added with, as commands have changed it since: what it is started again with.
     add: crate::AddTorrent,
+    /// By how many hops it goes.
+    hops: u8,
     /// The metadata, where it came from peers.
     metainfo: Option<Arc<Metainfo>>,
     hashes: InfoHashes,
@@ -169,6 +176,8 @@ impl Supervisor {
             snapshots,
             events,
             commands: Some(commands),
+            errands: Errands::default(),
+            stopping: false,
             dirty: false,
             published: Instant::now(),
             pressing: false,
@@ -243,7 +252,7 @@ impl StreamHandler<Arrival> for Supervisor {
         let room = self.seats.free() > 0;
         // A torrent answers on its own route and no other.
         let here = |child: &&Child| {
-            let route = self.routes.get(child.add.hops);
+            let route = self.routes.get(child.hops);
             route.is_some_and(|route| route.brought(&arrival))
         };
         if let Some(child) = child.filter(|child| room && !child.leaving && here(child)) {
@@ -287,7 +296,7 @@ impl Handler<News> for Supervisor {
                 }
             }
             News::Gone(id) => self.forget(id),
-            News::Hashes(id, hashes) => self.learn_names(id, hashes),
+            News::Hashes(id, hashes) => self.learn_names(id, hashes, ctx),
         }
     }
 }

@@ -15,7 +15,7 @@
 //! - `store`: the public handle; `upkeep`: its questions about files as files. `inner`: file slots and window cache behind it.
 //!   `budget`: bounds shared by stores.
 //! - `selection`: wanted files and the part file. `donor`: files elsewhere that may hold content, `adopt`: taking it over.
-//! - `resume`: what a torrent had on disk, kept between runs.
+//! - `resume`: what a torrent had on disk, kept between runs; `hops`: by which way it went.
 //! - `active`: block leases, with the digests of their blocks. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
 //!   operating system.
@@ -32,6 +32,7 @@ mod adopt;
 mod budget;
 mod donor;
 mod error;
+pub mod hops;
 mod inner;
 mod layout;
 mod map;

@@ -128,9 +128,13 @@ impl OverlayArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Anonymity")]
 pub(crate) struct HopArgs {
-    /// Through how many others everything goes, so that none of them knows both ends: 0 (direct) to 3
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=3))]
-    pub(crate) hops: u8,
+    /// Through how many others everything goes, so that none of them knows both ends: 0 (direct) to 3 [default: as it went
+    /// the last time, and direct the first time]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
+    pub(crate) hops: Option<u8>,
+    /// How all torrents of the command line went before, where that was looked up.
+    #[arg(skip)]
+    pub(crate) kept: Option<u8>,
     /// How long the first circuit may take; where there is none by then, nothing was sent and the exit code is 5
     #[arg(long, value_name = "TIME", default_value = "2m")]
     pub(crate) hops_within: Span,

@@ -123,8 +123,14 @@ impl Common {
 
 impl Common {
     /// Through how many others everything goes.
-    pub(crate) const fn hops(&self) -> u8 {
-        self.hops.hops
+    pub(crate) fn hops(&self) -> u8 {
+        self.hops.hops.or(self.hops.kept).unwrap_or_default()
+    }
+
+    /// What the engine is told of that: nothing where nothing is known, for then it may know.
+    pub(crate) fn engine_hops(&self) -> Option<u8> {
+        let kept = self.hops.kept.filter(|hops| *hops > 0);
+        self.hops.hops.or(kept)
     }
 
     /// Refuses what contradicts `--hops`.

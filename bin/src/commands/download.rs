@@ -6,6 +6,7 @@ use engine::{AddTorrent, CommandError, Existing, Reuse};
 
 use super::transfer::anonymous::{Anonymous, tell_socks};
 use super::transfer::goal::Goal;
+use super::transfer::kept_hops::{self, Named};
 use super::transfer::peers::peers;
 use super::transfer::seeking::key_of;
 use super::transfer::tracked::Tracked;
@@ -19,23 +20,28 @@ use crate::source::{Source, shown_hash};
 use crate::text::printable;
 use crate::wire;
 
-pub(crate) fn run(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn run(args: &mut DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     wire::run(download(args, screen))
 }
 
-async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
+async fn download(args: &mut DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen()?;
     let selection = Selection::parse(&args.files)?;
+    let read = read_local(args, screen)?;
+    let args = &*args;
     let way = wire::way(&args.common, screen, &mut shutdown).await?;
     let mut anonymous = Anonymous::of(&args.common, &way);
     if let Some(anonymous) = &mut anonymous
-        && args.source.iter().any(|text| Source::is_remote(text))
+        && read.iter().any(Option::is_none)
     {
         anonymous.wait(screen, &mut shutdown).await?;
     }
     let mut sources = Vec::new();
-    for text in &args.source {
-        sources.push(Source::read(text, &way.network).await?);
+    for (text, read) in args.source.iter().zip(read) {
+        sources.push(match read {
+            Some(source) => source,
+            None => kept_hops::fetch(text, &way.network, &args.common, screen).await?,
+        });
     }
     super::must_be_writable(&args.output)?;
     for dir in &args.reuse {
@@ -86,6 +92,19 @@ async fn download(args: &DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     outcome
 }
 
+/// Reads what needs no network, and settles by how many hops all goes.
+fn read_local(args: &mut DownloadArgs, screen: &Screen) -> Result<Vec<Option<Source>>, Failure> {
+    let local = |text: &String| (!Source::is_remote(text)).then(|| Source::read_local(text));
+    let read = args.source.iter().map(|text| local(text).transpose());
+    let read = read.collect::<Result<Vec<_>, _>>()?;
+    let torrents = args.source.iter().zip(&read);
+    let torrents: Vec<Named> = torrents
+        .map(|(text, read)| Named::of(text, read.as_ref()))
+        .collect();
+    kept_hops::settle(&mut args.common, &torrents, screen)?;
+    Ok(read)
+}
+
 /// What is asked for, of every torrent alike.
 struct Wish<'a> {
     args: &'a DownloadArgs,
@@ -107,7 +126,7 @@ impl Wish<'_> {
             torrents: self.args.reuse_local_data,
             dirs: self.args.reuse.clone(),
         };
-        add.hops = self.args.common.hops();
+        add.hops = self.args.common.engine_hops();
         add.use_trackers = !self.args.common.no_trackers;
         add.use_web_seeds = !self.args.common.no_webseeds;
         add.web_seeds.clone_from(&self.args.web_seed);

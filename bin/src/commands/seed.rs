@@ -7,6 +7,7 @@ use protocol::metainfo::Metainfo;
 
 use super::transfer::anonymous::{Anonymous, tell_socks};
 use super::transfer::goal::Goal;
+use super::transfer::kept_hops::{self, Named};
 use super::transfer::peers::peers;
 use super::transfer::tracked::Tracked;
 use super::transfer::{Transfer, WayOut};
@@ -18,21 +19,31 @@ use crate::source::{Source, shown_hash};
 use crate::text::printable;
 use crate::wire;
 
-pub(crate) fn run(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn run(args: &mut SeedArgs, screen: &Screen) -> Result<(), Failure> {
     wire::run(seed(args, screen))
 }
 
-async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
+async fn seed(args: &mut SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen()?;
     super::must_be_folder(&args.data)?;
+    let remote = Source::is_remote(&args.torrent);
+    let read = (!remote).then(|| Source::read_local(&args.torrent));
+    let read = read.transpose()?;
+    let named = Named::of(&args.torrent, read.as_ref());
+    kept_hops::settle(&mut args.common, &[named], screen)?;
+    let args = &*args;
     let way = wire::way(&args.common, screen, &mut shutdown).await?;
     let mut anonymous = Anonymous::of(&args.common, &way);
     if let Some(anonymous) = &mut anonymous
-        && Source::is_remote(&args.torrent)
+        && remote
     {
         anonymous.wait(screen, &mut shutdown).await?;
     }
-    let source = Source::read(&args.torrent, &way.network).await?;
+    let source = if let Some(source) = read {
+        source
+    } else {
+        kept_hops::fetch(&args.torrent, &way.network, &args.common, screen).await?
+    };
     let metainfo = source.into_torrent(&args.torrent)?;
     must_hold(&args.data, &metainfo)?;
     let running = wire::start("seed", &args.common, way, screen)?;
@@ -55,7 +66,7 @@ async fn seed(args: &SeedArgs, screen: &Screen) -> Result<(), Failure> {
     );
     add.trust_data = args.no_check;
     add.existing = Existing::Serve;
-    add.hops = args.common.hops();
+    add.hops = args.common.engine_hops();
     add.use_trackers = !args.common.no_trackers;
     add.super_seed = args.super_seed;
     add.use_web_seeds = !args.common.no_webseeds;

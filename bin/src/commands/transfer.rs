@@ -6,6 +6,7 @@ pub(crate) mod display;
 mod events;
 mod forwarded;
 pub(crate) mod goal;
+pub(crate) mod kept_hops;
 mod local_data;
 pub(crate) mod peers;
 pub(crate) mod seeking;

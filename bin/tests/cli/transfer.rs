@@ -6,6 +6,7 @@ mod discovery;
 mod download;
 mod ending;
 mod http;
+mod kept_hops;
 mod reuse;
 mod seed;
 mod trackers;

@@ -12,16 +12,20 @@ use crate::command::Command;
 use crate::torrent::messages::{Control, Stop};
 use crate::{CommandError, Farewells, SwarmCounts, TorrentId};
 
+use super::errands::Errand;
 use super::{Child, Supervisor};
 
 impl StreamHandler<Command> for Supervisor {
     fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
         match command {
             Command::Add(add, reply) => {
-                let _ = reply.send(self.add(*add, ctx));
+                self.run_errand(Errand::Add(add, reply), ctx);
             }
             Command::AddPeer(id, peer, reply) => {
                 let _ = reply.send(self.control(id, Control::AddPeer(peer)));
+            }
+            Command::Look(name, said, reply) => {
+                self.run_errand(Errand::Look(name, said, reply), ctx);
             }
             Command::Limit(None, limits, reply) => {
                 self.down.set_rate(limits.down);
@@ -50,7 +54,7 @@ impl StreamHandler<Command> for Supervisor {
             }
             Command::Scrape(id, reply) => self.scrape(id, reply),
             Command::SetHops(id, hops, reply) => {
-                let _ = reply.send(self.set_hops(id, hops, ctx));
+                self.run_errand(Errand::Move(id, hops, reply), ctx);
             }
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
             Command::Sift(reply) => {
@@ -113,6 +117,7 @@ impl Supervisor {
         reply: oneshot::Sender<Farewells>,
         ctx: &mut Context<Self>,
     ) {
+        self.stopping = true;
         self.routes.close_doors();
         let desks: Vec<(Desk, Farewells)> = self
             .routes

@@ -10,6 +10,7 @@ use crate::torrent::messages::Control;
 use crate::{AddTorrent, CommandError, Farewells, Limits, Reuse, Snapshot, SwarmCounts, TorrentId};
 
 use super::Supervisor;
+use super::errands::Errand;
 
 /// Adds a torrent.
 #[derive(Debug, Message)]
@@ -72,10 +73,12 @@ pub struct GetSnapshot;
 pub struct Shutdown(pub Duration);
 
 impl Handler<Add> for Supervisor {
-    type Result = Result<TorrentId, CommandError>;
+    type Result = ResponseFuture<Result<TorrentId, CommandError>>;
 
     fn handle(&mut self, add: Add, ctx: &mut Context<Self>) -> Self::Result {
-        self.add(add.0, ctx)
+        let (reply, answer) = oneshot::channel();
+        self.run_errand(Errand::Add(Box::new(add.0), reply), ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(CommandError::Stopped)) })
     }
 }
 
@@ -111,10 +114,12 @@ impl Handler<Remove> for Supervisor {
 }
 
 impl Handler<SetHops> for Supervisor {
-    type Result = Result<(), CommandError>;
+    type Result = ResponseFuture<Result<(), CommandError>>;
 
     fn handle(&mut self, message: SetHops, ctx: &mut Context<Self>) -> Self::Result {
-        self.set_hops(message.0, message.1, ctx)
+        let (reply, answer) = oneshot::channel();
+        self.run_errand(Errand::Move(message.0, message.1, reply), ctx);
+        Box::pin(async move { answer.await.unwrap_or(Err(CommandError::Stopped)) })
     }
 }
 

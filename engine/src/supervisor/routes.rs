@@ -40,7 +40,7 @@ pub(super) struct OpenRoute {
 /// All routes by their hops.
 pub(super) struct OpenRoutes {
     open: BTreeMap<u8, OpenRoute>,
-    /// How many were ever opened, the direct way among them.
+    /// How many were ever opened beside the direct way.
     opened: u64,
     seed: u64,
     arrivals: mpsc::Sender<Arrival>,
@@ -74,7 +74,7 @@ impl OpenRoutes {
     pub(super) const fn new(seed: u64, arrivals: mpsc::Sender<Arrival>) -> Self {
         Self {
             open: BTreeMap::new(),
-            opened: 1,
+            opened: 0,
             seed,
             arrivals,
         }
@@ -135,33 +135,17 @@ impl OpenRoutes {
         failures: u32,
     ) -> Result<OpenRoute, RouteError> {
         let routes = engine.routes.as_ref();
-        let routes = routes.ok_or(RouteError::Unsupported(hops))?;
-        let number = self.opened;
-        self.opened += 1;
-        let mut setup = ReachSetup {
-            engine,
-            hops,
-            seed: other_seed(self.seed, number),
-            listen: None,
-            lsd: None,
-        };
-        let tags = Arc::<Tags>::default();
-        let closed = |setup: &ReachSetup<'_>, error: &dyn std::fmt::Display| {
-            tracing::warn!(hops, %error, "a route cannot be opened");
-            OpenRoute {
-                reach: Reach::closed(setup, error.to_string().into()),
-                number,
-                tags: Arc::default(),
-                listen: None,
-                listener: None,
-                failures: failures + 1,
-            }
-        };
-        let route = match routes.open(hops) {
+        let opened = routes.map_or(Err(RouteError::Unsupported(hops)), |routes| {
+            routes.open(hops)
+        });
+        let route = match opened {
             Ok(route) => route,
             Err(error @ RouteError::Unsupported(_)) if failures == 0 => return Err(error),
-            Err(error) => return Ok(closed(&setup, &error)),
+            Err(error) => return Ok(self.closed(engine, (hops, failures), &error)),
         };
+        let mut setup = self.number_next(engine, hops);
+        let number = self.opened;
+        let tags = Arc::<Tags>::default();
         let mut listener = None;
         if let Some(at) = route.listen {
             match self.listen(engine, &route.network, at, (hops, number, &tags)) {
@@ -169,7 +153,7 @@ impl OpenRoutes {
                     setup.listen = Some(addr);
                     listener = Some(task);
                 }
-                Err(error) => return Ok(closed(&setup, &error)),
+                Err(error) => return Ok(self.closed(engine, (hops, failures), &error)),
             }
         }
         Ok(OpenRoute {
@@ -180,6 +164,37 @@ impl OpenRoutes {
             failures: 0,
             reach: Reach::open(route, setup),
         })
+    }
+
+    /// One that could not be opened, now and `failures` times before.
+    fn closed(
+        &mut self,
+        engine: &EngineConfig,
+        (hops, failures): (u8, u32),
+        error: &dyn std::fmt::Display,
+    ) -> OpenRoute {
+        tracing::warn!(hops, %error, "a route cannot be opened");
+        let setup = self.number_next(engine, hops);
+        OpenRoute {
+            reach: Reach::closed(&setup, error.to_string().into()),
+            number: self.opened,
+            tags: Arc::default(),
+            listen: None,
+            listener: None,
+            failures: failures + 1,
+        }
+    }
+
+    /// Numbers the next opening; what is drawn on it is drawn from a seed of its own.
+    fn number_next<'a>(&mut self, engine: &'a EngineConfig, hops: u8) -> ReachSetup<'a> {
+        self.opened += 1;
+        ReachSetup {
+            engine,
+            hops,
+            seed: other_seed(self.seed, self.opened),
+            listen: None,
+            lsd: None,
+        }
     }
 
     /// Begins to listen; gives the address, which has a port of its own where one of the system's choice was asked for.
@@ -242,6 +257,21 @@ impl Supervisor {
         Ok(reach)
     }
 
+    /// What a torrent reaches the world by that went by so many hops before: where there are no such routes here, one that is
+    /// closed, for it goes no other way.
+    pub(super) fn reach_kept(&mut self, hops: u8, ctx: &mut Context<Self>) -> Reach {
+        match self.reach(hops, ctx) {
+            Ok(reach) => reach,
+            Err(error) => {
+                let route = self.routes.closed(&self.config, (hops, 0), &error);
+                let reach = route.reach.clone();
+                self.routes.open.insert(hops, route);
+                self.reopen_later(hops, ctx);
+                reach
+            }
+        }
+    }
+
     /// Tries again after a while to open a route, where it could not be opened.
     fn reopen_later(&self, hops: u8, ctx: &mut Context<Self>) {
         let Some(route) = self.routes.get(hops) else {
@@ -264,11 +294,7 @@ impl Supervisor {
             return;
         };
         let reach = route.reach.clone();
-        let users = || {
-            self.torrents
-                .values()
-                .filter(|child| child.add.hops == hops)
-        };
+        let users = || self.torrents.values().filter(|child| child.hops == hops);
         for hash in users().flat_map(|child| child.hashes.names()) {
             route.tags.insert(hash);
         }
@@ -281,7 +307,7 @@ impl Supervisor {
 
     /// Lets go of routes that no torrent uses.
     pub(super) fn close_idle_routes(&mut self) {
-        let used: BTreeSet<u8> = self.torrents.values().map(|child| child.add.hops).collect();
+        let used: BTreeSet<u8> = self.torrents.values().map(|child| child.hops).collect();
         self.routes.open.retain(|hops, route| {
             let stays = *hops == 0 || used.contains(hops);
             if !stays {
@@ -298,13 +324,13 @@ impl Supervisor {
         hops: u8,
         ctx: &mut Context<Self>,
     ) -> Result<(), CommandError> {
-        if self.working(id)?.add.hops == hops {
+        if self.working(id)?.hops == hops {
             return Ok(());
         }
         let reach = self.reach(hops, ctx).map_err(CommandError::Route)?;
         let control = Control::Move(Box::new(reach));
         if let Some(child) = self.torrents.get_mut(&id) {
-            let before = std::mem::replace(&mut child.add.hops, hops);
+            let before = std::mem::replace(&mut child.hops, hops);
             for name in child.hashes.names() {
                 if let Some(route) = self.routes.get(before) {
                     route.tags.remove(name);

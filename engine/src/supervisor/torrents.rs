@@ -20,17 +20,18 @@ use crate::{
     AddTorrent, CommandError, Event, Source, State, TorrentError, TorrentId, TorrentStatus,
 };
 
+use super::errands::{Errand, Names};
 use super::{Child, RESTARTS, Supervisor};
 
 /// Peers that the user named which a torrent is told of when it starts again.
 const MOST_PEERS: usize = 256;
 
 impl Supervisor {
-    pub(super) fn add(
-        &mut self,
-        add: AddTorrent,
-        ctx: &mut Context<Self>,
-    ) -> Result<TorrentId, CommandError> {
+    /// Whether a torrent can be added, which has these hashes.
+    pub(super) fn may_add(&self, add: &AddTorrent) -> Result<InfoHashes, CommandError> {
+        if self.stopping {
+            return Err(CommandError::Stopped);
+        }
         let hashes = match &add.source {
             Source::Metainfo(metainfo) => metainfo.hashes(),
             Source::Magnet(magnet) => magnet.hashes.ok_or(CommandError::NoHash)?,
@@ -48,7 +49,22 @@ impl Supervisor {
         if let Some(id) = hashes.names().find_map(|name| self.by_hash.get(&name)) {
             return Err(CommandError::Duplicate(*id));
         }
-        let reach = self.reach(add.hops, ctx).map_err(CommandError::Route)?;
+        Ok(hashes)
+    }
+
+    /// Adds a torrent that goes by so many hops, as it did before if that is only `kept`.
+    pub(super) fn add(
+        &mut self,
+        add: AddTorrent,
+        (hops, kept): (u8, bool),
+        ctx: &mut Context<Self>,
+    ) -> Result<TorrentId, CommandError> {
+        let hashes = self.may_add(&add)?;
+        let reach = if kept {
+            self.reach_kept(hops, ctx)
+        } else {
+            self.reach(hops, ctx).map_err(CommandError::Route)?
+        };
         let id = TorrentId(self.next_id);
         self.next_id += 1;
         let actor = self.launch_torrent((id, hashes, reach), (add.clone(), None), ctx);
@@ -56,6 +72,7 @@ impl Supervisor {
         let child = Child {
             actor,
             add,
+            hops,
             metainfo: None,
             hashes,
             status: None,
@@ -126,11 +143,18 @@ impl Supervisor {
 
     /// A torrent's metadata has shown all of its info-hashes: it answers to each of them. Where another does so already,
     /// they are one torrent, and the younger is given up.
-    pub(super) fn learn_names(&mut self, id: TorrentId, hashes: InfoHashes) {
+    pub(super) fn learn_names(
+        &mut self,
+        id: TorrentId,
+        hashes: InfoHashes,
+        ctx: &mut Context<Self>,
+    ) {
         let Some(child) = self.torrents.get_mut(&id) else {
             return;
         };
         child.hashes = hashes;
+        let names = child.names();
+        self.run_errand(Errand::Named(id, names), ctx);
         let others = hashes
             .names()
             .filter_map(|name| self.by_hash.get(&name).copied());
@@ -164,7 +188,7 @@ impl Supervisor {
     /// Has peers find a torrent under cover by one of its hashes, on its route.
     fn answer_to(&self, name: InfoHash, id: TorrentId) {
         let child = self.torrents.get(&id);
-        if let Some(route) = child.and_then(|child| self.routes.get(child.add.hops)) {
+        if let Some(route) = child.and_then(|child| self.routes.get(child.hops)) {
             route.tags.insert(name);
         }
     }
@@ -202,12 +226,12 @@ impl Supervisor {
         let Some(child) = self.torrents.get(&id) else {
             return;
         };
-        let (hashes, metainfo) = (child.hashes, child.metainfo.clone());
+        let (hashes, metainfo, hops) = (child.hashes, child.metainfo.clone(), child.hops);
         let add = AddTorrent {
             trust_data: false,
             ..child.add.clone()
         };
-        let Ok(reach) = self.reach(add.hops, ctx) else {
+        let Ok(reach) = self.reach(hops, ctx) else {
             return self.give_up(id);
         };
         let actor = self.launch_torrent((id, hashes, reach), (add, metainfo), ctx);
@@ -223,7 +247,7 @@ impl Supervisor {
             for name in child.hashes.names() {
                 if self.by_hash.get(&name) == Some(&id) {
                     self.by_hash.remove(&name);
-                    if let Some(route) = self.routes.get(child.add.hops) {
+                    if let Some(route) = self.routes.get(child.hops) {
                         route.tags.remove(name);
                     }
                 }
@@ -265,6 +289,11 @@ impl Supervisor {
 }
 
 impl Child {
+    /// What it is named by in the state directory.
+    pub(super) fn names(&self) -> Names {
+        self.hashes.names().map(|name| name.0).collect()
+    }
+
     /// Takes note of what a command changes for good.
     pub(super) fn remember(&mut self, control: &Control) {
         match control {

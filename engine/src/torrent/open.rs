@@ -211,16 +211,21 @@ impl Torrent {
         Some(spec)
     }
 
-    /// Deletes the content, the progress and what was kept of the metadata, on the Disk: there may be many thousands of
+    /// Deletes the content, the progress and what else was kept of the torrent, on the Disk: there may be many thousands of
     /// files. `done` is told then.
     pub(crate) fn delete_data(&mut self, done: oneshot::Sender<()>) {
         let forget = self.forgetting();
         let metadata = self.metadata_path();
+        let names: Vec<_> = self.hashes.names().map(|name| name.0).collect();
+        let state = self.setup.state_dir.clone();
         // Nothing was written yet where the hashes of pieces are not known.
         let spec = self.layout().and_then(Result::ok);
         let options = self.setup.storage.clone();
         self.setup.disk.short(move || {
             forget();
+            if let Some(dir) = state {
+                storage::hops::remove(&dir, &names);
+            }
             if let Some(path) = metadata {
                 // It may never have been kept.
                 let _ = std::fs::remove_file(path);

@@ -170,6 +170,7 @@ fn an_engine_that_stops_in_the_middle_of_a_change_saves_what_is_there() {
         let again = crate::common::sim::Node::start(host, settings);
         let source = engine::Source::Metainfo(scene.payload.metainfo());
         let mut add = engine::AddTorrent::new(source, scene.us.dir.path().into());
+        add.hops = Some(0);
         add.peers = vec![addr(1)];
         let before = scene.seeder.handle.snapshot().torrents[0].uploaded;
         let id = again.handle.add(add).await.expect("added");

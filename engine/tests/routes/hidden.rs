@@ -49,7 +49,7 @@ fn hidden_swarms_bring_peers_are_joined_again_by_a_seed_and_left_with_the_route(
         let given: Arc<dyn HiddenSwarms> = Arc::<Swarms>::clone(&swarms);
         *scene.routes.hidden.lock() = Some(given);
         let source = Source::Metainfo(scene.payload.metainfo());
-        let id = scene.us.add_with(source, |add| add.hops = 2).await;
+        let id = scene.us.add_with(source, |add| add.hops = Some(2)).await;
         scene.until(id, |status| status.peers == 1).await;
         assert_eq!(swarms.joined(), [(false, true)]);
         assert!(scene.us.finishes(id, PATIENCE).await);
@@ -76,7 +76,7 @@ fn a_swarm_that_ends_by_itself_is_joined_again_after_a_while() {
         let given: Arc<dyn HiddenSwarms> = Arc::<Swarms>::clone(&swarms);
         *scene.routes.hidden.lock() = Some(given);
         let source = Source::Metainfo(scene.payload.metainfo());
-        let id = scene.us.add_with(source, |add| add.hops = 2).await;
+        let id = scene.us.add_with(source, |add| add.hops = Some(2)).await;
         scene.until(id, |status| status.peers == 1).await;
         swarms.0.lock().clear();
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -101,7 +101,7 @@ fn a_private_torrent_has_nothing_to_do_with_hidden_swarms() {
         let known = scene
             .us
             .add_with(Source::Metainfo(payload.metainfo()), |add| {
-                add.hops = 2;
+                add.hops = Some(2);
                 add.peers = vec![addr(1)];
             });
         let known = known.await;

@@ -65,7 +65,7 @@ fn a_torrent_answers_on_its_own_route_and_no_other() {
             let other = crate::common::Payload::new(99 + u64::from(hops), 100_000, 32 * 1024);
             let source = engine::Source::Metainfo(other.metainfo());
             let add = |add: &mut engine::AddTorrent| {
-                add.hops = hops;
+                add.hops = Some(hops);
                 add.dir = scene.us.dir.path().join(hops.to_string());
             };
             others.push(scene.us.add_with(source, add).await);

@@ -116,7 +116,11 @@ impl World {
         magnet.web_seeds = vec![self.web.url("/payload")];
         magnet.nodes = vec![(ip(0x20_0000).to_string(), DHT_PORT)];
         let source = Source::Magnet(Box::new(magnet));
-        let id = self.scene.us.add_with(source, |add| add.hops = hops).await;
+        let id = self
+            .scene
+            .us
+            .add_with(source, |add| add.hops = Some(hops))
+            .await;
         self.scene.until(id, |_| true).await;
         id
     }

@@ -5,6 +5,7 @@ mod changes;
 mod common;
 mod hidden;
 mod isolation;
+mod kept;
 mod leaks;
 mod outages;
 mod scene;
@@ -69,7 +70,7 @@ fn hops_that_nobody_offers_are_refused() {
         let scene = Scene::new(5, RoutePolicy::Anonymous).await;
         let source = Source::Metainfo(scene.payload.metainfo());
         let mut add = AddTorrent::new(source, scene.us.dir.path().into());
-        add.hops = 9;
+        add.hops = Some(9);
         let refused = Err(CommandError::Route(RouteError::Unsupported(9)));
         assert_eq!(scene.us.handle.add(add).await, refused);
         let id = scene.fetch(0).await;

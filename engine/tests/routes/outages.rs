@@ -113,7 +113,7 @@ fn who_is_looked_for_in_vain_during_an_outage_is_found_at_once_after_it() {
         let mut magnet = Magnet::new(scene.payload.metainfo().hashes());
         magnet.trackers = vec!["udp://50.0.0.80:80/announce".to_owned()];
         let source = Source::Magnet(Box::new(magnet));
-        let id = scene.us.add_with(source, |add| add.hops = 3).await;
+        let id = scene.us.add_with(source, |add| add.hops = Some(3)).await;
         tokio::time::sleep(Duration::from_secs(3000)).await;
         assert_eq!(tracker.announces().len(), 0);
         scene.routes.cut(3, false);

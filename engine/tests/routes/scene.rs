@@ -244,7 +244,7 @@ impl Scene {
     pub(crate) async fn fetch(&self, hops: u8) -> TorrentId {
         let source = Source::Metainfo(self.payload.metainfo());
         let add = |add: &mut AddTorrent| {
-            add.hops = hops;
+            add.hops = Some(hops);
             add.peers = vec![addr(1)];
         };
         let id = self.us.add_with(source, add).await;

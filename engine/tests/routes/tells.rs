@@ -218,7 +218,7 @@ fn web_servers_and_trackers_are_not_told_which_program_asks() {
         magnet.peers = vec![addr(1)];
         let id = scene
             .us
-            .add_with(Source::Magnet(Box::new(magnet)), |add| add.hops = 1)
+            .add_with(Source::Magnet(Box::new(magnet)), |add| add.hops = Some(1))
             .await;
         scene.until(id, |status| status.done > 500_000).await;
         sleep(Duration::from_secs(5)).await;

@@ -50,7 +50,7 @@ async fn changes(seed: u64) -> net::sim::Sim {
     let mut magnet = Magnet::new(scene.payload.metainfo().hashes());
     magnet.trackers = vec!["udp://50.0.0.80:80/announce".to_owned()];
     let source = Source::Magnet(Box::new(magnet));
-    let id = scene.us.add_with(source, |add| add.hops = 1).await;
+    let id = scene.us.add_with(source, |add| add.hops = Some(1)).await;
     let mut rng = StdRng::seed_from_u64(seed);
     scene.until(id, |status| status.done > 0).await;
     for _ in 0..CHANGES {

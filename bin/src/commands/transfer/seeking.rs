@@ -170,8 +170,9 @@ async fn look_up(
     told: mpsc::Sender<Told>,
 ) {
     let mut silent = true;
+    let hops = add.hops.unwrap_or_default();
     loop {
-        let news = match engine.resolve(&named, add.hops).await {
+        let news = match engine.resolve(&named, hops).await {
             Ok(published) => {
                 let hashes = InfoHashes::v1(published.info_hash);
                 if let Source::Magnet(magnet) = &mut add.source {

@@ -56,7 +56,7 @@ async fn begun(scene: &Scene, source: Source, hops: u8) -> Engine {
         config.local_discovery = true;
     });
     let mut add = AddTorrent::new(source, dir.path().into());
-    add.hops = hops;
+    add.hops = Some(hops);
     add.peers = vec![addr(1)];
     let id = handle.add(add).await.unwrap();
     Engine {

@@ -1,9 +1,13 @@
-//! Resume records: whatever the bytes, reading them ends well, and what is read is written back the same.
+//! Resume records and notes of hops: whatever the bytes, reading them ends well, and what is read is written back the same.
 #![no_main]
 
+use storage::hops;
 use storage::resume::Record;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    if let Some(number) = hops::decode(data) {
+        assert_eq!(hops::encode(number), data);
+    }
     let _ = Record::decode(data);
     // The digest at the end would stop the fuzzer at the door.
     let sealed = [data, &hash::sha1(data)].concat();
