@@ -2,6 +2,8 @@
 
 mod run;
 
+mod batches;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -9,6 +11,8 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use tokio::io::ReadBuf;
+
+pub use batches::Batches;
 
 pub use run::Run;
 

@@ -8,8 +8,8 @@
 //!
 //! CONNECT and UDP ASSOCIATE are done, BIND is refused. Names go to the far end where that looks names up, and else are
 //! looked up by the network outside: never by anything else. Replies say what became of a request, as far as RFC 1928 has
-//! words for it. An association is no promise that datagrams pass: while there is no way out they are lost, and the
-//! program's own time-outs tell it.
+//! words for it. An association waits some seconds for a way out, but is no promise that datagrams pass: while there is none they
+//! are lost, and the program's own time-outs tell it.
 //!
 //! All is bounded: programs that are served at once, the time that each may take to say what it wants, and how long nothing
 //! may move.
@@ -31,6 +31,7 @@ use protocol::proxy::{Credentials, Destination};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional};
 use tokio::time::{sleep, timeout};
 
+use crate::datagram::Batches;
 use crate::{BoxStream, Listener, Located, Network, Pool, Task};
 use associate::associate;
 
@@ -103,6 +104,8 @@ struct Shared {
     inside: Network,
     outside: Network,
     options: SocksOptions,
+    /// Where datagrams are received: all associations share them.
+    batches: Batches,
     clients: AtomicUsize,
     turned_away: AtomicU64,
     failed: AtomicU64,
@@ -136,6 +139,7 @@ impl SocksServer {
             inside,
             outside: outside.with_cached_names(),
             options,
+            batches: Batches::default(),
             clients: AtomicUsize::new(0),
             turned_away: AtomicU64::new(0),
             failed: AtomicU64::new(0),

@@ -39,7 +39,7 @@ use crate::{CircuitInfo, Counters, Dialect, Flags, Node, Status, Tunnels};
 use actor::{Command, Links, PoolActor, Recipe};
 use hidden::Hidden;
 use http::{Requester, Requests};
-use lanes::Lanes;
+use lanes::{Kept, Lanes};
 
 /// See the module. Cheap to clone; everything ends with the last one, and with the sockets that were opened through it,
 /// without a word to neighbours: [`Anonymity::shut_down`] tells them.
@@ -180,6 +180,20 @@ impl Anonymity {
         route::network(lanes, requester, hops)
     }
 
+    /// A network as [`Anonymity::network`], for programs that know nothing of circuits: these are built when the first socket or
+    /// stream is opened, and kept for a minute after the last one. What is asked of a stream is always answered by HTTP: where there
+    /// is no answer of a tracker, by a status and a sentence that says why ([`NoAnswer`](crate::policy::NoAnswer)).
+    pub fn network_of_programs(&self, hops: u8) -> Network {
+        let Inner {
+            lanes,
+            requests,
+            pool,
+            ..
+        } = &*self.inner;
+        let requester = Requester::new(lanes, Arc::clone(requests), pool.clone());
+        route::network_of_programs(lanes, requester, hops)
+    }
+
     /// Takes part in the swarm of hidden peers of a torrent, by circuits of `hops` hops, as a seeder or as a downloader; `info_hash` is
     /// the torrent's own. Who is joined already leaves first, and all links end.
     ///
@@ -192,7 +206,8 @@ impl Anonymity {
         hops: u8,
         seeds: bool,
     ) -> mpsc::Receiver<Vec<SocketAddr>> {
-        let lane = self.inner.lanes.lane(hops, !seeds);
+        let kept = if seeds { Kept::Used } else { Kept::Sought };
+        let lane = self.inner.lanes.lane(hops, kept);
         self.inner.hidden.lock().join(lane, info_hash, seeds)
     }
 

@@ -1,6 +1,6 @@
 //! A circuit of our own: hops that have joined, and the one that is asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -128,6 +128,8 @@ pub(crate) struct Circuit {
     /// The layer between the two ends of an end-to-end circuit.
     pub(crate) end_to_end: Option<Session>,
     pub(crate) linked: bool,
+    /// HTTP requests whose replies are waited for.
+    pub(crate) requests: BTreeSet<u32>,
 }
 
 /// A hop that has joined.
@@ -180,6 +182,7 @@ impl Circuit {
             answer_by: None,
             end_to_end: None,
             linked: false,
+            requests: BTreeSet::new(),
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use overlay::packet::CommunityId;
 
 use crate::budget::Budget;
-use crate::policy::Rules;
+use crate::node::Refusal;
+use crate::policy::{Rules, Traffic};
 use crate::{Dialect, policy};
 
 /// The community of Tribler 7.5.0.
@@ -78,6 +79,8 @@ pub struct Config {
     pub ping_interval: Duration,
     /// What an exit sends out at most for one circuit, in bytes a second. 0: no limit.
     pub exit_bytes_per_s: u64,
+    /// How many HTTP requests an exit sends for one circuit, a second; so many more may come at once as the original has under way.
+    pub exit_http_per_s: u32,
     /// How many datagrams may go to a target that never answers.
     pub max_unanswered: u32,
     /// Whether an exit sends to addresses that are nobody's in the world, those of this machine for example, and to no others:
@@ -104,6 +107,7 @@ impl Config {
             hop_time: Duration::from_millis(2500),
             ping_interval: Duration::from_millis(2500),
             exit_bytes_per_s: 0,
+            exit_http_per_s: 2,
             max_unanswered: 50,
             exit_to_local: false,
             exit_rules: None,
@@ -111,14 +115,28 @@ impl Config {
         }
     }
 
-    /// Whether an exit sends to an address at all.
-    pub(crate) fn exits_to(&self, addr: SocketAddr) -> bool {
+    /// Whether an exit that others reach at `own` sends to an address at all.
+    ///
+    /// # Errors
+    /// [`Refusal::Target`], [`Refusal::Policy`].
+    pub(crate) fn exits_to(
+        &self,
+        traffic: Traffic,
+        own: Option<SocketAddr>,
+        to: SocketAddr,
+    ) -> Result<(), Refusal> {
         let reached = if self.exit_to_local {
-            policy::is_local(addr)
+            policy::is_local(to)
         } else {
-            policy::reaches(addr)
+            // What listens at our own address trusts it, perhaps, and so may the router that has it.
+            policy::reaches(to) && own.is_none_or(|own| own.ip() != to.ip().to_canonical())
         };
-        let rules = self.exit_rules.as_ref();
-        reached && rules.is_none_or(|rules| rules.allow(addr))
+        if !reached {
+            return Err(Refusal::Target);
+        }
+        match &self.exit_rules {
+            Some(rules) if !rules.allow(traffic, to) => Err(Refusal::Policy),
+            _ => Ok(()),
+        }
     }
 }

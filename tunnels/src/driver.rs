@@ -18,6 +18,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use net::datagram::Batches;
+use net::resolve::ip_literal;
 use net::{DatagramSocket, Network, Task};
 use overlay::endpoint::{Endpoint, Hook};
 use overlay::packet::Prefix;
@@ -29,7 +31,7 @@ use tokio::time;
 use crate::message::Kind;
 use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
 use crate::{CircuitId, Dialect, Head, Pool, Status};
-use exits::{Batches, Exits};
+use exits::Exits;
 use outbox::Outbox;
 use ports::Ports;
 use socket::CircuitSocket;
@@ -58,6 +60,7 @@ struct Shared {
     pool: net::Pool,
     prefix: Prefix,
     dialect: Dialect,
+    /// Where datagrams from outside are received: all exits share them.
     batches: Batches,
     state: Mutex<State>,
 }
@@ -103,7 +106,7 @@ impl Tunnels {
         let shared = Arc::new_cyclic(|own| Shared {
             own: Weak::clone(own),
             endpoint,
-            network,
+            network: network.with_cached_names(),
             pool: pool.clone(),
             prefix,
             dialect,
@@ -342,9 +345,10 @@ impl Shared {
             }
             Handled::Exit { circuit, to, at } => match to {
                 Address::Ip(to) => self.exit(state, circuit, to, bytes(at)),
-                Address::Host(host, port) => {
-                    self.exit_to_name(state, circuit, (host, port), bytes(at));
-                }
+                Address::Host(host, port) => match ip_literal(&host) {
+                    Some(ip) => self.exit_if_allowed(state, circuit, (ip, port).into(), bytes(at)),
+                    None => self.exit_to_name(state, circuit, (host, port), bytes(at)),
+                },
             },
         }
     }

@@ -14,6 +14,9 @@ use crate::relay::End;
 /// The most targets that an exit remembers for one circuit.
 const MAX_TARGETS: usize = 512;
 
+/// HTTP requests that may come at once besides those of the rate: as many as the original has under way.
+const AT_ONCE: u32 = 5;
+
 /// How long a target is remembered that nothing comes from or goes to.
 const TARGET_TIME: Duration = Duration::from_secs(120);
 
@@ -51,6 +54,8 @@ pub(crate) struct Exit {
     targets: BTreeMap<(IpAddr, u16), Target>,
     /// Bytes that may still go out, and when this was counted.
     allowance: Option<(u64, Instant)>,
+    /// When so many HTTP requests were sent that the next one would be too early, but for those that may come at once.
+    asked: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -89,6 +94,19 @@ impl Exit {
         }
         target.unanswered = target.unanswered.saturating_add(1);
         target.last = now;
+        self.used = true;
+        Ok(())
+    }
+
+    /// Counts an HTTP request, if it may be sent: so many a second, and [`AT_ONCE`] besides.
+    pub(crate) fn ask(&mut self, now: Instant, per_s: u32) -> Result<(), Refusal> {
+        let each = Duration::from_secs(1).checked_div(per_s);
+        let each = each.ok_or(Refusal::NotOffered)?;
+        let due = self.asked.unwrap_or(now).max(now);
+        if due > now + each * AT_ONCE {
+            return Err(Refusal::TooFast);
+        }
+        self.asked = Some(due + each);
         self.used = true;
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! An exit carries what BitTorrent sends by UDP, and nothing else: what a datagram looks like decides, and where it goes.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod no_answer;
 mod request;
 mod rules;
 
@@ -10,8 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use overlay::packet::Prefix;
 
+pub use no_answer::NoAnswer;
 pub use request::asked_of_tracker;
-pub use rules::{MAX_RULES, RuleError, Rules, RulesError};
+pub use rules::{MAX_RULES, RuleError, Rules, RulesError, Traffic};
 
 use crate::{Dialect, Flags};
 
@@ -60,7 +62,12 @@ pub fn carries(dialect: Dialect, flags: Flags, community: &Prefix, data: &[u8]) 
 
 /// Whether an exit sends to an address: nothing private, local or shared, and no port that only abuse asks for.
 pub fn reaches(addr: SocketAddr) -> bool {
-    !FORBIDDEN_PORTS.contains(&addr.port()) && is_global(addr.ip())
+    is_open(addr.port()) && is_global(addr.ip())
+}
+
+/// Whether an exit sends to a port at all.
+pub fn is_open(port: u16) -> bool {
+    !FORBIDDEN_PORTS.contains(&port)
 }
 
 /// Whether one host can be reached at an address, which is nobody's in the world.

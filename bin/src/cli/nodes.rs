@@ -80,10 +80,13 @@ pub(crate) struct RelayArgs {
 }
 
 /// How the policy file is written.
-const POLICY: &str = "A line of the policy file is a rule, `allow` or `deny`, an address, a block such as 198.51.100.0/24 or \
-`any`, and perhaps a port or some (6881-6889); # begins a comment. The first rule that fits decides, and what none fits is let \
-out. Whatever it says, only what looks like BitTorrent leaves (uTP, DHT, UDP trackers), and nothing goes to private or local \
-addresses, nor to ports of mail, name services and remote terminals.";
+const POLICY: &str = "What leaves: by UDP what looks like BitTorrent (uTP, DHT, UDP trackers), and by TCP GET requests to HTTP trackers, \
+of whose answers only bencoded ones are passed on. Nothing goes to private or local addresses, to this node's own, nor to ports of \
+mail, name services and remote terminals.
+
+A line of the policy file takes away from that: it is a rule, `allow` or `deny`; perhaps `udp` or `http`, for that alone; an \
+address, a block such as 198.51.100.0/24 or `any`; and perhaps a port or some (6881-6889); # begins a comment. The first rule that \
+fits decides, and what none fits is let out. `deny http` sends no requests at all.";
 
 #[derive(Args, Debug)]
 #[command(
@@ -98,6 +101,12 @@ pub(crate) struct ExitArgs {
     /// Let packets of IPv8 out, too
     #[arg(long, help_heading = "Exit")]
     pub(crate) ipv8: bool,
+    /// Largest rate of what leaves for one circuit; 0 is no limit [default: a quarter of --max-rate]
+    #[arg(long, value_name = "RATE", help_heading = "Exit")]
+    pub(crate) circuit_rate: Option<Rate>,
+    /// Most HTTP requests a second that are sent for one circuit; 0 sends none at all
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=1000), help_heading = "Exit")]
+    pub(crate) circuit_http: u32,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
 }

@@ -103,7 +103,9 @@ pub(crate) struct OverlayArgs {
     /// Which tunnel community to join: tribler, today, library, or an id; repeatable [default: tribler and today]
     #[arg(long, value_name = "NAME|HEX")]
     pub(crate) overlay_community: Vec<Community>,
-    /// Let other programs of this machine through circuits by SOCKS5: of 1 hop at this port, of 2 and 3 at the next two
+    /// Let other programs of this machine through circuits by SOCKS5: of 1 hop at this port, of 2 and 3 at the next two. Carried
+    /// are UDP as BitTorrent sends it (uTP, DHT, UDP trackers), and of TCP only GET requests to HTTP trackers: no HTTPS, no web
+    /// pages, no peers
     #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address)]
     pub(crate) socks: Option<SocketAddr>,
 }

@@ -22,6 +22,9 @@ use crate::wire::{self, Overlay, Part, Socks, Watched};
 /// The longest policy file, in bytes.
 const MAX_POLICY: u64 = 4 << 20;
 
+/// Circuits that may use up the rate of all together.
+const SHARES: u64 = 4;
+
 /// One line. Later versions may add fields and events.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -74,6 +77,8 @@ pub(crate) fn exit(args: &ExitArgs, screen: &Screen) -> Result<(), Failure> {
     }
     let mut policy = ExitPolicy::default();
     policy.ipv8 = args.ipv8;
+    policy.http_per_s = args.circuit_http;
+    policy.bytes_per_s = circuit_rate(args);
     policy.rules = rules.map(Into::into);
     let part = Part {
         roles: roles(&args.node, Some(policy)),
@@ -81,6 +86,14 @@ pub(crate) fn exit(args: &ExitArgs, screen: &Screen) -> Result<(), Failure> {
         ..Part::default()
     };
     wire::run(serve("exit", &args.node, part, screen))
+}
+
+/// What leaves for one circuit at most, in bytes a second; 0 for no limit.
+fn circuit_rate(args: &ExitArgs) -> u64 {
+    let all = args.node.caps.max_rate.and_then(|rate| rate.0);
+    let share = all.map(|all| (all / SHARES).max(1));
+    let rate = args.circuit_rate.map_or(share, |rate| rate.0);
+    rate.unwrap_or(0)
 }
 
 /// What is done for others, within the caps.

@@ -37,7 +37,7 @@ impl Socks {
                 Failure::Usage(format!("--socks {at}: there are no two ports after it"))
             })?;
             let at = SocketAddr::new(at.ip(), port);
-            let (inside, outside) = (super::plain_network(), anonymity.network(hops));
+            let (inside, outside) = (super::plain_network(), anonymity.network_of_programs(hops));
             let server = SocksServer::launch(inside, outside, SocksOptions::at(at), pool);
             let server = server
                 .map_err(|error| Failure::Failed(format!("--socks {at}: {}", reason(&error))))?;

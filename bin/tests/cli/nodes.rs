@@ -167,6 +167,26 @@ fn a_node_says_where_it_is_and_who_and_answers_those_who_look_after_it() {
 }
 
 #[test]
+fn whoever_runs_an_exit_reads_that_http_requests_leave_and_how_to_forbid_it() {
+    let help = |command: &str| {
+        let words = run([command, "--help"]).out;
+        let words: Vec<&str> = words.split_whitespace().collect();
+        words.join(" ")
+    };
+    let exit = help("exit");
+    for told in [
+        "GET requests to HTTP trackers",
+        "`deny http` sends no requests at all",
+        "--circuit-rate",
+        "--circuit-http",
+    ] {
+        assert!(exit.contains(told), "{told}: {exit}");
+    }
+    let relay = help("relay");
+    assert!(relay.contains("no HTTPS, no web pages"), "{relay}");
+}
+
+#[test]
 fn a_policy_that_cannot_be_read_is_told_with_its_line_and_nothing_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("exit.policy");

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use protocol::proxy::Destination;
@@ -14,6 +15,7 @@ use protocol::proxy::datagram::{requested, wrap};
 use protocol::proxy::server::reply;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
 
 use super::{Shared, count, fail, idle, is_same};
 use crate::datagram::{Batch, Run};
@@ -24,6 +26,10 @@ const LOOKUPS: usize = 16;
 
 /// The longest datagram that waits for a name, in bytes: more than any message to a tracker or to a node of the DHT has.
 const WAITING: usize = 2048;
+
+/// How long a program waits for a way out that is not there yet, and how often it is looked for one.
+const COMING_UP: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Failures to receive, one after the other, after which a socket is taken to be of no use any more.
 const FAILURES: u32 = 64;
@@ -46,6 +52,13 @@ pub(super) async fn associate(
         Ok(sockets) => sockets,
         Err(error) => return fail(&mut control, error).await,
     };
+    // What comes while there is no way out yet is lost, and many programs wait long before they try again.
+    let up = async {
+        while !far.is_up() {
+            sleep(LOOK).await;
+        }
+    };
+    let _ = timeout(COMING_UP, up).await;
     control.write_all(&reply(Ok(near.local_addr()))).await?;
     let moved = AtomicU64::new(0);
     let association = Association {
@@ -111,52 +124,29 @@ struct Association<'a> {
 impl Association<'_> {
     /// Runs until the program closes `control`.
     async fn carry(mut self, mut control: BoxStream) {
-        let (mut outgoing, mut incoming) = (Batch::default(), Batch::default());
         let mut run = Run::default();
         while self.failures < FAILURES {
-            let woken = poll_fn(|cx| self.poll(cx, &mut control, &mut outgoing, &mut incoming));
-            if !woken.await {
+            if !poll_fn(|cx| self.poll(cx, &mut control, &mut run)).await {
                 return;
             }
-            poll_fn(|cx| {
-                self.send_out(cx, &outgoing, &mut run);
-                Poll::Ready(())
-            })
-            .await;
-            self.give_back(&incoming, &mut run);
             // Whoever is flooded leaves the others their turn.
             yield_now().await;
         }
     }
 
-    /// Waits for datagrams from either side; false when the program is gone.
-    fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        control: &mut BoxStream,
-        outgoing: &mut Batch,
-        incoming: &mut Batch,
-    ) -> Poll<bool> {
+    /// Waits for datagrams from either side, and passes them on; false when the program is gone.
+    fn poll(&mut self, cx: &mut Context<'_>, control: &mut BoxStream, run: &mut Run) -> Poll<bool> {
         if is_closed(cx, control) {
             return Poll::Ready(false);
         }
-        let mut ready = false;
-        for (socket, batch) in [(&self.near, outgoing), (&self.far, incoming)] {
-            batch.clear();
-            match socket.poll_recv_batch(cx, batch) {
-                Poll::Ready(Ok(())) => {
-                    self.failures = 0;
-                    ready = true;
-                }
-                // Mostly about one remote host.
-                Poll::Ready(Err(error)) => {
-                    tracing::trace!(%error, "a datagram of a program was not received");
-                    self.failures = self.failures.saturating_add(1);
-                    ready = true;
-                }
-                Poll::Pending => {}
-            }
-        }
+        let shared = self.shared;
+        let ready = shared.batches.lend(|batch| {
+            let out = self.receive(cx, &Arc::clone(&self.near), batch);
+            self.send_out(cx, batch, run);
+            let back = self.receive(cx, &Arc::clone(&self.far), batch);
+            self.give_back(batch, run);
+            out || back
+        });
         while let Poll::Ready(Some((found, datagram))) = self.lookups.poll_next_unpin(cx) {
             // The socket outside has one family.
             let v4 = found.into_iter().find(SocketAddr::is_ipv4);
@@ -167,6 +157,30 @@ impl Association<'_> {
             Poll::Ready(true)
         } else {
             Poll::Pending
+        }
+    }
+
+    /// Receives what there is; says whether there may be more.
+    fn receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &Arc<dyn DatagramSocket>,
+        batch: &mut Batch,
+    ) -> bool {
+        batch.clear();
+        match socket.poll_recv_batch(cx, batch) {
+            Poll::Ready(Ok(())) => {
+                self.failures = 0;
+                true
+            }
+            // Mostly about one remote host.
+            Poll::Ready(Err(error)) => {
+                tracing::trace!(%error, "a datagram of a program was not received");
+                self.failures = self.failures.saturating_add(1);
+                batch.clear();
+                true
+            }
+            Poll::Pending => false,
         }
     }
 

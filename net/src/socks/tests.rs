@@ -157,6 +157,23 @@ async fn datagrams_go_out_by_address_and_by_name_and_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn associations_share_the_room_for_what_they_receive() {
+    let scene = Scene::new();
+    let (server, _echo) = (scene.start(), scene.echo());
+    let mut kept = Vec::new();
+    for _ in 0..50 {
+        let (stream, at) = scene.associate(&anywhere()).await;
+        let socket = scene.program.network().datagram(self::at("0.0.0.0:0"));
+        let socket = socket.unwrap();
+        socket.try_send_to(&wrapped(b"hello"), at).unwrap();
+        assert_eq!(heard(&socket).await.len(), 2);
+        kept.push((stream, socket));
+    }
+    assert_eq!(server.counters().clients, 50);
+    assert_eq!(server.shared.batches.spare(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn datagrams_are_taken_from_the_program_only() {
     let scene = Scene::new();
     let (server, _echo) = (scene.start(), scene.echo());

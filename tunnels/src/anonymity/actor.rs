@@ -327,6 +327,14 @@ impl StreamHandler<Told> for PoolActor {
                 ..,
             ) => self.links.requests.part((circuit, id), part, response),
             (event, ..) => {
+                if dialect == Dialect::Modern
+                    && let Event::Closed { circuit, .. } = &event
+                {
+                    self.links.requests.closed(Some(*circuit));
+                }
+                if dialect == Dialect::Modern && event == Event::Restarted {
+                    self.links.requests.closed(None);
+                }
                 if let Some(hidden) = self.links.hidden.upgrade() {
                     hidden.lock().handle_event(dialect, &event);
                 }

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use thiserror::Error;
 
 use crate::budget::Budget;
-use crate::policy::Rules;
+use crate::policy::{Rules, Traffic};
 use crate::{Config, Dialect, Flags, TRIBLER_CLASSIC, TRIBLER_MODERN};
 
 /// The port at which Tribler is.
@@ -85,8 +85,8 @@ pub struct Roles {
 pub struct ExitPolicy {
     /// Whether packets of IPv8 leave, too.
     pub ipv8: bool,
-    /// Whether requests to HTTP trackers are sent for others.
-    pub http: bool,
+    /// Requests to HTTP trackers that are sent for each circuit, a second; 0: none at all.
+    pub http_per_s: u32,
     /// Bytes a second for each circuit; 0: no limit.
     pub bytes_per_s: u64,
     /// How many datagrams may go to a target that never answers.
@@ -121,15 +121,23 @@ impl Communities {
 }
 
 impl Default for ExitPolicy {
-    /// BitTorrent only, without a limit, and 50 datagrams to who does not answer.
+    /// BitTorrent only, without a limit, 50 datagrams to who does not answer, and two HTTP requests a second for each circuit.
     fn default() -> Self {
         Self {
             ipv8: false,
-            http: true,
+            http_per_s: 2,
             bytes_per_s: 0,
             max_unanswered: 50,
             rules: None,
         }
+    }
+}
+
+impl ExitPolicy {
+    fn sends_http(&self) -> bool {
+        let rules = self.rules.as_ref();
+        let denied = rules.is_some_and(|rules| rules.forbid(Traffic::Http));
+        self.http_per_s > 0 && !denied
     }
 }
 
@@ -166,7 +174,7 @@ impl Roles {
             if exit.ipv8 {
                 flags = flags.and(Flags::EXIT_IPV8);
             }
-            if exit.http && modern {
+            if exit.sends_http() && modern {
                 flags = flags.and(Flags::EXIT_HTTP);
             }
         }
@@ -232,6 +240,7 @@ impl AnonymityConfig {
             config.max_joined = self.roles.max_joined.unwrap_or(config.max_joined);
             if let Some(exit) = &self.roles.exit {
                 config.exit_bytes_per_s = exit.bytes_per_s;
+                config.exit_http_per_s = exit.http_per_s;
                 config.max_unanswered = exit.max_unanswered;
                 config.exit_rules.clone_from(&exit.rules);
             }

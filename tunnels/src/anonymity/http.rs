@@ -2,7 +2,9 @@
 //! from it the reply, after which it ends.
 //!
 //! Only the newer dialect has them, and only for trackers: exits pass on nothing but what trackers answer. A stream to a
-//! server that wants TLS is refused when the first byte is written, for the exit would have to read along.
+//! server that wants TLS is refused when the first byte is written, for the exit would have to read along. A request that may have
+//! reached its target is not sent again. Where there is no answer, other programs are told why in the words of HTTP, and our own
+//! code by an error ([`NoAnswer`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,9 +19,10 @@ use overlay::wire::Address;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::lanes::{Lane, Lanes};
+use crate::policy::NoAnswer;
 use crate::{CircuitId, Dialect, Flags, Hop, Purpose, State, Tunnels};
 
 /// The longest request: it has to fit into one cell.
@@ -31,11 +34,17 @@ const MAX_PARTS: u16 = 512;
 /// Replies that are waited for at once.
 const MAX_WAITING: usize = 64;
 
-/// How long a reply may take before another circuit is tried: an exit gives servers 5 s.
+/// How long a reply may take: an exit gives servers 5 s.
 const REPLY: Duration = Duration::from_secs(7);
 
-/// Circuits that are tried.
+/// Circuits that are tried as long as none has taken the request.
 const TRIES: usize = 3;
+
+/// How long a request may take to be written.
+const WRITING: Duration = Duration::from_secs(20);
+
+/// A TLS alert (RFC 8446, section 6.2): fatal, access denied.
+const TLS_DENIED: &[u8] = &[21, 3, 1, 0, 2, 2, 49];
 
 /// How long is waited for a circuit to an exit that sends requests.
 const CIRCUIT: Duration = Duration::from_secs(10);
@@ -76,6 +85,12 @@ impl Requests {
         };
         waiting.insert(number, expected);
         Some((number, taken))
+    }
+
+    /// A circuit is gone, or with `None` all are: what was asked through it gets no reply.
+    pub(super) fn closed(&self, circuit: Option<CircuitId>) {
+        let mut waiting = self.waiting.lock();
+        waiting.retain(|_, waiting| circuit.is_some_and(|gone| gone != waiting.circuit));
     }
 
     /// A part of a reply has come.
@@ -119,45 +134,74 @@ impl Requester {
         }
     }
 
-    /// A stream for one request.
+    /// A stream for one request. With `tells`, whoever reads it is told by HTTP why there is no answer, and else by an error.
     ///
     /// # Errors
-    /// `Unsupported` where no exit is known that sends requests.
-    pub(super) fn open(&self, lane: &Arc<Lane>, to: Address) -> io::Result<HttpStream> {
-        let lanes = self.lanes.upgrade().ok_or(io::ErrorKind::NotConnected)?;
-        let node = modern(&lanes).ok_or(NO_EXIT)?;
-        exits(node).first().ok_or(NO_EXIT)?;
+    /// `Unsupported` where no exit is known that sends requests, unless that is told by the stream.
+    pub(super) fn open(&self, lane: Arc<Lane>, to: Address, tells: bool) -> io::Result<HttpStream> {
+        if !tells {
+            let lanes = self.lanes.upgrade().ok_or(io::ErrorKind::NotConnected)?;
+            let node = modern(&lanes).ok_or(NO_EXIT)?;
+            exits(node).first().ok_or(NO_EXIT)?;
+        }
         Ok(HttpStream {
             requester: self.clone(),
-            lane: Arc::clone(lane),
+            lane,
             to,
-            stage: Stage::Asking(Vec::new()),
+            tells,
+            stage: Stage::Asking(Vec::new(), Box::pin(sleep(WRITING))),
             reader: None,
         })
     }
 
-    /// Has an exit send a request, and another one if no reply comes.
-    async fn ask(self, hops: u8, to: Address, request: Vec<u8>) -> io::Result<Vec<u8>> {
+    /// Has an exit send a request, and another one where that has surely not sent it.
+    async fn ask(self, hops: u8, to: Address, request: Vec<u8>) -> Result<Vec<u8>, NoAnswer> {
         let mut tried = BTreeSet::new();
         for _ in 0..TRIES {
-            let circuit = self.circuit(hops, &to, &tried).await?;
+            let circuit = match self.circuit(hops, &to, &tried).await {
+                Ok(circuit) => circuit,
+                Err(_) if !tried.is_empty() => return Err(NoAnswer::Busy),
+                Err(why) => return Err(why),
+            };
             tried.insert(circuit);
             let expected = self.requests.expect(circuit);
-            let (number, reply) = expected.ok_or(io::ErrorKind::ResourceBusy)?;
-            {
-                let lanes = self.lanes.upgrade().ok_or(io::ErrorKind::NotConnected)?;
-                let node = modern(&lanes).ok_or(NO_EXIT)?;
-                let ask =
-                    node.with(|node, _| node.request_http(circuit, number, to.clone(), &request));
-                if ask.is_err() {
-                    continue;
-                }
+            let (number, reply) = expected.ok_or(NoAnswer::Busy)?;
+            if !self.send((circuit, number), &to, &request)? {
+                continue;
             }
-            if let Ok(Ok(reply)) = timeout(REPLY, reply).await {
-                return Ok(reply);
+            let reply = timeout(REPLY, reply).await;
+            self.forget((circuit, number));
+            let reply = reply.map_err(|_| NoAnswer::Silent)?;
+            let reply = reply.map_err(|_| NoAnswer::Ended)?;
+            match NoAnswer::read(&reply) {
+                None => return Ok(reply),
+                Some(why) if why.is_unsent() => {}
+                Some(why) => return Err(why),
             }
         }
-        Err(io::ErrorKind::TimedOut.into())
+        Err(NoAnswer::Busy)
+    }
+
+    /// Says to the exit what is wanted; false where that could not be said.
+    fn send(
+        &self,
+        (circuit, number): (CircuitId, u32),
+        to: &Address,
+        request: &[u8],
+    ) -> Result<bool, NoAnswer> {
+        let lanes = self.lanes.upgrade().ok_or(NoAnswer::NoCircuit)?;
+        let node = modern(&lanes).ok_or(NoAnswer::NoCircuit)?;
+        let said = node.with(|node, _| node.request_http(circuit, number, to.clone(), request));
+        Ok(said.is_ok())
+    }
+
+    /// Wants no more parts of a reply.
+    fn forget(&self, (circuit, number): (CircuitId, u32)) {
+        if let Some(lanes) = self.lanes.upgrade()
+            && let Some(node) = modern(&lanes)
+        {
+            node.with(|node, _| node.end_http(circuit, number));
+        }
     }
 
     /// A circuit whose exit sends requests; one is built where there is none.
@@ -166,25 +210,25 @@ impl Requester {
         hops: u8,
         to: &Address,
         tried: &BTreeSet<CircuitId>,
-    ) -> io::Result<CircuitId> {
+    ) -> Result<CircuitId, NoAnswer> {
         let until = Instant::now() + CIRCUIT;
         let mut built = None;
         while Instant::now() < until {
             {
-                let lanes = self.lanes.upgrade().ok_or(io::ErrorKind::NotConnected)?;
-                let node = modern(&lanes).ok_or(NO_EXIT)?;
+                let lanes = self.lanes.upgrade().ok_or(NoAnswer::NoCircuit)?;
+                let node = modern(&lanes).ok_or(NoAnswer::NoCircuit)?;
                 if let Some(ready) = ready_circuit(node, hops, tried) {
                     node.keep(hops, to, ready);
                     return Ok(ready);
                 }
                 let gone = |id| node.with(|node, _| node.circuit(id).is_none());
                 if built.is_none_or(gone) {
-                    built = build(node, hops)?;
+                    built = build(node, hops);
                 }
             }
             sleep(LOOK).await;
         }
-        Err(io::ErrorKind::NetworkUnreachable.into())
+        Err(NoAnswer::NoCircuit)
     }
 }
 
@@ -223,15 +267,15 @@ fn ready_circuit(node: &Tunnels, hops: u8, tried: &BTreeSet<CircuitId>) -> Optio
     })
 }
 
-/// Begins a circuit to an exit that sends requests.
-fn build(node: &Tunnels, hops: u8) -> io::Result<Option<CircuitId>> {
+/// Begins a circuit to an exit that sends requests, if one is known.
+fn build(node: &Tunnels, hops: u8) -> Option<CircuitId> {
     let mut exits = exits(node);
     if exits.is_empty() {
-        return Err(NO_EXIT.into());
+        return None;
     }
     let exit = exits.swap_remove(rand::random_range(0..exits.len()));
     let begun = node.with(|node, now| node.create_circuit(now, Purpose::Data, hops, Some(exit)));
-    Ok(begun.ok())
+    begun.ok()
 }
 
 /// See the module.
@@ -239,6 +283,8 @@ pub(super) struct HttpStream {
     requester: Requester,
     lane: Arc<Lane>,
     to: Address,
+    /// Whether it is told by HTTP why there is no answer.
+    tells: bool,
     stage: Stage,
     /// Who waits for the reply before it was asked for.
     reader: Option<Waker>,
@@ -246,13 +292,13 @@ pub(super) struct HttpStream {
 
 /// A reply to come, and the task that asks for it, which ends with this.
 struct Reply {
-    taken: oneshot::Receiver<io::Result<Vec<u8>>>,
+    taken: oneshot::Receiver<Result<Vec<u8>, NoAnswer>>,
     _task: Task<()>,
 }
 
 enum Stage {
-    /// The request is being written.
-    Asking(Vec<u8>),
+    /// The request is being written, until then at the latest.
+    Asking(Vec<u8>, Pin<Box<Sleep>>),
     /// The reply is waited for.
     Waiting(Reply),
     /// So much of the reply has been read.
@@ -270,9 +316,37 @@ impl HttpStream {
             let _ = done.send(asked.await);
         });
         self.stage = Stage::Waiting(Reply { taken, _task: task });
+        self.wake();
+    }
+
+    fn wake(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
+    }
+
+    /// Ends the stream where there is no answer: by these last words, or by an error.
+    fn end(&mut self, why: NoAnswer, words: Vec<u8>) -> io::Result<()> {
+        if self.tells {
+            self.stage = Stage::Reading(words, 0);
+            self.wake();
+            return Ok(());
+        }
+        // After a failure there is nothing more to be read.
+        self.stage = Stage::Reading(Vec::new(), 0);
+        let kind = match why {
+            NoAnswer::Unsupported => io::ErrorKind::Unsupported,
+            NoAnswer::RequestTooLong => io::ErrorKind::InvalidInput,
+            NoAnswer::Forbidden => io::ErrorKind::PermissionDenied,
+            NoAnswer::Unknown => io::ErrorKind::HostUnreachable,
+            NoAnswer::Unreachable => io::ErrorKind::ConnectionRefused,
+            NoAnswer::NoCircuit => io::ErrorKind::NetworkUnreachable,
+            NoAnswer::Busy => io::ErrorKind::ResourceBusy,
+            NoAnswer::Foreign | NoAnswer::TooLong => io::ErrorKind::InvalidData,
+            NoAnswer::Ended => io::ErrorKind::ConnectionReset,
+            NoAnswer::Late | NoAnswer::Silent | NoAnswer::Nothing => io::ErrorKind::TimedOut,
+        };
+        Err(io::Error::new(kind, why))
     }
 }
 
@@ -283,29 +357,45 @@ fn is_get(bytes: &[u8]) -> bool {
     bytes.get(..len) == GET.get(..len)
 }
 
+/// What is said to who has begun with something else than a request: HTTP to HTTP, an alert to TLS, and nothing to others.
+fn last_words(begin: &[u8]) -> Vec<u8> {
+    match begin {
+        [22, 3, ..] => TLS_DENIED.to_vec(),
+        [b'A'..=b'Z', ..] => NoAnswer::Unsupported.reply(),
+        _ => Vec::new(),
+    }
+}
+
 impl AsyncWrite for HttpStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Stage::Asking(request) = &mut self.stage else {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        let stream = &mut *self;
+        let Stage::Asking(request, _) = &mut stream.stage else {
+            // Who is told why there is no answer may write on until that is read.
+            return Poll::Ready(if stream.tells {
+                Ok(bytes.len())
+            } else {
+                Err(io::ErrorKind::BrokenPipe.into())
+            });
         };
-        request.extend_from_slice(bytes);
-        if !is_get(request) {
-            let why = "circuits carry GET requests to HTTP trackers, and no other streams";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::Unsupported, why)));
-        }
-        if request.len() > MAX_REQUEST {
-            let why = "the request is too long for a circuit";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, why)));
-        }
-        if request.ends_with(b"\r\n\r\n") {
-            let request = std::mem::take(request);
-            self.send(request);
-        }
-        Poll::Ready(Ok(bytes.len()))
+        let room = (MAX_REQUEST + 1).saturating_sub(request.len());
+        request.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        let ended = if !is_get(request) {
+            let words = last_words(request);
+            stream.end(NoAnswer::Unsupported, words)
+        } else if request.len() > MAX_REQUEST {
+            stream.end(NoAnswer::RequestTooLong, NoAnswer::RequestTooLong.reply())
+        } else {
+            if request.ends_with(b"\r\n\r\n") {
+                let request = std::mem::take(request);
+                stream.send(request);
+            }
+            Ok(())
+        };
+        Poll::Ready(ended.map(|()| bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -323,26 +413,31 @@ impl AsyncRead for HttpStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Stage::Waiting(reply) = &mut self.stage {
-            let reply = ready!(Pin::new(&mut reply.taken).poll(cx));
-            // After a failure there is nothing more to be read.
-            self.stage = Stage::Reading(Vec::new(), 0);
-            let reply = reply.map_err(|_| io::ErrorKind::NotConnected)??;
-            self.stage = Stage::Reading(reply, 0);
-        }
-        match &mut self.stage {
-            Stage::Reading(reply, read) => {
-                let rest = reply.get(*read..).unwrap_or_default();
-                let fits = rest.len().min(buf.remaining());
-                buf.put_slice(rest.get(..fits).unwrap_or_default());
-                *read += fits;
-                Poll::Ready(Ok(()))
+        let stream = &mut *self;
+        let outcome = match &mut stream.stage {
+            Stage::Asking(_, late) => {
+                stream.reader = Some(cx.waker().clone());
+                ready!(late.as_mut().poll(cx));
+                Some(Err(NoAnswer::Nothing))
             }
-            Stage::Asking(_) | Stage::Waiting(_) => {
-                self.reader = Some(cx.waker().clone());
-                Poll::Pending
+            Stage::Waiting(reply) => {
+                let reply = ready!(Pin::new(&mut reply.taken).poll(cx));
+                Some(reply.unwrap_or(Err(NoAnswer::Ended)))
             }
+            Stage::Reading(..) => None,
+        };
+        match outcome {
+            Some(Ok(reply)) => stream.stage = Stage::Reading(reply, 0),
+            Some(Err(why)) => stream.end(why, why.reply())?,
+            None => {}
         }
+        if let Stage::Reading(reply, read) = &mut stream.stage {
+            let rest = reply.get(*read..).unwrap_or_default();
+            let fits = rest.len().min(buf.remaining());
+            buf.put_slice(rest.get(..fits).unwrap_or_default());
+            *read += fits;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -361,6 +456,10 @@ impl ByteStream for HttpStream {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::super::lanes::Kept;
     use super::*;
 
     #[test]
@@ -390,24 +489,68 @@ mod tests {
         assert!(requests.expect(CircuitId(1)).is_some());
     }
 
-    #[tokio::test]
-    async fn after_a_failure_a_stream_is_at_its_end() {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    #[test]
+    fn what_was_asked_through_a_circuit_that_ends_gets_no_reply() {
+        let requests = Requests::default();
+        let (_, mut lost) = requests.expect(CircuitId(1)).unwrap();
+        let (number, mut kept) = requests.expect(CircuitId(2)).unwrap();
+        requests.closed(Some(CircuitId(1)));
+        assert!(matches!(lost.try_recv(), Err(TryRecvError::Closed)));
+        requests.part((CircuitId(2), number), (0, 1), b"reply".to_vec());
+        assert_eq!(kept.try_recv().unwrap(), b"reply");
+        let (_, mut lost) = requests.expect(CircuitId(2)).unwrap();
+        requests.closed(None);
+        assert!(matches!(lost.try_recv(), Err(TryRecvError::Closed)));
+    }
+
+    /// A stream where there is no circuit, nor will there be.
+    fn stream(tells: bool) -> HttpStream {
         let lanes = Arc::new(Lanes::new(Vec::new(), (1, 0)));
         let requests = Arc::<Requests>::default();
-        let mut stream = HttpStream {
+        HttpStream {
             requester: Requester::new(&lanes, requests, Pool::current()),
-            lane: lanes.lane(1, false),
+            lane: lanes.lane(1, Kept::Used),
             to: Address::Host("tracker.example".to_owned(), 80),
-            stage: Stage::Asking(Vec::new()),
+            tells,
+            stage: Stage::Asking(Vec::new(), Box::pin(sleep(WRITING))),
             reader: None,
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_a_stream_is_at_its_end() {
+        let mut stream = stream(false);
         let request = b"GET / HTTP/1.1\r\n\r\n";
         stream.write_all(request).await.unwrap();
         let failed = stream.read_u8().await.unwrap_err();
-        assert_eq!(failed.kind(), NO_EXIT);
+        assert_eq!(failed.kind(), io::ErrorKind::NetworkUnreachable);
         let ended = stream.read_u8().await.unwrap_err();
         assert_eq!(ended.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_programs_are_told_what_is_wrong_in_the_words_that_they_know() {
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(MAX_REQUEST));
+        for (said, heard) in [
+            (&b"GET / HTTP/1.1\r\n\r\n"[..], &b"HTTP/1.1 503 "[..]),
+            (b"POST / HTTP/1.1\r\n\r\nbody", b"HTTP/1.1 501 "),
+            (long.as_bytes(), b"HTTP/1.1 414 "),
+            (b"\x16\x03\x01\x02\x00", TLS_DENIED),
+            (b"\x13BitTorrent protocol", b""),
+            (b"GET / HTTP/1.1\r\n", b"HTTP/1.1 408 "),
+            (b"", b"HTTP/1.1 408 "),
+        ] {
+            let mut stream = stream(true);
+            stream.write_all(said).await.unwrap();
+            let mut told = Vec::new();
+            stream.read_to_end(&mut told).await.unwrap();
+            let told = String::from_utf8_lossy(&told).into_owned();
+            let name = String::from_utf8_lossy(said);
+            assert!(told.as_bytes().starts_with(heard), "{name}: {told}");
+            assert_eq!(told.is_empty(), heard.is_empty(), "{name}: {told}");
+            // What is left to be written is taken.
+            stream.write_all(b"rest").await.unwrap();
+        }
     }
 
     #[test]

@@ -26,8 +26,24 @@ pub(crate) struct Lanes {
     stood: Mutex<BTreeMap<u8, (Instant, Status)>>,
 }
 
+/// What somebody wants of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Circuits.
+    Used,
+    /// One at least in each dialect, for nodes of one dialect only can reach some hidden peers.
+    Sought,
+    /// Circuits, which are kept for a while after their last user: programs come and go.
+    Lingering,
+}
+
+/// How long circuits are kept after the last program.
+const LINGER: Duration = Duration::from_secs(60);
+
 struct Used {
     users: usize,
+    /// Until when it is kept without users.
+    until: Option<Instant>,
     /// Of the users, those who look for hidden peers, whom nodes of one dialect only can reach.
     seekers: usize,
     /// Since when the preferred dialect has no circuit.
@@ -38,7 +54,7 @@ struct Used {
 pub(crate) struct Lane {
     lanes: Weak<Lanes>,
     pub(super) hops: u8,
-    seeks: bool,
+    kept: Kept,
 }
 
 impl Lanes {
@@ -55,34 +71,45 @@ impl Lanes {
         &self.nodes
     }
 
-    /// Has circuits kept ready; with `seeks` one at least in each dialect.
-    pub(super) fn lane(self: &Arc<Self>, hops: u8, seeks: bool) -> Arc<Lane> {
+    /// Has circuits kept ready.
+    pub(super) fn lane(self: &Arc<Self>, hops: u8, kept: Kept) -> Arc<Lane> {
         let mut used = self.used.lock();
         let lane = used.entry(hops).or_insert_with(|| Used {
             users: 0,
+            until: None,
             seekers: 0,
             without: Some(now()),
         });
         lane.users += 1;
-        lane.seekers += usize::from(seeks);
+        lane.seekers += usize::from(kept == Kept::Sought);
         drop(used);
         self.tend();
         Arc::new(Lane {
             lanes: Arc::downgrade(self),
             hops,
-            seeks,
+            kept,
         })
     }
 
-    fn release(&self, hops: u8, seeks: bool) {
+    fn release(&self, hops: u8, kept: Kept) {
         let mut used = self.used.lock();
         let Some(lane) = used.get_mut(&hops) else {
             return;
         };
         lane.users -= 1;
-        lane.seekers -= usize::from(seeks);
-        if lane.users == 0 {
-            used.remove(&hops);
+        lane.seekers -= usize::from(kept == Kept::Sought);
+        if kept == Kept::Lingering {
+            lane.until = Some(now() + LINGER);
+        }
+        self.leave_unused(&mut used);
+    }
+
+    fn leave_unused(&self, used: &mut BTreeMap<u8, Used>) {
+        let now = now();
+        let gone = used.extract_if(.., |_, lane| {
+            lane.users == 0 && lane.until.is_none_or(|until| now >= until)
+        });
+        for (hops, _) in gone {
             for node in &self.nodes {
                 node.leave(hops);
             }
@@ -93,6 +120,7 @@ impl Lanes {
     pub(super) fn tend(&self) {
         let now = now();
         let mut used = self.used.lock();
+        self.leave_unused(&mut used);
         for (hops, lane) in &mut *used {
             let Some((preferred, others)) = self.nodes.split_first() else {
                 return;
@@ -163,7 +191,7 @@ impl Lanes {
 impl Drop for Lane {
     fn drop(&mut self) {
         if let Some(lanes) = self.lanes.upgrade() {
-            lanes.release(self.hops, self.seeks);
+            lanes.release(self.hops, self.kept);
         }
     }
 }

@@ -12,14 +12,29 @@ use net::{
 use overlay::wire::Address;
 
 use super::http::Requester;
-use super::lanes::{Lane, Lanes};
+use super::lanes::{Kept, Lane, Lanes};
 use crate::{Protection, Tunnels};
 
 /// See [`Anonymity::network`](super::Anonymity::network).
 pub(super) fn network(lanes: &Arc<Lanes>, requester: Requester, hops: u8) -> Network {
+    let held = Some(lanes.lane(hops, Kept::Used));
+    open(lanes, requester, (hops, held))
+}
+
+/// See [`Anonymity::network_of_programs`](super::Anonymity::network_of_programs).
+pub(super) fn network_of_programs(lanes: &Arc<Lanes>, requester: Requester, hops: u8) -> Network {
+    open(lanes, requester, (hops, None))
+}
+
+fn open(
+    lanes: &Arc<Lanes>,
+    requester: Requester,
+    (hops, held): (u8, Option<Arc<Lane>>),
+) -> Network {
     let route = Arc::new(Route {
         requester,
-        lane: lanes.lane(hops, false),
+        hops,
+        held,
         lanes: Arc::clone(lanes),
     });
     let dialer = Arc::clone(&route);
@@ -30,7 +45,10 @@ pub(super) fn network(lanes: &Arc<Lanes>, requester: Requester, hops: u8) -> Net
 /// Circuits of one number of hops as the only way out.
 struct Route {
     requester: Requester,
-    lane: Arc<Lane>,
+    hops: u8,
+    /// What keeps circuits ready as long as the route is there; without, its sockets and streams do, and streams tell by HTTP what
+    /// is wrong.
+    held: Option<Arc<Lane>>,
     lanes: Arc<Lanes>,
 }
 
@@ -40,9 +58,8 @@ impl Binder for Route {
     }
 
     fn datagram(&self, _: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
-        let lane = Arc::clone(&self.lane);
         let nodes = self.lanes.nodes();
-        Ok(Tunnels::span(nodes, self.lane.hops, Some(lane)))
+        Ok(Tunnels::span(nodes, self.hops, Some(self.lane())))
     }
 
     fn multicast(
@@ -69,8 +86,14 @@ impl Dialer for Route {
 }
 
 impl Route {
+    fn lane(&self) -> Arc<Lane> {
+        let held = self.held.as_ref().map(Arc::clone);
+        held.unwrap_or_else(|| self.lanes.lane(self.hops, Kept::Lingering))
+    }
+
     fn open(&self, to: Address) -> BoxFuture<'_, io::Result<BoxStream>> {
-        let stream = self.requester.open(&self.lane, to);
+        let tells = self.held.is_none();
+        let stream = self.requester.open(self.lane(), to, tells);
         let stream = stream.map(|stream| Box::new(stream) as BoxStream);
         Box::pin(std::future::ready(stream))
     }
@@ -78,7 +101,7 @@ impl Route {
 
 impl Outlet for Route {
     fn outage(&self) -> Option<Outage> {
-        let hops = self.lane.hops;
+        let hops = self.hops;
         match self.lanes.status(hops).protection {
             Protection::Blocked(why) => Some(Outage::Circuits {
                 hops,

@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::node::Refusal;
 use crate::{Exchange, Protection, TRIBLER_CLASSIC, TRIBLER_MODERN, Why};
 
 const PORT: u16 = 7759;
@@ -495,14 +496,13 @@ fn exits_pass_on_only_what_trackers_answer_and_ask_nobody_at_home() {
         let ours = town.citizen(Roles::default(), |_| {});
         let network = ours.anonymity.network(1);
         sleep(Duration::from_secs(40)).await;
-        assert!(
-            get(&network, &format!("http://{at}/announce"))
-                .await
-                .is_err()
-        );
+        let begun = now();
+        let page = get(&network, &format!("http://{at}/announce")).await;
+        assert!(page.is_err() && now() - begun < Duration::from_secs(1));
         assert!(heard.try_recv().is_ok(), "it was asked");
         let home = get(&network, "http://home.example:6969/announce").await;
         assert!(home.is_err());
+        assert!(heard.try_recv().is_err(), "it was asked again");
         let begun = now();
         let tls = get(&network, "https://tracker.example/announce").await;
         assert!(
@@ -510,6 +510,68 @@ fn exits_pass_on_only_what_trackers_answer_and_ask_nobody_at_home() {
             "{tls:?}"
         );
     });
+}
+
+#[test]
+fn programs_are_told_at_once_by_http_why_a_request_has_no_answer_and_none_is_sent_twice() {
+    simulate(async {
+        let mut town = Town::new(32);
+        let rules = "deny http any 8080".parse().unwrap();
+        let exit = town.citizen(
+            Roles::exit(ExitPolicy {
+                rules: Some(Arc::new(rules)),
+                ..ExitPolicy::default()
+            }),
+            |_| {},
+        );
+        let (at, _server, mut heard) = web_server(&town, "<html>secret</html>");
+        town.sim
+            .name("home.example", vec![IpAddr::V4([10, 0, 0, 1].into())]);
+        let ours = town.citizen(Roles::default(), |_| {});
+        let network = ours.anonymity.network_of_programs(1);
+        sleep(Duration::from_secs(40)).await;
+        assert!(ours.anonymity.circuits().is_empty(), "nobody uses it");
+        let exit_at = exit.host.ip();
+        for (url, status, asked) in [
+            (format!("http://{at}/f.txt"), 502, 1),
+            (format!("http://{}:7/f.txt", at.ip()), 502, 0),
+            ("http://nobody.example/".to_owned(), 502, 0),
+            ("http://home.example/".to_owned(), 403, 0),
+            (format!("http://{}:8080/", at.ip()), 403, 0),
+            ("http://127.0.0.1/".to_owned(), 403, 0),
+            (format!("http://{}:25/", at.ip()), 403, 0),
+            (format!("http://{exit_at}/"), 403, 0),
+        ] {
+            let begun = now();
+            let reply = get(&network, &url).await.unwrap();
+            let took = now() - begun;
+            let said = String::from_utf8_lossy(&reply.body).into_owned();
+            assert_eq!(reply.status, status, "{url}: {said}");
+            assert!(took < Duration::from_secs(4), "{url}: {took:?}");
+            let times = std::iter::from_fn(|| heard.try_recv().ok()).count();
+            assert_eq!(times, asked, "{url}");
+        }
+        let modern = &exit.anonymity.counters().nodes[0].counters;
+        assert_eq!(modern.of(Refusal::Policy), 1);
+        assert_eq!(modern.of(Refusal::Target), 4);
+        assert!(!ours.anonymity.circuits().is_empty());
+        sleep(Duration::from_secs(70)).await;
+        assert!(ours.anonymity.circuits().is_empty(), "nobody uses it");
+    });
+}
+
+#[test]
+fn an_exit_whose_policy_denies_http_offers_none() {
+    let roles = |rules: &str| {
+        let policy = ExitPolicy {
+            rules: Some(Arc::new(rules.parse().unwrap())),
+            ..ExitPolicy::default()
+        };
+        Roles::exit(policy).flags(Dialect::Modern)
+    };
+    assert!(roles("deny any 80").contain(Flags::EXIT_HTTP));
+    assert!(!roles("deny http").contain(Flags::EXIT_HTTP));
+    assert!(roles("deny http").contain(Flags::EXIT));
 }
 
 #[test]

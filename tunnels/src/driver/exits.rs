@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use net::datagram::Batch;
 use net::{DatagramSocket, Task};
-use parking_lot::Mutex;
 
 use super::{MAX_DATAGRAM, Shared, State, now};
 use crate::CircuitId;
@@ -19,20 +18,6 @@ const LOOKUPS: usize = 32;
 
 /// Those of one circuit, so that one originator does not keep all others from theirs.
 const LOOKUPS_OF_CIRCUIT: usize = 4;
-
-/// Where datagrams from outside are received. All exits share a few of them, for each is large: as many as exits receive at
-/// the same moment.
-#[derive(Debug, Default)]
-pub(super) struct Batches(Mutex<Vec<Batch>>);
-
-impl Batches {
-    fn lend<T>(&self, act: impl FnOnce(&mut Batch) -> T) -> T {
-        let mut batch = self.0.lock().pop().unwrap_or_default();
-        let result = act(&mut batch);
-        self.0.lock().push(batch);
-        result
-    }
-}
 
 #[derive(Default)]
 pub(super) struct Exits {
@@ -68,6 +53,20 @@ impl Shared {
         state.outbox.push_out(&self.endpoint, way, to, data);
     }
 
+    /// Sends a datagram out if the machine, which was not asked yet, allows it.
+    pub(super) fn exit_if_allowed(
+        &self,
+        state: &mut State,
+        circuit: CircuitId,
+        to: SocketAddr,
+        data: &[u8],
+    ) {
+        match state.node.may_exit(now(), circuit, to, data) {
+            Ok(()) => self.exit(state, circuit, to, data),
+            Err(why) => state.node.refuse(why),
+        }
+    }
+
     /// Looks up a name, and sends a datagram there if the machine allows it.
     pub(super) fn exit_to_name(
         &self,
@@ -88,10 +87,8 @@ impl Shared {
             let v4 = found.into_iter().find(SocketAddr::is_ipv4);
             if let (Some(to), Some(shared)) = (v4, own.upgrade()) {
                 let mut state = shared.lock();
-                if state.node.may_exit(now(), circuit, to, data.len()).is_ok() {
-                    shared.exit(&mut state, circuit, to, &data);
-                    state.outbox.send(&shared.endpoint);
-                }
+                shared.exit_if_allowed(&mut state, circuit, to, &data);
+                state.outbox.send(&shared.endpoint);
             }
         });
         lookups.push((circuit, looking));

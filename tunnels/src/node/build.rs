@@ -123,7 +123,7 @@ impl Node {
         Ok(id)
     }
 
-    /// Asks an exit to send an HTTP request to a tracker.
+    /// Asks an exit to send an HTTP request to a tracker. Parts of the reply are told until [`Node::end_http`].
     ///
     /// # Errors
     /// As [`Node::send_data`], and [`Refusal::Malformed`] in the older dialect, which has no such request.
@@ -134,7 +134,18 @@ impl Node {
         to: Address,
         request: &[u8],
     ) -> Result<(), Refusal> {
-        self.say(circuit, &Message::HttpRequest { id, to, request })
+        self.say(circuit, &Message::HttpRequest { id, to, request })?;
+        if let Some(circuit) = self.circuits.get_mut(&circuit) {
+            circuit.requests.insert(id);
+        }
+        Ok(())
+    }
+
+    /// Wants nothing more of a reply to an HTTP request: what comes of it is refused.
+    pub fn end_http(&mut self, circuit: CircuitId, id: u32) {
+        if let Some(circuit) = self.circuits.get_mut(&circuit) {
+            circuit.requests.remove(&id);
+        }
     }
 
     fn ask_first(
@@ -272,6 +283,9 @@ impl Node {
                 parts,
                 response,
             } => {
+                if !circuit.requests.contains(&request) {
+                    return Err(Refusal::Unexpected);
+                }
                 self.emit(Event::HttpPart {
                     circuit: id,
                     id: request,

@@ -225,6 +225,9 @@ pub enum Refusal {
     /// An exit does not send there.
     #[error("a target that is not reached from here")]
     Target,
+    /// An exit's owner has denied what goes there.
+    #[error("a target that the policy denies")]
+    Policy,
     /// A target that has never answered.
     #[error("a target that does not answer")]
     SilentTarget,

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use overlay::wire::{Address, NO_ADDRESS};
 
-use super::{CircuitId, Inner, Message, Node, Refusal};
-use crate::policy;
+use super::{CircuitId, Event, Flags, Inner, Message, Node, Refusal};
+use crate::policy::{self, NoAnswer, Traffic};
 
 /// Bytes of an HTTP reply in one cell.
 const HTTP_PART: usize = 1400;
@@ -28,9 +28,10 @@ impl Node {
         }
         let len = data.len();
         match &to {
-            Address::Ip(addr) => self.may_exit(now, circuit, *addr, len)?,
+            Address::Ip(addr) => self.may_exit(now, circuit, *addr, data)?,
+            // The rest is asked when the name was looked up.
             Address::Host(host, port) => {
-                if host.is_empty() || *port == 0 {
+                if host.is_empty() || !policy::is_open(*port) {
                     return Err(Refusal::Target);
                 }
             }
@@ -38,25 +39,71 @@ impl Node {
         Ok(Inner::Exit { to, len })
     }
 
-    /// Whether a datagram of `len` bytes may leave for `to`; counts it if so. To be asked about the address of a name.
+    /// Whether a datagram may leave for `to`; counts it if so. To be asked about the address of a name.
     ///
     /// # Errors
-    /// [`Refusal::Target`] for what is not reached from here, [`Refusal::SilentTarget`], [`Refusal::TooFast`],
-    /// [`Refusal::Full`], [`Refusal::Unknown`].
+    /// [`Refusal::Target`] and [`Refusal::Policy`] for what is not reached from here, [`Refusal::SilentTarget`],
+    /// [`Refusal::TooFast`], [`Refusal::Full`], [`Refusal::Unknown`].
     pub fn may_exit(
         &mut self,
         now: Instant,
         circuit: CircuitId,
         to: SocketAddr,
-        len: usize,
+        data: &[u8],
     ) -> Result<(), Refusal> {
-        if !self.config.exits_to(to) {
-            return Err(Refusal::Target);
+        // Hidden peers may meet here, and find each other by circuits that both end here.
+        let own = self.addr.is_some_and(|own| own.ip() == to.ip());
+        let meets = own && data.starts_with(self.prefix.as_bytes());
+        if !meets {
+            self.exits_to(Traffic::Udp, to)?;
         }
+        let len = data.len();
         let limits = (self.config.max_unanswered, self.config.exit_bytes_per_s);
         let joined = self.joined.get_mut(&circuit).ok_or(Refusal::Unknown)?;
         joined.exit.send(now, to, len, limits)?;
         self.carry(now, len)
+    }
+
+    /// Whether anything leaves from here for an address.
+    ///
+    /// # Errors
+    /// [`Refusal::Target`], [`Refusal::Policy`].
+    pub(crate) fn exits_to(&self, traffic: Traffic, to: SocketAddr) -> Result<(), Refusal> {
+        self.config.exits_to(traffic, self.addr, to)
+    }
+
+    /// Counts what was refused elsewhere.
+    pub(crate) fn refuse(&mut self, why: Refusal) {
+        self.counters.refuse(why);
+    }
+
+    /// An originator wants an HTTP request sent.
+    pub(super) fn on_http_request(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        id: u32,
+        (to, request): (Address, &[u8]),
+    ) -> Result<(), Refusal> {
+        if !self.config.flags.contain(Flags::EXIT_HTTP) {
+            return Err(Refusal::NotOffered);
+        }
+        let per_s = self.config.exit_http_per_s;
+        let joined = self.joined.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        let allowed = joined.exit.ask(now, per_s);
+        self.carry(now, request.len())?;
+        if let Err(why) = allowed {
+            self.answer_http(now, circuit, id, &NoAnswer::Busy.reply())?;
+            return Err(why);
+        }
+        let request = request.to_vec();
+        self.emit(Event::HttpWanted {
+            circuit,
+            id,
+            to,
+            request,
+        });
+        Ok(())
     }
 
     /// Counts bytes that are carried for others, if so many may be.

@@ -180,17 +180,7 @@ impl Node {
                 to,
                 request,
             } => {
-                if !self.config.flags.contain(Flags::EXIT_HTTP) {
-                    return Err(Refusal::NotOffered);
-                }
-                self.carry(now, request.len())?;
-                let request = request.to_vec();
-                self.emit(Event::HttpWanted {
-                    circuit: id,
-                    id: request_id,
-                    to,
-                    request,
-                });
+                self.on_http_request(now, id, request_id, (to, request))?;
             }
             other => self.on_hidden_request(now, id, other)?,
         }

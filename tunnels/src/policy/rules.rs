@@ -6,9 +6,12 @@
 //! deny  198.51.100.0/24
 //! deny  any 6881-6889
 //! deny  2001:db8::/32
+//! allow http any 80
+//! deny  http
 //! ```
-//! A rule is a line: `allow` or `deny`; an address, an address with the length of a prefix, or `any`; and, where it is not for
-//! all ports, a port or the first and the last of some. What stands behind a `#` is for people. Rules can only take away: what
+//! A rule is a line: `allow` or `deny`; where it is not for all that leaves, `udp` or `http` (requests to trackers); an address, an
+//! address with the length of a prefix, or `any`, which may be left out behind `udp` and `http`; and, where it is not for all ports, a
+//! port or the first and the last of some. What stands behind a `#` is for people. Rules can only take away: what
 //! [`reaches`](super::reaches) forbids stays forbidden.
 
 use std::net::{IpAddr, SocketAddr};
@@ -26,9 +29,20 @@ pub struct Rules {
     rules: Vec<Rule>,
 }
 
+/// What leaves an exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Datagrams.
+    Udp,
+    /// Requests to HTTP trackers, by TCP.
+    Http,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
     allows: bool,
+    /// What it is for; none for all.
+    traffic: Option<Traffic>,
     addresses: Option<Block>,
     ports: RangeInclusive<u16>,
 }
@@ -80,11 +94,19 @@ pub enum RuleError {
 }
 
 impl Rules {
-    /// Whether an address is let out.
-    pub fn allow(&self, to: SocketAddr) -> bool {
+    /// Whether some traffic is let out to an address.
+    pub fn allow(&self, traffic: Traffic, to: SocketAddr) -> bool {
         let to = SocketAddr::new(to.ip().to_canonical(), to.port());
-        let fits = self.rules.iter().find(|rule| rule.fits(to));
+        let mut rules = self.rules.iter();
+        let fits = rules.find(|rule| rule.is_for(traffic) && rule.fits(to));
         fits.is_none_or(|rule| rule.allows)
+    }
+
+    /// Whether some traffic is let out nowhere.
+    pub fn forbid(&self, traffic: Traffic) -> bool {
+        let mut rules = self.rules.iter().filter(|rule| rule.is_for(traffic));
+        let decisive = rules.find(|rule| rule.allows || rule.is_for_all());
+        decisive.is_some_and(|rule| !rule.allows)
     }
 
     /// How many there are.
@@ -99,6 +121,14 @@ impl Rules {
 }
 
 impl Rule {
+    fn is_for(&self, traffic: Traffic) -> bool {
+        self.traffic.is_none_or(|only| only == traffic)
+    }
+
+    fn is_for_all(&self) -> bool {
+        self.addresses.is_none() && *self.ports.start() <= 1 && *self.ports.end() == u16::MAX
+    }
+
     fn fits(&self, to: SocketAddr) -> bool {
         let addresses = self.addresses;
         self.ports.contains(&to.port()) && addresses.is_none_or(|block| block.holds(to.ip()))
@@ -112,7 +142,16 @@ impl Rule {
             "deny" => false,
             _ => return Err(RuleError::Verb(verb.to_owned())),
         };
-        let addresses = match words.next().ok_or(RuleError::NoAddress)? {
+        let mut word = words.next();
+        let traffic = match word {
+            Some("udp") => Some(Traffic::Udp),
+            Some("http") => Some(Traffic::Http),
+            _ => None,
+        };
+        if traffic.is_some() {
+            word = words.next().or(Some("any"));
+        }
+        let addresses = match word.ok_or(RuleError::NoAddress)? {
             "any" => None,
             block => Some(Block::read(block)?),
         };
@@ -124,6 +163,7 @@ impl Rule {
             Some(rest) => Err(RuleError::Rest(rest.to_owned())),
             None => Ok(Self {
                 allows,
+                traffic,
                 addresses,
                 ports,
             }),
@@ -233,7 +273,7 @@ mod tests {
             "9.9.9.9:6880",
             "9.9.9.9:6890",
         ] {
-            assert!(rules.allow(addr(out)), "{out}");
+            assert!(rules.allow(Traffic::Udp, addr(out)), "{out}");
         }
         for held in [
             "198.51.100.8:1",
@@ -243,18 +283,64 @@ mod tests {
             "[2002::1]:6885",
             "[::ffff:198.51.100.8]:1",
         ] {
-            assert!(!rules.allow(addr(held)), "{held}");
+            assert!(!rules.allow(Traffic::Udp, addr(held)), "{held}");
         }
     }
 
     #[test]
     fn no_rules_let_everything_out_and_a_last_line_can_hold_back_the_rest() {
-        assert!(Rules::default().is_empty() && Rules::default().allow(addr("9.9.9.9:1")));
+        assert!(
+            Rules::default().is_empty() && Rules::default().allow(Traffic::Udp, addr("9.9.9.9:1"))
+        );
         let only: Rules = "allow 9.0.0.0/8\ndeny any".parse().unwrap();
-        assert!(only.allow(addr("9.1.2.3:4")));
-        assert!(!only.allow(addr("8.1.2.3:4")) && !only.allow(addr("[::1]:4")));
+        assert!(only.allow(Traffic::Udp, addr("9.1.2.3:4")));
+        assert!(
+            !only.allow(Traffic::Udp, addr("8.1.2.3:4"))
+                && !only.allow(Traffic::Udp, addr("[::1]:4"))
+        );
         let all: Rules = "deny 0.0.0.0/0".parse().unwrap();
-        assert!(!all.allow(addr("8.1.2.3:4")) && all.allow(addr("[2606::1]:4")));
+        assert!(
+            !all.allow(Traffic::Udp, addr("8.1.2.3:4"))
+                && all.allow(Traffic::Udp, addr("[2606::1]:4"))
+        );
+    }
+
+    #[test]
+    fn a_rule_can_be_for_datagrams_or_for_requests_alone() {
+        use Traffic::{Http, Udp};
+        let rules: Rules = "
+            allow http 9.9.9.9
+            deny  http any 1-1024
+            deny  udp 8.0.0.0/8
+            deny  http
+        "
+        .parse()
+        .unwrap();
+        for (traffic, to, out) in [
+            (Http, "9.9.9.9:80", true),
+            (Http, "9.9.9.8:80", false),
+            (Http, "9.9.9.8:8080", false),
+            (Udp, "9.9.9.8:80", true),
+            (Udp, "8.1.1.1:80", false),
+        ] {
+            assert_eq!(rules.allow(traffic, addr(to)), out, "{traffic:?} {to}");
+        }
+        assert!(!rules.forbid(Http) && !rules.forbid(Udp));
+        for (text, http, udp) in [
+            ("deny http", true, false),
+            ("deny http any 1-65535", true, false),
+            ("deny http any 80\ndeny any", true, true),
+            ("allow udp 9.9.9.9\ndeny any", true, false),
+            ("deny http 0.0.0.0/0", false, false),
+            ("", false, false),
+        ] {
+            let rules: Rules = text.parse().unwrap();
+            assert_eq!(
+                (rules.forbid(Http), rules.forbid(Udp)),
+                (http, udp),
+                "{text}"
+            );
+        }
     }
 
     #[test]
@@ -273,6 +359,8 @@ mod tests {
             ("deny any 0", 1, "`0` is no port"),
             ("deny any 9-8", 1, "`9-8` is no port"),
             ("deny any 1-70000", 1, "no port"),
+            ("deny tcp any", 1, "`tcp` is no address"),
+            ("deny http 80", 1, "`80` is no address"),
             ("# x\ndeny any 5 udp", 2, "`udp`: nothing stands behind"),
         ] {
             let error = text.parse::<Rules>().unwrap_err();

@@ -7,7 +7,7 @@ use tunnels::message::{
     MAX_CANDIDATES, MAX_PEERS, Message, read_announcement, read_candidates, read_peers,
     read_rendezvous, write_announcement, write_candidates, write_peers, write_rendezvous,
 };
-use tunnels::policy::asked_of_tracker;
+use tunnels::policy::{NoAnswer, asked_of_tracker};
 use tunnels::{Dialect, Head};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -68,6 +68,9 @@ fn request(data: &[u8]) {
     if let Some((url, _)) = asked_of_tracker(&named, request) {
         assert!(url.scheme() == "http" && url.port() == Some(6969) && url.username().is_empty());
         assert!(!url.as_str().contains(['\r', '\n', ' ']));
+    }
+    if let Some(told) = NoAnswer::read(data) {
+        assert_eq!(NoAnswer::read(&told.reply()), Some(told));
     }
     let addr = ([1, 2, 3, 4], 6969).into();
     if let Some((url, _)) = asked_of_tracker(&Address::Ip(addr), request) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::world::{World, utp};
 use crate::node::{Event, Refusal};
+use crate::policy::NoAnswer;
 use crate::{CircuitId, Closed, Config, Dialect, Flags, Handled, LIBRARY, Node, Purpose, State};
 
 const BOTH: [Dialect; 2] = [Dialect::Classic, Dialect::Modern];
@@ -238,6 +239,45 @@ fn an_http_reply_comes_back_in_parts() {
     );
     let whole: Vec<u8> = parts.into_iter().flat_map(|(_, bytes)| bytes).collect();
     assert_eq!(whole, reply);
+    // What nobody waits for any more, or ever did, is told to nobody.
+    world.nodes[0].end_http(circuit, id);
+    let told = world.events.len();
+    for number in [id, id + 1] {
+        let exit = &mut world.nodes[exit];
+        exit.answer_http(now, joined, number, b"reply").unwrap();
+    }
+    world.settle();
+    assert_eq!(world.events.len(), told);
+    assert_eq!(world.nodes[0].counters().of(Refusal::Unexpected), 2);
+}
+
+#[test]
+fn an_exit_sends_so_many_http_requests_a_second_for_a_circuit_and_says_which_it_did_not() {
+    let exit = Flags::RELAY.and(Flags::EXIT).and(Flags::EXIT_HTTP);
+    let mut world = World::new(Dialect::Modern, &[Flags::default(), exit], 92);
+    let circuit = world.build(1);
+    let to = overlay::wire::Address::Host("tracker.example.org".to_owned(), 80);
+    let mut wanted = 0;
+    for id in 0..100 {
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        let ours = &mut world.nodes[0];
+        ours.request_http(circuit, id, to.clone(), request).unwrap();
+        world.settle();
+        let events = world.events.iter();
+        wanted = events
+            .filter(|(_, event)| matches!(event, Event::HttpWanted { .. }))
+            .count();
+    }
+    let busy = NoAnswer::Busy.reply();
+    let told = world.events.iter().filter(|(_, event)| match event {
+        Event::HttpPart { response, .. } => *response == busy,
+        _ => false,
+    });
+    let refused = told.count();
+    assert!((5..=8).contains(&wanted), "{wanted} at once");
+    assert_eq!(wanted + refused, 100);
+    let counted = world.nodes[1].counters().of(Refusal::TooFast);
+    assert_eq!(counted, refused as u64);
 }
 
 #[test]

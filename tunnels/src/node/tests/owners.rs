@@ -1,5 +1,6 @@
 //! What the owner of a node allows.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::world::{World, utp};
@@ -19,7 +20,28 @@ fn an_exit_sends_nowhere_that_its_owner_forbids() {
         world.settle();
         assert_eq!(world.exits.len() - before, out, "{to}");
     }
-    assert_eq!(world.nodes[3].counters().of(Refusal::Target), 1);
+    assert_eq!(world.nodes[3].counters().of(Refusal::Policy), 1);
+    assert_eq!(world.nodes[3].counters().of(Refusal::Target), 0);
+}
+
+#[test]
+fn an_exit_sends_nothing_to_its_own_address_but_what_the_community_says() {
+    let mut world = World::of(Dialect::Modern, 0, 1, 404);
+    let own = world.nodes[1].addr().unwrap();
+    let id = world.build(1);
+    let other = SocketAddr::new(own.ip(), own.port() + 1);
+    for to in [own, other] {
+        world.say(0, id, &to.to_string(), &utp(b"hello"));
+    }
+    world.say(0, id, "9.9.9.9:443", &utp(b"hello"));
+    world.settle();
+    assert_eq!(world.exits.len(), 1);
+    assert_eq!(world.nodes[1].counters().of(Refusal::Target), 2);
+    let packet = [world.nodes[1].prefix().as_bytes().as_slice(), &[17, 0]].concat();
+    let (now, exit) = (world.now, &mut world.nodes[1]);
+    let joined = world.exits[0].1;
+    assert_eq!(exit.may_exit(now, joined, own, &packet), Ok(()));
+    assert_eq!(exit.may_exit(now, joined, other, &packet), Ok(()));
 }
 
 #[test]
