@@ -15,12 +15,13 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("hash", Some(&[])),
     ("net", Some(&["protocol"])),
     ("storage", Some(&["protocol", "hash"])),
+    ("state", Some(&["protocol"])),
     ("dht", Some(&["protocol", "net", "actors"])),
     ("overlay", Some(&["net", "actors"])),
     ("tunnels", Some(&["protocol", "net", "overlay", "actors"])),
     (
         "engine",
-        Some(&["protocol", "net", "storage", "dht", "actors"]),
+        Some(&["protocol", "net", "storage", "state", "dht", "actors"]),
     ),
     ("bin", None),
     ("benches", None),
@@ -35,6 +36,7 @@ const BANNED: &[(&str, &[&str])] = &[
     ),
     ("hash", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
     ("storage", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
+    ("state", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
     ("net", &["actix", "actix-rt"]),
 ];
 

@@ -1,0 +1,172 @@
+//! Copies of the store: the previous generation, backups, and what is made of these.
+
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadTransaction, ReadableTable as _};
+
+use super::opening::Place;
+use super::{FILE, NEW, NEW_PREVIOUS, OpenOptions, PREVIOUS, Store, careful};
+use crate::error::{StateError, from_redb};
+use crate::medium::{Folder, Medium, split};
+use crate::tables::{BY_HASH, BY_KEY, BY_NAME, META, META_GENERATION};
+
+impl Store {
+    /// When the previous generation was made: seconds since 1970; `None` if none was.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn generation(&self) -> Result<Option<i64>, StateError> {
+        let made = self.meta(META_GENERATION)?;
+        Ok(made.and_then(|made| i64::try_from(made).ok()))
+    }
+
+    /// Makes what is in the store now the previous generation; `now` is seconds since 1970. Others may read and write
+    /// meanwhile; whatever happens, either the old generation or this one is there afterwards.
+    ///
+    /// # Errors
+    /// [`StateError`]; the old generation stays as it is then.
+    pub fn save_generation(&self, now: i64) -> Result<(), StateError> {
+        let place = copying(&*self.medium);
+        self.copy(&place, NEW_PREVIOUS, PREVIOUS, now)?;
+        let mut txn = self.db.begin_write().map_err(|error| self.error(error))?;
+        careful(&mut txn);
+        let noted = || -> Result<(), redb::Error> {
+            let mut meta = txn.open_table(META)?;
+            meta.insert(META_GENERATION, now.unsigned_abs())?;
+            Ok(())
+        };
+        noted().map_err(|error| self.error(error))?;
+        txn.commit().map_err(|error| self.error(error))
+    }
+
+    /// Writes all that is in the store to a file of its own, which [`restore`] makes a store of again; `now` is seconds since
+    /// 1970. Others may read and write meanwhile. A file that has that name already is replaced once all is written.
+    ///
+    /// # Errors
+    /// [`StateError`]; what has that name stays as it is then.
+    pub fn backup(&self, to: &Path, now: i64) -> Result<(), StateError> {
+        let io = |source| StateError::Io {
+            path: to.to_path_buf(),
+            source,
+        };
+        let (folder, name) = split(to).map_err(io)?;
+        let new = format!("{name}.new");
+        self.copy(&copying(&folder), &new, name, now)
+    }
+
+    fn copy(&self, place: &Place<'_>, new: &str, name: &str, now: i64) -> Result<(), StateError> {
+        let db = place.create(new)?;
+        let from = self.begin_read()?;
+        let written = fill(&db, &from, now);
+        // Which of the two files an error is about is not told; the one that is written to is the likelier.
+        let written = written.map_err(|error| from_redb(place.medium.path(new), error));
+        let put = written.and_then(|()| place.put(db, new, name));
+        if put.is_err()
+            && let Err(error) = place.remove(new)
+        {
+            tracing::debug!(%error, "an unfinished copy stays");
+        }
+        put
+    }
+}
+
+/// Bytes of pages that are kept in memory while a copy is written.
+const COPY_CACHE: usize = 4 << 20;
+
+fn copying(medium: &dyn Medium) -> Place<'_> {
+    Place {
+        medium,
+        options: OpenOptions {
+            cache: COPY_CACHE,
+            ..OpenOptions::default()
+        },
+    }
+}
+
+fn fill(db: &Database, from: &ReadTransaction, now: i64) -> Result<(), redb::Error> {
+    let mut txn = db.begin_write()?;
+    careful(&mut txn);
+    for definition in BY_KEY {
+        let mut to = txn.open_table(definition)?;
+        for row in from.open_table(definition)?.iter()? {
+            let (key, value) = row?;
+            to.insert(key.value(), value.value())?;
+        }
+    }
+    for definition in BY_HASH {
+        let mut to = txn.open_table(definition)?;
+        for row in from.open_table(definition)?.iter()? {
+            let (key, value) = row?;
+            to.insert(key.value(), value.value())?;
+        }
+    }
+    for definition in BY_NAME {
+        let mut to = txn.open_table(definition)?;
+        for row in from.open_table(definition)?.iter()? {
+            let (key, value) = row?;
+            to.insert(key.value(), value.value())?;
+        }
+    }
+    let mut to = txn.open_table(META)?;
+    for row in from.open_table(META)?.iter()? {
+        let (key, value) = row?;
+        to.insert(key.value(), value.value())?;
+    }
+    to.insert(META_GENERATION, now.unsigned_abs())?;
+    drop(to);
+    Ok(txn.commit()?)
+}
+
+/// Makes a store in `dir` of a backup, which is read and checked whole first and stays as it is.
+///
+/// # Errors
+/// [`StateError::Living`] where there is a store already: it is not touched. [`StateError::Absent`],
+/// [`StateError::Damaged`] and [`StateError::Newer`] say what is wrong with the backup, [`StateError::InUse`] that another
+/// process is at work there.
+pub fn restore(backup: &Path, dir: &Path) -> Result<(), StateError> {
+    let medium = Folder::new(dir.to_path_buf());
+    let place = Place {
+        medium: &medium,
+        options: OpenOptions::default(),
+    };
+    let lock = place.lock()?;
+    for living in [FILE, PREVIOUS] {
+        let file = medium.open(living);
+        if file.map_err(|source| place.io(living, source))?.is_some() {
+            return Err(StateError::Living {
+                path: medium.path(living),
+            });
+        }
+    }
+    let at = |path: &Path, source| StateError::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    let (folder, name) = split(backup).map_err(|source| at(backup, source))?;
+    let from = folder.open_to_read(name);
+    let from = from.map_err(|source| at(backup, source))?;
+    let from = from.ok_or_else(|| StateError::Absent {
+        path: backup.to_path_buf(),
+    })?;
+    let copied = place.copy_file(&*from, NEW);
+    let copied = copied.map_err(|error| about(error, backup.to_path_buf()));
+    let put = copied.and_then(|_| place.rename(NEW, FILE));
+    if put.is_err()
+        && let Err(error) = place.remove(NEW)
+    {
+        tracing::debug!(%error, "an unfinished copy stays");
+    }
+    drop(lock);
+    put
+}
+
+/// What is wrong with the copy of a file is wrong with the file.
+fn about(error: StateError, path: PathBuf) -> StateError {
+    if let StateError::Damaged { what, .. } = error {
+        return StateError::Damaged { path, what };
+    }
+    if let StateError::Newer { found, known, .. } = error {
+        return StateError::Newer { path, found, known };
+    }
+    error
+}
