@@ -30,7 +30,7 @@ use tokio::time;
 
 use crate::message::Kind;
 use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
-use crate::{CircuitId, Dialect, Head, Pool, Status};
+use crate::{CircuitId, Dialect, Head, Pool, Status, pool};
 use exits::Exits;
 use outbox::Outbox;
 use ports::Ports;
@@ -169,7 +169,9 @@ impl Tunnels {
     /// Has what goes to an address go through a certain circuit.
     pub(crate) fn keep(&self, hops: u8, to: &Address, circuit: CircuitId) {
         let mut state = self.shared.lock();
-        state.circuits.keep(now(), hops, to, circuit);
+        state
+            .circuits
+            .keep(now(), (hops, pool::NOBODY), to, circuit);
     }
 
     /// Wants no circuits of `hops` hops any more, not even for what went through them.
@@ -192,18 +194,19 @@ impl Tunnels {
     /// A socket whose datagrams go through circuits of `hops` hops. There is no other way out of it: without a circuit nothing
     /// is sent.
     pub fn socket(&self, hops: u8) -> Arc<dyn DatagramSocket> {
-        Self::span(std::slice::from_ref(self), hops, None)
+        Self::span(std::slice::from_ref(self), hops, None, true)
     }
 
     /// A socket through circuits of any of several nodes, those that are named first before others. While it is there, `lane`
-    /// is kept.
+    /// is kept. Only with `listens` it is given what comes from those to whom it has not written.
     pub(crate) fn span(
         nodes: &[Self],
         hops: u8,
         lane: Option<Arc<dyn Send + Sync>>,
+        listens: bool,
     ) -> Arc<dyn DatagramSocket> {
         let nodes = nodes.iter().map(|node| &node.shared);
-        Arc::new(CircuitSocket::open(nodes, hops, lane))
+        Arc::new(CircuitSocket::open(nodes, hops, lane, listens))
     }
 
     /// Which wire it speaks.

@@ -36,6 +36,9 @@ const RETIRE: u64 = 85;
 /// How long is waited after a circuit could not be built, and how long at most.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
 
+/// The user of flows that are no socket's.
+pub(crate) const NOBODY: u64 = u64::MAX;
+
 /// How long a flow is remembered that nothing goes through.
 const FLOW_TIME: Duration = Duration::from_secs(300);
 
@@ -134,10 +137,21 @@ impl Pool {
     }
 
     /// Has a flow go through a certain circuit.
-    pub fn keep(&mut self, now: Instant, hops: u8, to: &Address, circuit: CircuitId) {
+    pub fn keep(
+        &mut self,
+        now: Instant,
+        (hops, user): (u8, u64),
+        to: &Address,
+        circuit: CircuitId,
+    ) {
         if !self.flows.is_full() {
-            self.flows.insert(now, (hops, to.clone()), circuit);
+            self.flows.insert(now, (hops, to.clone(), user), circuit);
         }
+    }
+
+    /// Forgets the flows of a user.
+    pub fn forget_user(&mut self, user: u64) {
+        self.flows.retain(|(_, _, of), _| *of != user);
     }
 
     /// Lets circuits be begun at the next occasion where there is not even one under way, however often that failed.
@@ -152,7 +166,7 @@ impl Pool {
 
     /// Forgets what goes through circuits of `hops` hops, so that they end when they are not wanted.
     pub fn forget_flows(&mut self, hops: u8) {
-        self.flows.retain(|(of, _), _| *of != hops);
+        self.flows.retain(|(of, _, _), _| *of != hops);
     }
 
     /// Takes note of what happened to a circuit.
@@ -203,9 +217,15 @@ impl Pool {
         used
     }
 
-    /// The circuit that a flow to `to` over `hops` hops goes through, if there is such a flow and its circuit stands.
-    pub fn flow(&mut self, now: Instant, node: &Node, hops: u8, to: &Address) -> Option<CircuitId> {
-        let flow = self.flows.get_mut(&(hops, to.clone()))?;
+    /// The circuit that a user's flow to `to` over `hops` hops goes through, if there is such a flow and its circuit stands.
+    pub fn flow(
+        &mut self,
+        now: Instant,
+        node: &Node,
+        (hops, user): (u8, u64),
+        to: &Address,
+    ) -> Option<CircuitId> {
+        let flow = self.flows.get_mut(&(hops, to.clone(), user))?;
         let circuit = node.own(flow.circuit)?;
         is_answering(now, circuit.state(), circuit.unanswered).then(|| {
             flow.last = now;
@@ -213,12 +233,19 @@ impl Pool {
         })
     }
 
-    /// The circuit for a flow to `to` over `hops` hops: the one it had if that still stands, else the one with the fewest flows, and
-    /// of these the fastest. `None` while there is none.
-    pub fn pick(&mut self, now: Instant, node: &Node, hops: u8, to: &Address) -> Option<CircuitId> {
-        if let Some(circuit) = self.flow(now, node, hops, to) {
+    /// The circuit for a user's flow to `to` over `hops` hops: the one it had if that still stands, else one by which no other user
+    /// writes to the same address, of these the one with the fewest flows, and of these the fastest. `None` while there is none.
+    pub fn pick(
+        &mut self,
+        now: Instant,
+        node: &Node,
+        (hops, user): (u8, u64),
+        to: &Address,
+    ) -> Option<CircuitId> {
+        if let Some(circuit) = self.flow(now, node, (hops, user), to) {
             return Some(circuit);
         }
+        let others = self.flows.circuits_to(hops, to);
         let sound = of_lane(node, hops)
             .into_iter()
             .filter(|circuit| is_sound(now, circuit));
@@ -226,12 +253,13 @@ impl Pool {
             let retires = retires(now, node, circuit);
             (
                 retires,
+                others.contains(&circuit.id),
                 self.flows.carried_by(circuit.id),
                 circuit.rtt.unwrap_or(SUSPECT),
                 circuit.id,
             )
         })?;
-        self.flows.insert(now, (hops, to.clone()), best.id);
+        self.flows.insert(now, (hops, to.clone(), user), best.id);
         Some(best.id)
     }
 

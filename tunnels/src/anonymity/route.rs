@@ -46,8 +46,8 @@ fn open(
 struct Route {
     requester: Requester,
     hops: u8,
-    /// What keeps circuits ready as long as the route is there; without, its sockets and streams do, and streams tell by HTTP what
-    /// is wrong.
+    /// What keeps circuits ready as long as the route is there. Without, the route is one of programs: its sockets and streams keep
+    /// them, sockets hear nobody to whom they have not written, and streams tell by HTTP what is wrong.
     held: Option<Arc<Lane>>,
     lanes: Arc<Lanes>,
 }
@@ -59,7 +59,8 @@ impl Binder for Route {
 
     fn datagram(&self, _: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         let nodes = self.lanes.nodes();
-        Ok(Tunnels::span(nodes, self.hops, Some(self.lane())))
+        let listens = self.held.is_some();
+        Ok(Tunnels::span(nodes, self.hops, Some(self.lane()), listens))
     }
 
     fn multicast(

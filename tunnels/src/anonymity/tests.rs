@@ -20,6 +20,8 @@ use super::*;
 use crate::node::Refusal;
 use crate::{Exchange, Protection, TRIBLER_CLASSIC, TRIBLER_MODERN, Why};
 
+mod programs;
+
 const PORT: u16 = 7759;
 
 fn simulate(test: impl Future<Output = ()>) {
@@ -509,54 +511,6 @@ fn exits_pass_on_only_what_trackers_answer_and_ask_nobody_at_home() {
             tls.is_err() && now() - begun < Duration::from_secs(1),
             "{tls:?}"
         );
-    });
-}
-
-#[test]
-fn programs_are_told_at_once_by_http_why_a_request_has_no_answer_and_none_is_sent_twice() {
-    simulate(async {
-        let mut town = Town::new(32);
-        let rules = "deny http any 8080".parse().unwrap();
-        let exit = town.citizen(
-            Roles::exit(ExitPolicy {
-                rules: Some(Arc::new(rules)),
-                ..ExitPolicy::default()
-            }),
-            |_| {},
-        );
-        let (at, _server, mut heard) = web_server(&town, "<html>secret</html>");
-        town.sim
-            .name("home.example", vec![IpAddr::V4([10, 0, 0, 1].into())]);
-        let ours = town.citizen(Roles::default(), |_| {});
-        let network = ours.anonymity.network_of_programs(1);
-        sleep(Duration::from_secs(40)).await;
-        assert!(ours.anonymity.circuits().is_empty(), "nobody uses it");
-        let exit_at = exit.host.ip();
-        for (url, status, asked) in [
-            (format!("http://{at}/f.txt"), 502, 1),
-            (format!("http://{}:7/f.txt", at.ip()), 502, 0),
-            ("http://nobody.example/".to_owned(), 502, 0),
-            ("http://home.example/".to_owned(), 403, 0),
-            (format!("http://{}:8080/", at.ip()), 403, 0),
-            ("http://127.0.0.1/".to_owned(), 403, 0),
-            (format!("http://{}:25/", at.ip()), 403, 0),
-            (format!("http://{exit_at}/"), 403, 0),
-        ] {
-            let begun = now();
-            let reply = get(&network, &url).await.unwrap();
-            let took = now() - begun;
-            let said = String::from_utf8_lossy(&reply.body).into_owned();
-            assert_eq!(reply.status, status, "{url}: {said}");
-            assert!(took < Duration::from_secs(4), "{url}: {took:?}");
-            let times = std::iter::from_fn(|| heard.try_recv().ok()).count();
-            assert_eq!(times, asked, "{url}");
-        }
-        let modern = &exit.anonymity.counters().nodes[0].counters;
-        assert_eq!(modern.of(Refusal::Policy), 1);
-        assert_eq!(modern.of(Refusal::Target), 4);
-        assert!(!ours.anonymity.circuits().is_empty());
-        sleep(Duration::from_secs(70)).await;
-        assert!(ours.anonymity.circuits().is_empty(), "nobody uses it");
     });
 }
 

@@ -21,19 +21,39 @@ const STRANGER: Duration = Duration::from_secs(10);
 /// The most sockets that are given what none has asked for.
 const MAX_TAKERS: usize = 16;
 
+/// The most sockets that share a flow.
+const MAX_SHARERS: usize = 16;
+
+/// How long an answer from a name may take.
+const NAMED: Duration = Duration::from_secs(30);
+
+/// The most sockets that wait for answers from names.
+const MAX_NAMED: usize = 1024;
+
 /// The sockets, and whose datagrams are whose.
 #[derive(Default)]
 pub(super) struct Ports {
     next: u64,
-    open: BTreeMap<u64, (u8, Arc<Inbox>)>,
-    flows: BTreeMap<(CircuitId, SocketAddr), u64>,
+    open: BTreeMap<u64, Port>,
+    /// The sockets that have written to an address through a circuit; more than one only where there are fewer circuits.
+    flows: BTreeMap<(CircuitId, SocketAddr), Vec<u64>>,
     /// Each flow once, in the order in which they came.
     order: VecDeque<(CircuitId, SocketAddr)>,
-    /// The sockets that have sent something through a circuit: they share the address that it has at its end.
+    /// The listening sockets that have sent something through a circuit: they share the address that it has at its end.
     users: BTreeMap<CircuitId, BTreeSet<u64>>,
+    /// When a socket has last written to a name through a circuit, by the port: nobody here knows the address.
+    named: BTreeMap<(CircuitId, u16, u64), Instant>,
     strangers: Strangers,
     /// Sockets for which something has come.
     touched: Vec<u64>,
+}
+
+/// A socket.
+struct Port {
+    hops: u8,
+    inbox: Arc<Inbox>,
+    /// Whether it is given what comes from those to whom nobody has written.
+    listens: bool,
 }
 
 /// Who has written through which circuit without having been written to: an answer that came by another exit would be nobody's
@@ -65,28 +85,38 @@ impl Strangers {
 }
 
 impl Ports {
-    /// A new socket for circuits of `hops` hops.
-    pub(super) fn open(&mut self, hops: u8, inbox: &Arc<Inbox>) -> u64 {
+    /// A new socket for circuits of `hops` hops; with `listens` it is given what comes unasked, too.
+    pub(super) fn open(&mut self, hops: u8, inbox: &Arc<Inbox>, listens: bool) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.open.insert(number, (hops, Arc::clone(inbox)));
+        let inbox = Arc::clone(inbox);
+        let port = Port {
+            hops,
+            inbox,
+            listens,
+        };
+        self.open.insert(number, port);
         number
     }
 
     /// A socket is gone.
     pub(super) fn close(&mut self, number: u64) {
         self.open.remove(&number);
-        self.flows.retain(|_, of| *of != number);
+        self.flows.retain(|_, sharers| {
+            sharers.retain(|of| *of != number);
+            !sharers.is_empty()
+        });
         self.order.retain(|flow| self.flows.contains_key(flow));
+        self.named.retain(|(_, _, of), _| *of != number);
         self.users.retain(|_, users| {
             users.remove(&number);
             !users.is_empty()
         });
     }
 
-    /// Gives a datagram to the socket that has written to its sender. Where none has: from outside to those who use the circuit,
-    /// for they have one address together; from a hidden peer to all of its lane, until one answers. They are woken by
-    /// [`Ports::wake`].
+    /// Gives a datagram to the socket that has written to its sender. Where none has: from outside to the listening ones that use the
+    /// circuit, for they have one address together, and to those that wait for an answer from a name at that port; from a hidden peer
+    /// to all listening ones of its lane, until one answers. They are woken by [`Ports::wake`].
     pub(super) fn deliver(
         &mut self,
         now: Instant,
@@ -99,91 +129,141 @@ impl Ports {
             Purpose::RendezvousDownloader => goal.saturating_sub(1),
             Purpose::Introduction => return,
         };
-        let known = self.flows.get(&(circuit, from));
-        let known = known.and_then(|number| self.open.get_key_value(number));
-        if known.is_none() && purpose == Purpose::Data {
-            self.strangers.note(now, circuit, from);
-        }
-        let users = self.users.get(&circuit).into_iter().flatten();
-        let users = users.filter_map(|number| self.open.get_key_value(number));
-        let users = users.filter(|_| known.is_none() && purpose == Purpose::Data);
-        let lane = self.open.iter().filter(|(_, (of, _))| *of == hops);
-        let lane = lane.filter(|_| known.is_none() && purpose != Purpose::Data);
-        for (number, (_, inbox)) in known.into_iter().chain(users.chain(lane).take(MAX_TAKERS)) {
-            inbox.push(from, data);
-            if self.touched.last() != Some(number) {
-                self.touched.push(*number);
+        if purpose == Purpose::Data && !self.flows.contains_key(&(circuit, from)) {
+            for number in self.take_named(now, circuit, from.port()) {
+                self.note(circuit, from, number);
             }
         }
+        let known = self.flows.get(&(circuit, from));
+        let takers: Vec<u64> = match (known, purpose) {
+            (Some(known), _) => known.clone(),
+            (None, Purpose::Data) => {
+                self.strangers.note(now, circuit, from);
+                let users = self.users.get(&circuit).into_iter().flatten();
+                users.copied().take(MAX_TAKERS).collect()
+            }
+            (None, _) => {
+                let lane = self.open.iter();
+                let lane = lane.filter(|(_, port)| port.listens && port.hops == hops);
+                lane.map(|(number, _)| *number).take(MAX_TAKERS).collect()
+            }
+        };
+        for number in takers {
+            let Some(port) = self.open.get(&number) else {
+                continue;
+            };
+            port.inbox.push(from, data);
+            if self.touched.last() != Some(&number) {
+                self.touched.push(number);
+            }
+        }
+    }
+
+    /// The sockets that wait for an answer from a name at a port, and do so no more.
+    fn take_named(&mut self, now: Instant, circuit: CircuitId, port: u16) -> Vec<u64> {
+        let all = (circuit, port, 0)..=(circuit, port, u64::MAX);
+        let waiting = self.named.extract_if(all, |_, at| now < *at + NAMED);
+        waiting.map(|((_, _, number), _)| number).collect()
     }
 
     /// Wakes those for whom something has come.
     pub(super) fn wake(&mut self) {
         for number in self.touched.drain(..) {
-            if let Some((_, inbox)) = self.open.get(&number) {
-                inbox.wake();
+            if let Some(port) = self.open.get(&number) {
+                port.inbox.wake();
             }
         }
     }
 
-    /// The circuit of `hops` hops through which a host has written, or had been written to before, if that circuit still stands.
+    /// The circuit of `hops` hops through which a socket has written to a host before, or, where it listens, the host has written, if
+    /// that circuit still stands.
     pub(super) fn way_back(
         &self,
         now: Instant,
         node: &Node,
-        hops: u8,
+        (hops, number): (u8, u64),
         to: SocketAddr,
     ) -> Option<CircuitId> {
         let stands = |id: &CircuitId| Pool::carries(now, node, hops, *id);
+        let listens = self.open.get(&number).is_some_and(|port| port.listens);
         let wrote = self.strangers.circuit(now, to).filter(stands);
-        wrote.or_else(|| {
+        wrote.filter(|_| listens).or_else(|| {
             let mut circuits = node.own_circuits().map(|circuit| circuit.id);
-            circuits.find(|id| stands(id) && self.flows.contains_key(&(*id, to)))
+            circuits.find(|id| {
+                let sharers = self.flows.get(&(*id, to));
+                stands(id) && sharers.is_some_and(|sharers| sharers.contains(&number))
+            })
         })
     }
 
     /// Forgets what went through circuits, all of which are gone.
     pub(super) fn forget_all(&mut self) {
-        for ((_, addr), number) in std::mem::take(&mut self.flows) {
-            if let Some((_, inbox)) = self.open.get(&number) {
-                inbox.moved(addr);
-            }
+        for ((_, addr), sharers) in std::mem::take(&mut self.flows) {
+            self.tell_moved(addr, &sharers);
         }
         self.strangers = Strangers::default();
         self.order.clear();
         self.users.clear();
+        self.named.clear();
     }
 
     /// Forgets a circuit that is gone.
     pub(super) fn end(&mut self, circuit: CircuitId) {
         self.forget(circuit);
         self.users.remove(&circuit);
+        self.named.retain(|(of, _, _), _| *of != circuit);
     }
 
     /// Forgets what went through a circuit, and tells the sockets whose datagrams go through another one now: at its end they
     /// have another address.
     pub(super) fn forget(&mut self, circuit: CircuitId) {
         let gone = self.flows.extract_if(.., |(of, _), _| *of == circuit);
-        for ((_, addr), number) in gone {
-            if let Some((_, inbox)) = self.open.get(&number) {
-                inbox.moved(addr);
-            }
+        for ((_, addr), sharers) in gone.collect::<Vec<_>>() {
+            self.tell_moved(addr, &sharers);
         }
         self.order.retain(|(of, _)| *of != circuit);
     }
 
-    /// A socket has sent something through a circuit, to where its exit knows.
-    pub(super) fn note_user(&mut self, circuit: CircuitId, number: u64) {
-        self.users.entry(circuit).or_default().insert(number);
+    fn tell_moved(&self, addr: SocketAddr, sharers: &[u64]) {
+        for port in sharers.iter().filter_map(|number| self.open.get(number)) {
+            port.inbox.moved(addr);
+        }
+    }
+
+    /// A socket has sent something to a name at a port through a circuit, to where its exit knows.
+    pub(super) fn note_name(&mut self, now: Instant, circuit: CircuitId, port: u16, number: u64) {
+        if self.note_user(circuit, number) {
+            return;
+        }
+        if self.named.len() >= MAX_NAMED {
+            self.named.retain(|_, at| now < *at + NAMED);
+        }
+        if self.named.len() < MAX_NAMED {
+            self.named.insert((circuit, port, number), now);
+        }
+    }
+
+    /// A socket has sent something through a circuit; says whether it listens.
+    fn note_user(&mut self, circuit: CircuitId, number: u64) -> bool {
+        let listens = self.open.get(&number).is_some_and(|port| port.listens);
+        if listens {
+            self.users.entry(circuit).or_default().insert(number);
+        }
+        listens
     }
 
     /// A socket has sent something to an address through a circuit. Where there are too many flows, the oldest is forgotten, until it
     /// sends again.
     pub(super) fn note(&mut self, circuit: CircuitId, to: SocketAddr, number: u64) {
         let flow = (circuit, to);
-        if self.flows.insert(flow, number) == Some(number) {
+        let sharers = self.flows.entry(flow).or_default();
+        if sharers.contains(&number) {
             return;
         }
+        if sharers.len() >= MAX_SHARERS {
+            sharers.remove(0);
+        }
+        sharers.push(number);
         self.note_user(circuit, number);
         if self.order.len() < self.flows.len() {
             self.order.push_back(flow);
@@ -224,7 +304,7 @@ mod tests {
     fn what_comes_unasked_is_for_the_sockets_that_use_the_circuit_and_no_others() {
         let (now, mut ports) = (Instant::now(), Ports::default());
         let inboxes: Vec<Arc<Inbox>> = (0..3).map(|_| Arc::default()).collect();
-        let numbers: Vec<u64> = inboxes.iter().map(|it| ports.open(2, it)).collect();
+        let numbers: Vec<u64> = inboxes.iter().map(|it| ports.open(2, it, true)).collect();
         let (circuit, lane) = (CircuitId(5), (Purpose::Data, 2));
         ports.deliver(now, circuit, lane, (host(9), b"unasked"));
         assert_eq!(inboxes.iter().map(|it| taken(it)).sum::<usize>(), 0);
@@ -244,17 +324,51 @@ mod tests {
     }
 
     #[test]
+    fn who_does_not_listen_hears_those_to_whom_it_wrote_and_nobody_else() {
+        let (now, mut ports) = (Instant::now(), Ports::default());
+        let inboxes: Vec<Arc<Inbox>> = (0..3).map(|_| Arc::default()).collect();
+        let numbers: Vec<u64> = inboxes.iter().map(|it| ports.open(2, it, false)).collect();
+        let (circuit, lane) = (CircuitId(5), (Purpose::Data, 2));
+        let counts = || inboxes.iter().map(|it| taken(it)).collect::<Vec<_>>();
+        ports.note(circuit, host(1), numbers[0]);
+        ports.note(circuit, host(2), numbers[1]);
+        ports.deliver(now, circuit, lane, (host(9), b"unasked"));
+        let hidden = (Purpose::RendezvousSeeder, 2);
+        ports.deliver(now, CircuitId(7), hidden, (host(3), b"hello"));
+        assert_eq!(counts(), [0, 0, 0]);
+        // Where two share a circuit, and an end, each is given what may be its own.
+        ports.note(circuit, host(1), numbers[2]);
+        ports.deliver(now, circuit, lane, (host(1), b"answer"));
+        assert_eq!(counts(), [1, 0, 1]);
+        // The first answer from a name is from its address, and shows which one that is.
+        ports.note_name(now, circuit, 6881, numbers[1]);
+        let other = SocketAddr::new(host(4).ip(), 80);
+        ports.deliver(now, circuit, lane, (other, b"another port"));
+        ports.deliver(now, circuit, lane, (host(4), b"answer"));
+        ports.deliver(now, circuit, lane, (host(5), b"unasked"));
+        ports.deliver(now, circuit, lane, (host(4), b"answer"));
+        assert_eq!(counts(), [0, 2, 0]);
+        ports.note_name(now, circuit, 6881, numbers[1]);
+        ports.deliver(now + NAMED, circuit, lane, (host(6), b"too late"));
+        assert_eq!(counts(), [0, 0, 0]);
+        for number in numbers {
+            ports.close(number);
+        }
+        assert!(ports.flows.is_empty() && ports.order.is_empty());
+    }
+
+    #[test]
     fn flows_in_use_survive_a_flood_of_others() {
         let mut ports = Ports::default();
         let (mine, other) = (
-            ports.open(1, &Arc::default()),
-            ports.open(1, &Arc::default()),
+            ports.open(1, &Arc::default(), true),
+            ports.open(1, &Arc::default(), true),
         );
         for number in 1..40_000 {
             ports.note(CircuitId(1), host(0), mine);
             ports.note(CircuitId(1), host(number), other);
         }
-        assert_eq!(ports.flows.get(&(CircuitId(1), host(0))), Some(&mine));
+        assert_eq!(ports.flows.get(&(CircuitId(1), host(0))), Some(&vec![mine]));
         assert_eq!(ports.flows.len(), MAX_FLOWS);
         assert_eq!(ports.order.len(), MAX_FLOWS);
     }

@@ -43,11 +43,12 @@ impl CircuitSocket {
         nodes: impl Iterator<Item = &'a Arc<Shared>>,
         hops: u8,
         lane: Option<Arc<dyn Send + Sync>>,
+        listens: bool,
     ) -> Self {
         let inbox = Arc::<Inbox>::default();
         let ways = nodes.map(|shared| {
             let mut state = shared.lock();
-            let number = state.ports.open(hops, &inbox);
+            let number = state.ports.open(hops, &inbox, listens);
             Way {
                 shared: Arc::clone(shared),
                 number,
@@ -85,10 +86,11 @@ impl CircuitSocket {
         for known in rounds {
             for way in &self.ways {
                 let mut state = way.shared.lock();
-                if let Some(id) = state.carrier(now, self.hops, to, *known) {
+                if let Some(id) = state.carrier(now, (self.hops, way.number), to, *known) {
+                    let ports = &mut state.ports;
                     match to {
-                        Address::Ip(to) => state.ports.note(id, *to, way.number),
-                        Address::Host(..) => state.ports.note_user(id, way.number),
+                        Address::Ip(to) => ports.note(id, *to, way.number),
+                        Address::Host(_, port) => ports.note_name(now, id, *port, way.number),
                     }
                     return act(way, &mut state, id);
                 }
@@ -99,9 +101,15 @@ impl CircuitSocket {
 }
 
 impl State {
-    /// The circuit that carries datagrams to an address: that of a hidden peer, that of a flow, that through which it has written,
+    /// The circuit that carries datagrams of a socket (its hops and its number) to an address: that of a hidden peer, that of a flow, that through which it has written,
     /// or, unless it has to be `known`, another one.
-    fn carrier(&mut self, now: Instant, hops: u8, to: &Address, known: bool) -> Option<CircuitId> {
+    fn carrier(
+        &mut self,
+        now: Instant,
+        user: (u8, u64),
+        to: &Address,
+        known: bool,
+    ) -> Option<CircuitId> {
         let Self {
             node,
             circuits,
@@ -116,14 +124,14 @@ impl State {
             })
         });
         linked
-            .or_else(|| circuits.flow(now, node, hops, to))
+            .or_else(|| circuits.flow(now, node, user, to))
             .or_else(|| {
-                let back = ports.way_back(now, node, hops, to.v4()?.into())?;
-                circuits.keep(now, hops, to, back);
+                let back = ports.way_back(now, node, user, to.v4()?.into())?;
+                circuits.keep(now, user, to, back);
                 Some(back)
             })
             .or_else(|| {
-                let other = (!known).then(|| circuits.pick(now, node, hops, to));
+                let other = (!known).then(|| circuits.pick(now, node, user, to));
                 other.flatten()
             })
     }
@@ -233,6 +241,7 @@ impl Drop for CircuitSocket {
         for way in &self.ways {
             let mut state = way.shared.lock();
             state.ports.close(way.number);
+            state.circuits.forget_user(way.number);
         }
     }
 }

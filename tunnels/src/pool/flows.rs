@@ -1,6 +1,6 @@
 //! Which circuit carries what goes where.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use overlay::wire::Address;
@@ -13,8 +13,8 @@ pub(super) const MAX_FLOWS: usize = 4096;
 /// How many flows that were used lately may be passed over when one has to go.
 const PASSED_OVER: usize = 8;
 
-/// A number of hops, and where a flow over so many goes.
-pub(super) type Key = (u8, Address);
+/// A number of hops, where a flow over so many goes, and whose it is.
+pub(super) type Key = (u8, Address, u64);
 
 /// The flows. Finding one, adding one and counting those of a circuit cost the same however many there are.
 #[derive(Debug, Default)]
@@ -57,6 +57,13 @@ impl Flows {
     /// How many flows a circuit carries.
     pub(super) fn carried_by(&self, circuit: CircuitId) -> usize {
         self.carried.get(&circuit).copied().unwrap_or(0)
+    }
+
+    /// The circuits by which users write to an address.
+    pub(super) fn circuits_to(&self, hops: u8, to: &Address) -> BTreeSet<CircuitId> {
+        let all = (hops, to.clone(), 0)..=(hops, to.clone(), u64::MAX);
+        let of = self.known.range(all);
+        of.map(|(_, flow)| flow.circuit).collect()
     }
 
     /// The circuits that carry any.
@@ -146,6 +153,7 @@ mod tests {
         (
             1,
             SocketAddr::from((Ipv4Addr::from_bits(number), 6881)).into(),
+            0,
         )
     }
 

@@ -60,7 +60,7 @@ impl Scene {
     fn pick(&mut self, hops: u8, to: &str) -> Option<CircuitId> {
         let to: SocketAddr = to.parse().unwrap();
         self.pool
-            .pick(self.world.now, &self.world.nodes[0], hops, &to.into())
+            .pick(self.world.now, &self.world.nodes[0], (hops, 0), &to.into())
     }
 
     /// Sends a datagram and lets the target answer; says whether the answer came back.
