@@ -2,14 +2,11 @@
 //! ours: they find each other, learn who is an exit, build circuits through each other, and find each other's hidden seeders.
 //!
 //! `tests/setup` of the workspace installs pyipv8. Without it the tests say so and are skipped; with `CI` set they fail.
-#![expect(
-    clippy::print_stdout,
-    reason = "says what was skipped, and what was seen"
-)]
+
+mod pyipv8;
 
 use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +26,7 @@ use tunnels::{
     State, lookup_info_hash,
 };
 
-const VERSIONS: [(Dialect, &str); 2] = [(Dialect::Classic, "2.2.0"), (Dialect::Modern, "3.2.1")];
+use pyipv8::{VERSIONS, hex, python, utp};
 
 /// How long anything may take on a machine that has much else to do. Whatever is waited for is asked again until then, for
 /// datagrams are lost, circuits die, and pyipv8 tries most things but once.
@@ -105,19 +102,7 @@ impl Scene {
 
     /// Nodes of theirs with these flags; `None` where pyipv8 is not installed.
     async fn theirs(&self, version: &str, flags: &Value) -> Option<Theirs> {
-        let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-        let cache = std::env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or(home)?;
-        let python = cache.join(format!("tribler-rs-tests/pyipv8-{version}/bin/python"));
-        if !python.exists() {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "tests/setup has not installed pyipv8 {version}"
-            );
-            println!("skipped: tests/setup has not installed pyipv8 {version}");
-            return None;
-        }
+        let python = python(version)?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/network/node.py");
         let mut child = Command::new(python)
             .args([script, &self.server.to_string(), &flags.to_string()])
@@ -203,22 +188,6 @@ impl Theirs {
 
 fn text(value: &Value) -> String {
     value.as_str().expect("text").to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// What looks like uTP.
-fn utp(tail: &str) -> Vec<u8> {
-    let mut data = vec![1, 0];
-    data.resize(20, 9);
-    data.extend_from_slice(tail.as_bytes());
-    data
 }
 
 async fn receive(socket: &dyn DatagramSocket) -> (Vec<u8>, SocketAddr) {

@@ -95,12 +95,45 @@ def transmit(tunnels, circuit, target, data):
         tunnels.send_data([circuit.peer.address], circuit.circuit_id, target, ("0.0.0.0", 0), data)
 
 
-async def patience(done):
-    for _ in range(150):
+async def patience(done, seconds=15):
+    for _ in range(seconds * 10):
         if done():
             return True
         await asyncio.sleep(0.1)
     return False
+
+
+def circuits(tunnels, kind):
+    return [circuit for circuit in tunnels.circuits.values() if circuit.ctype == kind and circuit.state in ("EXTENDING", "READY")]
+
+
+async def through(tunnels, hops, target, data):
+    """Sends through a new circuit of so many hops, and waits a little for an answer."""
+    # In the older dialect no relay begins two circuits.
+    for circuit in circuits(tunnels, "DATA"):
+        tunnels.remove_circuit(circuit.circuit_id)
+    circuit = tunnels.create_circuit(hops)
+    if circuit is not None:
+        await asyncio.wait([circuit.ready], timeout=20)
+        if circuit.state == "READY":
+            transmit(tunnels, circuit, target, data)
+            await patience(lambda: data.hex() in received, 5)
+    return {"circuits": len(tunnels.circuits), "received": list(received)}
+
+
+async def contact(tunnels, info_hash, hops, point, data):
+    """Asks a hidden seeder for a link once, and sends to it."""
+    linked.clear()
+    tunnels.join_swarm(info_hash, hops, callback=linked.append, seeding=False)
+    circuit = tunnels.create_circuit(hops)
+    if circuit is not None:
+        await asyncio.wait([circuit.ready], timeout=20)
+        if circuit.state == "READY":
+            tunnels.create_e2e(info_hash, point)
+            await patience(lambda: linked)
+    if linked and data:
+        transmit(tunnels, tunnels.circuits[tunnels.ip_to_circuit_id(linked[0][0])], linked[0], data)
+    return {"linked": bool(linked)}
 
 
 async def node(flags):
@@ -163,28 +196,23 @@ async def main():
                 pass
             answer = {"state": circuit.state, "id": circuit.circuit_id,
                       "hops": [hop.public_key.key_to_bin().hex() if hasattr(hop, "public_key") else "" for hop in circuit.hops]}
-        elif command["do"] == "send":
-            circuit = tunnels.circuits[command["id"]]
-            transmit(tunnels, circuit, ("127.0.0.1", command["port"]), bytes.fromhex(command["data"]))
+        elif command["do"] == "through":
+            answer = await through(tunnels, command["hops"], ("127.0.0.1", command["port"]), bytes.fromhex(command["data"]))
         elif command["do"] == "seed":
             info_hash = bytes.fromhex(command["info_hash"])
-            tunnels.join_swarm(info_hash, command["hops"])
-            await tunnels.create_introduction_point(info_hash)
+            if info_hash not in tunnels.swarms:
+                tunnels.join_swarm(info_hash, command["hops"])
+            if not circuits(tunnels, "IP_SEEDER"):
+                await tunnels.create_introduction_point(info_hash)
             await patience(lambda: command.get("alone") or any(n.intro_point_for for n in nodes))
             for one in nodes:
                 for seeder in one.intro_point_for:
                     answer = {"key": one.my_peer.public_key.key_to_bin().hex(), "port": one.address[1], "seeder": seeder.hex()}
         elif command["do"] == "contact":
             info_hash = bytes.fromhex(command["info_hash"])
-            linked.clear()
-            tunnels.join_swarm(info_hash, command["hops"], callback=linked.append, seeding=False)
-            circuit = tunnels.create_circuit(command["hops"])
-            await asyncio.wait_for(asyncio.shield(circuit.ready), 8)
             peer = Peer(default_eccrypto.key_from_public_bin(bytes.fromhex(command["key"])), ("127.0.0.1", command["port"]))
-            tunnels.create_e2e(info_hash, IntroductionPoint(peer, bytes.fromhex(command["seeder"])))
-            answer = {"linked": bool(await patience(lambda: linked))}
-            if linked and command["data"]:
-                transmit(tunnels, tunnels.circuits[tunnels.ip_to_circuit_id(linked[0][0])], linked[0], bytes.fromhex(command["data"]))
+            point = IntroductionPoint(peer, bytes.fromhex(command["seeder"]))
+            answer = await contact(tunnels, info_hash, command["hops"], point, bytes.fromhex(command["data"] or ""))
         elif command["do"] == "introduces":
             answer = {"seeders": [seeder.hex() for one in nodes for seeder in one.intro_point_for]}
         elif command["do"] == "download":
@@ -197,8 +225,6 @@ async def main():
             downloads[circuit.circuit_id] = Download(tunnels, circuit, target, command["window"])
             answer = await downloads[circuit.circuit_id].run(command["seconds"])
             del downloads[circuit.circuit_id]
-        elif command["do"] == "received":
-            answer = {"received": list(received)}
         elif command["do"] == "counts":
             answer = {"relays": len(tunnels.relay_from_to), "exits": len(tunnels.exit_sockets), "circuits": len(tunnels.circuits)}
         elif command["do"] == "ping":
