@@ -226,6 +226,12 @@ pub(crate) fn text(report: &Report) -> String {
             page.value("refused_total", &labels, times);
         }
     }
+    page.about(
+        "max_bytes_reached",
+        "gauge",
+        "Whether all was carried for others that may be: nothing more is.",
+    );
+    page.value("max_bytes_reached", &[], u8::from(report.used_up));
     page.about("datagrams_total", "counter", "Datagrams of the overlay.");
     for (way, count) in [("sent", report.sent), ("received", report.received)] {
         page.value("datagrams_total", &[("direction", way.to_owned())], count);
@@ -256,7 +262,11 @@ impl Page {
             format!("{label}=\"{value}\"")
         });
         let labels = labels.collect::<Vec<_>>().join(",");
-        let _ = writeln!(self.text, "tribler_{name}{{{labels}}} {value}");
+        let labels = match labels.as_str() {
+            "" => String::new(),
+            labels => format!("{{{labels}}}"),
+        };
+        let _ = writeln!(self.text, "tribler_{name}{labels} {value}");
     }
 }
 
@@ -293,6 +303,7 @@ mod tests {
                 destroyed: 2,
                 refused: [("a \"reason\"".to_owned(), 4)].into(),
             }],
+            used_up: true,
             sent: 10,
             received: 20,
         }
@@ -308,6 +319,7 @@ mod tests {
             "tribler_lane_blocked{hops=\"2\"} 1",
             "tribler_refused_total{wire=\"today\",reason=\"a \\\"reason\\\"\"} 4",
             "tribler_datagrams_total{direction=\"received\"} 20",
+            "tribler_max_bytes_reached 1",
         ] {
             assert!(text.lines().any(|of| of == line), "{line}\n{text}");
         }

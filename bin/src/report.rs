@@ -36,6 +36,9 @@ pub(crate) struct Report {
     pub(crate) circuits: Vec<Circuit>,
     /// What it does for others and whom it knows, in each community.
     pub(crate) communities: Vec<Community>,
+    /// Whether it has carried all for others that it may: nothing more is.
+    #[serde(default)]
+    pub(crate) used_up: bool,
     /// Datagrams that it has sent and received in the overlay.
     pub(crate) sent: u64,
     pub(crate) received: u64,
@@ -179,6 +182,7 @@ impl Reporter {
             public_key: self.public_key.to_string(),
             hops: HOPS.filter(used).map(|hops| self.lane(hops)).collect(),
             communities: counters.nodes.iter().map(community).collect(),
+            used_up: counters.nodes.iter().any(|node| node.spent),
             sent: counters.endpoint.sent,
             received: counters.endpoint.received,
             circuits,

@@ -86,6 +86,8 @@ pub struct NodeStatus {
     pub dialect: Dialect,
     /// What was done, and what was refused.
     pub counters: Counters,
+    /// Whether as much was carried for others as may be at all ([`Roles::max_bytes`]): nothing more is.
+    pub spent: bool,
     /// Circuits of others that end here.
     pub ends: usize,
     /// Circuits of others that are relayed.
@@ -291,6 +293,7 @@ impl NodeStatus {
         Self {
             dialect: node.config().dialect,
             counters: node.counters().clone(),
+            spent: node.is_spent(),
             ends,
             relays,
             known: known.len(),

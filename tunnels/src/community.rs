@@ -110,6 +110,15 @@ impl TunnelCommunity {
         }
     }
 
+    /// Does for others from now on what `flags` say, and tells the members.
+    pub fn set_flags(&mut self, now: Instant, flags: Flags) {
+        let extra = flags.0.to_be_bytes().to_vec();
+        self.introducer.set_extra(extra.clone(), extra);
+        for (_, addr, _) in self.members.values() {
+            self.introducer.walk_to(now, *addr);
+        }
+    }
+
     /// The introductions of the community.
     pub const fn introducer(&self) -> &Introducer {
         &self.introducer

@@ -66,6 +66,11 @@ fn text(report: &Report) -> String {
              {relays} circuits relayed, {ends} end here"
         ));
     }
+    if report.used_up {
+        lines.push(
+            "  as much was carried for others as --max-bytes allows; nothing more is".to_owned(),
+        );
+    }
     lines.extend(report.hops.iter().map(|lane| format!("  {lane}")));
     if !report.circuits.is_empty() {
         lines.push(format!(

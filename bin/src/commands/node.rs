@@ -3,7 +3,7 @@
 mod unit;
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use net::{Network, RealOptions};
 use serde::Serialize;
@@ -21,6 +21,9 @@ use crate::wire::{self, Overlay, Part, Socks, Watched};
 
 /// The longest policy file, in bytes.
 const MAX_POLICY: u64 = 4 << 20;
+
+/// How often it is looked whether all was carried that may be.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Circuits that may use up the rate of all together.
 const SHARES: u64 = 4;
@@ -53,9 +56,13 @@ enum Line<'a> {
         /// Bytes of others that were passed on, sent out and sent back.
         carried: u64,
         refused: u64,
+        /// Whether as much was carried as may be: nothing more is.
+        used_up: bool,
         /// Seconds since the start.
         seconds: u64,
     },
+    /// As much was carried as may be: the circuits of others have ended, and no more are joined.
+    UsedUp { carried: u64 },
 }
 
 pub(crate) fn relay(args: &RelayArgs, screen: &Screen) -> Result<(), Failure> {
@@ -193,9 +200,21 @@ async fn tell_now_and_then(
     screen: &Screen,
 ) -> Result<(), Failure> {
     let mut last = None;
+    let mut used_up = false;
+    let mut next = Instant::now() + args.every.0;
     loop {
-        tokio::time::sleep(args.every.0).await;
+        let left = next.saturating_duration_since(Instant::now());
+        tokio::time::sleep(left.min(LOOK)).await;
         let report = reporter.report();
+        if report.used_up && !used_up {
+            used_up = true;
+            let carried = report.communities.iter().map(|it| it.carried).sum();
+            tell(screen, &Line::UsedUp { carried })?;
+        }
+        if Instant::now() < next {
+            continue;
+        }
+        next = Instant::now() + args.every.0;
         let now = serde_json::to_value(&report.communities).map_err(Failure::failed)?;
         if last.as_ref() != Some(&now) {
             tell(screen, &status(&report, since))?;
@@ -216,6 +235,7 @@ fn status(report: &Report, since: Instant) -> Line<'static> {
         relayed_cells: all.iter().map(|it| it.relayed_cells).sum(),
         carried: all.iter().map(|it| it.carried).sum(),
         refused: all.iter().flat_map(|it| it.refused.values()).sum(),
+        used_up: report.used_up,
         seconds: since.elapsed().as_secs(),
     }
 }
@@ -233,6 +253,10 @@ fn tell(screen: &Screen, line: &Line<'_>) -> Result<(), Failure> {
         } => screen.say(format_args!(
             "{role} listening at {addr}, in {}, public key {public_key}",
             communities.join(" and ")
+        )),
+        Line::UsedUp { carried } => screen.say(format_args!(
+            "{} carried for others, as much as --max-bytes allows: nothing more is, until this is started again",
+            Size(*carried)
         )),
         Line::Metrics { addr } => screen.say(format_args!("figures at http://{addr}/metrics")),
         Line::Status {

@@ -26,7 +26,7 @@ use super::http::Requests;
 use super::http_exit::HttpExit;
 use super::known;
 use super::lanes::Lanes;
-use super::{AnonymityConfig, Doors, now};
+use super::{AnonymityConfig, Doors, Roles, now};
 use crate::community::{Member, TunnelCommunity};
 use crate::{Dialect, Event, Exchange, Flags, Tunnels};
 
@@ -80,6 +80,8 @@ pub(super) struct PoolActor {
     commands: Option<mpsc::Receiver<Command>>,
     timer: OneTimer,
     next_save: Option<Instant>,
+    /// Whether everybody was told that nothing is carried any more.
+    spent: bool,
     asked: Vec<oneshot::Sender<()>>,
 }
 
@@ -149,6 +151,7 @@ impl PoolActor {
             commands: Some(commands),
             timer: OneTimer::new(),
             next_save: None,
+            spent: false,
             asked: Vec::new(),
         }
     }
@@ -233,6 +236,27 @@ impl PoolActor {
         }
     }
 
+    /// Tells everybody that nothing is carried for others any more, once that is so.
+    fn tell_spent(&mut self, nodes: &[Tunnels]) {
+        let mut nodes = nodes.iter();
+        if self.spent || !nodes.any(|node| node.with(|node, _| node.is_spent())) {
+            return;
+        }
+        self.spent = true;
+        tracing::warn!("as much was carried for others as may be; nothing more is");
+        self.recipe.config.roles = Roles::default();
+        for (_, community) in &self.links.doors.lock().tunnels {
+            let community = community.clone();
+            let told = self.recipe.config.pool.spawn(async move {
+                let tell = |members: &mut TunnelCommunity, now| {
+                    members.set_flags(now, Flags::default());
+                };
+                let _ = community.with(tell).await;
+            });
+            told.detach();
+        }
+    }
+
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         if now >= *self.next_save.get_or_insert(now + SAVE_FIRST) {
@@ -244,6 +268,7 @@ impl PoolActor {
             let dht = self.links.doors.lock().dht.clone();
             self.desk.tick(lanes.nodes(), &dht);
             self.exchange(lanes.nodes());
+            self.tell_spent(lanes.nodes());
         }
         if let Some(hidden) = self.links.hidden.upgrade() {
             hidden.lock().tick();

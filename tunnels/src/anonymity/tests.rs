@@ -515,6 +515,41 @@ fn exits_pass_on_only_what_trackers_answer_and_ask_nobody_at_home() {
 }
 
 #[test]
+fn an_exit_that_has_carried_all_it_may_ends_its_circuits_and_others_are_found_at_once() {
+    simulate(async {
+        let mut town = Town::new(34);
+        let mut roles = Roles::exit(ExitPolicy::default());
+        roles.max_bytes = Some(200_000);
+        let small = town.citizen(roles, |_| {});
+        let large = town.citizen(Roles::exit(ExitPolicy::default()), |_| {});
+        let (target, _echo) = town.echo();
+        let ours = town.citizen(Roles::default(), |_| {});
+        let socket = ours.anonymity.network(1);
+        let socket = socket.datagram((Ipv4Addr::UNSPECIFIED, 0).into()).unwrap();
+        sleep(Duration::from_secs(40)).await;
+        let ends = |citizen: &Citizen| citizen.anonymity.counters().nodes[0].ends;
+        assert!(ends(&small) > 0 && ends(&large) > 0, "both are in use");
+        let spent = || small.anonymity.counters().nodes[0].spent;
+        let mut used = 0;
+        // Each address has a flow of its own, so that both exits carry some.
+        while !spent() {
+            used += 1;
+            assert!(used < 3000);
+            let to = SocketAddr::new(target.ip(), 7000 + used % 20);
+            socket.try_send_to(&utp(1000), to).unwrap();
+            sleep(Duration::from_millis(5)).await;
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(ends(&small), 0, "it has ended its circuits");
+        until_echoed(&*socket, target).await;
+        sleep(Duration::from_secs(30)).await;
+        let known = &ours.anonymity.counters().nodes[0];
+        assert_eq!(known.known_exits, 1, "it is no exit any more");
+        assert_eq!(ours.anonymity.status(1).ready, 4);
+    });
+}
+
+#[test]
 fn an_exit_whose_policy_denies_http_offers_none() {
     let roles = |rules: &str| {
         let policy = ExitPolicy {

@@ -55,7 +55,7 @@ impl Node {
         if self.joined.len() + 2 * self.relays.len() >= self.config.max_joined {
             return Err(Refusal::Full);
         }
-        if self.config.budget.as_ref().is_some_and(|it| it.is_spent()) {
+        if self.is_spent() {
             return Err(Refusal::Full);
         }
         if self.extending.contains_key(&circuit) {

@@ -15,6 +15,9 @@ impl Node {
             return;
         }
         self.next_tick = now + TICK;
+        if self.is_spent() {
+            self.leave_others();
+        }
         self.tick_circuits(now);
         self.tick_joined(now);
         self.tick_relays(now);
@@ -141,6 +144,17 @@ impl Node {
         for id in circuits {
             self.end_circuit(id, Closed::Unneeded, Reason::Shutdown);
         }
+        self.leave_others();
+    }
+
+    /// Whether as much was carried for others as may be at all.
+    pub fn is_spent(&self) -> bool {
+        let budget = self.config.budget.as_ref();
+        budget.is_some_and(|budget| budget.is_spent())
+    }
+
+    /// Ends the circuits of others, and tells the neighbours, so that their owners look for others at once.
+    fn leave_others(&mut self) {
         let relays: Vec<u64> = self.relays.keys().copied().collect();
         for key in relays {
             self.drop_relay(key, None, Reason::Shutdown);
