@@ -153,7 +153,8 @@ impl DhtNode {
         self.look_up = self.look_up_bootstrap();
     }
 
-    /// Finds the addresses of the bootstrap hosts, again and again until one was found.
+    /// Finds the addresses of the bootstrap hosts, again and again until one was found, and anew when there were no circuits for
+    /// a while, where these are the only way out: what was asked meanwhile was asked in vain.
     fn look_up_bootstrap(&self) -> Option<Task<()>> {
         let hosts = self.config.bootstrap.clone();
         let network = self.config.network.clone();
@@ -161,7 +162,12 @@ impl DhtNode {
         let (v4, v6) = (self.config.v4.is_some(), self.config.v6.is_some());
         let look_up = async move {
             let mut any = false;
-            while !any {
+            loop {
+                if any {
+                    network.circuits_come_to(true).await;
+                }
+                network.circuits_come_to(false).await;
+                any = false;
                 for (host, port) in &hosts {
                     let found = match network.locate(host, *port).await {
                         Ok(Located::At(found)) => found,
@@ -184,7 +190,14 @@ impl DhtNode {
                     }
                 }
                 if !any {
-                    tokio::time::sleep(LOOK_UP_AGAIN).await;
+                    // An outage ends this pause, too.
+                    let pause = tokio::time::sleep(LOOK_UP_AGAIN);
+                    let outage = network.circuits_come_to(true);
+                    tokio::select! {
+                        biased;
+                        () = outage => continue,
+                        () = pause => {}
+                    }
                     // Whether those that were asked by name have answered, the table tells.
                     any = knows_nodes(&orders).await;
                 }

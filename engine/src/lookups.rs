@@ -8,14 +8,14 @@ mod queue;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::{
     Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, Message, Recipient,
 };
 use actors::{OneTimer, tell, tell_recipient};
 use dht::{AnnounceAs, DhtHandle, GetPeers, Progress, Update};
-use net::{Pool, Task};
+use net::{Network, Pool, Task};
 use protocol::id::InfoHash;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -25,6 +25,9 @@ use queue::Queue;
 
 /// Look-ups that run at a time: each has a handful of queries under way.
 const AT_ONCE: usize = 16;
+
+/// How often it is looked whether circuits are there that look-ups wait for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Nodes that are asked between two reports of progress.
 const STEP: usize = 4;
@@ -101,6 +104,8 @@ struct Usable;
 /// The actor; see the module.
 pub(crate) struct Lookups {
     dht: DhtHandle,
+    /// That the DHT's node is on: nobody is looked up while it has no circuits and needs them.
+    network: Network,
     pool: Pool,
     announce: Option<AnnounceAs>,
     queue: Queue,
@@ -123,13 +128,14 @@ impl Lookups {
     /// Starts the actor on the current arbiter. With `announce` we are announced, too, as having everything only where a
     /// torrent says so.
     pub(crate) fn launch(
-        dht: DhtHandle,
+        (dht, network): (DhtHandle, Network),
         pool: Pool,
         announce: Option<AnnounceAs>,
         seed: u64,
     ) -> Addr<Self> {
         let lookups = Self {
             dht,
+            network,
             pool,
             announce,
             queue: Queue::new(AT_ONCE),
@@ -143,7 +149,8 @@ impl Lookups {
 
     fn drive(&mut self, ctx: &mut Context<Self>) {
         let now = now();
-        while let Some((hash, run)) = self.queue.next(now) {
+        let cut_off = self.network.lacks_circuits();
+        while !cut_off && let Some((hash, run)) = self.queue.next(now) {
             let Some(seeker) = self.torrents.get_mut(&hash) else {
                 self.queue.remove(hash);
                 continue;
@@ -167,7 +174,8 @@ impl Lookups {
             self.hope = quiet.map(|since| (since, self.hope(ctx)));
         }
         if let Some(at) = self.queue.poll_timeout() {
-            let at = tokio::time::Instant::from_std(at.max(now));
+            let soonest = if cut_off { now + LOOK } else { now };
+            let at = tokio::time::Instant::from_std(at.max(soonest));
             self.timer.arm::<Self>(ctx, at, |lookups, ctx| {
                 lookups.timer.fired();
                 lookups.drive(ctx);

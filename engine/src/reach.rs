@@ -89,7 +89,8 @@ impl Reach {
                 port: (!anonymous).then_some(port),
                 seed: false,
             });
-            Lookups::launch(dht.handle.clone(), engine.pool.clone(), announce, seed)
+            let node = (dht.handle.clone(), network.clone());
+            Lookups::launch(node, engine.pool.clone(), announce, seed)
         });
         let updates = route.dht.as_ref().map(|dht| {
             let state_dir = engine.state_dir.clone();

@@ -17,6 +17,9 @@ use crate::real::{RealDialer, RealOptions, SourceBinder};
 use crate::resolve::{Cached, SystemResolver, ip_literal};
 use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Filter, Listener, Resolver};
 
+/// How often it is looked whether there are circuits.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Opens local ends: listeners and datagram sockets.
 pub trait Binder: Send + Sync {
     /// Listens for streams at `at`; port 0 takes any free port.
@@ -176,6 +179,31 @@ impl Network {
     /// out, as far as is known.
     pub fn outage(&self) -> Option<Outage> {
         self.outlet.as_ref()?.outage()
+    }
+
+    /// Whether there is no way out but circuits and none of them is ready. Nothing that is sent now gets anywhere, and whoever has
+    /// time waits: that there is one is seen without trying.
+    pub fn lacks_circuits(&self) -> bool {
+        self.is_of_circuits() && self.outage().is_some()
+    }
+
+    fn is_of_circuits(&self) -> bool {
+        let outlet = self.outlet.as_ref();
+        outlet.is_some_and(|outlet| outlet.is_of_circuits())
+    }
+
+    /// Waits until the network [lacks circuits](Self::lacks_circuits), or lacks them no more; for ever where it never does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn circuits_come_to(&self, lacking: bool) {
+        if lacking && !self.is_of_circuits() {
+            return std::future::pending().await;
+        }
+        while self.lacks_circuits() != lacking {
+            sleep(LOOK).await;
+        }
     }
 
     /// Whether there is only one way out, so that there may be an [outage](Self::outage).

@@ -16,6 +16,11 @@ pub trait Outlet: Send + Sync {
 
     /// Whether it carries datagrams, or why not; none while that is not known.
     fn datagrams(&self) -> Option<Result<(), Arc<str>>>;
+
+    /// Whether it is circuits: these come and go without anybody having to try.
+    fn is_of_circuits(&self) -> bool {
+        false
+    }
 }
 
 /// Why nothing leaves a network that has only one way out. Nothing is sent another way meanwhile, and no peer is blamed for

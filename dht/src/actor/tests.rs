@@ -266,3 +266,68 @@ fn a_dropped_search_ends_its_job() {
         assert_eq!(nodes[1].status().await.unwrap().jobs, 0);
     });
 }
+
+/// Circuits that are there or not.
+#[derive(Default)]
+struct Circuits(std::sync::atomic::AtomicBool);
+
+impl net::Outlet for Circuits {
+    fn outage(&self) -> Option<net::Outage> {
+        let there = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        (!there).then(|| net::Outage::Circuits {
+            hops: 1,
+            why: "no exit is known".into(),
+        })
+    }
+
+    fn look(&self) -> net::BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn datagrams(&self) -> Option<Result<(), Arc<str>>> {
+        None
+    }
+
+    fn is_of_circuits(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_node_begins_as_soon_as_there_are_circuits_and_again_when_they_are_back() {
+    simulate(async {
+        let sim = Sim::new(31);
+        let _others = network(&sim, 20).await;
+        let circuits = Arc::<Circuits>::default();
+        let mut ours = config(&sim, 100);
+        let host = ip(100);
+        let outlet: Arc<dyn net::Outlet> = Arc::<Circuits>::clone(&circuits);
+        ours.network = ours.network.with_outlet(outlet);
+        let node = DhtNode::launch(ours);
+        let set = |there| {
+            circuits
+                .0
+                .store(there, std::sync::atomic::Ordering::Relaxed);
+        };
+        let sent = |trace: net::sim::Trace| {
+            let sent = trace.log.into_iter().filter(|(_, what)| {
+                matches!(what, net::sim::Happening::Datagram { from, .. } if from.ip() == host)
+            });
+            sent.count()
+        };
+        sim.record(100_000);
+        sleep(Duration::from_secs(100)).await;
+        assert_eq!(sent(sim.trace()), 0);
+        set(true);
+        let usable = timeout(Duration::from_secs(1), node.usable());
+        usable.await.expect("soon").expect("a node");
+        for away in [3, 200, 4000] {
+            set(false);
+            sleep(Duration::from_secs(away)).await;
+            sim.record(100_000);
+            set(true);
+            sleep(Duration::from_millis(300)).await;
+            assert_ne!(sent(sim.trace()), 0, "after {away} s");
+        }
+    });
+}

@@ -148,7 +148,7 @@ impl Announcer {
             let question = self.question(tracker, event);
             move || {
                 begun.store(true, Ordering::Relaxed);
-                up_to_date(question, &progress)
+                up_to_date(question.clone(), &progress)
             }
         };
         let urgency = match event {

@@ -26,6 +26,9 @@ use crate::announce::votes::Votes;
 use crate::peer::driver::now;
 use scrapes::Scrapes;
 
+/// How often it is looked whether circuits are there that requests wait for.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Where torrents make their requests. Clones are the same desk; it closes with the last of them.
 #[derive(Clone)]
 pub(crate) struct Desk(Arc<Inner>);
@@ -116,7 +119,9 @@ impl Desk {
         self.0.votes.lock().standing.clone()
     }
 
-    /// Announces when it is this request's turn; `question` is asked for what to say only then. To be run on the pool.
+    /// Announces when it is this request's turn; `question` is asked for what to say only then. Where there is no way out but
+    /// circuits, nobody has a turn until one is ready, and whose circuits are lost meanwhile gets another turn. To be run on the
+    /// pool.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the line, or abandons the announce, which the tracker may have heard.
@@ -124,12 +129,18 @@ impl Desk {
         &self,
         tracker: &Tracker,
         urgency: Urgency,
-        question: impl FnOnce() -> Announce + Send,
+        question: impl Fn() -> Announce + Send,
     ) -> Result<AnnounceReply, AnnounceError> {
-        let mut turn = self.turn(&tracker.place, urgency).await?;
-        let seed = self.0.line.lock().rng.next_u64();
-        let outcome = self.0.exchanges.announce(tracker, &question(), seed).await;
-        turn.ends(&outcome);
+        let outcome = loop {
+            let mut turn = self.turn(&tracker.place, urgency).await?;
+            let seed = self.0.line.lock().rng.next_u64();
+            let question = question();
+            let exchange = self.0.exchanges.announce(tracker, &question, seed);
+            if let Some(outcome) = self.0.unless_cut_off(exchange).await {
+                turn.ends(&outcome);
+                break outcome;
+            }
+        };
         if let Ok(AnnounceReply {
             external_ip: Some(ip),
             ..
@@ -165,8 +176,28 @@ impl Desk {
 }
 
 impl Inner {
+    /// What comes of a request; nothing where the circuits were lost that it went by.
+    async fn unless_cut_off<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, AnnounceError>>,
+    ) -> Option<Result<T, AnnounceError>> {
+        let network = self.exchanges.network();
+        tokio::select! {
+            biased;
+            outcome = exchange => {
+                let lost = |error: &AnnounceError| error.is_silence() && network.lacks_circuits();
+                (!outcome.as_ref().is_err_and(lost)).then_some(outcome)
+            }
+            () = network.circuits_come_to(true) => None,
+        }
+    }
+
     /// Lets those begin whose turn it is.
     fn grant(&self) {
+        self.changed.notify_one();
+        if self.exchanges.network().lacks_circuits() {
+            return;
+        }
         let mut line = self.line.lock();
         let line = &mut *line;
         while let Some(ticket) = line.queue.next(now(), &mut line.rng) {
@@ -175,7 +206,6 @@ impl Inner {
                 let _ = told.send(Ok(()));
             }
         }
-        self.changed.notify_one();
     }
 }
 
@@ -220,17 +250,23 @@ async fn drive(desk: Weak<Inner>, changed: Arc<Notify>) {
         let Some(desk) = desk.upgrade() else {
             return;
         };
+        let cut_off = desk.exchanges.network().lacks_circuits();
         let next = {
             let mut line = desk.line.lock();
             let line = &mut *line;
-            while let Some(ticket) = line.queue.next(now(), &mut line.rng) {
+            while !cut_off && let Some(ticket) = line.queue.next(now(), &mut line.rng) {
                 if let Some(told) = line.waiting.remove(&ticket) {
                     let _ = told.send(Ok(()));
                 }
             }
-            line.queue
-                .poll_timeout()
-                .map(tokio::time::Instant::from_std)
+            let waits = cut_off && !line.waiting.is_empty();
+            if cut_off {
+                waits.then(|| tokio::time::Instant::now() + LOOK)
+            } else {
+                line.queue
+                    .poll_timeout()
+                    .map(tokio::time::Instant::from_std)
+            }
         };
         let tidy = desk.exchanges.tidy();
         let next = next.into_iter().chain(tidy).min();

@@ -106,6 +106,11 @@ impl Exchanges {
         }
     }
 
+    /// Where all requests go.
+    pub(crate) const fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Closes connections that nobody used of late; says when to come again.
     pub(crate) fn tidy(&self) -> Option<tokio::time::Instant> {
         self.http.tidy()

@@ -21,6 +21,9 @@ use super::Supervisor;
 /// How long after a route could not be opened it is tried again; twice as long after each further time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a route has circuits.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// The longest that is waited between two tries.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
@@ -35,6 +38,8 @@ pub(super) struct OpenRoute {
     listener: Option<net::Task<()>>,
     /// How often it could not be opened.
     failures: u32,
+    /// It lacked circuits when it was last looked.
+    cut_off: bool,
 }
 
 /// All routes by their hops.
@@ -110,6 +115,7 @@ impl OpenRoutes {
             listen,
             listener,
             failures: 0,
+            cut_off: false,
         };
         self.open.insert(0, route);
         Ok(())
@@ -162,6 +168,7 @@ impl OpenRoutes {
             listen: setup.listen,
             listener,
             failures: 0,
+            cut_off: true,
             reach: Reach::open(route, setup),
         })
     }
@@ -182,6 +189,7 @@ impl OpenRoutes {
             listen: None,
             listener: None,
             failures: failures + 1,
+            cut_off: false,
         }
     }
 
@@ -252,9 +260,42 @@ impl Supervisor {
         let known = self.routes.open.contains_key(&hops);
         let reach = self.routes.ensure(&self.config, hops)?.reach.clone();
         if !known {
-            self.reopen_later(hops, ctx);
+            self.look_after(hops, ctx);
         }
         Ok(reach)
+    }
+
+    /// Does what a route needs that is new here.
+    fn look_after(&self, hops: u8, ctx: &mut Context<Self>) {
+        self.reopen_later(hops, ctx);
+        if let Some(route) = self.routes.get(hops)
+            && hops > 0
+            && route.reach.closed.is_none()
+        {
+            let number = route.number;
+            let interval = move |supervisor: &mut Self, ctx: &mut Context<Self>| {
+                supervisor.watch(hops, number, ctx);
+            };
+            ctx.run_later(LOOK, interval);
+        }
+    }
+
+    /// Tells the torrents of a route as soon as it has circuits again.
+    fn watch(&mut self, hops: u8, number: u64, ctx: &mut Context<Self>) {
+        let route = self.routes.open.get_mut(&hops);
+        let Some(route) = route.filter(|route| route.number == number) else {
+            return;
+        };
+        let lacks = route.reach.network.lacks_circuits();
+        if std::mem::replace(&mut route.cut_off, lacks) && !lacks {
+            let users = self.torrents.values().filter(|child| child.hops == hops);
+            for child in users.filter(|child| !child.leaving) {
+                tell(&child.actor, Control::Look);
+            }
+        }
+        ctx.run_later(LOOK, move |supervisor, ctx| {
+            supervisor.watch(hops, number, ctx);
+        });
     }
 
     /// What a torrent reaches the world by that went by so many hops before: where there are no such routes here, one that is
@@ -266,7 +307,7 @@ impl Supervisor {
                 let route = self.routes.closed(&self.config, (hops, 0), &error);
                 let reach = route.reach.clone();
                 self.routes.open.insert(hops, route);
-                self.reopen_later(hops, ctx);
+                self.look_after(hops, ctx);
                 reach
             }
         }
@@ -302,7 +343,7 @@ impl Supervisor {
             tell(&child.actor, Control::Move(Box::new(reach.clone())));
         }
         self.routes.open.insert(hops, route);
-        self.reopen_later(hops, ctx);
+        self.look_after(hops, ctx);
     }
 
     /// Lets go of routes that no torrent uses.

@@ -307,7 +307,7 @@ impl Child {
             Control::Recheck | Control::Resume => self.add.paused = false,
             Control::Reuse(reuse) => self.add.reuse = reuse.clone(),
             Control::Move(_) => self.add.forget_peers(),
-            Control::Conflict | Control::Scrape(_) | Control::Sift => {}
+            Control::Conflict | Control::Look | Control::Scrape(_) | Control::Sift => {}
             #[cfg(test)]
             Control::Panic => {}
         }

@@ -366,6 +366,7 @@ impl Actor for Torrent {
         for peer in peers {
             self.add_candidate(peer, crate::torrent::candidates::Source::Manual);
         }
+        self.watch_route(now(), ctx);
         let chosen = self.metainfo.clone();
         let chosen = chosen.map_or(Ok(()), |metainfo| self.choose_as_linked(&metainfo));
         match chosen {
@@ -389,6 +390,7 @@ impl Handler<Control> for Torrent {
                 self.down.set_rate(limits.down);
                 self.up.set_rate(limits.up);
             }
+            Control::Look => self.watch_route(now(), ctx),
             Control::Move(reach) => self.move_to(*reach),
             #[cfg(test)]
             Control::Panic => panic!("as it was told to"),

@@ -23,7 +23,7 @@ const BY_UTP: usize = 4;
 impl Torrent {
     /// Connects to candidates while there is room for more peers.
     pub(crate) fn dial(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        if !self.is_online() {
+        if !self.is_online() || self.moves.lack_circuits() {
             return;
         }
         while self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN {
@@ -63,6 +63,7 @@ impl Torrent {
     pub(super) fn meet(&mut self, addr: SocketAddr, ctx: &mut Context<Self>) {
         let room = self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN;
         if room
+            && !self.moves.lack_circuits()
             && !self.is_connected_to(addr)
             && let Some(seat) = self.setup.seats.take()
             && self.candidates.meet(addr, now())

@@ -32,6 +32,8 @@ pub(crate) enum Control {
     Conflict,
     /// Change the rates.
     Limit(Limits),
+    /// See whether its route is there: that has changed.
+    Look,
     /// Go on by another route, or by one of as many hops that was opened anew.
     Move(Box<Reach>),
     /// Panic.

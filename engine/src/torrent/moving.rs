@@ -22,6 +22,7 @@ use crate::peer::messages::{Ended, Order};
 use crate::reach::Reach;
 use crate::torrent::actor::{MOST_CANDIDATES, Phase, TICK, Torrent};
 use crate::torrent::candidates::{Candidates, Source};
+use crate::torrent::last_failure::LastFailure;
 use crate::torrent::pex::Pex;
 use crate::torrent::punch::Punch;
 use crate::torrent::swarms::Swarms;
@@ -57,6 +58,8 @@ pub(crate) struct Moves {
     pub(super) before: [u64; 2],
     /// Why nothing leaves, as was told last, and since when.
     blocked: Option<(Arc<str>, Instant)>,
+    /// There was no circuit when it was last looked.
+    lack_circuits: bool,
     /// Nobody is looked for, because nothing has left for a while.
     silent: bool,
     /// Told when the trackers of the last route have heard that we left it, or there was no time.
@@ -77,6 +80,11 @@ impl Moves {
     /// Whether the route has been of no use for a while.
     pub(super) const fn are_silent(&self) -> bool {
         self.silent
+    }
+
+    /// Whether there is no circuit that anything could leave by: nobody is dialled until there is one.
+    pub(super) const fn lack_circuits(&self) -> bool {
+        self.lack_circuits
     }
 
     /// What tells when the trackers of the last route have heard of it.
@@ -146,6 +154,7 @@ impl Torrent {
         for peer in moving.named {
             self.add_candidate(peer, Source::Manual);
         }
+        self.watch_route(now, ctx);
         let at_work = matches!(
             self.phase,
             Phase::Active(_) | Phase::Layers(_) | Phase::Metadata(_)
@@ -188,6 +197,7 @@ impl Torrent {
         }
         let hops = self.setup.reach.hops;
         let blocked = self.setup.reach.blocked();
+        self.moves.lack_circuits = self.setup.reach.network.lacks_circuits();
         let was = self.moves.blocked.as_ref();
         // Of the direct way, which all torrents share, the network itself is asked.
         if hops > 0 && blocked.as_ref() != was.map(|(why, _)| why) {
@@ -209,6 +219,8 @@ impl Torrent {
             }
         } else if since < now {
             self.moves.silent = false;
+            let offline = |last: &mut LastFailure| last.is_for_want_of_network();
+            self.last_failure.take_if(offline);
             self.candidates.network_is_back(now);
             self.web_seeds.begin_anew();
             if now >= since + OUTAGE {

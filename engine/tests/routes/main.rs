@@ -3,6 +3,7 @@
 mod changes;
 #[path = "../common/mod.rs"]
 mod common;
+mod first;
 mod hidden;
 mod isolation;
 mod kept;
@@ -56,7 +57,7 @@ fn a_torrent_moves_from_route_to_route_while_it_is_fetched() {
                     status.hops == hops && status.peers > 0 && status.done > before
                 })
                 .await;
-            scene.connected_from_alone(hops);
+            scene.connected_from_alone(hops).await;
         }
         assert!(scene.us.finishes(id, PATIENCE).await);
         scene.right(id);

@@ -95,6 +95,10 @@ impl Outlet for Gate {
     fn datagrams(&self) -> Option<Result<(), Arc<str>>> {
         None
     }
+
+    fn is_of_circuits(&self) -> bool {
+        matches!(*self.0.lock(), None | Some(Outage::Circuits { .. }))
+    }
 }
 
 impl Detours {
@@ -318,13 +322,16 @@ impl Scene {
         assert!(!self.left_from(host).is_empty());
     }
 
-    /// Whether the seeder is connected to us by one route and no other.
-    pub(crate) fn connected_from_alone(&self, hops: u8) {
-        let snapshot = self.seeder.handle.snapshot();
-        let status = snapshot.torrents.first().expect("it seeds");
-        for peer in status.connections.iter() {
-            assert_eq!(peer.addr.ip(), exit(hops));
-        }
+    /// The seeder is connected to us by one route and no other, as soon as it tells.
+    pub(crate) async fn connected_from_alone(&self, hops: u8) {
+        let mut snapshots = self.seeder.handle.snapshots();
+        let alone = snapshots.wait_for(|snapshot| {
+            let status = snapshot.torrents.first().expect("it seeds");
+            let mut all = status.connections.iter();
+            !status.connections.is_empty() && all.all(|peer| peer.addr.ip() == exit(hops))
+        });
+        let alone = tokio::time::timeout(Duration::from_secs(2), alone).await;
+        assert!(alone.is_ok(), "by {hops} hops");
     }
 }
 

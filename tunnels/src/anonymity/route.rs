@@ -120,6 +120,10 @@ impl Outlet for Route {
     fn datagrams(&self) -> Option<Result<(), Arc<str>>> {
         Some(Ok(()))
     }
+
+    fn is_of_circuits(&self) -> bool {
+        true
+    }
 }
 
 fn unsupported(why: &'static str) -> io::Error {

@@ -85,14 +85,17 @@ impl Desk {
     async fn send(&self, tracker: &Tracker, batch: Vec<Asked>) -> Vec<Asked> {
         let torrents: BTreeSet<InfoHash> = batch.iter().map(|(torrent, _)| *torrent).collect();
         let torrents: Vec<InfoHash> = torrents.into_iter().collect();
-        let outcome = match self.turn(&tracker.place, Urgency::Scrape).await {
-            Ok(mut turn) => {
-                let seed = self.0.line.lock().rng.next_u64();
-                let outcome = self.0.exchanges.scrape(tracker, &torrents, seed).await;
+        let outcome = loop {
+            let mut turn = match self.turn(&tracker.place, Urgency::Scrape).await {
+                Ok(turn) => turn,
+                Err(error) => break Err(error),
+            };
+            let seed = self.0.line.lock().rng.next_u64();
+            let exchange = self.0.exchanges.scrape(tracker, &torrents, seed);
+            if let Some(outcome) = self.0.unless_cut_off(exchange).await {
                 turn.ends(&outcome);
-                outcome
+                break outcome;
             }
-            Err(error) => Err(error),
         };
         let refused = matches!(
             &outcome,
