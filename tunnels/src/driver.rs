@@ -5,6 +5,7 @@
 //! [`Tunnels::socket`], which looks like any other socket.
 
 mod exits;
+mod faults;
 mod inbox;
 mod locked;
 mod outbox;
@@ -29,15 +30,18 @@ use tokio::sync::mpsc;
 use tokio::time;
 
 use crate::message::Kind;
-use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
+use crate::node::{Event, HEADROOM, Handled, Node, Refusal, TAILROOM};
 use crate::{CircuitId, Dialect, Head, Pool, Status, pool};
 use exits::Exits;
+use faults::{Faults, Sort};
 use outbox::Outbox;
 use ports::Ports;
 use socket::CircuitSocket;
 
-/// Events that may wait to be taken; what comes beyond that is lost.
-const EVENTS: usize = 1024;
+/// Events that may wait to be taken; what comes beyond that is lost. Those that strangers bring about have no more than
+/// [`OF_STRANGERS`] of the places.
+const EVENTS: usize = 4096;
+const OF_STRANGERS: usize = 512;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(500);
@@ -77,6 +81,7 @@ struct State {
     events: mpsc::Sender<Event>,
     /// Whether somebody panicked who held it.
     out_of_order: bool,
+    faults: Faults,
     /// Has the next datagram end in a panic.
     #[cfg(test)]
     trip: bool,
@@ -121,6 +126,7 @@ impl Tunnels {
                 ports: Ports::default(),
                 events,
                 out_of_order: false,
+                faults: Faults::default(),
                 #[cfg(test)]
                 trip: false,
             }),
@@ -286,12 +292,12 @@ impl Shared {
             state.circuits.handle_event(now, &mut state.node, &event);
             if let Event::ExitClosed(circuit) = &event {
                 state.exits.close(*circuit);
+                continue;
             }
             if let Event::Closed { circuit, .. } = &event {
                 state.ports.end(*circuit);
             }
-            // What strangers bring about leaves room for the rest.
-            if event.is_of_strangers() && state.events.capacity() < EVENTS / 2 {
+            if event.is_of_strangers() && state.events.capacity() <= EVENTS - OF_STRANGERS {
                 continue;
             }
             if state.events.try_send(event).is_err() {
@@ -317,6 +323,10 @@ impl Shared {
     fn receive(&self, from: SocketAddrV4, datagram: &[u8]) {
         let now = now();
         let mut state = self.lock();
+        if state.faults.refuse(now, *from.ip(), || self.sort(datagram)) {
+            state.node.refuse(Refusal::Harmful);
+            return;
+        }
         let mut frame = std::mem::take(&mut state.frame);
         let at = HEADROOM..HEADROOM + datagram.len();
         #[cfg(test)]
@@ -330,6 +340,22 @@ impl Shared {
         }
         state.frame = frame;
         self.settle(now, &mut state);
+    }
+
+    /// A datagram has made the machine panic.
+    fn failed(&self, from: SocketAddrV4, datagram: &[u8]) {
+        let sort = self.sort(datagram);
+        tracing::error!(%from, ?sort, "a datagram has made a node of the tunnels fail");
+        self.lock().faults.note(now(), *from.ip(), sort);
+    }
+
+    /// What can be told of a datagram from outside.
+    fn sort(&self, datagram: &[u8]) -> Sort {
+        match Head::read(self.dialect, datagram) {
+            Some(head) if !head.plaintext => Sort::Sealed,
+            Some(_) => Sort::Plain(datagram.get(Head::len(self.dialect)).copied()),
+            None => Sort::Packet(datagram.get(Prefix::LEN).copied()),
+        }
     }
 
     /// Does what is left to do about a datagram.
@@ -371,7 +397,10 @@ impl Hook for Pumped {
                 )
             });
         if of_circuits && datagram.starts_with(shared.prefix.as_bytes()) {
-            let _ = catch_unwind(AssertUnwindSafe(|| shared.receive(from, datagram)));
+            let received = catch_unwind(AssertUnwindSafe(|| shared.receive(from, datagram)));
+            if received.is_err() {
+                shared.failed(from, datagram);
+            }
         }
         of_circuits
     }

@@ -1,4 +1,4 @@
-//! How many circuits of others are joined, so that nobody keeps a node busy with agreements.
+//! How often others may ask for something, so that nobody keeps a node busy: with agreements, or with looking for hidden peers.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// The most hosts that are remembered.
 const MAX_HOSTS: usize = 1024;
 
-/// A budget of joins for each host, and one for all.
+/// A budget of requests of one kind for each host, and one for all.
 #[derive(Debug)]
 pub(crate) struct Joins {
     all: Bucket,

@@ -32,7 +32,7 @@ pub(crate) fn choose(
     let given = exit.is_some();
     let mut exits = match exit {
         Some(exit) => vec![exit],
-        None => exits(candidates, purpose),
+        None => exits(candidates, purpose, &BTreeSet::new()),
     };
     if exits.is_empty() || goal == 0 {
         return None;
@@ -87,8 +87,12 @@ pub(crate) fn with_flags(
     .collect()
 }
 
-/// Where a circuit of a kind may end.
-fn exits(candidates: &BTreeMap<PublicKey, Candidate>, purpose: Purpose) -> Vec<Hop> {
+/// Where a circuit of a kind may end, but at some.
+pub(crate) fn exits(
+    candidates: &BTreeMap<PublicKey, Candidate>,
+    purpose: Purpose,
+    but: &BTreeSet<PublicKey>,
+) -> Vec<Hop> {
     let wanted: &[Flags] = match purpose {
         Purpose::Data => &[Flags::EXIT],
         Purpose::Introduction => &[Flags::EXIT, Flags::EXIT_IPV8, Flags::RELAY],
@@ -96,7 +100,7 @@ fn exits(candidates: &BTreeMap<PublicKey, Candidate>, purpose: Purpose) -> Vec<H
     };
     let sets = wanted
         .iter()
-        .map(|flags| with_flags(candidates, *flags, &BTreeSet::new()));
+        .map(|flags| with_flags(candidates, *flags, but));
     sets.into_iter()
         .find(|set| !set.is_empty())
         .unwrap_or_default()

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::lanes::{Lane, Lanes};
 use super::now;
-use crate::swarms::{SwarmStatus, Swarms};
+use crate::swarms::{Reached, SwarmStatus, Swarms};
 use crate::{Dialect, Event, Tunnels, lookup_info_hash};
 
 /// Peers that may wait to be taken by who has joined a swarm.
@@ -63,19 +63,13 @@ impl Hidden {
             _lane: lane,
         };
         self.joined.insert(name, joined);
-        self.tick();
         taken
     }
 
     pub(super) fn status(&self, info_hash: &[u8; 20]) -> SwarmStatus {
         let name = lookup_info_hash(info_hash);
-        let mut all = SwarmStatus::default();
-        for status in self.nodes.iter().map(|(_, swarms)| swarms.status(&name)) {
-            all.seeders += status.seeders;
-            all.links += status.links;
-            all.introductions += status.introductions;
-        }
-        all
+        let nodes = self.nodes.iter().map(|(_, swarms)| swarms.status(&name));
+        nodes.fold(SwarmStatus::default(), SwarmStatus::and)
     }
 
     /// Does what is due, and leaves swarms that nobody takes the peers of.
@@ -86,12 +80,15 @@ impl Hidden {
         let left: Vec<[u8; 20]> = left.map(|(name, _)| name).collect();
         self.prefer(now());
         for (tunnels, swarms) in &mut self.nodes {
-            tunnels.with(|node, now| {
+            let reached = tunnels.with(|node, now| {
                 for name in &left {
                     swarms.leave(node, name);
                 }
-                swarms.handle_timeout(now, node);
+                swarms.handle_timeout(now, node)
             });
+            for reached in reached {
+                tell(&self.joined, reached);
+            }
         }
     }
 
@@ -120,11 +117,16 @@ impl Hidden {
             return;
         };
         let note = |node: &mut _, now: Instant| swarms.handle_event(now, node, event);
-        if let Some(reached) = tunnels.with(note)
-            && let Some(joined) = self.joined.get(&reached.info_hash)
-        {
-            // Who does not take them can have no more.
-            let _ = joined.peers.try_send(vec![reached.at.into()]);
+        if let Some(reached) = tunnels.with(note) {
+            tell(&self.joined, reached);
         }
+    }
+}
+
+/// Gives a peer to who has joined its swarm.
+fn tell(joined: &BTreeMap<[u8; 20], Joined>, reached: Reached) {
+    if let Some(joined) = joined.get(&reached.info_hash) {
+        // Who does not take them can have no more.
+        let _ = joined.peers.try_send(vec![reached.at.into()]);
     }
 }

@@ -28,7 +28,7 @@ fn simulate(test: impl Future<Output = ()>) {
 struct Peer {
     tunnels: Tunnels,
     host: Host,
-    _events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Event>,
     _inbox: Inbox,
 }
 
@@ -60,7 +60,7 @@ fn network(sim: &Sim, dialect: Dialect, relays: u8, exits: u8) -> Vec<Peer> {
             Peer {
                 tunnels,
                 host,
-                _events: events,
+                events,
                 _inbox: inbox,
             }
         })
@@ -301,4 +301,80 @@ fn who_writes_unasked_is_answered_through_the_exit_that_it_wrote_to() {
             }
         });
     }
+}
+
+#[test]
+fn what_strangers_bring_about_takes_no_place_from_the_rest() {
+    simulate(async {
+        let sim = Sim::new(7);
+        let mut peers = network(&sim, Dialect::Modern, 1, 1);
+        let Peer {
+            tunnels, events, ..
+        } = &mut peers[0];
+        while events.try_recv().is_ok() {}
+        let linked = Event::Linked {
+            info_hash: [1; 20],
+            circuit: CircuitId(1),
+        };
+        for id in 0..5000 {
+            tunnels.with(|node, _| {
+                node.pretend(Event::HttpPart {
+                    circuit: CircuitId(1),
+                    id,
+                    part: (0, 1),
+                    response: Vec::new(),
+                });
+                if id % 100 == 0 {
+                    node.pretend(linked.clone());
+                }
+            });
+        }
+        let told: Vec<Event> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+        let ours = told.iter().filter(|event| **event == linked).count();
+        assert_eq!(ours, 50);
+        let of_strangers = told.len() - ours;
+        assert!((OF_STRANGERS - 50..=OF_STRANGERS).contains(&of_strangers));
+    });
+}
+
+#[test]
+fn a_datagram_that_makes_a_node_fail_again_and_again_is_not_looked_at() {
+    simulate(async {
+        let sim = Sim::new(8);
+        let peers = network(&sim, Dialect::Modern, 4, 2);
+        let relay = &peers[1].tunnels;
+        let hook = relay.hook();
+        let from = |last| SocketAddrV4::new(Ipv4Addr::new(66, 6, 6, last), 7000);
+        let prefix = relay.shared.prefix;
+        // A plain cell with a message that one of our planted faults waits for.
+        let give = |from: SocketAddrV4, number: u8| {
+            let mut cell = vec![0; Head::len(Dialect::Modern)];
+            let head = Head {
+                circuit: CircuitId(77),
+                plaintext: true,
+                early: false,
+            };
+            assert!(head.write(Dialect::Modern, &prefix, &mut cell));
+            cell.push(number);
+            relay.shared.lock().trip = true;
+            assert!(hook.receive(from, &mut cell));
+            !std::mem::take(&mut relay.shared.lock().trip)
+        };
+        // Whoever sends it: its sender can be made up.
+        assert!((1..=3).all(|last| give(from(last), 2)));
+        assert_eq!(relay.with(|node, _| node.counters().failures), 3);
+        assert!(!give(from(4), 2), "it is not even looked at");
+        assert_eq!(relay.with(|node, _| node.counters().failures), 3);
+        let refused = relay.with(|node, _| node.counters().of(Refusal::Harmful));
+        assert_eq!(refused, 1);
+        // What is of another kind is, and circuits through it are built.
+        assert!(give(from(4), 3));
+        let ours = &peers[0].tunnels;
+        ours.want(2, 2, 0);
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(ours.status(2).ready, 2);
+        // After a while it is borne with again.
+        sleep(Duration::from_secs(600)).await;
+        assert!(give(from(4), 2));
+    });
 }

@@ -153,10 +153,21 @@ pub enum Event {
 impl Event {
     /// Whether others can bring it about as often as they like.
     pub(crate) const fn is_of_strangers(&self) -> bool {
-        matches!(
-            self,
-            Self::PeersWanted { .. } | Self::HttpWanted { .. } | Self::HttpPart { .. }
-        )
+        match self {
+            Self::HttpPart { .. }
+            | Self::HttpWanted { .. }
+            | Self::Introduces { .. }
+            | Self::PeersWanted { .. }
+            | Self::Tested { .. } => true,
+            // Whoever joins takes one of the places for that.
+            Self::Closed { .. }
+            | Self::ExitClosed(_)
+            | Self::Introduced { .. }
+            | Self::Linked { .. }
+            | Self::PeersFound { .. }
+            | Self::Ready(_)
+            | Self::Restarted => false,
+        }
     }
 }
 
@@ -237,6 +248,9 @@ pub enum Refusal {
     /// The buffer has no room around the datagram.
     #[error("no room around the datagram")]
     NoRoom,
+    /// Of a kind, or from somebody, that this node has failed of several times.
+    #[error("like what has made this node fail")]
+    Harmful,
     /// Keys have sealed as much as they may.
     #[error("keys are used up")]
     UsedUp,

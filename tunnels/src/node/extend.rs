@@ -1,6 +1,6 @@
 //! Whom to ask next for a circuit of our own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -9,10 +9,33 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::{CircuitId, Closed, Hop, Node, Purpose, Reason};
-use crate::hidden::network_of;
+use crate::hidden::{Task, network_of};
 use crate::{Flags, path};
 
 impl Node {
+    /// Where a seeder is to be introduced next: at a node that does not introduce it already, of these at one at which few of
+    /// our circuits end.
+    pub(super) fn introduction_point(&mut self, info_hash: &[u8; 20]) -> Option<Hop> {
+        let mut taken = BTreeSet::new();
+        let mut used: BTreeMap<&PublicKey, usize> = BTreeMap::new();
+        for circuit in self.circuits.values() {
+            let Some(exit) = &circuit.exit else {
+                continue;
+            };
+            *used.entry(&exit.key).or_default() += 1;
+            if matches!(&circuit.task, Task::Introduce(swarm, _) if swarm == info_hash) {
+                taken.insert(exit.key.clone());
+            }
+        }
+        let mut points = path::exits(&self.candidates, Purpose::Introduction, &taken);
+        points.shuffle(self.entropy.rng());
+        let doubts = &self.doubts;
+        points.into_iter().min_by_key(|hop| {
+            let used = used.get(&hop.key).copied().unwrap_or_default();
+            usize::from(doubts.contains_key(&hop.key)) + used
+        })
+    }
+
     /// Asks for the next hop: the exit, or a neighbour of the last one.
     pub(super) fn extend(&mut self, now: Instant, id: CircuitId, list: &[Vec<u8>]) {
         let Some(circuit) = self.circuits.get(&id) else {

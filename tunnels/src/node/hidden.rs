@@ -22,7 +22,10 @@ use crate::message::{
 /// How long a seeder, an introduction point or a rendezvous point may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// The most swarms, and the most requests that wait for answers.
+/// The most swarms. They are our own: what bounds the load of a node is how many of them are tended at once.
+pub(crate) const MAX_SWARMS: usize = 4096;
+
+/// The most requests that wait for answers.
 const MAX_WAITING: usize = 256;
 
 /// The most downloaders that a seeder waits for in one swarm.
@@ -32,14 +35,14 @@ impl Node {
     /// Takes part in a swarm, by circuits with so many hops. A seeder has a key for this swarm only, which is made here.
     ///
     /// # Errors
-    /// [`Refusal::Full`] at 256 swarms.
+    /// [`Refusal::Full`] at 4096 swarms.
     pub fn join_swarm(
         &mut self,
         info_hash: [u8; 20],
         hops: u8,
         seeds: bool,
     ) -> Result<(), Refusal> {
-        if self.swarms.len() >= MAX_WAITING {
+        if self.swarms.len() >= MAX_SWARMS && !self.swarms.contains_key(&info_hash) {
             return Err(Refusal::Full);
         }
         let seeder = seeds.then(|| SecretKey::generate(self.entropy.rng()));
@@ -77,14 +80,18 @@ impl Node {
     /// Builds a way to a node that introduces us as a seeder; [`Event::Introduced`] tells when it does.
     ///
     /// # Errors
-    /// [`Refusal::Unexpected`] unless we seed the swarm; [`Refusal::Unknown`] without nodes to build with.
+    /// [`Refusal::Unexpected`] unless we seed the swarm; [`Refusal::Unknown`] without nodes to build with, or where all that are known
+    /// introduce us already.
     pub fn introduce(&mut self, now: Instant, info_hash: [u8; 20]) -> Result<CircuitId, Refusal> {
         let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
         if swarm.seeder.is_none() {
             return Err(Refusal::Unexpected);
         }
         let hops = swarm.hops.saturating_add(1);
-        let id = self.create_circuit(now, Purpose::Introduction, hops, None)?;
+        let point = self
+            .introduction_point(&info_hash)
+            .ok_or(Refusal::Unknown)?;
+        let id = self.create_circuit(now, Purpose::Introduction, hops, Some(point))?;
         if let Some(task) = self.task(id) {
             *task = Task::Introduce(info_hash, None);
         }

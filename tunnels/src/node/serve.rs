@@ -146,6 +146,10 @@ impl Node {
         if self.config.flags == Flags::default() {
             return Err(Refusal::NotOffered);
         }
+        // Nobody knows who sends it: asking costs more than looking.
+        if !self.requests.take(now, from.ip()) {
+            return Err(Refusal::TooFast);
+        }
         let mut body = packet.body();
         let mut circuit = 0;
         if kind == Kind::PeersRequest {
@@ -155,9 +159,6 @@ impl Node {
         match &message {
             Message::CreateE2e { seeder, .. } => {
                 let (to, _) = *self.introduced.get(*seeder).ok_or(Refusal::Unexpected)?;
-                if !self.joins.take(now, from.ip()) {
-                    return Err(Refusal::TooFast);
-                }
                 let data = self.packet(&message).ok_or(Refusal::Malformed)?;
                 let data = Message::Data {
                     to: NO_ADDRESS.into(),
@@ -170,9 +171,6 @@ impl Node {
                 let peers = self.introduces(info_hash);
                 if peers.is_empty() {
                     return Err(Refusal::Unexpected);
-                }
-                if !self.joins.take(now, from.ip()) {
-                    return Err(Refusal::TooFast);
                 }
                 let number = self.number(Kind::PeersResponse).ok_or(Refusal::Malformed)?;
                 let peers = write_peers(dialect, &peers);

@@ -1,11 +1,15 @@
 //! Swarms whose nodes look for each other, with a DHT that is made up.
 
+use std::time::Duration;
+
 use rand::SeedableRng;
 
+use super::swarm::{INTRODUCTIONS, MAX_POINTS, MAX_SEEDERS};
 use super::*;
-use crate::message::Source;
+use crate::message::{IntroPoint, Source};
+use crate::node::MAX_SWARMS;
 use crate::node::tests::world::World;
-use crate::{Dialect, Flags};
+use crate::{Dialect, Flags, State};
 
 const SWARM: [u8; 20] = [0x5a; 20];
 
@@ -15,6 +19,8 @@ struct Scene {
     swarms: [Swarms; 2],
     announced: Vec<IntroPoint>,
     reached: Vec<Reached>,
+    /// Whether what nodes tell of their circuits is lost.
+    deaf: bool,
 }
 
 impl Scene {
@@ -28,6 +34,7 @@ impl Scene {
             swarms,
             announced: Vec::new(),
             reached: Vec::new(),
+            deaf: false,
         }
     }
 
@@ -57,6 +64,8 @@ impl Scene {
                         let node = &mut self.world.nodes[at];
                         let _ = node.answer_peers(*circuit, *id, *info_hash, &self.announced);
                     }
+                    Event::Linked { .. } | Event::Introduced { .. } | Event::Closed { .. }
+                        if self.deaf => {}
                     event if at < 2 => {
                         let (now, node) = (self.world.now, &mut self.world.nodes[at]);
                         let reached = self.swarms[at].handle_event(now, node, event);
@@ -67,7 +76,8 @@ impl Scene {
             }
             for at in 0..2 {
                 let (now, node) = (self.world.now, &mut self.world.nodes[at]);
-                self.swarms[at].handle_timeout(now, node);
+                let reached = self.swarms[at].handle_timeout(now, node);
+                self.reached.extend(reached);
             }
         }
     }
@@ -99,7 +109,11 @@ fn a_seeder_that_comes_later_is_found() {
     scene.world.build(2);
     scene.join(0, false);
     scene.run(Duration::from_secs(60));
-    assert_eq!(scene.status(0), SwarmStatus::default());
+    let seeking = SwarmStatus {
+        state: SwarmState::Seeking,
+        ..SwarmStatus::default()
+    };
+    assert_eq!(scene.status(0), seeking);
     scene.join(1, true);
     scene.run(Duration::from_secs(45));
     assert_eq!(scene.status(0).links, 1);
@@ -203,4 +217,103 @@ fn what_strangers_name_is_bounded() {
             .values()
             .all(|seeder| seeder.points.len() <= MAX_POINTS)
     );
+}
+
+/// The name of one of many swarms.
+fn name(number: usize) -> [u8; 20] {
+    let mut name = [0x77; 20];
+    name[..8].copy_from_slice(&number.to_be_bytes());
+    name
+}
+
+#[test]
+fn a_thousand_seeded_swarms_are_introduced_in_turn_and_a_few_at_once() {
+    const SWARMS: usize = 1000;
+    let mut scene = Scene::new(Dialect::Modern, 7);
+    for node in &mut scene.world.nodes {
+        node.set_places(10_000);
+    }
+    for number in 0..SWARMS {
+        let (now, node) = (scene.world.now, &mut scene.world.nodes[1]);
+        scene.swarms[1].join(now, node, name(number), (1, true));
+    }
+    let began = scene.world.now;
+    let all = |scene: &Scene, wanted: fn(SwarmStatus) -> bool| {
+        let status = (0..SWARMS).map(|number| scene.swarms[1].status(&name(number)));
+        status.filter(|status| wanted(*status)).count()
+    };
+    assert_eq!(all(&scene, |it| it.state == SwarmState::Waiting), SWARMS);
+    while all(&scene, |it| it.introductions == INTRODUCTIONS) < SWARMS {
+        scene.run(Duration::from_millis(500));
+        scene.world.log.clear();
+        let building = scene.world.nodes[1].circuits();
+        let building = building.filter(|circuit| circuit.state == State::Building);
+        assert!(building.count() <= AT_ONCE);
+        assert!(all(&scene, |it| it.state == SwarmState::Introducing) <= AT_ONCE);
+        // Nobody is introduced twice while others wait.
+        if all(&scene, |it| it.introductions == INTRODUCTIONS) > AT_ONCE {
+            assert_eq!(all(&scene, |it| it.state == SwarmState::Waiting), 0);
+        }
+        assert!(scene.world.now < began + Duration::from_secs(100));
+    }
+    // Each then costs what two circuits cost that are asked whether they stand.
+    let ours = scene.world.addrs[1];
+    scene.run(Duration::from_secs(20));
+    let said = scene.world.log.iter().filter(|(from, ..)| *from == ours);
+    let said = said.count();
+    assert!(said <= SWARMS * INTRODUCTIONS * 10, "{said}");
+    assert_eq!(all(&scene, |it| it.state == SwarmState::Introduced), SWARMS);
+}
+
+#[test]
+fn a_swarm_too_many_waits_and_says_so_until_another_is_left() {
+    let mut scene = Scene::new(Dialect::Modern, 8);
+    let (now, node) = (scene.world.now, &mut scene.world.nodes[0]);
+    let swarms = &mut scene.swarms[0];
+    for number in 0..MAX_SWARMS + 2 {
+        swarms.join(now, node, name(number), (1, false));
+    }
+    let state = |swarms: &Swarms, number| swarms.status(&name(number)).state;
+    assert_eq!(state(swarms, MAX_SWARMS - 1), SwarmState::Seeking);
+    let last = [MAX_SWARMS, MAX_SWARMS + 1];
+    assert_eq!(last.map(|it| state(swarms, it)), [SwarmState::Full; 2]);
+    swarms.leave(node, &name(5));
+    let first = [SwarmState::Seeking, SwarmState::Full];
+    assert_eq!(last.map(|it| state(swarms, it)), first);
+    assert_eq!(state(swarms, 5), SwarmState::Outside);
+    // So it is after a node has begun anew, and who leaves from outside is forgotten.
+    let _ = swarms.handle_event(now, node, &Event::Restarted);
+    swarms.leave(node, &name(MAX_SWARMS + 1));
+    assert_eq!(state(swarms, MAX_SWARMS), SwarmState::Seeking);
+    assert!(swarms.outside.is_empty());
+}
+
+#[test]
+fn what_was_lost_of_the_events_is_made_up_for_by_looking() {
+    let mut scene = Scene::new(Dialect::Modern, 9);
+    scene.deaf = true;
+    scene.join(1, true);
+    scene.run(Duration::from_secs(5));
+    assert_eq!(scene.status(1).introductions, INTRODUCTIONS);
+    scene.world.build(2);
+    scene.join(0, false);
+    scene.run(Duration::from_secs(15));
+    assert_eq!((scene.status(0).links, scene.reached.len()), (1, 1));
+    // The first hop of the link dies, and with it perhaps a way to an introduction point.
+    let link = CircuitId::from_address(scene.reached[0].at).unwrap();
+    scene.world.nodes[0].close_circuit(link);
+    let seeder = &mut scene.world.nodes[1];
+    let ways = seeder
+        .circuits()
+        .filter(|it| it.purpose == Purpose::Introduction);
+    let ways: Vec<CircuitId> = ways.map(|it| it.id).collect();
+    assert_eq!(ways.len(), INTRODUCTIONS);
+    for id in ways {
+        seeder.close_circuit(id);
+    }
+    scene.run(Duration::from_secs(1));
+    assert_eq!(scene.status(1).introductions, INTRODUCTIONS);
+    scene.run(Duration::from_secs(29));
+    assert_eq!((scene.status(0).links, scene.reached.len()), (1, 2));
+    assert_ne!(scene.reached[0].at, scene.reached[1].at);
 }
