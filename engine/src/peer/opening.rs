@@ -55,6 +55,15 @@ pub(crate) enum Opening {
     },
 }
 
+impl Opening {
+    /// Our side of the session.
+    pub(crate) const fn config(&self) -> &SessionConfig {
+        match self {
+            Self::Accepted { config, .. } | Self::Dial { config, .. } => config,
+        }
+    }
+}
+
 /// How a peer is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {

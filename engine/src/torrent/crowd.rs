@@ -107,11 +107,13 @@ impl Torrent {
         self.add.max_peers.unwrap_or(self.setup.max_peers)
     }
 
-    /// What our side of a session is.
-    pub(crate) fn session_config(&self) -> SessionConfig {
+    /// What our side of a new connection is. Where nobody is to know who we are, each has a peer id of its own: peers cannot tell
+    /// by it that two connections are of one program, and one that has not noticed yet that a circuit has died does not
+    /// refuse the connection by another circuit because it takes it for a second one.
+    pub(crate) fn session_config(&mut self) -> SessionConfig {
         let reach = &self.setup.reach;
         if reach.is_anonymous() {
-            return SessionConfig::anonymous(self.peer_id);
+            return SessionConfig::anonymous(reach.peer_id(&mut self.rng));
         }
         let client = reach.client.as_deref();
         SessionConfig {
@@ -192,12 +194,14 @@ impl Torrent {
             wire: Wire::Plain,
         };
         let pool = self.setup.pool.clone();
+        let ours = opening.config().peer_id;
         let actor = Peer::launch(opening, wiring, pool, ctx.address().recipient());
         let entry = PeerEntry {
             actor,
             _seat: seat,
             addr,
             outgoing,
+            ours,
             id: None,
             v2: false,
             offers_v2: false,

@@ -23,7 +23,7 @@ impl Torrent {
         greeting: Greeting,
         ctx: &mut Context<Self>,
     ) {
-        let ours = greeting.peer_id == self.peer_id;
+        let ours = self.peers.is_ours(&greeting.peer_id);
         let now = now();
         if ours {
             if let Some(peer) = self.peers.get(key) {

@@ -34,6 +34,8 @@ pub(crate) struct PeerEntry {
     pub(crate) addr: SocketAddr,
     /// Whether we dialled.
     pub(crate) outgoing: bool,
+    /// Who we say we are.
+    pub(crate) ours: PeerId,
     /// Who it says it is, once the handshake is done; none of a connection that ends because there is another.
     pub(crate) id: Option<PeerId>,
     /// Whether the connection is one of the v2 swarm.
@@ -266,6 +268,11 @@ impl Peers {
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (PeerKey, &mut PeerEntry)> {
         self.entries.iter_mut().map(|(key, entry)| (*key, entry))
+    }
+
+    /// Whether we say that we are this one, on any connection.
+    pub(crate) fn is_ours(&self, id: &PeerId) -> bool {
+        self.entries.values().any(|entry| entry.ours == *id)
     }
 
     /// Connections whose dial has not succeeded yet.

@@ -85,14 +85,18 @@ impl PeerEntry {
 impl Torrent {
     /// Ends all but one of the connections to the peer of a connection whose handshake is done now.
     pub(super) fn judge_twins(&mut self, key: PeerKey) {
-        let Some((theirs, newer)) = self.peers.get(key).and_then(|p| p.id.zip(p.link())) else {
+        let Some(peer) = self.peers.get(key) else {
+            return;
+        };
+        let ours = peer.ours;
+        let Some((theirs, newer)) = peer.id.zip(peer.link()) else {
             return;
         };
         for (other, older) in self.twins(key, &theirs) {
             let verdict = if self.is_left_behind(other, key) {
                 Verdict::Older
             } else {
-                judge(&self.peer_id, &theirs, older, newer)
+                judge(&ours, &theirs, older, newer)
             };
             match verdict {
                 Verdict::Neither => {

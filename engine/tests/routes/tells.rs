@@ -112,6 +112,27 @@ fn peers_are_told_no_name_no_port_and_no_address_and_another_id_on_each_route() 
     });
 }
 
+#[test]
+fn no_two_peers_of_an_anonymous_torrent_are_told_the_same_id() {
+    simulate(async {
+        let scene = Scene::with(32, RoutePolicy::Anonymous, |config| {
+            config.encryption = Encryption::Off;
+        })
+        .await;
+        let id = scene.fetch(1).await;
+        let mut ids = BTreeSet::new();
+        for number in 0..4 {
+            let stranger = scene.sim.host(HostOptions::at(ip(0x9_0000 + number)));
+            let at = SocketAddr::new(stranger.ip(), 6881);
+            let mut door = stranger.network().listen(at).expect("a door");
+            scene.us.handle.add_peer(id, at).await.expect("told");
+            let told = listen(&mut door, exit(1), &scene).await;
+            assert!(ids.insert(told.handshake.peer_id), "known from another");
+        }
+        scene.sim.clone()
+    });
+}
+
 /// Announces in the order in which they came, from one address.
 fn from(tracker: &Tracker, host: IpAddr) -> Vec<Seen> {
     let all = tracker.announces().into_iter();
