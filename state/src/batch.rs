@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use protocol::id::InfoHash;
 
-use crate::{Details, Progress, Torrent, TorrentKey, Totals, Traffic};
+use crate::{Details, Hops, Progress, Torrent, TorrentKey, Totals, Traffic};
 
 /// Changes that are made in one transaction: all of them, or none. A later change of the same thing takes the place of an
 /// earlier one, so that a batch grows with the number of torrents and not with time.
@@ -14,6 +14,7 @@ use crate::{Details, Progress, Torrent, TorrentKey, Totals, Traffic};
 pub struct Batch {
     pub(crate) slots: BTreeMap<TorrentKey, Slot>,
     pub(crate) loose: BTreeMap<InfoHash, Loose>,
+    pub(crate) hops: BTreeMap<[u8; 20], Option<Hops>>,
     pub(crate) items: BTreeMap<[u8; 20], Option<Bytes>>,
     pub(crate) settings: BTreeMap<String, Option<Bytes>>,
     pub(crate) totals: Option<Totals>,
@@ -63,6 +64,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
             && self.loose.is_empty()
+            && self.hops.is_empty()
             && self.items.is_empty()
             && self.settings.is_empty()
             && self.totals.is_none()
@@ -74,6 +76,7 @@ impl Batch {
     }
 
     /// Adds a torrent under a number of [`Keeper::next_key`](crate::Keeper::next_key), or changes the short record of one.
+    /// A new one takes over what was kept under its hashes before, loosely, or is in the same batch.
     pub fn torrent(&mut self, key: TorrentKey, torrent: Torrent) -> &mut Self {
         self.change(key, |slot| slot.torrent = Some(Arc::new(torrent)))
     }
@@ -115,6 +118,14 @@ impl Batch {
         self.change_loose(hash, |loose| loose.metainfo = Some(bytes.into()))
     }
 
+    /// Keeps by how many hops goes what is named so, or forgets it.
+    pub fn hops(&mut self, name: [u8; 20], hops: Option<Hops>) -> &mut Self {
+        if self.hops.insert(name, hops).is_none() {
+            self.weight += SMALL;
+        }
+        self
+    }
+
     /// Keeps what a publisher has signed, by its place in the DHT (BEP 46), or forgets it.
     pub fn item(&mut self, target: [u8; 20], bytes: Option<Bytes>) -> &mut Self {
         self.weight += bytes.as_ref().map_or(0, Bytes::len) + SMALL;
@@ -149,6 +160,9 @@ impl Batch {
                 loose.progress = newer.progress.or_else(|| loose.progress.take());
                 loose.metainfo = newer.metainfo.or_else(|| loose.metainfo.take());
             });
+        }
+        for (name, hops) in later.hops {
+            self.hops(name, hops);
         }
         for (target, bytes) in later.items {
             self.item(target, bytes);

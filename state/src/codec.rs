@@ -136,6 +136,11 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// What reads bytes of another format, from the first one.
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
     /// Bytes that are left.
     pub(crate) const fn left(&self) -> usize {
         self.bytes.len().saturating_sub(self.at)

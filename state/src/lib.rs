@@ -5,6 +5,8 @@
 //!   one moment and waits for nobody.
 //! - [`Torrent`] is the short record that lists are made of; [`Details`], [`Progress`], [`Traffic`] and the .torrent file
 //!   lie apart from it, and are read when they are needed.
+//! - [`Keeper`]: the one writer. It takes changes at once, whatever the disk does, and commits them together; it opens the
+//!   store again after a failure and loses nothing by it.
 //! - A previous generation lies beside the store and takes its place when that cannot be read; backups are one file each.
 //!
 //! # What not
@@ -13,7 +15,8 @@
 //!
 //! # Map of modules
 //! `torrent`, `progress`: the records. `codec`: their bytes. `tables`: where they are. `batch`: what is written together.
-//! `store`: the file, how it is opened, read, copied. `medium`: the folder that it lies in. `platform`: what depends on the
+//! `store`: the file, how it is opened, read, copied. `keeper`: the thread that writes. `earlier`: what earlier versions of
+//! this program have left. `medium`: the folder that it lies in. `platform`: what depends on the
 //! system.
 //!
 //! # Invariants
@@ -23,7 +26,9 @@
 
 mod batch;
 mod codec;
+pub mod earlier;
 mod error;
+mod keeper;
 mod medium;
 mod platform;
 mod progress;
@@ -34,8 +39,9 @@ mod torrent;
 pub use batch::Batch;
 pub use codec::{Reader, Record, RecordError};
 pub use error::{Damage, StateError};
+pub use keeper::{Health, Keeper, KeeperOptions, OfferError};
 pub use medium::{Folder, Medium};
-pub use progress::{FileStamp, Progress, Totals, Traffic};
+pub use progress::{FileStamp, Hops, Progress, Totals, Traffic};
 pub use redb::StorageBackend;
 pub use store::{
     DAMAGED, FILE, OpenOptions, Opening, PREVIOUS, Store, Summaries, Unreadable, restore,

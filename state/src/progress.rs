@@ -43,6 +43,15 @@ pub struct FileStamp {
     pub mtime: i64,
 }
 
+/// By how many hops something goes, whether it is in the store or not: whoever says nothing about that goes on by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hops {
+    /// By so many; 0 is the direct way.
+    Said(u8),
+    /// That was said, and it is not known any more: it may not go the direct way.
+    Unknown,
+}
+
 /// What a torrent has done since it was added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -100,6 +109,24 @@ record!(Totals {
     sessions,
     seconds
 });
+
+/// Absent where it is not known.
+impl Record for Hops {
+    const VERSION: u8 = 1;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Said(hops) => Some(*hops),
+            Self::Unknown => None,
+        }
+        .put(out);
+    }
+
+    fn read(_: u8, from: &mut Reader<'_>) -> Result<Self, RecordError> {
+        let said: Option<u8> = Option::parse(from)?;
+        Ok(said.map_or(Self::Unknown, Self::Said))
+    }
+}
 
 impl Field for FileStamp {
     fn put(&self, out: &mut Vec<u8>) {

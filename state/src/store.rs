@@ -131,17 +131,24 @@ fn careful(txn: &mut WriteTransaction) {
 }
 
 fn apply(txn: &WriteTransaction, batch: &Batch) -> Result<(), redb::Error> {
-    let mut next = 0;
-    {
-        let mut rows = Rows::open(txn)?;
-        for (key, slot) in &batch.slots {
-            if rows.apply(key.0, slot)? {
-                next = next.max(key.0.saturating_add(1));
-            }
-        }
-    }
+    // First, so that a torrent of the same batch takes it over.
     for (hash, loose) in &batch.loose {
         apply_loose(txn, hash.0, loose)?;
+    }
+    if !batch.slots.is_empty() {
+        let mut rows = Rows::open(txn)?;
+        for (key, slot) in &batch.slots {
+            rows.apply(key.0, slot)?;
+        }
+    }
+    if !batch.hops.is_empty() {
+        let mut table = txn.open_table(tables::HOPS)?;
+        for (name, hops) in &batch.hops {
+            match hops {
+                Some(hops) => table.insert(*name, &hops.encode()[..])?,
+                None => table.remove(*name)?,
+            };
+        }
     }
     if !batch.items.is_empty() {
         let mut items = txn.open_table(tables::ITEMS)?;
@@ -167,6 +174,8 @@ fn apply(txn: &WriteTransaction, batch: &Batch) -> Result<(), redb::Error> {
     }
     let mut meta = txn.open_table(META)?;
     let known = meta.get(META_NEXT)?.map_or(1, |next| next.value());
+    let last = batch.slots.last_key_value();
+    let next = last.map_or(1, |(key, _)| key.0.saturating_add(1));
     if next > known {
         meta.insert(META_NEXT, next)?;
     }
@@ -217,8 +226,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Says whether the torrent is new.
-    fn apply(&mut self, key: u64, slot: &Slot) -> Result<bool, redb::Error> {
+    fn apply(&mut self, key: u64, slot: &Slot) -> Result<(), redb::Error> {
         if slot.removed {
             let tables = [
                 &mut self.torrents,
@@ -230,7 +238,7 @@ impl<'a> Rows<'a> {
             for table in tables {
                 table.remove(key)?;
             }
-            return Ok(false);
+            return Ok(());
         }
         let new = self.torrents.get(key)?.is_none();
         match &slot.torrent {
@@ -244,7 +252,7 @@ impl<'a> Rows<'a> {
                 }
             }
             // It was removed before this was known.
-            None if new => return Ok(false),
+            None if new => return Ok(()),
             None => {}
         }
         match slot.details.as_deref() {
@@ -261,7 +269,7 @@ impl<'a> Rows<'a> {
         if let Some(traffic) = &slot.traffic {
             self.traffic.insert(key, &traffic.encode()[..])?;
         }
-        Ok(new)
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use redb::TableDefinition;
 
 use crate::codec::Record;
-use crate::{Details, Progress, Torrent, Totals, Traffic};
+use crate::{Details, Hops, Progress, Torrent, Totals, Traffic};
 
 /// The format of the store as a whole: which tables there are, and what their keys are. Records have versions of their own.
 pub(crate) const SCHEMA: u32 = 1;
@@ -31,6 +31,8 @@ pub(crate) const TRAFFIC: ByKey = TableDefinition::new("traffic");
 pub(crate) const LOOSE_PROGRESS: ByHash = TableDefinition::new("loose progress");
 /// .torrent files of torrents that are not in the store, by the hash in handshakes.
 pub(crate) const LOOSE_METAINFO: ByHash = TableDefinition::new("loose metainfo");
+/// [`Hops`] by what is named so: the hash in handshakes, or a place in the DHT. Outlives the torrent.
+pub(crate) const HOPS: ByHash = TableDefinition::new("hops");
 /// What publishers have signed (BEP 46), by its place in the DHT.
 pub(crate) const ITEMS: ByHash = TableDefinition::new("items");
 /// Settings by name.
@@ -50,7 +52,7 @@ pub(crate) const META_GENERATION: &str = "generation";
 pub(crate) const TOTALS_NAME: &str = "all";
 
 pub(crate) const BY_KEY: [ByKey; 5] = [TORRENTS, DETAILS, METAINFO, PROGRESS, TRAFFIC];
-pub(crate) const BY_HASH: [ByHash; 3] = [LOOSE_PROGRESS, LOOSE_METAINFO, ITEMS];
+pub(crate) const BY_HASH: [ByHash; 4] = [LOOSE_PROGRESS, LOOSE_METAINFO, HOPS, ITEMS];
 pub(crate) const BY_NAME: [ByName; 2] = [SETTINGS, TOTALS];
 
 /// A record with the name of the table that it is in.
@@ -69,6 +71,7 @@ macro_rules! rows {
 rows!(
     Torrent: "torrents",
     Details: "details",
+    Hops: "hops",
     Progress: "progress",
     Traffic: "traffic",
     Totals: "totals",

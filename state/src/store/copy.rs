@@ -1,8 +1,9 @@
 //! Copies of the store: the previous generation, backups, and what is made of these.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::{Database, ReadTransaction, ReadableTable as _};
+use redb::{Database, ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::opening::Place;
 use super::{FILE, NEW, NEW_PREVIOUS, OpenOptions, PREVIOUS, Store, careful};
@@ -21,13 +22,16 @@ impl Store {
     }
 
     /// Makes what is in the store now the previous generation; `now` is seconds since 1970. Others may read and write
-    /// meanwhile; whatever happens, either the old generation or this one is there afterwards.
+    /// meanwhile; whatever happens, either the old generation or this one is there afterwards. It is given up, with `false`,
+    /// once `stop` is set.
     ///
     /// # Errors
     /// [`StateError`]; the old generation stays as it is then.
-    pub fn save_generation(&self, now: i64) -> Result<(), StateError> {
+    pub fn save_generation(&self, now: i64, stop: &AtomicBool) -> Result<bool, StateError> {
         let place = copying(&*self.medium);
-        self.copy(&place, NEW_PREVIOUS, PREVIOUS, now)?;
+        if !self.copy(&place, (NEW_PREVIOUS, PREVIOUS), now, stop)? {
+            return Ok(false);
+        }
         let mut txn = self.db.begin_write().map_err(|error| self.error(error))?;
         careful(&mut txn);
         let noted = || -> Result<(), redb::Error> {
@@ -36,7 +40,8 @@ impl Store {
             Ok(())
         };
         noted().map_err(|error| self.error(error))?;
-        txn.commit().map_err(|error| self.error(error))
+        txn.commit().map_err(|error| self.error(error))?;
+        Ok(true)
     }
 
     /// Writes all that is in the store to a file of its own, which [`restore`] makes a store of again; `now` is seconds since
@@ -51,17 +56,35 @@ impl Store {
         };
         let (folder, name) = split(to).map_err(io)?;
         let new = format!("{name}.new");
-        self.copy(&copying(&folder), &new, name, now)
+        self.copy(
+            &copying(&folder),
+            (&new, name),
+            now,
+            &AtomicBool::new(false),
+        )?;
+        Ok(())
     }
 
-    fn copy(&self, place: &Place<'_>, new: &str, name: &str, now: i64) -> Result<(), StateError> {
+    fn copy(
+        &self,
+        place: &Place<'_>,
+        (new, name): (&str, &str),
+        now: i64,
+        stop: &AtomicBool,
+    ) -> Result<bool, StateError> {
         let db = place.create(new)?;
         let from = self.begin_read()?;
-        let written = fill(&db, &from, now);
+        let filled = fill(&db, &from, now, stop);
         // Which of the two files an error is about is not told; the one that is written to is the likelier.
-        let written = written.map_err(|error| from_redb(place.medium.path(new), error));
-        let put = written.and_then(|()| place.put(db, new, name));
-        if put.is_err()
+        let filled = filled.map_err(|error| from_redb(place.medium.path(new), error));
+        let put = match filled {
+            Ok(true) => place.put(db, new, name).map(|()| true),
+            other => {
+                drop(db);
+                other
+            }
+        };
+        if !matches!(put, Ok(true))
             && let Err(error) = place.remove(new)
         {
             tracing::debug!(%error, "an unfinished copy stays");
@@ -83,38 +106,51 @@ fn copying(medium: &dyn Medium) -> Place<'_> {
     }
 }
 
-fn fill(db: &Database, from: &ReadTransaction, now: i64) -> Result<(), redb::Error> {
+/// Says whether it came to the end.
+fn fill(
+    db: &Database,
+    from: &ReadTransaction,
+    now: i64,
+    stop: &AtomicBool,
+) -> Result<bool, redb::Error> {
     let mut txn = db.begin_write()?;
     careful(&mut txn);
-    for definition in BY_KEY {
-        let mut to = txn.open_table(definition)?;
-        for row in from.open_table(definition)?.iter()? {
-            let (key, value) = row?;
-            to.insert(key.value(), value.value())?;
-        }
+    for table in BY_KEY {
+        copy_table(&txn, from, table, stop)?;
     }
-    for definition in BY_HASH {
-        let mut to = txn.open_table(definition)?;
-        for row in from.open_table(definition)?.iter()? {
-            let (key, value) = row?;
-            to.insert(key.value(), value.value())?;
-        }
+    for table in BY_HASH {
+        copy_table(&txn, from, table, stop)?;
     }
-    for definition in BY_NAME {
-        let mut to = txn.open_table(definition)?;
-        for row in from.open_table(definition)?.iter()? {
-            let (key, value) = row?;
-            to.insert(key.value(), value.value())?;
-        }
+    for table in BY_NAME {
+        copy_table(&txn, from, table, stop)?;
     }
-    let mut to = txn.open_table(META)?;
-    for row in from.open_table(META)?.iter()? {
+    copy_table(&txn, from, META, stop)?;
+    if stop.load(Ordering::Relaxed) {
+        txn.abort()?;
+        return Ok(false);
+    }
+    let mut meta = txn.open_table(META)?;
+    meta.insert(META_GENERATION, now.unsigned_abs())?;
+    drop(meta);
+    txn.commit()?;
+    Ok(true)
+}
+
+fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
+    txn: &WriteTransaction,
+    from: &ReadTransaction,
+    definition: TableDefinition<'static, K, V>,
+    stop: &AtomicBool,
+) -> Result<(), redb::Error> {
+    let mut to = txn.open_table(definition)?;
+    for row in from.open_table(definition)?.iter()? {
         let (key, value) = row?;
         to.insert(key.value(), value.value())?;
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
     }
-    to.insert(META_GENERATION, now.unsigned_abs())?;
-    drop(to);
-    Ok(txn.commit()?)
+    Ok(())
 }
 
 /// Makes a store in `dir` of a backup, which is read and checked whole first and stays as it is.

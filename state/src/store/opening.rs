@@ -89,6 +89,25 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Opens the store in a folder, and neither makes nor replaces it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), [`StateError::Damaged`], and [`StateError::Absent`].
+    pub(crate) fn open_as_it_is(
+        medium: Arc<dyn Medium>,
+        options: OpenOptions,
+    ) -> Result<Self, StateError> {
+        let place = Place {
+            medium: &*medium,
+            options,
+        };
+        let lock = place.lock()?;
+        let db = place.reopen()?;
+        Ok(Self { db, medium, lock })
+    }
+}
+
 /// A folder, and how stores in it are opened.
 pub(super) struct Place<'a> {
     pub(super) medium: &'a dyn Medium,

@@ -8,7 +8,7 @@ use super::Store;
 use crate::codec::RecordError;
 use crate::error::{Damage, StateError};
 use crate::tables::{self, ByHash, ByKey, META, Row, TOTALS_NAME};
-use crate::{Details, Progress, Torrent, TorrentKey, Totals, Traffic};
+use crate::{Details, Hops, Progress, Torrent, TorrentKey, Totals, Traffic};
 
 /// The short records of all torrents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,6 +105,15 @@ impl Store {
     /// [`StateError`].
     pub fn loose_metainfo(&self, hash: InfoHash) -> Result<Option<Bytes>, StateError> {
         self.by_hash(tables::LOOSE_METAINFO, hash.0)
+    }
+
+    /// By how many hops goes what is named so; `None` if nobody has said anything.
+    ///
+    /// # Errors
+    /// [`StateError`]: that was said, and it is not known what.
+    pub fn hops(&self, name: [u8; 20]) -> Result<Option<Hops>, StateError> {
+        let bytes = self.by_hash(tables::HOPS, name)?;
+        bytes.map(|bytes| self.decode(&bytes)).transpose()
     }
 
     /// What a publisher has signed, by its place in the DHT (BEP 46).

@@ -1,0 +1,153 @@
+//! Reading what is in a store and what is on its way there.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Keeper;
+use crate::batch::Slot;
+use crate::{Details, FILE, Progress, StateError, Store, Summaries, Torrent, TorrentKey, Traffic};
+
+/// What is on its way to the disk.
+enum Coming<T> {
+    Removed,
+    There(T),
+    Nothing,
+}
+
+impl Keeper {
+    /// As [`Store::summaries`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn summaries(&self) -> Result<Summaries, StateError> {
+        let (store, coming) = {
+            let inner = self.shared.inner.lock();
+            let mut slots: Vec<(TorrentKey, Slot)> = Vec::new();
+            let batches = inner.flying.iter().map(AsRef::as_ref);
+            for batch in batches.chain([&inner.waiting]) {
+                let listed = |slot: &&Slot| slot.removed || slot.torrent.is_some();
+                let of_batch = batch.slots.iter().filter(|(_, slot)| listed(slot));
+                slots.extend(of_batch.map(|(key, slot)| (*key, slot.clone())));
+            }
+            (self.store(&inner), slots)
+        };
+        let Summaries {
+            torrents,
+            unreadable,
+        } = store?.summaries()?;
+        let mut torrents: std::collections::BTreeMap<_, _> = torrents.into_iter().collect();
+        for (key, slot) in coming {
+            if slot.removed {
+                torrents.remove(&key);
+            } else if let Some(torrent) = slot.torrent {
+                torrents.insert(key, Arc::unwrap_or_clone(torrent));
+            }
+        }
+        Ok(Summaries {
+            torrents: torrents.into_iter().collect(),
+            unreadable,
+        })
+    }
+
+    /// As [`Store::torrent`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn torrent(&self, key: TorrentKey) -> Result<Option<Torrent>, StateError> {
+        let coming = |slot: &Slot| slot.torrent.as_deref().cloned();
+        self.read(key, coming, |store| store.torrent(key))
+    }
+
+    /// As [`Store::details`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn details(&self, key: TorrentKey) -> Result<Details, StateError> {
+        let coming = |slot: &Slot| slot.details.as_deref().cloned();
+        let details = self.read(key, coming, |store| store.details(key).map(Some))?;
+        Ok(details.unwrap_or_default())
+    }
+
+    /// As [`Store::metainfo`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn metainfo(&self, key: TorrentKey) -> Result<Option<Bytes>, StateError> {
+        let coming = |slot: &Slot| slot.metainfo.clone();
+        self.read(key, coming, |store| store.metainfo(key))
+    }
+
+    /// As [`Store::progress`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn progress(&self, key: TorrentKey) -> Result<Option<Progress>, StateError> {
+        let coming = |slot: &Slot| slot.progress.as_deref().cloned();
+        self.read(key, coming, |store| store.progress(key))
+    }
+
+    /// As [`Store::traffic`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn traffic(&self, key: TorrentKey) -> Result<Traffic, StateError> {
+        let traffic = self.read(
+            key,
+            |slot| slot.traffic,
+            |store| store.traffic(key).map(Some),
+        )?;
+        Ok(traffic.unwrap_or_default())
+    }
+
+    /// Reads what else is in the store, as far as it is on the disk.
+    ///
+    /// # Errors
+    /// [`StateError::Closed`] while the store is closed by a failure, and what `read` fails with.
+    pub fn with_store<T>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let store = self.store(&self.shared.inner.lock())?;
+        read(&store)
+    }
+
+    fn read<T>(
+        &self,
+        key: TorrentKey,
+        coming: impl Fn(&Slot) -> Option<T>,
+        read: impl FnOnce(&Store) -> Result<Option<T>, StateError>,
+    ) -> Result<Option<T>, StateError> {
+        let (found, store) = {
+            let inner = self.shared.inner.lock();
+            let flying = inner
+                .flying
+                .as_ref()
+                .and_then(|batch| batch.slots.get(&key));
+            let slots = [inner.waiting.slots.get(&key), flying];
+            let mut found = Coming::Nothing;
+            for slot in slots.into_iter().flatten() {
+                if slot.removed {
+                    found = Coming::Removed;
+                    break;
+                }
+                if let Some(value) = coming(slot) {
+                    found = Coming::There(value);
+                    break;
+                }
+            }
+            (found, self.store(&inner))
+        };
+        match found {
+            Coming::Removed => Ok(None),
+            Coming::There(value) => Ok(Some(value)),
+            Coming::Nothing => read(&*store?),
+        }
+    }
+
+    fn store(&self, inner: &super::Inner) -> Result<Arc<Store>, StateError> {
+        inner.store.clone().ok_or_else(|| StateError::Closed {
+            path: self.shared.medium.path(FILE),
+        })
+    }
+}

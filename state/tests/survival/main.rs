@@ -1,0 +1,9 @@
+//! What a store survives: power cuts at every change of the disk, failures of every call, damage, and a disk that stalls.
+#![cfg(test)]
+
+mod damage;
+mod faults;
+mod model;
+mod power;
+mod sim;
+mod stall;
