@@ -29,12 +29,13 @@ mod selection;
 mod shutdown;
 mod source;
 mod text;
-mod units;
+
 mod wire;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use engine::units;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{AnnounceMode, EngineConfig, EngineHandle, Limits, Supervisor};
+use engine::{AnnounceMode, EngineConfig, EngineHandle, Supervisor};
 use net::port_map::{PortMap, Ports, Transport};
 use net::ports::{Datagrams, Transports};
 use net::utp::UtpOptions;
 use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
-use storage::{Preallocate, StoreOptions, WriteMode};
+use storage::{Preallocate, WriteMode};
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 use self::filter::FilterFile;
@@ -199,33 +199,38 @@ fn anonymous(
 
 /// What does not depend on the way.
 fn set_up(common: &Common, config: &mut EngineConfig) {
-    config.peer_exchange = !common.no_pex;
-    config.encryption = match common.encryption {
+    config.settings.peers.exchange = !common.no_pex;
+    config.settings.encryption.peers = match common.encryption {
         transfer::Encryption::Off => engine::Encryption::Off,
         transfer::Encryption::Allow => engine::Encryption::Allow,
         transfer::Encryption::Prefer => engine::Encryption::Prefer,
         transfer::Encryption::Require => engine::Encryption::Require,
     };
-    config.trackers.announce_port = common.announce_port;
-    config.trackers.mode = match common.announce_to_all {
+    config.settings.trackers.announce_port = common.announce_port;
+    config.settings.trackers.mode = match common.announce_to_all {
         None => AnnounceMode::Strict,
         Some(transfer::AnnounceToAll::Tiers) => AnnounceMode::EveryTier,
         Some(transfer::AnnounceToAll::Trackers) => AnnounceMode::EveryTracker,
     };
-    config.limits = Limits {
-        down: common.max_down.and_then(|rate| rate.0),
-        up: common.max_up.and_then(|rate| rate.0),
-    };
-    config.mixed_mode = match common.mixed_mode {
+    config.settings.limits.down = common.max_down.and_then(|rate| rate.0);
+    config.settings.limits.up = common.max_up.and_then(|rate| rate.0);
+    config.settings.limits.mixed_mode = match common.mixed_mode {
         transfer::MixedMode::Proportional => engine::MixedMode::PeerProportional,
         transfer::MixedMode::PreferTcp => engine::MixedMode::PreferTcp,
     };
-    config.limit_local = !common.unlimited_lan;
+    config.settings.limits.local = !common.unlimited_lan;
     if let Some(most) = common.max_peers {
-        config.max_peers = most as usize;
-        config.max_peers_per_torrent = most as usize;
+        config.settings.connections.max = most;
+        config.settings.connections.per_torrent = most;
     }
-    config.storage = store_options(common);
+    config.settings.disk.write = match common.storage {
+        transfer::Storage::Map => WriteMode::Map,
+        transfer::Storage::Pwrite => WriteMode::Pwrite,
+    };
+    config.settings.disk.preallocate = match common.preallocate {
+        transfer::Preallocate::Full => Preallocate::Full,
+        transfer::Preallocate::Sparse => Preallocate::Sparse,
+    };
 }
 
 impl Running {
@@ -355,20 +360,6 @@ fn listen_address(common: &Common) -> Result<SocketAddr, Failure> {
         Err(Failure::Usage(format!(
             "--listen {asked} is not at --bind {ip}"
         )))
-    }
-}
-
-fn store_options(common: &Common) -> StoreOptions {
-    StoreOptions {
-        write: match common.storage {
-            transfer::Storage::Map => WriteMode::Map,
-            transfer::Storage::Pwrite => WriteMode::Pwrite,
-        },
-        preallocate: match common.preallocate {
-            transfer::Preallocate::Full => Preallocate::Full,
-            transfer::Preallocate::Sparse => Preallocate::Sparse,
-        },
-        ..StoreOptions::default()
     }
 }
 

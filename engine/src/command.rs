@@ -11,6 +11,7 @@ use storage::{ErrorKind, StoreError};
 use tokio::sync::oneshot;
 
 use crate::reach::Reach;
+use crate::settings::{Patch, Settings, SettingsError};
 use crate::{Farewells, Limits, ResolveError, RouteError, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
@@ -204,6 +205,9 @@ pub enum CommandError {
         "the torrent may only be transferred under TLS, with a certificate of its publisher, which this build cannot"
     )]
     SslTorrent,
+    /// A setting is not known, or cannot have that value; none was changed.
+    #[error(transparent)]
+    Settings(SettingsError),
     /// The files to fetch name one that does not exist.
     #[error("the torrent has no file number {0}")]
     NoSuchFile(usize),
@@ -303,6 +307,7 @@ pub(crate) enum Command {
         TorrentId,
         oneshot::Sender<Result<SwarmCounts, CommandError>>,
     ),
+    SetSettings(Patch, oneshot::Sender<Result<Arc<Settings>, CommandError>>),
     SetHops(TorrentId, u8, oneshot::Sender<Result<(), CommandError>>),
     Shutdown(Duration, oneshot::Sender<Farewells>),
     Sift(oneshot::Sender<Result<(), CommandError>>),

@@ -8,14 +8,11 @@ use dht::DhtHandle;
 use net::{DatagramSocket, Network, Pool};
 use storage::StoreOptions;
 
-use crate::{Encryption, MixedMode, Routes, TrackerConfig};
+use crate::Routes;
+use crate::settings::Settings;
 
-/// The settings of an engine.
+/// What an engine is made of, and the settings that it begins with.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent choices of the user"
-)]
 pub struct EngineConfig {
     /// Where connections start and end: the real network, or a host of a simulated one.
     pub network: Network,
@@ -25,8 +22,7 @@ pub struct EngineConfig {
     pub listen: Option<SocketAddr>,
     /// How many ports after the one of `listen` are tried if it is taken.
     pub port_tries: u16,
-    /// Whether peers are sought on the local networks (BEP 14): multicast datagrams that name the torrents, never private
-    /// ones.
+    /// Whether its network has local networks on which peers can be sought (BEP 14), if the settings say so.
     pub local_discovery: bool,
     /// The DHT in which peers are sought and torrents announced, never private ones (BEP 5, BEP 27); `None` for no DHT.
     /// It goes on when the engine stops.
@@ -35,31 +31,12 @@ pub struct EngineConfig {
     pub routes: Option<Arc<dyn Routes>>,
     /// Where resume data is kept; `None` keeps none.
     pub state_dir: Option<PathBuf>,
-    /// Connections of all torrents together.
-    pub max_peers: usize,
-    /// Connections of one torrent, unless the torrent says otherwise.
-    pub max_peers_per_torrent: usize,
-    /// Peers of one torrent that are served at the same time.
-    pub upload_slots: usize,
-    /// Rates of all torrents together.
-    pub limits: Limits,
-    /// Whether these, and those of single torrents, hold for peers of the local networks and of this machine as well.
-    pub limit_local: bool,
-    /// Whether TCP leaves uTP its share, where these limits hold.
-    pub mixed_mode: MixedMode,
+    /// What can be changed while it runs.
+    pub settings: Settings,
     /// The socket that UDP trackers are asked by, of the families that its address has: that of the port for peers, where
     /// that is shared. They are asked by a socket of their own where there is none.
     pub tracker_socket: Option<Arc<dyn DatagramSocket>>,
-    /// How trackers are announced to.
-    pub trackers: TrackerConfig,
-    /// Whether peers tell each other of peers (BEP 11); private torrents never do.
-    pub peer_exchange: bool,
-    /// Whether peers behind NATs are met with the help of others, and others helped (BEP 55), where the network has uTP; never
-    /// about private torrents.
-    pub hole_punching: bool,
-    /// Whether connections to peers are encrypted.
-    pub encryption: Encryption,
-    /// How content files are written and mapped.
+    /// How content files are read, and what bounds all of them share; how they are written is in the settings.
     pub storage: StoreOptions,
     /// Threads that hash and check; 0 runs them in the actor's own thread, which tests in virtual time need.
     pub disk_threads: usize,
@@ -102,17 +79,8 @@ impl EngineConfig {
             dht: None,
             routes: None,
             state_dir: None,
-            max_peers: 500,
-            max_peers_per_torrent: 100,
-            upload_slots: 8,
-            limits: Limits::default(),
-            limit_local: true,
-            mixed_mode: MixedMode::default(),
+            settings: Settings::default(),
             tracker_socket: None,
-            trackers: TrackerConfig::default(),
-            peer_exchange: true,
-            hole_punching: true,
-            encryption: Encryption::default(),
             storage: StoreOptions::default(),
             disk_threads: (cores / 2).max(1),
             torrent_threads: (cores / 4).clamp(1, 4),

@@ -10,6 +10,7 @@ use protocol::magnet::MutableItem;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::command::Command;
+use crate::settings::{Live, Patch, Settings};
 use crate::{
     AddTorrent, CommandError, Event, Farewells, Limits, Published, ResolveError, Reuse, Snapshot,
     Source, SwarmCounts, TorrentId,
@@ -25,6 +26,7 @@ pub struct EngineHandle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) settings: Live,
 }
 
 /// Commands that may wait for the Supervisor; more callers than this wait in line.
@@ -113,6 +115,20 @@ impl EngineHandle {
         limits: Limits,
     ) -> Result<(), CommandError> {
         self.ask(|reply| Command::Limit(id, limits, reply)).await
+    }
+
+    /// The settings of the moment.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.full()
+    }
+
+    /// Changes settings: all that the patch names, or nothing where one of them cannot be. Says what they are now, which holds
+    /// at once.
+    ///
+    /// # Errors
+    /// [`CommandError::Settings`] or [`CommandError::Stopped`].
+    pub async fn set_settings(&self, patch: Patch) -> Result<Arc<Settings>, CommandError> {
+        self.ask(|reply| Command::SetSettings(patch, reply)).await
     }
 
     /// Stops a torrent until it is resumed.

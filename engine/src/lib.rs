@@ -21,6 +21,7 @@
 //! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
 //! - `mixed`: the shares of TCP and uTP.
+//! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
 //! - `content`: what the connections of a torrent share; `trees`: the hash trees among it.
 //!
@@ -51,17 +52,19 @@ mod route;
 mod scene;
 
 mod seats;
+pub mod settings;
 mod shelf;
 mod snapshot;
 mod state_file;
 mod supervisor;
 pub mod torrent;
 mod trees;
+pub mod units;
 mod updates;
 mod web;
 
 pub use announce::farewells::Farewells;
-pub use announce::settings::{AnnounceMode, TrackerConfig};
+pub use announce::settings::AnnounceMode;
 pub use command::{
     AddTorrent, CommandError, Existing, LocalFile, Reuse, Source, TorrentError, TorrentId,
 };
@@ -71,12 +74,13 @@ pub use event::Event;
 pub use handle::EngineHandle;
 pub use mixed::MixedMode;
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
+pub use settings::Settings;
 pub use snapshot::{
     PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
 };
 pub use supervisor::messages::{
-    Add, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetHops, SetLimits, Shutdown,
-    TakeOver,
+    Add, GetSettings, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetHops, SetLimits,
+    SetSettings, Shutdown, TakeOver,
 };
 pub use supervisor::{StartError, Supervisor};
 pub use updates::{Published, ResolveError};

@@ -18,13 +18,11 @@ use tokio::time::{sleep, timeout};
 
 use self::crowd::Crowd;
 use crate::cover::{self, Reception, Tags};
-use crate::encryption::{Encryption, Wire};
+use crate::encryption::Wire;
+use crate::settings::Live;
 
 /// Connections with a handshake that may wait for the Supervisor.
 pub(crate) const ARRIVALS: usize = 64;
-
-/// How long a handshake may take, the stream encryption's included.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long to wait when the system is out of descriptors or memory.
 const RECOVERY: Duration = Duration::from_millis(200);
@@ -64,8 +62,8 @@ impl fmt::Debug for Arrival {
 pub(crate) struct Terms {
     /// The route that is listened on: its hops, and which opening of it.
     pub(crate) by: (u8, u64),
-    /// Plain, encrypted or both.
-    pub(crate) encryption: Encryption,
+    /// Whether plain, encrypted or both, and how long handshakes may take.
+    pub(crate) settings: Live,
     /// What can be asked for under cover.
     pub(crate) tags: Arc<Tags>,
     /// Of the keys and pads.
@@ -98,8 +96,9 @@ pub(crate) async fn listen(
         };
         let number = guest.number();
         let (arrivals, terms, toll) = (arrivals.clone(), Arc::clone(&terms), toll.clone());
+        let patience = terms.settings.get().connections.handshake_timeout;
         let greeting = async move {
-            let named = timeout(HANDSHAKE_TIMEOUT, terms.greet(stream, &toll, number)).await;
+            let named = timeout(patience, terms.greet(stream, &toll, number)).await;
             drop(guest);
             if let Ok(Some(arrival)) = named {
                 let _ = arrivals.send(arrival).await;
@@ -117,6 +116,7 @@ impl Terms {
         toll: &RateLimiter,
         number: u64,
     ) -> Option<Arrival> {
+        let encryption = self.settings.get().encryption.peers;
         let mut first = Vec::with_capacity(1024);
         while first.len() < PROTOCOL.len() && is_plain(&first) {
             read(&mut stream, &mut first).await?;
@@ -124,14 +124,14 @@ impl Terms {
         let mut wire = Wire::Plain;
         let mut asked = None;
         if !is_plain(&first) {
-            let reception = self.reception(self.encryption.choice()?, toll, number);
+            let reception = self.reception(encryption.choice()?, toll, number);
             let covered = cover::accepted(stream, first, reception).await;
             let covered = covered
                 .inspect_err(|error| tracing::trace!(%error, "no handshake under cover"))
                 .ok()?;
             (stream, first, wire) = (covered.stream, covered.first, covered.wire);
             asked = Some(covered.info_hash);
-        } else if !self.encryption.takes_plain() {
+        } else if !encryption.takes_plain() {
             return None;
         }
         while first.len() < NAMED {

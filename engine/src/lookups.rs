@@ -21,10 +21,8 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use crate::peer::driver::now;
+use crate::settings::Live;
 use queue::Queue;
-
-/// Look-ups that run at a time: each has a handful of queries under way.
-const AT_ONCE: usize = 16;
 
 /// How often it is looked whether circuits are there that look-ups wait for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -53,6 +51,11 @@ pub(crate) struct Unseek(pub(crate) InfoHash);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Leave;
+
+/// The settings have changed: Supervisor to Lookups.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Retune;
 
 /// How a torrent stands: Torrent to Lookups, when that has changed.
 #[derive(Debug, Message)]
@@ -108,6 +111,7 @@ pub(crate) struct Lookups {
     network: Network,
     pool: Pool,
     announce: Option<AnnounceAs>,
+    settings: Live,
     queue: Queue,
     torrents: BTreeMap<InfoHash, Seeker>,
     /// Waits for a node that answers, since all wait for one.
@@ -131,6 +135,7 @@ impl Lookups {
         (dht, network): (DhtHandle, Network),
         pool: Pool,
         announce: Option<AnnounceAs>,
+        settings: Live,
         seed: u64,
     ) -> Addr<Self> {
         let lookups = Self {
@@ -138,7 +143,8 @@ impl Lookups {
             network,
             pool,
             announce,
-            queue: Queue::new(AT_ONCE),
+            queue: Queue::new(&settings.get().dht),
+            settings,
             torrents: BTreeMap::new(),
             hope: None,
             timer: OneTimer::new(),
@@ -274,6 +280,15 @@ impl Handler<Leave> for Lookups {
     fn handle(&mut self, _: Leave, ctx: &mut Context<Self>) {
         self.torrents.clear();
         ctx.stop();
+    }
+}
+
+impl Handler<Retune> for Lookups {
+    type Result = ();
+
+    fn handle(&mut self, _: Retune, ctx: &mut Context<Self>) {
+        self.queue.retune(&self.settings.get().dht, now());
+        self.drive(ctx);
     }
 }
 

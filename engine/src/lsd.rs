@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::peer::driver::now;
+use crate::settings::Live;
 use gate::Gate;
 use rounds::Rounds;
 
@@ -63,6 +64,11 @@ pub(crate) struct Unwatch(pub(crate) InfoHash);
 #[rtype(result = "()")]
 pub(crate) struct Leave;
 
+/// The settings have changed: Supervisor to Lsd.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Retune;
+
 /// A peer is on the local network: Lsd to Torrent.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -85,6 +91,7 @@ pub(crate) struct Lsd {
     network: Network,
     pool: Pool,
     listen: Option<SocketAddr>,
+    settings: Live,
     cookie: Arc<str>,
     rounds: Rounds,
     torrents: BTreeMap<InfoHash, Recipient<Neighbour>>,
@@ -109,6 +116,7 @@ impl Lsd {
         network: Network,
         pool: Pool,
         listen: Option<SocketAddr>,
+        settings: Live,
         seed: u64,
     ) -> Addr<Self> {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -121,7 +129,8 @@ impl Lsd {
                 pool,
                 listen,
                 cookie: cookie.into(),
-                rounds: Rounds::default(),
+                rounds: Rounds::new(&settings.get().local_discovery),
+                settings,
                 torrents: BTreeMap::new(),
                 heard,
                 sockets: Vec::new(),
@@ -163,7 +172,7 @@ impl Lsd {
 
     fn drive(&mut self, ctx: &mut Context<Self>) {
         let now = now();
-        if self.torrents.is_empty() {
+        if self.torrents.is_empty() || !self.settings.get().local_discovery.enabled {
             self.sockets.clear();
             self.joined = None;
             return;
@@ -277,6 +286,15 @@ impl Handler<Unwatch> for Lsd {
             self.rounds.remove(hash, now());
             self.drive(ctx);
         }
+    }
+}
+
+impl Handler<Retune> for Lsd {
+    type Result = ();
+
+    fn handle(&mut self, _: Retune, ctx: &mut Context<Self>) {
+        self.rounds.retune(&self.settings.get().local_discovery);
+        self.drive(ctx);
     }
 }
 

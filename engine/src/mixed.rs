@@ -38,6 +38,14 @@ impl Shares {
         }
     }
 
+    /// Lets everything pass again, and begins anew.
+    pub(crate) fn lift(&mut self) {
+        self.balances = <[Balance; 2]>::default();
+        for limiter in &self.limiters {
+            limiter.set_rate(None);
+        }
+    }
+
     /// Limits TCP where uTP has less than its share of what moved in the last second, down first.
     pub(crate) fn second(&mut self, flows: [Flow; 2]) {
         let ways = self.balances.iter_mut().zip(&self.limiters).zip(flows);

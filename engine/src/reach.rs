@@ -13,8 +13,9 @@ use rand::Rng;
 use crate::announce::desk::{Desk, DeskSetup};
 use crate::lookups::Lookups;
 use crate::lsd::Lsd;
+use crate::settings::Live;
 use crate::updates::Updates;
-use crate::{DhtDoor, EngineConfig, HiddenSwarms, Route, RoutePolicy, TorrentId, TrackerConfig};
+use crate::{DhtDoor, EngineConfig, HiddenSwarms, Route, RoutePolicy, TorrentId};
 
 /// What web servers and trackers take us for on an anonymous route: the most usual of programs, and the name that
 /// libtorrent gives itself where it hides.
@@ -47,6 +48,7 @@ pub(crate) struct Reach {
 /// What a route is opened with.
 pub(crate) struct ReachSetup<'a> {
     pub(crate) engine: &'a EngineConfig,
+    pub(crate) settings: Live,
     pub(crate) hops: u8,
     pub(crate) seed: u64,
     /// Where it listens.
@@ -77,7 +79,7 @@ impl Reach {
         let name = header_of(client.as_deref());
         let (network, port) = (route.network, listen.map(|addr| addr.port()));
         let (desk, http) = counters(
-            engine,
+            (engine, &setup.settings),
             &network,
             (listen, setup.hops == 0),
             (route.tracker_socket, name),
@@ -90,7 +92,8 @@ impl Reach {
                 seed: false,
             });
             let node = (dht.handle.clone(), network.clone());
-            Lookups::launch(node, engine.pool.clone(), announce, seed)
+            let settings = setup.settings.clone();
+            Lookups::launch(node, engine.pool.clone(), announce, settings, seed)
         });
         let updates = route.dht.as_ref().map(|dht| {
             let state_dir = engine.state_dir.clone();
@@ -118,7 +121,13 @@ impl Reach {
     pub(crate) fn closed(setup: &ReachSetup<'_>, why: Arc<str>) -> Self {
         let (engine, seed) = (setup.engine, setup.seed);
         let network = Network::none();
-        let (desk, http) = counters(engine, &network, (None, false), (None, NOBODY), seed);
+        let (desk, http) = counters(
+            (engine, &setup.settings),
+            &network,
+            (None, false),
+            (None, NOBODY),
+            seed,
+        );
         Self {
             hops: setup.hops,
             policy: RoutePolicy::Anonymous,
@@ -187,22 +196,17 @@ impl Reach {
 
 /// Where trackers are asked, and what the requests of web seeds are made with.
 fn counters(
-    engine: &EngineConfig,
+    (engine, settings): (&EngineConfig, &Live),
     network: &Network,
     (listen, direct): (Option<SocketAddr>, bool),
     (socket, client): (Option<Arc<dyn DatagramSocket>>, HeaderValue),
     seed: u64,
 ) -> (Desk, Client) {
-    let told = engine.trackers.clone();
     let desk = Desk::open(DeskSetup {
         network: network.clone(),
         pool: engine.pool.clone(),
-        trackers: TrackerConfig {
-            // They are of the direct way.
-            announce_port: told.announce_port.filter(|_| direct),
-            announce_ip: told.announce_ip.filter(|_| direct),
-            ..told
-        },
+        settings: settings.clone(),
+        direct,
         socket,
         client: client.clone(),
         families: listened_families(listen),

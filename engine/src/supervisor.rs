@@ -8,6 +8,7 @@ mod errands;
 pub(crate) mod messages;
 mod publish;
 mod routes;
+mod settings;
 mod torrents;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
 use crate::listener::{self, Arrival};
 use crate::mixed::{Flow, Shares};
 use crate::seats::Seats;
+use crate::settings::{Live, SettingsError};
 use crate::shelf::Shelf;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Incoming, News};
@@ -54,6 +56,7 @@ const RESTARTS: (usize, Duration) = (3, Duration::from_secs(600));
 /// [`GetSnapshot`](crate::GetSnapshot) and their like; everyone else uses [`EngineHandle`].
 pub struct Supervisor {
     config: EngineConfig,
+    settings: Live,
     seed: u64,
     disk: Disk,
     routes: OpenRoutes,
@@ -115,6 +118,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The settings cannot be.
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
     /// The directory for resume data could not be made.
     #[error("cannot use the state directory {}: {source}", path.display())]
     StateDir {
@@ -129,8 +135,9 @@ impl Supervisor {
     /// Starts an engine; to be called inside an actix `System` or, for tests in virtual time, a tokio `LocalSet`.
     ///
     /// # Errors
-    /// [`StartError`] if the listening address or the state directory cannot be had.
+    /// [`StartError`] if the listening address or the state directory cannot be had, or a setting is out of its range.
     pub fn launch(config: EngineConfig) -> Result<(Addr<Self>, EngineHandle), StartError> {
+        config.settings.check()?;
         if let Some(path) = &config.state_dir {
             std::fs::create_dir_all(path).map_err(|source| StartError::StateDir {
                 path: path.clone(),
@@ -139,7 +146,8 @@ impl Supervisor {
         }
         let seed = config.seed.unwrap_or_else(rand::random);
         let (arrivals, incoming) = mpsc::channel(listener::ARRIVALS);
-        let mut routes = OpenRoutes::new(seed, arrivals);
+        let settings = Live::new(config.settings.clone());
+        let mut routes = OpenRoutes::new(seed, settings.clone(), arrivals);
         routes.open_direct(&config)?;
         let direct = routes.direct();
         let listen = direct.and_then(|direct| direct.listen);
@@ -154,22 +162,24 @@ impl Supervisor {
             commands: command_queue,
             snapshots: published,
             events: events.clone(),
+            settings: settings.clone(),
         };
         let threads: Vec<Arbiter> = (0..config.torrent_threads)
             .map(|_| Arbiter::new())
             .collect();
         let supervisor = Self {
+            settings,
             seed,
             routes,
             disk: Disk::start(config.disk_threads, &config.pool),
-            down: RateLimiter::new(config.limits.down),
-            up: RateLimiter::new(config.limits.up),
+            down: RateLimiter::new(config.settings.limits.down),
+            up: RateLimiter::new(config.settings.limits.up),
             shares: Shares::new(),
             arbiters: threads.iter().map(Arbiter::handle).collect(),
             threads,
             torrents: BTreeMap::new(),
             by_hash: BTreeMap::new(),
-            seats: Seats::new(config.max_peers),
+            seats: Seats::new(config.settings.connections.max as usize),
             claims: Claims::default(),
             shelf: Shelf::default(),
             next_id: 1,
@@ -200,6 +210,9 @@ impl Supervisor {
 
     /// Limits TCP where uTP has less than its share.
     fn balance(&mut self) {
+        if self.settings.get().limits.mixed_mode == MixedMode::PreferTcp {
+            return;
+        }
         let mut flows = [Flow::default(); 2];
         for child in self.torrents.values() {
             for (sum, flow) in flows.iter_mut().zip(child.flows) {
@@ -227,9 +240,8 @@ impl Actor for Supervisor {
         if let Some(addr) = self.listen() {
             self.event(Event::Listening { addr });
         }
-        if self.config.mixed_mode == MixedMode::PeerProportional {
-            ctx.run_interval(BALANCE_EVERY, |supervisor, _| supervisor.balance());
-        }
+        self.bound_storage();
+        ctx.run_interval(BALANCE_EVERY, |supervisor, _| supervisor.balance());
         ctx.run_interval(PUBLISH_EVERY, |supervisor, _| {
             if supervisor.dirty {
                 supervisor.publish();

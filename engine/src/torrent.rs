@@ -33,6 +33,7 @@ pub mod punch;
 mod remembered;
 mod report;
 mod resume;
+mod retune;
 mod serving;
 mod settle;
 pub(crate) mod setup;

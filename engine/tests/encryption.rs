@@ -104,14 +104,14 @@ async fn exchange(dials: Encryption, listens: Encryption) -> Sim {
     let sim = Sim::new(1);
     let payload = Payload::new(1, 1_000_000, 32 * 1024);
     let seeder = Node::start(&sim, 1, &payload, true, |config| {
-        config.encryption = listens;
+        config.settings.encryption.peers = listens;
         // Slow enough to be looked at.
-        config.limits.up = Some(250_000);
+        config.settings.limits.up = Some(250_000);
     });
     let seeder = seeder.await;
     let begin = Instant::now();
     let leecher = Node::start(&sim, 2, &payload, false, |config| {
-        config.encryption = dials;
+        config.settings.encryption.peers = dials;
     });
     let leecher = leecher.await;
     let expected = expected(dials, listens);
@@ -173,7 +173,7 @@ async fn beset() -> Sim {
     let sim = Sim::new(3);
     let payload = Payload::new(3, 500_000, 32 * 1024);
     let seeder = Node::start(&sim, 1, &payload, true, |config| {
-        config.encryption = Require;
+        config.settings.encryption.peers = Require;
     });
     let seeder = seeder.await;
     let mut rng = StdRng::seed_from_u64(1);
@@ -192,7 +192,7 @@ async fn beset() -> Sim {
 
     let begin = Instant::now();
     let leecher = Node::start(&sim, 2, &payload, false, |config| {
-        config.encryption = Require;
+        config.settings.encryption.peers = Require;
     });
     leecher.await.has(&payload).await;
     let took = begin.elapsed();
@@ -272,11 +272,11 @@ async fn unwanted(policy: Encryption) -> (Sim, usize) {
     sim.record(100_000);
     let payload = Payload::new(5, 500_000, 32 * 1024);
     let seeder = Node::start(&sim, 1, &payload, true, |config| {
-        config.limits.up = Some(10_000);
+        config.settings.limits.up = Some(10_000);
     });
     let seeder = seeder.await;
     let leecher = Node::start(&sim, 2, &payload, false, |config| {
-        config.encryption = policy;
+        config.settings.encryption.peers = policy;
     });
     let leecher = leecher.await;
     assert!(leecher.wire().await.is_some());
@@ -307,11 +307,11 @@ async fn told() -> Sim {
     sim.record(1_000_000);
     let payload = Payload::new(7, 2_000_000, 32 * 1024);
     let seeder = Node::start(&sim, 1, &payload, true, |config| {
-        config.limits.up = Some(20_000);
+        config.settings.limits.up = Some(20_000);
     });
     let seeder = seeder.await;
     let strict = Node::start(&sim, 3, &payload, false, |config| {
-        config.encryption = Require;
+        config.settings.encryption.peers = Require;
     });
     let strict = strict.await;
     assert_eq!(strict.wire().await, Some(Wire::Rc4));

@@ -42,12 +42,13 @@ impl Member {
         let host = sim.host(HostOptions::at(ip(part.number)));
         let mut config = config(&host, part.number.into());
         config.local_discovery = false;
-        config.peer_exchange = part.gossips;
+        config.settings.peers.exchange = part.gossips;
         // Nobody completes before everybody has met.
-        config.limits = Limits {
+        config.settings.limits = Limits {
             down: None,
             up: Some(5_000),
-        };
+        }
+        .into();
         let node = Node::start(host, config);
         if part.whole {
             node.put(payload);

@@ -39,7 +39,7 @@ fn start(sim: &Sim, number: u32, link: Link, transports: Transports, mode: Mixed
     );
     let port = port.expect("a port");
     (config.network, config.listen) = (port.network, Some(port.addr));
-    config.mixed_mode = mode;
+    config.settings.limits.mixed_mode = mode;
     Node::start(host, config)
 }
 

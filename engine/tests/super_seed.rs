@@ -75,7 +75,7 @@ impl Scene {
         }
         let mut config = config(&host, u64::from(number));
         // Who meets whom is the test's to say.
-        config.peer_exchange = false;
+        config.settings.peers.exchange = false;
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         handle.add(add).await.expect("added");
         Engine { handle, dir }

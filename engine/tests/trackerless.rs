@@ -271,3 +271,27 @@ fn one_who_is_alone_in_the_dht_finds_nobody_and_does_not_dial_itself() {
         sim
     });
 }
+
+#[test]
+fn peers_are_sought_there_or_not_as_is_set() {
+    use engine::settings::Patch;
+    simulate(async {
+        let sim = Sim::new(12);
+        let (_nodes, bootstrap) = network(&sim, 20);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let payload = Payload::new(12, 300_000, PIECE);
+        let seeder = Node::start(&sim, 501, &bootstrap);
+        seeder.seed(&payload).await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let leecher = Node::start(&sim, 502, &bootstrap);
+        let off = Patch::new().with("dht.enabled", false);
+        leecher.handle.set_settings(off).await.expect("settings");
+        let magnet = Magnet::new(payload.metainfo().hashes());
+        let id = leecher.add(Source::Magnet(Box::new(magnet))).await;
+        assert!(!leecher.finishes(id, Duration::from_secs(300)).await);
+        let on = Patch::new().with("dht.enabled", true);
+        leecher.handle.set_settings(on).await.expect("settings");
+        assert!(leecher.finishes(id, Duration::from_secs(30)).await);
+        sim
+    });
+}

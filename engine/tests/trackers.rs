@@ -12,6 +12,8 @@ mod partial;
 mod scale;
 #[path = "trackers/scrapes.rs"]
 mod scrapes;
+#[path = "trackers/settings.rs"]
+mod settings;
 #[path = "trackers/socket.rs"]
 mod socket;
 #[path = "trackers/tracker.rs"]

@@ -146,7 +146,7 @@ fn what_is_cut_is_noticed_before_it_is_encrypted() {
 fn cut_while_served(in_order: bool, encryption: Encryption) {
     in_system(async move {
         let payload = Payload::new(8, 2_000_000, 64 * 1024);
-        let start = || Node::start_with(|config| config.encryption = encryption);
+        let start = || Node::start_with(|config| config.settings.encryption.peers = encryption);
         let (seeder, leecher) = (start().await, start().await);
         let id = seeder.seed(&payload).await;
         let mut events = seeder.handle.events();

@@ -101,7 +101,7 @@ fn peers_that_come_onto_the_list_are_let_go_and_come_back_when_they_leave_it() {
         };
         let seed = Engine::start(&sim, (0, ip(0)), &payload, &[], |config| {
             config.network = config.network.clone().filtered(&filter);
-            config.limits = limits;
+            config.settings.limits = limits.into();
         });
         let seed = seed.await;
         // One dials the seed, and is dialled by it.
@@ -139,8 +139,8 @@ fn limits_hold_for_the_local_network_only_where_they_are_to() {
             let sim = Sim::new(8);
             let payload = Payload::new(8, 1_000_000, PIECE);
             let change = |config: &mut EngineConfig| {
-                config.limit_local = limit_local;
-                config.limits.up = Some(50_000);
+                config.settings.limits.local = limit_local;
+                config.settings.limits.up = Some(50_000);
             };
             let _seed = Engine::start(&sim, (0, at(1)), &payload, &[], change).await;
             let begin = Instant::now();
@@ -196,7 +196,7 @@ fn who_closes_connections_of_tcp_at_once_is_reached_by_utp() {
             let known = [addr(0)];
             let leech = Engine::start(&sim, (1, ip(1)), &payload, &known, |config| {
                 ported(config, addr(1), Transports::Both);
-                config.encryption = encryption;
+                config.settings.encryption.peers = encryption;
             });
             let leech = leech.await;
             leech.until("it is complete", Engine::is_complete).await;

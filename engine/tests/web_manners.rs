@@ -323,8 +323,8 @@ fn limits_hold_for_servers_of_the_local_network_only_where_they_are_to() {
     for (server, limit_local, limited) in cases {
         simulate(async {
             let scene = Scene::with(8, server, |config| {
-                config.limit_local = limit_local;
-                config.limits.down = Some(50_000);
+                config.settings.limits.local = limit_local;
+                config.settings.limits.down = Some(50_000);
             });
             let content = bytes(1, 1_000_000);
             let metainfo = torrent(&content, 1, &format!("http://{server}/"));

@@ -44,7 +44,12 @@ pub struct Usage {
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) limits: Limits,
+    open_files: AtomicUsize,
+    most_mapped: AtomicU64,
+    /// See [`Limits::window`].
+    pub(crate) window: u64,
+    /// See [`Limits::unsynced`].
+    most_unsynced: u64,
     open: AtomicUsize,
     mapped: AtomicU64,
     unsynced: AtomicU64,
@@ -101,7 +106,10 @@ impl Budget {
         limits.open_files = limits.open_files.max(1);
         limits.window = limits.window.clamp(1, 1 << 30).next_multiple_of(GRAIN);
         Self(Arc::new(Shared {
-            limits,
+            open_files: AtomicUsize::new(limits.open_files),
+            most_mapped: AtomicU64::new(limits.mapped),
+            window: limits.window,
+            most_unsynced: limits.unsynced,
             open: AtomicUsize::new(0),
             mapped: AtomicU64::new(0),
             unsynced: AtomicU64::new(0),
@@ -114,7 +122,24 @@ impl Budget {
 
     /// The bounds.
     pub fn limits(&self) -> Limits {
-        self.0.limits
+        Limits {
+            open_files: self.0.open_files.load(Ordering::Relaxed),
+            mapped: self.0.most_mapped.load(Ordering::Relaxed),
+            window: self.0.window,
+            unsynced: self.0.most_unsynced,
+        }
+    }
+
+    /// Allows so many files to be open at once, at least 1. Those that are too many are closed, but for those in use.
+    pub fn set_open_files(&self, most: usize) {
+        self.0.open_files.store(most.max(1), Ordering::Relaxed);
+        let mut tries = 2 * self.0.open_ring.lock().len();
+        self.0.close_surplus(&mut tries);
+    }
+
+    /// Allows so many bytes to be mapped at once. What is too much is let go of as other windows are mapped.
+    pub fn set_mapped(&self, most: u64) {
+        self.0.most_mapped.store(most, Ordering::Relaxed);
     }
 
     /// What is held at the moment.
@@ -139,13 +164,19 @@ impl Shared {
         let mut tries = {
             let mut ring = self.open_ring.lock();
             ring.push_back((Arc::downgrade(store), file));
-            if ring.len() > 2 * self.limits.open_files + SLACK {
+            if ring.len() > 2 * self.open_files.load(Ordering::Relaxed) + SLACK {
                 compact(&mut ring, |store, file| store.is_open(*file));
             }
             2 * ring.len()
         };
-        while self.open.load(Ordering::Relaxed) > self.limits.open_files && tries > 0 {
-            tries -= 1;
+        self.close_surplus(&mut tries);
+    }
+
+    /// Closes files while too many are open, with so many tries.
+    fn close_surplus(&self, tries: &mut usize) {
+        let most = || self.open_files.load(Ordering::Relaxed);
+        while self.open.load(Ordering::Relaxed) > most() && *tries > 0 {
+            *tries -= 1;
             let Some((weak, file)) = self.open_ring.lock().pop_front() else {
                 return;
             };
@@ -175,8 +206,10 @@ impl Shared {
         let bytes = len.max(1).next_multiple_of(GRAIN);
         let mut tries = None;
         loop {
-            let take =
-                |mapped: u64| (mapped + bytes <= self.limits.mapped).then_some(mapped + bytes);
+            let take = |mapped: u64| {
+                (mapped + bytes <= self.most_mapped.load(Ordering::Relaxed))
+                    .then_some(mapped + bytes)
+            };
             if self
                 .mapped
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
@@ -202,7 +235,7 @@ impl Shared {
     pub(crate) fn mapped(&self, store: &Arc<Inner>, key: WindowKey) {
         let mut ring = self.window_ring.lock();
         ring.push_back((Arc::downgrade(store), key));
-        if ring.len() > 2 * (self.limits.mapped / GRAIN) as usize + SLACK {
+        if ring.len() > 2 * (self.most_mapped.load(Ordering::Relaxed) / GRAIN) as usize + SLACK {
             compact(&mut ring, |store, key| store.is_mapped(*key));
         }
     }
@@ -214,7 +247,7 @@ impl Shared {
             self.dirty.lock().push((Arc::downgrade(store), file));
         }
         let unsynced = self.unsynced.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if unsynced > self.limits.unsynced / 2 {
+        if unsynced > self.most_unsynced / 2 {
             self.pace(unsynced);
         }
     }
@@ -234,10 +267,10 @@ impl Shared {
     fn pace(&self, unsynced: u64) {
         let mut started = match self.started.try_lock() {
             Some(started) => started,
-            None if unsynced > self.limits.unsynced => self.started.lock(),
+            None if unsynced > self.most_unsynced => self.started.lock(),
             None => return,
         };
-        if self.unsynced.load(Ordering::Relaxed) <= self.limits.unsynced / 2 {
+        if self.unsynced.load(Ordering::Relaxed) <= self.most_unsynced / 2 {
             return;
         }
         for (store, file) in started.drain(..) {

@@ -20,10 +20,10 @@ use tokio::sync::{Notify, oneshot};
 use crate::announce::exchange::{AnnounceError, Exchanges};
 use crate::announce::farewells::Tally;
 use crate::announce::queue::{Bounds, Outcome, Queue, Ticket, Urgency};
-use crate::announce::settings::TrackerConfig;
 use crate::announce::tracker::{Place, Tracker};
 use crate::announce::votes::Votes;
 use crate::peer::driver::now;
+use crate::settings::{Live, Trackers};
 use scrapes::Scrapes;
 
 /// How often it is looked whether circuits are there that requests wait for.
@@ -34,7 +34,9 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Desk(Arc<Inner>);
 
 struct Inner {
-    config: TrackerConfig,
+    settings: Live,
+    /// Whether it is of the direct way.
+    direct: bool,
     exchanges: Exchanges,
     pool: Pool,
     line: Mutex<Line>,
@@ -65,7 +67,9 @@ pub(crate) struct DeskSetup {
     /// Where all requests go.
     pub(crate) network: Network,
     pub(crate) pool: Pool,
-    pub(crate) trackers: TrackerConfig,
+    pub(crate) settings: Live,
+    /// Whether it is of the direct way.
+    pub(crate) direct: bool,
     /// By which UDP trackers are asked, where there is one.
     pub(crate) socket: Option<Arc<dyn DatagramSocket>>,
     /// What HTTP trackers are told of who asks.
@@ -78,16 +82,14 @@ pub(crate) struct DeskSetup {
 impl Desk {
     /// Opens a desk.
     pub(crate) fn open(setup: DeskSetup) -> Self {
-        let (config, pool, seed) = (setup.trackers.clone(), setup.pool.clone(), setup.seed);
-        let bounds = Bounds {
-            total: config.max_in_flight,
-            per_host: config.max_in_flight_per_host,
-            spacing: config.spacing,
-        };
+        let (settings, pool, seed) = (setup.settings.clone(), setup.pool.clone(), setup.seed);
+        let direct = setup.direct;
+        let bounds = Bounds::of(&settings.get().trackers);
         let changed = Arc::new(Notify::new());
         let inner = Arc::new(Inner {
             exchanges: Exchanges::new(setup),
-            config,
+            settings,
+            direct,
             pool: pool.clone(),
             line: Mutex::new(Line {
                 queue: Queue::new(bounds),
@@ -105,8 +107,26 @@ impl Desk {
         Self(inner)
     }
 
-    pub(crate) fn config(&self) -> &TrackerConfig {
-        &self.0.config
+    /// How to announce at this moment. The address and port that the user gives are of the direct way alone; on another, what is
+    /// said is what is usual, for anything else would tell us apart.
+    pub(crate) fn config(&self) -> Trackers {
+        let told = self.0.settings.get().trackers.clone();
+        if self.0.direct {
+            return told;
+        }
+        Trackers {
+            announce_port: None,
+            announce_ip: None,
+            num_want: Trackers::default().num_want,
+            ..told
+        }
+    }
+
+    /// Takes up settings that have changed.
+    pub(crate) fn retune(&self) {
+        let bounds = Bounds::of(&self.0.settings.get().trackers);
+        self.0.line.lock().queue.set_bounds(bounds, now());
+        self.0.grant();
     }
 
     /// Counts those who are told that we leave.

@@ -21,12 +21,7 @@ use crate::announce::families::Families;
 use crate::announce::tracker::{Kind, Tracker};
 use crate::announce::udp::Udp;
 use crate::peer::driver::now;
-
-/// How long a look-up and how long a request by HTTP may take, redirects included.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// How long a request by UDP may take, connecting included.
-const UDP_DEADLINE: Duration = Duration::from_secs(45);
+use crate::settings::Live;
 
 /// How much longer than the first family the second is waited for.
 const SECOND_FAMILY: Duration = Duration::from_secs(5);
@@ -85,6 +80,7 @@ impl AnnounceError {
 /// Makes requests.
 pub(crate) struct Exchanges {
     network: Network,
+    settings: Live,
     http: Client,
     udp: Udp,
     families: Families,
@@ -95,10 +91,11 @@ impl Exchanges {
     pub(crate) fn new(desk: DeskSetup) -> Self {
         let network = desk.network.with_cached_names();
         let keep = Keep {
-            per_server: desk.trackers.max_in_flight_per_host,
+            per_server: desk.settings.get().trackers.max_in_flight_per_host as usize,
             ..Keep::default()
         };
         Self {
+            settings: desk.settings,
             http: Client::new(network.clone(), desk.client).keeping(keep),
             udp: Udp::new(network.clone(), desk.pool, desk.socket),
             network,
@@ -204,7 +201,7 @@ impl Exchanges {
         seed: u64,
     ) -> Result<Vec<SocketAddr>, AnnounceError> {
         let (host, port) = (&*tracker.host, tracker.port);
-        let found = tokio::time::timeout(DEADLINE, self.network.locate(host, port));
+        let found = tokio::time::timeout(self.patience(), self.network.locate(host, port));
         let found = found
             .await
             .map_err(|_| AnnounceError::Unreachable("the host was not found in time".to_owned()))?;
@@ -258,10 +255,15 @@ impl Exchanges {
         Box::pin(async move { (family, announce.await) })
     }
 
+    /// How long a look-up and how long a request by HTTP may take, redirects included.
+    fn patience(&self) -> Duration {
+        self.settings.get().trackers.timeout
+    }
+
     async fn get(&self, url: &str, family: Option<Family>) -> Result<Response, AnnounceError> {
         let url = Url::parse(url).map_err(|_| AnnounceError::Unusable("not a URL"))?;
         let mut request = Request::new(url);
-        request.deadline = DEADLINE;
+        request.deadline = self.patience();
         request.limits.body = MOST_REPLY;
         request.limits.unpacked = MOST_REPLY;
         request.policy = Arc::new(Guard::TRACKER);
@@ -289,9 +291,10 @@ impl Exchanges {
         seed: u64,
     ) -> Result<(Reply, SocketAddr), AnnounceError> {
         let mut outcome = Err(AnnounceError::Unusable("the tracker has no address"));
+        let patience = self.settings.get().trackers.udp_timeout;
         for addr in addrs {
             let exchange = self.udp.ask(*addr, ask.clone(), seed);
-            let answer = tokio::time::timeout(UDP_DEADLINE, exchange).await;
+            let answer = tokio::time::timeout(patience, exchange).await;
             let answer = answer.unwrap_or_else(|_| {
                 Err(AnnounceError::Unreachable(
                     "the tracker does not answer".to_owned(),

@@ -51,7 +51,7 @@ pub(crate) enum Announce {
     Farewell {
         /// How soon it is this torrent's turn.
         weight: Weight,
-        /// When to give up, if [`TrackerConfig::farewell`](crate::TrackerConfig::farewell) is not over before.
+        /// When to give up, if [`Trackers::farewell`](crate::settings::Trackers::farewell) is not over before.
         deadline: Instant,
         /// Told at the end.
         done: oneshot::Sender<()>,

@@ -11,6 +11,7 @@ use rand::{Rng, RngExt};
 
 use crate::announce::farewells::Weight;
 use crate::announce::tracker::Place;
+use crate::settings::Trackers;
 
 /// The pause after a tracker's first failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -92,7 +93,33 @@ struct Host {
     ready: Option<Instant>,
 }
 
+impl Bounds {
+    pub(crate) const fn of(trackers: &Trackers) -> Self {
+        Self {
+            total: trackers.max_in_flight as usize,
+            per_host: trackers.max_in_flight_per_host as usize,
+            spacing: trackers.spacing,
+        }
+    }
+}
+
 impl Queue {
+    /// Other bounds hold from the next request on.
+    pub(crate) fn set_bounds(&mut self, bounds: Bounds, now: Instant) {
+        self.bounds = Bounds {
+            total: bounds.total.max(1),
+            per_host: bounds.per_host.max(1),
+            ..bounds
+        };
+        for host in self.hosts.values_mut() {
+            host.next_start = host.next_start.min(now + bounds.spacing);
+        }
+        let places: Vec<Place> = self.hosts.keys().cloned().collect();
+        for place in &places {
+            self.rank(place);
+        }
+    }
+
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             bounds: Bounds {

@@ -1,6 +1,6 @@
 //! Which torrents are looked up in the DHT when.
 //!
-//! Each is looked up, and announced, every fifteen minutes. One that is short of peers is looked up sooner, with pauses
+//! Each is looked up, and announced, every fifteen minutes unless the settings say otherwise. One that is short of peers is looked up sooner, with pauses
 //! that double; and it goes before those for which it is a matter of routine. Only so many look-ups run at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use protocol::id::InfoHash;
 use rand::{Rng, RngExt as _};
 
-/// Between two look-ups of a torrent that has peers enough.
-const EVERY: Duration = Duration::from_secs(900);
+use crate::settings::Dht;
 
 /// Up to this much is added, so that torrents that began together drift apart.
 const JITTER_MS: u64 = 60_000;
@@ -33,6 +32,8 @@ const USABLE_JITTER_MS: u64 = 1000;
 #[derive(Debug)]
 pub(super) struct Queue {
     most: usize,
+    /// Between two look-ups of a torrent that has peers enough.
+    every: Duration,
     torrents: BTreeMap<InfoHash, Entry>,
     /// Those that wait, the longest due first: the ones that are short of peers, and the others.
     waiting: [BTreeSet<Place>; 2],
@@ -72,15 +73,35 @@ enum Wait {
 }
 
 impl Queue {
-    /// A queue of which up to `most` look-ups run at a time.
-    pub(super) fn new(most: usize) -> Self {
+    /// An empty queue.
+    pub(super) fn new(dht: &Dht) -> Self {
         Self {
-            most: most.max(1),
+            most: (dht.at_once as usize).max(1),
+            every: dht.announce_every,
             torrents: BTreeMap::new(),
             waiting: [BTreeSet::new(), BTreeSet::new()],
             under_way: 0,
             begun: 0,
             quiet: None,
+        }
+    }
+
+    /// Takes up other settings: where look-ups are to follow each other sooner, those that wait are due sooner.
+    pub(super) fn retune(&mut self, dht: &Dht, now: Instant) {
+        self.most = (dht.at_once as usize).max(1);
+        if std::mem::replace(&mut self.every, dht.announce_every) <= dht.announce_every {
+            return;
+        }
+        for (hash, entry) in &mut self.torrents {
+            if let Wait::Due { at, last } = &mut entry.state
+                && let Some(last) = *last
+            {
+                let sooner = (last + self.every).max(now).min(*at);
+                let line = &mut self.waiting[usize::from(!entry.short)];
+                line.remove(&(*at, *hash));
+                line.insert((sooner, *hash));
+                *at = sooner;
+            }
         }
     }
 
@@ -187,9 +208,9 @@ impl Queue {
         let pause = if entry.short {
             let pause = SOON * 2_u32.saturating_pow(entry.streak.min(10));
             entry.streak = entry.streak.saturating_add(1);
-            pause.min(EVERY)
+            pause.min(self.every)
         } else {
-            EVERY + Duration::from_millis(rng.random_range(0..JITTER_MS))
+            self.every + Duration::from_millis(rng.random_range(0..JITTER_MS))
         };
         let at = (began + pause).max(now + SOON);
         entry.state = Wait::Due {

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use protocol::id::InfoHash;
 use rand::{Rng, RngExt as _};
 
-/// Between two announces of a torrent.
-const EVERY: Duration = Duration::from_secs(300);
+use crate::settings::LocalDiscovery;
 
 /// Between two announces of a torrent at the least.
 const AT_LEAST: Duration = Duration::from_secs(60);
@@ -28,8 +27,10 @@ const AT_ONCE: usize = 100;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// See the module's documentation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rounds {
+    /// Between two announces of a torrent.
+    every: Duration,
     torrents: BTreeMap<InfoHash, Torrent>,
     /// The same torrents, the longest due first.
     order: BTreeSet<(Instant, InfoHash)>,
@@ -47,6 +48,32 @@ struct Torrent {
 }
 
 impl Rounds {
+    /// No torrents.
+    pub(super) const fn new(settings: &LocalDiscovery) -> Self {
+        Self {
+            every: settings.announce_every,
+            torrents: BTreeMap::new(),
+            order: BTreeSet::new(),
+            gone: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            last: None,
+        }
+    }
+
+    /// Takes up other settings: where announces are to follow each other sooner, torrents are due sooner.
+    pub(super) fn retune(&mut self, settings: &LocalDiscovery) {
+        self.every = settings.announce_every;
+        for (hash, torrent) in &mut self.torrents {
+            let Some(announced) = torrent.announced else {
+                continue;
+            };
+            let sooner = torrent.due.min(announced + self.every);
+            self.order.remove(&(torrent.due, *hash));
+            self.order.insert((sooner, *hash));
+            torrent.due = sooner;
+        }
+    }
+
     /// A torrent wants to be known.
     pub(super) fn add(&mut self, hash: InfoHash, now: Instant, rng: &mut impl Rng) {
         self.forget(now);
@@ -108,7 +135,7 @@ impl Rounds {
         for (due, hash) in &chosen {
             self.order.remove(&(*due, *hash));
             let again = Torrent {
-                due: now + EVERY,
+                due: now + self.every,
                 announced: Some(now),
             };
             self.order.insert((again.due, *hash));
@@ -152,18 +179,21 @@ mod tests {
     #[test]
     fn a_torrent_is_announced_within_a_second_and_then_every_five_minutes() {
         let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
-        let mut rounds = Rounds::default();
+        let mut rounds = Rounds::new(&LocalDiscovery::default());
         rounds.add(hash(1), start, &mut rng);
         let goes = run(&mut rounds, start + Duration::from_secs(900));
         assert_eq!(goes.len(), 3);
         assert!(goes[0].0 < start + Duration::from_secs(1));
-        assert!(goes.windows(2).all(|two| two[1].0 - two[0].0 == EVERY));
+        assert!(
+            goes.windows(2)
+                .all(|two| two[1].0 - two[0].0 == Duration::from_secs(300))
+        );
     }
 
     #[test]
     fn coming_and_going_does_not_announce_more_than_once_a_minute() {
         let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(2));
-        let mut rounds = Rounds::default();
+        let mut rounds = Rounds::new(&LocalDiscovery::default());
         let mut announced = Vec::new();
         for second in 0..180 {
             let now = start + Duration::from_secs(second);
@@ -185,7 +215,7 @@ mod tests {
     #[test]
     fn many_torrents_share_few_goes_and_all_have_their_turn() {
         let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(3));
-        let mut rounds = Rounds::default();
+        let mut rounds = Rounds::new(&LocalDiscovery::default());
         for n in 0..1000 {
             rounds.add(hash(n), start, &mut rng);
         }

@@ -164,6 +164,7 @@ impl Handler<Order> for Peer {
                 | Order::Holepunch(_)
                 | Order::Interested(_)
                 | Order::Metadata(_)
+                | Order::Retune
                 | Order::Reveal(_)
                 | Order::UploadOnly
                 | Order::Yield(_) => Ended::Silent,

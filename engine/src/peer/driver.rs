@@ -42,6 +42,7 @@ use crate::peer::messages::{Ended, Fact, Order, Report};
 use crate::peer::pace::Pace;
 use crate::peer::pipeline::Pipeline;
 use crate::peer::upload::Outbox;
+use crate::settings::Live;
 
 /// Reads of one driver before others get their turn.
 const READS_PER_TURN: usize = 8;
@@ -78,6 +79,8 @@ pub(crate) struct Wiring {
     pub(crate) veiled: bool,
     /// How the connection goes over the wire; plain until that is known to be otherwise.
     pub(crate) wire: Wire,
+    /// As they are at the moment.
+    pub(crate) settings: Live,
 }
 
 /// A connection at work.
@@ -97,6 +100,7 @@ pub(crate) struct Driver {
     torrent_traffic: Arc<Traffic>,
     dht_port: Option<u16>,
     wire: Wire,
+    settings: Live,
     ports_told: u8,
     assigned: Assigned,
     intake: Intake,
@@ -154,6 +158,7 @@ impl Driver {
             torrent_traffic: parts.wiring.torrent_traffic,
             dht_port: parts.wiring.dht_port,
             wire: parts.wiring.wire,
+            settings: parts.wiring.settings,
             ports_told: 0,
             assigned: Assigned::default(),
             intake: Intake::default(),
@@ -176,6 +181,7 @@ impl Driver {
             up_credit: 0,
             timer: Box::pin(tokio::time::sleep(Duration::from_secs(3600))),
         };
+        driver.retune();
         if let Some(content) = parts.wiring.content {
             driver.take_content(content);
         }

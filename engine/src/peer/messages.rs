@@ -57,6 +57,8 @@ pub(crate) enum Order {
     Hashes(HashRequest, Option<Bytes>),
     /// Ask for a piece of the metadata.
     Metadata(u32),
+    /// Take up settings that have changed.
+    Retune,
     /// End the connection.
     Close(Ended),
 }

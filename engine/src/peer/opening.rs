@@ -17,12 +17,6 @@ use crate::peer::driver::{Driver, Parts, now};
 use crate::peer::messages::{Ended, Report};
 use crate::torrent::candidates::DialFailure;
 
-/// How long a dial may take.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long the handshake of the stream encryption may take.
-const COVER_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// How a connection comes about.
 pub(crate) enum Opening {
     /// The peer connected, and its handshake named this torrent.
@@ -108,14 +102,17 @@ pub(crate) async fn drive(opening: Opening, mut parts: Parts) {
             config,
             torrent,
         } => {
-            let stream = match timeout(DIAL_TIMEOUT, dial(&network, to, way)).await {
+            let settings = parts.wiring.settings.full();
+            let patience = settings.connections.connect_timeout;
+            let stream = match timeout(patience, dial(&network, to, way)).await {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => return fail(parts, Ended::Unreachable(failure(&error))).await,
                 Err(_) => return fail(parts, Ended::Unreachable(DialFailure::Timeout)).await,
             };
             let info_hash = torrent.named();
             let mut session = Session::initiator(config, torrent, now());
-            match covered(stream, cover, &mut session, info_hash).await {
+            let patience = settings.connections.handshake_timeout;
+            match covered((stream, cover), &mut session, info_hash, patience).await {
                 Ok((stream, first, wire)) => {
                     parts.wiring.wire = wire;
                     Driver::new(stream, session, parts, None).run(first).await;
@@ -128,10 +125,10 @@ pub(crate) async fn drive(opening: Opening, mut parts: Parts) {
 
 /// Puts a stream that we have dialled under its cover; gives what was read of it meanwhile.
 async fn covered(
-    stream: BoxStream,
-    cover: Option<Cover>,
+    (stream, cover): (BoxStream, Option<Cover>),
     session: &mut Session,
     info_hash: InfoHash,
+    patience: Duration,
 ) -> Result<(BoxStream, Vec<u8>, Wire), Ended> {
     let Some(cover) = cover else {
         return Ok((stream, Vec::new(), Wire::Plain));
@@ -139,7 +136,7 @@ async fn covered(
     let initial = session.output().first_chunk::<HANDSHAKE_LEN>().copied();
     let initial = initial.ok_or(Ended::Lost)?;
     let agreeing = cover::dialled(stream, cover, info_hash, initial);
-    match timeout(COVER_TIMEOUT, agreeing).await {
+    match timeout(patience, agreeing).await {
         Ok(Ok(covered)) => {
             session.consume_output(HANDSHAKE_LEN);
             Ok((covered.stream, covered.first, covered.wire))

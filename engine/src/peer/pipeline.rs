@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 
 use protocol::geometry::BLOCK_LEN;
 
+use crate::settings::Peers;
+
 /// Requests in flight before anything is known of the peer.
 const INITIAL: u32 = 16;
 
 /// Requests that a peer accepts if it does not say (`reqq` of BEP 10; the default of deployed clients).
 const DEFAULT_REQQ: u32 = 250;
-
-/// Requests that we keep in flight whatever the peer accepts: 31 MiB of blocks, enough for 2.5 Gbit/s over 100 ms.
-const MAX_TARGET: u32 = 2_000;
 
 /// Requests beside what the link holds, so that a refill is on its way while the last blocks arrive.
 const SLACK: u32 = 4;
@@ -27,9 +26,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Bound on what [`PAUSE`] asks for, in blocks.
 const PAUSE_BLOCKS: f64 = 128.0;
-
-/// Never more than this much of the peer's time in flight: a slow peer holds on to few blocks.
-const MAX_QUEUED: Duration = Duration::from_secs(3);
 
 /// The rate counts only this long, if no round trip is that long.
 const RATE_WINDOW: Duration = Duration::from_secs(1);
@@ -44,18 +40,38 @@ const MIN_LATENCY_WINDOW: Duration = Duration::from_secs(10);
 /// left would count as latency, and the next time a little more.
 const PROBE_SHARE: f64 = 0.75;
 
-/// A peer that sends nothing for so long, with requests in flight, is snubbing us.
-const SNUB: Duration = Duration::from_secs(30);
-
 /// Start-up ends after so many round trips without the rate growing by a quarter.
 const FLAT_ROUNDS: u32 = 3;
 
 /// The window over which [`Pipeline::rate`] averages.
 const METER: Duration = Duration::from_secs(2);
 
+/// What a pipeline is allowed, as [`Peers`] of the settings says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manners {
+    /// Requests that are kept in flight whatever the peer accepts.
+    pub most: u32,
+    /// Never more than this much of the peer's time in flight: a slow peer holds on to few blocks.
+    pub queued: Duration,
+    /// A peer that sends nothing for so long, with requests in flight, is snubbing us.
+    pub snub: Duration,
+}
+
+impl Manners {
+    /// As the settings say.
+    pub const fn of(settings: &Peers) -> Self {
+        Self {
+            most: settings.max_requests,
+            queued: settings.queue_time,
+            snub: settings.request_timeout,
+        }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Pipeline {
+    manners: Manners,
     reqq: u32,
     in_flight: u32,
     target: u32,
@@ -115,6 +131,7 @@ impl Pipeline {
     /// A pipeline for a peer that nothing is known of.
     pub fn new(now: Instant) -> Self {
         Self {
+            manners: Manners::of(&Peers::default()),
             reqq: DEFAULT_REQQ,
             in_flight: 0,
             target: INITIAL,
@@ -138,6 +155,11 @@ impl Pipeline {
                 before: 0,
             },
         }
+    }
+
+    /// Allows other things.
+    pub const fn set_manners(&mut self, manners: Manners) {
+        self.manners = manners;
     }
 
     /// The number of requests that the peer accepts, from its extension handshake (BEP 10).
@@ -185,7 +207,9 @@ impl Pipeline {
         if self.snubbed {
             return 1;
         }
-        self.target.clamp(2, MAX_TARGET).min(self.reqq.max(1))
+        self.target
+            .clamp(2, self.manners.most.max(2))
+            .min(self.reqq.max(1))
     }
 
     /// Requests in flight.
@@ -198,10 +222,10 @@ impl Pipeline {
         self.target().saturating_sub(self.in_flight)
     }
 
-    /// Whether the peer lets us wait: no block for [30 seconds](SNUB) with requests in flight. It is, until a block
+    /// Whether the peer lets us wait: no block for [`Manners::snub`] with requests in flight. It is, until a block
     /// comes, even if its requests are taken back.
     pub fn snubbed(&mut self, now: Instant) -> bool {
-        if self.in_flight > 0 && now.saturating_duration_since(self.progress) >= SNUB {
+        if self.in_flight > 0 && now.saturating_duration_since(self.progress) >= self.manners.snub {
             self.snubbed = true;
         }
         self.snubbed
@@ -209,7 +233,7 @@ impl Pipeline {
 
     /// Whether what is in flight should have come by now, be the peer known to snub us or not.
     pub fn overdue(&self, now: Instant) -> bool {
-        self.in_flight > 0 && now.saturating_duration_since(self.progress) >= SNUB
+        self.in_flight > 0 && now.saturating_duration_since(self.progress) >= self.manners.snub
     }
 
     /// The peer was kept waiting by us: what it sends may be late.
@@ -219,7 +243,7 @@ impl Pipeline {
 
     /// When [`overdue`](Self::overdue) may change by itself.
     pub fn overdue_at(&self) -> Option<Instant> {
-        (self.in_flight > 0).then(|| self.progress + SNUB)
+        (self.in_flight > 0).then(|| self.progress + self.manners.snub)
     }
 
     /// What the peer sent of late, in bytes per second.
@@ -293,7 +317,7 @@ impl Pipeline {
                     if rate >= *before * 1.25 {
                         *before = rate;
                         *flat = 0;
-                        self.target = (self.target * 2).min(MAX_TARGET);
+                        self.target = (self.target * 2).min(self.manners.most);
                     } else {
                         *flat += 1;
                         if *flat >= FLAT_ROUNDS {
@@ -302,7 +326,9 @@ impl Pipeline {
                     }
                 }
                 if rate > 0.0 {
-                    self.target = self.target.min(queue_bound(rate).max(2));
+                    self.target = self
+                        .target
+                        .min(queue_bound(rate, self.manners.queued).max(2));
                 }
             }
             Phase::Steady => {
@@ -310,7 +336,7 @@ impl Pipeline {
                     && now.saturating_duration_since(seen) >= MIN_LATENCY_WINDOW
                 {
                     self.phase = Phase::Probe {
-                        until: now + latency.min(MAX_QUEUED) * 2,
+                        until: now + latency.min(self.manners.queued) * 2,
                         lowest: None,
                     };
                 }
@@ -334,7 +360,7 @@ impl Pipeline {
             }
             Phase::Probe { .. } => (link * PROBE_SHARE) as u32,
         };
-        self.target = wanted.min(queue_bound(rate)).max(2);
+        self.target = wanted.min(queue_bound(rate, self.manners.queued)).max(2);
     }
 }
 
@@ -386,9 +412,9 @@ fn blocks(bytes: f64) -> f64 {
     bytes / f64::from(BLOCK_LEN)
 }
 
-/// The blocks that the peer sends in [`MAX_QUEUED`].
-fn queue_bound(rate: f64) -> u32 {
-    blocks(rate * MAX_QUEUED.as_secs_f64()) as u32
+/// The blocks that the peer sends in so long.
+fn queue_bound(rate: f64, queued: Duration) -> u32 {
+    blocks(rate * queued.as_secs_f64()) as u32
 }
 
 #[cfg(test)]

@@ -20,7 +20,9 @@ fn of_many_that_come_at_once_no_more_are_taken_than_there_are_seats() {
     play(async {
         let scene = Scene::new(1, 50_000, 16 * 1024);
         let engine = scene
-            .engine_with(0, true, &[], |config| config.max_peers = MOST)
+            .engine_with(0, true, &[], |config| {
+                config.settings.connections.max = MOST as u32;
+            })
             .await;
         engine.until(|status| status.done == 50_000).await;
         let mut streams = Vec::new();
@@ -64,7 +66,9 @@ fn of_many_addresses_no_more_are_dialled_than_there_are_seats() {
             });
         }
         let engine = scene
-            .engine_with(0, false, &peers, |config| config.max_peers = MOST)
+            .engine_with(0, false, &peers, |config| {
+                config.settings.connections.max = MOST as u32;
+            })
             .await;
         let mut open = Vec::new();
         for _ in 0..MOST {

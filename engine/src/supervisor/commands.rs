@@ -28,8 +28,7 @@ impl StreamHandler<Command> for Supervisor {
                 self.run_errand(Errand::Look(name, said, reply), ctx);
             }
             Command::Limit(None, limits, reply) => {
-                self.down.set_rate(limits.down);
-                self.up.set_rate(limits.up);
+                self.set_rates(limits);
                 let _ = reply.send(Ok(()));
             }
             Command::Limit(Some(id), limits, reply) => {
@@ -55,6 +54,9 @@ impl StreamHandler<Command> for Supervisor {
             Command::Scrape(id, reply) => self.scrape(id, reply),
             Command::SetHops(id, hops, reply) => {
                 self.run_errand(Errand::Move(id, hops, reply), ctx);
+            }
+            Command::SetSettings(patch, reply) => {
+                let _ = reply.send(self.set_settings(&patch));
             }
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
             Command::Sift(reply) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::{Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
+use crate::settings::{Patch, Settings};
 use crate::torrent::messages::Control;
 use crate::{AddTorrent, CommandError, Farewells, Limits, Reuse, Snapshot, SwarmCounts, TorrentId};
 
@@ -46,6 +47,16 @@ pub struct SetLimits(pub TorrentId, pub Limits);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), CommandError>")]
 pub struct SetHops(pub TorrentId, pub u8);
+
+/// Asks for the settings of the moment.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Arc<Settings>")]
+pub struct GetSettings;
+
+/// Changes settings, all that is asked for or nothing; see [`EngineHandle::set_settings`](crate::EngineHandle::set_settings).
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Arc<Settings>, CommandError>")]
+pub struct SetSettings(pub Patch);
 
 /// Removes a torrent, and its content with `delete_data`.
 #[derive(Clone, Copy, Debug, Message)]
@@ -110,6 +121,22 @@ impl Handler<Remove> for Supervisor {
         self.child(message.id)?;
         self.remove(message.id, message.delete_data, oneshot::channel().0);
         Ok(())
+    }
+}
+
+impl Handler<GetSettings> for Supervisor {
+    type Result = Arc<Settings>;
+
+    fn handle(&mut self, _: GetSettings, _: &mut Context<Self>) -> Self::Result {
+        self.settings.full()
+    }
+}
+
+impl Handler<SetSettings> for Supervisor {
+    type Result = Result<Arc<Settings>, CommandError>;
+
+    fn handle(&mut self, message: SetSettings, _: &mut Context<Self>) -> Self::Result {
+        self.set_settings(&message.0)
     }
 }
 

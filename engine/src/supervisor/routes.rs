@@ -13,6 +13,7 @@ use crate::cover::Tags;
 use crate::listener::{self, Arrival, Terms};
 use crate::lookups;
 use crate::reach::{Reach, ReachSetup};
+use crate::settings::Live;
 use crate::torrent::messages::Control;
 use crate::{CommandError, EngineConfig, RouteError, StartError, TorrentId};
 
@@ -48,6 +49,7 @@ pub(super) struct OpenRoutes {
     /// How many were ever opened beside the direct way.
     opened: u64,
     seed: u64,
+    settings: Live,
     arrivals: mpsc::Sender<Arrival>,
 }
 
@@ -64,6 +66,17 @@ impl OpenRoute {
         self.reach.closed.is_some().then_some(pause)
     }
 
+    /// Has its parts take up settings that have changed.
+    pub(super) fn retune(&self) {
+        self.reach.desk.retune();
+        if let Some(lsd) = &self.reach.lsd {
+            tell(lsd, crate::lsd::Retune);
+        }
+        if let Some(lookups) = &self.reach.lookups {
+            tell(lookups, lookups::Retune);
+        }
+    }
+
     fn leave(&self) {
         if let Some(lsd) = &self.reach.lsd {
             tell(lsd, crate::lsd::Leave);
@@ -76,11 +89,12 @@ impl OpenRoute {
 
 impl OpenRoutes {
     /// None yet; connections that come by any route will be handed to `arrivals`.
-    pub(super) const fn new(seed: u64, arrivals: mpsc::Sender<Arrival>) -> Self {
+    pub(super) const fn new(seed: u64, settings: Live, arrivals: mpsc::Sender<Arrival>) -> Self {
         Self {
             open: BTreeMap::new(),
             opened: 0,
             seed,
+            settings,
             arrivals,
         }
     }
@@ -98,11 +112,13 @@ impl OpenRoutes {
             None => (None, None),
         };
         let network = engine.network.clone();
-        let lsd = engine
-            .local_discovery
-            .then(|| crate::lsd::Lsd::launch(network, engine.pool.clone(), listen, self.seed));
+        let lsd = engine.local_discovery.then(|| {
+            let (pool, settings) = (engine.pool.clone(), self.settings.clone());
+            crate::lsd::Lsd::launch(network, pool, listen, settings, self.seed)
+        });
         let setup = ReachSetup {
             engine,
+            settings: self.settings.clone(),
             hops: 0,
             seed: self.seed,
             listen,
@@ -198,6 +214,7 @@ impl OpenRoutes {
         self.opened += 1;
         ReachSetup {
             engine,
+            settings: self.settings.clone(),
             hops,
             seed: other_seed(self.seed, self.opened),
             listen: None,
@@ -218,7 +235,7 @@ impl OpenRoutes {
         let addr = door.local_addr();
         let terms = Terms {
             by: (hops, number),
-            encryption: engine.encryption,
+            settings: self.settings.clone(),
             tags: Arc::clone(tags),
             seed: other_seed(self.seed, number),
         };

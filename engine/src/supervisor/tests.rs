@@ -1,4 +1,5 @@
 mod routes;
+mod settings;
 
 use std::time::Duration;
 

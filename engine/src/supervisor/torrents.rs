@@ -101,20 +101,15 @@ impl Supervisor {
             reach,
             pool: self.config.pool.clone(),
             disk: self.disk.clone(),
-            storage: self.config.storage.clone(),
+            store_base: self.config.storage.clone(),
+            settings: self.settings.clone(),
             state_dir: self.config.state_dir.clone(),
-            peer_exchange: self.config.peer_exchange,
-            hole_punching: self.config.hole_punching,
-            encryption: self.config.encryption,
-            max_peers: self.config.max_peers_per_torrent,
             seats: self.seats.clone(),
             claims: self.claims.clone(),
             shelf: self.shelf.clone(),
-            upload_slots: self.config.upload_slots,
             down: self.down.clone(),
             up: self.up.clone(),
             tcp: self.shares.limiters.clone(),
-            limit_local: self.config.limit_local,
             seed: self.seed,
             supervisor: ctx.address().recipient(),
         };
@@ -271,7 +266,8 @@ impl Supervisor {
         };
         child.leaving = true;
         let (done, _) = oneshot::channel();
-        let deadline = (tokio::time::Instant::now() + self.config.trackers.farewell).into_std();
+        let deadline =
+            (tokio::time::Instant::now() + self.settings.get().trackers.farewell).into_std();
         let there = tell(
             &child.actor,
             Stop {
@@ -307,7 +303,11 @@ impl Child {
             Control::Recheck | Control::Resume => self.add.paused = false,
             Control::Reuse(reuse) => self.add.reuse = reuse.clone(),
             Control::Move(_) => self.add.forget_peers(),
-            Control::Conflict | Control::Look | Control::Scrape(_) | Control::Sift => {}
+            Control::Conflict
+            | Control::Look
+            | Control::Retune
+            | Control::Scrape(_)
+            | Control::Sift => {}
             #[cfg(test)]
             Control::Panic => {}
         }

@@ -64,9 +64,6 @@ pub(crate) const TICK: Duration = Duration::from_secs(1);
 /// How long new pieces wait for others before peers are told.
 pub(crate) const RING_EVERY: Duration = Duration::from_millis(20);
 
-/// Addresses that a torrent remembers at most.
-pub(super) const MOST_CANDIDATES: usize = 4000;
-
 /// A torrent's content at work.
 #[derive(Debug)]
 pub(crate) struct Active {
@@ -201,11 +198,8 @@ impl Torrent {
             peers: Peers::default(),
             web_seeds: WebSeeds::default(),
             gifts: None,
-            candidates: Candidates::new(MOST_CANDIDATES),
-            choker: Choker::new(ChokerConfig {
-                slots: setup.upload_slots,
-                ..ChokerConfig::default()
-            }),
+            candidates: Candidates::new(setup.settings.get().peers.known as usize),
+            choker: Choker::new(ChokerConfig::of(&setup.settings.get().choking)),
             rng,
             down: setup.down.child(add.limits.down),
             up: setup.up.child(add.limits.up),
@@ -407,6 +401,7 @@ impl Handler<Control> for Torrent {
                     self.begin(ctx);
                 }
             }
+            Control::Retune => self.retune(now(), ctx),
             Control::Reuse(reuse) => self.reuse(reuse, now()),
             Control::Scrape(reply) => self.scrape(reply, ctx),
             Control::Sift => self.sift(),

@@ -77,6 +77,11 @@ impl Candidates {
         }
     }
 
+    /// Takes no more addresses than so many from now on.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Adds an address; says whether it is new and was taken. An address that is known already keeps its history, and
     /// the better of its sources. The user's own hint makes it due at once.
     pub fn add(&mut self, addr: SocketAddr, source: Source, now: Instant) -> bool {

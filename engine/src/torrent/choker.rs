@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rand::{Rng, RngExt};
 
 use crate::peer::key::PeerKey;
+use crate::settings::Choking;
 
 /// A connection this young counts as new for the random slot.
 const NEW: Duration = Duration::from_mins(1);
@@ -108,6 +109,18 @@ impl Default for ChokerConfig {
     }
 }
 
+impl ChokerConfig {
+    /// As the settings say.
+    pub const fn of(settings: &Choking) -> Self {
+        Self {
+            slots: settings.slots as usize,
+            round_every: settings.round_every,
+            optimistic_every: settings.optimistic_every,
+            seed_mode: settings.seed_mode,
+        }
+    }
+}
+
 impl Choker {
     /// A choker that serves nobody yet; its first round is due at once.
     pub fn new(config: ChokerConfig) -> Self {
@@ -121,9 +134,10 @@ impl Choker {
         }
     }
 
-    /// Changes the number of peers served at a time, from the next round on.
-    pub fn set_slots(&mut self, slots: usize) {
-        self.config.slots = slots;
+    /// Goes by other figures; the next round is due at once.
+    pub fn retune(&mut self, config: ChokerConfig) {
+        self.config = config;
+        self.next_round = None;
     }
 
     /// Decides who is served until the next round. `contenders` are all connections; `seeding` says that we need

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::{AsyncContext, Context, Handler};
 use net::scope::origin;
 use net::{RateLimiter, Scope};
-use protocol::peer::{Extension, Extensions, SessionConfig, TorrentParams};
+use protocol::peer::{Extension, Extensions, SessionConfig, Timeouts, TorrentParams};
 
 use crate::announce::messages::Announce;
 use crate::content::Traffic;
@@ -25,12 +25,6 @@ use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
 use crate::torrent::picker::PeerPieces;
 use crate::{Event, Wire};
-
-/// A connected peer that is of no use to either side is let go after this time.
-const USELESS_AFTER: Duration = Duration::from_secs(300);
-
-/// Connections from one address, but for those of our own network.
-const PEERS_PER_HOST: usize = 8;
 
 /// Peers below which more are asked for.
 const FEW_PEERS: usize = 20;
@@ -74,7 +68,7 @@ impl Torrent {
     /// The limiters of both directions, down first, as far as they hold for a peer at this address: of any connection, and
     /// of one of TCP beside that.
     fn limiters(&self, ip: IpAddr) -> [[RateLimiter; 2]; 2] {
-        if !is_limited(ip, self.setup.limit_local) {
+        if !is_limited(ip, self.setup.settings.get().limits.local) {
             let open = || [RateLimiter::new(None), RateLimiter::new(None)];
             return [open(), open()];
         }
@@ -85,7 +79,8 @@ impl Torrent {
     fn is_crowding(&self, ip: IpAddr) -> bool {
         let same = |peer: &PeerEntry| origin(peer.addr.ip()) == origin(ip);
         let same = self.peers.iter().filter(|(_, peer)| same(peer));
-        candidates::is_public(ip) && same.count() >= PEERS_PER_HOST
+        candidates::is_public(ip)
+            && same.count() >= self.setup.settings.get().connections.per_host as usize
     }
 
     /// Whether the torrent wants connections at all.
@@ -104,7 +99,8 @@ impl Torrent {
     }
 
     pub(crate) fn most_peers(&self) -> usize {
-        self.add.max_peers.unwrap_or(self.setup.max_peers)
+        let usual = self.setup.settings.get().connections.per_torrent;
+        self.add.max_peers.unwrap_or(usual as usize)
     }
 
     /// What our side of a new connection is. Where nobody is to know who we are, each has a peer id of its own: peers cannot tell
@@ -112,11 +108,24 @@ impl Torrent {
     /// refuse the connection by another circuit because it takes it for a second one.
     pub(crate) fn session_config(&mut self) -> SessionConfig {
         let reach = &self.setup.reach;
+        let settings = self.setup.settings.get();
+        let timeouts = Timeouts {
+            handshake: settings.connections.handshake_timeout,
+            idle: settings.connections.idle_timeout,
+            ..Timeouts::default()
+        };
+        let queue = settings.peers.accept_requests;
         if reach.is_anonymous() {
-            return SessionConfig::anonymous(reach.peer_id(&mut self.rng));
+            // What is usual: what is set to something else would tell us apart.
+            let usual = SessionConfig::anonymous(reach.peer_id(&mut self.rng));
+            return SessionConfig { timeouts, ..usual };
         }
         let client = reach.client.as_deref();
         SessionConfig {
+            reqq: queue,
+            // Those that were on their way when the peer was told count as well.
+            max_incoming_requests: queue as usize + 100,
+            timeouts,
             client: client.map(|name| Cow::Owned(name.to_owned())),
             listen_port: reach.listen_port,
             dht: reach.dht.is_some() && !self.is_private(),
@@ -192,6 +201,7 @@ impl Torrent {
             dht_port: self.setup.reach.dht_port(),
             veiled,
             wire: Wire::Plain,
+            settings: self.setup.settings.clone(),
         };
         let pool = self.setup.pool.clone();
         let ours = opening.config().peer_id;
@@ -286,7 +296,10 @@ impl Torrent {
 
     /// Lets the candidate list learn from the end of a connection that we had dialled.
     fn note_end(&mut self, addr: SocketAddr, was_open: bool, ended: &Ended, now: Instant) {
-        if !was_open && let Some(failure) = LastFailure::of(addr, ended, self.setup.encryption) {
+        if !was_open
+            && let Some(failure) =
+                LastFailure::of(addr, ended, self.setup.settings.get().encryption.peers)
+        {
             self.last_failure = Some(failure);
         }
         if was_open {
@@ -308,7 +321,7 @@ impl Torrent {
         }
         // The peer may be one of those who take only one kind of stream.
         let ways = Ways {
-            covers: self.setup.encryption.has_two_ways(),
+            covers: self.setup.settings.get().encryption.peers.has_two_ways(),
             utp: self.setup.reach.network.has_utp(),
         };
         if matches!(ended, Ended::Lost | Ended::Silent) && self.candidates.try_other_way(addr, ways)
@@ -352,6 +365,12 @@ impl Torrent {
 
     /// Lets go of connections that are of no use to either side.
     pub(crate) fn tidy_peers(&mut self, now: Instant) {
+        let settings = self.setup.settings.get();
+        let (useless_after, close_redundant) = (
+            settings.connections.useless_after,
+            settings.connections.close_redundant,
+        );
+        drop(settings);
         let full = self.peers.len() >= self.most_peers() || self.setup.seats.free() == 0;
         let lacks_layers = self.late_layers.is_some();
         let Phase::Active(active) = &mut self.phase else {
@@ -369,9 +388,9 @@ impl Torrent {
             }
             let old = peer
                 .since
-                .is_some_and(|at| now.saturating_duration_since(at) > USELESS_AFTER);
+                .is_some_and(|at| now.saturating_duration_since(at) > useless_after);
             let has_layers = lacks_layers && peer.v2 && !old;
-            if active.finished && peer.wants_nothing() && !has_layers {
+            if close_redundant && active.finished && peer.wants_nothing() && !has_layers {
                 peer.order(Order::Close(Ended::Redundant));
             } else if full && old && !peer.interested && !interesting {
                 peer.order(Order::Close(Ended::Dismissed));

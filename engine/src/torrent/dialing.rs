@@ -14,9 +14,6 @@ use crate::seats::Seat;
 use crate::torrent::actor::Torrent;
 use crate::torrent::candidates;
 
-/// Dials that may be under way at the same time.
-const HALF_OPEN: usize = 30;
-
 /// Connections by uTP that are sought where nobody can connect to us: as many peers can help us to meet others.
 const BY_UTP: usize = 4;
 
@@ -26,7 +23,8 @@ impl Torrent {
         if !self.is_online() || self.moves.lack_circuits() {
             return;
         }
-        while self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN {
+        let half_open = self.setup.settings.get().connections.half_open as usize;
+        while self.peers.len() < self.most_peers() && self.peers.half_open() < half_open {
             let Some(addr) = self.candidates.next(now) else {
                 return;
             };
@@ -61,7 +59,8 @@ impl Torrent {
 
     /// Connects to a peer that does the same at this moment, if there is room for it and it is not there already.
     pub(super) fn meet(&mut self, addr: SocketAddr, ctx: &mut Context<Self>) {
-        let room = self.peers.len() < self.most_peers() && self.peers.half_open() < HALF_OPEN;
+        let half_open = self.setup.settings.get().connections.half_open as usize;
+        let room = self.peers.len() < self.most_peers() && self.peers.half_open() < half_open;
         if room
             && !self.moves.lack_circuits()
             && !self.is_connected_to(addr)
@@ -95,7 +94,7 @@ impl Torrent {
 
     /// Under which cover an address is dialled, if under any.
     fn cover(&mut self, addr: SocketAddr) -> Option<Cover> {
-        let encryption = self.setup.encryption;
+        let encryption = self.setup.settings.get().encryption.peers;
         let covered = encryption.covers_first() != self.candidates.is_other_way(addr);
         let methods = encryption.choice().filter(|_| covered)?.allowed;
         Some(Cover {

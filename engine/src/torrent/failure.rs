@@ -12,11 +12,7 @@ use crate::torrent::messages::DiskReply;
 use crate::torrent::resume::Known;
 use crate::{Event, TorrentError};
 
-/// How long a torrent that failed stands still before it tries again. Twice that the next time, where a try looked well and
-/// came to nothing.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// Doublings of [`RETRY_AFTER`] at most.
+/// Doublings at most of how long a torrent that failed stands still before it tries again.
 const MOST_DOUBLINGS: u32 = 4;
 
 /// How long it must have gone well since the first write, for a trouble with writing to be over.
@@ -72,8 +68,8 @@ impl Trouble {
     }
 
     /// How long to stand still before the next try.
-    fn pause(&self) -> Duration {
-        RETRY_AFTER * (1 << self.tries.min(MOST_DOUBLINGS))
+    fn pause(&self, first: Duration) -> Duration {
+        first * (1 << self.tries.min(MOST_DOUBLINGS))
     }
 }
 
@@ -113,18 +109,24 @@ impl Torrent {
         let Some(trouble) = told.filter(|trouble| trouble.is_told_by(&error)) else {
             tracing::warn!(torrent = %self.hashes.wire(), %error, "stopped");
             let trouble = Trouble::new(error.clone());
-            self.halt(Phase::Failed(error.clone(), now() + trouble.pause()));
+            self.halt(Phase::Failed(
+                error.clone(),
+                now() + trouble.pause(self.setup.settings.get().disk.retry_after),
+            ));
             self.trouble = Some(trouble);
             self.event(Event::Error { id: self.id, error });
             return self.publish();
         };
         trouble.written = None;
         if let Phase::Failed(_, at) = &mut self.phase {
-            *at = now() + trouble.pause();
+            *at = now() + trouble.pause(self.setup.settings.get().disk.retry_after);
             return;
         }
         trouble.tries += 1;
-        let phase = Phase::Failed(trouble.error.clone(), now() + trouble.pause());
+        let phase = Phase::Failed(
+            trouble.error.clone(),
+            now() + trouble.pause(self.setup.settings.get().disk.retry_after),
+        );
         tracing::debug!(torrent = %self.hashes.wire(), %error, "stopped again");
         self.halt(phase);
         self.publish();
@@ -150,16 +152,17 @@ impl Torrent {
     /// Tries again after an error: first whether the disk gives what is needed, then everything. A torrent that may be
     /// complete needs no more than to be read.
     pub(crate) fn retry_if_due(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let retry_after = self.setup.settings.get().disk.retry_after;
         let Phase::Failed(TorrentError::Storage { .. }, at) = &mut self.phase else {
             return;
         };
         if now < *at {
             return;
         }
-        *at = now + 15 * RETRY_AFTER;
+        *at = now + 15 * retry_after;
         let Some(spec) = self.spec() else { return };
         let me = ctx.address();
-        let options = self.setup.storage.clone();
+        let options = self.setup.storage();
         let lacking = self.known.as_ref().is_some_and(|known| known.lacking);
         let wanted: Vec<bool> = spec.files.iter().map(|file| file.wanted).collect();
         self.setup.disk.short(move || {
@@ -216,7 +219,7 @@ mod tests {
         let pauses: Vec<u64> = (0..7)
             .map(|tries| {
                 trouble.tries = tries;
-                trouble.pause().as_secs()
+                trouble.pause(Duration::from_secs(2)).as_secs()
             })
             .collect();
         assert_eq!(pauses, [2, 4, 8, 16, 32, 32, 32]);

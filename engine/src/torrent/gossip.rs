@@ -18,7 +18,7 @@ use crate::torrent::punch::Punch;
 impl Torrent {
     /// Whether peers are told of others, and believed about them.
     pub(super) fn gossips(&self) -> bool {
-        self.setup.peer_exchange && !self.is_private()
+        self.setup.settings.get().peers.exchange && !self.is_private()
     }
 
     /// The peer said where it listens, and what messages it takes.
@@ -84,7 +84,9 @@ impl Torrent {
             if peer.flags.contains(PexFlags::UTP) {
                 self.candidates.set_speaks_utp(peer.addr);
             }
-            if peer.flags.contains(PexFlags::ENCRYPTION) && self.setup.encryption.heeds_hints() {
+            if peer.flags.contains(PexFlags::ENCRYPTION)
+                && self.setup.settings.get().encryption.peers.heeds_hints()
+            {
                 self.candidates.hint_other_way(peer.addr);
             }
             if peer.flags.contains(PexFlags::HOLEPUNCH) {

@@ -18,7 +18,7 @@ impl Torrent {
     /// Whether `ut_holepunch` is spoken: with uTP alone, which goes through NATs, and never about private torrents.
     pub(super) fn meets(&self) -> bool {
         let reach = &self.setup.reach;
-        let allowed = self.setup.hole_punching && !reach.is_anonymous();
+        let allowed = self.setup.settings.get().peers.hole_punching && !reach.is_anonymous();
         allowed && self.setup.reach.network.has_utp() && !self.is_private()
     }
 

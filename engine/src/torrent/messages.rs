@@ -45,6 +45,8 @@ pub(crate) enum Control {
     Recheck,
     /// Go on.
     Resume,
+    /// Take up settings that have changed.
+    Retune,
     /// Take content over that lies on this machine.
     Reuse(Reuse),
     /// Ask the trackers for the size of the swarm.

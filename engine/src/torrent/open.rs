@@ -43,7 +43,7 @@ impl Torrent {
         // What is only served is read where the user has it, be it behind links of theirs.
         let options = StoreOptions {
             follow_links: self.add.existing == Existing::Serve,
-            ..self.setup.storage.clone()
+            ..self.setup.storage()
         };
         let resume = self.resume_path();
         let wanted = self.add.files.clone();
@@ -220,7 +220,7 @@ impl Torrent {
         let state = self.setup.state_dir.clone();
         // Nothing was written yet where the hashes of pieces are not known.
         let spec = self.layout().and_then(Result::ok);
-        let options = self.setup.storage.clone();
+        let options = self.setup.storage();
         self.setup.disk.short(move || {
             forget();
             if let Some(dir) = state {

@@ -12,7 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actors::tell_recipient;
 use parking_lot::Mutex;
@@ -26,9 +26,6 @@ use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
 use crate::{Event, state_file};
-
-/// How often progress is saved while it grows.
-const SAVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Where Linux tells which start of the machine this is.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -89,7 +86,9 @@ impl Torrent {
 
     /// Saves progress if it has grown and the last time is long enough ago.
     pub(crate) fn save_if_due(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.last_save) >= SAVE_EVERY {
+        if now.saturating_duration_since(self.last_save)
+            >= self.setup.settings.get().disk.save_every
+        {
             self.save_resume();
         }
     }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use actix::Recipient;
 use net::{Pool, RateLimiter};
 
-use crate::Encryption;
 use crate::claims::Claims;
 use crate::disk::Disk;
 use crate::reach::Reach;
 use crate::seats::Seats;
+use crate::settings::Live;
 use crate::shelf::Shelf;
 use crate::torrent::messages::News;
 
@@ -20,27 +20,33 @@ pub(crate) struct Setup {
     pub(crate) reach: Reach,
     pub(crate) pool: Pool,
     pub(crate) disk: Disk,
-    pub(crate) storage: storage::StoreOptions,
+    /// What all stores share; see [`Setup::storage`].
+    pub(crate) store_base: storage::StoreOptions,
     pub(crate) state_dir: Option<PathBuf>,
-    /// Whether peers tell each other of peers.
-    pub(crate) peer_exchange: bool,
-    /// Whether peers behind NATs are met with the help of others.
-    pub(crate) hole_punching: bool,
-    pub(crate) encryption: Encryption,
-    pub(crate) max_peers: usize,
+    /// As they are at the moment.
+    pub(crate) settings: Live,
     /// Shared by all torrents.
     pub(crate) seats: Seats,
     /// Shared by all torrents.
     pub(crate) claims: Claims,
     /// Shared by all torrents.
     pub(crate) shelf: Shelf,
-    pub(crate) upload_slots: usize,
     pub(crate) down: RateLimiter,
     pub(crate) up: RateLimiter,
     /// Limits of both directions, down first, that hold for the connections of TCP as well.
     pub(crate) tcp: [RateLimiter; 2],
-    /// Whether they hold for peers of the local networks, too.
-    pub(crate) limit_local: bool,
     pub(crate) seed: u64,
     pub(crate) supervisor: Recipient<News>,
+}
+
+impl Setup {
+    /// How content files are opened at this moment.
+    pub(crate) fn storage(&self) -> storage::StoreOptions {
+        let settings = self.settings.get();
+        storage::StoreOptions {
+            write: settings.disk.write,
+            preallocate: settings.disk.preallocate,
+            ..self.store_base.clone()
+        }
+    }
 }

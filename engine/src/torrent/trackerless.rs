@@ -79,7 +79,8 @@ impl Trackerless {
 impl Torrent {
     /// Looks for peers in the DHT, unless the torrent is private.
     pub(crate) fn seek(&mut self, ctx: &mut Context<Self>) {
-        if self.is_private() || !self.add.use_dht {
+        let allowed = self.add.use_dht && self.setup.settings.get().dht.enabled;
+        if self.is_private() || !allowed {
             self.leave_dht();
             return;
         }

@@ -126,6 +126,7 @@ impl Torrent {
     /// A peer wants nothing, or does again. Where we want nothing either, there is nothing to do together.
     fn on_upload_only(&mut self, key: PeerKey, upload_only: bool) {
         let finished = self.active().is_some_and(|active| active.finished);
+        let finished = finished && self.setup.settings.get().connections.close_redundant;
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
@@ -157,7 +158,10 @@ impl Torrent {
         if !active.finished && active.picker.is_interesting(peer.pieces()) {
             peer.we_are_interested = true;
             peer.order(Order::Interested(true));
-        } else if active.finished && peer.wants_nothing() {
+        } else if active.finished
+            && peer.wants_nothing()
+            && self.setup.settings.get().connections.close_redundant
+        {
             peer.order(Order::Close(crate::peer::messages::Ended::Redundant));
         }
         self.welcome(key);

@@ -222,7 +222,7 @@ impl Torrent {
                 client: self.setup.reach.http.clone().keeping(Keep::default()),
                 down: self.down.clone(),
                 tcp: self.setup.tcp[0].clone(),
-                limit_local: self.setup.limit_local,
+                limit_local: self.setup.settings.get().limits.local,
                 traffic: Arc::clone(&traffic),
                 torrent_traffic: Arc::clone(&self.traffic),
             };

@@ -105,12 +105,13 @@ impl Node {
         config.network = port.network;
         config.listen = Some(port.addr);
         config.local_discovery = false;
-        config.peer_exchange = part.gossips;
-        config.hole_punching = part.meets;
-        config.limits = Limits {
+        config.settings.peers.exchange = part.gossips;
+        config.settings.peers.hole_punching = part.meets;
+        config.settings.limits = Limits {
             down: part.down,
             up: None,
-        };
+        }
+        .into();
         let node = sim::Node::start(host, config);
         if part.whole {
             node.put(payload);

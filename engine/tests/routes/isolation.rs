@@ -53,7 +53,7 @@ async fn answers(scene: &Scene, stranger: &Host) -> Vec<(u8, PeerId)> {
 fn a_torrent_answers_on_its_own_route_and_no_other() {
     simulate(async {
         let scene = Scene::with(11, RoutePolicy::Anonymous, |config| {
-            config.encryption = Encryption::Allow;
+            config.settings.encryption.peers = Encryption::Allow;
         })
         .await;
         let stranger = scene.sim.host(HostOptions::at(ip(0x9_0000)));

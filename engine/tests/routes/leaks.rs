@@ -80,7 +80,7 @@ impl World {
         );
         let slow = host(WHISPERED);
         let mut settings = config(&slow, seed ^ 4);
-        settings.limits.down = Some(2_000);
+        settings.settings.limits.down = Some(2_000);
         let whispered = Node::start(slow, settings);
         let source = Source::Metainfo(scene.payload.metainfo());
         let first_seed = |add: &mut engine::AddTorrent| add.peers = vec![addr(1)];
@@ -89,7 +89,7 @@ impl World {
         let handle = node(&dht_host, DHT_PORT, &[first], 77);
         let door = DhtDoor { handle, port: None };
         let mut settings = config(&dht_host, seed ^ 5);
-        settings.limits.up = Some(20_000);
+        settings.settings.limits.up = Some(20_000);
         settings.dht = Some(door);
         let announced = Node::start(dht_host, settings);
         let near = host(US + 1);

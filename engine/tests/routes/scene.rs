@@ -204,10 +204,11 @@ impl Scene {
         let host = |number| sim.host(HostOptions::at(ip(number)));
         let seeding = host(1);
         let mut settings = config(&seeding, seed ^ 1 << 32);
-        settings.limits = Limits {
+        settings.settings.limits = Limits {
             up: Some(200_000),
             down: None,
-        };
+        }
+        .into();
         if by_utp.is_some() {
             let at = (addr(1), 0);
             let (pool, options) = (Pool::current(), options(99));

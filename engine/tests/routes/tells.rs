@@ -77,7 +77,7 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 fn peers_are_told_no_name_no_port_and_no_address_and_another_id_on_each_route() {
     simulate(async {
         let scene = Scene::with(31, RoutePolicy::Anonymous, |config| {
-            config.encryption = Encryption::Off;
+            config.settings.encryption.peers = Encryption::Off;
         })
         .await;
         let stranger = scene.sim.host(HostOptions::at(ip(0x9_0000)));
@@ -145,8 +145,8 @@ fn trackers_are_told_goodbye_by_the_old_route_and_meet_a_stranger_on_the_new_one
         simulate(async move {
             let told_ip: IpAddr = ip(0x77);
             let scene = Scene::with(32, RoutePolicy::Anonymous, |config| {
-                config.trackers.announce_ip = Some(told_ip);
-                config.trackers.announce_port = Some(5555);
+                config.settings.trackers.announce_ip = Some(told_ip);
+                config.settings.trackers.announce_port = Some(5555);
             })
             .await;
             let host = scene

@@ -23,7 +23,7 @@ fn every_mode_announces_to_as_many_trackers_as_it_says() {
         (AnnounceMode::EveryTracker, 3),
     ] {
         simulate(async {
-            let scene = Scene::new(|config| config.trackers.mode = mode);
+            let scene = Scene::new(|config| config.settings.trackers.mode = mode);
             let trackers = ["60.0.0.1", "60.0.0.2", "60.0.0.3"]
                 .map(|at| scene.tracker(at, Behaviour::default()));
             scene
@@ -81,8 +81,8 @@ fn both_families_are_announced_by_with_one_key_and_the_port_that_is_set() {
         for scheme in ["http", "udp"] {
             let scene = Scene::new(|config| {
                 config.listen = Some("[::]:6881".parse().expect("an address"));
-                config.trackers.announce_port = Some(51413);
-                config.trackers.announce_ip = Some(ip("50.9.9.9"));
+                config.settings.trackers.announce_port = Some(51413);
+                config.settings.trackers.announce_ip = Some(ip("50.9.9.9"));
             });
             let host = scene.sim.host(HostOptions {
                 ips: vec![ip("60.0.0.1"), ip("2a00::2")],
@@ -129,7 +129,8 @@ fn private_torrent(trackers: &[&str]) -> Arc<Metainfo> {
 #[test]
 fn a_private_torrent_that_switches_trackers_leaves_the_peers_of_the_former_one() {
     simulate(async {
-        let mut scene = Scene::new(|config| config.trackers.mode = AnnounceMode::EveryTracker);
+        let mut scene =
+            Scene::new(|config| config.settings.trackers.mode = AnnounceMode::EveryTracker);
         let torrent = private_torrent(&["http://60.0.0.1/announce", "http://60.0.0.2/announce"]);
         let host = scene.sim.host(HostOptions::at(ip("70.0.0.1")));
         let mut config = EngineConfig::new(host.network(), Pool::current());

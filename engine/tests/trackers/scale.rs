@@ -18,9 +18,9 @@ use crate::{PORT, Scene, hash, ip, simulate, sleep};
 async fn crowd(scheme: &str) {
     const TORRENTS: usize = 5000;
     let scene = Scene::new(|config| {
-        config.trackers.max_in_flight = 12;
-        config.trackers.max_in_flight_per_host = 10;
-        config.trackers.spacing = Duration::from_millis(5);
+        config.settings.trackers.max_in_flight = 12;
+        config.settings.trackers.max_in_flight_per_host = 10;
+        config.settings.trackers.spacing = Duration::from_millis(5);
     });
     scene.sim.name("tracker.example", vec![ip("60.0.0.1")]);
     let tracker = scene.tracker("60.0.0.1", Behaviour::default());
@@ -104,8 +104,8 @@ fn where_there_is_no_time_for_all_trackers_hear_first_of_torrents_with_peers() {
     const BUSY: u64 = 20;
     simulate(async {
         let scene = Scene::new(|config| {
-            config.trackers.spacing = Duration::ZERO;
-            config.trackers.farewell = Duration::from_millis(600);
+            config.settings.trackers.spacing = Duration::ZERO;
+            config.settings.trackers.farewell = Duration::from_millis(600);
         });
         let tracker = scene.tracker("60.0.0.1", Behaviour::default());
         for number in 0..TORRENTS {

@@ -81,7 +81,7 @@ fn rates_end_with_the_only_way_out() {
         let payload = Payload::new(41, 30_000_000, PIECE);
         let host = sim.host(HostOptions::at(ip(9)));
         let seeder = Engine::start(&sim, (0, ip(1)), &payload, &[], |config| {
-            config.limits.up = Some(200_000);
+            config.settings.limits.up = Some(200_000);
         })
         .await;
         let proxy = proxy(&host);

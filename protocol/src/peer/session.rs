@@ -220,6 +220,11 @@ impl Session {
         Ok(())
     }
 
+    /// Waits so long for any byte from the peer, from the last one on.
+    pub const fn set_idle_timeout(&mut self, idle: Duration) {
+        self.config.timeouts.idle = idle;
+    }
+
     /// Tells the geometry of a torrent whose metadata has arrived, and reads what the peer said before against it.
     ///
     /// # Errors

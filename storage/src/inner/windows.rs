@@ -30,7 +30,7 @@ impl Inner {
         (at, len): (u64, u64),
         write: bool,
     ) -> Result<Option<Arc<Window>>, StoreError> {
-        let size = self.options.budget.0.limits.window;
+        let size = self.options.budget.0.window;
         let key = (file, (at / size) as u32);
         let start = at - at % size;
         let need = (at + len).min(start + size) - start;
@@ -71,7 +71,7 @@ impl Inner {
                 Err(fail(Cause::TooShort))
             };
         }
-        let len = (there - start).min(budget.limits.window);
+        let len = (there - start).min(budget.window);
         let Some(reservation) = budget.reserve(len) else {
             return Ok(None);
         };

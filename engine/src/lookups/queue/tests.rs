@@ -4,6 +4,16 @@ use rand::rngs::StdRng;
 
 use super::*;
 
+const EVERY: Duration = Duration::from_secs(900);
+
+/// A queue of which up to `at_once` look-ups run at a time.
+fn queue_of(at_once: u32) -> Queue {
+    Queue::new(&Dht {
+        at_once,
+        ..Dht::default()
+    })
+}
+
 fn hash(n: u16) -> InfoHash {
     let mut bytes = [0; 20];
     bytes[..2].copy_from_slice(&n.to_be_bytes());
@@ -43,7 +53,7 @@ fn secs(s: u64) -> Duration {
 #[test]
 fn a_torrent_without_peers_is_looked_up_again_soon_and_then_ever_later() {
     let start = Instant::now();
-    let mut queue = Queue::new(4);
+    let mut queue = queue_of(4);
     queue.add(hash(1), start);
     let begun = run(&mut queue, start, start + secs(3000), secs(2));
     let at: Vec<u64> = begun
@@ -62,7 +72,7 @@ fn a_torrent_without_peers_is_looked_up_again_soon_and_then_ever_later() {
 #[test]
 fn one_that_has_peers_is_announced_every_quarter_of_an_hour() {
     let start = Instant::now();
-    let mut queue = Queue::new(4);
+    let mut queue = queue_of(4);
     queue.add(hash(1), start);
     queue.set_short(hash(1), false, start);
     let begun = run(&mut queue, start, start + secs(9000), secs(2));
@@ -72,7 +82,7 @@ fn one_that_has_peers_is_announced_every_quarter_of_an_hour() {
 #[test]
 fn one_that_runs_short_does_not_wait_for_its_turn() {
     let start = Instant::now();
-    let mut queue = Queue::new(4);
+    let mut queue = queue_of(4);
     queue.add(hash(1), start);
     queue.set_short(hash(1), false, start);
     run(&mut queue, start, start + secs(100), secs(2));
@@ -84,7 +94,7 @@ fn one_that_runs_short_does_not_wait_for_its_turn() {
 #[test]
 fn running_short_again_and_again_does_not_look_up_again_and_again() {
     let start = Instant::now();
-    let mut queue = Queue::new(4);
+    let mut queue = queue_of(4);
     let mut rng = StdRng::seed_from_u64(2);
     queue.add(hash(1), start);
     let mut begun = 0;
@@ -102,7 +112,7 @@ fn running_short_again_and_again_does_not_look_up_again_and_again() {
 #[test]
 fn the_short_ones_go_first_and_only_so_many_run_at_once() {
     let start = Instant::now();
-    let mut queue = Queue::new(3);
+    let mut queue = queue_of(3);
     for n in 0..100 {
         queue.add(hash(n), start);
         queue.set_short(hash(n), n >= 90, start);
@@ -121,7 +131,7 @@ fn the_short_ones_go_first_and_only_so_many_run_at_once() {
 #[test]
 fn a_look_up_that_nobody_answered_begins_again_as_soon_as_there_is_a_node() {
     let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
-    let mut queue = Queue::new(4);
+    let mut queue = queue_of(4);
     queue.add(hash(1), start);
     queue.set_short(hash(1), false, start);
     let mut now = start;
@@ -155,7 +165,7 @@ fn a_look_up_that_nobody_answered_begins_again_as_soon_as_there_is_a_node() {
 #[test]
 fn the_late_end_of_an_earlier_look_up_is_not_taken_for_the_end_of_this_one() {
     let (now, mut rng) = (Instant::now(), StdRng::seed_from_u64(1));
-    let mut queue = Queue::new(1);
+    let mut queue = queue_of(1);
     queue.add(hash(1), now);
     let stale = queue.next(now).unwrap();
     queue.remove(hash(1));
@@ -173,7 +183,7 @@ proptest! {
     fn whatever_happens_the_lines_and_the_torrents_agree(
         ops in prop::collection::vec((0..7_u8, 0..8_u16, 0..2000_u64), 0..200),
     ) {
-        let mut queue = Queue::new(3);
+        let mut queue = queue_of(3);
         let mut rng = StdRng::seed_from_u64(3);
         let mut now = Instant::now();
         let mut runs = BTreeMap::new();
@@ -207,7 +217,7 @@ proptest! {
 #[test]
 fn without_a_node_thousands_of_torrents_ask_no_more_than_a_few() {
     let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(9));
-    let mut queue = Queue::new(4);
+    let mut queue = queue_of(4);
     (0..2000).for_each(|n| queue.add(hash(n), start));
     let (mut now, mut begun) = (start, BTreeSet::new());
     let mut count = 0;
@@ -232,4 +242,32 @@ fn without_a_node_thousands_of_torrents_ask_no_more_than_a_few() {
     queue.usable(now, &mut rng);
     let began = run(&mut queue, now, now + secs(2), Duration::from_millis(10));
     assert!(began.len() > 100, "{}", began.len());
+}
+
+#[test]
+fn what_is_set_about_look_ups_holds_for_those_that_wait() {
+    let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(9));
+    let mut queue = queue_of(1);
+    for number in 1..=3 {
+        queue.add(hash(number), start);
+    }
+    let (first, run) = queue.next(start).unwrap();
+    assert!(queue.next(start).is_none());
+    let more = Dht {
+        at_once: 2,
+        ..Dht::default()
+    };
+    queue.retune(&more, start);
+    assert!(queue.next(start).is_some() && queue.next(start).is_none());
+    queue.set_short(first, false, start);
+    queue.ended((first, run), true, start, &mut rng);
+    let often = Dht {
+        at_once: 100,
+        announce_every: Duration::from_secs(60),
+        ..Dht::default()
+    };
+    queue.retune(&often, start);
+    assert!(queue.next(start).is_some(), "the third");
+    let due = queue.poll_timeout();
+    assert_eq!(due, Some(start + Duration::from_secs(60)));
 }

@@ -114,6 +114,7 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
         dht_port: None,
         veiled: false,
         wire: Wire::Plain,
+        settings: crate::settings::Live::new(crate::Settings::default()),
     };
     let torrent = recorder.clone().start().recipient();
     (

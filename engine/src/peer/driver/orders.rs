@@ -8,6 +8,7 @@ use protocol::peer::Extension;
 use crate::content::Content;
 use crate::peer::bell::Bell;
 use crate::peer::messages::{Ended, Fact, Order};
+use crate::peer::pipeline::Manners;
 
 use super::{Driver, ended_by, now};
 
@@ -100,9 +101,18 @@ impl Driver {
                 }
             }
             Order::UploadOnly => self.session.set_upload_only(true),
+            Order::Retune => self.retune(),
             Order::Close(ended) => return Err(ended),
         }
         Ok(())
+    }
+
+    /// Goes by the settings of the moment.
+    pub(super) fn retune(&mut self) {
+        let settings = self.settings.get();
+        self.pipeline.set_manners(Manners::of(&settings.peers));
+        self.session
+            .set_idle_timeout(settings.connections.idle_timeout);
     }
 
     /// Takes up work on the content.

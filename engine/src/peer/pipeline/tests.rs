@@ -309,7 +309,7 @@ proptest! {
                 }
             }
             let target = pipeline.target();
-            prop_assert!(target >= 1 && target <= reqq.clamp(1, MAX_TARGET));
+            prop_assert!(target >= 1 && target <= reqq.clamp(1, Peers::default().max_requests));
             prop_assert_eq!(pipeline.room(), target.saturating_sub(pipeline.in_flight()));
             let _ = pipeline.rate(now);
         }
@@ -332,7 +332,7 @@ proptest! {
         let got = lab.run(secs(15));
         let round_trip = round_trip as f64 / 1e3;
         // What the bound on requests allows, if that is less.
-        let most = f64::from(MAX_TARGET * BLOCK_LEN) / round_trip;
+        let most = f64::from(Peers::default().max_requests * BLOCK_LEN) / round_trip;
         // A slow link carries few whole blocks in the time measured, and is probed for its true round trip now and then.
         prop_assert!(got >= 0.9 * rate.min(most), "{got} of {rate}");
         let block = f64::from(BLOCK_LEN) / rate;
@@ -340,4 +340,21 @@ proptest! {
         let bound = product.min(3.0).max(2.0 * block) + 1e-3;
         prop_assert!(lab.queued() <= bound, "{} s, not {bound}", lab.queued());
     }
+}
+
+#[test]
+fn no_more_of_a_peers_time_is_asked_for_than_is_set() {
+    let mut targets = Vec::new();
+    for queued in [Duration::from_secs(3), Duration::from_millis(1500)] {
+        let mut lab = Lab::new(Duration::from_millis(1200), 500_000.0);
+        let manners = Manners::of(&Peers {
+            queue_time: queued,
+            ..Peers::default()
+        });
+        lab.pipeline.set_manners(manners);
+        lab.run(Duration::from_secs(60));
+        targets.push(lab.pipeline.target());
+    }
+    assert!(targets[0] > 60, "{targets:?}");
+    assert!((30..=46).contains(&targets[1]), "{targets:?}");
 }

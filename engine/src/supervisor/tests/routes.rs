@@ -72,7 +72,7 @@ fn a_torrent_that_panics_comes_back_on_its_route_and_no_other() {
     for moved in [false, true] {
         play(async move {
             let scene = Scene::new(61, 3_000_000, 64 * 1024);
-            let slow = |config: &mut crate::EngineConfig| config.limits.up = Some(100_000);
+            let slow = |config: &mut crate::EngineConfig| config.settings.limits.up = Some(100_000);
             let _seeder = scene.engine_with(1, true, &[], slow).await;
             scene.sim.record(1_000_000);
             let engine = fetching(&scene, u8::from(!moved)).await;

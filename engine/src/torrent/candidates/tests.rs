@@ -605,3 +605,16 @@ fn a_peer_that_was_left_to_be_dialled_again_is_due_at_once() {
     list.disconnected(host(1), now, Ended::Renewed);
     assert_eq!(list.next(now), Some(host(1)));
 }
+
+#[test]
+fn no_more_addresses_are_taken_than_is_set_last() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100);
+    for n in 0..20 {
+        assert!(list.add(host(n), Source::Manual, now));
+    }
+    list.set_limit(20);
+    assert!(!list.add(host(20), Source::Manual, now));
+    list.set_limit(21);
+    assert!(list.add(host(20), Source::Manual, now));
+}

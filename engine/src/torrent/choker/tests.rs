@@ -306,7 +306,8 @@ proptest! {
                     prop_assert!(all.clone().all(|peer| peer.interested));
                 }
                 Op::Slots(new) => {
-                    lab.choker.set_slots(new);
+                    let config = lab.choker.config;
+                    lab.choker.retune(ChokerConfig { slots: new, ..config });
                     slots = new;
                 }
                 Op::Seeding(on) => lab.seeding = on,

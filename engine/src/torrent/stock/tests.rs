@@ -10,10 +10,11 @@ fn a_piece_whose_writer_panicked_before_it_told_is_not_lost() {
             trip_at(piece);
             // Slow enough for each block to be told by itself: but for the last, the torrent knows the piece.
             let slow = |config: &mut crate::EngineConfig| {
-                config.limits = Limits {
+                config.settings.limits = Limits {
                     down: Some(500_000),
                     up: None,
-                };
+                }
+                .into();
             };
             let leecher = scene.engine_with(1, false, &[addr(0)], slow).await;
             leecher.completes(&scene).await;

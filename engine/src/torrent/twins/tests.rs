@@ -53,7 +53,7 @@ fn engines_that_dial_each_other_keep_one_connection() {
     for seed in 0..8 {
         play(async {
             let scene = Scene::new(seed, 2_000_000, 32 * 1024);
-            let slow = |config: &mut EngineConfig| config.limits.up = Some(20_000);
+            let slow = |config: &mut EngineConfig| config.settings.limits.up = Some(20_000);
             let one = scene.engine_with(0, true, &[addr(1)], slow).await;
             let two = scene.engine(1, false, &[addr(0)]).await;
             sleep(Duration::from_secs(3)).await;

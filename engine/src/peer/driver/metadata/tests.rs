@@ -16,7 +16,7 @@ const OUR_NUMBER: u8 = 9;
 /// A scene with an info dictionary of six pieces, and an engine that has it.
 async fn stage(up: Option<u64>) -> (Scene, Actor) {
     let scene = Scene::new(1, 5_000_000, 1024);
-    let limit = |config: &mut crate::EngineConfig| config.limits.up = up;
+    let limit = |config: &mut crate::EngineConfig| config.settings.limits.up = up;
     let engine = scene.engine_with(0, true, &[], limit).await;
     (scene, engine)
 }

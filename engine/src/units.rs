@@ -9,27 +9,32 @@ use std::time::Duration;
 /// `KiB`, `MiB`, `GiB`, `TiB` and the bare letters `k`, `M`, `G`, `T` count in 1024s; `kB`, `MB`, `GB`, `TB` in 1000s.
 /// Case does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Size(pub(crate) u64);
+pub struct Size(pub u64);
 
 /// Bytes a second: a [`Size`] with or without `/s` (`250KiB/s`); `none`, `unlimited` and `0` mean no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rate(pub(crate) Option<u64>);
+pub struct Rate(pub Option<u64>);
 
 /// A length of time: `90s`, `2h`, `1h30m`, `1d`, `250ms` or plain seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span(pub(crate) Duration);
+pub struct Span(pub Duration);
 
 /// Why a text is not a size, rate or length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UnitError {
+pub enum UnitError {
+    /// There is no number.
     #[error("there is no number in it")]
     NoNumber,
+    /// This is not a unit of size.
     #[error("`{0}` is not a unit of size: use KiB, MiB, GiB, TiB, kB, MB, GB, TB or plain bytes")]
     SizeUnit(String),
+    /// This is not a unit of time.
     #[error("`{0}` is not a unit of time: use ms, s, m, h, d or plain seconds")]
     TimeUnit(String),
+    /// The number is too large.
     #[error("the number is too large")]
     TooLarge,
+    /// It is not a whole number of bytes.
     #[error("it is not a whole number of bytes")]
     Fraction,
 }

@@ -1,0 +1,149 @@
+//! The declaration of all keys.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use storage::{Preallocate, WriteMode};
+
+use super::key::settings;
+use super::value::Setting;
+use super::{Group, Key};
+use crate::torrent::choker::SeedMode;
+use crate::units::Size;
+use crate::{AnnounceMode, Encryption, Limits, MixedMode};
+
+const S: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+settings! {
+    /// Connections to peers: how many, and how long they are waited for.
+    connections: Connections {
+        /// Connections of all torrents together. When it is lowered, those that bring least are closed until it holds.
+        max: u32 = 500, 1..=1_000_000, "connections";
+        /// Connections of one torrent, unless it has a number of its own.
+        per_torrent: u32 = 100, 1..=1_000_000, "connections";
+        /// Connections of one torrent with one public address, where several programs may be behind a router.
+        per_host: u32 = 8, 1..=1000, "connections";
+        /// Dials of one torrent that may be under way at the same time.
+        half_open: u32 = 30, 1..=10_000, "dials";
+        /// How long a dial may take before it is given up.
+        connect_timeout: Duration = S * 15, S..=HOUR, "";
+        /// How long handshakes may take, the one of the stream encryption included. Holds for connections that begin from then on.
+        handshake_timeout: Duration = S * 15, S..=HOUR, "";
+        /// How long a peer may send nothing at all before its connection is closed; others send something every two minutes.
+        idle_timeout: Duration = S * 150, S * 5..=HOUR * 24, "";
+        /// After how long connections by which neither side wants anything are closed, while others could have their places.
+        useless_after: Duration = S * 300, S..=HOUR * 24, "";
+        /// Whether connections to peers that want nothing are closed once we want nothing either.
+        close_redundant: bool = true, (), "";
+    }
+    /// Rates of all torrents together.
+    limits: LimitSettings {
+        /// From peers and web seeds to us.
+        down: Option<u64> = None, (), "";
+        /// From us to peers.
+        up: Option<u64> = None, (), "";
+        /// Whether limits, those of single torrents too, hold for peers of the local networks and of this machine as well. Holds for connections that begin from then on.
+        local: bool = true, (), "";
+        /// Whether TCP, where somebody transfers by uTP, which yields to it, is limited to the share of its peers ("proportional") or never for uTP's sake ("prefer-tcp").
+        mixed_mode: MixedMode = MixedMode::PeerProportional, (), "";
+    }
+    /// Whom each torrent serves.
+    choking: Choking {
+        /// Peers of one torrent that are served at the same time.
+        slots: u32 = 8, 0..=100_000, "peers";
+        /// Time between two decisions: shorter makes for connections that go on and off, longer is slow to answer.
+        round_every: Duration = S * 10, S..=HOUR, "";
+        /// How long a peer keeps the slot that goes round at random while we download.
+        optimistic_every: Duration = S * 30, S..=HOUR, "";
+        /// Who is served while we seed: everyone in turn ("round-robin"), or those to whom we send fastest ("fastest").
+        seed_mode: SeedMode = SeedMode::RoundRobin, (), "";
+    }
+    /// What we say to peers and expect of them.
+    peers: Peers {
+        /// Whether peers tell each other of peers (BEP 11); private torrents never do. Connections that are there keep what they agreed on, and are told nothing more.
+        exchange: bool = true, (), "";
+        /// Whether peers behind routers are met with the help of others, and others helped (BEP 55), where there is uTP; never about private torrents.
+        hole_punching: bool = true, (), "";
+        /// Addresses that a torrent remembers. When it is lowered, no more are taken until there is room.
+        known: u32 = 4000, 10..=100_000, "addresses";
+        /// How long a peer may owe us blocks before others are asked for them.
+        request_timeout: Duration = S * 30, S..=S * 600, "";
+        /// How much of a peer's time is asked for in advance: a slow peer holds on to few blocks.
+        queue_time: Duration = S * 3, S..=S * 60, "";
+        /// Requests to one peer that are kept under way, if it takes so many.
+        max_requests: u32 = 2000, 2..=4000, "requests";
+        /// Requests that a peer may have waiting at us, as we tell it. Holds for connections that begin from then on.
+        accept_requests: u32 = 2000, 16..=10_000, "requests";
+    }
+    /// Encryption of connections to peers.
+    encryption: Wires {
+        /// Plain streams only ("off"), plain first and encrypted where the peer insists ("allow"), encrypted first ("prefer"), or encrypted by RC4 only ("require"). Holds for connections that begin from then on.
+        peers: Encryption = Encryption::Allow, (), "";
+    }
+    /// How trackers are announced to.
+    trackers: Trackers {
+        /// To how many trackers of a torrent: to the first that works ("first"), to the first of each tier ("tiers"), or to every one ("trackers"). Private torrents always go by "first". Holds for torrents that go online from then on.
+        mode: AnnounceMode = AnnounceMode::Strict, (), "";
+        /// Peers to ask for.
+        num_want: u32 = 100, 0..=1000, "peers";
+        /// Requests that may be under way at the same time, to all trackers together.
+        max_in_flight: u32 = 50, 1..=10_000, "requests";
+        /// Requests that may be under way at the same time to one tracker (scheme, host and port).
+        max_in_flight_per_host: u32 = 10, 1..=1000, "requests";
+        /// The time between the starts of two requests to one tracker, on average; each gap is between half of it and one and a half. Farewells do not wait for it.
+        spacing: Duration = Duration::from_millis(20), Duration::ZERO..=S * 60, "";
+        /// How long an HTTP tracker may take to answer.
+        timeout: Duration = S * 30, S..=S * 600, "";
+        /// How long a UDP tracker may take to answer, with all repetitions of the question.
+        udp_timeout: Duration = S * 45, S..=S * 600, "";
+        /// The longest time that farewells may take when a torrent or the engine stops.
+        farewell: Duration = S * 10, Duration::ZERO..=S * 600, "";
+        /// The port to tell trackers, where it is not the one that is listened on (a forwarded port).
+        announce_port: Option<u16> = None, (), "";
+        /// The address to tell trackers, where they would see a wrong one; few heed it.
+        announce_ip: Option<IpAddr> = None, (), "";
+    }
+    /// What torrents do in the DHT.
+    dht: Dht {
+        /// Whether peers are sought in the DHT, and torrents announced there, never private ones. The node itself goes on.
+        enabled: bool = true, (), "";
+        /// Between two look-ups of a torrent that has peers enough; one that is short of them is looked up sooner.
+        announce_every: Duration = S * 900, S * 60..=HOUR * 24, "";
+        /// Look-ups that run at a time.
+        at_once: u32 = 16, 1..=1000, "look-ups";
+    }
+    /// Peers on the local networks (BEP 14).
+    local_discovery: LocalDiscovery {
+        /// Whether torrents are named to the local networks and listened for there, never private ones. The groups are joined and left at once.
+        enabled: bool = true, (), "";
+        /// Between two announces of a torrent.
+        announce_every: Duration = S * 300, S * 60..=HOUR * 24, "";
+    }
+    /// Content files.
+    disk: Disk {
+        /// How blocks are written: by positioned writes ("pwrite"), or through a map of a file that has its full size ("map"). Holds for torrents that open their files from then on.
+        write: WriteMode = WriteMode::Pwrite, (), "";
+        /// Whether files grow as blocks come ("sparse"), or get all their room at the start ("full"). Holds for torrents that open their files from then on.
+        preallocate: Preallocate = Preallocate::Sparse, (), "";
+        /// Files that are open at a time.
+        open_files: u32 = 256, 1..=1_000_000, "files";
+        /// Bytes of files that are mapped at a time; what is served beyond that is copied. Where it is lowered, maps are let go of as others are made.
+        mapped: Size = Size(512 << 20), Size(0)..=Size(1 << 50), "";
+        /// How often progress is noted, so that it survives a crash. Verified pieces that are not noted are hashed again.
+        save_every: Duration = S * 5, S..=HOUR, "";
+        /// How long a torrent whose files could not be read or written stands still before it tries again; twice as long each time that comes to nothing, up to sixteen times.
+        retry_after: Duration = S * 2, S..=HOUR, "";
+    }
+}
+
+/// These rates, and otherwise the defaults.
+impl From<Limits> for LimitSettings {
+    fn from(rates: Limits) -> Self {
+        Self {
+            down: rates.down,
+            up: rates.up,
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Settings that change while the engine runs.
+
+use std::sync::Arc;
+
+use actors::tell;
+
+use crate::settings::{Patch, Settings};
+use crate::torrent::messages::Control;
+use crate::{CommandError, Limits, MixedMode};
+
+use super::Supervisor;
+
+impl Supervisor {
+    /// Changes settings, all that is asked for or nothing, and has everyone take them up.
+    pub(super) fn set_settings(&mut self, patch: &Patch) -> Result<Arc<Settings>, CommandError> {
+        let before = self.settings.full();
+        let changed = before.with(patch).map_err(CommandError::Settings)?;
+        let now = Arc::new(changed);
+        if *now != *before {
+            self.take_up(&before, &now);
+        }
+        Ok(now)
+    }
+
+    /// Changes the rates of all torrents together.
+    pub(super) fn set_rates(&mut self, rates: Limits) {
+        let before = self.settings.full();
+        let mut changed = (*before).clone();
+        (changed.limits.down, changed.limits.up) = (rates.down, rates.up);
+        self.take_up(&before, &Arc::new(changed));
+    }
+
+    fn take_up(&mut self, before: &Settings, now: &Arc<Settings>) {
+        self.settings.set(Arc::clone(now));
+        self.down.set_rate(now.limits.down);
+        self.up.set_rate(now.limits.up);
+        if before.limits.mixed_mode != now.limits.mixed_mode
+            && now.limits.mixed_mode == MixedMode::PreferTcp
+        {
+            self.shares.lift();
+        }
+        self.seats.set_most(now.connections.max as usize);
+        self.bound_storage();
+        for route in self.routes.iter() {
+            route.retune();
+        }
+        for child in self.torrents.values().filter(|child| !child.leaving) {
+            tell(&child.actor, Control::Retune);
+        }
+    }
+
+    /// Bounds what all stores hold together.
+    pub(super) fn bound_storage(&self) {
+        let settings = self.settings.get();
+        let budget = &self.config.storage.budget;
+        budget.set_open_files(settings.disk.open_files as usize);
+        budget.set_mapped(settings.disk.mapped.0);
+    }
+}

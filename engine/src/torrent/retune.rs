@@ -1,0 +1,65 @@
+//! Settings that change while a torrent is at work.
+
+use std::cmp::Reverse;
+use std::time::Instant;
+
+use actix::Context;
+
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Ended, Order};
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::choker::ChokerConfig;
+
+impl Torrent {
+    /// Takes up settings that have changed. What is read where it is used needs nothing more.
+    pub(super) fn retune(&mut self, now: Instant, ctx: &mut Context<Self>) {
+        let settings = self.setup.settings.full();
+        self.choker.retune(ChokerConfig::of(&settings.choking));
+        self.run_choker(now);
+        self.candidates.set_limit(settings.peers.known as usize);
+        for (_, peer) in self.peers.iter() {
+            peer.order(Order::Retune);
+        }
+        self.close_surplus();
+        if let Phase::Failed(_, at) = &mut self.phase {
+            *at = (*at).min(now + settings.disk.retry_after);
+        }
+        if !settings.dht.enabled {
+            self.leave_dht();
+        } else if self.is_online() {
+            self.seek(ctx);
+        }
+    }
+
+    /// Closes connections where there are more than there may be: of this torrent, and of all together.
+    fn close_surplus(&mut self) {
+        let most = self.most_peers();
+        let surplus = self.peers.len().saturating_sub(most);
+        let mut least: Vec<PeerKey> = self.peers.iter().map(|(key, _)| key).collect();
+        let needed = !matches!(&self.phase, Phase::Active(active) if active.finished);
+        least.sort_by_key(|key| {
+            let peer = self.peers.get(*key);
+            let rate = |peer: &crate::torrent::peers::PeerEntry| {
+                let (first, second) = if needed {
+                    (peer.down.bytes_per_s, peer.up.bytes_per_s)
+                } else {
+                    (peer.up.bytes_per_s, peer.down.bytes_per_s)
+                };
+                (peer.since.is_some(), first, second, Reverse(peer.since))
+            };
+            peer.map(rate)
+        });
+        for (at, key) in least.into_iter().enumerate() {
+            // A seat that is given up here is one that no other torrent need give up.
+            if at >= surplus && !self.setup.seats.give_up() {
+                break;
+            }
+            if at < surplus {
+                self.setup.seats.give_up();
+            }
+            if let Some(peer) = self.peers.get(key) {
+                peer.order(Order::Close(Ended::Dismissed));
+            }
+        }
+    }
+}

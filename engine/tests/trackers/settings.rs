@@ -1,0 +1,150 @@
+//! What is set about trackers while the engine runs shows in what they are asked next.
+
+use std::time::Duration;
+
+use engine::settings::{Patch, Value};
+use tokio::time::Instant;
+
+use crate::tracker::Behaviour;
+use crate::{Scene, ip, simulate, sleep};
+
+async fn set(scene: &Scene, key: &str, value: impl Into<Value>) {
+    let patch = Patch::new().with(key, value);
+    scene.engine.set_settings(patch).await.expect("settings");
+}
+
+#[test]
+fn the_next_request_says_what_is_set_now() {
+    simulate(async {
+        let mut scene = Scene::new(|_| {});
+        let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        let url = "http://60.0.0.1/announce";
+        scene.add(1, &[url]).await;
+        let _ = scene.said().await;
+        set(&scene, "trackers.num_want", 17_u32).await;
+        set(&scene, "trackers.announce_port", 5555_u32).await;
+        set(&scene, "trackers.announce_ip", "70.0.0.1").await;
+        scene.add(2, &[url]).await;
+        let _ = scene.said().await;
+        let seen = tracker.announces();
+        let said = |at: usize| {
+            (
+                seen[at].announce.num_want,
+                seen[at].announce.port,
+                seen[at].told_ip,
+            )
+        };
+        assert_eq!(said(0), (Some(100), 6881, None));
+        assert_eq!(said(1), (Some(17), 5555, Some(ip("70.0.0.1"))));
+    });
+}
+
+#[test]
+fn torrents_that_go_online_announce_to_as_many_trackers_as_is_set() {
+    simulate(async {
+        let scene = Scene::new(|_| {});
+        let first = scene.tracker("60.0.0.1", Behaviour::default());
+        let second = scene.tracker("60.0.0.2", Behaviour::default());
+        let urls = ["http://60.0.0.1/announce", "http://60.0.0.2/announce"];
+        scene.add(1, &urls).await;
+        sleep(10).await;
+        assert_eq!((first.announces().len(), second.announces().len()), (1, 0));
+        set(&scene, "trackers.mode", "trackers").await;
+        scene.add(2, &urls).await;
+        sleep(10).await;
+        assert_eq!((first.announces().len(), second.announces().len()), (2, 1));
+    });
+}
+
+#[test]
+fn requests_follow_each_other_as_is_set() {
+    simulate(async {
+        let scene = Scene::new(|config| {
+            config.settings.trackers.spacing = Duration::from_secs(60);
+        });
+        let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        for number in 0..100 {
+            scene.add(number, &["http://60.0.0.1/announce"]).await;
+        }
+        sleep(100).await;
+        let before = tracker.announces().len();
+        assert!((1..=4).contains(&before), "{before}");
+        set(&scene, "trackers.spacing", Duration::ZERO).await;
+        sleep(10).await;
+        assert_eq!(tracker.announces().len(), 100);
+    });
+}
+
+#[test]
+fn as_many_are_under_way_as_is_set_to_one_and_to_all() {
+    for (key, other) in [
+        ("trackers.max_in_flight", "trackers.max_in_flight_per_host"),
+        ("trackers.max_in_flight_per_host", "trackers.max_in_flight"),
+    ] {
+        simulate(async {
+            let scene = Scene::new(|config| config.settings.trackers.spacing = Duration::ZERO);
+            set(&scene, key, 1_u32).await;
+            set(&scene, other, 1000_u32).await;
+            let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+            for number in 0..200 {
+                scene.add(number, &["http://60.0.0.1/announce"]).await;
+            }
+            sleep(2).await;
+            assert_eq!(tracker.most_at_once(), 1);
+            set(&scene, key, 7_u32).await;
+            sleep(20).await;
+            let most = tracker.most_at_once();
+            assert!((3..=7).contains(&most), "{key}: {most}");
+            assert_eq!(tracker.announces().len(), 200);
+        });
+    }
+}
+
+#[test]
+fn a_silent_tracker_is_waited_for_as_long_as_is_set() {
+    for (key, scheme) in [
+        ("trackers.timeout", "http"),
+        ("trackers.udp_timeout", "udp"),
+    ] {
+        simulate(async {
+            let mut scene = Scene::new(|_| {});
+            let silent = Behaviour {
+                silent: true,
+                ..Behaviour::default()
+            };
+            let _tracker = scene.tracker("60.0.0.1", silent);
+            set(&scene, key, Duration::from_secs(4)).await;
+            let before = Instant::now();
+            scene
+                .add(1, &[&format!("{scheme}://60.0.0.1:80/announce")])
+                .await;
+            scene.said().await.expect_err("silence");
+            let took = before.elapsed();
+            assert!(
+                (Duration::from_secs(4)..Duration::from_secs(6)).contains(&took),
+                "{scheme} {took:?}"
+            );
+        });
+    }
+}
+
+#[test]
+fn farewells_take_no_longer_than_is_set() {
+    simulate(async {
+        let mut scene =
+            Scene::new(|config| config.settings.trackers.spacing = Duration::from_secs(30));
+        let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        scene.add(1, &["http://60.0.0.1/announce"]).await;
+        let _ = scene.said().await;
+        scene.sim.name("gone.example", vec![]);
+        drop(tracker);
+        set(&scene, "trackers.farewell", Duration::from_secs(2)).await;
+        let before = Instant::now();
+        scene.engine.shutdown(Duration::from_secs(60)).await;
+        assert!(
+            before.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            before.elapsed()
+        );
+    });
+}
