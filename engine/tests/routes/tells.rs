@@ -116,7 +116,7 @@ fn peers_are_told_no_name_no_port_and_no_address_and_another_id_on_each_route() 
 fn no_two_peers_of_an_anonymous_torrent_are_told_the_same_id() {
     simulate(async {
         let scene = Scene::with(32, RoutePolicy::Anonymous, |config| {
-            config.encryption = Encryption::Off;
+            config.settings.encryption.peers = Encryption::Off;
         })
         .await;
         let id = scene.fetch(1).await;
