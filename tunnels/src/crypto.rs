@@ -16,6 +16,8 @@ mod replay;
 mod session;
 
 pub use agree::{AUTH_LEN, AgreeError, Ephemeral, Shared, answer, conclude};
+#[cfg(test)]
+pub(crate) use layer::sealed;
 pub use layer::{HEAD, OVERHEAD, OpenError, TAG};
 pub use session::{ANSWER_COUNTER, Opener, SealError, Sealer, Session, Side, first_counter};
 

@@ -36,6 +36,9 @@ pub enum OpenError {
 pub(super) struct Layer {
     salt: [u8; 4],
     cipher: Cipher,
+    /// Which key it is, for tests that look at what is sealed.
+    #[cfg(test)]
+    key: u64,
 }
 
 enum Cipher {
@@ -47,14 +50,22 @@ enum Cipher {
 
 impl Layer {
     pub(super) fn gcm(key: [u8; 16], salt: [u8; 4]) -> Self {
-        let cipher = Cipher::Gcm(Gcm::new(key));
-        Self { salt, cipher }
+        Self {
+            salt,
+            cipher: Cipher::Gcm(Gcm::new(key)),
+            #[cfg(test)]
+            key: sealed::name(&key),
+        }
     }
 
     pub(super) fn chacha(key: &[u8; 32], salt: [u8; 4]) -> Option<Self> {
-        let key = UnboundKey::new(&CHACHA20_POLY1305, key).ok()?;
-        let cipher = Cipher::ChaCha(Box::new(LessSafeKey::new(key)));
-        Some(Self { salt, cipher })
+        let unbound = UnboundKey::new(&CHACHA20_POLY1305, key).ok()?;
+        Some(Self {
+            salt,
+            cipher: Cipher::ChaCha(Box::new(LessSafeKey::new(unbound))),
+            #[cfg(test)]
+            key: sealed::name(key),
+        })
     }
 
     /// Seals `frame` in place: [`HEAD`] bytes of room, the message, [`TAG`] bytes of room. `None` when the frame is shorter
@@ -63,6 +74,8 @@ impl Layer {
         let (head, rest) = frame.split_first_chunk_mut::<HEAD>()?;
         let (message, tag) = rest.split_last_chunk_mut::<TAG>()?;
         *head = counter.to_be_bytes();
+        #[cfg(test)]
+        sealed::note((self.key, self.salt, counter));
         *tag = match &mut self.cipher {
             Cipher::Gcm(gcm) => {
                 let nonce = DecimalNonce::new(self.salt, counter);
@@ -132,6 +145,44 @@ impl DecimalNonce {
 
     fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+}
+
+/// What is sealed on this thread while somebody watches.
+#[cfg(test)]
+pub(crate) mod sealed {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::hash::{DefaultHasher, Hasher};
+
+    thread_local! {
+        static SEEN: RefCell<Option<BTreeSet<(u64, [u8; 4], u64)>>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn name(key: &[u8]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(key);
+        hasher.finish()
+    }
+
+    /// Panics where a key seals with a nonce that it has sealed with before.
+    pub(super) fn note(nonce: (u64, [u8; 4], u64)) {
+        SEEN.with_borrow_mut(|seen| {
+            let is_new = seen.as_mut().is_none_or(|seen| seen.insert(nonce));
+            assert!(is_new, "a nonce is used twice: {nonce:?}");
+        });
+    }
+
+    /// Watches from now on.
+    pub(crate) fn watch() {
+        SEEN.set(Some(BTreeSet::new()));
+    }
+
+    /// Watches no longer; says with how many keys something was sealed, and how often.
+    pub(crate) fn seen() -> (usize, usize) {
+        let seen = SEEN.take().unwrap_or_default();
+        let keys: BTreeSet<u64> = seen.iter().map(|(key, ..)| *key).collect();
+        (keys.len(), seen.len())
     }
 }
 

@@ -7,10 +7,10 @@ use crate::message::{IntroPoint, Message, Source};
 use crate::node::{Event, Node};
 use crate::{CircuitId, Dialect, Flags, Purpose};
 
-const SWARM: [u8; 20] = [0x5a; 20];
+pub(super) const SWARM: [u8; 20] = [0x5a; 20];
 
 /// A world in which node 1 seeds and node 0 downloads, and the introduction points that are announced.
-fn seeded(dialect: Dialect, hops: u8, seed: u64) -> (World, IntroPoint) {
+pub(super) fn seeded(dialect: Dialect, hops: u8, seed: u64) -> (World, IntroPoint) {
     let mut flags = vec![Flags::default(); 2];
     flags.extend(vec![Flags::RELAY; 5]);
     flags.extend(vec![Flags::RELAY.and(Flags::EXIT); 3]);
@@ -43,7 +43,7 @@ fn seeded(dialect: Dialect, hops: u8, seed: u64) -> (World, IntroPoint) {
     (world, point)
 }
 
-fn linked(world: &World) -> CircuitId {
+pub(super) fn linked(world: &World) -> CircuitId {
     let linked = world.events.iter().find_map(|(at, event)| match event {
         Event::Linked { circuit, .. } if *at == 0 => Some(*circuit),
         _ => None,
