@@ -8,8 +8,8 @@
 //!
 //! CONNECT and UDP ASSOCIATE are done, BIND is refused. Names go to the far end where that looks names up, and else are
 //! looked up by the network outside: never by anything else. Replies say what became of a request, as far as RFC 1928 has
-//! words for it. An association waits some seconds for a way out, but is no promise that datagrams pass: while there is none they
-//! are lost, and the program's own time-outs tell it.
+//! words for it. An association is no promise that datagrams pass: the first ones wait some seconds for a way out, but else they are
+//! lost while there is none, and the program's own time-outs tell it.
 //!
 //! All is bounded: programs that are served at once, the time that each may take to say what it wants, and how long nothing
 //! may move.

@@ -1,6 +1,7 @@
 //! Our command goes through circuits of nodes that are real processes, and nothing goes another way.
 
 mod leaks;
+mod programs;
 mod speed;
 mod through;
 
@@ -20,6 +21,22 @@ isolated_test! {
 isolated_test! {
     fn who_seeds_in_hiding_is_found_and_serves(lab, limit = 240, needs = [Need::Ours]) {
         through::hidden(lab, 2, 1);
+    }
+}
+
+isolated_test! {
+    fn two_libtorrents_behind_one_socks5_server_find_seeds_by_a_udp_tracker_and_get_their_torrents(
+        lab, limit = 300, needs = [Need::Ours, LIBTORRENT, Need::Tracker]
+    ) {
+        programs::download(lab);
+    }
+}
+
+isolated_test! {
+    fn curl_behind_our_socks5_servers_hears_soon_what_circuits_carry(
+        lab, limit = 120, needs = [Need::Ours, Need::Program("curl")]
+    ) {
+        programs::curl(lab);
     }
 }
 

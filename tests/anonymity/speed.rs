@@ -1,17 +1,17 @@
 //! How fast whole torrents come through circuits.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::Lab;
 use support::clients::{Client, Orders, Transport, finish, home};
 use support::content::Content;
-use support::ours::{Ours, binary};
+use support::ours::Ours;
 use support::overlay::Testnet;
 use support::payload::Payload;
-use support::process::Process;
 use support::wait;
+
+use crate::programs::Servers;
 
 const NODES: usize = 12;
 const LEN: u64 = 512 * 1024 * 1024;
@@ -95,39 +95,4 @@ fn tell(lab: &Lab, who: &str, hops: usize, took: Duration) {
         "| {who} | {hops} | {rate:.0} | {:.0} |",
         rate / theirs
     ));
-}
-
-/// A relay with a SOCKS5 server for each number of hops.
-struct Servers {
-    first: std::net::SocketAddr,
-    _process: Process,
-}
-
-impl Servers {
-    fn start(lab: &Lab, net: &Testnet) -> Self {
-        let dir = lab.folder("socks");
-        // Two more ports follow, which nobody else is given here: this address is of the loopback alone.
-        let first = std::net::SocketAddr::from(([127, 0, 0, 1], 1080));
-        let mut command = Command::new(binary());
-        command
-            .args(["relay", "--json", "--socks", &first.to_string()])
-            .args(["--overlay-listen", &lab.address().to_string()])
-            .args(net.flags())
-            .arg("--state")
-            .arg(dir.join("state"));
-        let process = Process::start(command, &dir, "socks");
-        let listens = |port: u16| support::clients::listens(port).then_some(());
-        let up = wait::until(READY, || listens(first.port() + 2));
-        assert!(up.is_some(), "no server\n{}", process.last_words());
-        Self {
-            first,
-            _process: process,
-        }
-    }
-
-    fn at(&self, hops: usize) -> std::net::SocketAddr {
-        let mut at = self.first;
-        at.set_port(at.port() + hops as u16 - 1);
-        at
-    }
 }

@@ -75,6 +75,8 @@ def get(args):
                 say("metadata")
             elif isinstance(alert, (lt.hash_failed_alert, lt.peer_error_alert, lt.tracker_error_alert)):
                 say("trouble", message=alert.message())
+                if args.proxy and isinstance(alert, lt.tracker_error_alert):
+                    handle.force_reannounce(1)      # the first one goes out before libtorrent has met its proxy
             elif isinstance(alert, lt.cache_flushed_alert) and not seeding:
                 seeding = True
                 say("seeding")

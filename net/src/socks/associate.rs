@@ -27,8 +27,8 @@ const LOOKUPS: usize = 16;
 /// The longest datagram that waits for a name, in bytes: more than any message to a tracker or to a node of the DHT has.
 const WAITING: usize = 2048;
 
-/// How long a program waits for a way out that is not there yet, and how often it is looked for one.
-const COMING_UP: Duration = Duration::from_secs(5);
+/// How long the first datagrams of a program wait for a way out that is not there yet, and how often it is looked for one.
+const COMING_UP: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Failures to receive, one after the other, after which a socket is taken to be of no use any more.
@@ -52,14 +52,15 @@ pub(super) async fn associate(
         Ok(sockets) => sockets,
         Err(error) => return fail(&mut control, error).await,
     };
-    // What comes while there is no way out yet is lost, and many programs wait long before they try again.
+    control.write_all(&reply(Ok(near.local_addr()))).await?;
+    // What is sent while there is no way out is lost, and many programs wait long before they try again: what has come until there is one
+    // waits in the socket.
     let up = async {
         while !far.is_up() {
             sleep(LOOK).await;
         }
     };
     let _ = timeout(COMING_UP, up).await;
-    control.write_all(&reply(Ok(near.local_addr()))).await?;
     let moved = AtomicU64::new(0);
     let association = Association {
         shared,
