@@ -17,6 +17,9 @@ use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
 
 use crate::platform;
 
+#[cfg(test)]
+mod tests;
+
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -97,17 +97,28 @@ impl Store {
         let used = stats
             .allocated_pages()
             .saturating_mul(stats.page_size() as u64);
-        let len = self.medium.len(FILE);
-        let len = len.map_err(|source| StateError::Io {
-            path: self.path(),
-            source,
-        })?;
+        let len = self.file_len()?;
         let free = len.saturating_sub(used);
         if free < WORTHWHILE || free < used {
             return Ok(false);
         }
         let path = self.path();
-        self.db.compact().map_err(|error| from_redb(path, error))
+        // What it says is whether pages were moved; they may lie at the front already.
+        let compacted = self.db.compact();
+        compacted.map_err(|error| from_redb(path, error))?;
+        Ok(self.file_len()? < len)
+    }
+
+    /// Bytes of the file.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub fn file_len(&self) -> Result<u64, StateError> {
+        let len = self.medium.len(FILE);
+        len.map_err(|source| StateError::Io {
+            path: self.path(),
+            source,
+        })
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, StateError> {

@@ -3,6 +3,7 @@
 
 mod damage;
 mod faults;
+mod golden;
 mod model;
 mod power;
 mod sim;
