@@ -12,14 +12,16 @@ pub(crate) mod transfer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use dht::DhtArgs;
 pub(crate) use later::LaterCommand;
-pub(crate) use nodes::{CircuitsArgs, ExitArgs, NodeArgs, RelayArgs, TestnetArgs};
+pub(crate) use nodes::{
+    BootstrapServerArgs, CircuitsArgs, ExitArgs, NodeArgs, RelayArgs, TestnetArgs,
+};
 pub(crate) use transfer::{DownloadArgs, SeedArgs};
 
-use crate::units::{Size, Span};
+use crate::units::Size;
 
 /// Reads an address to listen at.
 fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
@@ -75,6 +77,23 @@ pub(crate) struct Cli {
     pub(crate) log: Option<String>,
 }
 
+/// The command line as it is read and explained. Where nothing else is listened at, `--listen` is the overlay's socket.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|command| match command.get_name() {
+        "relay" | "exit" => {
+            command.mut_arg("overlay_listen", |listen| listen.visible_alias("listen"))
+        }
+        _ => command,
+    })
+}
+
+impl Cli {
+    /// Reads the arguments of the process; wrong ones, and questions for help, end it.
+    pub(crate) fn of_process() -> Self {
+        Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -106,7 +125,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
-    /// Print the manual page
+    /// Print the manual page of a command, or the main one
     Man(ManArgs),
 
     #[command(flatten)]
@@ -145,11 +164,11 @@ impl Command {
             Self::Info(args) => args.json,
             Self::Check(args) => args.json,
             Self::CheckUpdate(args) => args.json,
-            Self::BootstrapServer(args) => args.json,
+            Self::BootstrapServer(args) => args.watch.json,
             Self::Demo(args) => args.json,
             Self::Dht(args) => args.json,
-            Self::Relay(args) => args.node.json,
-            Self::Exit(args) => args.node.json,
+            Self::Relay(args) => args.node.watch.json,
+            Self::Exit(args) => args.node.watch.json,
             Self::Circuits(args) => args.json,
             Self::Testnet(args) => args.json,
             Self::Completions(_) | Self::Man(_) | Self::Later(_) => false,
@@ -358,38 +377,6 @@ pub(crate) struct CheckUpdateArgs {
 }
 
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  tribler-rs bootstrap-server --listen 0.0.0.0:6421 --overlay-key server.key"
-)]
-pub(crate) struct BootstrapServerArgs {
-    /// The address of the UDP socket, IPv4; port 0 takes any
-    #[arg(
-        long,
-        value_name = "ADDR:PORT",
-        default_value = "0.0.0.0:6421",
-        help_heading = "Network"
-    )]
-    pub(crate) listen: std::net::SocketAddrV4,
-    /// The server's identity; made on first use, mode 0600 [default: a new one each time]
-    #[arg(long, value_name = "FILE", help_heading = "Network")]
-    pub(crate) overlay_key: Option<PathBuf>,
-    /// How often to tell how many members are known
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "60s",
-        help_heading = "Output"
-    )]
-    pub(crate) every: Span,
-    /// Print JSON lines instead of text
-    #[arg(long, help_heading = "Output")]
-    pub(crate) json: bool,
-    /// End when standard input does
-    #[arg(long, hide = true)]
-    pub(crate) until_stdin_ends: bool,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// Bytes to transfer
     #[arg(long, value_name = "SIZE", default_value = "64MiB")]
@@ -407,8 +394,15 @@ pub(crate) struct CompletionsArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(
+    override_usage = "tribler-rs man [COMMAND...] | -o DIR",
+    after_help = "Examples:\n  tribler-rs man relay | man -l -\n  tribler-rs man -o /usr/local/share/man/man1"
+)]
 pub(crate) struct ManArgs {
-    /// Write one page per command into this folder, instead of the main page to standard output
+    /// The page of this command, such as `relay` or `dht get` [default: the main page]
+    #[arg(conflicts_with = "output")]
+    pub(crate) command: Vec<String>,
+    /// Write one page per command into this folder, instead of one to standard output
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -34,11 +34,10 @@ mod wire;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use engine::units;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::of_process();
     let screen = screen::Screen::new(cli.command.json());
     let lines = cli.command.speaks_lines();
     let ended =

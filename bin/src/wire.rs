@@ -5,6 +5,7 @@ mod bound;
 mod dht;
 mod filter;
 mod hidden;
+mod identity;
 mod lone_dht;
 mod overlay;
 mod routes;
@@ -27,8 +28,9 @@ use storage::{Preallocate, WriteMode};
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 use self::filter::FilterFile;
+pub(crate) use self::identity::{Identity, identity_of};
 pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
-pub(crate) use self::overlay::{Overlay, Part, key_of};
+pub(crate) use self::overlay::{Overlay, Part};
 use self::routes::CircuitRoutes;
 pub(crate) use self::socks::Socks;
 pub(crate) use self::watched::Watched;
@@ -119,9 +121,9 @@ pub(crate) fn start(
     let listen = config.listen;
     config.state_dir = state_dir;
     set_up(common, &mut config);
-    let socks = match (&overlay, common.overlay.socks) {
-        (Some(overlay), Some(at)) => Some(Socks::start(at, &overlay.anonymity, pool.pool())?),
-        _ => None,
+    let socks = match &overlay {
+        Some(overlay) => overlay.open_socks(pool.pool())?,
+        None => None,
     };
     let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
     let port_map = port_map(common, listen, &network, pool.pool());
@@ -187,7 +189,13 @@ fn anonymous(
 ) -> EngineConfig {
     if let Some(asked) = common.listen {
         let line = format_args!(
-            "--listen {asked}: with --hops nobody connects to this machine; --overlay-listen is where its socket is"
+            "--listen {asked} is not used: with --hops nobody connects to this machine; --overlay-listen is where its socket is"
+        );
+        screen.warn("warning", line);
+    }
+    if let Some(port) = common.announce_port {
+        let line = format_args!(
+            "--announce-port {port} is not used: with --hops nobody connects to this machine, and no tracker is told a port"
         );
         screen.warn("warning", line);
     }

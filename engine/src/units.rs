@@ -195,6 +195,7 @@ impl fmt::Display for Span {
         let seconds = self.0.as_secs();
         let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
         f.pad(&match seconds {
+            0 if self.0.is_zero() => "0s".to_owned(),
             0..10 => format!("{:.2}s", self.0.as_secs_f64()),
             10..60 => format!("{seconds}s"),
             60..3600 => format!("{minutes}:{:02}", seconds % 60),

@@ -1,6 +1,6 @@
 //! The flags of nodes of the overlay, and of those who look after them.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -24,12 +24,23 @@ pub(crate) struct CapArgs {
     pub(crate) max_bytes: Option<Size>,
 }
 
+/// How whoever runs a node hears of it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct WatchArgs {
+    /// How often to tell how it stands, where that has changed
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(crate) every: Span,
+    /// Print JSON lines instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// End when standard input does
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_ends: bool,
+}
+
 /// What `relay` and `exit` share.
 #[derive(Args, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
 pub(crate) struct NodeArgs {
     #[command(flatten)]
     pub(crate) overlay: OverlayArgs,
@@ -49,23 +60,11 @@ pub(crate) struct NodeArgs {
     /// Serve figures for Prometheus by HTTP at this address, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address, help_heading = "Output")]
     pub(crate) metrics: Option<SocketAddr>,
-    /// How often to tell how it stands
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "60s",
-        help_heading = "Output"
-    )]
-    pub(crate) every: Span,
-    /// Print JSON lines instead of text
-    #[arg(long, help_heading = "Output")]
-    pub(crate) json: bool,
     /// Print a unit file for systemd that runs this command with these flags, and do nothing else
     #[arg(long, help_heading = "Output")]
     pub(crate) print_unit: bool,
-    /// End when standard input does
-    #[arg(long, hide = true)]
-    pub(crate) until_stdin_ends: bool,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
 }
 
 #[derive(Args, Debug)]
@@ -109,6 +108,29 @@ pub(crate) struct ExitArgs {
     pub(crate) circuit_http: u32,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "tribler-rs bootstrap-server [OPTIONS]",
+    after_help = "Members name it by --overlay-bootstrap.\n\nExample:\n  \
+                  tribler-rs bootstrap-server --overlay-listen 0.0.0.0:6421 --overlay-key server.key"
+)]
+pub(crate) struct BootstrapServerArgs {
+    /// The address of the UDP socket, IPv4; port 0 takes any
+    #[arg(
+        long,
+        visible_alias = "listen",
+        value_name = "ADDR:PORT",
+        default_value = "0.0.0.0:6421",
+        help_heading = "Overlay"
+    )]
+    pub(crate) overlay_listen: SocketAddrV4,
+    /// The server's identity; made on first use, mode 0600 [default: a new one each time]
+    #[arg(long, value_name = "FILE", help_heading = "Overlay")]
+    pub(crate) overlay_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
 }
 
 #[derive(Args, Debug)]

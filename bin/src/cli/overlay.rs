@@ -108,6 +108,10 @@ pub(crate) struct OverlayArgs {
     /// pages, no peers
     #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address)]
     pub(crate) socks: Option<SocketAddr>,
+    /// Serve SOCKS5 to those only who give the login in this file, mode 0600, a line `USER:PASSWORD`; needed where --socks is an
+    /// address that other hosts reach
+    #[arg(long, value_name = "FILE", requires = "socks")]
+    pub(crate) socks_login: Option<PathBuf>,
 }
 
 impl OverlayArgs {

@@ -150,10 +150,6 @@ impl Common {
                 self.transport == Transport::Tcp,
                 "--transport tcp: circuits carry uTP, and no TCP",
             ),
-            (
-                self.announce_port.is_some(),
-                "--announce-port: nobody reaches this machine by a port of its own",
-            ),
         ];
         let found = contradicts.iter().find(|(given, _)| *given);
         found.map_or(Ok(()), |(_, why)| {

@@ -5,7 +5,6 @@ use std::time::Instant;
 use net::{Network, OwnedPool, RealOptions};
 use overlay::endpoint::{Endpoint, EndpointConfig};
 use overlay::host::{Host, HostConfig, HostHandle};
-use overlay::key::SecretKey;
 use overlay::server::{BootstrapServer, ServerStatus};
 use serde::Serialize;
 
@@ -14,7 +13,7 @@ use crate::failure::{Failure, reason};
 use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
 use crate::text::hex;
-use crate::wire;
+use crate::wire::{self, Identity};
 
 /// One line. Later versions may add fields and events.
 #[derive(Debug, Serialize)]
@@ -38,14 +37,15 @@ pub(crate) fn run(args: &BootstrapServerArgs, screen: &Screen) -> Result<(), Fai
         let pool = OwnedPool::start("overlay", 1).map_err(|error| {
             Failure::Failed(format!("cannot start threads: {}", reason(&error)))
         })?;
-        if args.until_stdin_ends {
+        if args.watch.until_stdin_ends {
             shutdown.also_when_stdin_ends()?;
         }
-        let key = match &args.overlay_key {
-            Some(file) => wire::key_of(file)?,
-            None => SecretKey::generate(&mut rand::rng()),
+        let identity = match &args.overlay_key {
+            Some(file) => wire::identity_of(file)?,
+            None => Identity::generate(),
         };
-        let network = Network::real(RealOptions::from_source((*args.listen.ip()).into()));
+        let key = identity.key.clone();
+        let network = Network::real(RealOptions::from_source((*args.overlay_listen.ip()).into()));
         let endpoint = endpoint(args, &network, &pool)?;
         let addr = endpoint.local_addr();
         let public_key = hex(key.public().as_bytes());
@@ -71,9 +71,13 @@ fn endpoint(
     pool: &OwnedPool,
 ) -> Result<Endpoint, Failure> {
     let _runtime = pool.pool().handle().enter();
-    let socket = network.datagram(args.listen.into());
+    let socket = network.datagram(args.overlay_listen.into());
     let socket = socket.map_err(|error| {
-        Failure::Failed(format!("--listen {}: {}", args.listen, reason(&error)))
+        Failure::Failed(format!(
+            "--overlay-listen {}: {}",
+            args.overlay_listen,
+            reason(&error)
+        ))
     })?;
     Ok(Endpoint::launch(EndpointConfig::new(
         socket,
@@ -89,7 +93,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let mut last = ServerStatus::default();
     loop {
-        tokio::time::sleep(args.every.0).await;
+        tokio::time::sleep(args.watch.every.0).await;
         let now = status(server).await?;
         if now != last {
             tell(screen, &now.into())?;

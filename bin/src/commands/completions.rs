@@ -1,9 +1,9 @@
 //! `completions`: the script that teaches a shell our commands and flags.
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::Shell;
 
-use crate::cli::{Cli, CompletionsArgs};
+use crate::cli::{self, CompletionsArgs};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CompletionsArgs, screen: &Screen) -> Result<(), Failure
 
 fn script(shell: Shell, name: &'static str) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut shown(&Cli::command()), name, &mut script);
+    clap_complete::generate(shell, &mut shown(&cli::command()), name, &mut script);
     script
 }
 

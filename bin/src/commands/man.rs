@@ -3,10 +3,10 @@
 use std::fs;
 use std::io::{self, Write};
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 
-use crate::cli::{Cli, EXIT_CODES, ManArgs, UNITS};
+use crate::cli::{self, EXIT_CODES, ManArgs, UNITS};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
@@ -15,7 +15,11 @@ const MAIN: &str = "tribler-rs.1";
 
 pub(crate) fn run(args: &ManArgs, screen: &Screen) -> Result<(), Failure> {
     // A page about `help` would tell nothing.
-    let command = Cli::command().disable_help_subcommand(true);
+    let command = cli::command().disable_help_subcommand(true);
+    if !args.command.is_empty() {
+        let page = page_of(command, &args.command)?;
+        return screen.write_bytes(&page);
+    }
     let main = main_page(&command).map_err(Failure::failed)?;
     match &args.output {
         None => screen.write_bytes(&main),
@@ -24,6 +28,32 @@ pub(crate) fn run(args: &ManArgs, screen: &Screen) -> Result<(), Failure> {
             .and_then(|()| fs::write(folder.join(MAIN), main))
             .map_err(|error| Failure::on_file(folder, &error)),
     }
+}
+
+/// The page of the command that is named by these words.
+fn page_of(mut command: Command, words: &[String]) -> Result<Vec<u8>, Failure> {
+    // Names of pages are those of all commands on the way.
+    command.build();
+    let mut named = &command;
+    for word in words {
+        let shown = |below: &&Command| below.get_name() == word && !below.is_hide_set();
+        named = named.get_subcommands().find(shown).ok_or_else(|| {
+            let names: Vec<_> = named
+                .get_subcommands()
+                .filter(|below| !below.is_hide_set())
+                .map(Command::get_name)
+                .collect();
+            let why = match names.as_slice() {
+                [] => format!("`{}` has no commands of its own", named.get_name()),
+                names => format!("use one of {}", names.join(", ")),
+            };
+            Failure::Usage(format!("there is no command `{word}`: {why}"))
+        })?;
+    }
+    let mut roff = Vec::new();
+    let page = Man::new(named.clone()).render(&mut roff);
+    page.map_err(Failure::failed)?;
+    Ok(roff)
 }
 
 /// The page of the program, with its exit codes where manual pages have them.

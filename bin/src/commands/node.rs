@@ -140,7 +140,7 @@ async fn serve(
     screen: &Screen,
 ) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen()?;
-    if args.until_stdin_ends {
+    if args.watch.until_stdin_ends {
         shutdown.also_when_stdin_ends()?;
     }
     part.state = args.state.clone().or_else(wire::default_state_dir);
@@ -150,8 +150,17 @@ async fn serve(
         Some(ip) => Network::real(RealOptions::from_source(ip.into())),
         None => wire::plain_network(),
     };
-    let node = Overlay::start(&args.overlay, part, &network, pool.pool())?;
+    let node = Overlay::start(&args.overlay, part, &network, (pool.pool(), screen))?;
     let reporter = Reporter::new(&node.anonymity, role, &node.public_key, pool.pool());
+    // Ports that cannot be had are told before anything is said to be there.
+    let watched = Watched::start(
+        (args.state.as_deref(), args.metrics),
+        &reporter,
+        &pool,
+        screen,
+    )
+    .await?;
+    let socks = node.open_socks(pool.pool())?;
     let communities = node.communities.iter().map(ToString::to_string);
     tell(
         screen,
@@ -162,13 +171,6 @@ async fn serve(
             communities: communities.collect(),
         },
     )?;
-    let watched = Watched::start(
-        (args.state.as_deref(), args.metrics),
-        &reporter,
-        &pool,
-        screen,
-    )
-    .await?;
     if let Some(at) = watched.metrics() {
         tell(
             screen,
@@ -177,10 +179,6 @@ async fn serve(
             },
         )?;
     }
-    let socks = match args.overlay.socks {
-        Some(at) => Some(Socks::start(at, &node.anonymity, pool.pool())?),
-        None => None,
-    };
     tell_socks(socks.iter().flat_map(Socks::places), screen)?;
     let since = Instant::now();
     tokio::select! {
@@ -201,7 +199,7 @@ async fn tell_now_and_then(
 ) -> Result<(), Failure> {
     let mut last = None;
     let mut used_up = false;
-    let mut next = Instant::now() + args.every.0;
+    let mut next = Instant::now() + args.watch.every.0;
     loop {
         let left = next.saturating_duration_since(Instant::now());
         tokio::time::sleep(left.min(LOOK)).await;
@@ -214,7 +212,7 @@ async fn tell_now_and_then(
         if Instant::now() < next {
             continue;
         }
-        next = Instant::now() + args.every.0;
+        next = Instant::now() + args.watch.every.0;
         let now = serde_json::to_value(&report.communities).map_err(Failure::failed)?;
         if last.as_ref() != Some(&now) {
             tell(screen, &status(&report, since))?;

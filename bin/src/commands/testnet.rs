@@ -1,9 +1,9 @@
 //! `testnet`: a private network of the overlay, each node a process of its own on this machine.
 
 mod child;
+mod home;
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::time;
 
 use self::child::{Child, Kind};
+use self::home::Home;
 use crate::cli::TestnetArgs;
 use crate::failure::{Failure, reason};
 use crate::screen::{Screen, Style};
@@ -30,13 +31,32 @@ const MEET: Duration = Duration::from_secs(30);
 /// How long they may take to leave.
 const LEAVE: Duration = Duration::from_secs(3);
 
+/// How often it is told how many have found others.
+const TELL: Duration = Duration::from_secs(2);
+
+/// Where the seed of the example listens.
+const SEED: &str = "127.0.0.1:6881";
+
 /// How often it is looked whether all are there.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Most hops of circuits.
+const MOST_HOPS: usize = 3;
 
 /// One line. Later versions may add fields and events.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line<'a> {
+    /// What is started, and the most hops of circuits that it gives: to seeds that listen, and to hidden ones.
+    Starting {
+        nodes: usize,
+        relays: usize,
+        exits: usize,
+        hops: usize,
+        hidden_hops: usize,
+    },
+    /// All run, and so many of them know enough others.
+    Meeting { met: usize, of: usize },
     /// A node runs.
     Node {
         kind: &'a str,
@@ -83,43 +103,14 @@ pub(crate) fn run(args: &TestnetArgs, screen: &Screen) -> Result<(), Failure> {
             server: None,
             nodes: Vec::new(),
         };
-        let served = net.serve((all - 1 - exits, exits), &home.path).await;
+        let served = net.serve((all - 1 - exits, exits), home.path()).await;
         net.leave().await;
-        served
-    })
-}
-
-/// Where the nodes keep their state; a folder that was made for them goes with this value.
-struct Home {
-    path: PathBuf,
-    temporary: bool,
-}
-
-impl Home {
-    fn new(asked: Option<&Path>) -> Result<Self, Failure> {
-        use std::os::unix::fs::DirBuilderExt;
-        let temporary = asked.is_none();
-        let path = asked.map_or_else(
-            || {
-                let name = format!("tribler-rs-testnet-{}", std::process::id());
-                std::env::temp_dir().join(name)
-            },
-            Path::to_owned,
-        );
-        let mut builder = fs::DirBuilder::new();
-        let made = builder.recursive(!temporary).mode(0o700).create(&path);
-        made.map_err(|error| Failure::on_file(&path, &error))?;
-        Ok(Self { path, temporary })
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        if self.temporary {
-            // What is left behind lies among other temporary things.
-            let _ = fs::remove_dir_all(&self.path);
+        served?;
+        match screen.style() {
+            Style::Json => Ok(()),
+            Style::Bars | Style::Lines => screen.say("all of them have ended"),
         }
-    }
+    })
 }
 
 /// The processes of a network.
@@ -133,27 +124,47 @@ struct Net {
 
 impl Net {
     /// Starts all, tells how to join them, and goes on until a signal or until none is left.
-    async fn serve(&mut self, (relays, exits): (usize, usize), home: &Path) -> Result<(), Failure> {
-        let listen = ["--listen".to_owned(), "127.0.0.1:0".to_owned()];
-        let mut server = Child::start(Kind::Server, &listen, home)?;
-        let heard = server.heard(START).await;
-        self.tell_started(&server)?;
-        let bootstrap = server.addr.clone();
-        self.server = Some(server);
-        heard?;
-        self.start_nodes((relays, exits), &bootstrap, home).await?;
-        self.meet(relays, exits).await?;
-        self.tell_ready(&bootstrap, (relays, exits))?;
+    async fn serve(&mut self, kinds: (usize, usize), home: &Path) -> Result<(), Failure> {
+        self.tell_starting(kinds)?;
+        let Some(bootstrap) = self.start(kinds, home).await? else {
+            return self.tell_stopping();
+        };
+        if !self.meet(kinds).await? {
+            return self.tell_stopping();
+        }
+        self.tell_ready(&bootstrap, kinds)?;
         self.watch().await
     }
 
-    /// Starts relays and exits, some at a time.
+    /// Starts all; returns where the bootstrap server is, or nothing where a signal came first.
+    async fn start(
+        &mut self,
+        kinds: (usize, usize),
+        home: &Path,
+    ) -> Result<Option<String>, Failure> {
+        let listen = ["--overlay-listen".to_owned(), "127.0.0.1:0".to_owned()];
+        let server = self
+            .server
+            .insert(Child::start(Kind::Server, &listen, home)?);
+        tokio::select! {
+            heard = server.heard(START) => heard?,
+            _ = self.shutdown.asked() => return Ok(None),
+        }
+        let bootstrap = server.addr.clone();
+        if let Some(server) = &self.server {
+            self.tell_started(server)?;
+        }
+        let all = self.start_nodes(kinds, &bootstrap, home).await?;
+        Ok(all.then_some(bootstrap))
+    }
+
+    /// Starts relays and exits, some at a time; returns whether all were, before a signal came.
     async fn start_nodes(
         &mut self,
         (relays, exits): (usize, usize),
         bootstrap: &str,
         home: &Path,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let kinds = std::iter::repeat_n(Kind::Relay, relays);
         let kinds: Vec<Kind> = kinds
             .chain(std::iter::repeat_n(Kind::Exit, exits))
@@ -185,47 +196,42 @@ impl Net {
                 };
                 tokio::select! {
                     heard = node.heard(START) => heard?,
-                    _ = self.shutdown.asked() => return Err(stopped()),
+                    _ = self.shutdown.asked() => return Ok(false),
                 }
                 if let Some(node) = self.nodes.get(at) {
                     self.tell_started(node)?;
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Waits until the nodes know enough of each other.
-    async fn meet(&mut self, relays: usize, exits: usize) -> Result<(), Failure> {
-        // Who looks for others asks members for one at a time: most are known long before all are.
-        let enough = |known: child::Known, own: Kind| {
-            let others = |all: usize, kind| all - usize::from(own == kind).min(all);
-            let (relays, exits) = (
-                others(relays + exits, Kind::Relay),
-                others(exits, Kind::Exit),
-            );
-            known.relays >= relays.min(4) && known.exits >= exits.min(1)
-        };
+    /// Waits until the nodes know enough of each other, and tells how far they are; returns whether that was before a signal
+    /// came.
+    async fn meet(&mut self, kinds: (usize, usize)) -> Result<bool, Failure> {
         let late = time::sleep(MEET);
         tokio::pin!(late);
+        let mut told = None;
+        let mut tell_at = time::Instant::now() + TELL;
         loop {
-            let met = self
-                .nodes
-                .iter()
-                .filter(|node| enough(node.known(), node.kind))
-                .count();
-            if met == self.nodes.len() {
-                return Ok(());
+            let enough = |node: &&Child| knows_enough(node.known(), node.kind, kinds);
+            let (met, of) = (self.nodes.iter().filter(enough).count(), self.nodes.len());
+            if met == of {
+                return Ok(true);
+            }
+            if told != Some(met) && time::Instant::now() >= tell_at {
+                self.tell_meeting(met, of)?;
+                told = Some(met);
+                tell_at = time::Instant::now() + TELL;
             }
             tokio::select! {
                 () = &mut late => {
-                    let of = self.nodes.len();
                     let line = format_args!("only {met} of {of} nodes have found others so far");
                     self.screen.warn("warning", line);
-                    return Ok(());
+                    return Ok(true);
                 }
                 () = time::sleep(LOOK) => self.bury()?,
-                _ = self.shutdown.asked() => return Err(stopped()),
+                _ = self.shutdown.asked() => return Ok(false),
             }
         }
     }
@@ -234,12 +240,7 @@ impl Net {
     async fn watch(&mut self) -> Result<(), Failure> {
         loop {
             tokio::select! {
-                _ = self.shutdown.asked() => {
-                    return match self.screen.style() {
-                        Style::Json => self.screen.json(&Line::Stopping),
-                        Style::Bars | Style::Lines => Ok(()),
-                    };
-                }
+                _ = self.shutdown.asked() => return self.tell_stopping(),
                 () = time::sleep(LOOK) => self.bury()?,
             }
         }
@@ -283,16 +284,61 @@ impl Net {
         })
     }
 
+    /// Tells what there will be, and what that is good for.
+    fn tell_starting(&self, (relays, exits): (usize, usize)) -> Result<(), Failure> {
+        let (hops, hidden_hops) = most_hops(relays + exits);
+        let nodes = relays + exits + 1;
+        if self.screen.style() == Style::Json {
+            return self.screen.json(&Line::Starting {
+                nodes,
+                relays,
+                exits,
+                hops,
+                hidden_hops,
+            });
+        }
+        let mut text = format!(
+            "starting {nodes} processes: a bootstrap server, {}, {}; circuits can have {}",
+            counted(relays, "relay"),
+            counted(exits, "exit"),
+            up_to(hops),
+        );
+        let _ = match hidden_hops {
+            0 => write!(text, ", and none can lead to a hidden seed"),
+            same if same == hops => Ok(()),
+            fewer => write!(text, ", to hidden seeds {}", up_to(fewer)),
+        };
+        if hidden_hops < MOST_HOPS {
+            let _ = write!(text, " (testnet {} has all)", MOST_HOPS + 2);
+        }
+        self.screen.say(text)
+    }
+
+    fn tell_meeting(&self, met: usize, of: usize) -> Result<(), Failure> {
+        match self.screen.style() {
+            Style::Json => self.screen.json(&Line::Meeting { met, of }),
+            Style::Bars | Style::Lines => self.screen.say(format_args!(
+                "all run; {met} of {of} nodes know enough others"
+            )),
+        }
+    }
+
+    fn tell_stopping(&self) -> Result<(), Failure> {
+        match self.screen.style() {
+            Style::Json => self.screen.json(&Line::Stopping),
+            Style::Bars | Style::Lines => self.screen.say("stopping"),
+        }
+    }
+
     fn tell_ready(&self, bootstrap: &str, (relays, exits): (usize, usize)) -> Result<(), Failure> {
-        let hops = (relays + exits).min(3);
-        let flags = [
-            "--hops".to_owned(),
-            hops.to_string(),
+        let (hops, hidden_hops) = most_hops(relays + exits);
+        let join = [
             "--overlay-bootstrap".to_owned(),
             bootstrap.to_owned(),
             "--overlay-community".to_owned(),
             self.community.clone(),
         ];
+        let flags = [["--hops".to_owned(), hops.to_string()].as_slice(), &join].concat();
         let nodes = self.nodes.len() + 1;
         if self.screen.style() == Style::Json {
             return self.screen.json(&Line::Ready {
@@ -304,23 +350,22 @@ impl Net {
                 flags: &flags,
             });
         }
+        let (flags, join) = (flags.join(" "), join.join(" "));
         let mut text = format!(
-            "{nodes} processes: a bootstrap server at {bootstrap}, {relays} relays, {exits} exits; community {}\n\
-             to download through them, with another number of hops if you like:\n\n  tribler-rs download TORRENT {} \
-             --peer 127.0.0.1:PORT\n\n\
-             the exits reach this machine only: name a seed that listens at 127.0.0.1, or have one in hiding:\n\n  \
-             tribler-rs seed TORRENT --data DIR {}\n\nCtrl-C ends them all",
-            self.community,
-            flags.join(" "),
-            flags.join(" "),
+            "ready. To download through it (the exits reach this machine only, so have a seed on it):\n\n  \
+             tribler-rs seed TORRENT --data DIR --hops 0 --listen {SEED} --no-dht --no-lsd --no-portmap\n  \
+             tribler-rs download TORRENT --output OTHER_DIR --peer {SEED} {flags}\n"
         );
-        if relays + exits < 3 {
+        if hidden_hops > 0 {
             let _ = write!(
                 text,
-                "\nthere are too few nodes for circuits of 3 hops: that takes two relays and an exit"
+                "\nor from a hidden seed, which nobody can find the address of:\n\n  \
+                 tribler-rs seed TORRENT --data DIR --hops {hidden_hops} {join}\n  \
+                 tribler-rs download TORRENT --output OTHER_DIR --hops {hidden_hops} {join}\n"
             );
         }
-        self.screen.say(text)
+        self.screen
+            .say(format_args!("{text}\nCtrl-C ends the network"))
     }
 
     /// Ends all that still run.
@@ -336,8 +381,31 @@ impl Net {
     }
 }
 
-fn stopped() -> Failure {
-    Failure::Failed("stopped before all nodes were there".to_owned())
+/// Whether a node knows so many others that it can build circuits of all hops that there are: of many others it asks one at a
+/// time for more, so that most are known long before all are.
+fn knows_enough(known: child::Known, own: Kind, (relays, exits): (usize, usize)) -> bool {
+    // Exits relay, too.
+    let others = (relays + exits).saturating_sub(1);
+    let other_exits = exits - usize::from(own == Kind::Exit).min(exits);
+    known.relays >= others.min(4) && known.exits >= other_exits.min(1)
+}
+
+/// The most hops of circuits where so many nodes relay, no two of a circuit the same: of those that end at an exit, and of those to
+/// hidden seeds, to whom one of the nodes introduces.
+fn most_hops(nodes: usize) -> (usize, usize) {
+    (nodes.min(MOST_HOPS), nodes.saturating_sub(1).min(MOST_HOPS))
+}
+
+fn up_to(hops: usize) -> String {
+    match hops {
+        1 => "1 hop".to_owned(),
+        most => format!("up to {most} hops"),
+    }
+}
+
+fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 /// Where a node is. Each has a network of its own as far as path selection is concerned, where the system has the whole of
@@ -360,6 +428,30 @@ fn program() -> Result<PathBuf, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nodes_of_the_smallest_networks_know_all_others_at_some_time() {
+        for all in 1..=12 {
+            for exits in 1..=all {
+                let relays = all - exits;
+                let most = |own: Kind| child::Known {
+                    relays: all - 1,
+                    exits: exits - usize::from(own == Kind::Exit),
+                };
+                for own in [Kind::Exit, Kind::Relay] {
+                    if own == Kind::Relay && relays == 0 {
+                        continue;
+                    }
+                    assert!(
+                        knows_enough(most(own), own, (relays, exits)),
+                        "{all} {exits}"
+                    );
+                    let nobody = child::Known::default();
+                    assert_eq!(knows_enough(nobody, own, (relays, exits)), all == 1);
+                }
+            }
+        }
+    }
 
     #[test]
     fn nodes_are_at_loopback_addresses_of_different_networks() {

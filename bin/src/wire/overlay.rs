@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 
 use net::{Network, Pool};
 use overlay::bootstrap::Bootstrap;
-use overlay::key::{FileError, SecretKey, load_or_generate};
 use tunnels::{Anonymity, AnonymityConfig, AnonymityError, Communities, Dialect, Roles};
 
+use super::identity::{Identity, identity_of};
+use super::socks::{Socks, SocksWish};
 use crate::cli::overlay::{Community, OverlayArgs};
 use crate::failure::{Failure, reason};
+use crate::screen::Screen;
 use crate::text::hex;
 
 /// The file of the identity, in the state directory.
@@ -27,6 +29,10 @@ pub(crate) struct Overlay {
     pub(crate) public_key: String,
     /// Which communities were joined.
     pub(crate) communities: Vec<Community>,
+    /// The servers for other programs that are wanted.
+    socks: Option<SocksWish>,
+    /// Kept from other processes.
+    _identity: Identity,
 }
 
 /// What is done for others, and how the identity is kept.
@@ -50,12 +56,13 @@ impl Overlay {
         args: &OverlayArgs,
         part: Part,
         network: &Network,
-        pool: &Pool,
+        (pool, screen): (&Pool, &Screen),
     ) -> Result<Self, Failure> {
+        let socks = SocksWish::of(args, screen)?;
         let communities = args.communities();
-        let key = key(args, part.state.as_deref())?;
-        let public_key = hex(key.public().as_bytes());
-        let mut config = AnonymityConfig::new(network.clone(), pool.clone(), key);
+        let identity = identity(args, part.state.as_deref())?;
+        let public_key = hex(identity.key.public().as_bytes());
+        let mut config = AnonymityConfig::new(network.clone(), pool.clone(), identity.key.clone());
         config.known_file = known_file(args, part.state.as_deref(), &communities);
         config.communities = of_wires(&communities)?;
         if let Some(listen) = args.overlay_listen {
@@ -81,7 +88,19 @@ impl Overlay {
             anonymity,
             public_key,
             communities,
+            socks,
+            _identity: identity,
         })
+    }
+
+    /// Opens the servers for other programs that are wanted.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] where a port cannot be had.
+    pub(crate) fn open_socks(&self, pool: &Pool) -> Result<Option<Socks>, Failure> {
+        let wish = self.socks.as_ref();
+        let open = wish.map(|wish| Socks::start(wish, &self.anonymity, pool));
+        open.transpose()
     }
 }
 
@@ -133,21 +152,21 @@ fn bootstrap(args: &OverlayArgs) -> Bootstrap {
 /// The identity: that of the file, or a new one where there is no file.
 ///
 /// # Errors
-/// [`Failure`] where the file cannot be read or written, or holds something else.
-fn key(args: &OverlayArgs, state: Option<&Path>) -> Result<SecretKey, Failure> {
+/// As [`identity_of`].
+fn identity(args: &OverlayArgs, state: Option<&Path>) -> Result<Identity, Failure> {
     let kept = || {
         let state = state?;
         Some(state.join(KEY))
     };
     let Some(file) = args.overlay_key.clone().or_else(kept) else {
-        return Ok(SecretKey::generate(&mut rand::rng()));
+        return Ok(Identity::generate());
     };
     if args.overlay_key.is_none()
         && let Some(state) = state
     {
         private_folder(state).map_err(|error| Failure::on_file(state, &error))?;
     }
-    key_of(&file)
+    identity_of(&file)
 }
 
 /// Where it is kept which nodes are known: beside the identity, and each network by itself.
@@ -160,20 +179,6 @@ fn known_file(
     let folder = state.or(beside)?;
     let network = communities.first()?.id.0.get(..4).map(hex)?;
     Some(folder.join(format!("overlay-{network}.known")))
-}
-
-/// The identity in a file, which is made where it is not there.
-///
-/// # Errors
-/// [`Failure`] where the file cannot be read or written, or holds something else.
-pub(crate) fn key_of(file: &Path) -> Result<SecretKey, Failure> {
-    let loaded = load_or_generate(file, &mut rand::rng());
-    loaded.map_err(|error| {
-        if let FileError::Io(error) = &error {
-            return Failure::on_file(file, error);
-        }
-        Failure::Failed(format!("{}: {error}", file.display()))
-    })
 }
 
 /// Makes a folder that only its user may enter; one that is there stays as it is.
@@ -217,13 +222,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("a/b");
         let args = OverlayArgs::default();
-        let first = key(&args, Some(&state)).unwrap();
-        let again = key(&args, Some(&state)).unwrap();
-        assert_eq!(first.public(), again.public());
+        let public = |state| identity(&args, state).unwrap().key.public().clone();
+        assert_eq!(public(Some(&*state)), public(Some(&*state)));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&state.join(KEY)), 0o600);
         assert_eq!(mode(&state), 0o700);
-        let (one, other) = (key(&args, None).unwrap(), key(&args, None).unwrap());
-        assert_ne!(one.public(), other.public());
+        assert_ne!(public(None), public(None));
     }
 }

@@ -48,7 +48,10 @@ pub(crate) async fn way(
     };
     let hops = common.hops();
     let wanted = hops > 0 || common.overlay.socks.is_some();
-    let start = || Overlay::start(&common.overlay, Part::default(), &network, pool.pool());
+    let start = || {
+        let part = Part::default();
+        Overlay::start(&common.overlay, part, &network, (pool.pool(), screen))
+    };
     let overlay = wanted.then(start).transpose()?;
     let anonymous = overlay.as_ref().filter(|_| hops > 0);
     let network = match (anonymous, &filter) {

@@ -1,112 +1,15 @@
-//! `relay`, `exit`, `circuits` and `testnet` on the loopback address.
+//! `relay`, `exit` and `circuits` on the loopback address.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::{command, run, text};
-
-const COMMUNITY: &str = "00112233445566778899aabbccddeeff00112233";
-
-/// A running command whose lines are read. It is ended with this.
-struct Running {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    out: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn start(args: &[&str]) -> Self {
-        let mut child = command()
-            .args(args)
-            .arg("--json")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self {
-            stdin: child.stdin.take(),
-            out: BufReader::new(child.stdout.take().unwrap()),
-            child,
-        }
-    }
-
-    /// The next line; `None` at the end.
-    fn line(&mut self) -> Option<Value> {
-        let mut line = String::new();
-        self.out.read_line(&mut line).unwrap();
-        let read = serde_json::from_str(&line);
-        (!line.is_empty()).then(|| read.unwrap_or_else(|error| panic!("{error}: {line}")))
-    }
-
-    /// The next line of this event.
-    fn event(&mut self, name: &str) -> Value {
-        loop {
-            let line = self.line();
-            let line = line.unwrap_or_else(|| panic!("no {name}: {}", self.errors()));
-            if line["event"] == name {
-                return line;
-            }
-        }
-    }
-
-    fn errors(&mut self) -> String {
-        let mut errors = String::new();
-        if let Some(mut err) = self.child.stderr.take() {
-            let _ = err.read_to_string(&mut errors);
-        }
-        errors
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status();
-        assert!(sent.unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn is_there(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // What has ended and nobody has asked about is no longer there.
-    !stat.is_empty() && !stat.contains(") Z ")
-}
-
-/// Waits until something is so.
-fn until(mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !so() {
-        assert!(Instant::now() < end, "in vain");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-}
-
-/// The flags of a node that meets nobody.
-fn alone<'a>(state: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let common = [
-        "--overlay-listen",
-        "127.0.0.1:0",
-        "--overlay-bootstrap",
-        "127.0.0.1:9",
-        "--overlay-community",
-        COMMUNITY,
-        "--state",
-        state,
-    ];
-    [&more[..1], &common, &more[1..]].concat()
-}
+use super::running::{COMMUNITY, Running, alone, until};
+use super::support::{run, text};
 
 #[test]
 fn a_node_says_where_it_is_and_who_and_answers_those_who_look_after_it() {
@@ -223,72 +126,88 @@ fn an_exit_to_this_machine_is_for_communities_of_ones_own_at_loopback_addresses(
 
 #[test]
 fn the_unit_file_runs_the_command_that_it_was_asked_with() {
-    let unit = run(["relay", "--print-unit", "--max-rate", "2MiB/s"])
-        .ok()
-        .out;
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("exit.policy");
+    std::fs::write(&policy, "deny any 80\n").unwrap();
+    let args = ["exit", "--print-unit", "--max-rate", "2MiB/s", "--policy"];
+    let unit = run(args.iter().chain(&[text(&policy)])).ok().out;
     let line = unit
         .lines()
         .find(|line| line.starts_with("ExecStart="))
         .unwrap();
     assert!(
-        line.ends_with(" relay --max-rate 2MiB/s --state %S/tribler-rs"),
+        line.ends_with(" exit --max-rate 2MiB/s --policy %d/policy --state %S/tribler-exit"),
         "{line}"
     );
-    for part in ["[Unit]", "[Service]", "[Install]", "DynamicUser=yes"] {
+    let lent = format!("LoadCredential=policy:{}", text(&policy));
+    for part in ["[Unit]", "[Service]", "[Install]", "DynamicUser=yes", &lent] {
         assert!(unit.contains(part), "{part}");
     }
+    let key = folder.path().join("x.key");
+    let ran = run(["relay", "--print-unit", "--overlay-key", text(&key)]);
+    assert_eq!((ran.code, ran.out.as_str()), (3, ""), "{ran:?}");
+    assert!(ran.err.contains("without --overlay-key"), "{ran:?}");
+    let ran = run(["relay", "--print-unit", "--state", text(folder.path())]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{ran:?}");
+    assert!(ran.err.contains("/var/lib/NAME"), "{ran:?}");
 }
 
 #[test]
-fn a_test_network_says_how_to_join_it_and_ends_with_all_its_processes() {
-    let mut net = Running::start(&["testnet", "4", "--exits", "1"]);
-    let mut pids = Vec::new();
-    let ready = loop {
-        let line = net.line();
-        let line = line.unwrap_or_else(|| panic!("{}", net.errors()));
-        match line["event"].as_str().unwrap() {
-            "node" => pids.push(line["pid"].to_string()),
-            "ready" => break line,
-            other => panic!("{other}"),
-        }
-    };
-    assert_eq!(pids.len(), 4);
-    assert_eq!((&ready["relays"], &ready["exits"]), (&2.into(), &1.into()));
-    let flags: Vec<&str> = ready["flags"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|it| it.as_str().unwrap())
-        .collect();
-    assert_eq!(flags[..2], ["--hops", "3"]);
-    assert!(pids.iter().all(|pid| is_there(pid)));
-    // A node that dies is told of, and the others stay.
-    Command::new("kill")
-        .args(["-s", "KILL", &pids[1]])
-        .status()
-        .unwrap();
-    assert_eq!(net.event("ended")["pid"].to_string(), pids[1]);
-    assert!(is_there(&pids[2]));
-    net.signal("INT");
-    assert!(net.child.wait().unwrap().success());
-    assert!(!pids.iter().any(|pid| is_there(pid)));
-}
-
-#[test]
-fn a_test_network_does_not_outlive_who_started_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut net = Running::start(&["testnet", "3", "--state", text(folder.path())]);
-    let mut pids = Vec::new();
-    loop {
-        let line = net.line().unwrap();
-        match line["event"].as_str().unwrap() {
-            "node" => pids.push(line["pid"].to_string()),
-            _ => break,
-        }
+fn systemd_understands_the_unit_files() {
+    if Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        println!("skipped: there is no systemd-analyze");
+        return;
     }
-    net.signal("KILL");
-    net.child.wait().unwrap();
-    until(|| !pids.iter().any(|pid| is_there(pid)));
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("a policy");
+    std::fs::write(&policy, "deny any 80\n").unwrap();
+    for (name, args) in [
+        (
+            "tribler-relay.service",
+            &["relay", "--metrics", "127.0.0.1:9464"][..],
+        ),
+        ("tribler-exit.service", &["exit", "--policy", text(&policy)]),
+    ] {
+        let unit = run(args.iter().chain(&["--print-unit"])).ok().out;
+        let file = folder.path().join(name);
+        std::fs::write(&file, unit).unwrap();
+        let mut verify = Command::new("systemd-analyze");
+        let ran = verify.arg("verify").arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        // Of other units of this machine it may have something to say, too.
+        let ours = said.lines().find(|line| line.contains(name));
+        assert_eq!(ours, None, "{said}");
+    }
+}
+
+#[test]
+fn two_processes_never_share_an_identity() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = text(folder.path());
+    let mut first = Running::start(&alone(state, &["relay"]));
+    first.event("listening");
+    let ran = run(alone(state, &["exit"]));
+    assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{ran:?}");
+    let pid = format!("the process with id {} has this identity", first.child.id());
+    assert!(ran.err.contains(&pid), "{ran:?}");
+    drop(first);
+    Running::start(&alone(state, &["exit"])).event("listening");
+}
+
+#[test]
+fn ports_that_are_taken_are_said_before_anything_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    for flag in ["--socks", "--metrics"] {
+        let ran = run(alone(text(folder.path()), &["relay", flag, &at]));
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{ran:?}");
+        assert!(ran.err.contains(flag) && ran.err.contains(&at), "{ran:?}");
+    }
 }
 
 #[test]
@@ -318,12 +237,47 @@ fn other_programs_find_a_socks5_server_for_each_number_of_hops() {
         program.read_exact(&mut answer).unwrap();
         assert_eq!(answer, [5, 0]);
     }
-    let ran = run(alone(
-        text(folder.path()),
-        &["relay", "--socks", "0.0.0.0:0"],
-    ));
-    assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{ran:?}");
-    assert!(ran.err.contains("--socks"), "{ran:?}");
+}
+
+#[test]
+fn other_hosts_come_to_a_socks5_server_by_a_login_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = text(folder.path());
+    let open = ["relay", "--socks", "0.0.0.0:0"];
+    let ran = run(alone(state, &open));
+    assert_eq!((ran.code, ran.err.lines().count()), (2, 1), "{ran:?}");
+    assert!(ran.err.contains("--socks-login"), "{ran:?}");
+    let ran = run(alone(state, &["relay", "--socks", "127.0.0.1:65534"]));
+    assert_eq!(ran.code, 2, "{ran:?}");
+
+    let login = folder.path().join("login");
+    std::fs::write(&login, "me:secret\n").unwrap();
+    let with_login = [&open[..], &["--socks-login", text(&login)]].concat();
+    std::fs::set_permissions(&login, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = run(alone(state, &with_login));
+    assert!(ran.code == 1 && ran.err.contains("chmod 600"), "{ran:?}");
+
+    std::fs::set_permissions(&login, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut relay = Running::start(&alone(state, &with_login));
+    let at = relay.event("socks")["addr"].as_str().unwrap().to_owned();
+    let port: u16 = at.strip_prefix("0.0.0.0:").unwrap().parse().unwrap();
+    // What a server answers to somebody who offers these ways of coming in, and then says this.
+    let answers = |ways: &[u8], then: &[u8]| {
+        let mut program = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        program.write_all(ways).unwrap();
+        let mut answer = [0; 2];
+        program.read_exact(&mut answer).unwrap();
+        if then.is_empty() {
+            return answer;
+        }
+        assert_eq!(answer, [5, 2]);
+        program.write_all(then).unwrap();
+        program.read_exact(&mut answer).unwrap();
+        answer
+    };
+    assert_eq!(answers(&[5, 1, 0], &[]), [5, 0xff]);
+    assert_ne!(answers(&[5, 1, 2], b"\x01\x02me\x05wrong"), [1, 0]);
+    assert_eq!(answers(&[5, 1, 2], b"\x01\x02me\x06secret"), [1, 0]);
 }
 
 #[test]
@@ -375,7 +329,6 @@ fn what_contradicts_hops_is_refused() {
     for (flags, told) in [
         (&["--proxy", "socks5://127.0.0.1:9"][..], "--proxy"),
         (&["--transport", "tcp"], "--transport tcp"),
-        (&["--announce-port", "6881"], "--announce-port"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let state = text(folder.path());

@@ -53,6 +53,10 @@ fn wrong_usage_is_exit_code_2() {
         &["check", "x.torrent"],
         &["completions", "tcsh2"],
         &["bootstrap-server", "--listen", "[::1]:1"],
+        &["bootstrap-server", "--overlay-listen", "[::1]:1"],
+        &["exit", "--listen", "[::1]:1"],
+        &["relay", "--socks", "0.0.0.0:4000"],
+        &["relay", "--socks-login", "x"],
         &["bootstrap-server", "--every", "soon"],
         &["--log", "a=b=c", "man"],
         &["--log", "bogus", "man"],
@@ -238,6 +242,21 @@ fn manual_pages_are_made_for_the_shown_commands() {
         "{main}"
     );
     assert!(page("tribler-rs-help.1").is_err());
+    for (words, file) in [
+        (&["relay"][..], "tribler-rs-relay.1"),
+        (&["dht", "get"], "tribler-rs-dht-get.1"),
+    ] {
+        let one = run([&["man"], words].concat()).ok().out;
+        assert_eq!(one, page(file).unwrap());
+    }
+    for wrong in [
+        &["man", "frobnicate"][..],
+        &["man", "daemon"],
+        &["man", "relay", "x"],
+    ] {
+        let ran = run(wrong);
+        assert_eq!((ran.code, ran.err.lines().count()), (2, 1), "{ran:?}");
+    }
     assert!(page("tribler-rs-daemon.1").is_err());
 }
 

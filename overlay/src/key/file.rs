@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::{KeyError, SecretKey};
 
-/// The most that is read of a file: the key with its mark, and a byte that says that there is more.
-const MOST: u64 = 75;
+/// The longest file: the key with its mark. A byte more is read, which says that there is more.
+const MOST: u64 = 74;
 
 /// Why an identity was not read or written.
 #[derive(Debug, Error)]
@@ -20,9 +20,15 @@ pub enum FileError {
     /// The file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The file holds something else.
+    /// The file has the length of a key and holds something else.
     #[error("the file holds no key: {0}")]
-    Key(#[from] KeyError),
+    Key(KeyError),
+    /// The file is shorter or longer than a key: so many bytes of it were read.
+    #[error(
+        "the file holds no key: {}; a key has 64, or 74 with its mark",
+        length(*.0)
+    )]
+    Length(usize),
 }
 
 /// Reads an identity from a file of Tribler: 64 bytes (`ec_multichain.pem`), or 74 with the mark of py-ipv8 in front.
@@ -31,8 +37,22 @@ pub enum FileError {
 /// See [`FileError`].
 pub fn load(file: &Path) -> Result<SecretKey, FileError> {
     let mut bytes = Zeroizing::new(Vec::new());
-    fs::File::open(file)?.take(MOST).read_to_end(&mut bytes)?;
-    Ok(SecretKey::from_bytes(&bytes)?)
+    let open = fs::File::open(file)?;
+    open.take(MOST + 1).read_to_end(&mut bytes)?;
+    SecretKey::from_bytes(&bytes).map_err(|error| match error {
+        KeyError::Length(len) => FileError::Length(len),
+        KeyError::Kind => FileError::Key(error),
+    })
+}
+
+/// A file's length in words, of which no more than a byte beyond [`MOST`] was read.
+fn length(read: usize) -> String {
+    match u64::try_from(read) {
+        Ok(0) => "it is empty".to_owned(),
+        Ok(1) => "it has 1 byte".to_owned(),
+        Ok(len) if len <= MOST => format!("it has {len} bytes"),
+        _ => format!("it has more than {MOST} bytes"),
+    }
 }
 
 /// Writes an identity to a file, 64 bytes as Tribler does, that only its owner may read; a crash leaves the old file or

@@ -103,8 +103,26 @@ fn an_identity_is_the_same_after_a_restart_and_a_broken_file_is_left_alone() {
     assert_eq!(load(&file).unwrap().public(), key.public());
     std::fs::write(&file, [7; 500]).unwrap();
     let error = load_or_generate(&file, &mut rng);
-    assert!(matches!(error, Err(FileError::Key(_))));
+    assert!(matches!(error, Err(FileError::Length(75))));
     assert_eq!(std::fs::read(&file).unwrap(), [7; 500]);
+}
+
+#[test]
+fn a_file_of_another_length_is_told_with_the_length_that_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.key");
+    for (len, told) in [
+        (0, "it is empty"),
+        (1, "it has 1 byte;"),
+        (63, "it has 63 bytes;"),
+        (74, "it has 74 bytes;"),
+        (75, "it has more than 74 bytes;"),
+        (16_384, "it has more than 74 bytes;"),
+    ] {
+        std::fs::write(&file, vec![7; len]).unwrap();
+        let error = load(&file).unwrap_err().to_string();
+        assert!(error.contains(told), "{len}: {error}");
+    }
 }
 
 #[test]

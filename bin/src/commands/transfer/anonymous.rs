@@ -110,8 +110,11 @@ impl Anonymous {
         let why = now.reason.as_deref();
         let why = why.map_or_else(String::new, |why| format!(" ({why})"));
         match (was, blocked) {
+            (None, true) if now.exits == 0 => screen.say(format_args!(
+                "building circuits of {hops}: looking for relays and exits"
+            )),
             (None, true) => screen.say(format_args!(
-                "building circuits of {hops}: {exits} known, 0 ready{why}"
+                "building circuits of {hops}: {exits} known so far"
             )),
             (Some(was), true) if was.ready > 0 => {
                 let line = format_args!(
