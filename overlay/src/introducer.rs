@@ -23,8 +23,9 @@ use crate::wire::NO_ADDRESS;
 /// How often bootstrap servers are asked at most.
 pub const BOOTSTRAP_EVERY: Duration = Duration::from_secs(30);
 
-/// After which bootstrap servers are asked again for the first time, when nobody has answered.
-const BOOTSTRAP_AGAIN: Duration = Duration::from_secs(3);
+/// After which bootstrap servers are asked again for the first time while no member is known, and how much longer each further
+/// pause is.
+const BOOTSTRAP_AGAIN: (Duration, f64) = (Duration::from_secs(2), 1.5);
 
 /// The chance of asking a bootstrap server although peers are known, so that parts of a network find each other.
 const BOOTSTRAP_CHANCE: f64 = 0.05;
@@ -123,7 +124,7 @@ pub struct Introducer {
     rng: StdRng,
     asked: BTreeMap<u16, Asked>,
     last_bootstrap: Option<Instant>,
-    /// How often bootstrap servers were asked.
+    /// How often bootstrap servers were asked since a member was known.
     bootstraps: u32,
     punctures: Allowance,
     strangers: Allowance,
@@ -303,14 +304,19 @@ impl Introducer {
         self.send(to, bytes);
     }
 
-    /// Asks the bootstrap servers, at most every 30 s; sooner again, after 3 s at first, while nobody at all has answered yet, for a
-    /// datagram can be lost.
+    /// Asks the bootstrap servers, at most every 30 s; sooner again, after 2 s at first, while no member has answered yet: a
+    /// datagram can be lost, and whoever a server names may have left long ago.
     pub fn bootstrap(&mut self, now: Instant) {
-        let pause = match self.counters.responses_in {
-            0 => BOOTSTRAP_AGAIN * 2_u32.pow(self.bootstraps.saturating_sub(1).min(8)),
-            _ => BOOTSTRAP_EVERY,
+        let pause = if self.peer_count() == 0 {
+            let (first, growth) = BOOTSTRAP_AGAIN;
+            let times = self.bootstraps.saturating_sub(1).min(16);
+            first
+                .mul_f64(growth.powi(times.cast_signed()))
+                .min(BOOTSTRAP_EVERY)
+        } else {
+            self.bootstraps = 0;
+            BOOTSTRAP_EVERY
         };
-        let pause = pause.min(BOOTSTRAP_EVERY);
         let early = |last: Instant| now.saturating_duration_since(last) < pause;
         if self.last_bootstrap.is_some_and(early) {
             return;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt as _, SeedableRng};
 
 use crate::clock::GlobalTime;
 use crate::community::Community;
@@ -22,6 +22,12 @@ pub const SILENT_FOR: Duration = Duration::from_secs(120);
 
 /// How often silent members are looked for.
 const CLEAN_EVERY: Duration = Duration::from_secs(30);
+
+/// Who was heard of over so long a time is likely to be there still: many come, fetch something, and are gone.
+const STAYS: Duration = Duration::from_secs(20);
+
+/// The chance that one of those is introduced, where there is one.
+const STAYING: f64 = 0.75;
 
 /// Members of a community that are kept at most; then the one goes that has been silent for longest.
 const MAX_MEMBERS: usize = 1024;
@@ -66,6 +72,8 @@ pub struct BootstrapServer {
 #[derive(Clone, Copy, Debug)]
 struct Member {
     addr: SocketAddrV4,
+    /// When it was first heard of there.
+    first: Instant,
     heard: Instant,
 }
 
@@ -127,11 +135,22 @@ impl BootstrapServer {
                 members.remove(&silent);
             }
         }
-        let heard = now;
-        members.insert(mid, Member { addr: from, heard });
+        let known = members.get(&mid).filter(|known| known.addr == from);
+        let member = Member {
+            addr: from,
+            first: known.map_or(now, |known| known.first),
+            heard: now,
+        };
+        members.insert(mid, member);
         let others = members.iter();
         let others = others.filter(|(other, member)| **other != mid && member.addr != from);
-        let introduced = others.map(|(_, member)| member.addr).choose(&mut self.rng);
+        let others = others.map(|(_, member)| member);
+        let stays =
+            |member: &&Member| member.heard.saturating_duration_since(member.first) >= STAYS;
+        let staying = self.rng.random_bool(STAYING);
+        let staying = staying.then(|| others.clone().filter(stays).choose(&mut self.rng));
+        let introduced = staying.flatten().or_else(|| others.choose(&mut self.rng));
+        let introduced = introduced.map(|member| member.addr);
         self.answer(from, prefix, &request, introduced);
         Ok(())
     }

@@ -212,23 +212,29 @@ fn bootstrap_servers_are_asked_together_and_less_and_less_often_while_nobody_ans
     };
     assert_eq!(asked(&mut us, 0), 2);
     let times = (1..120).filter(|after| asked(&mut us, *after) == 2);
-    assert_eq!(times.collect::<Vec<_>>(), [3, 9, 21, 45, 75, 105]);
+    assert_eq!(times.collect::<Vec<_>>(), [2, 5, 10, 17, 28, 44, 67, 97]);
 }
 
 #[test]
-fn bootstrap_servers_that_have_answered_are_not_asked_again_for_half_a_minute() {
-    let mut scene = Scene::new(vec![(at(1), member(1, at(1))), (at(8), member(8, at(8)))]);
+fn bootstrap_servers_are_asked_soon_again_until_a_member_has_answered_and_then_twice_a_minute() {
+    let members = [1, 2, 8].map(|number| (at(number), member(number.into(), at(number))));
+    let mut scene = Scene::new(members.into());
     let now = scene.now;
     scene.members[0].1.add_bootstrap([at(8)]);
     scene.members[0].1.ask_for_introduction(now);
     scene.run();
-    let us = &mut scene.members[0].1;
-    assert_eq!(us.counters().responses_in, 1);
     let asked = |us: &mut Introducer, after| {
         us.bootstrap(now + Duration::from_secs(after));
         std::iter::from_fn(|| us.poll_transmit()).count()
     };
-    assert_eq!((asked(us, 29), asked(us, 30)), (0, 1));
+    let us = &mut scene.members[0].1;
+    assert_eq!((us.counters().responses_in, us.peer_count()), (1, 0));
+    assert_eq!((asked(us, 1), asked(us, 2)), (0, 1));
+    us.walk_to(now, at(2));
+    scene.run();
+    let us = &mut scene.members[0].1;
+    assert_eq!(us.peer_count(), 1);
+    assert_eq!((asked(us, 31), asked(us, 32)), (0, 1));
 }
 
 /// The recorded server signs with a key of old.

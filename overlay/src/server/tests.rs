@@ -70,6 +70,27 @@ fn members_of_any_community_are_introduced_to_others_of_theirs_and_become_no_pee
 }
 
 #[test]
+fn who_stays_is_introduced_more_often_than_those_who_were_there_once() {
+    let mut now = Instant::now();
+    let mut server = server(now);
+    let mut stays = member(2, 7);
+    ask(&mut server, &mut stays, 2, now);
+    now += Duration::from_secs(40);
+    ask(&mut server, &mut stays, 2, now);
+    for seed in 10..50 {
+        ask(&mut server, &mut member(seed, 7), seed, now);
+    }
+    let mut named = [0; 2];
+    for seed in 50..150 {
+        let mut member = member(seed, 7);
+        ask(&mut server, &mut member, seed, now);
+        let walkable: Vec<_> = member.directory().walkable(member.community()).collect();
+        named[usize::from(walkable == [at(2)])] += 1;
+    }
+    assert!(named[1] > 60 && named[0] > 10, "{named:?}");
+}
+
+#[test]
 fn the_silent_are_forgotten_after_two_minutes() {
     let mut now = Instant::now();
     let mut server = server(now);
