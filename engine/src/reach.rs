@@ -151,10 +151,12 @@ impl Reach {
         self.policy == RoutePolicy::Anonymous
     }
 
-    /// Seed of what a torrent draws on this route, the so-manieth that it is on.
-    pub(crate) const fn seed_of(&self, id: TorrentId, time: u32) -> u64 {
+    /// Seed of what a torrent draws on this route, the so-manieth that it is on in its so-manieth life: what it drew before a panic
+    /// is not drawn again.
+    pub(crate) const fn seed_of(&self, id: TorrentId, (life, time): (u32, u32)) -> u64 {
         let torrent = id.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.seed ^ torrent ^ (time as u64).wrapping_mul(0xd6e8_feb8_6659_fd93)
+        let life = (life as u64).wrapping_mul(0xa076_1d64_78bd_642f);
+        self.seed ^ torrent ^ life ^ (time as u64).wrapping_mul(0xd6e8_feb8_6659_fd93)
     }
 
     /// Who we are to peers and trackers here.

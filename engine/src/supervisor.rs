@@ -97,6 +97,8 @@ struct Child {
     hashes: InfoHashes,
     status: Option<Arc<TorrentStatus>>,
     restarts: RestartPolicy,
+    /// How often it was started again.
+    lives: u32,
     leaving: bool,
     /// Dropped with the torrent, which tells those who wait for its end.
     waiters: Vec<oneshot::Sender<()>>,

@@ -77,6 +77,7 @@ impl Supervisor {
             hashes,
             status: None,
             restarts,
+            lives: 0,
             leaving: false,
             waiters: Vec::new(),
             given_up: false,
@@ -111,6 +112,7 @@ impl Supervisor {
             up: self.up.clone(),
             tcp: self.shares.limiters.clone(),
             seed: self.seed,
+            life: self.torrents.get(&id).map_or(0, |child| child.lives),
             supervisor: ctx.address().recipient(),
         };
         let guard = ExitGuard::new(id, ctx.address().recipient());
@@ -218,9 +220,10 @@ impl Supervisor {
 
     /// Starts a torrent again whose actor is gone. What is on disk is looked at: nobody knows in what the panic broke off.
     pub(super) fn restart(&mut self, id: TorrentId, ctx: &mut Context<Self>) {
-        let Some(child) = self.torrents.get(&id) else {
+        let Some(child) = self.torrents.get_mut(&id) else {
             return;
         };
+        child.lives += 1;
         let (hashes, metainfo, hops) = (child.hashes, child.metainfo.clone(), child.hops);
         let add = AddTorrent {
             trust_data: false,

@@ -54,7 +54,7 @@ use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::super_seed::gifts::Gifts;
 use crate::torrent::swarms::Swarms;
 use crate::torrent::trackerless::Trackerless;
-use crate::torrent::trackers::{Announcers, Trackers};
+use crate::torrent::trackers::{Announcers, Scrapes, Trackers};
 use crate::torrent::web_seeds::WebSeeds;
 use crate::{AddTorrent, Source, TorrentError, TorrentId};
 
@@ -151,6 +151,7 @@ pub(crate) struct Torrent {
     /// It is coming to rest.
     pub(crate) settling: Option<Settling>,
     pub(crate) heard: Trackers,
+    pub(crate) scrapes: Scrapes,
     /// The last peer that could not be made use of.
     pub(crate) last_failure: Option<LastFailure>,
     /// What stopped it, until that is over.
@@ -183,7 +184,7 @@ impl Torrent {
         exit: ExitGuard<TorrentId>,
     ) -> Self {
         let now = now();
-        let mut rng = StdRng::seed_from_u64(setup.reach.seed_of(id, 0));
+        let mut rng = StdRng::seed_from_u64(setup.reach.seed_of(id, (setup.life, 0)));
         let metainfo = match &add.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
             Source::Magnet(_) => known,
@@ -225,6 +226,7 @@ impl Torrent {
             rests: 0,
             settling: None,
             heard: Trackers::default(),
+            scrapes: Scrapes::default(),
             last_failure: None,
             trouble: None,
             hash_desk: HashDesk::new(now),

@@ -55,10 +55,15 @@ pub(crate) enum Control {
     Sift,
 }
 
-/// What trackers said of the swarm, by tracker and hash: a scrape to its Torrent.
+/// A scrape has ended: its task to its Torrent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Scraped(pub(crate) BTreeMap<(Arc<str>, InfoHash), SwarmCounts>);
+pub(crate) struct Scraped {
+    /// Which one.
+    pub(crate) number: u64,
+    /// What trackers said of the swarm, by tracker and hash.
+    pub(crate) heard: BTreeMap<(Arc<str>, InfoHash), SwarmCounts>,
+}
 
 /// A peer that connected to us and named this torrent: Supervisor to Torrent.
 #[derive(Message)]

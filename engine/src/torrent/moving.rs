@@ -115,6 +115,7 @@ impl Torrent {
             self.farewell(tokio::time::Instant::now() + patience, Some(done));
             self.moves.said = Some(said);
         }
+        self.scrapes.end();
         self.leave_neighbours();
         self.leave_dht();
         self.leave_hidden();
@@ -165,6 +166,12 @@ impl Torrent {
         self.publish();
     }
 
+    /// What it draws from on this route.
+    pub(super) const fn seed(&self) -> u64 {
+        let time = (self.setup.life, self.moves.times);
+        self.setup.reach.seed_of(self.id, time)
+    }
+
     /// Forgets what was learned on another route, and what others know us by there.
     fn forget_route(&mut self) {
         self.moves.times += 1;
@@ -181,8 +188,7 @@ impl Torrent {
         self.reachable = false;
         self.last_failure = None;
         // Chance begins anew, too: after a panic it would else come to what it has drawn on another route before.
-        let seed = self.setup.reach.seed_of(self.id, self.moves.times);
-        self.rng = StdRng::seed_from_u64(seed);
+        self.rng = StdRng::seed_from_u64(self.seed());
         self.peer_id = self.setup.reach.peer_id(&mut self.rng);
         self.progress = Arc::default();
         self.web_seeds.begin_anew();

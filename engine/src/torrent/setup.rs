@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     /// Limits of both directions, down first, that hold for the connections of TCP as well.
     pub(crate) tcp: [RateLimiter; 2],
     pub(crate) seed: u64,
+    /// How often the torrent was started again after a panic.
+    pub(crate) life: u32,
     pub(crate) supervisor: Recipient<News>,
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, AsyncContext, Context, Handler};
+use net::Task;
 use protocol::id::InfoHash;
 use tokio::sync::oneshot;
 
@@ -39,6 +40,30 @@ pub(crate) struct Trackers {
     failed: bool,
     /// Whether only one at a time is announced to.
     strict: bool,
+}
+
+/// Scrapes that are under way, of the route that the torrent is on; dropping one ends it.
+#[derive(Debug, Default)]
+pub(crate) struct Scrapes {
+    next: u64,
+    running: BTreeMap<u64, Scrape>,
+}
+
+/// One, and who waits for it.
+#[derive(Debug)]
+struct Scrape {
+    reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
+    _task: Task<()>,
+}
+
+impl Scrapes {
+    /// Ends all of them: there is nobody to ask any more.
+    pub(super) fn end(&mut self) {
+        for scrape in std::mem::take(&mut self.running).into_values() {
+            // Whoever asked may have gone.
+            let _ = scrape.reply.send(Err(CommandError::NoTracker));
+        }
+    }
 }
 
 /// The Announcers of a torrent, one for each of its hashes. Those that it has not said farewell through end with it, even
@@ -141,8 +166,7 @@ impl Torrent {
                 pool: self.setup.pool.clone(),
                 progress: Arc::clone(&self.progress),
                 time: self.moves.times,
-                seed: self.setup.reach.seed_of(self.id, self.moves.times)
-                    ^ if first { 1 << 62 } else { 1 << 63 },
+                seed: self.seed() ^ if first { 1 << 62 } else { 1 << 63 },
             };
             let announcer = Announcer::launch(setup, ctx.address().recipient());
             self.announcers.0.insert(hash, announcer);
@@ -163,7 +187,7 @@ impl Torrent {
 
     /// Asks the trackers for the size of the swarm.
     pub(crate) fn scrape(
-        &self,
+        &mut self,
         reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
         ctx: &mut Context<Self>,
     ) {
@@ -174,13 +198,17 @@ impl Torrent {
         let (desk, trackers) = (self.setup.reach.desk.clone(), self.trackers());
         let names: Vec<InfoHash> = self.hashes.names().collect();
         let me = ctx.address();
+        self.scrapes.next += 1;
+        let number = self.scrapes.next;
         let asking = async move {
             let heard = scrape(&desk, &trackers, &names).await;
-            let all = heard.values().copied().reduce(SwarmCounts::max);
-            actors::tell(&me, Scraped(heard));
-            let _ = reply.send(all.ok_or(CommandError::NoTracker));
+            actors::tell(&me, Scraped { number, heard });
         };
-        self.setup.pool.spawn(asking).detach();
+        let scrape = Scrape {
+            reply,
+            _task: self.setup.pool.spawn(asking),
+        };
+        self.scrapes.running.insert(number, scrape);
     }
 
     /// Takes note of where trackers see us, or else the nodes of the DHT: for the order in which peers are dialled, and so
@@ -257,9 +285,16 @@ impl Handler<Scraped> for Torrent {
     type Result = ();
 
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
-        for (tracker, counts) in scraped.0 {
+        // One of a route that the torrent has left is not awaited any more.
+        let Some(scrape) = self.scrapes.running.remove(&scraped.number) else {
+            return;
+        };
+        let all = scraped.heard.values().copied().reduce(SwarmCounts::max);
+        for (tracker, counts) in scraped.heard {
             self.heard.note(tracker, counts);
         }
         self.publish();
+        // Whoever asked may have gone.
+        let _ = scrape.reply.send(all.ok_or(CommandError::NoTracker));
     }
 }

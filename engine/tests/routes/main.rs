@@ -8,6 +8,7 @@ mod hidden;
 mod isolation;
 mod kept;
 mod leaks;
+mod moments;
 mod outages;
 mod scene;
 #[allow(dead_code, reason = "other tests use what is not used here")]

@@ -1,7 +1,9 @@
 //! Scrapes (BEP 48, BEP 15): torrents that ask one tracker at about the same time share a request.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -81,20 +83,27 @@ impl Desk {
         }
     }
 
-    /// Sends one request; returns those that have to be asked for by themselves.
-    async fn send(&self, tracker: &Tracker, batch: Vec<Asked>) -> Vec<Asked> {
-        let torrents: BTreeSet<InfoHash> = batch.iter().map(|(torrent, _)| *torrent).collect();
-        let torrents: Vec<InfoHash> = torrents.into_iter().collect();
-        let outcome = loop {
-            let mut turn = match self.turn(&tracker.place, Urgency::Scrape).await {
-                Ok(turn) => turn,
-                Err(error) => break Err(error),
-            };
-            let seed = self.0.line.lock().rng.next_u64();
-            let exchange = self.0.exchanges.scrape(tracker, &torrents, seed);
-            if let Some(outcome) = self.0.unless_cut_off(exchange).await {
-                turn.ends(&outcome);
-                break outcome;
+    /// Sends one request; returns those that have to be asked for by themselves. Nothing is said of a torrent any more for which
+    /// nobody waits: it may have left this route.
+    async fn send(&self, tracker: &Tracker, mut batch: Vec<Asked>) -> Vec<Asked> {
+        let (torrents, outcome) = loop {
+            batch.retain(|(_, told)| !told.is_closed());
+            let torrents: BTreeSet<InfoHash> = batch.iter().map(|(torrent, _)| *torrent).collect();
+            let torrents: Vec<InfoHash> = torrents.into_iter().collect();
+            if torrents.is_empty() {
+                return Vec::new();
+            }
+            let left = poll_fn(|cx| {
+                let mut all = batch.iter_mut();
+                if all.any(|(_, told)| told.poll_closed(cx).is_ready()) {
+                    return Poll::Ready(());
+                }
+                Poll::Pending
+            });
+            tokio::select! {
+                biased;
+                () = left => {}
+                outcome = self.ask(tracker, &torrents) => break (torrents, outcome),
             }
         };
         let refused = matches!(
@@ -124,5 +133,22 @@ impl Desk {
             });
         }
         Vec::new()
+    }
+
+    /// Waits for its turn, and asks.
+    async fn ask(
+        &self,
+        tracker: &Tracker,
+        torrents: &[InfoHash],
+    ) -> Result<BTreeMap<InfoHash, ScrapeEntry>, AnnounceError> {
+        loop {
+            let mut turn = self.turn(&tracker.place, Urgency::Scrape).await?;
+            let seed = self.0.line.lock().rng.next_u64();
+            let exchange = self.0.exchanges.scrape(tracker, torrents, seed);
+            if let Some(outcome) = self.0.unless_cut_off(exchange).await {
+                turn.ends(&outcome);
+                return outcome;
+            }
+        }
     }
 }

@@ -97,9 +97,12 @@ fn a_torrent_that_panics_comes_back_on_its_route_and_no_other() {
     }
 }
 
-/// A tracker that knows nobody and wants to hear of us twice an hour; counts the requests from each host.
-fn tracker(host: &Host) -> (Arc<Mutex<Vec<IpAddr>>>, Task<()>) {
-    let asked = Arc::<Mutex<Vec<IpAddr>>>::default();
+/// What a tracker was asked, and from which host.
+type Asked = Arc<Mutex<Vec<(IpAddr, String)>>>;
+
+/// A tracker that knows nobody and wants to hear of us twice an hour.
+fn tracker(host: &Host) -> (Asked, Task<()>) {
+    let asked = Asked::default();
     let mut door = host.network().listen((host.ip(), 80).into()).unwrap();
     let told = Arc::clone(&asked);
     let serving = Pool::current().spawn(async move {
@@ -111,7 +114,8 @@ fn tracker(host: &Host) -> (Arc<Mutex<Vec<IpAddr>>>, Task<()>) {
                 };
                 head.push(byte);
             }
-            told.lock().push(from.ip());
+            let head = String::from_utf8(head).unwrap();
+            told.lock().push((from.ip(), head));
             let body = "d8:intervali1800e5:peers0:e";
             let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length";
             let reply = format!("{head}: {}\r\n\r\n{body}", body.len());
@@ -136,13 +140,40 @@ fn trackers_are_not_told_of_a_torrent_by_what_a_panic_left_on_another_route() {
         engine.handle.set_hops(engine.id, 1).await.unwrap();
         sleep(Duration::from_secs(20)).await;
         let before = std::mem::take(&mut *asked.lock());
-        assert!(before.contains(&addr(0).ip()) && before.contains(&addr(EXIT).ip()));
+        let was_asked_by = |ip| before.iter().any(|(from, _)| *from == ip);
+        assert!(was_asked_by(addr(0).ip()) && was_asked_by(addr(EXIT).ip()));
         sleep(Duration::from_secs(7200)).await;
         let after = asked.lock().clone();
         assert!(after.len() >= 3, "{after:?}");
         assert!(
-            after.iter().all(|from| *from == addr(EXIT).ip()),
+            after.iter().all(|(from, _)| *from == addr(EXIT).ip()),
             "{after:?}"
         );
     });
+}
+
+#[test]
+fn after_each_panic_a_torrent_is_known_by_another_name() {
+    for hops in [0, 1] {
+        play(async move {
+            let scene = Scene::new(63 + u64::from(hops), 100_000, 16 * 1024);
+            let host = scene.sim.host(HostOptions::at([50, 0, 0, 80].into()));
+            let (asked, _serving) = tracker(&host);
+            let mut magnet = Magnet::new(scene.metainfo.hashes());
+            magnet.trackers = vec!["http://50.0.0.80/announce".to_owned()];
+            let engine = begun(&scene, Source::Magnet(Box::new(magnet)), hops).await;
+            let mut names = std::collections::BTreeSet::new();
+            for _ in 0..3 {
+                sleep(Duration::from_secs(10)).await;
+                let all = std::mem::take(&mut *asked.lock());
+                let (_, head) = all.last().expect("an announce");
+                for part in ["peer_id=", "key="] {
+                    let (_, value) = head.split_once(part).expect("it says so");
+                    let value = value.split(['&', ' ']).next().expect("a value");
+                    assert!(names.insert(format!("{part}{value}")), "{head}");
+                }
+                panic(&engine).await;
+            }
+        });
+    }
 }
