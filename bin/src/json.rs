@@ -139,6 +139,12 @@ pub(crate) enum Line<'a> {
         pieces: u32,
         bytes: u64,
     },
+    /// Nothing leaves by a torrent's circuits, for this reason; or something does again.
+    Route {
+        info_hash: &'a str,
+        hops: u8,
+        blocked: Option<&'a str>,
+    },
     /// A torrent is complete and served.
     Seeding {
         info_hash: &'a str,
@@ -192,6 +198,10 @@ const fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
+/// Whether `docs/json.md` says what is written.
+#[cfg(test)]
+pub(crate) mod page;
+
 /// Seconds with three decimals, which is all that a person or a program can use.
 pub(crate) fn seconds(time: std::time::Duration) -> f64 {
     (time.as_secs_f64() * 1e3).round() / 1e3
@@ -201,67 +211,17 @@ pub(crate) fn seconds(time: std::time::Duration) -> f64 {
 mod tests {
     use super::*;
 
-    /// The variants of [`Line`] and their fields, as this file has them.
-    fn written() -> Vec<(String, Vec<String>)> {
-        let source = include_str!("json.rs");
-        let begin = source.find("enum Line").unwrap();
-        let own = source.get(begin..).unwrap();
-        let own = own.get(..own.find("\n}\n").unwrap()).unwrap();
-        let mut events: Vec<(String, Vec<String>)> = Vec::new();
-        let code = own.lines().skip(1).filter(|line| {
-            let line = line.trim_start();
-            !line.starts_with('/') && !line.starts_with('#')
-        });
-        for line in code {
-            let mut rest = line;
-            if let Some(name) = line
-                .strip_prefix("    ")
-                .filter(|line| line.starts_with(char::is_uppercase))
-            {
-                let end = name.find(|c: char| !c.is_alphanumeric()).unwrap();
-                let mut snake = String::new();
-                for (at, letter) in name.chars().take(end).enumerate() {
-                    if at > 0 && letter.is_uppercase() {
-                        snake.push('_');
-                    }
-                    snake.push(letter.to_ascii_lowercase());
-                }
-                events.push((snake, Vec::new()));
-                rest = name.get(end..).unwrap();
-            }
-            let fields = rest.split(", ").filter_map(|part| part.split_once(": "));
-            let fields = fields.map(|(name, _)| name.trim_start_matches([' ', '{']).to_owned());
-            events.last_mut().unwrap().1.extend(fields);
-        }
-        events
-    }
-
     #[test]
     fn the_page_for_users_has_a_row_for_each_event_with_each_field_and_no_other() {
-        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md");
-        let page = std::fs::read_to_string(page).unwrap();
-        let events = written();
+        let section = "`download`, `seed`, `check` and `demo`";
+        let events = page::agrees(section, include_str!("json.rs"), "enum Line");
         assert!(events.len() > 20, "{events:?}");
-        for (event, fields) in &events {
-            let start = format!("| `{event}` |");
-            let row = page.lines().find(|line| line.starts_with(&start));
-            let row = row.unwrap_or_else(|| panic!("no row for {event}"));
-            for field in fields {
-                assert!(row.contains(&format!("`{field}`")), "{event}: {field}");
-            }
-        }
-        let rows = page.lines().filter(|line| line.starts_with("| `")).count();
-        assert_eq!(rows, events.len());
-        let progress = events
-            .iter()
-            .find(|(event, _)| event == "progress")
-            .unwrap();
-        assert!(progress.1.iter().any(|field| field == "encrypted"));
-        let banned = events
-            .iter()
-            .find(|(event, _)| event == "peer_banned")
-            .unwrap();
-        assert_eq!(banned.1, ["info_hash", "ip"]);
+        let fields = |name: &str| {
+            let found = events.iter().find(|(event, _)| event == name);
+            found.unwrap().1.clone()
+        };
+        assert!(fields("progress").iter().any(|field| field == "encrypted"));
+        assert_eq!(fields("peer_banned"), ["info_hash", "ip"]);
     }
 
     #[test]

@@ -326,3 +326,20 @@ impl fmt::Display for Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::json::page;
+
+    #[test]
+    fn the_page_for_users_has_a_row_for_each_field_and_no_other() {
+        let places = [
+            ("struct Report", ""),
+            ("struct Lane", "hops[]."),
+            ("struct Circuit", "circuits[]."),
+            ("struct Through", "circuits[].through[]."),
+            ("struct Community", "communities[]."),
+        ];
+        page::names_fields("`circuits`", include_str!("report.rs"), &places);
+    }
+}

@@ -139,3 +139,15 @@ impl From<ServerStatus> for Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::json::page;
+
+    #[test]
+    fn the_page_for_users_has_a_row_for_each_event_with_each_field_and_no_other() {
+        let source = include_str!("bootstrap_server.rs");
+        let events = page::agrees("`bootstrap-server`", source, "enum Line");
+        assert_eq!(events[0].1, ["addr", "public_key"]);
+    }
+}

@@ -274,3 +274,14 @@ fn tell(screen: &Screen, line: &Line<'_>) -> Result<(), Failure> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::json::page;
+
+    #[test]
+    fn the_page_for_users_has_a_row_for_each_event_with_each_field_and_no_other() {
+        let events = page::agrees("`relay` and `exit`", include_str!("node.rs"), "enum Line");
+        assert!(events.iter().any(|(event, _)| event == "used_up"));
+    }
+}

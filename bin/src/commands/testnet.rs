@@ -430,6 +430,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_for_users_has_a_row_for_each_event_with_each_field_and_no_other() {
+        let events =
+            crate::json::page::agrees("`testnet`", include_str!("testnet.rs"), "enum Line");
+        assert_eq!(events[0].0, "starting");
+    }
+
+    #[test]
     fn the_nodes_of_the_smallest_networks_know_all_others_at_some_time() {
         for all in 1..=12 {
             for exits in 1..=all {

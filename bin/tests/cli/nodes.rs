@@ -313,6 +313,12 @@ fn without_a_circuit_in_time_nothing_is_sent_and_the_exit_code_says_so() {
         (&told["state"], &told["hops"]),
         (&"blocked".into(), &2.into())
     );
+    let route = lines.iter().find(|line| line["event"] == "route").unwrap();
+    assert_eq!(
+        (&route["hops"], &route["info_hash"]),
+        (&2.into(), &COMMUNITY.into())
+    );
+    assert!(route["blocked"].is_string(), "{route}");
     let last = lines.last().unwrap();
     assert_eq!(last["event"], "error");
     assert!(

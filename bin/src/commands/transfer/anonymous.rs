@@ -69,6 +69,11 @@ impl Anonymous {
         }
     }
 
+    /// Whether it is told how it stands with circuits of so many hops.
+    pub(super) const fn tells_of(&self, hops: u8) -> bool {
+        self.hops == hops
+    }
+
     /// Tells what has changed.
     ///
     /// # Errors

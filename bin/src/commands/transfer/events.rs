@@ -29,6 +29,7 @@ impl Transfer {
             Event::Recovered { id } => self.recovered(id)?,
             Event::Reused { id, pieces, bytes } => self.reused(id, pieces, bytes)?,
             Event::Removed { id } => self.removed(id).await?,
+            Event::Route { id, hops, blocked } => self.route(id, hops, blocked.as_deref())?,
             Event::TrackerError { id, url, reason } => self.tracker(id, &url, Err(&reason))?,
             Event::TrackerReply { id, url, peers } => self.tracker(id, &url, Ok(peers))?,
             Event::TrackerWarning { id, url, message } => self.warning(id, &url, &message)?,
@@ -139,6 +140,39 @@ impl Transfer {
             torrent.tell_tracker_failed(url, why, &self.screen);
         }
         Ok(())
+    }
+
+    /// Tells programs whether anything leaves by the circuits of a torrent. People hear that of all torrents together where it
+    /// is told of their circuits.
+    fn route(&mut self, id: TorrentId, hops: u8, blocked: Option<&str>) -> Result<(), Failure> {
+        let Some(torrent) = self.torrents.get(&id) else {
+            return Ok(());
+        };
+        if self.screen.style() == Style::Json {
+            return self.screen.json(&Line::Route {
+                info_hash: &torrent.info_hash,
+                hops,
+                blocked,
+            });
+        }
+        if self
+            .anonymous
+            .as_ref()
+            .is_some_and(|all| all.tells_of(hops))
+        {
+            return Ok(());
+        }
+        let name = printable(&torrent.name);
+        match blocked {
+            Some(why) => {
+                let line = format_args!("{name}: nothing leaves: {}", printable(why));
+                self.screen.warn("warning", line);
+                Ok(())
+            }
+            None => self
+                .screen
+                .say(format_args!("{name}: something leaves again")),
+        }
     }
 
     /// Passes on what a tracker wants people to know.
