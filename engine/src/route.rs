@@ -63,6 +63,12 @@ pub trait HiddenSwarms: fmt::Debug + Send + Sync {
     /// again, with the other `seeding`, when that changes.
     fn join(&self, info_hash: InfoHash, seeding: bool) -> mpsc::Receiver<Vec<SocketAddr>>;
 
+    /// Why peers cannot find each other there yet, for people; `None` where they can, or where nobody knows.
+    fn waits(&self, info_hash: InfoHash) -> Option<String> {
+        let _ = info_hash;
+        None
+    }
+
     /// Whether an address stands for a peer of such a swarm: it means nothing to anyone else, and nobody else is told of it.
     fn stands_for_peer(&self, addr: SocketAddr) -> bool {
         let _ = addr;

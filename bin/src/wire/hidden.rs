@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use engine::HiddenSwarms;
 use protocol::id::InfoHash;
 use tokio::sync::mpsc;
+use tunnels::swarms::SwarmState;
 use tunnels::{Anonymity, CircuitId};
 
 /// The swarms that are met by circuits of one number of hops.
@@ -29,8 +30,27 @@ impl HiddenSwarms for Hidden {
             .join_hidden(info_hash.as_bytes(), self.hops, seeding)
     }
 
+    fn waits(&self, info_hash: InfoHash) -> Option<String> {
+        let status = self.anonymity.hidden_status(info_hash.as_bytes());
+        why_it_waits(status.state).map(str::to_owned)
+    }
+
     fn stands_for_peer(&self, addr: SocketAddr) -> bool {
         is_hidden(addr)
+    }
+}
+
+/// Why hidden peers cannot find each other yet.
+fn why_it_waits(state: SwarmState) -> Option<&'static str> {
+    match state {
+        SwarmState::Full => Some("hidden: too many swarms at once, waiting until another is left"),
+        SwarmState::Waiting => Some("hidden: waiting for the turn to be introduced to others"),
+        SwarmState::Introducing => Some("hidden: being introduced to others"),
+        SwarmState::Introduced
+        | SwarmState::Linked
+        | SwarmState::Outside
+        | SwarmState::Seeking
+        | _ => None,
     }
 }
 

@@ -83,6 +83,13 @@ impl Torrent {
         }
     }
 
+    /// Why hidden peers cannot find each other, in a swarm that is joined.
+    pub(super) fn reason_of_hidden(&self) -> Option<String> {
+        let swarms = self.setup.reach.hidden.as_ref()?;
+        let mut joined = self.hidden.joined.keys();
+        joined.find_map(|hash| swarms.waits(*hash))
+    }
+
     /// Leaves them.
     pub(super) fn leave_hidden(&mut self) {
         self.hidden.joined.clear();

@@ -172,7 +172,10 @@ impl Torrent {
             Phase::Layers(_) | Phase::Metadata(_) => false,
             Phase::Checking(_) | Phase::Failed(..) | Phase::Opening | Phase::Paused => return None,
         };
-        if finished || self.down_rate.bytes_per_s > 0 {
+        if finished {
+            return self.reason_of_hidden();
+        }
+        if self.down_rate.bytes_per_s > 0 {
             return None;
         }
         let connected = self
@@ -242,7 +245,9 @@ impl Torrent {
         let announced = !self.announcers.is_empty();
         let age = now().saturating_duration_since(self.added_at);
         let trackers = announced.then(|| self.heard.reason(age));
-        let asked: Vec<String> = [trackers.map(str::to_owned), self.trackerless.reason()]
+        let trackers = trackers.map(str::to_owned);
+        let hidden = self.reason_of_hidden();
+        let asked: Vec<String> = [trackers, self.trackerless.reason(), hidden]
             .into_iter()
             .flatten()
             .collect();

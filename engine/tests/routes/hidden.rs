@@ -26,6 +26,11 @@ impl HiddenSwarms for Swarms {
         receiver
     }
 
+    fn waits(&self, _: InfoHash) -> Option<String> {
+        let joined = self.joined();
+        (joined.last() == Some(&(true, true))).then(|| "waiting for its turn".to_owned())
+    }
+
     fn stands_for_peer(&self, at: SocketAddr) -> bool {
         at == addr(1)
     }
@@ -55,6 +60,11 @@ fn hidden_swarms_bring_peers_are_joined_again_by_a_seed_and_left_with_the_route(
         assert!(scene.us.finishes(id, PATIENCE).await);
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(swarms.joined(), [(false, false), (true, true)]);
+        // Why nobody finds it yet is told, too.
+        let why = Some("waiting for its turn");
+        scene
+            .until(id, |status| status.reason.as_deref() == why)
+            .await;
         scene.us.handle.pause(id).await.expect("paused");
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(swarms.joined()[1..], [(true, false)]);

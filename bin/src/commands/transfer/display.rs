@@ -172,7 +172,13 @@ fn message(torrent: &TorrentStatus, amount: Amount) -> String {
         }
         State::Paused => "paused".to_owned(),
         State::Error(error) => format!("stopped: {}", plain(&printable(&error.to_string()))),
-        State::Seeding => format!("seeding  {up}{peers}  {} sent", Size(torrent.uploaded)),
+        State::Seeding => {
+            let seeding = format!("seeding  {up}{peers}  {} sent", Size(torrent.uploaded));
+            match &torrent.reason {
+                Some(reason) => format!("{seeding}  {reason}"),
+                None => seeding,
+            }
+        }
         State::Downloading | _ => {
             if let Some(reason) = &torrent.reason {
                 return format!("{up}{reason}");
