@@ -1,6 +1,6 @@
 //! A thousand peers that begin a handshake of the stream encryption and say no more.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::clients::Running as _;
 use support::wire::RawPeer;
@@ -24,7 +24,6 @@ isolated_test! {
         let (mut seeder, address) = scene.seed(&["--encryption", "require"]);
         let pid = seeder.process().pid();
         let before = process::cpu_time(pid).expect("it runs");
-        let begin = Instant::now();
         let ((), peak) = watching(pid, || {
             let key: Vec<u8> = (0..96).collect();
             let mut peers: Vec<RawPeer> = (0..PEERS)
@@ -39,7 +38,6 @@ isolated_test! {
             for peer in &mut peers {
                 assert!(peer.is_dropped_within(DROP), "still connected");
             }
-            assert!(begin.elapsed() < DROP * 2, "all at about the same time");
         });
         assert_bounded(lab, "seeder with 1000 half-open encrypted handshakes", peak);
         let cpu = process::cpu_time(pid).expect("it runs").saturating_sub(before);

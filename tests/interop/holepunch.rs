@@ -2,19 +2,19 @@
 //! asks. What both libtorrent and ours do here is what they can rely on in each other.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use support::Lab;
 use support::clients::{Client, Orders, Running, Transport, finish, home};
 use support::content::Content;
 use support::payload::Payload;
 use support::wire::{RawPeer, id};
+use support::{Lab, wait};
 
 const READY: Duration = Duration::from_secs(30);
 
 /// How long an answer may take; who asks for a meeting has to fail with TCP and uTP first.
-const ANSWER: Duration = Duration::from_secs(10);
-const DIAL: Duration = Duration::from_secs(60);
+const ANSWER: Duration = wait::patience(Duration::from_secs(10));
+const DIAL: Duration = wait::patience(Duration::from_secs(60));
 
 /// The sub-ids under which played peers want messages.
 const HOLEPUNCH: u8 = 9;
@@ -85,11 +85,8 @@ fn initiator(lab: &Lab, program: &mut dyn Running, at: SocketAddr, info_hash: &[
     let hidden = lab.address();
     // Takes datagrams and never answers, as a NAT.
     let _silent = UdpSocket::bind(hidden).expect("a free address");
-    let end = Instant::now() + READY;
-    while TcpStream::connect(at).is_err() {
-        assert!(Instant::now() < end, "{}", program.process().last_words());
-        support::wait::pause(Duration::from_millis(50));
-    }
+    let listens = wait::until(READY, || TcpStream::connect(at).ok());
+    assert!(listens.is_some(), "{}", program.process().last_words());
     let mut relay = Player::join(at, info_hash, lab.address().ip(), true);
     relay.tell_of(hidden);
     assert_eq!(relay.hears(DIAL), (RENDEZVOUS, hidden, 0));

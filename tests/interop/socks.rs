@@ -96,7 +96,7 @@ pub(crate) fn curl(lab: &Lab) {
 
 fn fetch(proxy: &str, url: &str) -> Output {
     let mut command = Command::new("curl");
-    command.args(["-sS", "--max-time", "20", "-x", proxy, url]);
+    command.args(["-sS", "--max-time", "200", "-x", proxy, url]);
     command.output().expect("curl")
 }
 

@@ -231,12 +231,12 @@ impl Client {
 /// Waits until `client` is done.
 ///
 /// # Panics
-/// When it is not within `limit`.
+/// When it is not within `limit` and the [`patience`](wait::patience) for that.
 pub fn finish(client: &mut dyn Running, limit: Duration, what: &str) {
     let done = wait::until(limit, || (client.stage() == Stage::Done).then_some(()));
     assert!(
         done.is_some(),
-        "{what}: not done after {limit:?}\n{}",
+        "{what}: not done, long after {limit:?}\n{}",
         client.process().last_words()
     );
 }

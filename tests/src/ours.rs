@@ -191,7 +191,7 @@ impl Ours {
     /// Waits for an event that `wanted` accepts.
     ///
     /// # Panics
-    /// When none comes within `limit`.
+    /// When none comes within `limit` and the [`patience`](wait::patience) for that.
     pub fn expect(
         &mut self,
         what: &str,
@@ -201,7 +201,12 @@ impl Ours {
         let found = wait::until(limit, || {
             self.events().into_iter().find(|event| wanted(event))
         });
-        found.unwrap_or_else(|| panic!("no {what} within {limit:?}\n{}", self.process.last_words()))
+        found.unwrap_or_else(|| {
+            panic!(
+                "no {what}, not even long after {limit:?}\n{}",
+                self.process.last_words()
+            )
+        })
     }
 }
 

@@ -57,10 +57,14 @@ impl Process {
     /// Waits for its end.
     ///
     /// # Panics
-    /// When it still runs after `limit`.
+    /// When it still runs after `limit` and the [`patience`](wait::patience) for that.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
-        wait::until(limit, || self.ended())
-            .unwrap_or_else(|| panic!("still running after {limit:?}\n{}", self.last_words()))
+        wait::until(limit, || self.ended()).unwrap_or_else(|| {
+            panic!(
+                "still running, after more than {limit:?}\n{}",
+                self.last_words()
+            )
+        })
     }
 
     /// Sends a signal by its name, such as `TERM`.
@@ -80,7 +84,7 @@ impl Process {
     pub fn stop(&mut self) {
         if self.ended().is_none() {
             self.signal("TERM");
-            if wait::until(Duration::from_secs(5), || self.ended()).is_none() {
+            if wait::at_most(Duration::from_secs(5), || self.ended()).is_none() {
                 self.kill();
             }
         }

@@ -23,8 +23,8 @@ use crate::{clients, ours, wait};
 ///     fn a_claim_in_plain_words(lab, limit = 60, needs = [Need::Ours]) { ... }
 /// }
 /// ```
-/// `limit` is in seconds; when it has passed the test fails. Without one of its needs a test is skipped with a line
-/// that says so; with `CI` set it fails.
+/// `limit` is in seconds; when it has passed, and the [`patience`](crate::wait::patience) for it, the test fails. Without
+/// one of its needs a test is skipped with a line that says so; with `CI` set it fails.
 #[macro_export]
 macro_rules! isolated_test {
     ($(#[$meta:meta])* fn $name:ident($lab:ident, limit = $limit:expr, needs = $needs:expr) $body:block) => {
@@ -97,7 +97,7 @@ pub fn run(path: &str, limit: Duration, needs: &[Need], body: fn(&Lab)) {
     let name = path.split_once("::").map_or(path, |(_, rest)| rest);
     if std::env::var(INSIDE).is_ok_and(|inside| inside == name) {
         let dir = PathBuf::from(std::env::var_os(FOLDER).expect("the folder comes with the name"));
-        watch(limit);
+        watch(wait::patience(limit));
         raise_loopback();
         body(&Lab {
             dir,

@@ -147,9 +147,10 @@ impl RawPeer {
         }
     }
 
-    /// Whether the other side hangs up within `limit`; what it still says is thrown away.
+    /// Whether the other side hangs up within `limit` and the [`patience`](wait::patience) for that; what it still says is
+    /// thrown away.
     pub fn is_dropped_within(&mut self, limit: Duration) -> bool {
-        let end = Instant::now() + limit;
+        let end = Instant::now() + wait::patience(limit);
         let _ = self
             .stream
             .set_read_timeout(Some(Duration::from_millis(50)));
@@ -266,4 +267,4 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, meter: Option<(u64, &AtomicU64
 }
 
 /// How long a raw peer waits for the other side before it gives up.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = wait::patience(Duration::from_secs(10));

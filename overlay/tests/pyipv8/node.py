@@ -8,10 +8,10 @@ Stays until it is ended, and prints one JSON object a line: `ready`, each second
 import argparse
 import asyncio
 import binascii
+import contextlib
 import importlib.metadata
 import json
 import random
-import socket
 
 import ipv8.community
 import ipv8.peerdiscovery.churn
@@ -42,12 +42,6 @@ def say(event, **fields):
 
 def text(data):
     return binascii.hexlify(data).decode()
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def communities(endpoint, bootstrap):
@@ -93,7 +87,7 @@ async def jobs(args, dht):
 
 async def main(args):
     host, port = args.bootstrap.rsplit(":", 1)
-    endpoint = UDPEndpoint(free_port(), "127.0.0.1")
+    endpoint = UDPEndpoint(0, "127.0.0.1")
     await endpoint.open()
     discovery, dht = communities(endpoint, (host, int(port)))
     say("ready", mid=text(discovery.my_peer.mid))
@@ -102,7 +96,8 @@ async def main(args):
     step = 0
     while True:
         for walk in walks:
-            walk.take_step()
+            with contextlib.suppress(Exception):
+                walk.take_step()
         step += 1
         if step % 2 == 0:
             network = discovery.network
