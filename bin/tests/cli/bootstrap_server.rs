@@ -70,7 +70,7 @@ fn line(out: &mut impl BufRead) -> Value {
 fn member(seed: u8) -> (UdpSocket, Introducer) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket
-        .set_read_timeout(Some(Duration::from_secs(20)))
+        .set_read_timeout(Some(Duration::from_secs(300)))
         .unwrap();
     let key = SecretKey::from_bytes(&[seed; 64]).unwrap();
     let settings = Settings::new(key, CommunityId([7; 20]));

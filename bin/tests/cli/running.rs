@@ -94,7 +94,7 @@ pub(crate) fn is_there(pid: &str) -> bool {
 
 /// Waits until something is so.
 pub(crate) fn until(mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(300);
     while !so() {
         assert!(Instant::now() < end, "in vain");
         std::thread::park_timeout(Duration::from_millis(20));

@@ -25,7 +25,7 @@ use serde_json::Value;
 use crate::support::{command, content, create, run, text, write};
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A folder with content and its torrent.
 struct Shared {

@@ -6,6 +6,9 @@ use super::http::falling_silent;
 use super::{Running, Shared, alone, download, downloading, events, seeding};
 use crate::support::{create, run, text};
 
+/// How long an end may take on a machine that has much else to do: less than the 30 s that a tracker may take to answer.
+const PROMPT: Duration = Duration::from_secs(25);
+
 /// A seeder whose tracker knows of it and will not answer its farewell.
 fn seeder_with_silent_tracker(shared: &Shared) -> Running {
     let tracker = falling_silent();
@@ -52,7 +55,7 @@ fn a_download_that_is_stopped_before_its_end_has_failed() {
     let asked = Instant::now();
     running.signal("INT");
     assert_eq!(running.end(), 1);
-    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert!(asked.elapsed() < PROMPT);
 }
 
 #[test]
@@ -62,11 +65,7 @@ fn a_silent_tracker_does_not_hold_the_end_up_for_long() {
     let asked = Instant::now();
     running.signal("TERM");
     assert_eq!(running.end(), 0);
-    assert!(
-        asked.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < PROMPT, "{:?}", asked.elapsed());
 }
 
 #[test]
