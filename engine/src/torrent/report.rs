@@ -223,20 +223,20 @@ impl Torrent {
 
     /// Why no peer is connected: what is tried at the moment, or what came of it.
     fn reason_alone(&self) -> String {
+        let last = self.last_failure.as_ref();
+        let last = match (last, self.setup.reach.network.datagrams_pass()) {
+            (Some(last), Some(Err(why))) if last.is_for_want_of_network() => {
+                format!("; the proxy carries no UDP, which uTP needs ({why})")
+            }
+            (Some(last), _) => format!("; {last}"),
+            (None, _) => String::new(),
+        };
         let dialling = self.peers.half_open();
         if dialling > 0 {
-            return format!("connecting to {}", counted(dialling, "peer"));
+            return format!("connecting to {}{last}", counted(dialling, "peer"));
         }
         let known = self.candidates.counts().known;
         if known > 0 {
-            let last = self.last_failure.as_ref();
-            let last = match (last, self.setup.reach.network.datagrams_pass()) {
-                (Some(last), Some(Err(why))) if last.is_for_want_of_network() => {
-                    format!("; the proxy carries no UDP, which uTP needs ({why})")
-                }
-                (Some(last), _) => format!("; {last}"),
-                (None, _) => String::new(),
-            };
             return format!(
                 "{} known, none can be reached{last}",
                 counted(known, "peer")

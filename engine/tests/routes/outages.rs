@@ -41,6 +41,31 @@ fn a_route_that_cannot_be_opened_is_waited_for_and_nothing_is_sent_meanwhile() {
 }
 
 #[test]
+fn a_peer_that_does_not_answer_is_told_of_as_on_the_direct_way_also_while_it_is_tried_again() {
+    for hops in [0, 1, 3] {
+        simulate(async move {
+            let scene = Scene::by_utp(16, addr(40)).await;
+            scene.seeder.host.set_online(false);
+            let id = scene.fetch(hops).await;
+            let told = format!("; {} does not answer", addr(1));
+            let tells = |status: &engine::TorrentStatus| {
+                let reason = status.reason.as_deref();
+                reason.is_some_and(|reason| reason.ends_with(&told))
+            };
+            tokio::time::timeout(Duration::from_secs(60), scene.until(id, tells))
+                .await
+                .unwrap_or_else(|_| panic!("{hops}: {:?}", scene.us_status(id)));
+            for _ in 0..300 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let status = scene.us_status(id);
+                assert!(tells(&status), "{hops}: {status:?}");
+            }
+            scene.sim.clone()
+        });
+    }
+}
+
+#[test]
 fn a_route_that_goes_away_is_waited_for_and_gone_on_with() {
     simulate(async {
         let scene = Scene::new(7, RoutePolicy::Anonymous).await;
