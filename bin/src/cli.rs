@@ -7,6 +7,7 @@ pub(crate) mod dht;
 pub(crate) mod later;
 pub(crate) mod nodes;
 pub(crate) mod overlay;
+pub(crate) mod settings;
 pub(crate) mod transfer;
 
 use std::net::SocketAddr;
@@ -123,6 +124,9 @@ pub(crate) enum Command {
     Testnet(TestnetArgs),
     /// Show the whole main job on parts of its own: tracker, seeder and downloader on loopback
     Demo(DemoArgs),
+    /// Show what can be set, and check files of settings
+    #[command(visible_alias = "settings")]
+    Config(settings::ConfigArgs),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
     /// Print the manual page of a command, or the main one
@@ -148,6 +152,7 @@ impl Command {
             Self::CheckUpdate(_)
             | Self::Circuits(_)
             | Self::Completions(_)
+            | Self::Config(_)
             | Self::Create(_)
             | Self::Info(_)
             | Self::Later(_)
@@ -171,6 +176,12 @@ impl Command {
             Self::Exit(args) => args.node.watch.json,
             Self::Circuits(args) => args.json,
             Self::Testnet(args) => args.json,
+            Self::Config(args) => {
+                matches!(
+                    args.command,
+                    settings::ConfigCommand::Show { json: true, .. }
+                )
+            }
             Self::Completions(_) | Self::Man(_) | Self::Later(_) => false,
         }
     }

@@ -5,6 +5,7 @@ mod check;
 mod check_update;
 mod circuits;
 mod completions;
+mod config;
 mod create;
 mod demo;
 mod dht;
@@ -40,6 +41,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::CheckUpdate(args) => check_update::run(&args, screen),
         Command::Circuits(args) => circuits::run(&args, screen),
         Command::Completions(args) => completions::run(&args, screen),
+        Command::Config(args) => config::run(&args, screen),
         Command::Create(args) => create::run(&args, screen),
         Command::Demo(args) => demo::run(&args, screen),
         Command::Dht(args) => dht::run(&args, screen),

@@ -6,7 +6,8 @@
 //! Nothing here knows a protocol: files, wires and torrents belong to the libraries.
 //! # Map of modules
 //! [`cli`] flags; [`commands`] what they do; [`source`] where torrents come from; [`selection`] `--files`; [`screen`]
-//! bars and lines; [`progress`]; [`json`]; [`units`] sizes and rates; [`text`]; [`content`] what the store is told of a
+//! bars and lines; [`progress`]; [`json`]; [`units`] sizes and rates; [`text`]; [`settings`] what files and flags
+//! make of them; [`content`] what the store is told of a
 //! torrent; [`report`] how it stands with circuits, which [`control`] and [`metrics`] tell; [`log`]; [`shutdown`] signals;
 //! [`failure`] exit codes.
 //! # Invariants
@@ -26,6 +27,7 @@ mod progress;
 mod report;
 mod screen;
 mod selection;
+mod settings;
 mod shutdown;
 mod source;
 mod text;

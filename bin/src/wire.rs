@@ -19,12 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{AnnounceMode, EngineConfig, EngineHandle, Supervisor};
+use engine::{EngineConfig, EngineHandle, Supervisor};
 use net::port_map::{PortMap, Ports, Transport};
 use net::ports::{Datagrams, Transports};
 use net::utp::UtpOptions;
 use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
-use storage::{Preallocate, WriteMode};
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 use self::filter::FilterFile;
@@ -39,6 +38,7 @@ use crate::cli::transfer::{self, Common};
 use crate::failure::{Failure, reason};
 use crate::report::Reporter;
 use crate::screen::Screen;
+use crate::settings;
 
 /// Where peers find us unless something else is asked for: the customary first port, on all addresses of both families.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 6881);
@@ -105,6 +105,7 @@ pub(crate) fn start(
         filter,
         pool,
     } = way;
+    let settings = settings::layered(&common.settings, settings::of_flags(common))?;
     let state_dir = common.state.clone().or_else(default_state_dir);
     let (mut config, dht) = match overlay.as_ref().filter(|_| common.hops() > 0) {
         Some(overlay) => {
@@ -120,7 +121,7 @@ pub(crate) fn start(
     };
     let listen = config.listen;
     config.state_dir = state_dir;
-    set_up(common, &mut config);
+    config.settings = settings;
     let socks = match &overlay {
         Some(overlay) => overlay.open_socks(pool.pool())?,
         None => None,
@@ -171,7 +172,7 @@ fn direct(
     let network = doors.network;
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
     config.listen = doors.listen;
-    config.local_discovery = !common.no_lsd && common.proxy.is_none();
+    config.local_discovery = common.proxy.is_none();
     let socket = doors.datagrams.as_ref().map(|open| Arc::clone(&open.dht));
     let dht = dht::start(common, (listen, socket), &network, pool.pool(), state)?;
     config.tracker_socket = doors.datagrams.map(|open| open.trackers);
@@ -203,42 +204,6 @@ fn anonymous(
     let routes = CircuitRoutes::new(common, &overlay.anonymity, filter, pool.pool());
     config.routes = Some(Arc::new(routes));
     config
-}
-
-/// What does not depend on the way.
-fn set_up(common: &Common, config: &mut EngineConfig) {
-    config.settings.peers.exchange = !common.no_pex;
-    config.settings.encryption.peers = match common.encryption {
-        transfer::Encryption::Off => engine::Encryption::Off,
-        transfer::Encryption::Allow => engine::Encryption::Allow,
-        transfer::Encryption::Prefer => engine::Encryption::Prefer,
-        transfer::Encryption::Require => engine::Encryption::Require,
-    };
-    config.settings.trackers.announce_port = common.announce_port;
-    config.settings.trackers.mode = match common.announce_to_all {
-        None => AnnounceMode::Strict,
-        Some(transfer::AnnounceToAll::Tiers) => AnnounceMode::EveryTier,
-        Some(transfer::AnnounceToAll::Trackers) => AnnounceMode::EveryTracker,
-    };
-    config.settings.limits.down = common.max_down.and_then(|rate| rate.0);
-    config.settings.limits.up = common.max_up.and_then(|rate| rate.0);
-    config.settings.limits.mixed_mode = match common.mixed_mode {
-        transfer::MixedMode::Proportional => engine::MixedMode::PeerProportional,
-        transfer::MixedMode::PreferTcp => engine::MixedMode::PreferTcp,
-    };
-    config.settings.limits.local = !common.unlimited_lan;
-    if let Some(most) = common.max_peers {
-        config.settings.connections.max = most;
-        config.settings.connections.per_torrent = most;
-    }
-    config.settings.disk.write = match common.storage {
-        transfer::Storage::Map => WriteMode::Map,
-        transfer::Storage::Pwrite => WriteMode::Pwrite,
-    };
-    config.settings.disk.preallocate = match common.preallocate {
-        transfer::Preallocate::Full => Preallocate::Full,
-        transfer::Preallocate::Sparse => Preallocate::Sparse,
-    };
 }
 
 impl Running {

@@ -13,6 +13,7 @@ impl Command {
             Self::Later(command) => Some(command.name()),
             Self::BootstrapServer(_)
             | Self::Circuits(_)
+            | Self::Config(_)
             | Self::Download(_)
             | Self::Exit(_)
             | Self::Relay(_)
@@ -36,8 +37,6 @@ pub(crate) enum LaterCommand {
     #[command(hide = true)]
     Backup(Anything),
     #[command(hide = true)]
-    Config(Anything),
-    #[command(hide = true)]
     Ctl(Anything),
     #[command(hide = true)]
     Daemon(Anything),
@@ -53,7 +52,6 @@ impl LaterCommand {
     fn name(&self) -> String {
         let name = match self {
             Self::Backup(_) => "backup",
-            Self::Config(_) => "config",
             Self::Ctl(_) => "ctl",
             Self::Daemon(_) => "daemon",
             Self::Import(_) => "import",

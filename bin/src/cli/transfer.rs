@@ -9,6 +9,7 @@ use net::{Bind, Proxy};
 use protocol::web_seed::{Kind, WebSeed};
 
 use super::overlay::{HopArgs, OverlayArgs};
+use super::settings::SettingsArgs;
 use crate::failure::Failure;
 use crate::host_port::HostPort;
 use crate::units::{Rate, Span};
@@ -249,24 +250,48 @@ pub(crate) struct Common {
     /// How to connect to peers: with both, uTP is tried where TCP does not get through
     #[arg(long, value_enum, value_name = "tcp|utp|both", hide_possible_values = true, default_value_t = Transport::Both)]
     pub(crate) transport: Transport,
-    /// Where TCP and uTP are at work: whether TCP leaves peers by uTP their share, which they would not get otherwise
-    #[arg(long, value_enum, value_name = "proportional|prefer-tcp", hide_possible_values = true, default_value_t = MixedMode::Proportional)]
-    pub(crate) mixed_mode: MixedMode,
-    /// Encryption of connections to peers: with allow, plain comes first, with prefer, encrypted
-    #[arg(long, value_enum, value_name = "off|allow|prefer|require", hide_possible_values = true, default_value_t = Encryption::Allow)]
-    pub(crate) encryption: Encryption,
-    /// How blocks are written
-    #[arg(long, value_enum, value_name = "pwrite|map", help_heading = "Storage", hide_possible_values = true, default_value_t = Storage::Pwrite)]
-    pub(crate) storage: Storage,
-    /// Whether files get their full size on the disk at the start
-    #[arg(long, value_enum, value_name = "sparse|full", help_heading = "Storage", hide_possible_values = true, default_value_t = Preallocate::Sparse)]
-    pub(crate) preallocate: Preallocate,
+    /// Where TCP and uTP are at work: whether TCP leaves peers by uTP their share, which they would not get otherwise [default: proportional]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "proportional|prefer-tcp",
+        hide_possible_values = true
+    )]
+    pub(crate) mixed_mode: Option<MixedMode>,
+    /// Encryption of connections to peers: with allow, plain comes first, with prefer, encrypted [default: allow]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "off|allow|prefer|require",
+        hide_possible_values = true
+    )]
+    pub(crate) encryption: Option<Encryption>,
+    /// How blocks are written [default: pwrite]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "pwrite|map",
+        help_heading = "Storage",
+        hide_possible_values = true
+    )]
+    pub(crate) storage: Option<Storage>,
+    /// Whether files get their full size on the disk at the start [default: sparse]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "sparse|full",
+        help_heading = "Storage",
+        hide_possible_values = true
+    )]
+    pub(crate) preallocate: Option<Preallocate>,
     /// Where resume data and the DHT's table are kept [default: $XDG_STATE_HOME/tribler-rs or ~/.local/state/tribler-rs]
     #[arg(long, value_name = "DIR", help_heading = "Storage")]
     pub(crate) state: Option<PathBuf>,
     /// Print JSON lines instead of text
     #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
     #[command(flatten)]
     pub(crate) hops: HopArgs,
     #[command(flatten)]

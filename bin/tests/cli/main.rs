@@ -8,6 +8,7 @@
 mod bootstrap_server;
 mod check;
 mod check_update;
+mod config;
 mod create;
 mod dht;
 mod feeds;

@@ -17,6 +17,7 @@ fn help_and_version_are_asked_for_and_so_go_well() {
         "exit",
         "bootstrap-server",
         "circuits",
+        "config",
         "testnet",
         "demo",
         "completions",
@@ -97,7 +98,6 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
         (&["import"], "import"),
         (&["backup"], "backup"),
         (&["restore"], "restore"),
-        (&["config", "default"], "config"),
     ] {
         let ran = run(args);
         assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
