@@ -6,9 +6,11 @@
 mod pyipv8;
 
 use std::future::{Future, poll_fn};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use net::{DatagramSocket, Network, Pool, RealOptions};
@@ -102,10 +104,16 @@ impl Scene {
 
     /// Nodes of theirs with these flags; `None` where pyipv8 is not installed.
     async fn theirs(&self, version: &str, flags: &Value) -> Option<Theirs> {
+        self.theirs_by(version, flags, &[]).await
+    }
+
+    /// The same, told something more.
+    async fn theirs_by(&self, version: &str, flags: &Value, words: &[&str]) -> Option<Theirs> {
         let python = python(version)?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/network/node.py");
         let mut child = Command::new(python)
             .args([script, &self.server.to_string(), &flags.to_string()])
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -319,6 +327,93 @@ fn their_nodes_find_ours_and_build_circuits_through_them() {
             drop(ours);
         });
     }
+}
+
+/// A web server that has one answer of a tracker and one page, and how often it was asked for each.
+fn web() -> (SocketAddr, Arc<[AtomicUsize; 2]>) {
+    let door = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a listener");
+    let at = door.local_addr().expect("an address");
+    let asked = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let counted = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in door.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut request = [0; 4096];
+            let len = stream.read(&mut request).unwrap_or(0);
+            let page = usize::from(!request[..len].starts_with(b"GET /announce"));
+            counted[page].fetch_add(1, Ordering::SeqCst);
+            let body = ["d8:intervali60e5:peers0:e", "<html></html>"][page];
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", body.len());
+            let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes());
+        }
+    });
+    (at, asked)
+}
+
+/// Asks by HTTP; the status and the body.
+async fn get(network: &Network, url: &str) -> (u16, String) {
+    let agent = net::http::HeaderValue::from_static("test");
+    let client = net::http::Client::new(network.clone(), agent);
+    let request = net::http::Request::new(url.parse().expect("a URL"));
+    let reply = client.get(&request).await.expect("a reply");
+    (
+        reply.status,
+        String::from_utf8_lossy(&reply.body).into_owned(),
+    )
+}
+
+#[test]
+fn http_requests_go_through_exits_of_either_side_once_and_failures_are_told() {
+    run(async {
+        let version = VERSIONS[1].1;
+        let (at, asked) = web();
+        let times = || [0, 1].map(|what| asked[what].load(Ordering::SeqCst));
+        let (tracker, page) = (
+            format!("http://{at}/announce"),
+            format!("http://{at}/f.txt"),
+        );
+
+        // Through an exit of theirs, which says nothing where it has nothing.
+        let scene = Scene::new(Dialect::Modern);
+        let flags = json!([[1], [1, 2, 32768]]);
+        let Some(theirs) = scene.theirs_by(version, &flags, &["rust"]).await else {
+            return;
+        };
+        let ours = scene.ours(Roles::default());
+        until_known(&ours, 2, 1).await;
+        for hops in 1..=2 {
+            let network = ours.network_of_programs(hops);
+            let (status, body) = get(&network, &tracker).await;
+            assert_eq!((status, body.as_str()), (200, "d8:intervali60e5:peers0:e"));
+            let begun = Instant::now();
+            let (status, body) = get(&network, &page).await;
+            assert_eq!(status, 504, "{body}");
+            println!("{hops} hops: {body} after {:?}", begun.elapsed());
+        }
+        assert_eq!(times(), [2, 2]);
+        ours.shut_down().await;
+        drop(theirs);
+
+        // Theirs through ours, whose words reach their programs.
+        let scene = Scene::new(Dialect::Modern);
+        let theirs = scene.theirs_by(version, &json!([[8]]), &["rust"]).await;
+        let mut theirs = theirs.expect("it was there before");
+        let _relay = scene.ours(Roles::relay());
+        let _exit = scene.ours(Roles::exit(ExitPolicy::default()));
+        theirs.until_known(2, 1).await;
+        for hops in 1..=2 {
+            let door = json!({"node": 0, "do": "door", "hops": hops});
+            let door = theirs.until(&door, |door| door["ready"] != 0).await;
+            let proxy = format!("socks5://127.0.0.1:{}", door["port"]);
+            let network = loopback().through(&proxy.parse().expect("a proxy"));
+            let (status, body) = get(&network, &tracker).await;
+            assert_eq!((status, body.as_str()), (200, "d8:intervali60e5:peers0:e"));
+            let (status, body) = get(&network, &page).await;
+            assert_eq!(status, 502, "{body}");
+            assert!(body.contains("something else than trackers do"), "{body}");
+        }
+        assert_eq!(times(), [4, 4]);
+    });
 }
 
 #[test]

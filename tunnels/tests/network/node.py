@@ -1,8 +1,9 @@
 """Whole nodes of pyipv8, of the older or the newer dialect as the installed version has it: the discovery community, the DHT and
 the tunnels on one socket each, which know nobody but a bootstrap server.
 
-    node.py IP:PORT [[FLAG, ...], ...]
+    node.py IP:PORT [[FLAG, ...], ...] [rust]
 
+With `rust` the cells are handled by the compiled part of the newer version, which alone has HTTP requests and SOCKS5 servers.
 Prints the public keys and ports of the nodes, then reads commands as lines of JSON from standard input and answers each with a
 line. Nothing leaves the loopback.
 """
@@ -40,6 +41,8 @@ else:
     from ipv8.community import CommunitySettings
     from ipv8.messaging.anonymization.hidden_services import HiddenTunnelSettings
     from ipv8.messaging.interfaces.udp.endpoint import UDPv4Address
+
+EXIT_HTTP = 32768
 
 received = []
 linked = []
@@ -116,8 +119,13 @@ class Node:
 
 
 async def node(flags, bootstrap):
-    endpoint = UDPEndpoint(0, "127.0.0.1")
-    await endpoint.open()
+    if "rust" in sys.argv[3:]:
+        from ipv8_rust_tunnels import Endpoint
+        endpoint = Endpoint(0, "127.0.0.1")
+        endpoint.open()
+    else:
+        endpoint = UDPEndpoint(0, "127.0.0.1")
+        await endpoint.open()
     return Node(endpoint, flags, bootstrap)
 
 
@@ -144,6 +152,19 @@ async def build(tunnels, hops):
     if circuit is not None:
         await asyncio.wait([circuit.ready], timeout=20)
     return circuit
+
+
+async def door(tunnels, hops, doors={}):
+    """A SOCKS5 server, and a circuit for it whose exit sends HTTP requests."""
+    ready = tunnels.find_circuits(exit_flags=[EXIT_HTTP], hops=hops)
+    if not ready:
+        circuit = tunnels.create_circuit(hops, exit_flags=[EXIT_HTTP])
+        if circuit is not None:
+            await asyncio.wait([circuit.ready], timeout=20)
+        ready = tunnels.find_circuits(exit_flags=[EXIT_HTTP], hops=hops)
+    if hops not in doors:
+        doors[hops] = tunnels.endpoint.create_socks5_server(0, hops)
+    return {"port": doors[hops], "ready": len(ready)}
 
 
 async def send(tunnels, hops, target, data):
@@ -194,6 +215,8 @@ async def do(nodes, command):
     if command["do"] == "send":
         await send(tunnels, command["hops"], ("127.0.0.1", command["port"]), bytes.fromhex(command["data"]))
         return {"received": list(received)}
+    if command["do"] == "door":
+        return await door(tunnels, command["hops"])
     if command["do"] == "seed":
         seed(nodes, tunnels, bytes.fromhex(command["info_hash"]), command["hops"])
     elif command["do"] == "download":
