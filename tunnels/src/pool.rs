@@ -369,7 +369,8 @@ impl Pool {
                     .create_circuit(now, Purpose::Data, *hops, None)
                     .is_err()
                 {
-                    lane.fail(now);
+                    // There is nobody to build one with, and none has failed.
+                    lane.wait(now);
                     break;
                 }
             }
@@ -416,6 +417,10 @@ impl Lane {
     /// Waits before the next try, longer each time.
     fn fail(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
+        self.wait(now);
+    }
+
+    fn wait(&mut self, now: Instant) {
         self.not_before = now + self.pause;
         self.pause = (self.pause * 2).min(PAUSE.1);
     }

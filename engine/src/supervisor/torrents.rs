@@ -125,17 +125,17 @@ impl Supervisor {
         }
     }
 
-    /// Takes over the state of a torrent; says whether it is another than before.
+    /// Takes over how a torrent stands; says whether its state, or what its route lacks, is another than before.
     pub(super) fn take_status(&mut self, status: Arc<TorrentStatus>) -> bool {
         let Some(child) = self.torrents.get_mut(&status.id) else {
             return false;
         };
         self.dirty = true;
-        let state = status.state.clone();
+        let news = (status.state.clone(), status.blocked.clone());
         let Some(old) = child.status.replace(status) else {
             return true;
         };
-        old.state != state
+        (&old.state, &old.blocked) != (&news.0, &news.1)
     }
 
     /// A torrent's metadata has shown all of its info-hashes: it answers to each of them. Where another does so already,

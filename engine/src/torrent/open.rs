@@ -244,6 +244,7 @@ impl Handler<DiskReply> for Torrent {
     type Result = ();
 
     fn handle(&mut self, reply: DiskReply, ctx: &mut Context<Self>) {
+        let phase = std::mem::discriminant(&self.phase);
         match reply {
             DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => match outcome {
                 Ok(Opened { store, known }) => match known.have {
@@ -296,6 +297,9 @@ impl Handler<DiskReply> for Torrent {
             | DiskReply::Checked(_)
             | DiskReply::Foreign(_)
             | DiskReply::Recalled(_) => {}
+        }
+        if std::mem::discriminant(&self.phase) != phase {
+            self.publish();
         }
         self.drive(ctx);
     }

@@ -125,6 +125,23 @@ fn without_exits_or_relays_it_says_so_and_nothing_goes_out() {
 }
 
 #[test]
+fn when_the_first_exit_is_found_nothing_has_failed_yet() {
+    let mut scene = Scene::new(Dialect::Modern, 3, 2, 507);
+    let all = scene.world.nodes[0].candidates().clone();
+    for key in all.keys() {
+        scene.world.nodes[0].remove_candidate(key);
+    }
+    let now = scene.world.now;
+    scene.pool.want(now, 3, 1, 1);
+    scene.run(Duration::from_secs(10));
+    assert_eq!(scene.protection(3), Protection::Blocked(Why::NoExits));
+    for (key, known) in all {
+        scene.world.nodes[0].set_candidate(key, known.addr, known.flags);
+    }
+    assert_eq!(scene.protection(3), Protection::Blocked(Why::Building));
+}
+
+#[test]
 fn nodes_that_do_not_join_are_told_from_nodes_that_are_missing() {
     let mut scene = Scene::new(Dialect::Modern, 3, 2, 506);
     scene.world.alive[1..].fill(false);

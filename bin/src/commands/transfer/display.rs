@@ -165,6 +165,8 @@ fn message(torrent: &TorrentStatus, amount: Amount) -> String {
         peers = format!("{peers}, {web_seeds} web seed{plural}");
     }
     match &torrent.state {
+        // Nothing is looked at yet, and perhaps there is nothing to look at.
+        State::Checking { total: 0, .. } => "opening".to_owned(),
         State::Checking { .. } => "checking".to_owned(),
         State::FetchingMetadata => {
             let reason = torrent.reason.as_deref().unwrap_or(&peers);
