@@ -71,6 +71,8 @@ pub(crate) struct Running {
     socks: Option<Socks>,
     /// Its way into the network.
     pub(crate) network: Network,
+    /// What that stands on: the same, or where the circuits begin.
+    pub(crate) outward: Network,
     /// The threads that carry its connections; they end with this value.
     _pool: OwnedPool,
 }
@@ -101,6 +103,7 @@ pub(crate) fn start(
 ) -> Result<Running, Failure> {
     let Way {
         network,
+        outward,
         overlay,
         filter,
         pool,
@@ -115,9 +118,9 @@ pub(crate) fn start(
         }
         None => direct(common, &network, state_dir.as_deref(), &pool, screen)?,
     };
-    let network = match common.hops() {
-        0 => config.network.clone(),
-        _ => network,
+    let (network, outward) = match common.hops() {
+        0 => (config.network.clone(), config.network.clone()),
+        _ => (network, outward),
     };
     let listen = config.listen;
     config.state_dir = state_dir;
@@ -138,6 +141,7 @@ pub(crate) fn start(
         port_map,
         dht,
         network,
+        outward,
         watched: overlay.as_ref().map(|overlay| {
             let reporter = Reporter::new(
                 &overlay.anonymity,

@@ -1,5 +1,6 @@
 //! Our command goes through circuits of nodes that are real processes, and nothing goes another way.
 
+mod bound;
 mod leaks;
 mod programs;
 mod speed;
@@ -46,6 +47,14 @@ isolated_test! {
         needs = [Need::Ours, LIBTORRENT, Need::Tracker, Need::Program("nft"), Need::Program("tcpdump")]
     ) {
         leaks::download(lab, 2, leaks::Extent::SHORT);
+    }
+}
+
+isolated_test! {
+    fn circuits_begin_where_everything_is_bound_to_or_nowhere_and_come_back_with_it(
+        lab, limit = 240, needs = [Need::Ours, LIBTORRENT, Need::Program("tcpdump")]
+    ) {
+        bound::survives(lab);
     }
 }
 

@@ -58,7 +58,7 @@ async fn download(args: &mut DownloadArgs, screen: &Screen) -> Result<(), Failur
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     transfer.dht = running.dht_addr();
     transfer.ports = running.ports();
-    transfer.way_out = WayOut::of(&args.common, &running.network)?;
+    transfer.way_out = WayOut::of(&args.common, &running.outward)?;
     transfer.anonymous = anonymous;
     transfer.asked = args.common.listen;
     let wish = Wish {

@@ -57,7 +57,7 @@ async fn seed(args: &mut SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let mut transfer = Transfer::new(&running.engine, shutdown, screen, goal);
     transfer.dht = running.dht_addr();
     transfer.ports = running.ports();
-    transfer.way_out = WayOut::of(&args.common, &running.network)?;
+    transfer.way_out = WayOut::of(&args.common, &running.outward)?;
     transfer.anonymous = anonymous;
     transfer.asked = args.common.listen;
     let mut add = AddTorrent::new(

@@ -16,6 +16,8 @@ use crate::shutdown::Shutdown;
 pub(crate) struct Way {
     /// The way.
     pub(crate) network: Network,
+    /// What it stands on: the same, or where the circuits begin.
+    pub(super) outward: Network,
     /// The part in the overlay, where it leads through circuits or others want it to.
     pub(super) overlay: Option<Overlay>,
     pub(super) filter: Option<FilterFile>,
@@ -54,6 +56,7 @@ pub(crate) async fn way(
     };
     let overlay = wanted.then(start).transpose()?;
     let anonymous = overlay.as_ref().filter(|_| hops > 0);
+    let outward = network.clone();
     let network = match (anonymous, &filter) {
         (Some(overlay), Some(file)) => overlay.anonymity.network(hops).filtered(file.filter()),
         (Some(overlay), None) => overlay.anonymity.network(hops),
@@ -61,6 +64,7 @@ pub(crate) async fn way(
     };
     Ok(Way {
         network,
+        outward,
         overlay,
         filter,
         pool,

@@ -34,14 +34,13 @@ pub(crate) struct WayOut {
 }
 
 impl WayOut {
-    /// The only way out of a network, where there is only one; none where that leads through circuits, of which others tell.
+    /// The only way out of a network, where there is only one: that in which circuits begin, where all goes through those.
     ///
     /// # Errors
     /// As [`Common::proxy`].
     pub(crate) fn of(common: &Common, network: &Network) -> Result<Option<Self>, Failure> {
         let proxy = common.proxy()?;
-        let told_here = network.has_one_way_out() && common.hops() == 0;
-        Ok(told_here.then(|| Self {
+        Ok(network.has_one_way_out().then(|| Self {
             network: network.clone(),
             proxy: proxy.map(ToString::to_string),
             partly: false,
