@@ -1,7 +1,8 @@
 //! `ut_holepunch` (BEP 55) between a program and peers that the test plays: the program as relay, as target and as the one who
 //! asks. What both libtorrent and ours do here is what they can rely on in each other.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use support::clients::{Client, Orders, Running, Transport, finish, home};
@@ -85,9 +86,10 @@ fn initiator(lab: &Lab, program: &mut dyn Running, at: SocketAddr, info_hash: &[
     let hidden = lab.address();
     // Takes datagrams and never answers, as a NAT.
     let _silent = UdpSocket::bind(hidden).expect("a free address");
-    let listens = wait::until(READY, || TcpStream::connect(at).ok());
-    assert!(listens.is_some(), "{}", program.process().last_words());
-    let mut relay = Player::join(at, info_hash, lab.address().ip(), true);
+    // It listens before it knows what for, and hangs up on who asks too early.
+    let from = lab.address().ip();
+    let relay = wait::until(READY, || Player::try_join(at, info_hash, from, true).ok());
+    let mut relay = relay.unwrap_or_else(|| panic!("{}", program.process().last_words()));
     relay.tell_of(hidden);
     assert_eq!(relay.hears(DIAL), (RENDEZVOUS, hidden, 0));
 }
@@ -104,31 +106,38 @@ struct Player {
 
 impl Player {
     fn join(program: SocketAddr, info_hash: &[u8; 20], from: IpAddr, speaks: bool) -> Self {
-        let mut peer = RawPeer::dial(program, from).expect("connected");
-        let addr = peer.local_addr().expect("an address");
-        peer.shake(info_hash).expect("a handshake");
+        Self::try_join(program, info_hash, from, speaks).expect("a handshake")
+    }
+
+    fn try_join(
+        program: SocketAddr,
+        info_hash: &[u8; 20],
+        from: IpAddr,
+        speaks: bool,
+    ) -> io::Result<Self> {
+        let mut peer = RawPeer::dial(program, from)?;
+        let addr = peer.local_addr()?;
+        peer.shake(info_hash)?;
         let holepunch = if speaks { HOLEPUNCH } else { 0 };
         let hello = format!(
             "d1:md12:ut_holepunchi{holepunch}e6:ut_pexi{PEX}ee1:pi{}ee",
             addr.port()
         );
         let hello = [&[0], hello.as_bytes()].concat();
-        peer.say(id::EXTENDED, &hello).expect("said");
+        peer.say(id::EXTENDED, &hello)?;
         let theirs = loop {
-            let body = peer
-                .hear_until(id::EXTENDED)
-                .expect("an extension handshake");
+            let body = peer.hear_until(id::EXTENDED)?;
             if body.first() == Some(&0) {
                 break body;
             }
         };
-        Self {
+        Ok(Self {
             holepunch: sub_id(&theirs, "12:ut_holepunch"),
             pex: sub_id(&theirs, "6:ut_pex"),
             peer,
             addr,
             program,
-        }
+        })
     }
 
     fn say(&mut self, kind: u8, about: SocketAddr) {
