@@ -19,10 +19,21 @@ const LOOKUPS: usize = 32;
 /// Those of one circuit, so that one originator does not keep all others from theirs.
 const LOOKUPS_OF_CIRCUIT: usize = 4;
 
+/// Datagrams that wait for one of them: a client asks a tracker for many torrents together.
+const WAITING: usize = 32;
+
 #[derive(Default)]
 pub(super) struct Exits {
     open: BTreeMap<CircuitId, Exit>,
-    lookups: Vec<(CircuitId, Task<()>)>,
+    pub(super) lookups: Vec<Lookup>,
+}
+
+/// A name that is looked up for a circuit, and what waits to be sent there.
+pub(super) struct Lookup {
+    circuit: CircuitId,
+    name: (String, u16),
+    waiting: Vec<Vec<u8>>,
+    task: Task<()>,
 }
 
 struct Exit {
@@ -33,6 +44,7 @@ struct Exit {
 impl Exits {
     pub(super) fn close(&mut self, circuit: CircuitId) {
         self.open.remove(&circuit);
+        self.lookups.retain(|lookup| lookup.circuit != circuit);
     }
 }
 
@@ -67,31 +79,59 @@ impl Shared {
         }
     }
 
-    /// Looks up a name, and sends a datagram there if the machine allows it.
+    /// Looks up a name, and sends a datagram there if the machine allows it, with those for the same name that come meanwhile.
     pub(super) fn exit_to_name(
         &self,
         state: &mut State,
         circuit: CircuitId,
-        (host, port): (String, u16),
+        name: (String, u16),
         data: &[u8],
     ) {
         let lookups = &mut state.exits.lookups;
-        lookups.retain(|(_, task)| !task.is_finished());
-        let of_circuit = lookups.iter().filter(|(of, _)| *of == circuit).count();
+        lookups.retain(|lookup| !lookup.task.is_finished());
+        let mut of_circuit = lookups.iter_mut().filter(|it| it.circuit == circuit);
+        if let Some(known) = of_circuit.find(|lookup| lookup.name == name) {
+            if known.waiting.len() < WAITING {
+                known.waiting.push(data.to_vec());
+            }
+            return;
+        }
+        let of_circuit = lookups.iter().filter(|it| it.circuit == circuit).count();
         if lookups.len() >= LOOKUPS || of_circuit >= LOOKUPS_OF_CIRCUIT {
             return;
         }
-        let (network, own, data) = (self.network.clone(), self.own.clone(), data.to_vec());
-        let looking = self.pool.spawn(async move {
-            let found = network.lookup(&host, port).await.unwrap_or_default();
-            let v4 = found.into_iter().find(SocketAddr::is_ipv4);
-            if let (Some(to), Some(shared)) = (v4, own.upgrade()) {
-                let mut state = shared.lock();
-                shared.exit_if_allowed(&mut state, circuit, to, &data);
-                state.outbox.send(&shared.endpoint);
+        let (network, own, wanted) = (self.network.clone(), self.own.clone(), name.clone());
+        let task = self.pool.spawn(async move {
+            let found = network.lookup(&wanted.0, wanted.1).await;
+            let mut found = found.unwrap_or_default().into_iter();
+            let v4 = found.find(SocketAddr::is_ipv4);
+            if let Some(shared) = own.upgrade() {
+                shared.found(circuit, &wanted, v4);
             }
         });
-        lookups.push((circuit, looking));
+        lookups.push(Lookup {
+            circuit,
+            name,
+            waiting: vec![data.to_vec()],
+            task,
+        });
+    }
+
+    /// Sends what has waited for a name, if it has an address.
+    fn found(&self, circuit: CircuitId, name: &(String, u16), to: Option<SocketAddr>) {
+        let mut state = self.lock();
+        let lookups = &mut state.exits.lookups;
+        let of = |lookup: &mut Lookup| lookup.circuit == circuit && lookup.name == *name;
+        let done: Vec<Lookup> = lookups.extract_if(.., of).collect();
+        for lookup in done {
+            // It is what runs here.
+            lookup.task.detach();
+            let sent = to.map(|to| lookup.waiting.iter().map(move |data| (to, data)));
+            for (to, data) in sent.into_iter().flatten() {
+                self.exit_if_allowed(&mut state, circuit, to, data);
+            }
+        }
+        state.outbox.send(&self.endpoint);
     }
 
     fn open_exit(&self, circuit: CircuitId) -> std::io::Result<Exit> {

@@ -1,5 +1,6 @@
 //! Tunnels on the simulated network, in virtual time.
 
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -181,6 +182,34 @@ fn names_are_looked_up_by_the_exit() {
             .await
             .unwrap();
         assert_eq!(receive(&*socket).await, (utp(50), target));
+    });
+}
+
+#[test]
+fn what_comes_while_a_name_is_looked_up_waits_with_the_first() {
+    simulate(async {
+        let sim = Sim::new(3);
+        let peers = network(&sim, Dialect::Modern, 4, 1);
+        let (host, _echo, target) = echo(&sim);
+        sim.name("tracker.example.org", vec![host.ip()]);
+        let ours = &peers[0].tunnels;
+        ours.want(1, 1, 0);
+        sleep(Duration::from_secs(2)).await;
+        let socket = ours.socket(1);
+        for len in 40..70 {
+            let to = ("tracker.example.org", 6881);
+            poll_fn(|cx| socket.poll_send_to_name(cx, &utp(len), to))
+                .await
+                .unwrap();
+        }
+        let mut got = BTreeSet::new();
+        while let Ok((data, from)) = timeout(Duration::from_secs(2), receive(&*socket)).await {
+            assert_eq!(from, target);
+            got.insert(data.len());
+        }
+        assert!(got.into_iter().eq(40..70));
+        let exit = &peers.last().unwrap().tunnels;
+        assert!(exit.shared.lock().exits.lookups.is_empty());
     });
 }
 
