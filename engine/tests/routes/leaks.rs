@@ -232,7 +232,10 @@ fn after_a_change_nothing_goes_the_old_way_whatever_was_under_way() {
                 scene
                     .until(id, |status| status.peers > 1 && status.done > 100_000)
                     .await;
-                assert!(world.neighbour.handle.snapshot().torrents[0].peers > 0);
+                let mut near = world.neighbour.handle.snapshots();
+                near.wait_for(|near| near.torrents[0].peers > 0)
+                    .await
+                    .expect("an engine");
                 leaves(scene, id).await;
                 assert!(world.tracker.announces().len() > 1);
             }

@@ -113,7 +113,7 @@ fn a_torrent_can_leave_a_route_that_is_not_there_and_come_to_one_that_is_not() {
             .await;
         scene.look_away();
         tokio::time::sleep(Duration::from_secs(100)).await;
-        scene.nothing_left_from(scene.us.host.ip());
+        scene.nobody_was_sought_from(scene.us.host.ip());
         scene.nothing_left_from(exit(2));
         scene.us.handle.set_hops(id, 0).await.expect("moved");
         let seeder = addr(1);
