@@ -6,6 +6,8 @@
 //! signed ones are zigzag-coded first (0, -1, 1, -2 become 0, 1, 2, 3). Byte strings, texts (UTF-8), lists, sets and maps
 //! begin with their length or count; sets and maps are in ascending order. What may be absent is 0, or 1 and the value.
 //! Arrays of fixed length are as they are, truth values 0 or 1.
+//!
+//! What is kept byte for byte, as a .torrent file, is these bytes and their CRC-32.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,9 +59,7 @@ pub trait Record: Sized {
     fn encode(&self) -> Vec<u8> {
         let mut out = vec![Self::VERSION];
         self.write(&mut out);
-        let sum = crc32fast::hash(&out);
-        out.extend(sum.to_le_bytes());
-        out
+        sealed(out)
     }
 
     /// Reads a record of this or an earlier version.
@@ -67,12 +67,7 @@ pub trait Record: Sized {
     /// # Errors
     /// [`RecordError`]; nothing of a damaged record is believed.
     fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let Some((body, sum)) = bytes.split_last_chunk::<4>() else {
-            return Err(RecordError::Damaged(bytes.len()));
-        };
-        if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
-            return Err(RecordError::Damaged(body.len()));
-        }
+        let body = unsealed(bytes)?;
         let mut reader = Reader { bytes: body, at: 0 };
         let version = reader.byte()?;
         if version > Self::VERSION {
@@ -90,6 +85,25 @@ pub trait Record: Sized {
         } else {
             Err(RecordError::Damaged(reader.at))
         }
+    }
+}
+
+/// Bytes with their sum.
+pub(crate) fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let sum = crc32fast::hash(&bytes);
+    bytes.extend(sum.to_le_bytes());
+    bytes
+}
+
+/// Bytes whose sum is right, without it.
+pub(crate) fn unsealed(bytes: &[u8]) -> Result<&[u8], RecordError> {
+    let Some((body, sum)) = bytes.split_last_chunk::<4>() else {
+        return Err(RecordError::Damaged(bytes.len()));
+    };
+    if crc32fast::hash(body) == u32::from_le_bytes(*sum) {
+        Ok(body)
+    } else {
+        Err(RecordError::Damaged(body.len()))
     }
 }
 

@@ -4,18 +4,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use redb::{
-    Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table, WriteTransaction,
-};
+use redb::{ReadTransaction, ReadableTable as _, Table, WriteTransaction};
 
 use crate::batch::{Batch, Fate, Loose, Slot};
-use crate::codec::Record as _;
-use crate::error::{StateError, from_redb};
+use crate::codec::{Record as _, sealed};
+use crate::error::StateError;
 use crate::medium::Medium;
 use crate::tables::{self, ByHash, ByKey, META, META_NEXT};
 use crate::{Details, TorrentKey};
 
+use guard::{Held, guarded};
+
 mod copy;
+mod guard;
 mod opening;
 mod reading;
 #[cfg(test)]
@@ -38,7 +39,7 @@ const NEW_PREVIOUS: &str = "state.previous.new";
 
 /// An open store. Nobody else has it open at the same time. Reading never waits for writing. Dropping it closes it.
 pub struct Store {
-    db: Database,
+    db: Held,
     medium: Arc<dyn Medium>,
     /// Keeps others out; dropped behind the database.
     lock: Box<dyn fmt::Debug + Send + Sync>,
@@ -53,10 +54,12 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut txn = self.db.begin_write().map_err(|error| self.error(error))?;
-        careful(&mut txn);
-        apply(&txn, batch).map_err(|error| self.error(error))?;
-        txn.commit().map_err(|error| self.error(error))
+        self.guard(|| {
+            let mut txn = self.db.begin_write()?;
+            careful(&mut txn);
+            apply(&txn, batch)?;
+            Ok(txn.commit()?)
+        })
     }
 
     /// The number that no torrent had yet: it and all above it are free.
@@ -80,7 +83,7 @@ impl Store {
     /// [`StateError::Io`].
     pub fn close(self) -> Result<(), StateError> {
         let path = self.path();
-        let closed = self.db.close().map_err(|error| from_redb(path, error));
+        let closed = self.db.close(path);
         drop(self.lock);
         closed
     }
@@ -91,12 +94,14 @@ impl Store {
     /// # Errors
     /// [`StateError`].
     pub fn compact_if_worthwhile(&mut self) -> Result<bool, StateError> {
-        let txn = self.db.begin_write().map_err(|error| self.error(error))?;
-        let stats = txn.stats().map_err(|error| self.error(error))?;
-        txn.abort().map_err(|error| self.error(error))?;
-        let used = stats
-            .allocated_pages()
-            .saturating_mul(stats.page_size() as u64);
+        let used = self.guard(|| {
+            let txn = self.db.begin_write()?;
+            let stats = txn.stats()?;
+            txn.abort()?;
+            Ok(stats
+                .allocated_pages()
+                .saturating_mul(stats.page_size() as u64))
+        })?;
         let len = self.file_len()?;
         let free = len.saturating_sub(used);
         if free < WORTHWHILE || free < used {
@@ -104,8 +109,8 @@ impl Store {
         }
         let path = self.path();
         // What it says is whether pages were moved; they may lie at the front already.
-        let compacted = self.db.compact();
-        compacted.map_err(|error| from_redb(path, error))?;
+        let compacted = guarded(|| self.db.compact());
+        compacted.map_err(|error| error.about(path))?;
         Ok(self.file_len()? < len)
     }
 
@@ -122,11 +127,12 @@ impl Store {
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, StateError> {
-        self.db.begin_read().map_err(|error| self.error(error))
+        self.guard(|| self.db.begin_read())
     }
 
-    fn error(&self, error: impl Into<redb::Error>) -> StateError {
-        from_redb(self.path(), error)
+    /// Does something with the database, and survives it.
+    fn guard<T>(&self, work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StateError> {
+        guarded(work).map_err(|error| error.about(self.path()))
     }
 }
 
@@ -165,7 +171,7 @@ fn apply(txn: &WriteTransaction, batch: &Batch) -> Result<(), redb::Error> {
         let mut items = txn.open_table(tables::ITEMS)?;
         for (target, bytes) in &batch.items {
             match bytes {
-                Some(bytes) => items.insert(*target, &bytes[..])?,
+                Some(bytes) => items.insert(*target, &sealed(bytes.to_vec())[..])?,
                 None => items.remove(*target)?,
             };
         }
@@ -174,7 +180,7 @@ fn apply(txn: &WriteTransaction, batch: &Batch) -> Result<(), redb::Error> {
         let mut settings = txn.open_table(tables::SETTINGS)?;
         for (name, value) in &batch.settings {
             match value {
-                Some(value) => settings.insert(name.as_str(), &value[..])?,
+                Some(value) => settings.insert(name.as_str(), &sealed(value.to_vec())[..])?,
                 None => settings.remove(name.as_str())?,
             };
         }
@@ -204,7 +210,7 @@ fn apply_loose(txn: &WriteTransaction, hash: [u8; 20], loose: &Loose) -> Result<
     if let Some(fate) = &loose.metainfo {
         let mut table = txn.open_table(tables::LOOSE_METAINFO)?;
         match fate {
-            Fate::Kept(bytes) => drop(table.insert(hash, &bytes[..])?),
+            Fate::Kept(bytes) => drop(table.insert(hash, &sealed(bytes.to_vec())[..])?),
             Fate::Forgotten => drop(table.remove(hash)?),
         }
     }
@@ -272,7 +278,7 @@ impl<'a> Rows<'a> {
             None => {}
         }
         if let Some(metainfo) = &slot.metainfo {
-            self.metainfo.insert(key, &metainfo[..])?;
+            self.metainfo.insert(key, &sealed(metainfo.to_vec())[..])?;
         }
         if let Some(progress) = &slot.progress {
             self.progress.insert(key, &progress.encode()[..])?;

@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use super::Keeper;
 use crate::batch::Slot;
-use crate::{Details, FILE, Progress, StateError, Store, Summaries, Torrent, TorrentKey, Traffic};
+use crate::{
+    Details, FILE, Hops, Progress, StateError, Store, Summaries, Torrent, TorrentKey, Traffic,
+};
 
 /// What is on its way to the disk.
 enum Coming<T> {
@@ -98,6 +100,24 @@ impl Keeper {
             |store| store.traffic(key).map(Some),
         )?;
         Ok(traffic.unwrap_or_default())
+    }
+
+    /// As [`Store::hops`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn hops(&self, name: [u8; 20]) -> Result<Option<Hops>, StateError> {
+        let (coming, store) = {
+            let inner = self.shared.inner.lock();
+            let flying = inner.flying.as_deref();
+            let mut batches = [Some(&inner.waiting), flying].into_iter().flatten();
+            let coming = batches.find_map(|batch| batch.hops.get(&name));
+            (coming.copied(), self.store(&inner))
+        };
+        match coming {
+            Some(hops) => Ok(hops),
+            None => store?.hops(name),
+        }
     }
 
     /// Reads what else is in the store, as far as it is on the disk.

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::{Database, ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
+use super::guard::{Held, guarded};
 use super::opening::Place;
 use super::{FILE, NEW, NEW_PREVIOUS, OpenOptions, PREVIOUS, Store, careful};
-use crate::error::{StateError, from_redb};
+use crate::error::StateError;
 use crate::medium::{Folder, Medium, split};
 use crate::tables::{BY_HASH, BY_KEY, BY_NAME, META, META_GENERATION};
 
@@ -32,15 +33,14 @@ impl Store {
         if !self.copy(&place, (NEW_PREVIOUS, PREVIOUS), now, stop)? {
             return Ok(false);
         }
-        let mut txn = self.db.begin_write().map_err(|error| self.error(error))?;
-        careful(&mut txn);
-        let noted = || -> Result<(), redb::Error> {
+        self.guard(|| {
+            let mut txn = self.db.begin_write()?;
+            careful(&mut txn);
             let mut meta = txn.open_table(META)?;
             meta.insert(META_GENERATION, now.unsigned_abs())?;
-            Ok(())
-        };
-        noted().map_err(|error| self.error(error))?;
-        txn.commit().map_err(|error| self.error(error))?;
+            drop(meta);
+            Ok(txn.commit()?)
+        })?;
         Ok(true)
     }
 
@@ -74,9 +74,9 @@ impl Store {
     ) -> Result<bool, StateError> {
         let db = place.create(new)?;
         let from = self.begin_read()?;
-        let filled = fill(&db, &from, now, stop);
+        let filled = guarded(|| fill(&db, &from, now, stop));
         // Which of the two files an error is about is not told; the one that is written to is the likelier.
-        let filled = filled.map_err(|error| from_redb(place.medium.path(new), error));
+        let filled = filled.map_err(|error| error.about(place.medium.path(new)));
         let put = match filled {
             Ok(true) => place.put(db, new, name).map(|()| true),
             other => {
@@ -108,7 +108,7 @@ fn copying(medium: &dyn Medium) -> Place<'_> {
 
 /// Says whether it came to the end.
 fn fill(
-    db: &Database,
+    db: &Held,
     from: &ReadTransaction,
     now: i64,
     stop: &AtomicBool,

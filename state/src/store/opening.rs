@@ -1,17 +1,17 @@
 //! How a store is opened, made, and replaced by its previous generation.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use redb::{Builder, Database, Durability, ReadableDatabase as _, StorageBackend};
+use redb::{Builder, Durability, ReadableTable as _, StorageBackend};
 
+use super::guard::{Held, guarded};
 use super::{DAMAGED, FILE, NEW, NEW_PREVIOUS, PREVIOUS, Store, careful};
-use crate::error::{Damage, StateError, from_redb};
+use crate::error::{Damage, StateError};
 use crate::medium::Medium;
 use crate::tables::{
-    BY_HASH, BY_KEY, BY_NAME, META, META_GENERATION, META_NEXT, META_SCHEMA, SCHEMA,
+    BY_HASH, BY_KEY, BY_NAME, META, META_GENERATION, META_NEXT, META_SCHEMA, SCHEMA, TORRENTS,
 };
 
 /// How a store is opened.
@@ -20,7 +20,7 @@ pub struct OpenOptions {
     /// Bytes of pages that are kept in memory.
     pub cache: usize,
     /// A file of at most so many bytes is read whole when it is opened, and all its checksums are compared; of a longer one
-    /// only what a start needs is read.
+    /// only what a start needs is read, the short records of all torrents. What else is damaged is noticed when it is read.
     pub check_up_to: u64,
 }
 
@@ -28,7 +28,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             cache: 2 << 20,
-            check_up_to: 256 << 20,
+            check_up_to: 16 << 20,
         }
     }
 }
@@ -138,7 +138,7 @@ impl Place<'_> {
     }
 
     /// Opens a store that was made; `None` if it is not there.
-    pub(super) fn open(&self, name: &str) -> Result<Option<Database>, StateError> {
+    pub(super) fn open(&self, name: &str) -> Result<Option<Held>, StateError> {
         let file = self.medium.open(name);
         let Some(file) = file.map_err(|source| self.io(name, source))? else {
             return Ok(None);
@@ -153,13 +153,14 @@ impl Place<'_> {
         }
         let db = self.start(name, file, len <= self.options.check_up_to)?;
         let schema = || -> Result<Option<u64>, redb::Error> {
-            let table = db.begin_read()?.open_table(META)?;
+            let txn = db.begin_read()?;
+            for row in txn.open_table(TORRENTS)?.iter()? {
+                row?;
+            }
+            let table = txn.open_table(META)?;
             Ok(table.get(META_SCHEMA)?.map(|schema| schema.value()))
         };
-        let schema = guarded(schema).map_err(|error| match error {
-            Guarded::Failed(error) => from_redb(self.medium.path(name), error),
-            Guarded::Panicked => damaged(panicked()),
-        })?;
+        let schema = guarded(schema).map_err(|error| error.about(self.medium.path(name)))?;
         match schema.and_then(|schema| u32::try_from(schema).ok()) {
             Some(found) if found > SCHEMA => Err(StateError::Newer {
                 path: self.medium.path(name),
@@ -172,7 +173,7 @@ impl Place<'_> {
     }
 
     /// Makes an empty store under a name.
-    pub(super) fn create(&self, name: &str) -> Result<Database, StateError> {
+    pub(super) fn create(&self, name: &str) -> Result<Held, StateError> {
         let file = self.medium.create(name);
         let file = file.map_err(|source| self.io(name, source))?;
         let db = self.start(name, file, false)?;
@@ -195,14 +196,13 @@ impl Place<'_> {
             drop(meta);
             Ok(txn.commit()?)
         };
-        fill().map_err(|error| from_redb(self.medium.path(name), error))?;
+        guarded(fill).map_err(|error| error.about(self.medium.path(name)))?;
         Ok(db)
     }
 
     /// Closes a store and gives it its name.
-    pub(super) fn put(&self, db: Database, from: &str, to: &str) -> Result<(), StateError> {
-        db.close()
-            .map_err(|error| from_redb(self.medium.path(from), error))?;
+    pub(super) fn put(&self, db: Held, from: &str, to: &str) -> Result<(), StateError> {
+        db.close(self.medium.path(from))?;
         self.rename(from, to)
     }
 
@@ -218,24 +218,18 @@ impl Place<'_> {
         name: &str,
         file: Box<dyn StorageBackend>,
         check: bool,
-    ) -> Result<Database, StateError> {
+    ) -> Result<Held, StateError> {
         let build = || {
             let mut builder = Builder::new();
             builder.set_cache_size(self.options.cache);
             builder.set_check_integrity_on_open(check);
-            builder.create_with_backend(Boxed(file))
+            builder.create_with_backend(Boxed(file)).map(Held::new)
         };
-        guarded(build).map_err(|error| match error {
-            Guarded::Failed(error) => from_redb(self.medium.path(name), error),
-            Guarded::Panicked => StateError::Damaged {
-                path: self.medium.path(name),
-                what: panicked(),
-            },
-        })
+        guarded(build).map_err(|error| error.about(self.medium.path(name)))
     }
 
     /// Makes the store, or takes what the previous generation has where a fall back to it was interrupted.
-    fn begin(&self) -> Result<(Database, Opening), StateError> {
+    fn begin(&self) -> Result<(Held, Opening), StateError> {
         let Some(made) = self.copy_previous()? else {
             return Ok((self.make()?, Opening::Made));
         };
@@ -248,7 +242,7 @@ impl Place<'_> {
         Ok((self.reopen()?, opening))
     }
 
-    fn fall_back(&self, why: Damage) -> Result<(Database, Opening), StateError> {
+    fn fall_back(&self, why: Damage) -> Result<(Held, Opening), StateError> {
         let previous = self.copy_previous()?;
         self.rename(FILE, DAMAGED)?;
         let aside = self.medium.path(DAMAGED);
@@ -264,12 +258,12 @@ impl Place<'_> {
         Ok((self.reopen()?, opening))
     }
 
-    fn make(&self) -> Result<Database, StateError> {
+    fn make(&self) -> Result<Held, StateError> {
         self.put(self.create(NEW)?, NEW, FILE)?;
         self.reopen()
     }
 
-    fn reopen(&self) -> Result<Database, StateError> {
+    fn reopen(&self) -> Result<Held, StateError> {
         self.open(FILE)?.ok_or_else(|| StateError::Absent {
             path: self.medium.path(FILE),
         })
@@ -331,32 +325,14 @@ impl Place<'_> {
             let made = table.get(META_GENERATION)?.map(|made| made.value());
             Ok(made.map_or(0, |made| i64::try_from(made).unwrap_or(0)))
         };
-        let made = made().map_err(|error| from_redb(self.medium.path(name), error))?;
-        db.close()
-            .map_err(|error| from_redb(self.medium.path(name), error))?;
+        let made = guarded(made).map_err(|error| error.about(self.medium.path(name)))?;
+        db.close(self.medium.path(name))?;
         Ok(made)
     }
 }
 
 /// Bytes that are copied at a time.
 const COPY: usize = 1 << 20;
-
-enum Guarded<E> {
-    Failed(E),
-    Panicked,
-}
-
-/// redb takes what it finds in a file that was closed cleanly as its own, and may panic over what is not.
-fn guarded<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<T, Guarded<E>> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(Guarded::Failed),
-        Err(_) => Err(Guarded::Panicked),
-    }
-}
-
-fn panicked() -> Damage {
-    Damage::Structure("it could not be made sense of".to_owned())
-}
 
 /// A file behind a pointer.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use protocol::id::InfoHash;
-use redb::{ReadableDatabase as _, ReadableTable as _};
+use redb::ReadableTable as _;
 
 use super::Store;
-use crate::codec::RecordError;
+use crate::codec::{RecordError, unsealed};
 use crate::error::{Damage, StateError};
 use crate::tables::{self, ByHash, ByKey, META, Row, TOTALS_NAME};
 use crate::{Details, Hops, Progress, Torrent, TorrentKey, Totals, Traffic};
@@ -47,7 +47,7 @@ impl Store {
             }
             Ok(all)
         };
-        read().map_err(|error| self.error(error))
+        self.guard(read)
     }
 
     /// The short record of a torrent; `None` if it is not there.
@@ -71,7 +71,8 @@ impl Store {
     /// # Errors
     /// [`StateError`].
     pub fn metainfo(&self, key: TorrentKey) -> Result<Option<Bytes>, StateError> {
-        self.bytes(tables::METAINFO, key)
+        let bytes = self.bytes(tables::METAINFO, key)?;
+        self.unseal("metainfo", bytes)
     }
 
     /// What a torrent has on disk; `None` if that is not known.
@@ -104,7 +105,8 @@ impl Store {
     /// # Errors
     /// [`StateError`].
     pub fn loose_metainfo(&self, hash: InfoHash) -> Result<Option<Bytes>, StateError> {
-        self.by_hash(tables::LOOSE_METAINFO, hash.0)
+        let bytes = self.by_hash(tables::LOOSE_METAINFO, hash.0)?;
+        self.unseal("loose metainfo", bytes)
     }
 
     /// By how many hops goes what is named so; `None` if nobody has said anything.
@@ -121,7 +123,8 @@ impl Store {
     /// # Errors
     /// [`StateError`].
     pub fn item(&self, target: [u8; 20]) -> Result<Option<Bytes>, StateError> {
-        self.by_hash(tables::ITEMS, target)
+        let bytes = self.by_hash(tables::ITEMS, target)?;
+        self.unseal("items", bytes)
     }
 
     /// All settings, in the order of their names.
@@ -129,18 +132,21 @@ impl Store {
     /// # Errors
     /// [`StateError`].
     pub fn settings(&self) -> Result<Vec<(String, Bytes)>, StateError> {
-        let read = || -> Result<Vec<_>, redb::Error> {
+        let read = || -> Result<Vec<(String, Bytes)>, redb::Error> {
             let table = self.db.begin_read()?.open_table(tables::SETTINGS)?;
             let rows = table.iter()?.map(|row| {
                 let (name, value) = row?;
-                Ok((
-                    name.value().to_owned(),
-                    Bytes::copy_from_slice(value.value()),
-                ))
+                let value = Bytes::copy_from_slice(value.value());
+                Ok((name.value().to_owned(), value))
             });
             rows.collect()
         };
-        read().map_err(|error| self.error(error))
+        let mut all = Vec::new();
+        for (name, value) in self.guard(read)? {
+            let value = self.unseal("settings", Some(value))?;
+            all.extend(value.map(|value| (name, value)));
+        }
+        Ok(all)
     }
 
     /// What all sessions have done.
@@ -152,7 +158,7 @@ impl Store {
             let table = self.db.begin_read()?.open_table(tables::TOTALS)?;
             Ok(table.get(TOTALS_NAME)?.map(|bytes| bytes.value().to_vec()))
         };
-        let bytes = read().map_err(|error| self.error(error))?;
+        let bytes = self.guard(read)?;
         let totals = bytes.map(|bytes| self.decode(&bytes)).transpose()?;
         Ok(totals.unwrap_or_default())
     }
@@ -162,7 +168,7 @@ impl Store {
             let table = self.db.begin_read()?.open_table(META)?;
             Ok(table.get(name)?.map(|number| number.value()))
         };
-        read().map_err(|error| self.error(error))
+        self.guard(read)
     }
 
     fn row<R: Row>(&self, definition: ByKey, key: TorrentKey) -> Result<Option<R>, StateError> {
@@ -180,13 +186,31 @@ impl Store {
         })
     }
 
+    /// Bytes as they came, if their sum is right.
+    fn unseal(
+        &self,
+        table: &'static str,
+        bytes: Option<Bytes>,
+    ) -> Result<Option<Bytes>, StateError> {
+        let Some(bytes) = bytes else {
+            return Ok(None);
+        };
+        match unsealed(&bytes) {
+            Ok(body) => Ok(Some(bytes.slice_ref(body))),
+            Err(error) => Err(StateError::Damaged {
+                path: self.path(),
+                what: Damage::Record { table, error },
+            }),
+        }
+    }
+
     fn bytes(&self, definition: ByKey, key: TorrentKey) -> Result<Option<Bytes>, StateError> {
         let read = || -> Result<Option<Bytes>, redb::Error> {
             let table = self.db.begin_read()?.open_table(definition)?;
             let value = table.get(key.0)?;
             Ok(value.map(|bytes| Bytes::copy_from_slice(bytes.value())))
         };
-        read().map_err(|error| self.error(error))
+        self.guard(read)
     }
 
     fn by_hash(&self, definition: ByHash, hash: [u8; 20]) -> Result<Option<Bytes>, StateError> {
@@ -195,6 +219,6 @@ impl Store {
             let value = table.get(hash)?;
             Ok(value.map(|bytes| Bytes::copy_from_slice(bytes.value())))
         };
-        read().map_err(|error| self.error(error))
+        self.guard(read)
     }
 }

@@ -4,6 +4,7 @@
 mod damage;
 mod faults;
 mod golden;
+mod killed;
 mod model;
 mod power;
 mod sim;

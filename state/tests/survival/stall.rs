@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use state::{Batch, Keeper, KeeperOptions, OfferError, StateError};
+use state::{Batch, Hops, Keeper, KeeperOptions, OfferError, StateError};
 
 use crate::model::{dump, key, metainfo, open, progress, torrent};
-use crate::sim::SimDisk;
+use crate::sim::{Cut, Cuts, SimDisk};
 
 fn keep(disk: &SimDisk, options: KeeperOptions) -> Keeper {
     Keeper::open(Arc::new(disk.clone()), options).unwrap().0
@@ -132,4 +132,41 @@ fn a_generation_is_kept_beside_the_work_once_it_is_due() {
     let (store, opening) = open(&disk).unwrap();
     assert!(matches!(opening, state::Opening::Previous { .. }));
     assert_eq!(dump(&store).unwrap(), before);
+}
+
+#[test]
+fn what_was_taken_reaches_the_disk_by_itself() {
+    let disk = SimDisk::default();
+    let keeper = keep(
+        &disk,
+        KeeperOptions {
+            commit_every: Duration::from_millis(50),
+            ..quick()
+        },
+    );
+    let begun = Instant::now();
+    let mut batch = Batch::new();
+    batch.torrent(key(0), torrent(0));
+    batch.hops([4; 20], Some(Hops::Said(2)));
+    keeper.offer(batch).unwrap();
+    assert_eq!(keeper.hops([4; 20]).unwrap(), Some(Hops::Said(2)));
+    loop {
+        // What a power cut now would leave.
+        let mut cuts = Cuts::default();
+        for op in disk.log() {
+            cuts.advance(&op);
+        }
+        let (store, _) = open(&cuts.disk(Cut::Nothing)).unwrap();
+        if store.torrent(key(0)).unwrap() == Some(torrent(0)) {
+            assert_eq!(store.hops([4; 20]).unwrap(), Some(Hops::Said(2)));
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "forgotten");
+        std::thread::yield_now();
+    }
+    assert!(
+        begun.elapsed() >= Duration::from_millis(50),
+        "it waits for others"
+    );
+    keeper.close(Duration::from_secs(60)).unwrap();
 }
