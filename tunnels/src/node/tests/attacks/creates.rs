@@ -11,7 +11,7 @@ use crate::message::Message;
 use crate::node::tests::world::World;
 use crate::node::{Handled, Refusal};
 use crate::testing::rng;
-use crate::{CircuitId, Flags, Head, Node, Purpose};
+use crate::{CircuitId, Flags, Head, Hop, Node, Purpose};
 
 #[test]
 fn ten_thousand_creates_a_second_keep_nobody_out() {
@@ -48,6 +48,46 @@ fn ten_thousand_creates_a_second_keep_nobody_out() {
             world.nodes[at].joined().0 <= 2,
             "what nobody uses is forgotten"
         );
+    }
+}
+
+#[test]
+fn ten_thousand_hosts_that_ask_at_once_end_no_circuit_and_leave_nothing_behind() {
+    for dialect in BOTH {
+        let (mut world, id) = scene(dialect, 317);
+        let mut rng = rng(1317);
+        let first = world.nodes[0].circuit(id).unwrap().first;
+        let at = node_of(&world, first).unwrap();
+        let stranger = SecretKey::generate(&mut rng);
+        let joined = world.nodes[at].counters().joined;
+        for n in 0..10_000_u32 {
+            let create = Message::Create {
+                id: 1,
+                node: stranger.public().as_bytes(),
+                x: rng.random(),
+            };
+            let packet = world.nodes[0].plain(CircuitId(0x7000_0000 + n), &create);
+            let [a, b, ..] = n.to_le_bytes();
+            let from = SocketAddr::from(([66, 6, b, a], 7000));
+            world.give(at, from, &packet.unwrap());
+        }
+        let places = world.nodes[at].config.max_joined as u64;
+        let joined = world.nodes[at].counters().joined - joined;
+        assert!(joined <= places, "{joined} joined in {places} places");
+        world.settle();
+        lives(&mut world, id);
+        // Who only asks has gone with the silence, and others find places again.
+        world.pass(Duration::from_secs(25));
+        assert!(world.nodes[at].joined().0 <= 1);
+        lives(&mut world, id);
+        let exit = Hop {
+            key: world.nodes[at].public().clone(),
+            addr: first,
+        };
+        let build = world.nodes[0].create_circuit(world.now, Purpose::Data, 1, Some(exit));
+        world.settle();
+        let hops = world.nodes[0].circuit(build.unwrap()).unwrap().hops;
+        assert_eq!(hops.len(), 1);
     }
 }
 

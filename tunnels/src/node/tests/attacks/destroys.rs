@@ -59,3 +59,27 @@ fn a_destroy_with_a_broken_signature_is_dropped() {
     assert_eq!(state(&world), before);
     lives(&mut world, id);
 }
+
+#[test]
+fn the_word_of_a_neighbour_counts_only_from_its_own_address() {
+    for dialect in BOTH {
+        let (mut world, id) = scene(dialect, 316);
+        let before = state(&world);
+        let first = world.nodes[0].circuit(id).unwrap().first;
+        let at = node_of(&world, first).unwrap();
+        let (prefix, us) = (world.nodes[0].prefix(), world.addrs[0]);
+        let number = Kind::Destroy.number(dialect).unwrap();
+        let destroy = sign(prefix, number, &world.nodes[0].key, |body| {
+            body.u32(id.0).u16(1);
+        });
+        for from in ["66.6.6.6:7000".parse().unwrap(), world.addrs[2]] {
+            let handled = world.give(at, from, &destroy);
+            assert_eq!(handled, Handled::Refused(Refusal::ForeignDestroy));
+        }
+        assert_eq!(state(&world), before);
+        lives(&mut world, id);
+        // So it would have ended the circuit.
+        assert_eq!(world.give(at, us, &destroy), Handled::Done);
+        assert_ne!(state(&world), before);
+    }
+}
