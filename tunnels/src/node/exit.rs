@@ -151,7 +151,7 @@ impl Node {
         self.seal_back(circuit, &message, out)
     }
 
-    /// Answers [`Event::HttpWanted`](super::Event::HttpWanted).
+    /// Answers [`Event::HttpWanted`].
     ///
     /// # Errors
     /// [`Refusal::Unknown`] when the circuit is gone; [`Refusal::Full`] when the reply is longer than 700 KiB;

@@ -12,7 +12,7 @@ use super::{Closed, Handled, Kind, Message, Node, Reason, Refusal};
 use crate::{CircuitId, Dialect, Head};
 
 impl Node {
-    /// Takes a datagram that lies at `at` in `buffer`, with [`HEADROOM`] bytes before and [`TAILROOM`] behind it.
+    /// Takes a datagram that lies at `at` in `buffer`, with [`HEADROOM`](super::HEADROOM) bytes before and [`TAILROOM`](super::TAILROOM) behind it.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
