@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::reach::Reach;
 use crate::settings::{Patch, Settings, SettingsError};
+use crate::torrent::messages::Control;
 use crate::{Farewells, Limits, ResolveError, RouteError, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
@@ -67,6 +68,8 @@ pub struct AddTorrent {
     pub paused: bool,
     /// Connections; `None` for the engine's default.
     pub max_peers: Option<usize>,
+    /// Peers that are served at a time; `None` for the engine's default.
+    pub upload_slots: Option<u32>,
     /// Rates of this torrent.
     pub limits: Limits,
 }
@@ -147,6 +150,7 @@ impl AddTorrent {
             web_seeds: Vec::new(),
             paused: false,
             max_peers: None,
+            upload_slots: None,
             limits: Limits {
                 down: None,
                 up: None,
@@ -295,6 +299,11 @@ pub(crate) enum Command {
     Limit(
         Option<TorrentId>,
         Limits,
+        oneshot::Sender<Result<(), CommandError>>,
+    ),
+    Control(
+        TorrentId,
+        Box<Control>,
         oneshot::Sender<Result<(), CommandError>>,
     ),
     Pause(TorrentId, oneshot::Sender<Result<(), CommandError>>),

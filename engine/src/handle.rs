@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::bitfield::Bitfield;
 use protocol::id::InfoHashes;
 use protocol::krpc::item::mutable_target;
 use protocol::magnet::MutableItem;
@@ -11,9 +12,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::command::Command;
 use crate::settings::{Live, Patch, Settings};
+use crate::torrent::messages::{Control, Question};
 use crate::{
-    AddTorrent, CommandError, Event, Farewells, Limits, Published, ResolveError, Reuse, Snapshot,
-    Source, SwarmCounts, TorrentId,
+    AddTorrent, CommandError, Event, Farewells, Limits, PeerInfo, Published, ResolveError, Reuse,
+    Snapshot, Source, SwarmCounts, TorrentId,
 };
 
 /// A running engine: commands in, snapshots and events out.
@@ -129,6 +131,96 @@ impl EngineHandle {
     /// [`CommandError::Settings`] or [`CommandError::Stopped`].
     pub async fn set_settings(&self, patch: Patch) -> Result<Arc<Settings>, CommandError> {
         self.ask(|reply| Command::SetSettings(patch, reply)).await
+    }
+
+    /// Bounds the connections of one torrent, or lets the settings do so with `None`. What is too much is closed at once.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchTorrent`], [`CommandError::GivenUp`] or [`CommandError::Stopped`].
+    pub async fn set_max_peers(
+        &self,
+        id: TorrentId,
+        most: Option<u32>,
+    ) -> Result<(), CommandError> {
+        self.control(id, Control::MaxPeers(most)).await
+    }
+
+    /// Sets how many peers a torrent serves at a time, or lets the settings do so with `None`.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn set_upload_slots(
+        &self,
+        id: TorrentId,
+        slots: Option<u32>,
+    ) -> Result<(), CommandError> {
+        self.control(id, Control::UploadSlots(slots)).await
+    }
+
+    /// Has a torrent fetched in order, the first and last piece of each file first, or rarest pieces first again.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn set_sequential(&self, id: TorrentId, on: bool) -> Result<(), CommandError> {
+        self.control(id, Control::Sequential(on)).await
+    }
+
+    /// Announces a torrent to its trackers, in the DHT and on the local networks: now to those that failed before, and to others
+    /// as soon as they allow.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn reannounce(&self, id: TorrentId) -> Result<(), CommandError> {
+        self.control(id, Control::Reannounce).await
+    }
+
+    /// The peers that a torrent is connected to, in the order in which they came.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn peers(&self, id: TorrentId) -> Result<Vec<PeerInfo>, CommandError> {
+        self.question(id, Question::Peers).await
+    }
+
+    /// How many of the connected peers have each piece; nothing of a torrent that is not at work.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn availability(&self, id: TorrentId) -> Result<Vec<u32>, CommandError> {
+        self.question(id, Question::Availability).await
+    }
+
+    /// Bytes of each file, pads included, that are there and verified; nothing of a torrent that is not at work.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn file_progress(&self, id: TorrentId) -> Result<Vec<u64>, CommandError> {
+        self.question(id, Question::FileProgress).await
+    }
+
+    /// Which pieces are there and verified; an empty field of a torrent that is not at work.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn pieces(&self, id: TorrentId) -> Result<Bitfield, CommandError> {
+        self.question(id, Question::Pieces).await
+    }
+
+    async fn control(&self, id: TorrentId, control: Control) -> Result<(), CommandError> {
+        self.ask(|reply| Command::Control(id, Box::new(control), reply))
+            .await
+    }
+
+    /// Asks a torrent itself.
+    async fn question<T>(
+        &self,
+        id: TorrentId,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<T, CommandError> {
+        let (reply, answer) = oneshot::channel();
+        self.control(id, Control::Ask(question(reply))).await?;
+        // It may have gone with the question.
+        answer.await.map_err(|_| CommandError::NoSuchTorrent)
     }
 
     /// Stops a torrent until it is resumed.

@@ -76,11 +76,12 @@ pub use mixed::MixedMode;
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
 pub use settings::Settings;
 pub use snapshot::{
-    PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
+    PeerInfo, PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
 };
 pub use supervisor::messages::{
-    Add, GetSettings, GetSnapshot, Pause, Recheck, Remove, Resume, Scrape, SetHops, SetLimits,
-    SetSettings, Shutdown, TakeOver,
+    Add, GetAvailability, GetFileProgress, GetPeers, GetPieces, GetSettings, GetSnapshot, Pause,
+    Reannounce, Recheck, Remove, Resume, Scrape, SetHops, SetLimits, SetMaxPeers, SetSequential,
+    SetSettings, SetUploadSlots, Shutdown, TakeOver,
 };
 pub use supervisor::{StartError, Supervisor};
 pub use updates::{Published, ResolveError};

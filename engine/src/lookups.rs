@@ -52,6 +52,11 @@ pub(crate) struct Unseek(pub(crate) InfoHash);
 #[rtype(result = "()")]
 pub(crate) struct Leave;
 
+/// Look a torrent up now, if it waits: Torrent to Lookups, as the user wishes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Hurry(pub(crate) InfoHash);
+
 /// The settings have changed: Supervisor to Lookups.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -280,6 +285,15 @@ impl Handler<Leave> for Lookups {
     fn handle(&mut self, _: Leave, ctx: &mut Context<Self>) {
         self.torrents.clear();
         ctx.stop();
+    }
+}
+
+impl Handler<Hurry> for Lookups {
+    type Result = ();
+
+    fn handle(&mut self, Hurry(hash): Hurry, ctx: &mut Context<Self>) {
+        self.queue.hurry(hash, now());
+        self.drive(ctx);
     }
 }
 

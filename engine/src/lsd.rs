@@ -64,6 +64,11 @@ pub(crate) struct Unwatch(pub(crate) InfoHash);
 #[rtype(result = "()")]
 pub(crate) struct Leave;
 
+/// Announce a torrent as soon as it may be again: Torrent to Lsd, as the user wishes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Hurry(pub(crate) InfoHash);
+
 /// The settings have changed: Supervisor to Lsd.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -286,6 +291,15 @@ impl Handler<Unwatch> for Lsd {
             self.rounds.remove(hash, now());
             self.drive(ctx);
         }
+    }
+}
+
+impl Handler<Hurry> for Lsd {
+    type Result = ();
+
+    fn handle(&mut self, Hurry(hash): Hurry, ctx: &mut Context<Self>) {
+        self.rounds.hurry(hash, now());
+        self.drive(ctx);
     }
 }
 

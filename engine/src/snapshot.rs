@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::id::InfoHashes;
+use protocol::id::{InfoHashes, PeerId};
 
 use crate::{LocalFile, Published, TorrentError, TorrentId, Wire};
 
@@ -80,6 +80,48 @@ pub struct PeerStatus {
     pub outgoing: bool,
     /// How the connection goes over the wire.
     pub wire: Wire,
+}
+
+/// What is known of a connected peer; see [`EngineHandle::peers`](crate::EngineHandle::peers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the flags of both sides, as the protocol has them"
+)]
+#[non_exhaustive]
+pub struct PeerInfo {
+    /// The address of the other end.
+    pub addr: SocketAddr,
+    /// Where others can connect to it, as far as that is known and another address.
+    pub listens: Option<SocketAddr>,
+    /// Who it says it is.
+    pub id: Option<PeerId>,
+    /// Whether we dialled.
+    pub outgoing: bool,
+    /// Whether the connection is one of uTP.
+    pub utp: bool,
+    /// How the connection goes over the wire.
+    pub wire: Wire,
+    /// Pieces that it has; `None` for all of them.
+    pub pieces: Option<u32>,
+    /// Whether it says that it wants nothing (BEP 21).
+    pub upload_only: bool,
+    /// Whether it wants something of ours.
+    pub interested: bool,
+    /// Whether we serve it.
+    pub served: bool,
+    /// Whether we said that we want something.
+    pub we_are_interested: bool,
+    /// Whether it serves us.
+    pub serves_us: bool,
+    /// Bytes of payload that came from it.
+    pub downloaded: u64,
+    /// Bytes of payload that it was sent.
+    pub uploaded: u64,
+    /// Bytes a second that come from it.
+    pub down_rate: u64,
+    /// Bytes a second that it is sent.
+    pub up_rate: u64,
 }
 
 /// A web seed of a torrent.

@@ -30,6 +30,7 @@ pub(crate) mod peers;
 pub mod pex;
 pub mod picker;
 pub mod punch;
+mod questions;
 mod remembered;
 mod report;
 mod resume;

@@ -297,6 +297,7 @@ impl Handler<Announce> for Announcer {
                 return;
             }
             Announce::Completed => self.tiers.set_event(now, Event::Completed),
+            Announce::Hurry => self.tiers.hurry(now),
             Announce::WantPeers => self.tiers.want_more_peers(now),
             Announce::Farewell {
                 weight,

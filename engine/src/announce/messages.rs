@@ -45,6 +45,8 @@ pub(crate) enum Announce {
     Abandon,
     /// The download is complete.
     Completed,
+    /// The user wants an announce: try those again that failed, and ask the others as soon as they allow.
+    Hurry,
     /// Peers are few: ask as soon as the trackers allow.
     WantPeers,
     /// Tell every tracker that heard of us that we stop, then end.

@@ -222,6 +222,14 @@ impl Tiers {
         }
     }
 
+    /// The user wants an announce now: those that failed are tried again at once, and those that answered as soon as they allow.
+    pub fn hurry(&mut self, now: Instant) {
+        for tracker in &mut self.trackers {
+            tracker.failed_until = None;
+        }
+        self.want_more_peers(now);
+    }
+
     /// Whether every farewell was answered, after [`Event::Stopped`].
     pub fn is_done(&self) -> bool {
         self.farewells.as_ref().is_some_and(BTreeSet::is_empty)

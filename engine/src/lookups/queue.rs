@@ -158,6 +158,20 @@ impl Queue {
         self.line(short).insert((then, hash));
     }
 
+    /// A torrent that waits is looked up as soon as there is room.
+    pub(super) fn hurry(&mut self, hash: InfoHash, now: Instant) {
+        let Some(entry) = self.torrents.get_mut(&hash) else {
+            return;
+        };
+        if let Wait::Due { at, .. } = &mut entry.state {
+            let line = &mut self.waiting[usize::from(!entry.short)];
+            let sooner = now.min(*at);
+            line.remove(&(*at, hash));
+            line.insert((sooner, hash));
+            *at = sooner;
+        }
+    }
+
     /// The next torrent to look up, if it is time and there is room, and the number of its look-up, which counts as begun.
     /// Call until `None`.
     pub(super) fn next(&mut self, now: Instant) -> Option<(InfoHash, u64)> {

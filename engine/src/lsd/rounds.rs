@@ -90,6 +90,17 @@ impl Rounds {
         self.order.insert((due, hash));
     }
 
+    /// A torrent is announced as soon as it may be again.
+    pub(super) fn hurry(&mut self, hash: InfoHash, now: Instant) {
+        if let Some(torrent) = self.torrents.get_mut(&hash) {
+            let may = torrent.announced.map_or(now, |at| now.max(at + AT_LEAST));
+            let sooner = torrent.due.min(may);
+            self.order.remove(&(torrent.due, hash));
+            self.order.insert((sooner, hash));
+            torrent.due = sooner;
+        }
+    }
+
     /// A torrent wants to be known no more.
     pub(super) fn remove(&mut self, hash: InfoHash, now: Instant) {
         self.forget(now);

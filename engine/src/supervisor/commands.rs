@@ -34,6 +34,9 @@ impl StreamHandler<Command> for Supervisor {
             Command::Limit(Some(id), limits, reply) => {
                 let _ = reply.send(self.control(id, Control::Limit(limits)));
             }
+            Command::Control(id, control, reply) => {
+                let _ = reply.send(self.control(id, *control));
+            }
             Command::Pause(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Pause));
             }

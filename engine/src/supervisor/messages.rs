@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Context, Handler, Message, ResponseFuture};
+use protocol::bitfield::Bitfield;
 use tokio::sync::oneshot;
 
 use crate::settings::{Patch, Settings};
-use crate::torrent::messages::Control;
-use crate::{AddTorrent, CommandError, Farewells, Limits, Reuse, Snapshot, SwarmCounts, TorrentId};
+use crate::torrent::messages::{Control, Question};
+use crate::{
+    AddTorrent, CommandError, Farewells, Limits, PeerInfo, Reuse, Snapshot, SwarmCounts, TorrentId,
+};
 
 use super::Supervisor;
 use super::errands::Errand;
@@ -37,6 +40,46 @@ pub struct Recheck(pub TorrentId);
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), CommandError>")]
 pub struct TakeOver(pub TorrentId, pub Reuse);
+
+/// Bounds the connections of a torrent; see [`EngineHandle::set_max_peers`](crate::EngineHandle::set_max_peers).
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct SetMaxPeers(pub TorrentId, pub Option<u32>);
+
+/// Sets how many peers a torrent serves at a time.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct SetUploadSlots(pub TorrentId, pub Option<u32>);
+
+/// Has a torrent fetched in order, or no longer.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct SetSequential(pub TorrentId, pub bool);
+
+/// Announces a torrent as soon as that is allowed; see [`EngineHandle::reannounce`](crate::EngineHandle::reannounce).
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct Reannounce(pub TorrentId);
+
+/// Asks for the connected peers of a torrent.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<PeerInfo>, CommandError>")]
+pub struct GetPeers(pub TorrentId);
+
+/// Asks how many of the connected peers of a torrent have each piece.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<u32>, CommandError>")]
+pub struct GetAvailability(pub TorrentId);
+
+/// Asks how many bytes of each file of a torrent are there.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<u64>, CommandError>")]
+pub struct GetFileProgress(pub TorrentId);
+
+/// Asks which pieces of a torrent are there.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Bitfield, CommandError>")]
+pub struct GetPieces(pub TorrentId);
 
 /// Changes the rates of a torrent.
 #[derive(Clone, Copy, Debug, Message)]
@@ -110,8 +153,36 @@ controls! {
     Pause => |_| Control::Pause;
     Recheck => |_| Control::Recheck;
     Resume => |_| Control::Resume;
+    Reannounce => |_| Control::Reannounce;
+    SetMaxPeers => |message| Control::MaxPeers(message.1);
+    SetSequential => |message| Control::Sequential(message.1);
+    SetUploadSlots => |message| Control::UploadSlots(message.1);
     SetLimits => |message| Control::Limit(message.1);
     TakeOver => |message| Control::Reuse(message.1);
+}
+
+macro_rules! questions {
+    ($($message:ty => $question:path: $answer:ty;)*) => {$(
+        impl Handler<$message> for Supervisor {
+            type Result = ResponseFuture<Result<$answer, CommandError>>;
+
+            fn handle(&mut self, message: $message, _: &mut Context<Self>) -> Self::Result {
+                let (reply, answer) = oneshot::channel();
+                let asked = self.control(message.0, Control::Ask($question(reply)));
+                Box::pin(async move {
+                    asked?;
+                    answer.await.map_err(|_| CommandError::NoSuchTorrent)
+                })
+            }
+        }
+    )*};
+}
+
+questions! {
+    GetAvailability => Question::Availability: Vec<u32>;
+    GetFileProgress => Question::FileProgress: Vec<u64>;
+    GetPeers => Question::Peers: Vec<PeerInfo>;
+    GetPieces => Question::Pieces: Bitfield;
 }
 
 impl Handler<Remove> for Supervisor {

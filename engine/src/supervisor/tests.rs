@@ -1,3 +1,4 @@
+mod questions;
 mod routes;
 mod settings;
 

@@ -306,8 +306,13 @@ impl Child {
             Control::Recheck | Control::Resume => self.add.paused = false,
             Control::Reuse(reuse) => self.add.reuse = reuse.clone(),
             Control::Move(_) => self.add.forget_peers(),
-            Control::Conflict
+            Control::MaxPeers(most) => self.add.max_peers = most.map(|most| most as usize),
+            Control::UploadSlots(slots) => self.add.upload_slots = *slots,
+            Control::Sequential(sequential) => self.add.sequential = *sequential,
+            Control::Ask(_)
+            | Control::Conflict
             | Control::Look
+            | Control::Reannounce
             | Control::Retune
             | Control::Scrape(_)
             | Control::Sift => {}

@@ -200,7 +200,9 @@ impl Torrent {
             web_seeds: WebSeeds::default(),
             gifts: None,
             candidates: Candidates::new(setup.settings.get().peers.known as usize),
-            choker: Choker::new(ChokerConfig::of(&setup.settings.get().choking)),
+            choker: Choker::new(
+                ChokerConfig::of(&setup.settings.get().choking).with_slots(add.upload_slots),
+            ),
             rng,
             down: setup.down.child(add.limits.down),
             up: setup.up.child(add.limits.up),
@@ -403,6 +405,18 @@ impl Handler<Control> for Torrent {
                     self.begin(ctx);
                 }
             }
+            Control::Ask(question) => self.answer(question),
+            Control::MaxPeers(most) => {
+                self.add.max_peers = most.map(|most| most as usize);
+                self.close_surplus();
+            }
+            Control::UploadSlots(slots) => {
+                self.add.upload_slots = slots;
+                self.choker.retune(self.choking());
+                self.run_choker(now());
+            }
+            Control::Sequential(sequential) => self.set_sequential(sequential),
+            Control::Reannounce => self.reannounce(),
             Control::Retune => self.retune(now(), ctx),
             Control::Reuse(reuse) => self.reuse(reuse, now()),
             Control::Scrape(reply) => self.scrape(reply, ctx),

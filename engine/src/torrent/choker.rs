@@ -110,6 +110,15 @@ impl Default for ChokerConfig {
 }
 
 impl ChokerConfig {
+    /// With so many slots, if a number is given.
+    #[must_use]
+    pub(crate) fn with_slots(self, slots: Option<u32>) -> Self {
+        Self {
+            slots: slots.map_or(self.slots, |slots| slots as usize),
+            ..self
+        }
+    }
+
     /// As the settings say.
     pub const fn of(settings: &Choking) -> Self {
         Self {

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use actix::Message;
 use net::BoxStream;
+use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
@@ -20,7 +21,9 @@ use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::hash_desk::HashAnswer;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
-use crate::{CommandError, Event, Limits, Reuse, SwarmCounts, TorrentId, TorrentStatus, Wire};
+use crate::{
+    CommandError, Event, Limits, PeerInfo, Reuse, SwarmCounts, TorrentId, TorrentStatus, Wire,
+};
 
 /// A command of a person or program: Supervisor to Torrent.
 #[derive(Debug, Message)]
@@ -45,6 +48,16 @@ pub(crate) enum Control {
     Recheck,
     /// Go on.
     Resume,
+    /// Answer a question about the moment.
+    Ask(Question),
+    /// Have at most so many connections; `None` for as many as the settings say.
+    MaxPeers(Option<u32>),
+    /// Serve so many peers at a time; `None` for as many as the settings say.
+    UploadSlots(Option<u32>),
+    /// Fetch in order, or no longer.
+    Sequential(bool),
+    /// Announce to trackers, the DHT and the local networks as soon as they allow.
+    Reannounce,
     /// Take up settings that have changed.
     Retune,
     /// Take content over that lies on this machine.
@@ -63,6 +76,19 @@ pub(crate) struct Scraped {
     pub(crate) number: u64,
     /// What trackers said of the swarm, by tracker and hash.
     pub(crate) heard: BTreeMap<(Arc<str>, InfoHash), SwarmCounts>,
+}
+
+/// What somebody wants to know of a torrent, and whom to tell.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// How many of the connected peers have each piece.
+    Availability(oneshot::Sender<Vec<u32>>),
+    /// Bytes of each file that are there.
+    FileProgress(oneshot::Sender<Vec<u64>>),
+    /// Which pieces are there.
+    Pieces(oneshot::Sender<Bitfield>),
+    /// Who is connected.
+    Peers(oneshot::Sender<Vec<PeerInfo>>),
 }
 
 /// A peer that connected to us and named this torrent: Supervisor to Torrent.

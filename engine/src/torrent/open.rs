@@ -26,7 +26,7 @@ use crate::torrent::picker::{Picker, Priority};
 use crate::torrent::resume::{self, Known, Partials};
 use crate::torrent::smart_ban::SmartBan;
 use crate::trees::Trees;
-use crate::{Event, Existing, TorrentError};
+use crate::{AddTorrent, Event, Existing, TorrentError};
 
 /// How long finished pieces wait for others to be hashed with, at most.
 const GATHER_WAIT: Duration = Duration::from_millis(50);
@@ -141,12 +141,12 @@ impl Torrent {
     pub(super) fn picker(&self, metainfo: &Metainfo, have: &Bitfield) -> Picker {
         let mut picker = Picker::new(metainfo.geometry(), have, self.setup.seed ^ self.id.0);
         picker.set_padding(padding::of(metainfo));
-        self.apply_selection(metainfo, &mut picker);
+        Self::apply_selection(&self.add, metainfo, &mut picker);
         picker
     }
 
     /// Gives the picker what the user wants of the torrent.
-    fn apply_selection(&self, metainfo: &Metainfo, picker: &mut Picker) {
+    pub(super) fn apply_selection(add: &AddTorrent, metainfo: &Metainfo, picker: &mut Picker) {
         let geometry = metainfo.geometry();
         let mut priorities = vec![Priority::NORMAL.get(); geometry.pieces() as usize];
         let span = |offset: u64, len: u64| {
@@ -156,7 +156,7 @@ impl Torrent {
                 .map_or(0, PieceIndex::index);
             first..=last
         };
-        if let Some(wanted) = &self.add.files {
+        if let Some(wanted) = &add.files {
             priorities.fill(Priority::SKIP.get());
             for file in wanted.iter().filter_map(|at| metainfo.files().get(*at)) {
                 if file.len > 0
@@ -166,7 +166,7 @@ impl Torrent {
                 }
             }
         }
-        if self.add.sequential {
+        if add.sequential {
             for file in metainfo
                 .files()
                 .iter()
@@ -182,7 +182,7 @@ impl Torrent {
                 }
             }
         }
-        picker.set_sequential(self.add.sequential);
+        picker.set_sequential(add.sequential);
         picker.set_priorities(&priorities);
     }
 

@@ -14,7 +14,7 @@ impl Torrent {
     /// Takes up settings that have changed. What is read where it is used needs nothing more.
     pub(super) fn retune(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let settings = self.setup.settings.full();
-        self.choker.retune(ChokerConfig::of(&settings.choking));
+        self.choker.retune(self.choking());
         self.run_choker(now);
         self.candidates.set_limit(settings.peers.known as usize);
         for (_, peer) in self.peers.iter() {
@@ -31,8 +31,13 @@ impl Torrent {
         }
     }
 
+    /// Whom to serve, by the settings and what was said of this torrent.
+    pub(super) fn choking(&self) -> ChokerConfig {
+        ChokerConfig::of(&self.setup.settings.get().choking).with_slots(self.add.upload_slots)
+    }
+
     /// Closes connections where there are more than there may be: of this torrent, and of all together.
-    fn close_surplus(&mut self) {
+    pub(super) fn close_surplus(&mut self) {
         let most = self.most_peers();
         let surplus = self.peers.len().saturating_sub(most);
         let mut least: Vec<PeerKey> = self.peers.iter().map(|(key, _)| key).collect();

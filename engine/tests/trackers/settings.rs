@@ -148,3 +148,22 @@ fn farewells_take_no_longer_than_is_set() {
         );
     });
 }
+
+#[test]
+fn a_tracker_is_asked_again_when_that_is_wanted_but_not_more_often_than_it_allows() {
+    simulate(async {
+        let scene = Scene::new(|_| {});
+        let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        let id = scene.add(1, &["http://60.0.0.1/announce"]).await;
+        sleep(30).await;
+        scene.engine.reannounce(id).await.expect("told");
+        sleep(5).await;
+        assert_eq!(tracker.announces().len(), 1, "not within a minute");
+        sleep(30).await;
+        let before = tracker.announces().len();
+        sleep(100).await;
+        scene.engine.reannounce(id).await.expect("told");
+        sleep(5).await;
+        assert_eq!(tracker.announces().len(), before + 1);
+    });
+}

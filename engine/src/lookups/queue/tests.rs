@@ -271,3 +271,21 @@ fn what_is_set_about_look_ups_holds_for_those_that_wait() {
     let due = queue.poll_timeout();
     assert_eq!(due, Some(start + Duration::from_secs(60)));
 }
+
+#[test]
+fn who_is_in_a_hurry_is_looked_up_now() {
+    let (start, mut rng) = (Instant::now(), StdRng::seed_from_u64(10));
+    let mut queue = queue_of(4);
+    queue.add(hash(1), start);
+    let run = queue.next(start).unwrap();
+    queue.hurry(hash(1), start);
+    queue.set_short(hash(1), false, start);
+    queue.ended(run, true, start, &mut rng);
+    assert!(queue.next(start + secs(60)).is_none());
+    queue.hurry(hash(1), start + secs(60));
+    assert_eq!(
+        queue.next(start + secs(60)).map(|(hash, _)| hash),
+        Some(hash(1))
+    );
+    queue.hurry(hash(2), start);
+}
