@@ -44,8 +44,8 @@ pub enum StateError {
         /// The file.
         path: PathBuf,
     },
-    /// There is a store already where one is to be restored.
-    #[error("{path} exists: a backup is restored only where there is no store", path = path.display())]
+    /// There is a store already where one is to be restored, or a backup to be written.
+    #[error("{path} is a store, which no backup takes the place of", path = path.display())]
     Living {
         /// The file of the store.
         path: PathBuf,

@@ -6,11 +6,15 @@
 )]
 
 use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
+use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
 
 use super::*;
+use crate::platform;
 use crate::{
     Content, Details, Existing, FileChoice, FileStamp, Follow, Hops, Progress, SeedingRule,
     Switches, Torrent, Totals, Traffic,

@@ -48,14 +48,20 @@ impl Store {
     /// 1970. Others may read and write meanwhile. A file that has that name already is replaced once all is written.
     ///
     /// # Errors
-    /// [`StateError`]; what has that name stays as it is then.
+    /// [`StateError::Living`] for the store's own files, and others; what has that name stays as it is then.
     pub fn backup(&self, to: &Path, now: i64) -> Result<(), StateError> {
         let io = |source| StateError::Io {
             path: to.to_path_buf(),
             source,
         };
         let (folder, name) = split(to).map_err(io)?;
-        let new = format!("{name}.new");
+        let mut own = [FILE, PREVIOUS]
+            .map(|file| self.medium.path(file))
+            .into_iter();
+        if let Some(path) = own.find(|own| same(to, own)) {
+            return Err(StateError::Living { path });
+        }
+        let new = format!(".{name}.unfinished");
         self.copy(
             &copying(&folder),
             (&new, name),
@@ -90,6 +96,14 @@ impl Store {
             tracing::debug!(%error, "an unfinished copy stays");
         }
         put
+    }
+}
+
+/// Whether both lead to one file that is there.
+fn same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
     }
 }
 

@@ -151,6 +151,8 @@ fn a_backup_is_one_file_that_becomes_the_same_store_elsewhere() {
     let bytes = std::fs::read(&backup).unwrap();
     restore(&backup, elsewhere.path()).unwrap();
     assert_eq!(std::fs::read(&backup).unwrap(), bytes, "it stays as it is");
+    let own = store.backup(&dir.path().join("../").join(dir.path()).join(FILE), 1);
+    assert!(matches!(own, Err(StateError::Living { .. })), "{own:?}");
     let (restored, opening) = open(elsewhere.path());
     assert_eq!(opening, Opening::Ready);
     assert_eq!(restored.summaries().unwrap().torrents, [(key, torrent(1))]);

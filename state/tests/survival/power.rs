@@ -4,8 +4,9 @@ use std::sync::atomic::AtomicBool;
 
 use state::Opening;
 
+use crate::cuts::{Cut, Cuts};
 use crate::model::{Dump, dump, key, open, progress, session};
-use crate::sim::{Cut, Cuts, SimDisk};
+use crate::sim::SimDisk;
 
 /// What must be there from which change of the disk on.
 struct Kept {

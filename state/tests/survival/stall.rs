@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use state::{Batch, Hops, Keeper, KeeperOptions, OfferError, StateError};
 
+use crate::cuts::{Cut, Cuts};
 use crate::model::{dump, key, metainfo, open, progress, torrent};
-use crate::sim::{Cut, Cuts, SimDisk};
+use crate::sim::SimDisk;
 
 fn keep(disk: &SimDisk, options: KeeperOptions) -> Keeper {
     Keeper::open(Arc::new(disk.clone()), options).unwrap().0
