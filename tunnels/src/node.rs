@@ -14,6 +14,7 @@ mod exit;
 mod extend;
 mod hidden;
 mod join;
+mod meet;
 mod receive;
 mod say;
 mod serve;

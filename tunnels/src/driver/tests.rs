@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use net::sim::{Host, HostOptions, Link, Sim};
 use overlay::endpoint::{EndpointConfig, Inbox};
@@ -12,7 +12,7 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::{Config, Flags, LIBRARY, Protection};
+use crate::{Config, Flags, Head, LIBRARY, Protection, Refusal};
 
 const PORT: u16 = 7759;
 

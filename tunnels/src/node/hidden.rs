@@ -4,7 +4,6 @@
 //! seeder builds a circuit to a node where it waits, and answers with the place and a cookie; the downloader builds a
 //! circuit there, and the node joins both. What goes through is sealed between the two as well.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use overlay::key::{PublicKey, SecretKey};
@@ -12,12 +11,9 @@ use overlay::packet::{Packet, plain};
 use overlay::wire::{Address, NO_ADDRESS, Writer};
 use rand::RngExt;
 
-use super::{CircuitId, Closed, Event, Hop, Kind, Message, Node, Purpose, Reason, Refusal, State};
-use crate::crypto::{Session, Side, answer, conclude};
-use crate::hidden::{Contact, Link, Meet, Swarm, Task};
-use crate::message::{
-    Answer, IntroPoint, Rendezvous, read_peers, read_rendezvous, write_peers, write_rendezvous,
-};
+use super::{CircuitId, Closed, Event, Kind, Message, Node, Purpose, Reason, Refusal, State};
+use crate::hidden::{Contact, Swarm, Task};
+use crate::message::{IntroPoint, read_peers, write_peers};
 
 /// How long a seeder, an introduction point or a rendezvous point may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -27,9 +23,6 @@ pub(crate) const MAX_SWARMS: usize = 4096;
 
 /// The most requests that wait for answers.
 const MAX_WAITING: usize = 256;
-
-/// The most downloaders that a seeder waits for in one swarm.
-const MAX_MEETINGS: usize = 16;
 
 impl Node {
     /// Takes part in a swarm, by circuits with so many hops. A seeder has a key for this swarm only, which is made here.
@@ -236,7 +229,12 @@ impl Node {
     }
 
     /// Sends a packet of the community through a circuit.
-    fn tunnel(&mut self, circuit: CircuitId, to: Address, data: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn tunnel(
+        &mut self,
+        circuit: CircuitId,
+        to: Address,
+        data: &[u8],
+    ) -> Result<(), Refusal> {
         let from = NO_ADDRESS.into();
         self.say(circuit, &Message::Data { to, from, data })
     }
@@ -367,149 +365,5 @@ impl Node {
             } => self.on_peers(id, info_hash, peers),
             _ => Err(Refusal::Unexpected),
         }
-    }
-
-    /// A downloader wants a link with us.
-    fn on_wish(
-        &mut self,
-        now: Instant,
-        via: CircuitId,
-        origin: Address,
-        info_hash: [u8; 20],
-        (request, seeder, x): (u16, &[u8], [u8; 32]),
-    ) -> Result<(), Refusal> {
-        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
-        let ours = swarm.seeder.as_ref().ok_or(Refusal::Unexpected)?;
-        if ours.public().as_bytes() != seeder {
-            return Err(Refusal::Unexpected);
-        }
-        let hops = swarm.hops;
-        let meetings = self.circuits.values().filter(
-            |circuit| matches!(&circuit.task, Task::Meet(meet) if meet.info_hash == info_hash),
-        );
-        if meetings.count() >= MAX_MEETINGS {
-            return Err(Refusal::Full);
-        }
-        let meet = Meet {
-            info_hash,
-            request,
-            x,
-            via,
-            origin,
-            cookie: self.entropy.cookie(),
-            asked: None,
-        };
-        let id = self.create_circuit(now, Purpose::RendezvousSeeder, hops, None)?;
-        if let Some(task) = self.task(id) {
-            *task = Task::Meet(Box::new(meet));
-        }
-        Ok(())
-    }
-
-    /// A rendezvous point waits for a downloader: tell it where.
-    fn on_waiting(&mut self, circuit: CircuitId, id: u16, addr: SocketAddr) -> Result<(), Refusal> {
-        let dialect = self.config.dialect;
-        let ours = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
-        let node = ours.hops.last().ok_or(Refusal::Unexpected)?.key.clone();
-        let Task::Meet(meet) = &mut ours.task else {
-            return Err(Refusal::Unexpected);
-        };
-        if meet.asked != Some(id) {
-            return Err(Refusal::Unexpected);
-        }
-        meet.asked = None;
-        ours.answer_by = None;
-        let (request, x, via, origin) = (meet.request, meet.x, meet.via, meet.origin.clone());
-        let rendezvous = Rendezvous {
-            addr,
-            node: node.as_bytes().to_vec(),
-            cookie: meet.cookie,
-        };
-        let swarm = self
-            .swarms
-            .get(&meet.info_hash)
-            .ok_or(Refusal::Unexpected)?;
-        let seeder = swarm.seeder.clone().ok_or(Refusal::Unexpected)?;
-        let ephemeral = self.entropy.ephemeral();
-        let agreed = answer(&seeder, &ephemeral, &x);
-        let (shared, auth) = agreed.map_err(|_| Refusal::Malformed)?;
-        let first = self.entropy.first_counter();
-        let session = Session::new(dialect, &shared, Side::Originator, first);
-        let mut session = session.ok_or(Refusal::Malformed)?;
-        let place = write_rendezvous(dialect, &rendezvous).ok_or(Refusal::Malformed)?;
-        let place = session.seal.seal_copy(&place)?;
-        if let Some(ours) = self.circuits.get_mut(&circuit) {
-            ours.end_to_end = Some(session);
-        }
-        let created = Message::CreatedE2e(Answer {
-            id: request,
-            y: *ephemeral.public(),
-            auth,
-            list: &place,
-        });
-        let packet = self.packet(&created).ok_or(Refusal::Malformed)?;
-        self.tunnel(via, origin, &packet)
-    }
-
-    /// A seeder waits for us.
-    fn on_place(&mut self, now: Instant, answer: Answer<'_>) -> Result<(), Refusal> {
-        let dialect = self.config.dialect;
-        let contact = self.contacts.get(&answer.id).ok_or(Refusal::Unexpected)?;
-        let shared = conclude(
-            &contact.ephemeral,
-            &contact.static_key,
-            &answer.y,
-            &answer.auth,
-        );
-        let shared = shared.map_err(|_| Refusal::Forged)?;
-        let first = self.entropy.first_counter();
-        let session = Session::new(dialect, &shared, Side::Joined, first);
-        let mut session = session.ok_or(Refusal::Malformed)?;
-        let place = session.open.open_copy(answer.list)?;
-        let rendezvous = read_rendezvous(dialect, &place).map_err(|_| Refusal::Malformed)?;
-        let key = PublicKey::from_bytes(&rendezvous.node).map_err(|_| Refusal::Malformed)?;
-        if key.x25519().is_none() || &key == self.key.public() {
-            return Err(Refusal::Loop);
-        }
-        let Some(contact) = self.contacts.remove(&answer.id) else {
-            return Err(Refusal::Unexpected);
-        };
-        let info_hash = contact.info_hash;
-        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
-        let hops = swarm.hops.saturating_add(1);
-        let exit = Hop {
-            key,
-            addr: rendezvous.addr,
-        };
-        let id = self.create_circuit(now, Purpose::RendezvousDownloader, hops, Some(exit))?;
-        if let Some(task) = self.task(id) {
-            *task = Task::Link(Box::new(Link {
-                info_hash,
-                seeder: contact.seeder,
-                rendezvous,
-                session: Some(session),
-                asked: None,
-            }));
-        }
-        Ok(())
-    }
-
-    fn on_linked(&mut self, now: Instant, circuit: CircuitId, id: u16) -> Result<(), Refusal> {
-        let interval = self.config.ping_interval;
-        let ours = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
-        let Task::Link(link) = &mut ours.task else {
-            return Err(Refusal::Unexpected);
-        };
-        if link.asked != Some(id) {
-            return Err(Refusal::Unexpected);
-        }
-        link.asked = None;
-        ours.answer_by = None;
-        let info_hash = link.info_hash;
-        ours.end_to_end = link.session.take();
-        ours.linked = true;
-        ours.next_ping = now + interval;
-        self.emit(Event::Linked { info_hash, circuit });
-        Ok(())
     }
 }

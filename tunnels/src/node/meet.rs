@@ -1,0 +1,171 @@
+//! How a hidden seeder and a downloader come together at a rendezvous point.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use overlay::key::PublicKey;
+use overlay::wire::Address;
+
+use super::{CircuitId, Event, Hop, Message, Node, Purpose, Refusal};
+use crate::crypto::{Session, Side, answer, conclude};
+use crate::hidden::{Link, Meet, Task};
+use crate::message::{Answer, Rendezvous, read_rendezvous, write_rendezvous};
+
+/// The most downloaders that a seeder waits for in one swarm.
+const MAX_MEETINGS: usize = 16;
+
+impl Node {
+    /// A downloader wants a link with us.
+    pub(super) fn on_wish(
+        &mut self,
+        now: Instant,
+        via: CircuitId,
+        origin: Address,
+        info_hash: [u8; 20],
+        (request, seeder, x): (u16, &[u8], [u8; 32]),
+    ) -> Result<(), Refusal> {
+        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
+        let ours = swarm.seeder.as_ref().ok_or(Refusal::Unexpected)?;
+        if ours.public().as_bytes() != seeder {
+            return Err(Refusal::Unexpected);
+        }
+        let hops = swarm.hops;
+        let meetings = self.circuits.values().filter(
+            |circuit| matches!(&circuit.task, Task::Meet(meet) if meet.info_hash == info_hash),
+        );
+        if meetings.count() >= MAX_MEETINGS {
+            return Err(Refusal::Full);
+        }
+        let meet = Meet {
+            info_hash,
+            request,
+            x,
+            via,
+            origin,
+            cookie: self.entropy.cookie(),
+            asked: None,
+        };
+        let id = self.create_circuit(now, Purpose::RendezvousSeeder, hops, None)?;
+        if let Some(task) = self.task(id) {
+            *task = Task::Meet(Box::new(meet));
+        }
+        Ok(())
+    }
+
+    /// A rendezvous point waits for a downloader: tell it where.
+    pub(super) fn on_waiting(
+        &mut self,
+        circuit: CircuitId,
+        id: u16,
+        addr: SocketAddr,
+    ) -> Result<(), Refusal> {
+        let dialect = self.config.dialect;
+        let ours = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        let node = ours.hops.last().ok_or(Refusal::Unexpected)?.key.clone();
+        let Task::Meet(meet) = &mut ours.task else {
+            return Err(Refusal::Unexpected);
+        };
+        if meet.asked != Some(id) {
+            return Err(Refusal::Unexpected);
+        }
+        meet.asked = None;
+        ours.answer_by = None;
+        let (request, x, via, origin) = (meet.request, meet.x, meet.via, meet.origin.clone());
+        let rendezvous = Rendezvous {
+            addr,
+            node: node.as_bytes().to_vec(),
+            cookie: meet.cookie,
+        };
+        let swarm = self
+            .swarms
+            .get(&meet.info_hash)
+            .ok_or(Refusal::Unexpected)?;
+        let seeder = swarm.seeder.clone().ok_or(Refusal::Unexpected)?;
+        let ephemeral = self.entropy.ephemeral();
+        let agreed = answer(&seeder, &ephemeral, &x);
+        let (shared, auth) = agreed.map_err(|_| Refusal::Malformed)?;
+        let first = self.entropy.first_counter();
+        let session = Session::new(dialect, &shared, Side::Originator, first);
+        let mut session = session.ok_or(Refusal::Malformed)?;
+        let place = write_rendezvous(dialect, &rendezvous).ok_or(Refusal::Malformed)?;
+        let place = session.seal.seal_copy(&place)?;
+        if let Some(ours) = self.circuits.get_mut(&circuit) {
+            ours.end_to_end = Some(session);
+        }
+        let created = Message::CreatedE2e(Answer {
+            id: request,
+            y: *ephemeral.public(),
+            auth,
+            list: &place,
+        });
+        let packet = self.packet(&created).ok_or(Refusal::Malformed)?;
+        self.tunnel(via, origin, &packet)
+    }
+
+    /// A seeder waits for us.
+    pub(super) fn on_place(&mut self, now: Instant, answer: Answer<'_>) -> Result<(), Refusal> {
+        let dialect = self.config.dialect;
+        let contact = self.contacts.get(&answer.id).ok_or(Refusal::Unexpected)?;
+        let shared = conclude(
+            &contact.ephemeral,
+            &contact.static_key,
+            &answer.y,
+            &answer.auth,
+        );
+        let shared = shared.map_err(|_| Refusal::Forged)?;
+        let first = self.entropy.first_counter();
+        let session = Session::new(dialect, &shared, Side::Joined, first);
+        let mut session = session.ok_or(Refusal::Malformed)?;
+        let place = session.open.open_copy(answer.list)?;
+        let rendezvous = read_rendezvous(dialect, &place).map_err(|_| Refusal::Malformed)?;
+        let key = PublicKey::from_bytes(&rendezvous.node).map_err(|_| Refusal::Malformed)?;
+        if key.x25519().is_none() || &key == self.key.public() {
+            return Err(Refusal::Loop);
+        }
+        let Some(contact) = self.contacts.remove(&answer.id) else {
+            return Err(Refusal::Unexpected);
+        };
+        let info_hash = contact.info_hash;
+        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
+        let hops = swarm.hops.saturating_add(1);
+        let exit = Hop {
+            key,
+            addr: rendezvous.addr,
+        };
+        let id = self.create_circuit(now, Purpose::RendezvousDownloader, hops, Some(exit))?;
+        if let Some(task) = self.task(id) {
+            *task = Task::Link(Box::new(Link {
+                info_hash,
+                seeder: contact.seeder,
+                rendezvous,
+                session: Some(session),
+                asked: None,
+            }));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_linked(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        id: u16,
+    ) -> Result<(), Refusal> {
+        let interval = self.config.ping_interval;
+        let ours = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
+        let Task::Link(link) = &mut ours.task else {
+            return Err(Refusal::Unexpected);
+        };
+        if link.asked != Some(id) {
+            return Err(Refusal::Unexpected);
+        }
+        link.asked = None;
+        ours.answer_by = None;
+        let info_hash = link.info_hash;
+        ours.end_to_end = link.session.take();
+        ours.linked = true;
+        ours.next_ping = now + interval;
+        self.emit(Event::Linked { info_hash, circuit });
+        Ok(())
+    }
+}
