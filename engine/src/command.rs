@@ -53,6 +53,8 @@ pub struct AddTorrent {
     pub reuse: Reuse,
     /// Announce to the trackers of the torrent.
     pub use_trackers: bool,
+    /// The trackers instead of those that the torrent or its link names, by tier.
+    pub trackers: Option<Vec<Vec<String>>>,
     /// Whether its peers are sought in the DHT, where the engine has one; never if it is private.
     pub use_dht: bool,
     /// Whether its peers are sought on the local networks, where the engine does that at all; never if it is private.
@@ -143,6 +145,7 @@ impl AddTorrent {
                 dirs: Vec::new(),
             },
             use_trackers: true,
+            trackers: None,
             use_dht: true,
             use_local_discovery: true,
             super_seed: false,

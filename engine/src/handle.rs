@@ -174,6 +174,50 @@ impl EngineHandle {
         self.control(id, Control::Reannounce).await
     }
 
+    /// The addresses of a torrent's trackers, by tier. They may hold keys of its user.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn trackers(&self, id: TorrentId) -> Result<Vec<Vec<String>>, CommandError> {
+        self.question(id, Question::Trackers).await
+    }
+
+    /// Has a torrent announce to these trackers, by tier, and no longer to those before, which hear that it leaves.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn replace_trackers(
+        &self,
+        id: TorrentId,
+        trackers: Vec<Vec<String>>,
+    ) -> Result<(), CommandError> {
+        self.control(id, Control::Trackers(trackers)).await
+    }
+
+    /// Adds a tracker to a tier, from 0, or to a new last one; one that is there already is left where it is.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    ///
+    /// # Cancel safety
+    /// It is added or not. Who replaces the list at the same moment may undo it.
+    pub async fn add_tracker(
+        &self,
+        id: TorrentId,
+        url: &str,
+        tier: usize,
+    ) -> Result<(), CommandError> {
+        let mut trackers = self.trackers(id).await?;
+        if trackers.iter().flatten().any(|known| known == url) {
+            return Ok(());
+        }
+        match trackers.get_mut(tier) {
+            Some(tier) => tier.push(url.to_owned()),
+            None => trackers.push(vec![url.to_owned()]),
+        }
+        self.replace_trackers(id, trackers).await
+    }
+
     /// The peers that a torrent is connected to, in the order in which they came.
     ///
     /// # Errors

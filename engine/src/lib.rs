@@ -79,9 +79,9 @@ pub use snapshot::{
     PeerInfo, PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
 };
 pub use supervisor::messages::{
-    Add, GetAvailability, GetFileProgress, GetPeers, GetPieces, GetSettings, GetSnapshot, Pause,
-    Reannounce, Recheck, Remove, Resume, Scrape, SetHops, SetLimits, SetMaxPeers, SetSequential,
-    SetSettings, SetUploadSlots, Shutdown, TakeOver,
+    Add, GetAvailability, GetFileProgress, GetPeers, GetPieces, GetSettings, GetSnapshot,
+    GetTrackers, Pause, Reannounce, Recheck, Remove, ReplaceTrackers, Resume, Scrape, SetHops,
+    SetLimits, SetMaxPeers, SetSequential, SetSettings, SetUploadSlots, Shutdown, TakeOver,
 };
 pub use supervisor::{StartError, Supervisor};
 pub use updates::{Published, ResolveError};

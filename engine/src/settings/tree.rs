@@ -83,7 +83,7 @@ settings! {
     }
     /// How trackers are announced to.
     trackers: Trackers {
-        /// To how many trackers of a torrent: to the first that works ("first"), to the first of each tier ("tiers"), or to every one ("trackers"). Private torrents always go by "first". Holds for torrents that go online from then on.
+        /// To how many trackers of a torrent: to the first that works ("first"), to the first of each tier ("tiers"), or to every one ("trackers"). Private torrents always go by "first".
         mode: AnnounceMode = AnnounceMode::Strict, (), "";
         /// Peers to ask for.
         num_want: u32 = 100, 0..=1000, "peers";

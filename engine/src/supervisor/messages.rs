@@ -61,6 +61,16 @@ pub struct SetSequential(pub TorrentId, pub bool);
 #[rtype(result = "Result<(), CommandError>")]
 pub struct Reannounce(pub TorrentId);
 
+/// Has a torrent announce to other trackers; see [`EngineHandle::replace_trackers`](crate::EngineHandle::replace_trackers).
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct ReplaceTrackers(pub TorrentId, pub Vec<Vec<String>>);
+
+/// Asks for the trackers of a torrent, by tier.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<Vec<String>>, CommandError>")]
+pub struct GetTrackers(pub TorrentId);
+
 /// Asks for the connected peers of a torrent.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Vec<PeerInfo>, CommandError>")]
@@ -153,6 +163,7 @@ controls! {
     Pause => |_| Control::Pause;
     Recheck => |_| Control::Recheck;
     Resume => |_| Control::Resume;
+    ReplaceTrackers => |message| Control::Trackers(message.1);
     Reannounce => |_| Control::Reannounce;
     SetMaxPeers => |message| Control::MaxPeers(message.1);
     SetSequential => |message| Control::Sequential(message.1);
@@ -183,6 +194,7 @@ questions! {
     GetFileProgress => Question::FileProgress: Vec<u64>;
     GetPeers => Question::Peers: Vec<PeerInfo>;
     GetPieces => Question::Pieces: Bitfield;
+    GetTrackers => Question::Trackers: Vec<Vec<String>>;
 }
 
 impl Handler<Remove> for Supervisor {

@@ -307,6 +307,7 @@ impl Child {
             Control::Reuse(reuse) => self.add.reuse = reuse.clone(),
             Control::Move(_) => self.add.forget_peers(),
             Control::MaxPeers(most) => self.add.max_peers = most.map(|most| most as usize),
+            Control::Trackers(trackers) => self.add.trackers = Some(trackers.clone()),
             Control::UploadSlots(slots) => self.add.upload_slots = *slots,
             Control::Sequential(sequential) => self.add.sequential = *sequential,
             Control::Ask(_)

@@ -417,6 +417,10 @@ impl Handler<Control> for Torrent {
             }
             Control::Sequential(sequential) => self.set_sequential(sequential),
             Control::Reannounce => self.reannounce(),
+            Control::Trackers(trackers) => {
+                self.add.trackers = Some(trackers);
+                self.announce_anew(ctx);
+            }
             Control::Retune => self.retune(now(), ctx),
             Control::Reuse(reuse) => self.reuse(reuse, now()),
             Control::Scrape(reply) => self.scrape(reply, ctx),

@@ -50,6 +50,8 @@ pub(crate) enum Control {
     Resume,
     /// Answer a question about the moment.
     Ask(Question),
+    /// Announce to these trackers, by tier, instead of those before.
+    Trackers(Vec<Vec<String>>),
     /// Have at most so many connections; `None` for as many as the settings say.
     MaxPeers(Option<u32>),
     /// Serve so many peers at a time; `None` for as many as the settings say.
@@ -87,6 +89,8 @@ pub(crate) enum Question {
     FileProgress(oneshot::Sender<Vec<u64>>),
     /// Which pieces are there.
     Pieces(oneshot::Sender<Bitfield>),
+    /// The trackers, by tier.
+    Trackers(oneshot::Sender<Vec<Vec<String>>>),
     /// Who is connected.
     Peers(oneshot::Sender<Vec<PeerInfo>>),
 }

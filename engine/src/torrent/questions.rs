@@ -21,6 +21,9 @@ impl Torrent {
             Question::FileProgress(reply) => {
                 let _ = reply.send(self.file_progress());
             }
+            Question::Trackers(reply) => {
+                let _ = reply.send(self.trackers());
+            }
             Question::Pieces(reply) => {
                 let _ = reply.send(self.pieces());
             }

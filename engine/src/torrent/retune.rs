@@ -24,6 +24,9 @@ impl Torrent {
         if let Phase::Failed(_, at) = &mut self.phase {
             *at = (*at).min(now + settings.disk.retry_after);
         }
+        if self.announces_otherwise() {
+            self.announce_anew(ctx);
+        }
         if !settings.dht.enabled {
             self.leave_dht();
         } else if self.is_online() {

@@ -38,8 +38,8 @@ pub(crate) struct Trackers {
     last: BTreeMap<InfoHash, Arc<str>>,
     /// Whether one failed or refused since the torrent went online.
     failed: bool,
-    /// Whether only one at a time is announced to.
-    strict: bool,
+    /// To how many is announced, since the torrent went online.
+    mode: AnnounceMode,
 }
 
 /// Scrapes that are under way, of the route that the torrent is on; dropping one ends it.
@@ -129,14 +129,8 @@ impl Torrent {
         if !self.may_go_out() {
             return;
         }
-        // A private torrent switches trackers, it does not gather them (BEP 27).
-        let mode = if self.is_private() {
-            AnnounceMode::Strict
-        } else {
-            self.setup.reach.desk.config().mode
-        };
-        let strict = mode == AnnounceMode::Strict;
-        if !self.announcers.is_empty() && strict && !self.heard.strict {
+        let mode = self.announce_mode();
+        if self.announces_otherwise() {
             let patience = self.setup.reach.desk.config().farewell;
             self.farewell(tokio::time::Instant::now() + patience, None);
         }
@@ -152,7 +146,7 @@ impl Torrent {
         if trackers.is_empty() {
             return;
         }
-        self.heard.strict = strict;
+        self.heard.mode = mode;
         self.update_progress();
         for hash in new {
             let first = self.announcers.is_empty();
@@ -173,8 +167,36 @@ impl Torrent {
         }
     }
 
-    /// The trackers, by tier: those of the metadata, else of the link.
-    fn trackers(&self) -> Vec<Vec<String>> {
+    /// To how many trackers is to be announced. A private torrent switches trackers, it does not gather them (BEP 27).
+    fn announce_mode(&self) -> AnnounceMode {
+        if self.is_private() {
+            AnnounceMode::Strict
+        } else {
+            self.setup.reach.desk.config().mode
+        }
+    }
+
+    /// Whether it is announced to more or fewer trackers than it is to be.
+    pub(super) fn announces_otherwise(&self) -> bool {
+        !self.announcers.is_empty() && self.announce_mode() != self.heard.mode
+    }
+
+    /// Says goodbye to the trackers, and begins anew with those of now.
+    pub(super) fn announce_anew(&mut self, ctx: &mut Context<Self>) {
+        if !self.announcers.is_empty() {
+            let patience = self.setup.reach.desk.config().farewell;
+            self.farewell(tokio::time::Instant::now() + patience, None);
+        }
+        if self.is_online() {
+            self.go_online(ctx);
+        }
+    }
+
+    /// The trackers, by tier: those that the user named, else those of the metadata, else of the link.
+    pub(super) fn trackers(&self) -> Vec<Vec<String>> {
+        if let Some(named) = &self.add.trackers {
+            return named.clone();
+        }
         match (&self.metainfo, &self.add.source) {
             (Some(metainfo), _) if !metainfo.trackers().is_empty() => metainfo.trackers().to_vec(),
             (_, TorrentSource::Magnet(magnet)) => {

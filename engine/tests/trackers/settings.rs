@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::settings::{Patch, Value};
+use protocol::tracker::AnnounceEvent;
 use tokio::time::Instant;
 
 use crate::tracker::Behaviour;
@@ -40,7 +41,7 @@ fn the_next_request_says_what_is_set_now() {
 }
 
 #[test]
-fn torrents_that_go_online_announce_to_as_many_trackers_as_is_set() {
+fn torrents_announce_to_as_many_trackers_as_is_set() {
     simulate(async {
         let scene = Scene::new(|_| {});
         let first = scene.tracker("60.0.0.1", Behaviour::default());
@@ -50,9 +51,20 @@ fn torrents_that_go_online_announce_to_as_many_trackers_as_is_set() {
         sleep(10).await;
         assert_eq!((first.announces().len(), second.announces().len()), (1, 0));
         set(&scene, "trackers.mode", "trackers").await;
-        scene.add(2, &urls).await;
         sleep(10).await;
-        assert_eq!((first.announces().len(), second.announces().len()), (2, 1));
+        let heard = |tracker: &crate::tracker::Tracker| -> Vec<AnnounceEvent> {
+            let all = tracker.announces();
+            all.iter().map(|seen| seen.announce.event).collect()
+        };
+        assert_eq!(second.announces().len(), 1);
+        assert_eq!(
+            heard(&first),
+            [
+                AnnounceEvent::Started,
+                AnnounceEvent::Stopped,
+                AnnounceEvent::Started
+            ]
+        );
     });
 }
 
@@ -165,5 +177,47 @@ fn a_tracker_is_asked_again_when_that_is_wanted_but_not_more_often_than_it_allow
         scene.engine.reannounce(id).await.expect("told");
         sleep(5).await;
         assert_eq!(tracker.announces().len(), before + 1);
+    });
+}
+
+#[test]
+fn other_trackers_take_the_place_of_those_before() {
+    simulate(async {
+        let scene = Scene::new(|_| {});
+        let all = ["60.0.0.1", "60.0.0.2", "60.0.0.3"];
+        let trackers = all.map(|at| scene.tracker(at, Behaviour::default()));
+        let urls = all.map(|at| format!("http://{at}/announce"));
+        let id = scene.add(1, &[&urls[0]]).await;
+        sleep(10).await;
+        let listed = scene.engine.trackers(id).await.expect("told");
+        assert_eq!(listed, [[urls[0].clone()]]);
+        let others = vec![vec![urls[1].clone()]];
+        scene
+            .engine
+            .replace_trackers(id, others)
+            .await
+            .expect("told");
+        sleep(10).await;
+        let events = |at: usize| -> Vec<AnnounceEvent> {
+            let seen = trackers[at].announces();
+            seen.iter().map(|seen| seen.announce.event).collect()
+        };
+        assert_eq!(events(0), [AnnounceEvent::Started, AnnounceEvent::Stopped]);
+        assert_eq!(events(1), [AnnounceEvent::Started]);
+        scene
+            .engine
+            .add_tracker(id, &urls[2], 9)
+            .await
+            .expect("told");
+        scene
+            .engine
+            .add_tracker(id, &urls[1], 9)
+            .await
+            .expect("told");
+        let listed = scene.engine.trackers(id).await.expect("told");
+        assert_eq!(listed, [[urls[1].clone()], [urls[2].clone()]]);
+        sleep(10).await;
+        assert_eq!(events(0).len(), 2);
+        assert!(events(1).ends_with(&[AnnounceEvent::Started]));
     });
 }
