@@ -91,7 +91,8 @@ fn hex_20(text: &str) -> Option<[u8; 20]> {
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "Overlay")]
 pub(crate) struct OverlayArgs {
-    /// The overlay's UDP socket, IPv4; port 0 takes any [default: port 7759 of all addresses, or the next free one]
+    /// The overlay's UDP socket, IPv4; relays and exits have to be reached there by others; port 0 takes any [default: port 7759
+    /// of all addresses, or the next free one]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) overlay_listen: Option<SocketAddrV4>,
     /// Ask this server first for members of the overlay, instead of the public ones; repeatable

@@ -145,7 +145,7 @@ impl Common {
         let contradicts = [
             (
                 self.proxy.is_some(),
-                "--proxy (or TRIBLER_PROXY): circuits are not built through a proxy",
+                "--proxy (or TRIBLER_PROXY): circuits are not built through a proxy; leave one of the two out",
             ),
             (
                 self.transport == Transport::Tcp,
