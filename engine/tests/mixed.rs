@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use common::Payload;
 use common::sim::{self, Node, addr, ip, simulate};
+use engine::settings::Patch;
 use engine::{MixedMode, Source};
 use net::Pool;
 use net::ports::{Transports, open};
@@ -54,6 +55,11 @@ fn uploaded(node: &Node) -> u64 {
 
 /// What so many seeds by TCP, and one by uTP, send a second to one engine.
 fn rates(mode: MixedMode, by_tcp: u32) -> [u64; 2] {
+    rates_after(mode, None, by_tcp)
+}
+
+/// The same; where a word is given, the one who downloads is set to that mode after a while.
+fn rates_after(mode: MixedMode, then: Option<&str>, by_tcp: u32) -> [u64; 2] {
     let mut rates = [0; 2];
     simulate(async {
         let sim = Sim::new(11);
@@ -75,6 +81,11 @@ fn rates(mode: MixedMode, by_tcp: u32) -> [u64; 2] {
         let leech = start(&sim, 100, slow, Transports::Both, mode);
         let known = (0..=by_tcp).map(addr).collect();
         leech.add_with(source(), |add| add.peers = known).await;
+        if let Some(then) = then {
+            sleep(Duration::from_secs(3)).await;
+            let patch = Patch::new().with("limits.mixed_mode", then);
+            leech.handle.set_settings(patch).await.expect("settings");
+        }
         let sent = || {
             let sent: Vec<u64> = seeds.iter().map(uploaded).collect();
             [sent[1..].iter().sum(), sent[0]]
@@ -112,4 +123,12 @@ fn one_of_four_peers_gets_half_as_much_again_by_utp() {
         utp * 2 > starved * 3 && utp < LINK / 3,
         "{tcp} and {utp}, {starved}"
     );
+}
+
+#[test]
+fn the_mode_can_be_changed_while_both_are_at_work() {
+    let [tcp, utp] = rates_after(MixedMode::PreferTcp, Some("proportional"), 1);
+    assert!((35..65).contains(&(utp * 100 / LINK)), "{tcp} and {utp}");
+    let [tcp, utp] = rates_after(MixedMode::PeerProportional, Some("prefer-tcp"), 1);
+    assert!(utp < LINK / 5, "{tcp} and {utp}");
 }

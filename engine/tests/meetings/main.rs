@@ -143,3 +143,22 @@ fn nobody_is_met_about_a_private_torrent() {
         sim
     });
 }
+
+#[test]
+fn meetings_are_offered_or_not_as_is_set() {
+    simulate(async {
+        let sim = Sim::new(6);
+        let payload = Payload::new(6, 100_000, 16 * 1024);
+        let part = Part {
+            meets: false,
+            ..Part::public(RELAY.ip())
+        };
+        let node = Node::start(&sim, part, &payload, Vec::new()).await;
+        let mut before = scene::Player::join(&sim, "9.9.9.1", &payload).await;
+        assert!(!before.is_offered_meetings().await);
+        node.set("peers.hole_punching", true).await;
+        let mut after = scene::Player::join(&sim, "9.9.9.2", &payload).await;
+        assert!(after.is_offered_meetings().await);
+        sim
+    });
+}

@@ -125,6 +125,13 @@ impl Node {
         Self { node, id }
     }
 
+    /// Changes a setting.
+    pub(crate) async fn set(&self, key: &str, value: bool) {
+        let patch = engine::settings::Patch::new().with(key, value);
+        let done = self.node.handle.set_settings(patch).await;
+        done.expect("settings");
+    }
+
     /// Whether it has so many peers within this time.
     pub(crate) async fn meets(&self, count: usize, within: Duration) -> bool {
         self.node.meets(self.id, count, within).await

@@ -318,3 +318,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_figure_is_that_of_the_settings() {
+    let settings = Choking {
+        slots: 3,
+        round_every: Duration::from_secs(4),
+        optimistic_every: Duration::from_secs(5),
+        seed_mode: SeedMode::FastestUpload,
+    };
+    let config = ChokerConfig::of(&settings);
+    assert_eq!(config.slots, 3);
+    assert_eq!(config.round_every, Duration::from_secs(4));
+    assert_eq!(config.optimistic_every, Duration::from_secs(5));
+    assert_eq!(config.seed_mode, SeedMode::FastestUpload);
+    assert_eq!(config.with_slots(Some(7)).slots, 7);
+    let mut choker = Choker::new(ChokerConfig::default());
+    let now = Instant::now();
+    let mut rng = SmallRng::seed_from_u64(1);
+    choker.round(now, true, &[], &mut rng);
+    assert_eq!(choker.next_round(), Some(now + Duration::from_secs(10)));
+    choker.retune(config);
+    assert_eq!(choker.next_round(), None, "at once");
+    choker.round(now, true, &[], &mut rng);
+    assert_eq!(choker.next_round(), Some(now + Duration::from_secs(4)));
+}
