@@ -1,6 +1,7 @@
 //! Our command goes through circuits of nodes that are real processes, and nothing goes another way.
 
 mod bound;
+mod changes;
 mod leaks;
 mod programs;
 mod speed;
@@ -30,6 +31,24 @@ isolated_test! {
         lab, limit = 300, needs = [Need::Ours, LIBTORRENT, Need::Tracker]
     ) {
         programs::download(lab);
+    }
+}
+
+isolated_test! {
+    fn the_hops_of_a_torrent_change_while_it_comes_and_nothing_is_lost(
+        lab, limit = 240, needs = [Need::Ours]
+    ) {
+        changes::run(lab, 10);
+    }
+}
+
+isolated_test! {
+    /// The same a hundred times; `./soak changes`.
+    #[ignore = "minutes"]
+    fn the_hops_of_a_torrent_change_a_hundred_times_and_nothing_is_lost(
+        lab, limit = 900, needs = [Need::Ours]
+    ) {
+        changes::run(lab, 100);
     }
 }
 
