@@ -4,6 +4,7 @@ mod bound;
 mod changes;
 mod leaks;
 mod programs;
+mod proxied;
 mod speed;
 mod through;
 
@@ -74,6 +75,15 @@ isolated_test! {
         lab, limit = 240, needs = [Need::Ours, LIBTORRENT, Need::Program("tcpdump")]
     ) {
         bound::survives(lab);
+    }
+}
+
+isolated_test! {
+    fn circuits_begin_at_a_proxy_and_nothing_goes_past_it(
+        lab, limit = 240,
+        needs = [Need::Ours, LIBTORRENT, Need::Program("danted"), Need::Program("nft")]
+    ) {
+        proxied::download(lab);
     }
 }
 

@@ -144,8 +144,8 @@ impl Common {
         }
         let contradicts = [
             (
-                self.proxy.is_some(),
-                "--proxy (or TRIBLER_PROXY): circuits are not built through a proxy; leave one of the two out",
+                self.proxy()?.is_some_and(|proxy| !proxy.has_datagrams()),
+                "--proxy (or TRIBLER_PROXY): circuits begin by UDP, which an HTTP proxy does not carry; use SOCKS5",
             ),
             (
                 self.transport == Transport::Tcp,

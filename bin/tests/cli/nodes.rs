@@ -333,7 +333,7 @@ fn without_a_circuit_in_time_nothing_is_sent_and_the_exit_code_says_so() {
 #[test]
 fn what_contradicts_hops_is_refused() {
     for (flags, told) in [
-        (&["--proxy", "socks5://127.0.0.1:9"][..], "--proxy"),
+        (&["--proxy", "http://127.0.0.1:9"][..], "--proxy"),
         (&["--transport", "tcp"], "--transport tcp"),
     ] {
         let folder = tempfile::tempdir().unwrap();
