@@ -37,6 +37,8 @@ pub(crate) struct Reach {
     pub(crate) lookups: Option<Addr<Lookups>>,
     pub(crate) updates: Option<Updates>,
     pub(crate) hidden: Option<Arc<dyn HiddenSwarms>>,
+    /// Whether web seeds can be asked.
+    pub(crate) web_seeds: bool,
     /// Our name and version; `None` hides it.
     pub(crate) client: Option<Arc<str>>,
     /// Why it could not be opened: nothing is sent until it is.
@@ -66,6 +68,7 @@ impl Reach {
             dht: engine.dht.clone(),
             tracker_socket: engine.tracker_socket.clone(),
             hidden: None,
+            web_seeds: true,
             policy: RoutePolicy::Open,
         };
         Self::open(route, setup)
@@ -110,6 +113,7 @@ impl Reach {
             lookups,
             updates,
             hidden: route.hidden,
+            web_seeds: route.web_seeds,
             client,
             closed: None,
             seed,
@@ -140,6 +144,7 @@ impl Reach {
             lookups: None,
             updates: None,
             hidden: None,
+            web_seeds: true,
             client: None,
             closed: Some(why),
             seed,

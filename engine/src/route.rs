@@ -28,6 +28,8 @@ pub struct Route {
     pub tracker_socket: Option<Arc<dyn DatagramSocket>>,
     /// Where peers are found that are reached inside the network of the route alone.
     pub hidden: Option<Arc<dyn HiddenSwarms>>,
+    /// Whether streams of `network` carry what web seeds send; where they do not, none is asked.
+    pub web_seeds: bool,
     /// What a torrent may say and do on it.
     pub policy: RoutePolicy,
 }

@@ -147,6 +147,8 @@ pub enum WebSeedState {
     Banned,
     /// Nothing is wanted of it.
     Idle,
+    /// It is not asked, for the route of the torrent does not carry what it sends: circuits do not.
+    NotCarried,
     /// It is left alone for a while.
     Resting {
         /// For so long.

@@ -59,6 +59,7 @@ impl Routes for Circuits {
             dht: None,
             tracker_socket: None,
             hidden: None,
+            web_seeds: false,
             policy: RoutePolicy::Anonymous,
         })
     }

@@ -43,6 +43,10 @@ async fn download(args: &mut DownloadArgs, screen: &Screen) -> Result<(), Failur
             None => kept_hops::fetch(text, &way.network, &args.common, screen).await?,
         });
     }
+    if args.common.hops() > 0 && !args.web_seed.is_empty() {
+        let line = "--web-seed: circuits carry nothing of web seeds; they are not asked";
+        screen.warn("warning", line);
+    }
     super::must_be_writable(&args.output)?;
     for dir in &args.reuse {
         super::must_be_folder(dir)?;

@@ -107,6 +107,8 @@ impl Routes for CircuitRoutes {
             dht,
             tracker_socket: datagrams.map(|sockets| sockets.trackers),
             hidden: Some(Arc::new(Hidden::new(&self.anonymity, hops))),
+            // Exits send on what trackers answer, and no files.
+            web_seeds: false,
             policy: RoutePolicy::Anonymous,
         })
     }

@@ -130,7 +130,7 @@ impl Torrent {
             peers: connections.len(),
             connections,
             seeds: self.peers.iter().filter(|(_, peer)| peer.is_seed()).count(),
-            web_seeds: self.web_seeds.status(now()),
+            web_seeds: self.web_seeds.status(now(), route.web_seeds),
             newer: self.newer.newest,
             local_data: Arc::clone(&self.local.offered),
             swarm: self.heard.swarm(),

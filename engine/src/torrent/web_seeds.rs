@@ -113,8 +113,8 @@ impl WebSeeds {
         })
     }
 
-    /// How each of them stands.
-    pub(crate) fn status(&self, now: Instant) -> Vec<WebSeedStatus> {
+    /// How each of them stands, where the route has what they send `carried`.
+    pub(crate) fn status(&self, now: Instant, carried: bool) -> Vec<WebSeedStatus> {
         let known = self.list.iter().flat_map(WebList::iter);
         known
             .map(|(number, known)| {
@@ -125,6 +125,9 @@ impl WebSeeds {
                     state: match &known.standing {
                         Standing::AtWork => WebSeedState::AtWork,
                         Standing::Banned => WebSeedState::Banned,
+                        Standing::Ready | Standing::Resting(..) if !carried => {
+                            WebSeedState::NotCarried
+                        }
                         Standing::Ready => WebSeedState::Idle,
                         Standing::Resting(until, reason) => WebSeedState::Resting {
                             left: until.saturating_duration_since(now),
@@ -187,6 +190,9 @@ impl Torrent {
             .web_seeds
             .list
             .get_or_insert_with(|| WebList::new(by_user, metainfo, magnet));
+        if !self.setup.reach.web_seeds {
+            return;
+        }
         for seed in self.web_seeds.at_work.values() {
             // It has done what it can do, and begins anew with all that is missing.
             let idle = seed

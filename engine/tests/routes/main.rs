@@ -9,6 +9,7 @@ mod isolation;
 mod kept;
 mod leaks;
 mod moments;
+mod no_web;
 mod outages;
 mod scene;
 #[allow(dead_code, reason = "other tests use what is not used here")]

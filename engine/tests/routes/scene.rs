@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dht::{DhtConfig, DhtHandle, DhtNode};
@@ -66,6 +66,8 @@ pub(crate) struct Detours {
     pub(crate) dht: Mutex<BTreeMap<u8, DhtHandle>>,
     pub(crate) hidden: Mutex<Option<Arc<dyn HiddenSwarms>>>,
     pub(crate) gate: Arc<Gate>,
+    /// They carry nothing of web seeds.
+    pub(crate) no_web: AtomicBool,
     /// All of a route is on one socket, as it is with circuits: uTP, UDP trackers, and a node of the DHT that begins here.
     by_utp: Option<SocketAddr>,
     /// The socket of each route that was opened so.
@@ -125,6 +127,7 @@ impl Detours {
             }),
             tracker_socket: Some(sockets.trackers),
             hidden: None,
+            web_seeds: false,
             policy: self.policy,
         }
     }
@@ -161,6 +164,7 @@ impl Routes for Detours {
             }),
             tracker_socket: None,
             hidden: self.hidden.lock().clone(),
+            web_seeds: !self.no_web.load(Ordering::Relaxed),
             policy: self.policy,
         })
     }
@@ -227,6 +231,7 @@ impl Scene {
             dht: Mutex::default(),
             hidden: Mutex::default(),
             gate: Arc::default(),
+            no_web: AtomicBool::new(false),
             by_utp,
             sockets: Mutex::default(),
         });

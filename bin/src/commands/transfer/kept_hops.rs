@@ -159,7 +159,14 @@ pub(crate) async fn fetch(
     common: &Common,
     screen: &Screen,
 ) -> Result<Source, Failure> {
-    let source = Source::read(text, network).await?;
+    let source = match Source::read(text, network).await {
+        Err(Failure::Failed(error)) if common.hops() > 0 => {
+            return Err(Failure::Failed(format!(
+                "{error}; through circuits only small .torrent files come, and those by http:// alone: get the file in another way, and name it here"
+            )));
+        }
+        read => read?,
+    };
     join(common, &Named::of(text, Some(&source)), screen)?;
     Ok(source)
 }

@@ -29,6 +29,7 @@ impl Routes for Detour {
             dht: None,
             tracker_socket: None,
             hidden: None,
+            web_seeds: true,
             policy: RoutePolicy::Anonymous,
         })
     }
