@@ -1,5 +1,7 @@
 //! What the tests of this crate share.
 
+pub(crate) mod virtual_time;
+
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;

@@ -1,29 +1,19 @@
 //! Tunnels on the simulated network, in virtual time.
 
 use std::collections::BTreeSet;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use net::sim::{Host, HostOptions, Link, Sim};
 use overlay::endpoint::{EndpointConfig, Inbox};
 use overlay::key::SecretKey;
-use tokio::io::ReadBuf;
-use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::testing::virtual_time::{receive, simulate, until_echoed, utp};
 use crate::{Config, Flags, Head, LIBRARY, Protection, Refusal};
 
 const PORT: u16 = 7759;
-
-fn simulate(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    LocalSet::new().block_on(&runtime, test);
-}
 
 /// A node on a host of its own.
 struct Peer {
@@ -92,34 +82,6 @@ fn echo(sim: &Sim) -> (Host, Task<()>, SocketAddr) {
         }
     });
     (host, task, at)
-}
-
-async fn receive(socket: &dyn DatagramSocket) -> (Vec<u8>, SocketAddr) {
-    let mut bytes = [0; 2048];
-    let mut buf = ReadBuf::new(&mut bytes);
-    let from = poll_fn(|cx| socket.poll_recv_from(cx, &mut buf))
-        .await
-        .unwrap();
-    (buf.filled().to_vec(), from)
-}
-
-fn utp(len: usize) -> Vec<u8> {
-    let mut data = vec![5; len];
-    data[..2].copy_from_slice(&[1, 0]);
-    data
-}
-
-/// Sends a datagram until it comes back, and says how long that took.
-async fn until_echoed(socket: &dyn DatagramSocket, to: SocketAddr) -> Duration {
-    let begun = now();
-    let data = utp(300);
-    loop {
-        let _ = socket.try_send_to(&data, to);
-        if let Ok((got, from)) = timeout(Duration::from_millis(500), receive(socket)).await {
-            assert_eq!((got, from), (data, to));
-            return now() - begun;
-        }
-    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Other programs behind the SOCKS5 server.
 
+use std::future::poll_fn;
+
 use net::Proxy;
 use net::socks::{SocksOptions, SocksServer};
 
+use super::http::{get, web_server};
 use super::*;
 
 /// Where programs find the server.
