@@ -34,6 +34,9 @@ use crate::peer::driver::now;
 /// interval, and in all.
 const JITTER: (f64, Duration) = (0.05, Duration::from_mins(1));
 
+/// The port that trackers are told where nobody can connect to us. Many drop or refuse announces of port 0.
+const NOWHERE: u16 = 1;
+
 /// What an Announcer is made of.
 pub(crate) struct AnnouncerSetup {
     /// The trackers, by tier.
@@ -44,7 +47,7 @@ pub(crate) struct AnnouncerSetup {
     pub(crate) hash: InfoHash,
     /// Our peer id.
     pub(crate) peer_id: PeerId,
-    /// The port that we listen on.
+    /// The port that we listen on, if on any.
     pub(crate) port: Option<u16>,
     /// Where requests are made.
     pub(crate) desk: Desk,
@@ -177,7 +180,8 @@ impl Announcer {
 
     fn question(&self, tracker: TrackerKey, event: Event) -> Question {
         let config = self.setup.desk.config();
-        let port = config.announce_port.or(self.setup.port).unwrap_or(0);
+        let port = config.announce_port.or(self.setup.port);
+        let port = port.filter(|port| *port != 0).unwrap_or(NOWHERE);
         Question {
             event: match event {
                 Event::Completed => AnnounceEvent::Completed,

@@ -114,6 +114,23 @@ fn both_families_are_announced_by_with_one_key_and_the_port_that_is_set() {
     });
 }
 
+#[test]
+fn who_listens_nowhere_tells_a_port_all_the_same_for_trackers_refuse_none() {
+    simulate(async {
+        for scheme in ["http", "udp"] {
+            let scene = Scene::new(|config| config.listen = None);
+            let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+            scene
+                .add(1, &[&format!("{scheme}://60.0.0.1:80/announce")])
+                .await;
+            sleep(10).await;
+            let seen = tracker.announces();
+            let ports: Vec<u16> = seen.iter().map(|seen| seen.announce.port).collect();
+            assert_eq!(ports, [1], "{scheme}");
+        }
+    });
+}
+
 /// A private torrent of 4 MB with these trackers, each in a tier of its own.
 fn private_torrent(trackers: &[&str]) -> Arc<Metainfo> {
     let mut bytes = b"d13:announce-listl".to_vec();
