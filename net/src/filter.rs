@@ -53,7 +53,7 @@ impl Network {
     /// list is not meant for them.
     #[must_use]
     pub fn filtered_but(self, filter: &Filter, spared: fn(SocketAddr) -> bool) -> Self {
-        let rule = Rule {
+        let rule = Rule::List {
             filter: filter.clone(),
             spared,
         };
@@ -69,6 +69,25 @@ impl Network {
             .with_binder(Arc::new(binder))
             .with_filter(filter.clone())
     }
+
+    /// The same network, but each of its datagram sockets is [`shunning`] some addresses.
+    #[must_use]
+    pub fn with_shunned(self, shunned: fn(SocketAddr) -> bool) -> Self {
+        let binder = FilterBinder {
+            inner: Arc::clone(self.binder()),
+            rule: Rule::Shunned(shunned),
+        };
+        self.with_binder(Arc::new(binder))
+    }
+}
+
+/// The same socket, but nothing is sent to addresses that are `shunned`, and nothing heard of what comes from there.
+pub fn shunning(
+    inner: Arc<dyn DatagramSocket>,
+    shunned: fn(SocketAddr) -> bool,
+) -> Arc<dyn DatagramSocket> {
+    let rule = Rule::Shunned(shunned);
+    Arc::new(FilterSocket { inner, rule })
 }
 
 fn forbidden() -> io::Error {
@@ -78,14 +97,22 @@ fn forbidden() -> io::Error {
 
 /// Who is refused.
 #[derive(Clone)]
-struct Rule {
-    filter: Filter,
-    spared: fn(SocketAddr) -> bool,
+enum Rule {
+    /// Those on a list, but for some.
+    List {
+        filter: Filter,
+        spared: fn(SocketAddr) -> bool,
+    },
+    /// These.
+    Shunned(fn(SocketAddr) -> bool),
 }
 
 impl Rule {
     fn blocks(&self, addr: SocketAddr) -> bool {
-        self.filter.blocks(addr.ip()) && !(self.spared)(addr)
+        match self {
+            Self::List { filter, spared } => filter.blocks(addr.ip()) && !spared(addr),
+            Self::Shunned(shunned) => shunned(addr),
+        }
     }
 }
 
@@ -379,5 +406,31 @@ mod tests {
             ours.blocks(addr("1.0.0.2:0").ip()),
             "hosts there are still blocked"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_shunned_gets_nothing_and_is_not_heard() {
+        let sim = Sim::new(6);
+        let host = |ip: &str| sim.host(HostOptions::at(ip.parse().unwrap())).network();
+        let (ours, theirs) = (host("1.0.0.1"), host("1.0.0.2"));
+        let at_1024 = |addr: SocketAddr| addr.port() == 1024;
+        let one = shunning(ours.datagram(addr("0.0.0.0:8")).unwrap(), at_1024);
+        let of_network = ours.with_shunned(at_1024).datagram(addr("0.0.0.0:9"));
+        let sockets = [(8, one), (9, of_network.unwrap())];
+        for (port, open) in [(1024, false), (1025, true)] {
+            let at = SocketAddr::new(addr("1.0.0.2:0").ip(), port);
+            let door = theirs.datagram(SocketAddr::new([0; 4].into(), port));
+            let door = door.unwrap();
+            for (own_port, socket) in &sockets {
+                let own = SocketAddr::new(addr("1.0.0.1:0").ip(), *own_port);
+                assert_eq!(socket.send_to(b"x", at).await.is_ok(), open);
+                assert_eq!(socket.try_send_segments(b"xx", 1, at).is_ok(), open);
+                door.send_to(b"hello", own).await.unwrap();
+                sleep(Duration::from_secs(1)).await;
+                let heard = socket.recv_from(&mut [0; 9]).now_or_never();
+                assert_eq!(heard.is_some(), open);
+                assert_eq!(door.recv_from(&mut [0; 9]).now_or_never().is_some(), open);
+            }
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use dht::{DhtConfig, DhtNode, PUBLIC_BOOTSTRAP};
 use engine::{DhtDoor, Route, RouteError, RoutePolicy, Routes};
-use net::ports::{OpenPort, Transports};
+use net::filter::shunning;
+use net::ports::{Datagrams, OpenPort, Transports};
 use net::utp::UtpOptions;
 use net::{Filter, Pool};
 use tunnels::Anonymity;
@@ -71,6 +72,17 @@ impl CircuitRoutes {
             &options,
         )
     }
+
+    /// The port, and its sockets for others than peers. With hidden peers uTP alone is spoken: who had the DHT or a tracker name an
+    /// address that stands for one would see, at its far end or on its circuit, that both are ours.
+    fn sockets(&self, hops: u8) -> std::io::Result<(OpenPort, Option<Datagrams>)> {
+        let mut open = self.open_port(hops)?;
+        let shunning = open.datagrams.take().map(|sockets| Datagrams {
+            dht: shunning(sockets.dht, is_hidden),
+            trackers: shunning(sockets.trackers, is_hidden),
+        });
+        Ok((open, shunning))
+    }
 }
 
 impl Routes for CircuitRoutes {
@@ -78,13 +90,13 @@ impl Routes for CircuitRoutes {
         if !(1..=MOST_HOPS).contains(&hops) {
             return Err(RouteError::Unsupported(hops));
         }
-        let open = self
-            .open_port(hops)
+        let (open, datagrams) = self
+            .sockets(hops)
             .map_err(|error| RouteError::Unavailable {
                 hops,
                 why: error.to_string().into(),
             })?;
-        let (network, datagrams) = (open.network, open.datagrams);
+        let network = open.network;
         let dht = datagrams.as_ref().zip(self.dht.as_ref());
         let dht = dht.map(|(sockets, first)| {
             let v4 = Some(Arc::clone(&sockets.dht));
@@ -119,5 +131,48 @@ impl fmt::Debug for CircuitRoutes {
         f.debug_tuple("CircuitRoutes")
             .field(&self.anonymity)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use overlay::bootstrap::Bootstrap;
+    use overlay::key::SecretKey;
+    use tunnels::AnonymityConfig;
+
+    use super::super::{plain_network, pool, run, socks};
+    use super::*;
+
+    #[test]
+    fn neither_the_dht_nor_trackers_nor_programs_send_anything_to_hidden_peers() {
+        run(async {
+            let pool = pool().unwrap();
+            let key = SecretKey::generate(&mut rand::rng());
+            let mut config = AnonymityConfig::new(plain_network(), pool.pool().clone(), key);
+            config.listen = "127.0.0.1:0".parse().unwrap();
+            config.more_ports = 0;
+            config.bootstrap = Bootstrap::none();
+            let anonymity = Anonymity::launch(config).unwrap();
+            let routes = CircuitRoutes {
+                anonymity: anonymity.clone(),
+                pool: pool.pool().clone(),
+                filter: None,
+                dht: None,
+            };
+            let (_open, sockets) = routes.sockets(1).unwrap();
+            let sockets = sockets.unwrap();
+            let outside = socks::outside(&anonymity, 1);
+            let of_programs = outside.datagram(ANYWHERE).unwrap();
+            for socket in [sockets.dht, sockets.trackers, of_programs] {
+                let sent = |port| socket.try_send_to(b"d1:ae", ([9, 9, 9, 9], port).into());
+                let refused = sent(1024).unwrap_err();
+                assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+                // Any other is refused for want of a circuit alone.
+                let lost = sent(1025).unwrap_err();
+                assert_eq!(lost.kind(), io::ErrorKind::NetworkUnreachable);
+            }
+        });
     }
 }

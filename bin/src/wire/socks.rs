@@ -5,11 +5,12 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use net::Pool;
 use net::socks::{SocksOptions, SocksServer};
+use net::{Network, Pool};
 use protocol::proxy::Credentials;
 use tunnels::Anonymity;
 
+use super::hidden::is_hidden;
 use super::identity::must_be_private;
 use crate::cli::overlay::OverlayArgs;
 use crate::failure::{Failure, reason};
@@ -110,7 +111,7 @@ impl Socks {
             let mut options = SocksOptions::at(at);
             options.credentials.clone_from(&wish.login);
             options.beyond_loopback = wish.login.is_some();
-            let (inside, outside) = (super::plain_network(), anonymity.network_of_programs(hops));
+            let (inside, outside) = (super::plain_network(), outside(anonymity, hops));
             let server = SocksServer::launch(inside, outside, options, pool);
             let server = server
                 .map_err(|error| Failure::Failed(format!("--socks {at}: {}", reason(&error))))?;
@@ -125,6 +126,12 @@ impl Socks {
             .iter()
             .map(|(hops, server)| (*hops, server.addr()))
     }
+}
+
+/// By which programs go. Hidden peers are torrents' alone: who had a program send to an address that stands for one would see
+/// that both are ours.
+pub(super) fn outside(anonymity: &Anonymity, hops: u8) -> Network {
+    anonymity.network_of_programs(hops).with_shunned(is_hidden)
 }
 
 #[cfg(test)]

@@ -43,8 +43,13 @@ pub(crate) fn is_limited(ip: IpAddr, limit_local: bool) -> bool {
 
 impl Torrent {
     /// Notes an address at which there may be a peer.
+    ///
+    /// What stands for a hidden peer leads into the circuit that has this number, which relays know as well. From anybody but its
+    /// swarm such an address is not taken: a peer of another torrent that named it would have us tie both torrents together.
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
-        if source == Source::Hidden || !self.is_blocked(addr) {
+        let by_others = !matches!(source, Source::Hidden | Source::Manual);
+        let strange = by_others && self.setup.reach.is_hidden(addr);
+        if source == Source::Hidden || !strange && !self.is_blocked(addr) {
             self.candidates.add(addr, source, now());
         }
     }

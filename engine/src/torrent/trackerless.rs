@@ -148,9 +148,11 @@ impl Torrent {
     pub(crate) fn on_dht_port(&self, key: PeerKey, port: u16) {
         if !self.is_private()
             && let Some(dht) = &self.setup.reach.dht
-            && let Some(ip) = self.peers.ip(key)
+            && let Some(peer) = self.peers.get(key)
+            // What stands for a hidden peer is no host's address but the number of a circuit, of which nobody else is to know.
+            && !self.setup.reach.is_hidden(peer.addr)
         {
-            dht.handle.hint_node(SocketAddr::new(ip, port));
+            dht.handle.hint_node(SocketAddr::new(peer.addr.ip(), port));
         }
     }
 

@@ -36,7 +36,8 @@ struct World {
     neighbour: Node,
 }
 
-fn node(host: &Host, port: u16, bootstrap: &[SocketAddr], seed: u64) -> DhtHandle {
+/// A node of the DHT.
+pub(crate) fn node(host: &Host, port: u16, bootstrap: &[SocketAddr], seed: u64) -> DhtHandle {
     let network = host.network();
     let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     let socket = network.datagram(at).expect("a socket");

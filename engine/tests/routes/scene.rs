@@ -324,6 +324,20 @@ impl Scene {
         assert!(left.iter().any(there), "{who} has not dialled {whom}");
     }
 
+    /// Whether a host has dialled an address or sent it a datagram.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the rest are about what goes on already, and the list is open"
+    )]
+    pub(crate) fn was_sought(&self, host: IpAddr, at: SocketAddr) -> bool {
+        self.left_from(host).into_iter().any(|what| match what {
+            Happening::Datagram { to, .. }
+            | Happening::DatagramLost { to, .. }
+            | Happening::Dialled { to, .. } => to == at,
+            _ => false,
+        })
+    }
+
     pub(crate) fn something_left_from(&self, host: IpAddr) {
         assert!(!self.left_from(host).is_empty());
     }
