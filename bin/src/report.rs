@@ -126,6 +126,8 @@ pub(crate) struct Reporter {
     anonymity: Anonymity,
     command: &'static str,
     public_key: Arc<str>,
+    /// By how many hops its torrents go; 0 where none goes through circuits.
+    torrents: u8,
     rates: Arc<Mutex<Rates>>,
     _sampling: Arc<Task<()>>,
 }
@@ -161,9 +163,16 @@ impl Reporter {
             anonymity: anonymity.clone(),
             command,
             public_key: public_key.into(),
+            torrents: 0,
             rates,
             _sampling: Arc::new(sampling),
         }
+    }
+
+    /// Tells of so many hops even while there is no circuit of them: torrents wait for one.
+    pub(crate) const fn with_torrents(mut self, hops: u8) -> Self {
+        self.torrents = hops;
+        self
     }
 
     /// How it stands now.
@@ -173,7 +182,9 @@ impl Reporter {
         let used = |hops: &u8| {
             let mut own = circuits.iter().filter(|it| it.purpose == "data");
             let stands = self.anonymity.status(*hops);
-            stands.building + stands.ready > 0 || own.any(|circuit| circuit.hops == *hops)
+            *hops == self.torrents
+                || stands.building + stands.ready > 0
+                || own.any(|circuit| circuit.hops == *hops)
         };
         Report {
             pid: std::process::id(),

@@ -148,7 +148,8 @@ pub(crate) fn start(
                 command,
                 &overlay.public_key,
                 pool.pool(),
-            );
+            )
+            .with_torrents(common.hops());
             Watched::by_socket(common.state.as_deref(), &reporter, &pool, screen)
         }),
         overlay,

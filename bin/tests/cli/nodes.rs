@@ -331,6 +331,38 @@ fn without_a_circuit_in_time_nothing_is_sent_and_the_exit_code_says_so() {
 }
 
 #[test]
+fn a_torrent_that_waits_for_circuits_is_seen_by_who_asks_for_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = text(folder.path());
+    let mut download = Running::start(&[
+        "download",
+        COMMUNITY,
+        "-o",
+        state,
+        "--state",
+        state,
+        "--hops",
+        "2",
+        "--overlay-listen",
+        "127.0.0.1:0",
+        "--overlay-bootstrap",
+        "127.0.0.1:9",
+        "--overlay-community",
+        COMMUNITY,
+    ]);
+    download.event("anonymity");
+    let ran = run(["circuits", "--state", state, "--json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let lanes = ran.json_lines()[0]["hops"].clone();
+    assert_eq!(lanes.as_array().map(Vec::len), Some(1), "{lanes}");
+    assert_eq!(
+        (&lanes[0]["hops"], &lanes[0]["state"]),
+        (&2.into(), &"blocked".into())
+    );
+    assert!(lanes[0]["reason"].is_string(), "{lanes}");
+}
+
+#[test]
 fn what_contradicts_hops_is_refused() {
     for (flags, told) in [
         (&["--proxy", "http://127.0.0.1:9"][..], "--proxy"),
