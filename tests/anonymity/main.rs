@@ -5,6 +5,7 @@ mod changes;
 mod leaks;
 mod programs;
 mod proxied;
+mod real;
 mod speed;
 mod through;
 
@@ -18,6 +19,22 @@ isolated_test! {
         lab, limit = 240, needs = [Need::Ours, LIBTORRENT]
     ) {
         through::download(lab, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn a_torrent_of_libtorrent_comes_through_nodes_of_pyipv8_2_2_0_and_through_theirs_and_ours(
+        lab, limit = 300, needs = [Need::Ours, LIBTORRENT, Need::Pyipv8("2.2.0")]
+    ) {
+        real::download(lab, "2.2.0", "tribler", "caf481ffae562bcc0f206fd988ec0d246de0dc96");
+    }
+}
+
+isolated_test! {
+    fn a_torrent_of_libtorrent_comes_through_nodes_of_pyipv8_3_2_1_and_through_theirs_and_ours(
+        lab, limit = 300, needs = [Need::Ours, LIBTORRENT, Need::Pyipv8("3.2.1")]
+    ) {
+        real::download(lab, "3.2.1", "library", "81ded07332bdc775aa5a46f96de9f8f390bbc9f3");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Networks of nodes of our own overlay: one that `testnet` starts, and one of single nodes.
+//! Networks of nodes of the overlay: one that `testnet` starts, and one of single nodes, of ours and of pyipv8.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::clients::libtorrent::cache;
 use crate::ours::binary;
 use crate::process::Process;
 use crate::sandbox::Lab;
@@ -15,7 +16,7 @@ use crate::wait;
 /// How long a network may take to be there.
 const READY: Duration = Duration::from_secs(60);
 
-/// The community of single nodes.
+/// A community of our own for single nodes.
 const COMMUNITY: &str = "7472696265722d72732074657374206e6574776f";
 
 /// The lines of a process that are JSON.
@@ -88,6 +89,8 @@ impl Testnet {
 pub struct Nodes {
     server: SocketAddr,
     _server: Process,
+    community: &'static str,
+    theirs: Vec<Process>,
     running: Vec<Node>,
     dir: PathBuf,
     started: usize,
@@ -106,18 +109,7 @@ impl Nodes {
     /// # Panics
     /// When they do not say where they are.
     pub fn start(lab: &Lab, relays: usize, exits: usize) -> Self {
-        let (dir, at) = (lab.folder("overlay"), lab.address());
-        let mut command = Command::new(binary());
-        command.args(["bootstrap-server", "--json", "--listen", &at.to_string()]);
-        let mut server = Process::start(command, &dir, "server");
-        expect(&mut server, "listening");
-        let mut nodes = Self {
-            server: at,
-            _server: server,
-            running: Vec::new(),
-            dir,
-            started: 0,
-        };
+        let mut nodes = Self::none(lab, COMMUNITY);
         for _ in 0..relays {
             nodes.add(lab.address(), "relay");
         }
@@ -128,6 +120,45 @@ impl Nodes {
             expect(&mut node.process, "listening");
         }
         nodes
+    }
+
+    /// Starts a bootstrap server alone, for a community that our command knows by this name.
+    ///
+    /// # Panics
+    /// When it does not say where it is.
+    pub fn none(lab: &Lab, community: &'static str) -> Self {
+        let (dir, at) = (lab.folder("overlay"), lab.address());
+        let mut command = Command::new(binary());
+        command.args(["bootstrap-server", "--json", "--listen", &at.to_string()]);
+        let mut server = Process::start(command, &dir, "server");
+        expect(&mut server, "listening");
+        Self {
+            server: at,
+            _server: server,
+            community,
+            theirs: Vec::new(),
+            running: Vec::new(),
+            dir,
+            started: 0,
+        }
+    }
+
+    /// Starts nodes of a release of pyipv8 with these flags, in one process, in the community with this id in hex.
+    pub fn add_theirs(&mut self, version: &str, flags: &[&[u16]], id: &str) {
+        self.started += 1;
+        let mut command = Command::new(pyipv8(version));
+        command
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../tunnels/tests/network/node.py"
+            ))
+            .args([
+                &self.server.to_string(),
+                &Value::from(flags.iter().map(|of| of.to_vec()).collect::<Vec<_>>()).to_string(),
+            ])
+            .args(["stay", &format!("community={id}")]);
+        let name = format!("pyipv8-{}", self.started);
+        self.theirs.push(Process::start(command, &self.dir, &name));
     }
 
     /// Starts one more, `relay` or `exit`.
@@ -157,7 +188,7 @@ impl Nodes {
             "--overlay-bootstrap",
             &self.server.to_string(),
             "--overlay-community",
-            COMMUNITY,
+            self.community,
         ];
         flags.map(str::to_owned).to_vec()
     }
@@ -175,6 +206,11 @@ impl Nodes {
         let nodes = self.running.iter().map(|node| node.at.ip());
         nodes.chain([self.server.ip()]).collect()
     }
+}
+
+/// The Python interpreter that has a release of pyipv8, whether it is there or not.
+pub fn pyipv8(version: &str) -> PathBuf {
+    cache().join(format!("pyipv8-{version}")).join("bin/python")
 }
 
 /// What `circuits` tells of the process with this state.

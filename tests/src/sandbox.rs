@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use crate::{clients, ours, wait};
+use crate::{clients, ours, overlay, wait};
 
 /// Declares a test whose body runs alone in its own namespaces and gets a [`Lab`].
 ///
@@ -47,6 +47,8 @@ pub enum Need {
     Ours,
     /// A program on the search path.
     Program(&'static str),
+    /// pyipv8 of this version, in its virtual environment.
+    Pyipv8(&'static str),
     /// Real root: loop devices and other users are out of reach in a user namespace.
     Root,
     /// opentracker, and the rights to start it.
@@ -186,6 +188,9 @@ fn lack(needs: &[Need]) -> Option<String> {
             .then(|| format!("no libtorrent {version}")),
         Need::Ours => None,
         Need::Program(name) => (!on_path(name)).then(|| format!("no `{name}` program")),
+        Need::Pyipv8(version) => {
+            (!overlay::pyipv8(version).is_file()).then(|| format!("no pyipv8 {version}"))
+        }
         Need::Tracker if !is_root() => {
             Some("opentracker changes its user, for which it needs root".to_owned())
         }

@@ -89,14 +89,18 @@ pub fn create(version: &str, path: &Path, out: &Path, piece_len: u64, kind: &str
     );
 }
 
-/// The Python interpreter that knows this version, whether it is there or not.
-pub fn python(version: &str) -> PathBuf {
+/// Where `tests/setup` installs what Python needs.
+pub(crate) fn cache() -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
         || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache"),
         PathBuf::from,
     );
-    cache
-        .join("tribler-rs-tests")
+    cache.join("tribler-rs-tests")
+}
+
+/// The Python interpreter that knows this version, whether it is there or not.
+pub fn python(version: &str) -> PathBuf {
+    cache()
         .join(format!("libtorrent-{version}"))
         .join("bin/python")
 }

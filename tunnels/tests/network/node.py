@@ -1,10 +1,10 @@
 """Whole nodes of pyipv8, of the older or the newer dialect as the installed version has it: the discovery community, the DHT and
 the tunnels on one socket each, which know nobody but a bootstrap server.
 
-    node.py IP:PORT [[FLAG, ...], ...] [rust]
+    node.py IP:PORT [[FLAG, ...], ...] [rust] [stay] [community=HEX]
 
 With `rust` the cells are handled by the compiled part of the newer version, which alone has HTTP requests and SOCKS5 servers.
-Prints the public keys and ports of the nodes, then reads commands as lines of JSON from standard input and answers each with a
+With `stay` it reads no commands. The community of the tunnels is the library's unless another one is named. Prints the public keys and ports of the nodes, then reads commands as lines of JSON from standard input and answers each with a
 line. Nothing leaves the loopback.
 """
 import asyncio
@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 import random
 import sys
+import types
 
 import ipv8.community
 import ipv8.peerdiscovery.churn
@@ -226,9 +227,16 @@ async def do(nodes, command):
 
 
 async def main():
+    for word in sys.argv[3:]:
+        if word.startswith("community="):
+            Tunnels.community_id = bytes.fromhex(word.removeprefix("community="))
+            # The older version knows it as the hash of a key.
+            Tunnels.master_peer = types.SimpleNamespace(mid=Tunnels.community_id)
     host, port = sys.argv[1].rsplit(":", 1)
     nodes = [await node(flags, (host, int(port))) for flags in json.loads(sys.argv[2])]
     print(json.dumps([{"key": one.tunnels.my_peer.public_key.key_to_bin().hex(), "port": one.port} for one in nodes]), flush=True)
+    if "stay" in sys.argv[3:]:
+        await walk(nodes)
     asyncio.ensure_future(walk(nodes))
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
