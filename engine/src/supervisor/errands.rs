@@ -120,7 +120,7 @@ impl Supervisor {
                 self.reach(*hops, ctx).map_err(CommandError::Route)?;
                 Ok((names, Some(*hops)))
             }
-            Errand::Named(id, names) => Ok((names.clone(), Some(self.child(*id)?.hops))),
+            Errand::Named(id, names) => Ok((names.clone(), self.child(*id)?.add.hops)),
         }
     }
 
@@ -150,10 +150,21 @@ impl Supervisor {
                 None
             }
             Errand::Move(id, hops, reply) => {
+                if let Some(child) = self.torrents.get_mut(&id) {
+                    child.add.hops = Some(hops);
+                }
                 let _ = reply.send(self.set_hops(id, hops, ctx));
                 Some(id)
             }
-            Errand::Named(id, _) => Some(id),
+            Errand::Named(id, _) => {
+                // By another of its names it went by more, and nobody has said now that it is to go by fewer.
+                if self.child(id).is_ok_and(|child| hops > child.hops) {
+                    let _reach = self.reach_kept(hops, ctx);
+                    // It fails only where the torrent is gone.
+                    let _ = self.set_hops(id, hops, ctx);
+                }
+                Some(id)
+            }
         };
         // Of the direct way nothing has to be kept.
         if let (Some(error), Some(id), true) = (settled.unsaved, id, hops > 0) {

@@ -7,13 +7,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::{AddTorrent, CommandError, RoutePolicy, Routes, Source, State, TorrentId};
+use net::sim::HostOptions;
+use protocol::id::InfoHashes;
 use protocol::magnet::Magnet;
+use protocol::metainfo::Version;
 use storage::hops;
 use tempfile::TempDir;
 
 use crate::PATIENCE;
+use crate::common::folder::Folder;
 use crate::common::sim::{Node, config, simulate};
-use crate::scene::{Detours, Scene, addr, exit};
+use crate::scene::{Detours, Scene, addr, exit, ip};
 
 /// A scene whose engine keeps what it knows in a folder.
 async fn keeping(seed: u64) -> (Scene, TempDir) {
@@ -185,6 +189,35 @@ fn a_link_is_the_same_torrent_as_its_file() {
         assert!(scene.us.finishes(id, PATIENCE).await);
         assert_eq!(scene.us_status(id).hops, 2);
         scene.nobody_was_sought_from(exit(0));
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn what_was_kept_of_a_hybrid_by_its_other_hash_is_heeded_as_soon_as_that_is_known() {
+    simulate(async {
+        let (scene, records) = keeping(56).await;
+        let folder = Folder::new(Version::Hybrid, 7, &[700_000, 30_000], 32_768);
+        let hashes = folder.metainfo.hashes();
+        let v1 = hashes.get_v1().expect("a hybrid");
+        let names: Vec<[u8; 20]> = hashes.names().map(|name| name.0).collect();
+        let other = names.iter().find(|name| **name != v1.0).expect("another");
+        hops::save(records.path(), &[*other], 2).expect("kept");
+
+        let host = scene.sim.host(HostOptions::at(ip(9)));
+        let seed = Node::start(host.clone(), config(&host, 57));
+        folder.put(seed.dir.path());
+        let seeding = seed
+            .add(Source::Metainfo(Arc::clone(&folder.metainfo)))
+            .await;
+        assert!(seed.finishes(seeding, PATIENCE).await);
+        let link = Source::Magnet(Folder::magnet(InfoHashes::v1(v1)));
+        let peer = vec![addr(9)];
+        let id = scene.us.add_with(link, |add| add.peers = peer).await;
+        scene.until(id, |status| status.hops == 2).await;
+        for name in names {
+            assert_eq!(hops::load(records.path(), &[name]).expect("read"), Some(2));
+        }
         scene.sim.clone()
     });
 }
