@@ -7,6 +7,7 @@ mod check;
 pub mod choker;
 pub(crate) mod crowd;
 mod dialing;
+mod endings;
 mod existing;
 mod failure;
 pub mod gather;

@@ -19,11 +19,9 @@ use crate::peer::messages::{Ended, Order};
 use crate::peer::opening::Opening;
 use crate::seats::Seat;
 use crate::torrent::actor::{Phase, Torrent};
-use crate::torrent::candidates::{self, DialFailure, Source, Ways};
-use crate::torrent::last_failure::LastFailure;
+use crate::torrent::candidates::{self, Source};
 use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
-use crate::torrent::picker::PeerPieces;
 use crate::{Event, Wire};
 
 /// Peers below which more are asked for.
@@ -242,116 +240,6 @@ impl Torrent {
         };
         self.peers.insert(key, entry);
         key
-    }
-
-    /// Notes the end of a connection and takes back what it held.
-    pub(crate) fn on_ended(&mut self, key: PeerKey, ended: &Ended) {
-        let Some(entry) = self.peers.remove(key) else {
-            return;
-        };
-        self.take_stock(key);
-        let now = now();
-        tracing::debug!(peer = %entry.addr, ?ended, "connection ended");
-        self.choker.gone(key);
-        self.pex.left(key);
-        self.punch.left(key);
-        match &mut self.phase {
-            Phase::Active(active) => {
-                match entry.pieces() {
-                    PeerPieces::All => active.picker.peer_left_full(),
-                    PeerPieces::Some(set) => active.picker.peer_bitfield_removed(set),
-                    PeerPieces::None => {}
-                }
-                active.picker.peer_gone(key);
-                if let Some(fetch) = &mut self.late_layers {
-                    fetch.peer_gone(key);
-                }
-            }
-            Phase::Layers(layers) => layers.peer_gone(key),
-            Phase::Metadata(fetch) => fetch.peer_gone(key),
-            Phase::Checking(_) | Phase::Failed(..) | Phase::Opening | Phase::Paused => {}
-        }
-        let ended = if self.ended_as_twin(&entry, ended) {
-            &Ended::Duplicate
-        } else {
-            ended
-        };
-        if entry.outgoing {
-            self.note_end(entry.addr, entry.since.is_some(), ended, now);
-            if matches!(ended, Ended::Unreachable(_)) {
-                self.seek_meeting(entry.addr, now);
-            }
-        } else if *ended == Ended::OurOwn
-            && let Some(port) = self.setup.reach.listen_port
-        {
-            // We have dialled ourselves; this end has found out, and the other sees only that it was closed.
-            let ours = SocketAddr::new(entry.addr.ip(), port);
-            self.found_ourselves(ours);
-            self.candidates
-                .disconnected(ours, now, candidates::Ended::SelfConnection);
-        }
-        self.guest_gone(key);
-        self.hash_desk.gone(key);
-        if let Some(addr) = entry.also_at {
-            self.candidates.twin_ended(addr, now);
-        }
-        self.look_after_trials(now, Some(key));
-        self.feed_hungry();
-    }
-
-    /// Lets the candidate list learn from the end of a connection that we had dialled.
-    fn note_end(&mut self, addr: SocketAddr, was_open: bool, ended: &Ended, now: Instant) {
-        if !was_open
-            && let Some(failure) =
-                LastFailure::of(addr, ended, self.setup.settings.get().encryption.peers)
-        {
-            self.last_failure = Some(failure);
-        }
-        if was_open {
-            let how = match ended {
-                Ended::Banned => candidates::Ended::Banned,
-                // Nothing is known about the peer: whether there is another way there, the next dial finds out.
-                Ended::Unreachable(DialFailure::Offline) | Ended::Renewed => {
-                    candidates::Ended::Renewed
-                }
-                Ended::Dismissed | Ended::Lost | Ended::Unreachable(_) => candidates::Ended::Normal,
-                Ended::Duplicate => candidates::Ended::Duplicate,
-                Ended::Misbehaved(_) => candidates::Ended::ProtocolError,
-                Ended::OurOwn => candidates::Ended::SelfConnection,
-                Ended::Redundant => candidates::Ended::BothSeeds,
-                Ended::Silent => candidates::Ended::Timeout,
-            };
-            self.candidates.disconnected(addr, now, how);
-            return;
-        }
-        // The peer may be one of those who take only one kind of stream.
-        let ways = Ways {
-            covers: self.setup.settings.get().encryption.peers.has_two_ways(),
-            utp: self.setup.reach.network.has_utp(),
-        };
-        if matches!(ended, Ended::Lost | Ended::Silent) && self.candidates.try_other_way(addr, ways)
-        {
-            return;
-        }
-        if !matches!(ended, Ended::Unreachable(_) | Ended::OurOwn) {
-            self.try_other_hash(addr);
-        }
-        match ended {
-            Ended::OurOwn => {
-                self.found_ourselves(addr);
-                self.candidates
-                    .disconnected(addr, now, candidates::Ended::SelfConnection);
-            }
-            Ended::Unreachable(failure) => self.candidates.failed(addr, now, *failure),
-            Ended::Silent => self.candidates.failed(addr, now, DialFailure::Timeout),
-            Ended::Banned
-            | Ended::Dismissed
-            | Ended::Duplicate
-            | Ended::Lost
-            | Ended::Misbehaved(_)
-            | Ended::Redundant
-            | Ended::Renewed => self.candidates.failed(addr, now, DialFailure::Handshake),
-        }
     }
 
     /// Gives blocks to the peers and web seeds that could be asked for more.
