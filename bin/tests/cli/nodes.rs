@@ -321,11 +321,10 @@ fn without_a_circuit_in_time_nothing_is_sent_and_the_exit_code_says_so() {
     assert!(route["blocked"].is_string(), "{route}");
     let last = lines.last().unwrap();
     assert_eq!(last["event"], "error");
+    let message = last["message"].as_str().unwrap();
+    assert!(message.contains("nothing was sent"), "{last}");
     assert!(
-        last["message"]
-            .as_str()
-            .unwrap()
-            .contains("nothing was sent"),
+        message.contains("whether --overlay-bootstrap can"),
         "{last}"
     );
 }

@@ -97,11 +97,22 @@ impl Anonymous {
         }
         if !self.had_any && self.since.elapsed() >= self.within {
             let why = now.reason.as_deref().unwrap_or("there is none");
+            let known: usize = self
+                .anonymity
+                .counters()
+                .nodes
+                .iter()
+                .map(|node| node.known)
+                .sum();
+            let known = match (known, now.exits) {
+                (0, _) => "no member of the overlay has answered: see whether --overlay-bootstrap can be reached".to_owned(),
+                (known, 0) => format!("{known} members of the overlay are known"),
+                (_, known) => format!("{} known", exits(known)),
+            };
             return Err(Failure::Anonymity(format!(
-                "no circuit of {} within {}: {why}; {} known; nothing was sent",
+                "no circuit of {} within {}: {why}; {known}; nothing was sent",
                 hops(now.hops),
                 Span(self.within),
-                exits(now.exits),
             )));
         }
         Ok(())
