@@ -55,7 +55,7 @@ impl Seeds {
     /// Downloads everything with an engine of its own; returns the time from the order to the end.
     async fn download(&self) -> Result<Duration, Box<dyn Error>> {
         let (engine, _pool) = loopback::engine()?;
-        let mut events = engine.events();
+        let mut events = engine.events(engine::Categories::USUAL, 1024);
         let mut add = AddTorrent::new(
             Source::Metainfo(Arc::clone(&self.metainfo)),
             self.content.copy(),

@@ -31,7 +31,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .await?;
 
     let downloader = engine(&pool)?;
-    let mut events = downloader.events();
+    let mut events = downloader.events(engine::Categories::USUAL, 1024);
     let mut add = AddTorrent::new(Source::Metainfo(metainfo), there.path().into());
     add.peers = seeder.snapshot().listen.into_iter().collect();
     let id = downloader.add(add).await?;

@@ -1,5 +1,8 @@
 //! What an engine tells whoever listens: changes of state, not samples.
 
+mod categories;
+pub(crate) mod hub;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +11,9 @@ use std::time::Duration;
 use protocol::metainfo::Metainfo;
 
 use crate::{LocalFile, Published, TorrentError, TorrentId};
+
+pub use self::categories::{Categories, Category};
+pub use self::hub::{Events, NoEvent};
 
 /// A change in the engine.
 #[derive(Clone, Debug)]
@@ -76,6 +82,13 @@ pub enum Event {
     },
     /// A piece that was downloaded has another hash than the torrent says; what is bad of it is downloaded again.
     PieceFailed {
+        /// Which torrent.
+        id: TorrentId,
+        /// The piece's number.
+        piece: u32,
+    },
+    /// A piece that was downloaded is what the torrent says. It may not be on disk yet.
+    PieceFinished {
         /// Which torrent.
         id: TorrentId,
         /// The piece's number.
@@ -163,4 +176,61 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+}
+
+/// Of each kind of event: its word and what it is about.
+macro_rules! kinds {
+    ($($kind:ident = $word:literal: $category:ident $(+ $errors:ident)?;)*) => {
+        impl Event {
+            /// Words for programs, as [`Event::word`] gives them.
+            pub const WORDS: &[&str] = &[$($word),*];
+
+            /// What it is about.
+            pub const fn category(&self) -> Category {
+                match self {
+                    $(Self::$kind { .. } => Category::$category,)*
+                }
+            }
+
+            /// All that it is about: beside its category [`Category::Errors`], where something went wrong.
+            pub const fn categories(&self) -> Categories {
+                match self {
+                    $(Self::$kind { .. } => {
+                        Categories::NONE.with(Category::$category)$(.with(Category::$errors))?
+                    })*
+                }
+            }
+
+            /// One word for programs.
+            pub const fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$kind { .. } => $word,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Added = "added": Status;
+    CheckFinished = "check_finished": Status;
+    Error = "error": Status + Errors;
+    Finished = "finished": Status;
+    Listening = "listening": Status;
+    LocalData = "local_data": Storage;
+    MetadataReceived = "metadata_received": Status;
+    Newer = "newer": Status;
+    PeerBanned = "peer_banned": Peers + Errors;
+    PieceFailed = "piece_failed": Pieces + Errors;
+    PieceFinished = "piece_finished": Pieces;
+    Recovered = "recovered": Status;
+    Removed = "removed": Status;
+    Reused = "reused": Storage;
+    Route = "route": Status;
+    TrackerError = "tracker_error": Trackers + Errors;
+    TrackerReply = "tracker_reply": Trackers;
+    TrackerWarning = "tracker_warning": Trackers + Errors;
+    Unsaved = "unsaved": Storage + Errors;
+    WebSeedBanned = "web_seed_banned": Peers + Errors;
+    WebSeedError = "web_seed_error": Peers + Errors;
 }

@@ -8,14 +8,15 @@ use protocol::bitfield::Bitfield;
 use protocol::id::InfoHashes;
 use protocol::krpc::item::mutable_target;
 use protocol::magnet::MutableItem;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::command::Command;
+use crate::event::hub::Hub;
 use crate::settings::{Live, Patch, Settings};
 use crate::torrent::messages::{Control, Question};
 use crate::{
-    AddTorrent, CommandError, Event, Farewells, Limits, PeerInfo, Published, ResolveError, Reuse,
-    Snapshot, Source, SwarmCounts, TorrentId,
+    AddTorrent, Categories, CommandError, Events, Farewells, Limits, PeerInfo, Published,
+    ResolveError, Reuse, Snapshot, Source, SwarmCounts, TorrentId,
 };
 
 /// A running engine: commands in, snapshots and events out.
@@ -27,15 +28,12 @@ use crate::{
 pub struct EngineHandle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
-    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) events: Hub,
     pub(crate) settings: Live,
 }
 
 /// Commands that may wait for the Supervisor; more callers than this wait in line.
 pub(crate) const COMMAND_QUEUE: usize = 64;
-
-/// Events that a slow listener may be behind before it loses the oldest.
-pub(crate) const EVENT_QUEUE: usize = 1024;
 
 impl EngineHandle {
     async fn ask<T>(
@@ -292,7 +290,7 @@ impl EngineHandle {
     }
 
     /// Lets a torrent take content over that lies on this machine: what other torrents have, as
-    /// [`Event::LocalData`] offers it, and what lies in folders. One that is paused does so when it is resumed.
+    /// [`Event::LocalData`](crate::Event::LocalData) offers it, and what lies in folders. One that is paused does so when it is resumed.
     ///
     /// # Errors
     /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
@@ -336,9 +334,14 @@ impl EngineHandle {
         self.snapshots.clone()
     }
 
-    /// Events from now on. A receiver that falls behind by more than 1,024 of them is told how many it lost.
-    pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+    /// Events of these categories from now on. A listener that is `capacity` of them behind, at least 1, loses the oldest and
+    /// is told how many; nobody waits for it. Where a lot happens, as with blocks, whoever must not miss the rest listens
+    /// to that by itself.
+    ///
+    /// What happens to one torrent is told in its order within a category. The snapshot is as new as the events of
+    /// [`Category::Status`](crate::Category::Status), or newer.
+    pub fn events(&self, categories: Categories, capacity: usize) -> Events {
+        self.events.listen(categories, capacity)
     }
 
     /// Stops the engine: resume data is saved, trackers are told, and whatever is not done at the deadline is left. Says

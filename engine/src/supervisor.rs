@@ -23,7 +23,7 @@ use actors::{Exited, RestartPolicy, tell};
 use net::RateLimiter;
 use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::errands::Errands;
@@ -31,7 +31,8 @@ use self::routes::OpenRoutes;
 use crate::claims::Claims;
 use crate::command::Command;
 use crate::disk::Disk;
-use crate::handle::{COMMAND_QUEUE, EVENT_QUEUE};
+use crate::event::hub::Hub;
+use crate::handle::COMMAND_QUEUE;
 use crate::listener::{self, Arrival};
 use crate::mixed::{Flow, Shares};
 use crate::seats::Seats;
@@ -74,7 +75,7 @@ pub struct Supervisor {
     shelf: Shelf,
     next_id: u64,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Event>,
+    events: Hub,
     commands: Option<mpsc::Receiver<Command>>,
     errands: Errands,
     /// No torrent is added any more.
@@ -154,7 +155,7 @@ impl Supervisor {
         let direct = routes.direct();
         let listen = direct.and_then(|direct| direct.listen);
         let (command_queue, commands) = mpsc::channel(COMMAND_QUEUE);
-        let (events, _) = broadcast::channel(EVENT_QUEUE);
+        let events = Hub::default();
         let first = Arc::new(Snapshot {
             listen,
             ..Snapshot::default()
@@ -224,9 +225,8 @@ impl Supervisor {
         self.shares.second(flows);
     }
 
-    fn event(&self, event: Event) {
-        // Nobody may be listening.
-        let _ = self.events.send(event);
+    fn event(&self, event: &Event) {
+        self.events.tell(event);
     }
 }
 
@@ -240,7 +240,7 @@ impl Actor for Supervisor {
             }));
         }
         if let Some(addr) = self.listen() {
-            self.event(Event::Listening { addr });
+            self.event(&Event::Listening { addr });
         }
         self.bound_storage();
         ctx.run_interval(BALANCE_EVERY, |supervisor, _| supervisor.balance());
@@ -302,7 +302,7 @@ impl Handler<News> for Supervisor {
                 if self.dirty {
                     self.publish();
                 }
-                self.event(event);
+                self.event(&event);
             }
             News::Flows(id, flows) => {
                 if let Some(child) = self.torrents.get_mut(&id) {
@@ -338,6 +338,12 @@ impl Handler<Exited<TorrentId>> for Supervisor {
         } else {
             self.give_up(exited.id);
         }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.events.close();
     }
 }
 

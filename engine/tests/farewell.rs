@@ -100,7 +100,7 @@ async fn end_after_download(sim: &Sim, tracker: Tracker) -> Duration {
         let mut config = sim::config(&host, u64::from(number));
         config.state_dir = Some(dir.path().join("state"));
         let (_, handle) = Supervisor::launch(config).expect("an engine");
-        events = Some(handle.events());
+        events = Some(handle.events(engine::Categories::USUAL, 1024));
         let source = Source::Metainfo(Arc::clone(&metainfo));
         let mut add = AddTorrent::new(source, dir.path().into());
         add.trust_data = number == 0;

@@ -13,7 +13,6 @@ use engine::{Event, LocalFile, Reuse, Source, State, TorrentId};
 use net::sim::{HostOptions, Sim};
 use protocol::metainfo::Version;
 use protocol::metainfo::build::Extras;
-use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
 const LENS: [usize; 5] = [700_001, 65_536, 40_000, 0, 1];
@@ -24,7 +23,7 @@ const LONG: Duration = Duration::from_secs(60);
 struct Scene {
     sim: Sim,
     node: Node,
-    events: Receiver<Event>,
+    events: engine::Events,
 }
 
 impl Scene {
@@ -33,7 +32,7 @@ impl Scene {
         let host = sim.host(HostOptions::at(ip(0)));
         let config = sim::config(&host, seed);
         let node = Node::start(host, config);
-        let events = node.handle.events();
+        let events = node.handle.events(engine::Categories::USUAL, 1024);
         Self { sim, node, events }
     }
 

@@ -15,7 +15,6 @@ use net::sim::{Host, HostOptions, Sim};
 use storage::resume::{BlockBits, Record};
 use storage::{Store, StoreOptions, StoreSpec};
 use tempfile::TempDir;
-use tokio::sync::broadcast::Receiver;
 
 const PIECE: u64 = 1 << 20;
 
@@ -33,7 +32,7 @@ struct Scene {
 struct Engine {
     handle: EngineHandle,
     id: TorrentId,
-    events: Receiver<Event>,
+    events: engine::Events,
 }
 
 impl Scene {
@@ -108,7 +107,7 @@ impl Engine {
         let mut config = sim::config(host, u64::from(whole));
         config.state_dir = Some(dir.join("state"));
         let (_, handle) = Supervisor::launch(config).expect("an engine");
-        let events = handle.events();
+        let events = handle.events(engine::Categories::USUAL, 1024);
         let mut add = AddTorrent::new(Source::Metainfo(payload.metainfo()), dir.into());
         add.trust_data = whole;
         add.peers = if whole { vec![] } else { vec![addr(0)] };

@@ -11,7 +11,6 @@ use common::sim::{self, addr, ip, simulate};
 use engine::{AddTorrent, EngineHandle, Event, Source, State, Supervisor, TorrentId};
 use net::sim::{HostOptions, Sim};
 use tempfile::TempDir;
-use tokio::sync::broadcast::Receiver;
 use tokio::time::{sleep, timeout};
 
 const PIECE: usize = 128 * 1024;
@@ -19,7 +18,7 @@ const PIECE: usize = 128 * 1024;
 struct Engine {
     handle: EngineHandle,
     id: TorrentId,
-    events: Receiver<Event>,
+    events: engine::Events,
 }
 
 /// A seed that gives 400 kB/s, and hosts beside it.
@@ -78,7 +77,7 @@ impl Engine {
         }
         config.state_dir = state;
         let (_, handle) = Supervisor::launch(config).expect("an engine");
-        let events = handle.events();
+        let events = handle.events(engine::Categories::USUAL, 1024);
         let id = handle.add(add).await.expect("added");
         Self { handle, id, events }
     }

@@ -95,7 +95,7 @@ fn a_link_that_selects_no_file_of_the_torrent_is_an_error_and_fetches_nothing() 
     in_system(async {
         let from = seeder().await;
         let node = Node::start().await;
-        let mut events = node.handle.events();
+        let mut events = node.handle.events(engine::Categories::USUAL, 1024);
         let id = fetch(&node, &from, "4-9999", None).await;
         node.until(id, |status| {
             status.state == State::Error(TorrentError::NothingSelected)

@@ -29,7 +29,6 @@ use net::sim::{HostOptions, Sim};
 use protocol::id::{InfoHash, InfoHashes};
 use protocol::magnet::Magnet;
 use tempfile::TempDir;
-use tokio::sync::broadcast;
 use tokio::task::LocalSet;
 
 use tracker::{Behaviour, Tracker};
@@ -40,7 +39,7 @@ const PORT: u16 = 6881;
 struct Scene {
     sim: Sim,
     engine: EngineHandle,
-    events: broadcast::Receiver<Event>,
+    events: engine::Events,
     _dir: TempDir,
 }
 
@@ -68,7 +67,7 @@ impl Scene {
         adjust(&mut config);
         let (_, engine) = Supervisor::launch(config).expect("an engine");
         Self {
-            events: engine.events(),
+            events: engine.events(engine::Categories::USUAL, 1024),
             sim,
             engine,
             _dir: dir,
@@ -98,7 +97,7 @@ impl Scene {
                 match self.events.recv().await {
                     Ok(Event::TrackerReply { peers, .. }) => return Ok(peers),
                     Ok(Event::TrackerError { reason, .. }) => return Err(reason),
-                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Ok(_) | Err(engine::NoEvent::Missed(_)) => {}
                     Err(error) => panic!("{error}"),
                 }
             }

@@ -115,7 +115,7 @@ fn the_same_torrent_is_not_added_twice() {
         let source = Source::Metainfo(payload.metainfo());
         let again = node.handle.add(AddTorrent::new(source, node.dir())).await;
         assert_eq!(again, Err(CommandError::Duplicate(id)));
-        let mut events = node.handle.events();
+        let mut events = node.handle.events(engine::Categories::USUAL, 1024);
         node.handle.remove(id, false).await.unwrap();
         loop {
             if matches!(events.recv().await.unwrap(), Event::Removed { id: gone } if gone == id) {
@@ -149,7 +149,7 @@ fn cut_while_served(in_order: bool, encryption: Encryption) {
         let start = || Node::start_with(|config| config.settings.encryption.peers = encryption);
         let (seeder, leecher) = (start().await, start().await);
         let id = seeder.seed(&payload).await;
-        let mut events = seeder.handle.events();
+        let mut events = seeder.handle.events(engine::Categories::USUAL, 1024);
         let file = seeder.dir().join(payload.metainfo().name());
         std::fs::OpenOptions::new()
             .write(true)
@@ -212,7 +212,7 @@ fn a_stop_in_mid_download_is_resumed_without_a_check() {
         let before = leecher.status(id);
         leecher.stop().await;
         let again = leecher.restart().await;
-        let mut events = again.handle.events();
+        let mut events = again.handle.events(engine::Categories::USUAL, 1024);
         let id = again.fetch(&payload, &[seeder.addr()]).await;
         finished(&again, id).await;
         let mut seen = Vec::new();
@@ -282,7 +282,7 @@ fn a_torrent_told_to_go_on_while_its_progress_is_kept_goes_on() {
         let made = Command::new("mkfifo").arg(&slow).status();
         assert!(made.expect("it runs").success());
         let id = node.seed(&payload).await;
-        let mut events = node.handle.events();
+        let mut events = node.handle.events(engine::Categories::USUAL, 1024);
         node.handle.pause(id).await.expect("it is there");
         node.handle.resume(id).await.expect("it is there");
         thread::spawn(move || File::open(slow).expect("it is there").read(&mut [0; 4096]));

@@ -136,7 +136,7 @@ pub(crate) fn run(lab: &Lab, changes: u32) {
     actix::System::new().block_on(async {
         let anonymity = join(&net.flags(), pool.pool());
         let engine = engine(at.ip(), pool.pool(), &anonymity);
-        let mut events = engine.events();
+        let mut events = engine.events(engine::Categories::USUAL, 1024);
         let source = Source::Metainfo(Arc::new(metainfo));
         let mut add = AddTorrent::new(source, dir.clone());
         add.peers = vec![seed_at];

@@ -177,7 +177,7 @@ fn engine(network: &Network, pool: &Pool) -> Result<EngineHandle, Failure> {
 
 /// Adds the payload to the seeder and waits until it is verified.
 async fn seed(engine: &EngineHandle, torrent: &Arc<Metainfo>, data: &Path) -> Result<(), Failure> {
-    let mut events = engine.events();
+    let mut events = engine.events(engine::Categories::USUAL, 1024);
     let add = AddTorrent::new(
         engine::Source::Metainfo(Arc::clone(torrent)),
         data.to_owned(),

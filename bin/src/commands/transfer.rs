@@ -18,10 +18,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::{EngineHandle, Event, Snapshot, TorrentId, TorrentStatus};
+use engine::{
+    Categories, EngineHandle, Event, Events, NoEvent, Snapshot, TorrentId, TorrentStatus,
+};
 use net::port_map::{Mapped, Ports};
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
 
 use self::anonymous::Anonymous;
 use self::display::Display;
@@ -52,7 +52,7 @@ const INTERRUPTED: i32 = 130;
 pub(crate) struct Transfer {
     screen: Screen,
     engine: EngineHandle,
-    events: broadcast::Receiver<Event>,
+    events: Events,
     shutdown: Shutdown,
     torrents: BTreeMap<TorrentId, Tracked>,
     goal: Goal,
@@ -88,7 +88,7 @@ impl Transfer {
         Self {
             screen: screen.clone(),
             engine: engine.clone(),
-            events: engine.events(),
+            events: engine.events(Categories::USUAL, 1024),
             shutdown,
             torrents: BTreeMap::new(),
             goal,
@@ -146,8 +146,8 @@ impl Transfer {
             tokio::select! {
                 event = self.events.recv() => match event {
                     Ok(event) => self.on_event(event).await?,
-                    Err(RecvError::Lagged(_)) => self.catch_up()?,
-                    Err(RecvError::Closed) => return Err(Failure::Failed("the engine stopped".to_owned())),
+                    Err(NoEvent::Missed(_)) => self.catch_up()?,
+                    Err(_) => return Err(Failure::Failed("the engine stopped".to_owned())),
                 },
                 Some(told) = self.seeking.next() => self.on_sought(told).await?,
                 _ = tick.tick() => {

@@ -176,7 +176,7 @@ impl Supervisor {
         tracing::warn!(%error, "by how many hops a torrent goes could not be kept");
         if let NoteError::Io { path, source } = error {
             let reason = source.to_string();
-            self.event(Event::Unsaved { id, path, reason });
+            self.event(&Event::Unsaved { id, path, reason });
         }
     }
 }

@@ -213,7 +213,7 @@ fn verdicts_of_an_earlier_time_at_work_condemn_nothing() {
         engine.until(|status| status.state == State::Paused).await;
         engine.handle.resume(engine.id).await.unwrap();
         engine.until(|status| status.state == State::Seeding).await;
-        let mut events = engine.handle.events();
+        let mut events = engine.handle.events(crate::Categories::USUAL, 1024);
         for (run, condemned) in [(1, false), (2, true)] {
             let told = engine.supervisor.send(Condemn(engine.id, run, piece));
             told.await.expect("delivered");

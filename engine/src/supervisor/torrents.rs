@@ -88,7 +88,7 @@ impl Supervisor {
             self.by_hash.insert(name, id);
             self.answer_to(name, id);
         }
-        self.event(Event::Added { id });
+        self.event(&Event::Added { id });
         Ok(id)
     }
 
@@ -113,6 +113,7 @@ impl Supervisor {
             tcp: self.shares.limiters.clone(),
             seed: self.seed,
             life: self.torrents.get(&id).map_or(0, |child| child.lives),
+            events: self.events.clone(),
             supervisor: ctx.address().recipient(),
         };
         let guard = ExitGuard::new(id, ctx.address().recipient());
@@ -215,7 +216,7 @@ impl Supervisor {
             self.take_status(Arc::new(status));
             self.publish();
         }
-        self.event(Event::Error { id, error });
+        self.event(&Event::Error { id, error });
     }
 
     /// Starts a torrent again whose actor is gone. What is on disk is looked at: nobody knows in what the panic broke off.
@@ -251,7 +252,7 @@ impl Supervisor {
                 }
             }
             self.close_idle_routes();
-            self.event(Event::Removed { id });
+            self.event(&Event::Removed { id });
             self.publish();
         }
     }

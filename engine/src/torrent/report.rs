@@ -11,7 +11,7 @@ use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
 use crate::torrent::peers::PeerEntry;
-use crate::{Event, PeerStatus, Source, State, TorrentStatus};
+use crate::{Category, Event, PeerStatus, Source, State, TorrentId, TorrentStatus};
 
 impl Torrent {
     /// Takes the counters of the last second.
@@ -75,9 +75,14 @@ impl Torrent {
         );
     }
 
-    /// Tells of something that happened.
+    /// Tells of something that happened, after which somebody may look at the snapshot.
     pub(crate) fn event(&self, event: Event) {
         tell_recipient(&self.setup.supervisor, News::Event(event));
+    }
+
+    /// Tells of something that happens often, if anybody wants to hear of it.
+    pub(crate) fn tell_of(&self, category: Category, event: impl FnOnce(TorrentId) -> Event) {
+        self.setup.events.tell_of(category, || event(self.id));
     }
 
     /// Tells the state of the moment.

@@ -7,6 +7,7 @@ use net::{Pool, RateLimiter};
 
 use crate::claims::Claims;
 use crate::disk::Disk;
+use crate::event::hub::Hub;
 use crate::reach::Reach;
 use crate::seats::Seats;
 use crate::settings::Live;
@@ -38,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) seed: u64,
     /// How often the torrent was started again after a panic.
     pub(crate) life: u32,
+    /// Where is told of what happens often, and before which no snapshot is published.
+    pub(crate) events: Hub,
     pub(crate) supervisor: Recipient<News>,
 }
 

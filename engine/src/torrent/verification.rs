@@ -17,7 +17,7 @@ use crate::torrent::actor::{Active, Phase, RING_EVERY, Torrent};
 use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::messages::{DiskReply, Verified};
 use crate::torrent::smart_ban::{Digest, Sent};
-use crate::{Event, TorrentError};
+use crate::{Category, Event, TorrentError};
 
 impl Torrent {
     /// Hashes a piece once more that could not be sent; the store says what is wrong with it.
@@ -141,11 +141,7 @@ impl Torrent {
             active.ring(now);
         }
         Traffic::add(&self.traffic.wasted, wasted);
-        for piece in failed {
-            let (id, piece) = (self.id, piece.get());
-            tracing::info!(piece, "failed its hash");
-            self.event(Event::PieceFailed { id, piece });
-        }
+        self.tell_verdicts(&good, &failed);
         for key in banned {
             self.ban(key);
         }
@@ -162,6 +158,17 @@ impl Torrent {
         }
         for piece in on_trial {
             self.ask_leaves(piece);
+        }
+    }
+
+    fn tell_verdicts(&self, good: &[PieceIndex], failed: &[PieceIndex]) {
+        for piece in good.iter().map(|piece| piece.get()) {
+            self.tell_of(Category::Pieces, |id| Event::PieceFinished { id, piece });
+        }
+        for piece in failed.iter().map(|piece| piece.get()) {
+            tracing::info!(piece, "failed its hash");
+            let id = self.id;
+            self.event(Event::PieceFailed { id, piece });
         }
     }
 

@@ -19,7 +19,7 @@ async fn changes(seed: u64) -> net::sim::Sim {
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let scene = Scene::new(seed, RoutePolicy::Anonymous).await;
-    let mut events = scene.us.handle.events();
+    let mut events = scene.us.handle.events(engine::Categories::USUAL, 1024);
     let id = scene.fetch(0).await;
     scene
         .until(id, |status| status.state == State::Downloading)

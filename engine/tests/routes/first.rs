@@ -5,7 +5,6 @@ use std::time::Duration;
 use engine::{Event, RoutePolicy, Source, TorrentId};
 use net::sim::HostOptions;
 use protocol::magnet::Magnet;
-use tokio::sync::broadcast::Receiver;
 use tokio::time::{Instant, sleep};
 
 use crate::PATIENCE;
@@ -41,7 +40,7 @@ async fn add(scene: &Scene, tracker: Option<&str>) -> TorrentId {
     scene.us.add_with(source, named).await
 }
 
-fn no_tracker_failed(events: &mut Receiver<Event>) {
+fn no_tracker_failed(events: &mut engine::Events) {
     while let Ok(event) = events.try_recv() {
         assert!(!matches!(event, Event::TrackerError { .. }), "{event:?}");
     }
@@ -54,7 +53,7 @@ fn the_first_announce_goes_out_as_soon_as_there_is_a_circuit() {
             simulate(async move {
                 let scene = Scene::new(seed, RoutePolicy::Anonymous).await;
                 let tracker = tracker(&scene);
-                let mut events = scene.us.handle.events();
+                let mut events = scene.us.handle.events(engine::Categories::USUAL, 1024);
                 scene.routes.cut(3, true);
                 let id = add(&scene, Some(url)).await;
                 sleep(Duration::from_millis(away)).await;
@@ -99,7 +98,7 @@ fn an_announce_that_is_cut_off_is_made_again_as_soon_as_there_is_a_circuit() {
             simulate(async move {
                 let scene = Scene::new(seed, RoutePolicy::Anonymous).await;
                 let tracker = tracker(&scene);
-                let mut events = scene.us.handle.events();
+                let mut events = scene.us.handle.events(engine::Categories::USUAL, 1024);
                 let id = add(&scene, Some(url)).await;
                 sleep(Duration::from_millis(begun)).await;
                 scene.routes.cut(3, true);

@@ -69,7 +69,7 @@ fn a_peer_that_does_not_answer_is_told_of_as_on_the_direct_way_also_while_it_is_
 fn a_route_that_goes_away_is_waited_for_and_gone_on_with() {
     simulate(async {
         let scene = Scene::new(7, RoutePolicy::Anonymous).await;
-        let mut events = scene.us.handle.events();
+        let mut events = scene.us.handle.events(engine::Categories::USUAL, 1024);
         let id = scene.fetch(3).await;
         scene.until(id, |status| status.done > 500_000).await;
         for round in 0..3 {

@@ -85,7 +85,7 @@ fn connect(sim: &Sim, hosts: &[&Host], seed: u64) {
 /// From the adding of a link until its metadata is there.
 async fn fetch(leecher: &Node, payload: &Payload) -> Duration {
     let magnet = Magnet::new(payload.metainfo().hashes());
-    let mut events = leecher.handle.events();
+    let mut events = leecher.handle.events(engine::Categories::USUAL, 1024);
     let began = Instant::now();
     let id = leecher.add(Source::Magnet(Box::new(magnet))).await;
     let received = async {

@@ -79,7 +79,7 @@ fn a_publishers_key_is_enough_and_a_newer_version_is_told_of_and_nothing_more() 
         publisher.publish(&seeder.dht, &first).await;
 
         let leecher = Node::start(&sim, 502, &bootstrap);
-        let mut events = leecher.handle.events();
+        let mut events = leecher.handle.events(engine::Categories::USUAL, 1024);
         let id = leecher.add(publisher.link()).await;
         assert!(leecher.finishes(id, Duration::from_secs(60)).await);
         let status = leecher.handle.snapshot().torrents[0].clone();

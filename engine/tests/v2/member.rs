@@ -9,7 +9,6 @@ use engine::{
 };
 use net::sim::{HostOptions, Sim};
 use tempfile::TempDir;
-use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
 use crate::common::folder::Folder;
@@ -24,7 +23,7 @@ pub(crate) struct Member {
     pub(crate) handle: EngineHandle,
     pub(crate) id: TorrentId,
     pub(crate) dir: TempDir,
-    events: Receiver<Event>,
+    events: engine::Events,
 }
 
 impl Member {
@@ -55,7 +54,7 @@ impl Member {
         let mut config = sim::config(&host, u64::from(number));
         config.state_dir = Some(dir.path().join("state"));
         let (_, handle) = Supervisor::launch(config).expect("an engine");
-        let events = handle.events();
+        let events = handle.events(engine::Categories::USUAL, 1024);
         let mut add = AddTorrent::new(source, dir.path().into());
         change(&mut add, dir.path());
         let id = handle.add(add).await.expect("added");

@@ -75,7 +75,7 @@ pub(crate) struct Engine {
     pub(crate) handle: EngineHandle,
     pub(crate) id: TorrentId,
     pub(crate) dir: TempDir,
-    pub(crate) events: tokio::sync::broadcast::Receiver<Event>,
+    pub(crate) events: engine::Events,
 }
 
 impl Engine {
@@ -89,7 +89,7 @@ impl Engine {
         let mut add = AddTorrent::new(source, dir.path().into());
         change(&mut add);
         let (_, handle) = Supervisor::launch(config(host, number)).expect("an engine");
-        let events = handle.events();
+        let events = handle.events(engine::Categories::USUAL, 1024);
         let id = handle.add(add).await.expect("added");
         Self {
             handle,

@@ -89,7 +89,7 @@ fn switches() -> u64 {
 pub(crate) fn seeder(content: Content) -> Result<(), Box<dyn Error>> {
     actix::System::new().block_on(async move {
         let (engine, _pool) = loopback::engine()?;
-        let mut events = engine.events();
+        let mut events = engine.events(engine::Categories::USUAL, 1024);
         let mut add = AddTorrent::new(
             Source::Metainfo(Arc::new(content.metainfo()?)),
             content.original(),
@@ -114,7 +114,7 @@ pub(crate) fn seeder(content: Content) -> Result<(), Box<dyn Error>> {
 pub(crate) fn leecher(content: Content, from: SocketAddr) -> Result<(), Box<dyn Error>> {
     actix::System::new().block_on(async move {
         let (engine, _pool) = loopback::engine()?;
-        let mut events = engine.events();
+        let mut events = engine.events(engine::Categories::USUAL, 1024);
         let mut add = AddTorrent::new(
             Source::Metainfo(Arc::new(content.metainfo()?)),
             content.copy(),

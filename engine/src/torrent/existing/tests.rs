@@ -19,7 +19,7 @@ async fn outcome(
     let mut add = AddTorrent::new(source, dir.into());
     add.peers = vec![addr(1)];
     change(&mut add);
-    let mut events = engine.events();
+    let mut events = engine.events(crate::Categories::USUAL, 1024);
     let own = engine.add(add).await.unwrap();
     let told = async {
         loop {
