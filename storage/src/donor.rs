@@ -30,9 +30,9 @@ const MOST_ENTRIES: usize = 1_000_000;
 const MOST_DEPTH: usize = 64;
 
 /// The files of a torrent that a search is for.
-struct Sought<'a> {
+struct Sought {
     by_len: BTreeMap<u64, Vec<usize>>,
-    by_name: BTreeMap<&'a std::ffi::OsStr, Vec<usize>>,
+    by_name: BTreeMap<OsString, Vec<usize>>,
     /// Where the torrent's own files lie.
     own: BTreeSet<PathBuf>,
 }
@@ -96,7 +96,7 @@ impl Store {
         Ok(donors.map(donor).collect())
     }
 
-    fn sought(&self) -> Sought<'_> {
+    fn sought(&self) -> Sought {
         let mut sought = Sought {
             by_len: BTreeMap::new(),
             by_name: BTreeMap::new(),
@@ -108,18 +108,19 @@ impl Store {
                 continue;
             }
             sought.by_len.entry(meta.len).or_default().push(at);
-            if let Some(name) = meta.path.file_name() {
-                sought.by_name.entry(name).or_default().push(at);
+            let path = meta.path();
+            if let Some(name) = path.file_name() {
+                sought.by_name.entry(name.to_owned()).or_default().push(at);
             }
             sought
                 .own
-                .extend(root.as_ref().map(|root| root.join(&meta.path)));
+                .extend(root.as_ref().map(|root| root.join(&path)));
         }
         sought
     }
 }
 
-impl Sought<'_> {
+impl Sought {
     /// The torrent's files that a file of this length and name may be like: whether the length differs, and the name.
     fn matches(&self, len: u64, name: &OsString) -> impl Iterator<Item = (usize, (bool, bool))> {
         let same_len = self.by_len.get(&len).into_iter().flatten();

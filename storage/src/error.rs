@@ -35,6 +35,8 @@ pub enum Op {
     Read,
     /// Removing the torrent's files.
     Remove,
+    /// Giving a file another path.
+    Rename,
     /// Handing written bytes to the disk.
     Sync,
     /// Writing.
@@ -218,6 +220,7 @@ impl fmt::Display for Op {
             Self::Preallocate => "can't reserve room for",
             Self::Read => "can't read",
             Self::Remove => "can't remove",
+            Self::Rename => "can't rename a file to",
             Self::Sync => "can't sync",
             Self::Write => "can't write",
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -30,11 +30,13 @@ pub(crate) struct Inner {
     pub(crate) hashes: PieceHashes,
     pub(crate) options: StoreOptions,
     pub(crate) active: Arc<Registry>,
-    part_file: PathBuf,
+    part_file: Arc<Path>,
     slots: Box<[Slot]>,
     windows: [Mutex<BTreeMap<WindowKey, Arc<Window>>>; SHARDS],
     sync_failed: AtomicBool,
     sync_error: Mutex<Option<StoreError>>,
+    /// Held shared by whoever finds out where bytes lie for as long as they rely on it, and alone by whoever changes that.
+    pub(crate) places: RwLock<()>,
 }
 
 #[derive(Debug, Default)]
@@ -78,13 +80,14 @@ impl Inner {
             hashes,
             options,
             active: Arc::default(),
-            part_file: part_file.into(),
+            part_file: Path::new(&part_file).into(),
             slots: (0..=layout.files().len())
                 .map(|_| Slot::default())
                 .collect(),
             windows: Default::default(),
             sync_failed: AtomicBool::new(false),
             sync_error: Mutex::default(),
+            places: RwLock::default(),
             layout,
         }
     }
@@ -95,10 +98,10 @@ impl Inner {
     }
 
     /// A file's path below the root.
-    pub(crate) fn relative(&self, file: u32) -> &std::path::Path {
+    pub(crate) fn relative(&self, file: u32) -> Arc<Path> {
         match self.layout.files().get(file as usize) {
-            Some(meta) => &meta.path,
-            None => &self.part_file,
+            Some(meta) => meta.path(),
+            None => Arc::clone(&self.part_file),
         }
     }
 
@@ -184,7 +187,7 @@ impl Inner {
             };
             let open = || {
                 self.open_root(write)?
-                    .open_file(self.relative(file), access)
+                    .open_file(&self.relative(file), access)
             };
             let handle = match open() {
                 Err(cause) if cause.is_out_of_descriptors() => {

@@ -1,6 +1,9 @@
 //! Where the bytes of the torrent lie: offsets in torrent space to files and offsets in them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use crate::error::{Cause, Op, StoreError};
 use crate::spec::{FileSpec, StoreSpec};
@@ -16,8 +19,8 @@ pub(crate) struct Layout {
 /// What the layout keeps of one file.
 #[derive(Debug)]
 pub(crate) struct FileMeta {
-    /// Path below the root; empty for pads.
-    pub(crate) path: Box<Path>,
+    /// Path below the root; empty for pads. Changes when the file is renamed.
+    path: RwLock<Arc<Path>>,
     /// Bytes.
     pub(crate) len: u64,
     /// What stands there.
@@ -77,17 +80,13 @@ impl Layout {
 
     /// No path may be another's, nor a folder of another's.
     fn check_unique(&self, part: &Path) -> Result<(), PathBuf> {
-        let mut paths: Vec<&Path> = self
+        let stored = self
             .files
             .iter()
-            .filter(|file| !matches!(file.kind, FileKind::Pad))
-            .map(|file| &*file.path)
-            .chain([part])
-            .collect();
-        paths.sort_unstable();
-        // Paths compare by component, so whatever lies below a path follows it directly.
-        match paths.windows(2).find(|pair| pair[1].starts_with(pair[0])) {
-            Some(pair) => Err(pair[1].to_path_buf()),
+            .filter(|file| !matches!(file.kind, FileKind::Pad));
+        let paths = stored.map(FileMeta::path).chain([part.into()]);
+        match first_clash(paths.collect()) {
+            Some(path) => Err(path.to_path_buf()),
             None => Ok(()),
         }
     }
@@ -135,7 +134,7 @@ impl FileMeta {
         let nowhere = file.symlink.as_ref() == Some(&file.path);
         if file.pad || nowhere {
             return Ok(Self {
-                path: Path::new("").into(),
+                path: RwLock::new(Path::new("").into()),
                 len: file.len,
                 kind: FileKind::Pad,
             });
@@ -153,15 +152,35 @@ impl FileMeta {
             }
         };
         Ok(Self {
-            path: path.into(),
+            path: RwLock::new(path.into()),
             len: file.len,
             kind,
         })
     }
+
+    /// Path below the root; empty for pads.
+    pub(crate) fn path(&self) -> Arc<Path> {
+        Arc::clone(&self.path.read())
+    }
+
+    /// Has the file at another path from now on.
+    pub(crate) fn set_path(&self, path: Arc<Path>) {
+        *self.path.write() = path;
+    }
+}
+
+/// A path that is another's, or lies below it as if that were a folder.
+pub(crate) fn first_clash(mut paths: Vec<Arc<Path>>) -> Option<Arc<Path>> {
+    paths.sort_unstable();
+    // Paths compare by component, so whatever lies below a path follows it directly.
+    let mut pairs = paths.array_windows();
+    pairs
+        .find(|[one, next]| next.starts_with(one))
+        .map(|[_, next]| Arc::clone(next))
 }
 
 /// Joins components, each of which must be one plain name on every platform.
-fn join(components: &[String]) -> Result<PathBuf, Cause> {
+pub(crate) fn join(components: &[String]) -> Result<PathBuf, Cause> {
     if components.is_empty() {
         return Err(Cause::BadComponent);
     }

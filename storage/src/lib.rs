@@ -14,7 +14,7 @@
 //! - `spec`: what a store is opened with. `layout`: torrent space to files. `error`: what can go wrong, on which file.
 //! - `store`: the public handle; `upkeep`: its questions about files as files. `inner`: file slots and window cache behind it.
 //!   `budget`: bounds shared by stores.
-//! - `selection`: wanted files and the part file. `donor`: files elsewhere that may hold content, `adopt`: taking it over.
+//! - `selection`: wanted files and the part file. `rename`: files get other paths. `donor`: files elsewhere that may hold content, `adopt`: taking it over.
 //! - `resume`: what a torrent had on disk, kept between runs; `hops`: by which way it went.
 //! - `active`: block leases, with the digests of their blocks. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
@@ -38,6 +38,7 @@ mod layout;
 mod map;
 mod platform;
 mod recheck;
+mod rename;
 mod reserve;
 pub mod resume;
 mod selection;
@@ -54,6 +55,7 @@ pub use budget::{Budget, Limits, Usage};
 pub use donor::Donor;
 pub use error::{ErrorKind, Op, StoreError};
 pub use recheck::{Progress, RecheckOptions};
+pub use rename::Renamed;
 pub use spec::{
     FileSpec, MissingPieceLayers, PieceHashes, Preallocate, ReadMode, StoreOptions, StoreSpec,
     WriteMode,

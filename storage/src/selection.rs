@@ -19,6 +19,7 @@ impl Inner {
         let Some(meta) = self.layout.files().get(file as usize) else {
             return Err(StoreError::new(Op::Open, &self.root, Cause::OutOfRange));
         };
+        let _alone = self.places.write();
         if !matches!(meta.kind, FileKind::Plain { .. }) || self.in_part(file) != wanted {
             return Ok(());
         }
@@ -31,8 +32,29 @@ impl Inner {
         } else {
             let there = self
                 .open_root(false)
-                .is_ok_and(|root| root.stat(&meta.path).is_ok());
+                .is_ok_and(|root| root.stat(&meta.path()).is_ok());
             self.set_in_part(file, !there);
+        }
+        Ok(())
+    }
+
+    /// Takes over from the part file what wanted files that are not there have in it.
+    pub(crate) fn reclaim(self: &Arc<Self>) -> Result<(), StoreError> {
+        let Ok(root) = self.open_root(false) else {
+            return Ok(());
+        };
+        if root.stat(&self.relative(self.part())).is_err() {
+            return Ok(());
+        }
+        let _alone = self.places.write();
+        for (file, meta) in (0..).zip(self.layout.files()) {
+            let plain = matches!(meta.kind, FileKind::Plain { .. }) && !self.in_part(file);
+            if plain && meta.len > 0 && root.stat(&meta.path()).is_err() {
+                self.take_over(file, meta.len)?;
+            }
+        }
+        if (0..self.part()).all(|file| !self.in_part(file)) {
+            self.drop_part();
         }
         Ok(())
     }
@@ -66,7 +88,7 @@ impl Inner {
         self.forget(self.part());
         self.options.budget.0.synced(self.take_dirty(self.part()));
         if let Ok(root) = self.open_root(false)
-            && let Err(cause) = root.remove(self.relative(self.part()))
+            && let Err(cause) = root.remove(&self.relative(self.part()))
         {
             tracing::debug!(%cause, "the part file stays");
         }

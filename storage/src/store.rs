@@ -48,8 +48,8 @@ impl Store {
                 continue;
             }
             // What the user has already is used where it lies.
-            let path = &inner.layout.files()[index].path;
-            let there = root.as_ref().is_ok_and(|root| root.stat(path).is_ok());
+            let path = inner.layout.files()[index].path();
+            let there = root.as_ref().is_ok_and(|root| root.stat(&path).is_ok());
             inner.set_in_part(index as u32, !there);
         }
         Ok(Self(Arc::new(inner)))
@@ -191,7 +191,7 @@ impl Store {
             match &meta.kind {
                 FileKind::Plain { .. } if inner.in_part(file) => {}
                 FileKind::Plain { .. } if meta.len == 0 || all => {
-                    let stat = root.as_ref().and_then(|root| root.stat(&meta.path).ok());
+                    let stat = root.as_ref().and_then(|root| root.stat(&meta.path()).ok());
                     if stat.is_none_or(|stat| stat.len < meta.len) {
                         inner.writer(file)?;
                     }
@@ -199,7 +199,7 @@ impl Store {
                 FileKind::Link(text) => {
                     let made = inner
                         .open_root(true)
-                        .and_then(|root| root.symlink(&meta.path, text));
+                        .and_then(|root| root.symlink(&meta.path(), text));
                     if let Err(cause) = made {
                         let error = inner.error(Op::Create, file, cause);
                         tracing::warn!(%error, "going on without the link");
@@ -239,15 +239,16 @@ impl Store {
         let mut first = Ok(());
         for file in 0..=inner.part() {
             let path = inner.relative(file);
-            if path == Path::new("") {
+            if *path == *Path::new("") {
                 continue;
             }
+            let above = path.ancestors().skip(1);
             folders.extend(
-                path.ancestors()
-                    .skip(1)
-                    .filter(|path| *path != Path::new("")),
+                above
+                    .filter(|path| *path != Path::new(""))
+                    .map(Path::to_path_buf),
             );
-            if let Err(cause) = root.remove(path)
+            if let Err(cause) = root.remove(&path)
                 && first.is_ok()
             {
                 first = Err(inner.error(Op::Remove, file, cause));
@@ -255,19 +256,27 @@ impl Store {
         }
         // Folders sort before what they hold.
         for folder in folders.into_iter().rev() {
-            root.remove_dir(folder);
+            root.remove_dir(&folder);
         }
         first
     }
 
     /// Says whether a file is wanted, by its index in the specification. A file that becomes wanted takes its bytes
-    /// over from the part file; one that is no longer wanted stays if it is there already. No block of the file may be
-    /// on its way meanwhile.
+    /// over from the part file; one that is no longer wanted stays if it is there already. Those who read and write
+    /// meanwhile wait. Not to be called during a [`recheck`](Self::recheck).
     ///
     /// # Errors
     /// Names the file that could not be made, read or written; the choice has not changed then.
     pub fn set_wanted(&self, file: usize, wanted: bool) -> Result<(), StoreError> {
         self.0.set_wanted(file as u32, wanted)
+    }
+
+    /// Takes over from the part file what wanted files that are not there have in it: they were not wanted when it came.
+    ///
+    /// # Errors
+    /// Names the file that could not be made, read or written.
+    pub fn reclaim(&self) -> Result<(), StoreError> {
+        self.0.reclaim()
     }
 
     /// Lengths and times of all files as they are now, in the order of the specification, for a
@@ -285,7 +294,7 @@ impl Store {
             .iter()
             .map(|meta| match (&meta.kind, &root) {
                 (FileKind::Plain { .. }, Ok(root)) => {
-                    root.stat(&meta.path).map_or(absent, |stat| FileStamp {
+                    root.stat(&meta.path()).map_or(absent, |stat| FileStamp {
                         len: Some(stat.len),
                         mtime: stat.mtime as i64,
                     })

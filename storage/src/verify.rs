@@ -195,6 +195,7 @@ impl Inner {
         if !fresh || u64::from(self.geometry.piece_len()) > COPIED_IF_PAGED {
             return Ok(false);
         }
+        let _settled = self.places.read_recursive();
         let file = self.layout.segments(offset, len).next();
         match file.and_then(|segment| self.locate(segment)) {
             Some((file, _)) => Ok(self.reader(file)?.is_paged()),
@@ -312,6 +313,7 @@ impl Inner {
     /// Looks whether the files of the range are still there and long enough: a removed file can be read for as long as
     /// it is open, and a cut one through windows made before.
     pub(crate) fn check_files(self: &Arc<Self>, offset: u64, len: u64) -> Result<(), StoreError> {
+        let _settled = self.places.read_recursive();
         for segment in self.layout.segments(offset, len) {
             if let Some((file, at)) = self.locate(segment) {
                 let open = self.reader(file)?;

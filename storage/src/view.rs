@@ -43,6 +43,7 @@ impl Inner {
         if !self.layout.contains(offset, len) {
             return Err(StoreError::new(Op::Read, &self.root, Cause::OutOfRange));
         }
+        let _settled = self.places.read_recursive();
         let mut parts = SmallVec::new();
         for segment in self.layout.segments(offset, len) {
             match self.locate(segment) {
@@ -89,6 +90,7 @@ impl Inner {
         if !self.layout.contains(offset, len) {
             return Err(StoreError::new(Op::Read, &self.root, Cause::OutOfRange));
         }
+        let _settled = self.places.read_recursive();
         let mut rest = out;
         for segment in self.layout.segments(offset, len) {
             let (now, later) = rest.split_at_mut(segment.len as usize);

@@ -32,6 +32,7 @@ struct Run<'a> {
 impl Inner {
     pub(crate) fn write(self: &Arc<Self>, chunks: &[Chunk<'_>]) -> Result<(), StoreError> {
         self.take_sync_error()?;
+        let _settled = self.places.read_recursive();
         let mut run = Run {
             file: u32::MAX,
             at: 0,

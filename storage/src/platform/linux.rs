@@ -9,7 +9,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 
 use rustix::fs::{
-    self, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom,
+    self, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags,
+    SeekFrom,
 };
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -189,6 +190,62 @@ impl Root {
             Err(Errno::NOENT) => Ok(()),
             other => Ok(other?),
         }
+    }
+
+    /// Gives a file a second name, whose folders are made; never that of something that is there already.
+    pub(crate) fn link(&self, path: &Path, also: &Path) -> Result<(), Cause> {
+        let (parent, name) = self.walk(path, false)?;
+        let (new_parent, new_name) = self.walk(also, true)?;
+        Ok(fs::linkat(
+            &parent,
+            name,
+            &new_parent,
+            new_name,
+            AtFlags::empty(),
+        )?)
+    }
+
+    /// Gives a file another name, whose folders are made; never that of something that is there already.
+    pub(crate) fn rename(&self, path: &Path, to: &Path) -> Result<(), Cause> {
+        let (parent, name) = self.walk(path, false)?;
+        let (new_parent, new_name) = self.walk(to, true)?;
+        let flags = RenameFlags::NOREPLACE;
+        match fs::renameat_with(&parent, name, &new_parent, new_name, flags) {
+            // Not every file system can tell by itself.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                if fs::statat(&new_parent, new_name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                    return Err(Errno::EXIST.into());
+                }
+                Ok(fs::renameat(&parent, name, &new_parent, new_name)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Whether something stands at the path: a file, a folder, a link.
+    pub(crate) fn is_taken(&self, path: &Path) -> bool {
+        let stat = |(parent, name): (OwnedFd, &OsStr)| {
+            fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        };
+        self.walk(path, false).is_ok_and(stat)
+    }
+
+    /// Whether two names are of one file that has both.
+    pub(crate) fn is_linked(&self, one: &Path, other: &Path) -> bool {
+        let id = |path| {
+            let (parent, name) = self.walk(path, false).ok()?;
+            let stat = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            Some((stat.st_dev, stat.st_ino, stat.st_nlink))
+        };
+        id(one).is_some_and(|first| first.2 > 1 && id(other) == Some(first))
+    }
+
+    /// Brings the names in the folder of `path` to the disk.
+    pub(crate) fn sync_names(&self, path: &Path) -> Result<(), Cause> {
+        let (parent, _) = self.walk(path, false)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = fs::openat(&parent, ".", flags, Mode::empty())?;
+        Ok(fs::fsync(&folder)?)
     }
 
     /// Removes an empty folder; says whether it is gone.

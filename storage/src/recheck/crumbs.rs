@@ -164,7 +164,7 @@ impl<'a> Crumbs<'a> {
             return Some(Held::There { file, len });
         }
         let root = self.root.as_ref()?;
-        match root.open_file(self.store.relative(file), Access::Read) {
+        match root.open_file(&self.store.relative(file), Access::Read) {
             Ok(file) => {
                 let len = Stat::of(&file).ok()?.len;
                 let file = Handle::Own(file);
