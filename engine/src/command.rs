@@ -19,6 +19,19 @@ use crate::{Farewells, Limits, ResolveError, RouteError, SwarmCounts};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TorrentId(pub(crate) u64);
 
+impl TorrentId {
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for TorrentId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// A torrent to be added.
 #[derive(Clone, Debug)]
 #[expect(

@@ -10,13 +10,14 @@ use protocol::krpc::item::mutable_target;
 use protocol::magnet::MutableItem;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::board::{Board, Changes, Page, Query};
 use crate::command::Command;
 use crate::event::hub::Hub;
 use crate::settings::{Live, Patch, Settings};
 use crate::torrent::messages::{Control, Question};
 use crate::{
     AddTorrent, Categories, CommandError, Events, Farewells, Limits, PeerInfo, Published,
-    ResolveError, Reuse, Snapshot, Source, SwarmCounts, TorrentId,
+    ResolveError, Reuse, Snapshot, Source, SwarmCounts, TorrentId, TorrentStatus,
 };
 
 /// A running engine: commands in, snapshots and events out.
@@ -29,6 +30,7 @@ pub struct EngineHandle {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) events: Hub,
+    pub(crate) board: Board,
     pub(crate) settings: Live,
 }
 
@@ -324,7 +326,8 @@ impl EngineHandle {
         self.ask(Command::Sift).await
     }
 
-    /// The state as last published.
+    /// The state as last published. Where there are more than 1,000 torrents it may be half a second old: who waits for one of
+    /// them asks for [its status](Self::status), which is as new as its events.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
     }
@@ -334,11 +337,27 @@ impl EngineHandle {
         self.snapshots.clone()
     }
 
+    /// The torrents that were added, have changed or are gone since a revision: that of the last [`Changes`] or [`Page`], or
+    /// any number the first time. It costs as much as there are changes, or little more.
+    pub fn changes(&self, since: u64) -> Changes {
+        self.board.changes(since)
+    }
+
+    /// A part of a sorted and filtered list of torrents, which is as new as [`Self::changes`] and newer than the snapshot.
+    pub fn page(&self, query: &Query) -> Page {
+        self.board.page(query)
+    }
+
+    /// How one torrent stands.
+    pub fn status(&self, id: TorrentId) -> Option<Arc<TorrentStatus>> {
+        self.board.get(id)
+    }
+
     /// Events of these categories from now on. A listener that is `capacity` of them behind, at least 1, loses the oldest and
     /// is told how many; nobody waits for it. Where a lot happens, as with blocks, whoever must not miss the rest listens
     /// to that by itself.
     ///
-    /// What happens to one torrent is told in its order within a category. The snapshot is as new as the events of
+    /// What happens to one torrent is told in its order within a category. [Its status](Self::status) is as new as the events of
     /// [`Category::Status`](crate::Category::Status), or newer.
     pub fn events(&self, categories: Categories, capacity: usize) -> Events {
         self.events.listen(categories, capacity)

@@ -20,6 +20,7 @@
 //! - `announce`: trackers.
 //! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
+//! - `board`: how all torrents stand, for who asks for a part of it.
 //! - `mixed`: the shares of TCP and uTP.
 //! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
@@ -32,6 +33,7 @@
 //! - What a torrent sends leaves by its own route, and what came by one route is used on no other.
 
 pub mod announce;
+pub mod board;
 mod claims;
 mod command;
 mod config;
@@ -65,6 +67,7 @@ mod web;
 
 pub use announce::farewells::Farewells;
 pub use announce::settings::AnnounceMode;
+pub use board::{Changes, Filter, Page, Query, Sort};
 pub use command::{
     AddTorrent, CommandError, Existing, LocalFile, Reuse, Source, TorrentError, TorrentId,
 };

@@ -20,7 +20,7 @@ pub struct Snapshot {
 }
 
 /// The state of one torrent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TorrentStatus {
     /// Its number in this engine.
     pub id: TorrentId,

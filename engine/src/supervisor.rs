@@ -28,6 +28,7 @@ use tokio::time::Instant;
 
 use self::errands::Errands;
 use self::routes::OpenRoutes;
+use crate::board::Board;
 use crate::claims::Claims;
 use crate::command::Command;
 use crate::disk::Disk;
@@ -75,6 +76,7 @@ pub struct Supervisor {
     shelf: Shelf,
     next_id: u64,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    board: Board,
     events: Hub,
     commands: Option<mpsc::Receiver<Command>>,
     errands: Errands,
@@ -165,6 +167,7 @@ impl Supervisor {
             commands: command_queue,
             snapshots: published,
             events: events.clone(),
+            board: Board::new(seed),
             settings: settings.clone(),
         };
         let threads: Vec<Arbiter> = (0..config.torrent_threads)
@@ -187,6 +190,7 @@ impl Supervisor {
             shelf: Shelf::default(),
             next_id: 1,
             snapshots,
+            board: handle.board.clone(),
             events,
             commands: Some(commands),
             errands: Errands::default(),
@@ -299,9 +303,7 @@ impl Handler<News> for Supervisor {
                     child.metainfo = Some(Arc::clone(metainfo));
                 }
                 // Whoever hears of it may look at the snapshot next.
-                if self.dirty {
-                    self.publish();
-                }
+                self.publish_before_event();
                 self.event(&event);
             }
             News::Flows(id, flows) => {

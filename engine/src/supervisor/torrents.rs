@@ -127,11 +127,12 @@ impl Supervisor {
     }
 
     /// Takes over how a torrent stands; says whether its state, or what its route lacks, is another than before.
-    pub(super) fn take_status(&mut self, status: Arc<TorrentStatus>) -> bool {
+    pub(super) fn take_status(&mut self, mut status: Arc<TorrentStatus>) -> bool {
         let Some(child) = self.torrents.get_mut(&status.id) else {
             return false;
         };
         self.dirty = true;
+        self.board.put(&mut status);
         let news = (status.state.clone(), status.blocked.clone());
         let Some(old) = child.status.replace(status) else {
             return true;
@@ -251,9 +252,11 @@ impl Supervisor {
                     }
                 }
             }
+            self.board.remove(id);
             self.close_idle_routes();
+            self.dirty = true;
+            self.publish_before_event();
             self.event(&Event::Removed { id });
-            self.publish();
         }
     }
 
