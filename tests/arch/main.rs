@@ -23,6 +23,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
         "engine",
         Some(&["protocol", "net", "storage", "state", "dht", "actors"]),
     ),
+    ("tracker", Some(&["protocol"])),
     ("bin", None),
     ("benches", None),
     ("tests", None),

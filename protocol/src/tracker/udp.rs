@@ -15,7 +15,8 @@ mod announce;
 mod exchange;
 mod fields;
 
-use announce::{read_announce, read_options, write_announce, write_options};
+pub use announce::read_options;
+use announce::{read_announce, write_announce, write_options};
 pub use exchange::{Ask, Connection, Exchange, ExchangeError, Reply, Schedule};
 use fields::Fields;
 
@@ -69,6 +70,36 @@ pub enum Request {
         transaction: u32,
         /// The torrents, at most [`MAX_SCRAPE`].
         torrents: Vec<InfoHash>,
+    },
+}
+
+/// A datagram of a client, as a server reads it: lists stay where they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// Asks for a connection id.
+    Connect {
+        /// Chosen by the client, repeated by the tracker.
+        transaction: u32,
+    },
+    /// Announces.
+    Announce {
+        /// From the tracker's connect response.
+        connection: u64,
+        /// Chosen by the client, repeated by the tracker.
+        transaction: u32,
+        /// What is told.
+        announce: Announce,
+        /// The options behind it (BEP 41), for [`read_options`].
+        options: &'a [u8],
+    },
+    /// Scrapes.
+    Scrape {
+        /// From the tracker's connect response.
+        connection: u64,
+        /// Chosen by the client, repeated by the tracker.
+        transaction: u32,
+        /// The torrents, at most [`MAX_SCRAPE`].
+        torrents: &'a [[u8; 20]],
     },
 }
 
@@ -178,11 +209,43 @@ impl Request {
         out
     }
 
-    /// Reads a client's datagram. A scrape of more than [`MAX_SCRAPE`] torrents is cut.
+    /// Reads a client's datagram as [`Asked::decode`] does.
     ///
     /// # Errors
     /// [`DecodeError`]; a server does not answer such datagrams.
     pub fn decode(datagram: &[u8]) -> Result<Self, DecodeError> {
+        Ok(match Asked::decode(datagram)? {
+            Asked::Connect { transaction } => Self::Connect { transaction },
+            Asked::Announce {
+                connection,
+                transaction,
+                announce,
+                options,
+            } => Self::Announce {
+                connection,
+                transaction,
+                announce,
+                url_data: read_options(options),
+            },
+            Asked::Scrape {
+                connection,
+                transaction,
+                torrents,
+            } => Self::Scrape {
+                connection,
+                transaction,
+                torrents: torrents.iter().map(|hash| InfoHash(*hash)).collect(),
+            },
+        })
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// Reads a client's datagram without any memory of its own. A scrape of more than [`MAX_SCRAPE`] torrents is cut.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; a server does not answer such datagrams.
+    pub fn decode(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         let mut fields = Fields::new(datagram);
         let connection = fields.u64()?;
         let action = fields.u32()?;
@@ -193,16 +256,16 @@ impl Request {
                 connection,
                 transaction,
                 announce: read_announce(&mut fields)?,
-                url_data: read_options(fields.rest),
+                options: fields.rest,
             }),
-            SCRAPE => Ok(Self::Scrape {
-                connection,
-                transaction,
-                torrents: chunks::<20>(fields.rest)
-                    .take(MAX_SCRAPE)
-                    .map(|hash| InfoHash(*hash))
-                    .collect(),
-            }),
+            SCRAPE => {
+                let torrents = fields.rest.as_chunks::<20>().0;
+                Ok(Self::Scrape {
+                    connection,
+                    transaction,
+                    torrents: torrents.get(..MAX_SCRAPE).unwrap_or(torrents),
+                })
+            }
             _ => Err(DecodeError::Alien),
         }
     }

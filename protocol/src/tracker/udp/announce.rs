@@ -83,7 +83,7 @@ pub(super) fn write_options(out: &mut Vec<u8>, url_data: &[u8]) {
 
 /// The URL data of the options (BEP 41), cut to what a client sends at most. Unknown options are skipped; one that ends
 /// too early ends the list.
-pub(super) fn read_options(mut bytes: &[u8]) -> Vec<u8> {
+pub fn read_options(mut bytes: &[u8]) -> Vec<u8> {
     let mut url_data = Vec::new();
     while let Some((&option, rest)) = bytes.split_first() {
         bytes = match option {

@@ -1,0 +1,22 @@
+//! A BitTorrent tracker.
+//!
+//! # What
+//! - [`swarms`]: which peers there are of which torrent, shared by any number of threads.
+//! - [`access`]: who may announce, and what.
+//! - [`udp`]: the UDP tracker.
+//!
+//! # What not
+//! Torrents' contents, the engine, arguments and output.
+//!
+//! # Invariants
+//! - Memory is bounded whatever strangers announce: torrents, and peers of each, have a limit.
+//! - Who asks is never told of itself, and who has everything of no other who has.
+
+pub mod access;
+mod clock;
+mod policy;
+pub mod swarms;
+pub mod udp;
+
+pub use clock::{Clock, Moment};
+pub use policy::Policy;

@@ -1,0 +1,185 @@
+//! Some of the torrents, under one lock.
+
+use hashbrown::HashTable;
+use protocol::id::InfoHash;
+
+use super::family::Family;
+use super::member::Counts;
+use super::rules::Rules;
+
+/// A torrent and its peers.
+#[derive(Debug)]
+pub(super) struct Torrent {
+    pub(super) hash: InfoHash,
+    completed: [u8; 4],
+    pub(super) v4: Family<6>,
+    /// Apart, because most torrents have no such peers.
+    pub(super) v6: Option<Box<Family<18>>>,
+}
+
+/// The bit of a count of completions that says that it waits to be taken.
+const CHANGED: u32 = 1 << 31;
+
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    /// In no order, without gaps.
+    pub(super) torrents: Vec<Torrent>,
+    index: HashTable<u32>,
+    /// Peers of all torrents, of IPv4 and IPv6.
+    pub(super) totals: (Counts, Counts),
+    /// Torrents whose completions have not been taken yet.
+    changed: Vec<InfoHash>,
+}
+
+impl Torrent {
+    const fn new(hash: InfoHash) -> Self {
+        Self {
+            hash,
+            completed: [0; 4],
+            v4: Family::Nobody,
+            v6: None,
+        }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let v6 = self.v6.as_ref().map(|v6| v6.counts());
+        self.v4.counts().and(v6.unwrap_or_default())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.as_ref().is_none_or(|v6| v6.is_empty())
+    }
+
+    /// How often it was completed.
+    pub(super) const fn completed(&self) -> u32 {
+        u32::from_ne_bytes(self.completed) & !CHANGED
+    }
+
+    const fn count_completion(&mut self) {
+        let bits = u32::from_ne_bytes(self.completed);
+        if self.completed() < CHANGED - 1 {
+            self.completed = (bits + 1).to_ne_bytes();
+        }
+    }
+
+    /// Notes that nobody knows its completions; tells whether it was not noted yet.
+    const fn mark_changed(&mut self) -> bool {
+        let bits = u32::from_ne_bytes(self.completed);
+        self.completed = (bits | CHANGED).to_ne_bytes();
+        bits & CHANGED == 0
+    }
+
+    fn heap(&self) -> usize {
+        let v6 = self.v6.as_ref();
+        self.v4.heap() + v6.map_or(0, |v6| size_of::<Family<18>>() + v6.heap())
+    }
+}
+
+impl Shard {
+    pub(super) fn find(&self, hash: u64, info_hash: &InfoHash) -> Option<usize> {
+        let same = |at: &u32| self.torrents[*at as usize].hash == *info_hash;
+        self.index.find(hash, same).map(|at| *at as usize)
+    }
+
+    /// Adds a torrent that is not here.
+    pub(super) fn add(&mut self, hash: u64, info_hash: InfoHash, rules: &Rules) -> usize {
+        let Self {
+            torrents, index, ..
+        } = self;
+        if torrents.len() == torrents.capacity() {
+            torrents.reserve_exact((torrents.len() / 16).max(4));
+        }
+        let at = torrents.len();
+        torrents.push(Torrent::new(info_hash));
+        index.insert_unique(hash, at as u32, |at| {
+            rules.hash(&torrents[*at as usize].hash.0)
+        });
+        at
+    }
+
+    /// Takes the torrent at `at` out; another may have its place then, from further behind.
+    pub(super) fn remove(&mut self, at: usize, rules: &Rules) -> Torrent {
+        let forget = |index: &mut HashTable<u32>, torrents: &[Torrent], at: usize| {
+            let hash = rules.hash(&torrents[at].hash.0);
+            if let Ok(entry) = index.find_entry(hash, |found| *found as usize == at) {
+                entry.remove();
+            }
+        };
+        let last = self.torrents.len() - 1;
+        forget(&mut self.index, &self.torrents, at);
+        if at != last {
+            let hash = rules.hash(&self.torrents[last].hash.0);
+            if let Some(number) = self.index.find_mut(hash, |found| *found as usize == last) {
+                *number = at as u32;
+            }
+        }
+        let torrent = self.torrents.swap_remove(at);
+        if self.torrents.len() * 4 < self.torrents.capacity() && self.torrents.capacity() > 64 {
+            self.torrents.shrink_to_fit();
+            let Self {
+                torrents, index, ..
+            } = self;
+            index.shrink_to_fit(|at| rules.hash(&torrents[*at as usize].hash.0));
+        }
+        torrent
+    }
+
+    /// Counts a completion of the torrent at `at`; `noted` where somebody takes what has changed.
+    pub(super) fn complete(&mut self, at: usize, noted: bool) {
+        if let Some(torrent) = self.torrents.get_mut(at) {
+            torrent.count_completion();
+            if noted {
+                self.note_changed(at);
+            }
+        }
+    }
+
+    /// Has the completions of the torrent at `at` taken again.
+    pub(super) fn note_changed(&mut self, at: usize) {
+        if let Some(torrent) = self.torrents.get_mut(at)
+            && torrent.mark_changed()
+        {
+            self.changed.push(torrent.hash);
+        }
+    }
+
+    /// Forgets to count the peers of a torrent that is gone.
+    pub(super) fn forget_peers(&mut self, torrent: &Torrent) {
+        self.totals.0 = self.totals.0.without(torrent.v4.counts());
+        if let Some(v6) = &torrent.v6 {
+            self.totals.1 = self.totals.1.without(v6.counts());
+        }
+    }
+
+    /// Sets what was counted earlier of the torrent at `at`.
+    pub(super) fn set_completed(&mut self, at: usize, completed: u32) {
+        if let Some(torrent) = self.torrents.get_mut(at) {
+            torrent.completed = completed.min(CHANGED - 1).to_ne_bytes();
+        }
+    }
+
+    /// Up to `most` torrents whose completions have changed since they were taken last, and these.
+    pub(super) fn take_changed(
+        &mut self,
+        most: usize,
+        rules: &Rules,
+        out: &mut Vec<(InfoHash, u32)>,
+    ) {
+        let from = self.changed.len().saturating_sub(most);
+        for hash in self.changed.split_off(from) {
+            if let Some(at) = self.find(rules.hash(&hash.0), &hash) {
+                let completed = self.torrents[at].completed();
+                self.set_completed(at, completed);
+                out.push((hash, completed));
+            }
+        }
+    }
+
+    /// Bytes on the heap, as they were asked for.
+    pub(super) fn heap(&self) -> usize {
+        self.torrents.capacity() * size_of::<Torrent>()
+            + self.index.allocation_size()
+            + self.changed.capacity() * 20
+            + self.torrents.iter().map(Torrent::heap).sum::<usize>()
+    }
+}
