@@ -396,7 +396,8 @@ impl<'a> Adoption<'a> {
                 self.open = 0;
             }
             let donor = self.sources[at].donor;
-            let root = Root::open(&donor.root, false).ok()?;
+            let watch = &self.store.options.watch;
+            let root = Root::open(&donor.root, false, watch).ok()?;
             let file = root.open_file(&donor.path, Access::Read).ok()?;
             self.sources[at].open = Some(file);
             self.open += 1;

@@ -35,7 +35,7 @@ pub enum Op {
     Read,
     /// Removing the torrent's files.
     Remove,
-    /// Giving a file another path.
+    /// Giving a file another path, or another folder.
     Rename,
     /// Handing written bytes to the disk.
     Sync,
@@ -86,6 +86,8 @@ pub(crate) enum Cause {
     Faulted,
     /// The file was removed while it was open.
     Unlinked,
+    /// The chosen folder lies on another device than it did.
+    OtherDevice,
     /// A path component that no file may have.
     BadComponent,
     /// Two files of the torrent claim one path.
@@ -142,7 +144,7 @@ impl Cause {
             Self::NotAFile => ErrorKind::InTheWay,
             Self::Symlink | Self::BadComponent => ErrorKind::UnsafePath,
             Self::TooShort => ErrorKind::TooShort,
-            Self::Faulted | Self::Unlinked => ErrorKind::Vanished,
+            Self::Faulted | Self::Unlinked | Self::OtherDevice => ErrorKind::Vanished,
             Self::Duplicate | Self::Lengths | Self::OutOfRange => ErrorKind::Invalid,
             Self::WriteZero => ErrorKind::Other,
             Self::OneOfTwo => ErrorKind::Inconsistent,
@@ -200,6 +202,7 @@ impl fmt::Display for Cause {
             Self::TooShort => f.write_str("the file is shorter than it should be"),
             Self::Faulted => f.write_str("the file was cut or its device failed while it was read"),
             Self::Unlinked => f.write_str("the file was removed while it was in use"),
+            Self::OtherDevice => f.write_str("the folder is on another disk than before: it seems to be unmounted"),
             Self::BadComponent => f.write_str("the path would lead outside the chosen folder"),
             Self::Duplicate => f.write_str("two files of the torrent claim this path"),
             Self::Lengths => f.write_str("the lengths of the files do not add up"),
@@ -220,7 +223,7 @@ impl fmt::Display for Op {
             Self::Preallocate => "can't reserve room for",
             Self::Read => "can't read",
             Self::Remove => "can't remove",
-            Self::Rename => "can't rename a file to",
+            Self::Rename => "can't move to",
             Self::Sync => "can't sync",
             Self::Write => "can't write",
         })

@@ -18,6 +18,7 @@ use crate::map::Window;
 use crate::platform::{self, Access, Root, Stat};
 use crate::reserve::Reserved;
 use crate::spec::{PieceHashes, Preallocate, StoreOptions, WriteMode};
+use crate::watch::Call;
 
 mod windows;
 
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) options: StoreOptions,
     pub(crate) active: Arc<Registry>,
     part_file: Arc<Path>,
+    /// The device that the folder lies on, once it was there.
+    device: OnceLock<u64>,
     slots: Box<[Slot]>,
     windows: [Mutex<BTreeMap<WindowKey, Arc<Window>>>; SHARDS],
     sync_failed: AtomicBool,
@@ -65,6 +68,8 @@ const SHARDS: usize = 16;
 const PREPARED: u8 = 1;
 /// Slot flag: bytes of the file go to the part file.
 const IN_PART: u8 = 2;
+/// Slot flag: the user wants the file.
+const WANTED: u8 = 4;
 
 impl Inner {
     pub(crate) fn new(
@@ -81,6 +86,7 @@ impl Inner {
             options,
             active: Arc::default(),
             part_file: Path::new(&part_file).into(),
+            device: OnceLock::new(),
             slots: (0..=layout.files().len())
                 .map(|_| Slot::default())
                 .collect(),
@@ -90,6 +96,27 @@ impl Inner {
             places: RwLock::default(),
             layout,
         }
+    }
+
+    /// The same content in another folder, with the same files in the part file.
+    pub(crate) fn elsewhere(&self, root: PathBuf) -> Self {
+        let options = StoreOptions {
+            follow_links: false,
+            ..self.options.clone()
+        };
+        let part_file = self.part_file.to_string_lossy().into_owned();
+        let elsewhere = Self::new(
+            root,
+            self.layout.clone(),
+            self.geometry,
+            self.hashes.clone(),
+            (part_file, options),
+        );
+        for file in 0..self.part() {
+            elsewhere.set_in_part(file, self.in_part(file));
+            elsewhere.note_wanted(file, self.is_wanted(file));
+        }
+        elsewhere
     }
 
     /// The index of the part file.
@@ -128,16 +155,35 @@ impl Inner {
     }
 
     pub(crate) fn set_in_part(&self, file: u32, yes: bool) {
+        self.flag(file, IN_PART, yes);
+    }
+
+    /// Whether the user wants the file.
+    pub(crate) fn is_wanted(&self, file: u32) -> bool {
+        self.slots[file as usize].flags.load(Ordering::Acquire) & WANTED != 0
+    }
+
+    pub(crate) fn note_wanted(&self, file: u32, yes: bool) {
+        self.flag(file, WANTED, yes);
+    }
+
+    fn flag(&self, file: u32, flag: u8, yes: bool) {
         let flags = &self.slots[file as usize].flags;
         if yes {
-            flags.fetch_or(IN_PART, Ordering::AcqRel);
+            flags.fetch_or(flag, Ordering::AcqRel);
         } else {
-            flags.fetch_and(!IN_PART, Ordering::AcqRel);
+            flags.fetch_and(!flag, Ordering::AcqRel);
         }
     }
 
     pub(crate) fn open_root(&self, create: bool) -> Result<Root, Cause> {
-        let root = Root::open(&self.root, create)?;
+        // A folder that was there and is gone was not removed to be made again: its disk may have been unmounted.
+        let create = create && self.device.get().is_none();
+        let root = Root::open(&self.root, create, &self.options.watch)?;
+        let device = root.device()?;
+        if *self.device.get_or_init(|| device) != device {
+            return Err(Cause::OtherDevice);
+        }
         Ok(if self.options.follow_links {
             root.following_links()
         } else {
@@ -230,10 +276,13 @@ impl Inner {
         let len = self.layout.file(file).len;
         let full =
             self.options.preallocate == Preallocate::Full || self.options.write == WriteMode::Map;
+        let path = self.relative(file);
         if len > 0 && full {
+            self.options.watch.may(Call::Reserve, &path)?;
             platform::preallocate(handle, len)?;
         }
         if Stat::of(handle)?.len != len {
+            self.options.watch.may(Call::Truncate, &path)?;
             handle.set_len(len)?;
         }
         Ok(())
@@ -325,9 +374,11 @@ impl Inner {
     /// Does one step of bringing a file to the disk on behalf of whichever store; an error is kept for this store's
     /// next write or flush.
     pub(crate) fn sync_step(self: &Arc<Self>, file: u32, step: fn(&File) -> io::Result<()>) {
-        let done = self
-            .reader(file)
-            .and_then(|open| step(&open.file).map_err(|error| self.error(Op::Sync, file, error)));
+        let done = self.reader(file).and_then(|open| {
+            let asked = self.options.watch.ask(Call::Sync, &self.relative(file));
+            let done = asked.and_then(|()| step(&open.file));
+            done.map_err(|error| self.error(Op::Sync, file, error))
+        });
         // A file that was removed has nothing left to bring to the disk.
         if let Err(error) = done
             && error.kind() != ErrorKind::Vanished

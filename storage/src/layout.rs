@@ -9,7 +9,7 @@ use crate::error::{Cause, Op, StoreError};
 use crate::spec::{FileSpec, StoreSpec};
 
 /// The files of a torrent in order, each with its first byte in torrent space.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Layout {
     starts: Box<[u64]>,
     files: Box<[FileMeta]>,
@@ -28,7 +28,7 @@ pub(crate) struct FileMeta {
 }
 
 /// What a file of a torrent is on disk.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum FileKind {
     /// Zeros in piece space, nothing on disk; also a link that leads nowhere.
     Pad,
@@ -125,6 +125,16 @@ impl Layout {
             file: if len == 0 { 0 } else { self.file_at(offset) },
             offset,
             rest: len,
+        }
+    }
+}
+
+impl Clone for FileMeta {
+    fn clone(&self) -> Self {
+        Self {
+            path: RwLock::new(self.path()),
+            len: self.len,
+            kind: self.kind.clone(),
         }
     }
 }

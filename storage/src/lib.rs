@@ -15,6 +15,7 @@
 //! - `store`: the public handle; `upkeep`: its questions about files as files. `inner`: file slots and window cache behind it.
 //!   `budget`: bounds shared by stores.
 //! - `selection`: wanted files and the part file. `rename`: files get other paths. `donor`: files elsewhere that may hold content, `adopt`: taking it over.
+//! - `relocate`: moving content to another folder. `watch`: who is asked before each call to the system.
 //! - `resume`: what a torrent had on disk, kept between runs; `hops`: by which way it went.
 //! - `active`: block leases, with the digests of their blocks. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
@@ -38,6 +39,7 @@ mod layout;
 mod map;
 mod platform;
 mod recheck;
+mod relocate;
 mod rename;
 mod reserve;
 pub mod resume;
@@ -47,6 +49,7 @@ mod store;
 mod upkeep;
 mod verify;
 mod view;
+mod watch;
 mod write;
 
 pub use active::{ActivePiece, BlockState, Committed, Lease, NOBODY};
@@ -55,6 +58,7 @@ pub use budget::{Budget, Limits, Usage};
 pub use donor::Donor;
 pub use error::{ErrorKind, Op, StoreError};
 pub use recheck::{Progress, RecheckOptions};
+pub use relocate::{MoveError, MoveExisting, MoveNote, MoveStage, MoveWay, Relocation};
 pub use rename::Renamed;
 pub use spec::{
     FileSpec, MissingPieceLayers, PieceHashes, Preallocate, ReadMode, StoreOptions, StoreSpec,
@@ -64,4 +68,5 @@ pub use store::Store;
 pub use upkeep::hash_lanes;
 pub use verify::Verdict;
 pub use view::PieceView;
+pub use watch::{Call, Watch, Watcher};
 pub use write::Chunk;

@@ -18,6 +18,7 @@ use protocol::geometry::{BLOCK_LEN, MAX_PIECE_LEN, MAX_PIECES};
 use protocol::id::InfoHash;
 
 use crate::active::{ActivePiece, BlockState};
+use crate::watch::{Call, Watcher};
 
 #[cfg(test)]
 mod tests;
@@ -80,7 +81,7 @@ const MAGIC: &[u8; 4] = b"TRRS";
 const VERSION: u8 = 1;
 const CLEAN: u8 = 1;
 /// Bytes of the digest at the end.
-const DIGEST: usize = 20;
+pub(crate) const DIGEST: usize = 20;
 /// Blocks in the largest acceptable piece.
 const MAX_BLOCKS: u32 = MAX_PIECE_LEN / BLOCK_LEN;
 
@@ -202,20 +203,7 @@ impl Record {
     /// # Errors
     /// [`ResumeError::Io`].
     pub fn save(&self, path: &Path) -> Result<(), ResumeError> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".new");
-        let new = PathBuf::from(name);
-        let write = || {
-            let mut file = File::create(&new)?;
-            file.write_all(&self.encode())?;
-            file.sync_data()?;
-            std::fs::rename(&new, path)?;
-            match path.parent().filter(|parent| *parent != Path::new("")) {
-                Some(parent) => File::open(parent)?.sync_all(),
-                None => Ok(()),
-            }
-        };
-        write().map_err(|source| ResumeError::Io {
+        save_whole(path, &self.encode(), &Watcher::default()).map_err(|source| ResumeError::Io {
             path: path.to_path_buf(),
             source,
         })
@@ -237,13 +225,34 @@ impl Record {
     }
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// Writes a file beside its place, brings it to the disk, and lets it take the place of what was there.
+pub(crate) fn save_whole(path: &Path, bytes: &[u8], watch: &Watcher) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    watch.ask(Call::Create, &new)?;
+    let mut file = File::create(&new)?;
+    watch.ask(Call::Write, &new)?;
+    file.write_all(bytes)?;
+    watch.ask(Call::Sync, &new)?;
+    file.sync_data()?;
+    watch.ask(Call::Rename, &new)?;
+    std::fs::rename(&new, path)?;
+    watch.ask(Call::Sync, path)?;
+    match path.parent().filter(|parent| *parent != Path::new("")) {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// What is read of a record.
+pub(crate) struct Reader<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], ResumeError> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], ResumeError> {
         let end = self.at.saturating_add(len);
         let taken = self
             .bytes
@@ -253,17 +262,17 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], ResumeError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], ResumeError> {
         let at = self.at;
         let taken = self.take(N)?;
         taken.try_into().map_err(|_| ResumeError::Damaged(at))
     }
 
-    fn u8(&mut self) -> Result<u8, ResumeError> {
+    pub(crate) fn u8(&mut self) -> Result<u8, ResumeError> {
         Ok(u8::from_be_bytes(self.array()?))
     }
 
-    fn u32(&mut self) -> Result<u32, ResumeError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, ResumeError> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
@@ -279,7 +288,7 @@ impl<'a> Reader<'a> {
 
     /// A counted list whose items take at least `least` bytes each, so that the count can't ask for more memory than
     /// the bytes justify.
-    fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         least: usize,
         item: impl Fn(&mut Self) -> Result<T, ResumeError>,

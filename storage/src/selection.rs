@@ -10,6 +10,7 @@ use crate::error::{Cause, ErrorKind, Op, StoreError};
 use crate::inner::Inner;
 use crate::layout::FileKind;
 use crate::platform;
+use crate::watch::Call;
 
 /// Bytes that are copied at a time.
 const COPY: u64 = 256 * 1024;
@@ -21,6 +22,7 @@ impl Inner {
         };
         let _alone = self.places.write();
         if !matches!(meta.kind, FileKind::Plain { .. }) || self.in_part(file) != wanted {
+            self.note_wanted(file, wanted);
             return Ok(());
         }
         if wanted {
@@ -35,6 +37,7 @@ impl Inner {
                 .is_ok_and(|root| root.stat(&meta.path()).is_ok());
             self.set_in_part(file, !there);
         }
+        self.note_wanted(file, wanted);
         Ok(())
     }
 
@@ -72,10 +75,16 @@ impl Inner {
         let mut buffer = Vec::new();
         while let Some(data) = platform::next_data(&part.file, at).filter(|data| *data < end) {
             buffer.resize(COPY.min(end - data) as usize, 0);
-            platform::read_exact_at(&part.file, &mut buffer, data)
+            let watch = &self.options.watch;
+            let asked = watch.may(Call::Read, &self.relative(self.part()));
+            asked
+                .and_then(|()| platform::read_exact_at(&part.file, &mut buffer, data))
                 .map_err(|cause| self.error(Op::Read, self.part(), cause))?;
             let open = self.writer(file)?;
-            platform::write_all_at(&open.file, &mut [IoSlice::new(&buffer)], data - start)
+            let slices = &mut [IoSlice::new(&buffer)];
+            let asked = watch.may(Call::Write, &self.relative(file));
+            asked
+                .and_then(|()| platform::write_all_at(&open.file, slices, data - start))
                 .map_err(|cause| self.error(Op::Write, file, cause))?;
             self.options.budget.0.wrote(self, file, buffer.len() as u64);
             at = data + buffer.len() as u64;

@@ -7,6 +7,7 @@ use protocol::geometry::Geometry;
 use protocol::metainfo::{FileEntry, Metainfo};
 
 use crate::budget::Budget;
+use crate::watch::Watcher;
 
 /// A torrent's content on disk: where, which files, and by which digests pieces are checked.
 #[derive(Clone, Debug)]
@@ -202,4 +203,6 @@ pub struct StoreOptions {
     pub follow_links: bool,
     /// Bounds on open files, mapped bytes and unsynced bytes, shared between the stores that hold it.
     pub budget: Budget,
+    /// Who is asked before each call to the operating system. Nobody, but in tests.
+    pub watch: Watcher,
 }

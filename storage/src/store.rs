@@ -44,6 +44,7 @@ impl Store {
         );
         let root = inner.open_root(false);
         for (index, file) in spec.files.iter().enumerate() {
+            inner.note_wanted(index as u32, file.wanted);
             if file.wanted || file.pad || file.symlink.is_some() {
                 continue;
             }

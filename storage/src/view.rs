@@ -9,6 +9,7 @@ use crate::inner::Inner;
 use crate::map::Window;
 use crate::platform;
 use crate::spec::ReadMode;
+use crate::watch::Call;
 
 /// A stretch of the torrent, as slices that need no copy. Holds its windows of the map; drop it soon.
 ///
@@ -105,7 +106,9 @@ impl Inner {
 
     fn read_file(self: &Arc<Self>, file: u32, at: u64, out: &mut [u8]) -> Result<(), StoreError> {
         let open = self.reader(file)?;
-        platform::read_exact_at(&open.file, out, at)
+        let asked = self.options.watch.may(Call::Read, &self.relative(file));
+        asked
+            .and_then(|()| platform::read_exact_at(&open.file, out, at))
             .map_err(|cause| self.error(Op::Read, file, cause))
     }
 }

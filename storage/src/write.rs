@@ -7,6 +7,7 @@ use crate::error::{Cause, Op, StoreError};
 use crate::inner::Inner;
 use crate::platform;
 use crate::spec::WriteMode;
+use crate::watch::Call;
 
 /// Bytes that belong at an offset of the torrent: a block, or a part of one.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +87,8 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let open = self.writer(file)?;
         let len = slices.iter().map(|slice| slice.len() as u64).sum();
+        let asked = self.options.watch.may(Call::Write, &self.relative(file));
+        asked.map_err(|cause| self.error(Op::Write, file, cause))?;
         open.reserved.before_write(&open.file, at, len);
         platform::write_all_at(&open.file, slices, at)
             .map_err(|cause| self.error(Op::Write, file, cause))

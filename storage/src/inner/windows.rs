@@ -10,6 +10,7 @@ use crate::budget::WindowKey;
 use crate::error::{Cause, Op, StoreError};
 use crate::map::Window;
 use crate::spec::WriteMode;
+use crate::watch::Call;
 
 impl Inner {
     /// Whether the window is in the cache.
@@ -62,6 +63,9 @@ impl Inner {
             self.reader(file)?
         };
         let fail = |cause| self.error(Op::Map, file, cause);
+        let call = if write { Call::Write } else { Call::Read };
+        let asked = self.options.watch.may(call, &self.relative(file));
+        asked.map_err(fail)?;
         let there = self.check(file, &handle.file)?.len;
         if there < start + need {
             // A write makes a cut file whole again, through the file.

@@ -15,6 +15,7 @@ use rustix::fs::{
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::error::Cause;
+use crate::watch::{Call, Watcher};
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub(crate) struct Root {
     follow: bool,
     /// Whether the kernel resolves paths for us (`openat2`, Linux 5.6); else they are walked by component.
     resolve: bool,
+    watch: Watcher,
 }
 
 /// What a file is opened for.
@@ -39,6 +41,25 @@ pub(crate) enum Access {
     Read,
     /// An existing or new file, to read and write.
     Write { executable: bool },
+}
+
+/// What stands at a path, whatever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Bytes.
+    pub(crate) len: u64,
+    /// Device and number.
+    pub(crate) id: (u64, u64),
+    /// What it is.
+    pub(crate) kind: StandingKind,
+}
+
+/// What may stand at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StandingKind {
+    File,
+    Link,
+    Other,
 }
 
 /// What stands at a path.
@@ -55,10 +76,12 @@ pub(crate) struct Stat {
 impl Root {
     /// Opens the folder, following symbolic links on the way to it (they are the user's choice); makes it first if
     /// told so.
-    pub(crate) fn open(path: &Path, create: bool) -> Result<Self, Cause> {
+    pub(crate) fn open(path: &Path, create: bool, watch: &Watcher) -> Result<Self, Cause> {
+        watch.may(Call::Open, path)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = match fs::open(path, flags, Mode::empty()) {
             Err(Errno::NOENT) if create => {
+                watch.may(Call::MakeFolder, path)?;
                 std::fs::create_dir_all(path)?;
                 fs::open(path, flags, Mode::empty())
             }
@@ -68,6 +91,7 @@ impl Root {
             dir,
             follow: false,
             resolve: true,
+            watch: watch.clone(),
         })
     }
 
@@ -77,6 +101,11 @@ impl Root {
             follow: true,
             ..self
         }
+    }
+
+    /// The device that it lies on.
+    pub(crate) fn device(&self) -> Result<u64, Cause> {
+        Ok(fs::fstat(&self.dir)?.st_dev)
     }
 
     /// Opens a plain file, making it and its folders if it is opened to be written. Never waits for the other end of
@@ -90,6 +119,11 @@ impl Root {
                 Mode::from_raw_mode(if executable { 0o777 } else { 0o666 }),
             ),
         };
+        let call = match access {
+            Access::Read => Call::Open,
+            Access::Write { .. } => Call::Create,
+        };
+        self.watch.may(call, path)?;
         let fd = match self.open_beneath(path, flags, mode) {
             Err(Cause::Symlink) if access == Access::Read && self.follow => {
                 must_be_plain(path)?;
@@ -148,13 +182,40 @@ impl Root {
             if components.peek().is_none() {
                 return Ok((dir, name));
             }
-            dir = step(&dir, name, create)?;
+            dir = self.step(&dir, name, create)?;
         }
         Err(Cause::BadComponent)
     }
 
+    /// Opens a folder in another, never through a symbolic link.
+    fn step(&self, dir: &OwnedFd, name: &OsStr, create: bool) -> Result<OwnedFd, Cause> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || fs::openat(dir, name, flags, Mode::empty());
+        let opened = match open() {
+            Err(Errno::NOENT) if create => {
+                self.watch.may(Call::MakeFolder, Path::new(name))?;
+                match fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+                open()
+            }
+            other => other,
+        };
+        opened.map_err(|errno| {
+            let is_link = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
+            if is_link {
+                Cause::Symlink
+            } else {
+                errno.into()
+            }
+        })
+    }
+
     /// What stands at the path, if a plain file does.
     pub(crate) fn stat(&self, path: &Path) -> Result<Stat, Cause> {
+        self.watch.may(Call::Stat, path)?;
         let stat = if self.follow {
             must_be_plain(path)?;
             fs::statat(&self.dir, path, AtFlags::empty())?
@@ -168,9 +229,65 @@ impl Root {
         Ok(Stat::new(&stat))
     }
 
+    /// What stands at the path itself, be it a link; `None` where nothing does.
+    pub(crate) fn look(&self, path: &Path) -> Result<Option<Standing>, Cause> {
+        self.watch.may(Call::Stat, path)?;
+        let found = match self.walk(path, false) {
+            Ok((parent, name)) => fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW),
+            Err(cause) if cause.is_not_found() => return Ok(None),
+            Err(cause) => return Err(cause),
+        };
+        match found {
+            Err(Errno::NOENT) => Ok(None),
+            other => Ok(Some(Standing::new(&other?))),
+        }
+    }
+
+    /// The folder that a path is in, as device and number; `None` where it is not there.
+    pub(crate) fn folder_of(&self, path: &Path) -> Result<Option<(u64, u64)>, Cause> {
+        match self.walk(path, false) {
+            Ok((parent, _)) => {
+                let stat = fs::fstat(&parent)?;
+                Ok(Some((stat.st_dev, stat.st_ino)))
+            }
+            Err(cause) if cause.is_not_found() => Ok(None),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Brings to the disk which names the folder of a path holds, and the folders on the way to it; those that are not there are
+    /// passed over.
+    pub(crate) fn sync_folders(&self, path: &Path) -> Result<(), Cause> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for folder in path.ancestors().skip(1) {
+            self.watch.may(Call::Sync, folder)?;
+            let opened = if folder == Path::new("") {
+                fs::openat(&self.dir, ".", flags, Mode::empty()).map_err(Cause::from)
+            } else {
+                self.open_beneath(folder, flags, Mode::empty())
+            };
+            match opened {
+                Err(cause) if cause.is_not_found() => {}
+                other => match fs::fsync(other?) {
+                    // File systems that cannot do this to a folder keep its names by other means.
+                    Ok(()) | Err(Errno::INVAL) => {}
+                    Err(errno) => return Err(errno.into()),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that its file system has left for us.
+    pub(crate) fn room(&self) -> Result<u64, Cause> {
+        let stat = fs::fstatvfs(&self.dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// Makes a symbolic link; one that stands there with the same text is as good.
     pub(crate) fn symlink(&self, path: &Path, text: &Path) -> Result<(), Cause> {
         let (parent, name) = self.walk(path, true)?;
+        self.watch.may(Call::Link, path)?;
         match fs::symlinkat(text, &parent, name) {
             Err(Errno::EXIST) => match fs::readlinkat(&parent, name, Vec::new()) {
                 Ok(there) if there.as_bytes() == text.as_os_str().as_encoded_bytes() => Ok(()),
@@ -186,6 +303,7 @@ impl Root {
             Err(cause) if cause.is_not_found() => return Ok(()),
             other => other?,
         };
+        self.watch.may(Call::Remove, path)?;
         match fs::unlinkat(&parent, name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
             other => Ok(other?),
@@ -196,6 +314,7 @@ impl Root {
     pub(crate) fn link(&self, path: &Path, also: &Path) -> Result<(), Cause> {
         let (parent, name) = self.walk(path, false)?;
         let (new_parent, new_name) = self.walk(also, true)?;
+        self.watch.may(Call::Link, path)?;
         Ok(fs::linkat(
             &parent,
             name,
@@ -207,8 +326,14 @@ impl Root {
 
     /// Gives a file another name, whose folders are made; never that of something that is there already.
     pub(crate) fn rename(&self, path: &Path, to: &Path) -> Result<(), Cause> {
+        self.rename_to(path, self, to)
+    }
+
+    /// Gives a file or link another name below another folder; never that of something that is there already.
+    pub(crate) fn rename_to(&self, path: &Path, other: &Self, to: &Path) -> Result<(), Cause> {
         let (parent, name) = self.walk(path, false)?;
-        let (new_parent, new_name) = self.walk(to, true)?;
+        let (new_parent, new_name) = other.walk(to, true)?;
+        self.watch.may(Call::Rename, path)?;
         let flags = RenameFlags::NOREPLACE;
         match fs::renameat_with(&parent, name, &new_parent, new_name, flags) {
             // Not every file system can tell by itself.
@@ -243,6 +368,7 @@ impl Root {
     /// Brings the names in the folder of `path` to the disk.
     pub(crate) fn sync_names(&self, path: &Path) -> Result<(), Cause> {
         let (parent, _) = self.walk(path, false)?;
+        self.watch.may(Call::Sync, path)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = fs::openat(&parent, ".", flags, Mode::empty())?;
         Ok(fs::fsync(&folder)?)
@@ -250,8 +376,10 @@ impl Root {
 
     /// Removes an empty folder; says whether it is gone.
     pub(crate) fn remove_dir(&self, path: &Path) -> bool {
-        self.walk(path, false)
-            .is_ok_and(|(parent, name)| fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).is_ok())
+        self.watch.may(Call::RemoveFolder, path).is_ok()
+            && self
+                .walk(path, false)
+                .is_ok_and(|(parent, name)| fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).is_ok())
     }
 }
 
@@ -265,28 +393,23 @@ fn must_be_plain(path: &Path) -> Result<(), Cause> {
     }
 }
 
-fn step(dir: &OwnedFd, name: &OsStr, create: bool) -> Result<OwnedFd, Cause> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let open = || fs::openat(dir, name, flags, Mode::empty());
-    let opened = match open() {
-        Err(Errno::NOENT) if create => {
-            match fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-            open()
+impl Standing {
+    fn new(stat: &fs::Stat) -> Self {
+        Self {
+            len: stat.st_size as u64,
+            id: (stat.st_dev, stat.st_ino),
+            kind: match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => StandingKind::File,
+                FileType::Symlink => StandingKind::Link,
+                FileType::BlockDevice
+                | FileType::CharacterDevice
+                | FileType::Directory
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::Unknown => StandingKind::Other,
+            },
         }
-        other => other,
-    };
-    opened.map_err(|errno| {
-        let is_link = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
-        if is_link {
-            Cause::Symlink
-        } else {
-            errno.into()
-        }
-    })
+    }
 }
 
 impl Stat {

@@ -11,6 +11,7 @@ use protocol::geometry::PieceIndex;
 use crate::inner::{Inner, OpenFile};
 use crate::platform::{self, Access, Cached, Root, Stat};
 use crate::verify::COPIES;
+use crate::watch::Call;
 
 /// Copied pieces, one after the other.
 #[derive(Debug, Default)]
@@ -124,20 +125,24 @@ impl<'a> Crumbs<'a> {
         Outcome::Copied
     }
 
-    fn read(&mut self, file: u32, at: u64, out: &mut [u8]) -> Outcome {
-        if self.last.as_ref().is_none_or(|(last, _)| *last != file) {
+    fn read(&mut self, number: u32, at: u64, out: &mut [u8]) -> Outcome {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != number) {
             // The last one is closed first.
             self.last = None;
-            let Some(held) = self.open(file) else {
+            let Some(held) = self.open(number) else {
                 return Outcome::Left;
             };
-            self.last = Some((file, held));
+            self.last = Some((number, held));
         }
         let Some((_, Held::There { file, len })) = &self.last else {
             return Outcome::Absent;
         };
         if *len < at + out.len() as u64 {
             return Outcome::Absent;
+        }
+        let path = self.store.relative(number);
+        if self.store.options.watch.may(Call::Read, &path).is_err() {
+            return Outcome::Left;
         }
         let handle = match file {
             Handle::Own(file) => file,

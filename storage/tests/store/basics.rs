@@ -28,6 +28,7 @@ fn modes() -> Vec<StoreOptions> {
                         preallocate,
                         follow_links: false,
                         budget: Budget::new(limits),
+                        watch: storage::Watcher::default(),
                     });
                 }
             }

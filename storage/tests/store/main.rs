@@ -13,6 +13,7 @@ mod memory;
 mod merkle;
 mod model;
 mod probe;
+mod relocate;
 mod rename;
 mod sequences;
 mod support;

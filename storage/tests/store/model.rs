@@ -160,6 +160,7 @@ fn options(source: &mut Source<'_>) -> StoreOptions {
             ReadMode::Map
         },
         follow_links: false,
+        watch: storage::Watcher::default(),
         preallocate: if flags & 8 == 0 {
             Preallocate::Sparse
         } else {

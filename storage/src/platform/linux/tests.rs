@@ -4,14 +4,18 @@ use std::fs as std_fs;
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::watch::Watcher;
 
 const WRITE: Access = Access::Write { executable: false };
 
 /// The folder opened in both ways.
 fn roots(path: &Path) -> [Root; 2] {
-    let mut by_hand = Root::open(path, false).unwrap();
+    let mut by_hand = Root::open(path, false, &Watcher::default()).unwrap();
     by_hand.resolve = false;
-    [Root::open(path, false).unwrap(), by_hand]
+    [
+        Root::open(path, false, &Watcher::default()).unwrap(),
+        by_hand,
+    ]
 }
 
 #[test]
@@ -57,16 +61,20 @@ fn both_ways_open_what_lies_inside_and_nothing_else() {
 fn a_folder_is_made_only_when_something_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/b");
-    assert!(Root::open(&path, false).unwrap_err().is_not_found());
+    assert!(
+        Root::open(&path, false, &Watcher::default())
+            .unwrap_err()
+            .is_not_found()
+    );
     assert!(!path.exists());
-    assert!(Root::open(&path, true).is_ok());
+    assert!(Root::open(&path, true, &Watcher::default()).is_ok());
     assert!(path.is_dir());
 }
 
 #[test]
 fn holes_are_found_and_data_too() {
     let dir = tempfile::tempdir().unwrap();
-    let root = Root::open(dir.path(), false).unwrap();
+    let root = Root::open(dir.path(), false, &Watcher::default()).unwrap();
     let file = root.open_file(Path::new("f"), WRITE).unwrap();
     file.set_len(10 << 20).unwrap();
     assert_eq!(next_data(&file, 0), None);

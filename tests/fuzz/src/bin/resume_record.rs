@@ -1,6 +1,7 @@
-//! Resume records and notes of hops: whatever the bytes, reading them ends well, and what is read is written back the same.
+//! Resume records, notes of hops and notes of moves: whatever the bytes, reading them ends well, and what is read is written back the same.
 #![no_main]
 
+use storage::MoveNote;
 use storage::hops;
 use storage::resume::Record;
 
@@ -11,6 +12,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let _ = Record::decode(data);
     // The digest at the end would stop the fuzzer at the door.
     let sealed = [data, &hash::sha1(data)].concat();
+    let _ = MoveNote::decode(data);
+    if let Ok(note) = MoveNote::decode(&sealed) {
+        assert_eq!(note.encode(), sealed);
+    }
     if let Ok(record) = Record::decode(&sealed) {
         // Unused flag bits are not kept.
         let mut again = record.encode();
