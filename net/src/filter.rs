@@ -12,7 +12,7 @@ use tokio::io::ReadBuf;
 
 use crate::datagram::{Batch, let_others};
 use crate::port_map::Gateway;
-use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network};
+use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Subnet};
 
 /// Whom a network does not talk to. Clones are the same list, which may be replaced at any time.
 #[derive(Clone, Default)]
@@ -166,6 +166,10 @@ impl Binder for FilterBinder {
 
     fn gateways(&self) -> io::Result<Vec<Gateway>> {
         self.inner.gateways()
+    }
+
+    fn networks(&self) -> io::Result<Vec<Subnet>> {
+        self.inner.networks()
     }
 
     fn multicast(

@@ -27,6 +27,7 @@
 //! | [`limit`] | [`RateLimiter`], token buckets in a tree |
 //! | [`http`] | the GET client, and [`http::Guard`], where it may go |
 //! | [`scope`] | how far away an address is, and whom strangers may send us to |
+//! | [`subnet`] | addresses that begin alike |
 //! | [`sim`] | a simulated network in virtual time |
 //!
 //! # Invariants
@@ -54,6 +55,7 @@ pub mod scope;
 pub mod sim;
 pub mod socks;
 pub mod stream;
+pub mod subnet;
 pub mod utp;
 
 pub use ciphered::Ciphered;
@@ -69,6 +71,7 @@ pub use resolve::Resolver;
 pub use scope::{Family, Scope};
 pub use socks::SocksServer;
 pub use stream::{BoxStream, ByteStream, Dialer, Listener};
+pub use subnet::Subnet;
 
 /// A boxed future that may move between threads.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;

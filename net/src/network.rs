@@ -15,7 +15,7 @@ use crate::outlet::{Outage, Outlet};
 use crate::port_map::Gateway;
 use crate::real::{RealDialer, RealOptions, SourceBinder};
 use crate::resolve::{Cached, SystemResolver, ip_literal};
-use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Filter, Listener, Resolver};
+use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Filter, Listener, Resolver, Subnet};
 
 /// How often it is looked whether there are circuits.
 const LOOK: Duration = Duration::from_millis(100);
@@ -45,6 +45,16 @@ pub trait Binder: Send + Sync {
     ///
     /// What the system says.
     fn gateways(&self) -> io::Result<Vec<Gateway>> {
+        Ok(Vec::new())
+    }
+
+    /// The networks that this host is in: each of its addresses by itself, and what lies in the same network, as far as the system
+    /// says so. A way into the network that begins elsewhere has none of its own.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn networks(&self) -> io::Result<Vec<Subnet>> {
         Ok(Vec::new())
     }
 
@@ -365,6 +375,15 @@ impl Network {
     /// As [`Self::listen_near`].
     pub fn datagram_near(&self, at: SocketAddr, more: u16) -> io::Result<Arc<dyn DatagramSocket>> {
         near(at, more, |at| self.datagram(at))
+    }
+
+    /// The networks that this host is in; see [`Binder::networks`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Binder::networks`].
+    pub fn networks(&self) -> io::Result<Vec<Subnet>> {
+        self.binder.networks()
     }
 
     /// Joins a multicast group; see [`Binder::multicast`].

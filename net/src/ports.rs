@@ -13,7 +13,9 @@ use tokio::time::sleep;
 use crate::network::near;
 use crate::port_map::Gateway;
 use crate::utp::{self, Others, UtpListener, UtpOptions};
-use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool};
+use crate::{
+    Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool, Subnet,
+};
 
 /// How peers are connected with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -235,6 +237,10 @@ impl Binder for PortBinder {
 
     fn gateways(&self) -> io::Result<Vec<Gateway>> {
         self.inner.gateways()
+    }
+
+    fn networks(&self) -> io::Result<Vec<Subnet>> {
+        self.inner.networks()
     }
 
     fn multicast(

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::port_map::Gateway;
 use crate::resolve::canonical;
-use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener};
+use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Subnet};
 
 pub use bound::{Bind, BindError};
 
@@ -103,6 +103,10 @@ impl Binder for SourceBinder {
         Ok(gateways)
     }
 
+    fn networks(&self) -> io::Result<Vec<Subnet>> {
+        RealBinder.networks()
+    }
+
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
         RealBinder.listen(self.place(canonical(at)))
     }
@@ -128,6 +132,10 @@ impl Binder for SourceBinder {
 impl Binder for RealBinder {
     fn gateways(&self) -> io::Result<Vec<Gateway>> {
         gateways()
+    }
+
+    fn networks(&self) -> io::Result<Vec<Subnet>> {
+        platform::networks()
     }
 
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {

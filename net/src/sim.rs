@@ -56,7 +56,8 @@ pub use trace::{Happening, Lost, Trace};
 
 use crate::resolve::{canonical, ip_literal};
 use crate::{
-    Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool, Resolver, Task,
+    Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool, Resolver,
+    Subnet, Task,
 };
 use world::{HostId, World};
 
@@ -212,6 +213,12 @@ impl Host {
         self.with(|world, _, id| world.set_link(id, link));
     }
 
+    /// Changes the networks that this host says it is in ([`Binder::networks`]): at first, its own addresses alone. Who reaches whom
+    /// does not depend on it.
+    pub fn set_networks(&self, networks: Vec<Subnet>) {
+        self.with(|world, _, id| world.host(id).networks = networks);
+    }
+
     /// Pulls the plug, or puts it back. Meanwhile nothing gets in or out: datagrams are lost, and streams try again
     /// until they give up after some minutes.
     pub fn set_online(&self, online: bool) {
@@ -254,6 +261,12 @@ impl Binder for Door {
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         datagram::bind(&self.host.sim.shared, self.host.id, canonical(at))
+    }
+
+    fn networks(&self) -> io::Result<Vec<Subnet>> {
+        Ok(self
+            .host
+            .with(|world, _, id| world.host(id).networks.clone()))
     }
 
     fn multicast(

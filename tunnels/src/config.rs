@@ -7,6 +7,7 @@ use std::time::Duration;
 use overlay::packet::CommunityId;
 
 use crate::budget::Budget;
+use crate::home::Home;
 use crate::node::Refusal;
 use crate::policy::{Rules, Traffic};
 use crate::{Dialect, policy};
@@ -115,21 +116,22 @@ impl Config {
         }
     }
 
-    /// Whether an exit that others reach at `own` sends to an address at all.
+    /// Whether an exit that others reach at `own`, and that is at `home`, sends to an address at all.
     ///
     /// # Errors
     /// [`Refusal::Target`], [`Refusal::Policy`].
     pub(crate) fn exits_to(
         &self,
         traffic: Traffic,
-        own: Option<SocketAddr>,
+        (own, home): (Option<SocketAddr>, &Home),
         to: SocketAddr,
     ) -> Result<(), Refusal> {
         let reached = if self.exit_to_local {
             policy::is_local(to)
         } else {
             // What listens at our own address trusts it, perhaps, and so may the router that has it.
-            policy::reaches(to) && own.is_none_or(|own| own.ip() != to.ip().to_canonical())
+            let ip = to.ip().to_canonical();
+            policy::reaches(to) && own.is_none_or(|own| own.ip() != ip) && !home.holds(ip)
         };
         if !reached {
             return Err(Refusal::Target);

@@ -6,6 +6,7 @@
 
 mod exits;
 mod faults;
+mod home;
 mod inbox;
 mod locked;
 mod outbox;
@@ -32,6 +33,7 @@ use crate::node::{Event, HEADROOM, Node, TAILROOM};
 use crate::{CircuitId, Dialect, Pool, Status, pool};
 use exits::Exits;
 use faults::Faults;
+use inbox::Blocks;
 use outbox::Outbox;
 use ports::Ports;
 use pump::Pumped;
@@ -65,6 +67,8 @@ struct Shared {
     dialect: Dialect,
     /// Where datagrams from outside are received: all exits share them.
     batches: Batches,
+    /// Where datagrams wait for those who read sockets through circuits: all sockets share it.
+    blocks: Blocks,
     state: Mutex<State>,
 }
 
@@ -76,6 +80,8 @@ struct State {
     out: Vec<u8>,
     outbox: Outbox,
     exits: Exits,
+    /// When it is looked again where this host is.
+    next_look: Option<Instant>,
     ports: Ports,
     events: mpsc::Sender<Event>,
     /// Whether somebody panicked who held it.
@@ -112,6 +118,7 @@ impl Tunnels {
             prefix,
             dialect,
             batches: Batches::default(),
+            blocks: Blocks::default(),
             state: Mutex::new(State {
                 node,
                 circuits: Pool::new(),
@@ -119,6 +126,7 @@ impl Tunnels {
                 out: Vec::with_capacity(MAX_DATAGRAM),
                 outbox: Outbox::default(),
                 exits: Exits::default(),
+                next_look: None,
                 ports: Ports::default(),
                 events,
                 out_of_order: false,

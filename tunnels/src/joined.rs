@@ -51,6 +51,8 @@ pub(crate) struct Extending {
 pub(crate) struct Exit {
     /// Whether anything has.
     pub(crate) used: bool,
+    /// Where its socket is.
+    pub(crate) port: Option<u16>,
     targets: BTreeMap<(IpAddr, u16), Target>,
     /// Bytes that may still go out, and when this was counted.
     allowance: Option<(u64, Instant)>,

@@ -10,7 +10,8 @@
 //! - [`Dialect`]: which of the two wires is spoken. [`crypto`]: agreeing on keys, sealing and opening cells.
 //! - [`Head`], [`CircuitId`]: cells. [`message`]: what is in them.
 //! - [`Node`]: originator, relay, exit, introduction and rendezvous point as one machine, configured by [`Config`];
-//!   `circuit` is one of our own, `joined` one that ends here, `relay` one that goes on. [`policy`]: what exits let through.
+//!   `circuit` is one of our own, `joined` one that ends here, `relay` one that goes on. [`policy`]: what exits let through;
+//!   `home`: what is too near for that.
 //! - [`Pool`]: circuits that are ready before somebody needs them, and how it stands with them.
 //! - [`Tunnels`]: a node on real sockets: cells in the pump of the endpoint, exits, and sockets that go through circuits.
 //! - [`swarms`]: finding hidden peers, and being found by them.
@@ -37,6 +38,7 @@ mod driver;
 mod entropy;
 mod exchange;
 mod hidden;
+mod home;
 mod joined;
 mod joins;
 pub mod message;

@@ -36,6 +36,7 @@ use crate::circuit::{Circuit, CircuitInfo, Closed, Hop, Purpose, State};
 use crate::config::{Config, Flags};
 use crate::entropy::Entropy;
 use crate::hidden::{Contact, Swarm};
+use crate::home::Home;
 use crate::joined::Joined;
 use crate::joins::Joins;
 use crate::message::{IntroPoint, Kind, Message};
@@ -93,12 +94,15 @@ pub struct Node {
     /// Nodes that did not answer, and until when they are taken last.
     doubts: BTreeMap<PublicKey, Instant>,
     addr: Option<SocketAddr>,
+    home: Home,
     out: VecDeque<Transmit>,
     /// What strangers bring about waits apart, so that it never takes the place of the rest.
     events: VecDeque<Event>,
     strange: VecDeque<Event>,
     counters: Counters,
     next_tick: Instant,
+    /// Whether it takes leave: nothing begins any more.
+    closing: bool,
 }
 
 /// A node that circuits can be built with.
@@ -135,11 +139,13 @@ impl Node {
             lookups: BTreeMap::new(),
             doubts: BTreeMap::new(),
             addr: None,
+            home: Home::default(),
             out: VecDeque::new(),
             events: VecDeque::new(),
             strange: VecDeque::new(),
             counters: Counters::default(),
             next_tick: now,
+            closing: false,
         }
     }
 
@@ -148,6 +154,8 @@ impl Node {
         let mut node = Self::new(now, self.config.clone(), self.key.clone(), seed);
         node.candidates.clone_from(&self.candidates);
         node.addr = self.addr;
+        node.home.clone_from(&self.home);
+        node.closing = self.closing;
         node.counters.clone_from(&self.counters);
         node.counters.failures += 1;
         node
@@ -176,6 +184,16 @@ impl Node {
     /// Where others reach it, as far as that was said.
     pub const fn addr(&self) -> Option<SocketAddr> {
         self.addr
+    }
+
+    /// Sets where it is at home: nothing is sent there for others. Until that is said, nothing is near it but its own address.
+    pub(crate) fn set_home(&mut self, home: Home) {
+        self.home = home;
+    }
+
+    /// Where it is at home, as far as that was said.
+    pub(crate) const fn home(&self) -> &Home {
+        &self.home
     }
 
     /// As if a seeder of a swarm had asked to be introduced.

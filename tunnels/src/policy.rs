@@ -80,7 +80,8 @@ pub fn is_local(addr: SocketAddr) -> bool {
     one && addr.port() != 0 && !is_global(ip)
 }
 
-fn is_global(ip: IpAddr) -> bool {
+/// Whether an address is somebody's in the world.
+pub(crate) fn is_global(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_global_v4(ip),
         IpAddr::V6(ip) => is_global_v6(ip),

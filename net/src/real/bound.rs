@@ -29,7 +29,9 @@ use self::socket::BoundSocket;
 use super::{multicast, platform, tcp, udp};
 use crate::port_map::Gateway;
 use crate::resolve::{Dns, NameServers, canonical, ip_literal};
-use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool};
+use crate::{
+    Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool, Subnet,
+};
 
 /// What everything is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +154,11 @@ impl Binder for BoundBinder {
         let mut gateways = super::gateways()?;
         gateways.retain(|gateway| place.ips.contains(&gateway.own));
         Ok(gateways)
+    }
+
+    /// Those of all interfaces, the others too: what is sent to them by the one that all is bound to may get there.
+    fn networks(&self) -> io::Result<Vec<Subnet>> {
+        platform::networks()
     }
 
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::Subnet;
+
 /// Makes a non-blocking socket of the address's family and binds it there, and to a device, if there is one.
 ///
 /// At `[::]` the socket takes IPv4 as well; at any other IPv6 address it takes IPv6 only.
@@ -155,6 +157,64 @@ pub(crate) fn interfaces(v4: bool) -> io::Result<Vec<Interface>> {
         ip,
         multicast: true,
     }])
+}
+
+/// Each address of the interfaces, whether they are up or not, and what lies in the same network as it.
+#[cfg(unix)]
+pub(crate) fn networks() -> io::Result<Vec<Subnet>> {
+    use nix::sys::socket::SockaddrStorage;
+
+    let ip = |address: &SockaddrStorage| {
+        let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or_else(|| Some(IpAddr::V6(address.as_sockaddr_in6()?.ip())))
+    };
+    let mut found = Vec::new();
+    for entry in nix::ifaddrs::getifaddrs()? {
+        let Some(own) = entry.address.as_ref().and_then(ip) else {
+            continue;
+        };
+        found.push(Subnet::only(own));
+        let mask = entry.netmask.as_ref().and_then(ip);
+        found.extend(mask.map(|mask| Subnet::around(own, leading_ones(mask))));
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// How many bits of a mask are set before the first that is not.
+#[cfg(unix)]
+fn leading_ones(mask: IpAddr) -> u8 {
+    let ones = match mask {
+        IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+        IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+    };
+    u8::try_from(ones).unwrap_or(u8::MAX)
+}
+
+/// Interfaces are not enumerated on this system: what is known are the addresses that it would send from, those of the default
+/// routes.
+#[cfg(not(unix))]
+pub(crate) fn networks() -> io::Result<Vec<Subnet>> {
+    use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+
+    // Connecting a socket of datagrams sends nothing. The targets are the first addresses of their families that are anybody's.
+    let ways: [(IpAddr, IpAddr); 2] = [
+        (
+            Ipv4Addr::UNSPECIFIED.into(),
+            Ipv4Addr::new(1, 0, 0, 1).into(),
+        ),
+        (
+            Ipv6Addr::UNSPECIFIED.into(),
+            Ipv6Addr::new(0x2600, 0, 0, 0, 0, 0, 0, 1).into(),
+        ),
+    ];
+    let found = ways.into_iter().filter_map(|(any, target)| {
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((target, 9)).ok()?;
+        Some(Subnet::only(socket.local_addr().ok()?.ip()))
+    });
+    Ok(found.collect())
 }
 
 /// A route to everywhere, by IPv4.

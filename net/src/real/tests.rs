@@ -46,6 +46,18 @@ async fn bytes_and_half_close_pass_through_a_stream_both_ways() {
     assert_eq!(heard, b"still open this way");
 }
 
+#[test]
+fn a_host_is_in_the_networks_of_its_interfaces() {
+    let networks = real().networks().unwrap();
+    let shown: Vec<String> = networks.iter().map(ToString::to_string).collect();
+    for of_loopback in ["127.0.0.0/8", "127.0.0.1/32"] {
+        assert!(shown.iter().any(|it| it == of_loopback), "{shown:?}");
+    }
+    for ip in Bind::choices().into_iter().flat_map(|(_, ips)| ips) {
+        assert!(networks.contains(&Subnet::only(ip)), "{ip}: {shown:?}");
+    }
+}
+
 #[tokio::test]
 async fn one_read_fills_a_large_buffer_with_all_that_waits() {
     let (mut ours, mut theirs) = pair(&real(), "127.0.0.1:0").await;

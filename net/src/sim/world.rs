@@ -18,6 +18,7 @@ use super::nat::{Nat, NatId, NatKind};
 use super::ports::Ports;
 use super::rng::Rng;
 use super::trace::{Happening, Lost, Tracer};
+use crate::Subnet;
 
 /// A host's place in its world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +49,8 @@ pub(super) struct World {
 
 pub(super) struct HostState {
     pub(super) ips: Vec<IpAddr>,
+    /// The networks that it says it is in.
+    pub(super) networks: Vec<Subnet>,
     pub(super) nat: Option<NatId>,
     pub(super) link: Link,
     pub(super) online: bool,
@@ -108,6 +111,7 @@ impl World {
             up, down, queue, ..
         } = options.link;
         self.hosts.push(HostState {
+            networks: options.ips.iter().copied().map(Subnet::only).collect(),
             ips: options.ips,
             nat: options.nat,
             link: options.link,

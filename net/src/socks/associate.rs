@@ -60,7 +60,11 @@ pub(super) async fn associate(
             sleep(LOOK).await;
         }
     };
-    let _ = timeout(COMING_UP, up).await;
+    tokio::select! {
+        biased;
+        () = closed(&mut control) => return Ok(()),
+        _ = timeout(COMING_UP, up) => {}
+    }
     let moved = AtomicU64::new(0);
     let association = Association {
         shared,
@@ -269,6 +273,18 @@ impl Association<'_> {
         count(&self.shared.dropped, tried.saturating_sub(sent));
         count(self.moved, sent);
     }
+}
+
+/// Waits until the program has closed its stream.
+async fn closed(control: &mut BoxStream) {
+    poll_fn(|cx| {
+        if is_closed(cx, control) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// Whether the program has closed its stream; what it says there means nothing.

@@ -7,7 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::sim::{Host, HostOptions, Sim};
-use crate::{DatagramSocket, Proxy};
+use crate::{Binder, DatagramSocket, Proxy};
 
 const PROGRAM: &str = "1.0.0.1";
 const SERVER: &str = "1.0.0.2";
@@ -231,6 +231,77 @@ async fn an_association_ends_with_its_connection() {
     assert_eq!(server.counters().clients, 0);
     socket.try_send_to(&wrapped(b"x"), relay).unwrap();
     assert!(heard(&socket).await.is_empty());
+}
+
+/// A network whose sockets never have a way out.
+struct Closed(Network);
+
+impl Binder for Closed {
+    fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        self.0.listen(at)
+    }
+
+    fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
+        Ok(Arc::new(ClosedSocket(self.0.datagram(at)?)))
+    }
+
+    fn multicast(
+        &self,
+        group: SocketAddr,
+        own: Option<IpAddr>,
+    ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
+        self.0.multicast(group, own)
+    }
+}
+
+struct ClosedSocket(Arc<dyn DatagramSocket>);
+
+impl DatagramSocket for ClosedSocket {
+    fn poll_recv_from(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<SocketAddr>> {
+        self.0.poll_recv_from(cx, buf)
+    }
+
+    fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        datagram: &[u8],
+        to: SocketAddr,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_send_to(cx, datagram, to)
+    }
+
+    fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.0.try_send_to(datagram, to)
+    }
+
+    fn is_up(&self) -> bool {
+        false
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.0.local_addr()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_before_there_is_a_way_out_is_let_go_at_once() {
+    let scene = Scene::new();
+    let inside = scene.server.network();
+    let outside = inside.clone().with_binder(Arc::new(Closed(inside.clone())));
+    let server = SocksServer::launch(inside, outside, open("1.0.0.2:1080"), &Pool::current());
+    let server = server.unwrap();
+    let (mut control, _) = scene.associate(&anywhere()).await;
+    // What it says there means nothing.
+    control.write_all(&[7; 10_000]).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(server.counters().clients, 1);
+    drop(control);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.counters().clients, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -350,15 +350,19 @@ impl StreamHandler<Told> for PoolActor {
                     response,
                 },
                 ..,
-            ) => self.links.requests.part((circuit, id), part, response),
+            ) => self
+                .links
+                .requests
+                .replies
+                .part((circuit, id), part, response),
             (event, ..) => {
                 if dialect == Dialect::Modern
                     && let Event::Closed { circuit, .. } = &event
                 {
-                    self.links.requests.closed(Some(*circuit));
+                    self.links.requests.replies.closed(Some(*circuit));
                 }
                 if dialect == Dialect::Modern && event == Event::Restarted {
-                    self.links.requests.closed(None);
+                    self.links.requests.replies.closed(None);
                 }
                 if let Some(hidden) = self.links.hidden.upgrade() {
                     hidden.lock().handle_event(dialect, &event);

@@ -16,6 +16,7 @@ use overlay::wire::Address;
 use parking_lot::Mutex;
 use protocol::bencode;
 
+use crate::home::Home;
 use crate::node::Refusal;
 use crate::policy::{self, NoAnswer, Traffic, asked_of_tracker};
 use crate::{CircuitId, Config, Tunnels};
@@ -48,13 +49,16 @@ pub(super) struct HttpExit {
 struct Allowed {
     config: Config,
     own: Option<SocketAddr>,
+    home: Home,
     /// Why the last address was not allowed.
     why: Arc<Mutex<Refusal>>,
 }
 
 impl Allowed {
     fn admits(&self, to: SocketAddr) -> bool {
-        let allowed = self.config.exits_to(Traffic::Http, self.own, to);
+        let allowed = self
+            .config
+            .exits_to(Traffic::Http, (self.own, &self.home), to);
         allowed.inspect_err(|why| *self.why.lock() = *why).is_ok()
     }
 }
@@ -109,6 +113,7 @@ impl HttpExit {
         let allowed = tunnels.with(|node, _| Allowed {
             config: node.config().clone(),
             own: node.addr(),
+            home: node.home().clone(),
             why: Arc::clone(&why),
         });
         request.policy = Arc::new(allowed);

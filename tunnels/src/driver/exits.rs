@@ -54,7 +54,11 @@ impl Shared {
         let exit = match state.exits.open.entry(circuit) {
             Entry::Occupied(exit) => exit.into_mut(),
             Entry::Vacant(place) => match self.open_exit(circuit) {
-                Ok(exit) => place.insert(exit),
+                Ok(exit) => {
+                    let port = exit.socket.local_addr().port();
+                    state.node.set_exit_port(circuit, port);
+                    place.insert(exit)
+                }
                 Err(error) => {
                     tracing::warn!(%error, "an exit has no socket");
                     return;

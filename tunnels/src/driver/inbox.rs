@@ -1,5 +1,7 @@
 //! Datagrams that wait for whoever reads a socket.
 
+mod blocks;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -8,47 +10,68 @@ use futures_util::task::AtomicWaker;
 use net::datagram::Batch;
 use parking_lot::Mutex;
 
+use blocks::BLOCK;
+pub(super) use blocks::Blocks;
+
 /// Datagrams that may wait; what comes beyond that is lost, as in any socket.
 const MOST: usize = 1024;
 
 /// Addresses whose hosts know us no more that may wait.
 const MOST_MOVED: usize = 1024;
 
-/// Bytes that may wait.
-const MOST_BYTES: usize = 2 * 1024 * 1024;
+/// Blocks of datagrams that may wait: 2 MiB.
+const MOST_BLOCKS: usize = 2 * 1024 * 1024 / BLOCK;
+
+/// Datagrams for whose heads the memory is kept when all are taken.
+const KEPT_HEADS: usize = 128;
 
 /// One reader, and as many writers as there are nodes.
-#[derive(Default)]
 pub(super) struct Inbox {
+    blocks: Blocks,
     queue: Mutex<Queue>,
     moved: Mutex<VecDeque<SocketAddr>>,
     reader: AtomicWaker,
 }
 
-/// Datagrams one behind the other.
+/// Datagrams one behind the other, in blocks; each lies in one of them.
 #[derive(Default)]
 struct Queue {
     heads: VecDeque<(SocketAddr, usize)>,
-    bytes: Vec<u8>,
-    /// What of `bytes` has been taken.
+    blocks: VecDeque<Vec<u8>>,
+    /// What of the first block has been taken.
     taken: usize,
 }
 
 impl Inbox {
+    /// An empty one, which has its memory from `blocks`.
+    pub(super) fn new(blocks: &Blocks) -> Self {
+        Self {
+            blocks: blocks.clone(),
+            queue: Mutex::default(),
+            moved: Mutex::default(),
+            reader: AtomicWaker::new(),
+        }
+    }
+
     /// Puts a datagram in; whoever reads is not woken yet.
     pub(super) fn push(&self, from: SocketAddr, datagram: &[u8]) {
         let mut queue = self.queue.lock();
-        let waiting = queue.bytes.len() - queue.taken;
-        if queue.heads.len() >= MOST || waiting + datagram.len() > MOST_BYTES {
+        if queue.heads.len() >= MOST || datagram.len() > BLOCK {
             return;
         }
-        // What was taken is forgotten as soon as that is more than what is moved for it.
-        if queue.taken > waiting {
-            let taken = std::mem::take(&mut queue.taken);
-            queue.bytes.drain(..taken);
+        let room = queue.blocks.back().map_or(0, |last| BLOCK - last.len());
+        if room < datagram.len() || queue.blocks.is_empty() {
+            let has = queue.blocks.len();
+            let more = (has < MOST_BLOCKS).then(|| self.blocks.take(has));
+            let Some(more) = more.flatten() else {
+                return;
+            };
+            queue.blocks.push_back(more);
         }
-        queue.bytes.extend_from_slice(datagram);
-        queue.heads.push_back((from, datagram.len()));
+        if let Some(last) = queue.blocks.back_mut() {
+            last.extend_from_slice(datagram);
+            queue.heads.push_back((from, datagram.len()));
+        }
     }
 
     /// Notes an address whose host knows us no more, and wakes whoever reads.
@@ -83,7 +106,7 @@ impl Inbox {
             return Poll::Pending;
         };
         let result = take(from, queue.front(len));
-        queue.pass(len);
+        queue.pass(len, &self.blocks);
         Poll::Ready(result)
     }
 
@@ -97,7 +120,7 @@ impl Inbox {
                 break;
             }
             queue.heads.pop_front();
-            queue.pass(len);
+            queue.pass(len, &self.blocks);
         }
         if batch.is_empty() {
             Poll::Pending
@@ -108,16 +131,35 @@ impl Inbox {
 }
 
 impl Queue {
+    /// The first datagram, of which the head says how long it is.
     fn front(&self, len: usize) -> &[u8] {
-        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        let first = self.blocks.front().map_or(&[][..], Vec::as_slice);
+        let rest = first.get(self.taken..).unwrap_or_default();
         rest.get(..len).unwrap_or(rest)
     }
 
-    fn pass(&mut self, len: usize) {
+    /// Passes over that.
+    fn pass(&mut self, len: usize, blocks: &Blocks) {
         self.taken += len;
-        if self.heads.is_empty() {
-            self.bytes.clear();
+        let taken = self
+            .blocks
+            .front()
+            .is_some_and(|first| self.taken >= first.len());
+        // The next datagram, if there is one, lies in the next block.
+        if taken && let Some(first) = self.blocks.pop_front() {
+            blocks.give_back(first);
             self.taken = 0;
+        }
+        if self.heads.is_empty() {
+            self.heads.shrink_to(KEPT_HEADS);
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        for block in self.queue.get_mut().blocks.drain(..) {
+            self.blocks.give_back(block);
         }
     }
 }
@@ -145,7 +187,7 @@ mod tests {
 
     #[test]
     fn hosts_that_know_us_no_more_are_told_once_each_and_only_so_many_wait() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(&Blocks::default());
         assert_eq!(inbox.take_moved(), None);
         for n in 0..2000_u16 {
             inbox.moved(SocketAddr::from(([20, 0, 0, 1], n)));
@@ -158,7 +200,7 @@ mod tests {
 
     #[test]
     fn datagrams_come_out_as_they_went_in_one_by_one_or_together() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(&Blocks::default());
         let cx = Context::from_waker(Waker::noop());
         let put: Vec<_> = (0..200_u8)
             .map(|n| (sender(n / 7), vec![n; usize::from(n) + 1]))
@@ -182,28 +224,47 @@ mod tests {
             out.extend(more);
         }
         assert_eq!(out, put);
-        assert_eq!(inbox.queue.lock().bytes.len(), 0);
+        assert_eq!(inbox.blocks.lent(), 0);
     }
 
     #[test]
     fn so_many_wait_and_what_comes_then_is_lost() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(&Blocks::default());
         (0..2 * MOST).for_each(|_| inbox.push(sender(1), &[7; 100]));
         assert_eq!(inbox.queue.lock().heads.len(), MOST);
         (0..100).for_each(|_| drop(batch(&inbox)));
-        (0..2 * MOST).for_each(|_| inbox.push(sender(1), &vec![7; 60_000]));
-        assert!(inbox.queue.lock().bytes.len() <= MOST_BYTES);
+        (0..2 * MOST).for_each(|_| inbox.push(sender(1), &[7; BLOCK]));
+        assert_eq!(inbox.blocks.lent(), MOST_BLOCKS);
+        inbox.push(sender(1), &vec![7; BLOCK + 1]);
+        let blocks = inbox.blocks.clone();
+        drop(inbox);
+        assert_eq!(blocks.lent(), 0);
+    }
+
+    #[test]
+    fn those_who_read_get_theirs_though_others_do_not_and_all_together_keep_so_much() {
+        let blocks = Blocks::default();
+        let idle: Vec<_> = (0..768).map(|_| Inbox::new(&blocks)).collect();
+        for inbox in &idle {
+            (0..2 * MOST).for_each(|_| inbox.push(sender(1), &[7; 2000]));
+        }
+        assert!(blocks.lent() * BLOCK <= 64 << 20, "{}", blocks.lent());
+        let inbox = Inbox::new(&blocks);
+        for n in 0..100 {
+            inbox.push(sender(n), &[n; 1400]);
+            assert_eq!(batch(&inbox), [(sender(n), vec![n; 1400])]);
+        }
     }
 
     #[test]
     fn memory_is_bounded_where_the_reader_never_catches_up() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new(&Blocks::default());
         let cx = Context::from_waker(Waker::noop());
         for _ in 0..100_000 {
             inbox.push(sender(1), &[7; 1000]);
             inbox.push(sender(1), &[7; 1000]);
             let _ = inbox.poll_take(&cx, |_, _| ());
         }
-        assert!(inbox.queue.lock().bytes.capacity() <= 4 * MOST_BYTES);
+        assert!(inbox.blocks.lent() <= MOST_BLOCKS);
     }
 }

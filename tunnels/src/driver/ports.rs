@@ -1,5 +1,7 @@
 //! Sockets that go through circuits, and whose datagrams are whose.
 
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::inbox::Inbox;
 use crate::node::Node;
 use crate::{CircuitId, Pool, Purpose};
+use named::Named;
 
 /// The most flows whose sockets are remembered.
 const MAX_FLOWS: usize = 16_384;
@@ -24,12 +27,6 @@ const MAX_TAKERS: usize = 16;
 /// The most sockets that share a flow.
 const MAX_SHARERS: usize = 16;
 
-/// How long an answer from a name may take.
-const NAMED: Duration = Duration::from_secs(30);
-
-/// The most sockets that wait for answers from names.
-const MAX_NAMED: usize = 1024;
-
 /// The sockets, and whose datagrams are whose.
 #[derive(Default)]
 pub(super) struct Ports {
@@ -41,8 +38,7 @@ pub(super) struct Ports {
     order: VecDeque<(CircuitId, SocketAddr)>,
     /// The listening sockets that have sent something through a circuit: they share the address that it has at its end.
     users: BTreeMap<CircuitId, BTreeSet<u64>>,
-    /// When a socket has last written to a name through a circuit, by the port: nobody here knows the address.
-    named: BTreeMap<(CircuitId, u16, u64), Instant>,
+    named: Named,
     strangers: Strangers,
     /// Sockets for which something has come.
     touched: Vec<u64>,
@@ -107,7 +103,7 @@ impl Ports {
             !sharers.is_empty()
         });
         self.order.retain(|flow| self.flows.contains_key(flow));
-        self.named.retain(|(_, _, of), _| *of != number);
+        self.named.close(number);
         self.users.retain(|_, users| {
             users.remove(&number);
             !users.is_empty()
@@ -130,7 +126,7 @@ impl Ports {
             Purpose::Introduction => return,
         };
         if purpose == Purpose::Data && !self.flows.contains_key(&(circuit, from)) {
-            for number in self.take_named(now, circuit, from.port()) {
+            for number in self.named.answer(now, circuit, from) {
                 self.note(circuit, from, number);
             }
         }
@@ -157,13 +153,6 @@ impl Ports {
                 self.touched.push(number);
             }
         }
-    }
-
-    /// The sockets that wait for an answer from a name at a port, and do so no more.
-    fn take_named(&mut self, now: Instant, circuit: CircuitId, port: u16) -> Vec<u64> {
-        let all = (circuit, port, 0)..=(circuit, port, u64::MAX);
-        let waiting = self.named.extract_if(all, |_, at| now < *at + NAMED);
-        waiting.map(|((_, _, number), _)| number).collect()
     }
 
     /// Wakes those for whom something has come.
@@ -211,7 +200,7 @@ impl Ports {
     pub(super) fn end(&mut self, circuit: CircuitId) {
         self.forget(circuit);
         self.users.remove(&circuit);
-        self.named.retain(|(of, _, _), _| *of != circuit);
+        self.named.end(circuit);
     }
 
     /// Forgets what went through a circuit, and tells the sockets whose datagrams go through another one now: at its end they
@@ -231,15 +220,17 @@ impl Ports {
     }
 
     /// A socket has sent something to a name at a port through a circuit, to where its exit knows.
-    pub(super) fn note_name(&mut self, now: Instant, circuit: CircuitId, port: u16, number: u64) {
+    pub(super) fn note_name(
+        &mut self,
+        now: Instant,
+        (circuit, host, port): (CircuitId, &str, u16),
+        number: u64,
+    ) {
         if self.note_user(circuit, number) {
             return;
         }
-        if self.named.len() >= MAX_NAMED {
-            self.named.retain(|_, at| now < *at + NAMED);
-        }
-        if self.named.len() < MAX_NAMED {
-            self.named.insert((circuit, port, number), now);
+        if let Some(to) = self.named.note(now, (circuit, host, port), number) {
+            self.note(circuit, to, number);
         }
     }
 
@@ -281,10 +272,15 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::task::Context;
 
+    use super::super::inbox::Blocks;
     use super::*;
 
     fn host(number: u32) -> SocketAddr {
         (Ipv4Addr::from_bits(number), 6881).into()
+    }
+
+    fn inbox() -> Arc<Inbox> {
+        Arc::new(Inbox::new(&Blocks::default()))
     }
 
     /// How many datagrams wait.
@@ -303,7 +299,7 @@ mod tests {
     #[test]
     fn what_comes_unasked_is_for_the_sockets_that_use_the_circuit_and_no_others() {
         let (now, mut ports) = (Instant::now(), Ports::default());
-        let inboxes: Vec<Arc<Inbox>> = (0..3).map(|_| Arc::default()).collect();
+        let inboxes: Vec<Arc<Inbox>> = (0..3).map(|_| inbox()).collect();
         let numbers: Vec<u64> = inboxes.iter().map(|it| ports.open(2, it, true)).collect();
         let (circuit, lane) = (CircuitId(5), (Purpose::Data, 2));
         ports.deliver(now, circuit, lane, (host(9), b"unasked"));
@@ -326,7 +322,7 @@ mod tests {
     #[test]
     fn who_does_not_listen_hears_those_to_whom_it_wrote_and_nobody_else() {
         let (now, mut ports) = (Instant::now(), Ports::default());
-        let inboxes: Vec<Arc<Inbox>> = (0..3).map(|_| Arc::default()).collect();
+        let inboxes: Vec<Arc<Inbox>> = (0..3).map(|_| inbox()).collect();
         let numbers: Vec<u64> = inboxes.iter().map(|it| ports.open(2, it, false)).collect();
         let (circuit, lane) = (CircuitId(5), (Purpose::Data, 2));
         let counts = || inboxes.iter().map(|it| taken(it)).collect::<Vec<_>>();
@@ -341,16 +337,29 @@ mod tests {
         ports.deliver(now, circuit, lane, (host(1), b"answer"));
         assert_eq!(counts(), [1, 0, 1]);
         // The first answer from a name is from its address, and shows which one that is.
-        ports.note_name(now, circuit, 6881, numbers[1]);
+        ports.note_name(now, (circuit, "a", 6881), numbers[1]);
         let other = SocketAddr::new(host(4).ip(), 80);
         ports.deliver(now, circuit, lane, (other, b"another port"));
         ports.deliver(now, circuit, lane, (host(4), b"answer"));
         ports.deliver(now, circuit, lane, (host(5), b"unasked"));
         ports.deliver(now, circuit, lane, (host(4), b"answer"));
         assert_eq!(counts(), [0, 2, 0]);
-        ports.note_name(now, circuit, 6881, numbers[1]);
-        ports.deliver(now + NAMED, circuit, lane, (host(6), b"too late"));
+        ports.note_name(now, (circuit, "b", 6881), numbers[1]);
+        let late = now + Duration::from_secs(30);
+        ports.deliver(late, circuit, lane, (host(6), b"too late"));
         assert_eq!(counts(), [0, 0, 0]);
+        // Each of several names at one port may answer; where one alone did, others hear it at once.
+        ports.note_name(late, (circuit, "c", 6881), numbers[1]);
+        ports.note_name(late, (circuit, "d", 6881), numbers[2]);
+        for answer in [7, 8, 9] {
+            ports.deliver(late, circuit, lane, (host(answer), b"answer"));
+        }
+        assert_eq!(counts(), [0, 2, 2]);
+        ports.note_name(late, (circuit, "e", 6881), numbers[1]);
+        ports.deliver(late, circuit, lane, (host(10), b"answer"));
+        ports.note_name(late, (circuit, "e", 6881), numbers[2]);
+        ports.deliver(late, circuit, lane, (host(10), b"answer"));
+        assert_eq!(counts(), [0, 2, 1], "both use that flow");
         for number in numbers {
             ports.close(number);
         }
@@ -360,10 +369,7 @@ mod tests {
     #[test]
     fn flows_in_use_survive_a_flood_of_others() {
         let mut ports = Ports::default();
-        let (mine, other) = (
-            ports.open(1, &Arc::default(), true),
-            ports.open(1, &Arc::default(), true),
-        );
+        let (mine, other) = (ports.open(1, &inbox(), true), ports.open(1, &inbox(), true));
         for number in 1..40_000 {
             ports.note(CircuitId(1), host(0), mine);
             ports.note(CircuitId(1), host(number), other);

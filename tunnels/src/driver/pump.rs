@@ -57,6 +57,7 @@ impl Shared {
             state.node.refuse(Refusal::Harmful);
             return;
         }
+        self.look_home(now, &mut state);
         let mut frame = std::mem::take(&mut state.frame);
         let at = HEADROOM..HEADROOM + datagram.len();
         #[cfg(test)]

@@ -45,7 +45,9 @@ impl CircuitSocket {
         lane: Option<Arc<dyn Send + Sync>>,
         listens: bool,
     ) -> Self {
-        let inbox = Arc::<Inbox>::default();
+        let mut nodes = nodes.peekable();
+        let blocks = nodes.peek().map(|shared| shared.blocks.clone());
+        let inbox = Arc::new(Inbox::new(&blocks.unwrap_or_default()));
         let ways = nodes.map(|shared| {
             let mut state = shared.lock();
             let number = state.ports.open(hops, &inbox, listens);
@@ -90,7 +92,9 @@ impl CircuitSocket {
                     let ports = &mut state.ports;
                     match to {
                         Address::Ip(to) => ports.note(id, *to, way.number),
-                        Address::Host(_, port) => ports.note_name(now, id, *port, way.number),
+                        Address::Host(host, port) => {
+                            ports.note_name(now, (id, host, *port), way.number);
+                        }
                     }
                     return act(way, &mut state, id);
                 }

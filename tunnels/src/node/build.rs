@@ -24,7 +24,7 @@ impl Node {
     /// Begins a circuit of our own. Hops that are not given are chosen.
     ///
     /// # Errors
-    /// [`Refusal::Unknown`] when not enough nodes are known.
+    /// [`Refusal::Unknown`] when not enough nodes are known, or after [`Node::shut_down`].
     pub fn create_circuit(
         &mut self,
         now: Instant,
@@ -32,6 +32,9 @@ impl Node {
         goal: u8,
         exit: Option<Hop>,
     ) -> Result<CircuitId, Refusal> {
+        if self.closing {
+            return Err(Refusal::Unknown);
+        }
         let firsts = self
             .circuits
             .values()

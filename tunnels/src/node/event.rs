@@ -227,6 +227,9 @@ pub enum Refusal {
     /// Too much in too short a time.
     #[error("too fast")]
     TooFast,
+    /// As much was carried for others as may be at all.
+    #[error("as much was carried as may be")]
+    Spent,
     /// We do not do that for others.
     #[error("not offered")]
     NotOffered,

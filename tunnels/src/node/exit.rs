@@ -43,7 +43,7 @@ impl Node {
     ///
     /// # Errors
     /// [`Refusal::Target`] and [`Refusal::Policy`] for what is not reached from here, [`Refusal::SilentTarget`],
-    /// [`Refusal::TooFast`], [`Refusal::Full`], [`Refusal::Unknown`].
+    /// [`Refusal::TooFast`], [`Refusal::Spent`], [`Refusal::Full`], [`Refusal::Unknown`].
     pub fn may_exit(
         &mut self,
         now: Instant,
@@ -51,10 +51,7 @@ impl Node {
         to: SocketAddr,
         data: &[u8],
     ) -> Result<(), Refusal> {
-        // Hidden peers may meet here, and find each other by circuits that both end here.
-        let own = self.addr.is_some_and(|own| own.ip() == to.ip());
-        let meets = own && data.starts_with(self.prefix.as_bytes());
-        if !meets {
+        if !self.meets(to, data) {
             self.exits_to(Traffic::Udp, to)?;
         }
         let len = data.len();
@@ -64,12 +61,29 @@ impl Node {
         self.carry(now, len)
     }
 
+    /// Whether a datagram is of hidden peers who meet here, or find each other by circuits that both end here: it goes to a port of
+    /// our own, be it that of an exit. Nothing else of this host is reached.
+    fn meets(&self, to: SocketAddr, data: &[u8]) -> bool {
+        let own = self.addr.filter(|own| own.ip() == to.ip());
+        let exits = || self.joined.values().filter_map(|joined| joined.exit.port);
+        data.starts_with(self.prefix.as_bytes())
+            && own.is_some_and(|own| own.port() == to.port() || exits().any(|it| it == to.port()))
+    }
+
+    /// The datagrams of a circuit leave by the socket at this port.
+    pub fn set_exit_port(&mut self, circuit: CircuitId, port: u16) {
+        if let Some(joined) = self.joined.get_mut(&circuit) {
+            joined.exit.port = Some(port);
+        }
+    }
+
     /// Whether anything leaves from here for an address.
     ///
     /// # Errors
     /// [`Refusal::Target`], [`Refusal::Policy`].
     pub(crate) fn exits_to(&self, traffic: Traffic, to: SocketAddr) -> Result<(), Refusal> {
-        self.config.exits_to(traffic, self.addr, to)
+        let own = (self.addr, &self.home);
+        self.config.exits_to(traffic, own, to)
     }
 
     /// Counts what was refused elsewhere.
@@ -111,7 +125,11 @@ impl Node {
         if let Some(budget) = &self.config.budget
             && !budget.take(now, len)
         {
-            return Err(Refusal::TooFast);
+            return Err(if budget.is_spent() {
+                Refusal::Spent
+            } else {
+                Refusal::TooFast
+            });
         }
         self.counters.carried += len as u64;
         Ok(())
@@ -120,7 +138,8 @@ impl Node {
     /// Writes a datagram from outside into `out` as a cell to the originator, and says where the cell is to be sent.
     ///
     /// # Errors
-    /// [`Refusal::Content`], [`Refusal::Unknown`], [`Refusal::UsedUp`].
+    /// [`Refusal::Content`], [`Refusal::Unknown`], [`Refusal::UsedUp`]; [`Refusal::TooFast`] and [`Refusal::Spent`] when so much may not
+    /// be carried.
     pub fn send_back(
         &mut self,
         now: Instant,
@@ -155,7 +174,7 @@ impl Node {
     ///
     /// # Errors
     /// [`Refusal::Unknown`] when the circuit is gone; [`Refusal::Full`] when the reply is longer than 700 KiB;
-    /// [`Refusal::TooFast`] when so much may not be carried now.
+    /// [`Refusal::TooFast`] and [`Refusal::Spent`] when so much may not be carried now, or any more.
     pub fn answer_http(
         &mut self,
         now: Instant,

@@ -49,13 +49,13 @@ impl Node {
         from: SocketAddr,
         (id, node, x): (u16, &[u8], [u8; 32]),
     ) -> Result<(), Refusal> {
-        if self.config.flags == Flags::default() {
+        if self.config.flags == Flags::default() || self.closing {
             return Err(Refusal::NotOffered);
         }
-        if self.joined.len() + 2 * self.relays.len() >= self.config.max_joined {
-            return Err(Refusal::Full);
-        }
         if self.is_spent() {
+            return Err(Refusal::Spent);
+        }
+        if self.joined.len() + 2 * self.relays.len() >= self.config.max_joined {
             return Err(Refusal::Full);
         }
         if self.extending.contains_key(&circuit) {

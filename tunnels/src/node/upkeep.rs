@@ -138,8 +138,10 @@ impl Node {
         }
     }
 
-    /// Ends everything, and tells the neighbours.
+    /// Ends everything, and tells the neighbours. Nothing begins after that: neither circuits of its own nor such of others, whose
+    /// owners look for others at once and would find it still there.
     pub fn shut_down(&mut self) {
+        self.closing = true;
         let circuits: Vec<CircuitId> = self.circuits.keys().copied().collect();
         for id in circuits {
             self.end_circuit(id, Closed::Unneeded, Reason::Shutdown);

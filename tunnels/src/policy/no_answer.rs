@@ -17,6 +17,9 @@ use thiserror::Error;
 /// Bytes at the start of a reply in which the head of such an answer ends.
 const HEAD: usize = 256;
 
+/// Where a head ends.
+const END: &[u8] = b"\r\n\r\n";
+
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -113,11 +116,16 @@ impl NoAnswer {
         reply.into_bytes()
     }
 
-    /// What an exit says in a reply, if it is one of its own.
+    /// What an exit says in a reply, if it is one of its own. What a tracker says is none, whatever stands in its head: exits of any
+    /// make pass on nothing but what has a bencoded body, and that begins in another way than words do.
     pub fn read(reply: &[u8]) -> Option<Self> {
-        let start = reply.get(..HEAD).unwrap_or(reply);
-        let start = String::from_utf8_lossy(start);
-        let head = start.split("\r\n\r\n").next()?;
+        let end = reply.windows(END.len()).take(HEAD);
+        let end = end.enumerate().find(|(_, bytes)| *bytes == END)?.0;
+        let body = reply.get(end.saturating_add(END.len())..)?;
+        if matches!(body.first()?, b'd' | b'l' | b'i' | b'0'..=b'9') {
+            return None;
+        }
+        let head = std::str::from_utf8(reply.get(..end)?).ok()?;
         let mut lines = head.split("\r\n");
         let error = lines.find_map(|line| line.strip_prefix("Proxy-Status: exit; error="))?;
         Self::TOLD.into_iter().find(|it| it.words().1 == error)
@@ -148,6 +156,11 @@ mod tests {
             b"HTTP/1.1 200 OK\r\n\r\nProxy-Status: exit; error=dns_error\r\n",
             b"HTTP/1.1 502 Bad Gateway\r\nProxy-Status: exit; error=what\r\n\r\n",
             b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+            b"HTTP/1.1 503 Busy\r\nProxy-Status: exit; error=connection_limit_reached\r\n\r\nd8:intervali1ee",
+            b"HTTP/1.1 503 Busy\r\nProxy-Status: exit; error=connection_limit_reached\r\n\r\nd1:ae\r\n\r\nx",
+            b"HTTP/1.1 503 Busy\r\nProxy-Status: exit; error=connection_limit_reached\r\n\r\n5:words",
+            b"HTTP/1.1 503 Busy\r\nProxy-Status: exit; error=connection_limit_reached\r\n\r\n",
+            b"HTTP/1.1 503 Busy\r\nProxy-Status: exit; error=connection_limit_reached\r\n",
             b"\xff\xfe",
         ] {
             assert_eq!(NoAnswer::read(reply), None);

@@ -18,6 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use net::Subnet;
 use thiserror::Error;
 
 /// The most rules of an exit: each datagram to a new target is held against all of them.
@@ -43,15 +44,8 @@ struct Rule {
     allows: bool,
     /// What it is for; none for all.
     traffic: Option<Traffic>,
-    addresses: Option<Block>,
+    addresses: Option<Subnet>,
     ports: RangeInclusive<u16>,
-}
-
-/// Addresses that begin alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Block {
-    first: IpAddr,
-    prefix: u8,
 }
 
 /// Why a text is not the rules of an exit.
@@ -153,7 +147,7 @@ impl Rule {
         }
         let addresses = match word.ok_or(RuleError::NoAddress)? {
             "any" => None,
-            block => Some(Block::read(block)?),
+            block => Some(read_block(block)?),
         };
         let ports = match words.next() {
             None => 0..=u16::MAX,
@@ -171,49 +165,29 @@ impl Rule {
     }
 }
 
-impl Block {
-    fn read(text: &str) -> Result<Self, RuleError> {
-        let wrong = || RuleError::Address(text.to_owned());
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let ip: IpAddr = address.parse().map_err(|_| wrong())?;
-        let most = if ip.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            None => most,
-            Some(digits) => {
-                let length = digits.parse().ok().filter(|length| *length <= most);
-                length.ok_or_else(wrong)?
-            }
-        };
-        let first = masked(ip, prefix);
-        if first == ip {
-            Ok(Self { first, prefix })
-        } else {
-            Err(RuleError::Bits(
-                text.to_owned(),
-                format!("{first}/{prefix}"),
-            ))
-        }
+fn read_block(text: &str) -> Result<Subnet, RuleError> {
+    let wrong = || RuleError::Address(text.to_owned());
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (text, None),
+    };
+    let ip: IpAddr = address.parse().map_err(|_| wrong())?;
+    if ip.to_canonical() != ip {
+        return Err(wrong());
     }
-
-    fn holds(self, ip: IpAddr) -> bool {
-        ip.is_ipv4() == self.first.is_ipv4() && masked(ip, self.prefix) == self.first
-    }
-}
-
-/// An address with only the first bits left.
-fn masked(ip: IpAddr, prefix: u8) -> IpAddr {
-    match ip {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into()));
-            IpAddr::V4((ip.to_bits() & mask.unwrap_or(0)).into())
+    let most = if ip.is_ipv4() { 32 } else { 128 };
+    let prefix: u8 = match prefix {
+        None => most,
+        Some(digits) => {
+            let length = digits.parse().ok().filter(|length| *length <= most);
+            length.ok_or_else(wrong)?
         }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(prefix.into()));
-            IpAddr::V6((ip.to_bits() & mask.unwrap_or(0)).into())
-        }
+    };
+    let block = Subnet::around(ip, prefix);
+    if block.first() == ip {
+        Ok(block)
+    } else {
+        Err(RuleError::Bits(text.to_owned(), block.to_string()))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::future::poll_fn;
 
+use net::Subnet;
+
 use super::*;
 
 /// A server that answers each request with a body and notes the requests.
@@ -9,10 +11,18 @@ pub(super) fn web_server(
     town: &Town,
     body: &'static str,
 ) -> (SocketAddr, Task<()>, mpsc::Receiver<String>) {
-    let ip = Ipv4Addr::new(93, 184, 216, 40);
-    let host = host(&town.sim, ip);
+    web_server_at(town, Ipv4Addr::new(93, 184, 216, 40).into(), body)
+}
+
+fn web_server_at(
+    town: &Town,
+    ip: IpAddr,
+    body: &'static str,
+) -> (SocketAddr, Task<()>, mpsc::Receiver<String>) {
+    let host = town.sim.host(HostOptions::at(ip));
+    host.set_link(Link::with_latency(Duration::from_millis(20)));
     let at = SocketAddr::from((ip, 6969));
-    let listener = host.network().listen((Ipv4Addr::UNSPECIFIED, 6969).into());
+    let listener = host.network().listen(at);
     let mut listener = listener.unwrap();
     let (told, heard) = mpsc::channel(64);
     let task = Pool::current().spawn(async move {
@@ -113,4 +123,72 @@ fn an_exit_whose_policy_denies_http_offers_none() {
     assert!(roles("deny any 80").contain(Flags::EXIT_HTTP));
     assert!(!roles("deny http").contain(Flags::EXIT_HTTP));
     assert!(roles("deny http").contain(Flags::EXIT));
+}
+
+#[test]
+fn exits_ask_nobody_in_the_networks_that_they_are_in_as_these_come_and_go() {
+    simulate(async {
+        let mut town = Town::new(34);
+        let (near, far) = ("2a00:1:0:1::40", "2a00:2::40");
+        let mut options = HostOptions::at(Ipv4Addr::new(40, 7, 0, 1).into());
+        options.ips.push("2a00:1:0:1::1".parse().unwrap());
+        let at_home = town.sim.host(options);
+        let within = |ip: &str, prefix| Subnet::around(ip.parse().unwrap(), prefix);
+        let interfaces = [within(near, 64), within("93.184.216.1", 24)];
+        at_home.set_networks(interfaces.to_vec());
+        let _exit = town.citizen(Roles::exit(ExitPolicy::default()), |config| {
+            config.network = at_home.network();
+        });
+        let _servers = [near, far, "93.184.216.50"]
+            .map(|ip| web_server_at(&town, ip.parse().unwrap(), "d5:peers0:e"));
+        town.sim.name("near.example", vec![near.parse().unwrap()]);
+        let ours = town.citizen(Roles::default(), |_| {});
+        let network = ours.anonymity.network_of_programs(1);
+        sleep(Duration::from_secs(40)).await;
+        let told = async |host: &str| {
+            sleep(Duration::from_secs(1)).await;
+            let reply = get(&network, &format!("http://{host}:6969/announce")).await;
+            reply.unwrap().status
+        };
+        assert_eq!(told(&format!("[{near}]")).await, 403);
+        assert_eq!(told("near.example").await, 403);
+        assert_eq!(
+            told("[2a00:1::ffff]").await,
+            403,
+            "another network of the site"
+        );
+        assert_eq!(told("93.184.216.50").await, 403);
+        assert_eq!(told(&format!("[{far}]")).await, 200);
+        at_home.set_networks(vec![within(far, 128)]);
+        sleep(Duration::from_secs(31)).await;
+        assert_eq!(told("near.example").await, 200);
+        assert_eq!(told("93.184.216.50").await, 200);
+        assert_eq!(told(&format!("[{far}]")).await, 403);
+    });
+}
+
+#[test]
+fn many_requests_that_wait_for_a_circuit_have_one_built_together() {
+    simulate(async {
+        let mut town = Town::new(35);
+        let exit = town.citizen(Roles::exit(ExitPolicy::default()), |_| {});
+        let (at, _server, _heard) = web_server(&town, "d5:peers0:e");
+        let ours = town.citizen(Roles::default(), |_| {});
+        let network = ours.anonymity.network_of_programs(1);
+        sleep(Duration::from_secs(40)).await;
+        let asked = (0..40).map(|_| {
+            let network = network.clone();
+            Pool::current().spawn(async move { get(&network, &format!("http://{at}/")).await })
+        });
+        let asked: Vec<_> = asked.collect();
+        let mut answers = 0;
+        for answer in asked {
+            answers += usize::from(answer.await.unwrap().unwrap().status == 200);
+        }
+        let joined = exit.anonymity.counters().nodes[0].counters.joined;
+        println!("{answers} answers by {joined} circuits");
+        // Those that are kept ready, and one for each try of a request.
+        assert!(joined <= 4 + 3, "{joined}");
+        assert!(answers >= 10, "{answers}");
+    });
 }

@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use net::Subnet;
+
 use super::world::{World, utp};
 use crate::budget::Budget;
+use crate::home::Home;
 use crate::node::Event;
 use crate::{Dialect, Flags, Refusal};
 
@@ -41,7 +44,65 @@ fn an_exit_sends_nothing_to_its_own_address_but_what_the_community_says() {
     let (now, exit) = (world.now, &mut world.nodes[1]);
     let joined = world.exits[0].1;
     assert_eq!(exit.may_exit(now, joined, own, &packet), Ok(()));
-    assert_eq!(exit.may_exit(now, joined, other, &packet), Ok(()));
+    assert_eq!(
+        exit.may_exit(now, joined, other, &packet),
+        Err(Refusal::Target)
+    );
+    // Who has sent something out is met where that came from, as long as the circuit stands.
+    let socket = world.exits[0].0;
+    assert_eq!(socket.ip(), own.ip());
+    assert_eq!(exit.may_exit(now, joined, socket, &packet), Ok(()));
+    let refused = exit.may_exit(now, joined, socket, &utp(b"hello"));
+    assert_eq!(refused, Err(Refusal::Target));
+}
+
+#[test]
+fn an_exit_sends_nothing_to_the_networks_that_it_is_in() {
+    let mut world = World::of(Dialect::Modern, 0, 1, 405);
+    let networks = [("9.9.9.9", 24), ("2a00:1::1", 64), ("9.8.8.8", 32)];
+    let networks = networks.map(|(ip, prefix)| Subnet::around(ip.parse().unwrap(), prefix));
+    world.nodes[1].set_home(Home::of(&networks));
+    let id = world.build(1);
+    for (to, out) in [
+        ("9.9.9.200:443", 0),
+        ("9.9.8.200:443", 1),
+        ("9.8.8.8:443", 0),
+        ("9.8.8.9:443", 1),
+        ("[2a00:1::7]:443", 0),
+        ("[2a00:1:1::7]:443", 1),
+    ] {
+        let before = world.exits.len();
+        world.say(0, id, to, &utp(b"hello"));
+        assert_eq!(world.exits.len() - before, out, "{to}");
+    }
+    assert_eq!(world.nodes[1].counters().of(Refusal::Target), 3);
+}
+
+#[test]
+fn who_takes_leave_joins_no_circuit_and_builds_none() {
+    for dialect in [Dialect::Modern, Dialect::Classic] {
+        let mut world = World::of(dialect, 0, 1, 406);
+        world.build(1);
+        world.nodes[1].shut_down();
+        world.settle();
+        assert_eq!(world.nodes[0].circuits().count(), 0);
+        let before = world.nodes[1].counters().joined;
+        for _ in 0..3 {
+            let again = world.nodes[0].create_circuit(world.now, crate::Purpose::Data, 1, None);
+            assert!(again.is_ok());
+            world.settle();
+        }
+        assert_eq!(world.nodes[1].joined(), (0, 0));
+        assert_eq!(world.nodes[1].counters().joined, before);
+        assert_eq!(world.nodes[1].counters().of(Refusal::NotOffered), 3);
+        world.nodes[0].shut_down();
+        let own = world.nodes[0].create_circuit(world.now, crate::Purpose::Data, 1, None);
+        assert_eq!(own, Err(Refusal::Unknown));
+        // Nor does it after a failure of its own.
+        let mut renewed = world.nodes[0].renewed(world.now, [1; 32]);
+        let own = renewed.create_circuit(world.now, crate::Purpose::Data, 1, None);
+        assert_eq!(own, Err(Refusal::Unknown));
+    }
 }
 
 #[test]
@@ -56,12 +117,14 @@ fn who_has_carried_all_that_it_is_to_carries_nothing_more_and_joins_no_circuit()
     }
     assert_eq!(world.exits.len(), 10);
     assert_eq!(world.nodes[1].counters().carried, 1000);
-    assert_eq!(world.nodes[1].counters().of(Refusal::TooFast), 10);
+    assert_eq!(world.nodes[1].counters().of(Refusal::Spent), 10);
+    assert_eq!(world.nodes[1].counters().of(Refusal::TooFast), 0);
     let before = world.nodes[1].counters().joined;
     let again = world.nodes[0].create_circuit(world.now, crate::Purpose::Data, 1, None);
     world.settle();
     assert!(again.is_ok() && world.nodes[1].counters().joined == before);
-    assert_eq!(world.nodes[1].counters().of(Refusal::Full), 1);
+    assert_eq!(world.nodes[1].counters().of(Refusal::Spent), 11);
+    assert_eq!(world.nodes[1].counters().of(Refusal::Full), 0);
 }
 
 #[test]

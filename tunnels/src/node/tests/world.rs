@@ -153,6 +153,7 @@ impl World {
                 let socket =
                     SocketAddr::new(self.addrs[at].ip(), (circuit.0 >> 16) as u16 | 0x8000);
                 self.sockets.insert(socket, (at, *circuit));
+                self.nodes[at].set_exit_port(*circuit, socket.port());
                 if let Address::Ip(to) = to
                     && (self.addrs.contains(to) || self.sockets.contains_key(to))
                 {
