@@ -14,9 +14,11 @@
 
 pub mod access;
 mod clock;
+mod core;
 mod policy;
 pub mod swarms;
 pub mod udp;
 
+pub use crate::core::Core;
 pub use clock::{Clock, Moment};
 pub use policy::Policy;

@@ -1,5 +1,7 @@
 //! What one datagram is answered.
 
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
 use std::net::{IpAddr, SocketAddr};
 
 use protocol::id::InfoHash;

@@ -1,5 +1,7 @@
 //! Connection ids without memory: each is a time, and a keyed digest of that time and the address that it was given to.
 
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 
