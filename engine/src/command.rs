@@ -1,5 +1,6 @@
 //! What an engine can be asked to do.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use tokio::sync::oneshot;
 use crate::reach::Reach;
 use crate::settings::{Patch, Settings, SettingsError};
 use crate::torrent::messages::Control;
-use crate::{Farewells, Limits, ResolveError, RouteError, SwarmCounts};
+use crate::torrent::picker::Priority;
+use crate::{Choices, Farewells, Limits, ResolveError, RouteError, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +55,9 @@ pub struct AddTorrent {
     /// Which files are wanted, by their number in the metadata, pad files counted; `None` for those that a magnet link
     /// selects (BEP 53), or else all.
     pub files: Option<Vec<usize>>,
+    /// What else was decided about files and pieces. Where nothing is said of one thing or the other, and the engine has a
+    /// state directory, what commands have changed in an earlier life still holds.
+    pub choices: Choices,
     /// Fetch in order, the first and last piece of each file first.
     pub sequential: bool,
     /// Take the data on disk as complete and right, without a check.
@@ -149,6 +154,12 @@ impl AddTorrent {
             hops: None,
             peers: Vec::new(),
             files: None,
+            choices: Choices {
+                files: BTreeMap::new(),
+                others: Priority::NORMAL,
+                pieces: BTreeMap::new(),
+                renamed: BTreeMap::new(),
+            },
             sequential: false,
             trust_data: false,
             existing: Existing::Complete,

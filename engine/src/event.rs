@@ -38,6 +38,20 @@ pub enum Event {
         /// What went wrong, and with which file.
         error: TorrentError,
     },
+    /// Wanted files have come to be whole.
+    FilesCompleted {
+        /// Which torrent.
+        id: TorrentId,
+        /// Their numbers.
+        files: Arc<[usize]>,
+    },
+    /// Files lie at other paths now.
+    FilesRenamed {
+        /// Which torrent.
+        id: TorrentId,
+        /// Their numbers, and their paths below the folder of the torrent.
+        files: Arc<[(usize, PathBuf)]>,
+    },
     /// Every wanted piece is there and verified.
     Finished {
         /// Which torrent.
@@ -93,6 +107,11 @@ pub enum Event {
         id: TorrentId,
         /// The piece's number.
         piece: u32,
+    },
+    /// Other files are wanted than before, and lie on disk as they should.
+    PrioritiesSet {
+        /// Which torrent.
+        id: TorrentId,
     },
     /// A torrent that had stopped with an error goes on, and shows it: where it could not write, it has written since and
     /// met no error for a while.
@@ -215,6 +234,8 @@ kinds! {
     Added = "added": Status;
     CheckFinished = "check_finished": Status;
     Error = "error": Status + Errors;
+    FilesCompleted = "files_completed": Files;
+    FilesRenamed = "files_renamed": Storage;
     Finished = "finished": Status;
     Listening = "listening": Status;
     LocalData = "local_data": Storage;
@@ -223,6 +244,7 @@ kinds! {
     PeerBanned = "peer_banned": Peers + Errors;
     PieceFailed = "piece_failed": Pieces + Errors;
     PieceFinished = "piece_finished": Pieces;
+    PrioritiesSet = "priorities_set": Storage;
     Recovered = "recovered": Status;
     Removed = "removed": Status;
     Reused = "reused": Storage;

@@ -1,5 +1,7 @@
 //! The door for everyone who is not an actix actor.
 
+mod files;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

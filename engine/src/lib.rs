@@ -24,7 +24,7 @@
 //! - `mixed`: the shares of TCP and uTP.
 //! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
-//! - `content`: what the connections of a torrent share; `trees`: the hash trees among it.
+//! - `choices`: what was decided about files, and the note of it. `content`: what the connections of a torrent share; `trees`: the hash trees among it.
 //!
 //! # Invariants
 //! - No payload byte rides in a mailbox.
@@ -34,6 +34,7 @@
 
 pub mod announce;
 pub mod board;
+mod choices;
 mod claims;
 mod command;
 mod config;
@@ -68,6 +69,7 @@ mod web;
 pub use announce::farewells::Farewells;
 pub use announce::settings::AnnounceMode;
 pub use board::{Changes, Filter, Page, Query, Sort};
+pub use choices::Choices;
 pub use command::{
     AddTorrent, CommandError, Existing, LocalFile, Reuse, Source, TorrentError, TorrentId,
 };
@@ -87,4 +89,6 @@ pub use supervisor::messages::{
     SetLimits, SetMaxPeers, SetSequential, SetSettings, SetUploadSlots, Shutdown, TakeOver,
 };
 pub use supervisor::{StartError, Supervisor};
+pub use torrent::files::FileError;
+pub use torrent::picker::Priority;
 pub use updates::{Published, ResolveError};

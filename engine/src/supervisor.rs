@@ -306,6 +306,14 @@ impl Handler<News> for Supervisor {
                 self.publish_before_event();
                 self.event(&event);
             }
+            News::Choices(id, choices, kept) => {
+                if let Some(child) = self.torrents.get_mut(&id) {
+                    child.add.files = None;
+                    child.add.choices = *choices;
+                }
+                // Nobody waits for it where the torrent has gone.
+                let _ = kept.send(());
+            }
             News::Flows(id, flows) => {
                 if let Some(child) = self.torrents.get_mut(&id) {
                     child.flows = flows;

@@ -16,6 +16,7 @@ mod layers;
 mod load;
 mod names;
 mod path;
+mod paths;
 mod signature;
 mod symlink;
 #[cfg(test)]

@@ -43,13 +43,18 @@ enum Done {
 impl Store {
     /// Gives files other paths below the folder, by their index in the specification and the components of the path; all of
     /// them or none. Folders are made as needed. A file that is not there yet will come into being at its new path. Pads
-    /// have no path, and are passed over; symbolic links of the torrent are left where they are.
+    /// have no path, and are passed over; symbolic links of the torrent are left where they are. A `folder` that is named must
+    /// not be there yet.
     ///
     /// # Errors
     /// [`UnsafePath`](crate::ErrorKind::UnsafePath) for a component that no file may have, [`Invalid`](crate::ErrorKind::Invalid)
     /// where two files would have one path or there is no such file, [`InTheWay`](crate::ErrorKind::InTheWay) where something
     /// is there already, and whatever the system says.
-    pub fn rename(&self, files: &[(usize, Vec<String>)]) -> Result<Renamed, StoreError> {
+    pub fn rename(
+        &self,
+        files: &[(usize, Vec<String>)],
+        folder: Option<&str>,
+    ) -> Result<Renamed, StoreError> {
         let inner = &self.0;
         let mut steps = Vec::with_capacity(files.len());
         for (file, components) in files {
@@ -78,6 +83,14 @@ impl Store {
             Err(cause) if cause.is_not_found() => None,
             Err(cause) => return Err(StoreError::new(Op::Rename, &inner.root, cause)),
         };
+        if let (Some(root), Some(folder)) = (&root, folder)
+            && root.is_taken(Path::new(folder))
+            // A run that was killed in between may have made it.
+            && !steps.iter().any(|step| root.is_linked(&step.old, &step.new))
+        {
+            let path = inner.root.join(folder);
+            return Err(StoreError::new(Op::Rename, &path, Cause::Os(libc::EEXIST)));
+        }
         let mut renamed = Renamed {
             store: self.clone(),
             steps: Vec::with_capacity(steps.len()),

@@ -333,6 +333,15 @@ impl Store {
         out
     }
 
+    /// The files that have bytes in a piece, by their index in the specification; pads and links are none.
+    pub fn files_in(&self, piece: PieceIndex) -> impl Iterator<Item = usize> {
+        let (layout, geometry) = (&self.0.layout, &self.0.geometry);
+        let len = u64::from(geometry.len_of(piece));
+        let segments = layout.segments(geometry.offset_of(piece), len);
+        let plain = |file: &usize| matches!(layout.files()[*file].kind, FileKind::Plain { .. });
+        segments.map(|segment| segment.file as usize).filter(plain)
+    }
+
     /// The path of a file on disk, by its index in the specification; of the part file, for the index after the last.
     pub fn path_of(&self, file: usize) -> PathBuf {
         self.0.root.join(self.0.relative(file as u32))

@@ -159,6 +159,7 @@ impl Handler<Order> for Peer {
                 | Order::Cancel(_)
                 | Order::Choke(_)
                 | Order::Content(_)
+                | Order::GiveBack(_)
                 | Order::Gossip(_)
                 | Order::Hashes(..)
                 | Order::Holepunch(_)
@@ -166,7 +167,7 @@ impl Handler<Order> for Peer {
                 | Order::Metadata(_)
                 | Order::Retune
                 | Order::Reveal(_)
-                | Order::UploadOnly
+                | Order::UploadOnly(_)
                 | Order::Yield(_) => Ended::Silent,
             };
             if self.at_work {

@@ -43,8 +43,10 @@ pub(crate) enum Order {
     Content(Arc<Content>),
     /// Show the peer one more piece (BEP 16).
     Reveal(PieceIndex),
-    /// Say that we want nothing any more (BEP 21).
-    UploadOnly,
+    /// Give these pieces back, as far as they were not asked for yet.
+    GiveBack(Arc<[PieceIndex]>),
+    /// Say whether we want nothing any more (BEP 21).
+    UploadOnly(bool),
     /// Say whether we want anything of what the peer has.
     Interested(bool),
     /// Send a message of `ut_pex`.

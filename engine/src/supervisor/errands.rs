@@ -11,7 +11,7 @@ use protocol::krpc::item::mutable_target;
 use storage::hops::{self, NoteError};
 use tokio::sync::oneshot;
 
-use crate::{AddTorrent, CommandError, Event, Source, TorrentId};
+use crate::{AddTorrent, Choices, CommandError, Event, Source, TorrentId, choices};
 
 use super::Supervisor;
 
@@ -49,6 +49,8 @@ struct Settled {
     kept: bool,
     /// Why it could not be kept.
     unsaved: Option<NoteError>,
+    /// What was decided about its files in an earlier life.
+    choices: Option<Choices>,
 }
 
 impl Supervisor {
@@ -138,7 +140,10 @@ impl Supervisor {
         };
         let hops = settled.hops;
         let id = match errand {
-            Errand::Add(add, reply) => {
+            Errand::Add(mut add, reply) => {
+                if let Some(choices) = settled.choices {
+                    Choices::fill_in(&mut add, choices);
+                }
                 let added = self.add(*add, (hops, settled.kept), ctx);
                 let id = added.as_ref().ok().copied();
                 // Whoever asked may have gone.
@@ -199,6 +204,7 @@ impl Settled {
             hops,
             kept,
             unsaved: None,
+            choices: None,
         }
     }
 }
@@ -212,6 +218,7 @@ fn settle(dir: &Path, names: &[[u8; 20]], said: Option<u8>) -> Result<Settled, N
     let hops = said.or(kept).unwrap_or_default();
     Ok(Settled {
         unsaved: hops::save(dir, names, hops).err(),
+        choices: choices::load(dir, names),
         ..Settled::new(hops, kept.is_some())
     })
 }

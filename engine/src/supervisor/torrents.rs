@@ -316,6 +316,7 @@ impl Child {
             Control::Sequential(sequential) => self.add.sequential = *sequential,
             Control::Ask(_)
             | Control::Conflict
+            | Control::Files(_)
             | Control::Look
             | Control::Reannounce
             | Control::Retune

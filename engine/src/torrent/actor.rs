@@ -47,6 +47,7 @@ use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::pex::Pex;
 use crate::torrent::picker::Picker;
 use crate::torrent::punch::Punch;
+use crate::torrent::renames::Renames;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::setup::Setup;
@@ -55,6 +56,7 @@ use crate::torrent::super_seed::gifts::Gifts;
 use crate::torrent::swarms::Swarms;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::{Announcers, Scrapes, Trackers};
+use crate::torrent::wanted::{Notes, Wanted};
 use crate::torrent::web_seeds::WebSeeds;
 use crate::{AddTorrent, Source, TorrentError, TorrentId};
 
@@ -80,7 +82,11 @@ pub(crate) struct Active {
     pub(crate) ring_due: bool,
     pub(crate) finished: bool,
     /// Its files, kept from others that would write to them.
-    pub(crate) _claim: Claim,
+    pub(crate) claim: Claim,
+    /// Which files are wanted, as the store has it.
+    pub(crate) wanted: Wanted,
+    /// Pieces that are missing of each file.
+    pub(crate) files_left: Vec<u32>,
 }
 
 /// What a torrent is in the middle of.
@@ -111,6 +117,8 @@ pub(crate) struct Torrent {
     pub(crate) setup: Setup,
     pub(crate) metainfo: Option<Arc<Metainfo>>,
     pub(crate) phase: Phase,
+    /// Which files were wanted when the store was opened.
+    pub(crate) opened_with: Vec<bool>,
     /// How often the content was at work.
     pub(crate) runs: u64,
     pub(crate) peers: Peers,
@@ -161,6 +169,10 @@ pub(crate) struct Torrent {
     pub(crate) late_layers: Option<Box<LayerFetch>>,
     /// What is known of content that lies elsewhere.
     pub(crate) local: Local,
+    /// Files that get other names.
+    pub(crate) renames: Renames,
+    /// Puts notes of choices in order.
+    pub(crate) notes: Notes,
     /// What is known of newer versions.
     pub(crate) newer: Newer,
     /// Its files, shown to other torrents.
@@ -195,6 +207,7 @@ impl Torrent {
             peer_id: setup.reach.peer_id(&mut rng),
             metainfo,
             phase: Phase::Paused,
+            opened_with: Vec::new(),
             runs: 0,
             peers: Peers::default(),
             web_seeds: WebSeeds::default(),
@@ -234,6 +247,8 @@ impl Torrent {
             hash_desk: HashDesk::new(now),
             late_layers: None,
             local: Local::default(),
+            renames: Renames::default(),
+            notes: Notes::default(),
             newer: Newer::default(),
             place: None,
             pex: Pex::default(),
@@ -365,6 +380,7 @@ impl Actor for Torrent {
             self.add_candidate(peer, crate::torrent::candidates::Source::Manual);
         }
         self.watch_route(now(), ctx);
+        self.metainfo = self.metainfo.take().map(|metainfo| self.placed(metainfo));
         let chosen = self.metainfo.clone();
         let chosen = chosen.map_or(Ok(()), |metainfo| self.choose_as_linked(&metainfo));
         match chosen {
@@ -415,6 +431,7 @@ impl Handler<Control> for Torrent {
                 self.choker.retune(self.choking());
                 self.run_choker(now());
             }
+            Control::Files(order) => self.on_file_order(order, ctx),
             Control::Sequential(sequential) => self.set_sequential(sequential),
             Control::Reannounce => self.reannounce(),
             Control::Trackers(trackers) => {

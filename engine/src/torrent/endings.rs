@@ -75,6 +75,7 @@ impl Torrent {
         {
             self.last_failure = Some(failure);
         }
+        let finished = self.active().is_some_and(|active| active.finished);
         if was_open {
             let how = match ended {
                 Ended::Banned => candidates::Ended::Banned,
@@ -86,6 +87,8 @@ impl Torrent {
                 Ended::Duplicate => candidates::Ended::Duplicate,
                 Ended::Misbehaved(_) => candidates::Ended::ProtocolError,
                 Ended::OurOwn => candidates::Ended::SelfConnection,
+                // It may have come to want something since.
+                Ended::Redundant if !finished => candidates::Ended::Renewed,
                 Ended::Redundant => candidates::Ended::BothSeeds,
                 Ended::Silent => candidates::Ended::Timeout,
             };

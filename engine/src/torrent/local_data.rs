@@ -124,13 +124,9 @@ impl Torrent {
         }
         let lacks =
             |piece: &PieceIndex| !have.get(*piece) && picker.priority(*piece) != Priority::SKIP;
-        let wanted: Option<BTreeSet<usize>> = self
-            .add
-            .files
-            .as_ref()
-            .map(|files| files.iter().copied().collect());
+        let wanted = self.are_wanted();
         let lacks_any = |file: usize| {
-            wanted.as_ref().is_none_or(|wanted| wanted.contains(&file))
+            wanted.get(file).is_some_and(|wanted| *wanted)
                 && pieces_of(metainfo, file)
                     .as_mut()
                     .is_some_and(|pieces| pieces.any(|it| lacks(&it)))

@@ -18,11 +18,14 @@ use tokio::sync::oneshot;
 use crate::mixed::Flow;
 use crate::reach::Reach;
 use crate::torrent::bad_blocks::Evidence;
+use crate::torrent::files::FileOrder;
 use crate::torrent::hash_desk::HashAnswer;
+use crate::torrent::renames;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
 use crate::{
-    CommandError, Event, Limits, PeerInfo, Reuse, SwarmCounts, TorrentId, TorrentStatus, Wire,
+    Choices, CommandError, Event, Limits, PeerInfo, Reuse, SwarmCounts, TorrentId, TorrentStatus,
+    Wire,
 };
 
 /// A command of a person or program: Supervisor to Torrent.
@@ -58,6 +61,8 @@ pub(crate) enum Control {
     UploadSlots(Option<u32>),
     /// Fetch in order, or no longer.
     Sequential(bool),
+    /// Do something with files.
+    Files(FileOrder),
     /// Announce to trackers, the DHT and the local networks as soon as they allow.
     Reannounce,
     /// Take up settings that have changed.
@@ -149,6 +154,15 @@ pub(crate) enum DiskReply {
     Hashes(Vec<HashAnswer>),
     /// Metadata of a magnet link that was kept from an earlier run.
     Recalled(Option<Arc<Metainfo>>),
+    /// The store keeps as files what is wanted, or could not.
+    Wanted {
+        /// For which time at work.
+        run: u64,
+        /// What came of it.
+        outcome: Result<(), StoreError>,
+    },
+    /// Files have other names, beside their old ones.
+    Renamed(renames::Outcome),
     /// There may be room again: the files could be prepared.
     Probed(Result<(), StoreError>),
 }
@@ -183,6 +197,8 @@ pub(crate) enum News {
     Status(Arc<TorrentStatus>),
     /// Something happened.
     Event(Event),
+    /// What was decided about its files; told when whatever is kept of that is kept.
+    Choices(TorrentId, Box<Choices>, oneshot::Sender<()>),
     /// What its connections move, down first; not repeated while nothing does.
     Flows(TorrentId, [Flow; 2]),
     /// It stopped as told.

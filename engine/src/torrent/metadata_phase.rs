@@ -125,6 +125,7 @@ impl Torrent {
             &self.setup.supervisor,
             News::Hashes(self.id, metainfo.hashes()),
         );
+        let metainfo = self.placed(metainfo);
         self.metainfo = Some(Arc::clone(&metainfo));
         self.heed_privacy();
         let chosen = self.choose_as_linked(&metainfo);
@@ -148,7 +149,7 @@ impl Torrent {
         let Some(selection) = selection.filter(|selection| !selection.is_empty()) else {
             return Ok(());
         };
-        if self.add.files.is_some() {
+        if self.add.files.is_some() || !self.add.choices.wants_as_usual() {
             return Ok(());
         }
         let files = metainfo.files();

@@ -1,6 +1,6 @@
 //! How a torrent's content comes up: open the files, learn what is there, go to work.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use actix::{AsyncContext, Context, Handler};
 use actors::tell;
 use protocol::bitfield::Bitfield;
-use protocol::geometry::PieceIndex;
 use protocol::metainfo::Metainfo;
 use storage::{MissingPieceLayers, Store, StoreError, StoreOptions, StoreSpec};
 use tokio::sync::oneshot;
@@ -22,11 +21,12 @@ use crate::torrent::gather::Gather;
 use crate::torrent::layers::LayerFetch;
 use crate::torrent::messages::{DiskReply, Opened};
 use crate::torrent::padding;
-use crate::torrent::picker::{Picker, Priority};
+use crate::torrent::picker::Picker;
 use crate::torrent::resume::{self, Known, Partials};
 use crate::torrent::smart_ban::SmartBan;
+use crate::torrent::wanted::{self, Wanted};
 use crate::trees::Trees;
-use crate::{AddTorrent, Event, Existing, TorrentError};
+use crate::{Event, Existing, TorrentError};
 
 /// How long finished pieces wait for others to be hashed with, at most.
 const GATHER_WAIT: Duration = Duration::from_millis(50);
@@ -39,6 +39,7 @@ impl Torrent {
     pub(crate) fn open(&mut self, ctx: &mut Context<Self>) {
         let Some(spec) = self.spec() else { return };
         self.phase = Phase::Opening;
+        self.opened_with = self.are_wanted();
         let me = ctx.address();
         // What is only served is read where the user has it, be it behind links of theirs.
         let options = StoreOptions {
@@ -46,7 +47,7 @@ impl Torrent {
             ..self.setup.storage()
         };
         let resume = self.resume_path();
-        let wanted = self.add.files.clone();
+        let wanted = self.wanted_files();
         let trust = self.add.trust_data;
         let existing = self.add.existing;
         let known = self.known.take();
@@ -110,8 +111,11 @@ impl Torrent {
             last_ring: now(),
             ring_due: false,
             finished,
-            _claim: claim,
+            claim,
+            wanted: Wanted::new(std::mem::take(&mut self.opened_with)),
+            files_left: Vec::new(),
         };
+        active.files_left = wanted::files_left(&metainfo, &active.picker);
         let full = active.take_up(partial);
         self.phase = Phase::Active(Box::new(active));
         for piece in full {
@@ -135,6 +139,8 @@ impl Torrent {
         if finished {
             self.announce_finished(ctx);
         }
+        // It may have been decided otherwise since it was opened.
+        self.apply_wanted(ctx);
     }
 
     /// Who knows what is to be fetched, if these pieces are there.
@@ -143,47 +149,6 @@ impl Torrent {
         picker.set_padding(padding::of(metainfo));
         Self::apply_selection(&self.add, metainfo, &mut picker);
         picker
-    }
-
-    /// Gives the picker what the user wants of the torrent.
-    pub(super) fn apply_selection(add: &AddTorrent, metainfo: &Metainfo, picker: &mut Picker) {
-        let geometry = metainfo.geometry();
-        let mut priorities = vec![Priority::NORMAL.get(); geometry.pieces() as usize];
-        let span = |offset: u64, len: u64| {
-            let first = geometry.piece_at(offset).map_or(0, PieceIndex::index);
-            let last = geometry
-                .piece_at(offset + len - 1)
-                .map_or(0, PieceIndex::index);
-            first..=last
-        };
-        if let Some(wanted) = &add.files {
-            priorities.fill(Priority::SKIP.get());
-            for file in wanted.iter().filter_map(|at| metainfo.files().get(*at)) {
-                if file.len > 0
-                    && let Some(pieces) = priorities.get_mut(span(file.offset, file.len))
-                {
-                    pieces.fill(Priority::NORMAL.get());
-                }
-            }
-        }
-        if add.sequential {
-            for file in metainfo
-                .files()
-                .iter()
-                .filter(|file| file.len > 0 && !file.attr.pad)
-            {
-                let pieces = span(file.offset, file.len);
-                for edge in [*pieces.start(), *pieces.end()] {
-                    if let Some(priority) = priorities.get_mut(edge)
-                        && *priority != Priority::SKIP.get()
-                    {
-                        *priority = Priority::NORMAL.get() + 1;
-                    }
-                }
-            }
-        }
-        picker.set_sequential(add.sequential);
-        picker.set_priorities(&priorities);
     }
 
     /// How the content lies on disk; a torrent that cannot be checked fails here.
@@ -197,14 +162,11 @@ impl Torrent {
         }
     }
 
-    fn layout(&self) -> Option<Result<StoreSpec, MissingPieceLayers>> {
+    pub(super) fn layout(&self) -> Option<Result<StoreSpec, MissingPieceLayers>> {
         let metainfo = self.metainfo.as_ref()?;
         let spec = StoreSpec::from_metainfo(metainfo, self.add.dir.clone()).map(|mut spec| {
-            if let Some(wanted) = &self.add.files {
-                let wanted: BTreeSet<usize> = wanted.iter().copied().collect();
-                for (at, file) in spec.files.iter_mut().enumerate() {
-                    file.wanted = file.pad || wanted.contains(&at);
-                }
+            for (file, wanted) in spec.files.iter_mut().zip(self.are_wanted()) {
+                file.wanted = wanted;
             }
             spec
         });
@@ -215,6 +177,7 @@ impl Torrent {
     /// files. `done` is told then.
     pub(crate) fn delete_data(&mut self, done: oneshot::Sender<()>) {
         let forget = self.forgetting();
+        let forget_choices = self.forgetting_choices();
         let metadata = self.metadata_path();
         let names: Vec<_> = self.hashes.names().map(|name| name.0).collect();
         let state = self.setup.state_dir.clone();
@@ -223,6 +186,7 @@ impl Torrent {
         let options = self.setup.storage();
         self.setup.disk.short(move || {
             forget();
+            forget_choices();
             if let Some(dir) = state {
                 storage::hops::remove(&dir, &names);
             }
@@ -283,6 +247,8 @@ impl Handler<DiskReply> for Torrent {
                     }
                 }
             }
+            DiskReply::Renamed(outcome) => self.on_renamed(outcome, ctx),
+            DiskReply::Wanted { run, outcome } => self.on_wanted(run, outcome, ctx),
             DiskReply::Rested { number, known } => self.on_rested(number, known, ctx),
             DiskReply::Verified { run, verified } => self.on_verified(run, verified, ctx),
             DiskReply::Adopted(outcome) if matches!(self.phase, Phase::Checking(_)) => {
@@ -335,6 +301,7 @@ fn open_store(
     };
     resume::drop_absent(&store, &mut known.partial);
     if existing != Existing::Serve {
+        store.reclaim()?;
         store.prepare()?;
     }
     Ok(Opened { store, known })

@@ -141,7 +141,7 @@ impl Torrent {
         let store = active.content.store.clone();
         let (have, partial) = (have.clone(), active.partials());
         let hash = self.hashes.wire();
-        let files = self.add.files.clone();
+        let files = self.wanted_files();
         let (id, supervisor) = (self.id, self.setup.supervisor.clone());
         self.saves.asked += 1;
         let (number, newest) = (self.saves.asked, Arc::clone(&self.saves.written));

@@ -115,7 +115,11 @@ impl Torrent {
         let hashing = self
             .active()
             .is_some_and(|active| active.batches > 0 || !active.gather.is_empty());
-        let busy = self.peers.len() > 0 || !self.web_seeds.are_idle();
+        let arranging = self.renames.is_under_way()
+            || self
+                .active()
+                .is_some_and(|active| active.wanted.is_under_way());
+        let busy = self.peers.len() > 0 || !self.web_seeds.are_idle() || arranging;
         if (busy || hashing) && now < latest {
             return;
         }

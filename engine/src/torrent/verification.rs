@@ -161,7 +161,12 @@ impl Torrent {
         }
     }
 
-    fn tell_verdicts(&self, good: &[PieceIndex], failed: &[PieceIndex]) {
+    fn tell_verdicts(&mut self, good: &[PieceIndex], failed: &[PieceIndex]) {
+        let whole = self.active().map(|active| active.completed_by(good));
+        if let Some(files) = whole.filter(|files| !files.is_empty()) {
+            let files = files.into();
+            self.tell_of(Category::Files, |id| Event::FilesCompleted { id, files });
+        }
         for piece in good.iter().map(|piece| piece.get()) {
             self.tell_of(Category::Pieces, |id| Event::PieceFinished { id, piece });
         }
@@ -196,7 +201,7 @@ impl Torrent {
         });
         if self.is_upload_only() {
             for (_, peer) in self.peers.iter() {
-                peer.order(Order::UploadOnly);
+                peer.order(Order::UploadOnly(true));
             }
         }
         self.tidy_peers(now);

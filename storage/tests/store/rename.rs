@@ -36,7 +36,9 @@ fn a_file_is_found_at_its_new_path_and_its_empty_folder_is_gone() {
     let torrent = torrent(dir.path());
     let store = torrent.store(&StoreOptions::default());
     torrent.write_all(&store);
-    let renamed = store.rename(&[(1, path(&["t", "new", "name"]))]).unwrap();
+    let renamed = store
+        .rename(&[(1, path(&["t", "new", "name"]))], None)
+        .unwrap();
     assert!(is_whole(&store), "both names are there");
     renamed.finish().unwrap();
     assert!(!dir.path().join("t/sub").exists());
@@ -56,7 +58,7 @@ fn a_file_that_is_not_there_yet_comes_into_being_at_its_new_path() {
     let dir = tempfile::tempdir().unwrap();
     let torrent = torrent(dir.path());
     let store = torrent.store(&StoreOptions::default());
-    let renamed = store.rename(&[(0, path(&["t", "uno"])), (2, path(&["tres"]))]);
+    let renamed = store.rename(&[(0, path(&["t", "uno"])), (2, path(&["tres"]))], None);
     renamed.unwrap().finish().unwrap();
     torrent.write_all(&store);
     assert!(!dir.path().join("t/one").exists());
@@ -77,7 +79,7 @@ fn nothing_that_is_there_is_overwritten_and_all_files_stay_where_they_were() {
     symlink("nowhere", dir.path().join("t/link")).unwrap();
     for there in ["taken", "folder", "link"] {
         let both = [(0, path(&["t", "free"])), (1, path(&["t", there]))];
-        let error = store.rename(&both).unwrap_err();
+        let error = store.rename(&both, None).unwrap_err();
         assert_eq!(
             (error.kind(), error.op()),
             (ErrorKind::InTheWay, Op::Rename)
@@ -89,7 +91,9 @@ fn nothing_that_is_there_is_overwritten_and_all_files_stay_where_they_were() {
     assert!(is_whole(&store));
     // Nor by a file that is yet to come.
     fs::remove_file(dir.path().join("t/three")).unwrap();
-    let error = store.rename(&[(2, path(&["t", "taken"]))]).unwrap_err();
+    let error = store
+        .rename(&[(2, path(&["t", "taken"]))], None)
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InTheWay);
 }
 
@@ -113,13 +117,16 @@ fn no_path_leads_outside_or_to_another_file_of_the_torrent() {
         (&["t", "three", "x"], ErrorKind::Invalid),
     ];
     for (components, kind) in cases {
-        let error = store.rename(&[(0, path(components))]).unwrap_err();
+        let error = store.rename(&[(0, path(components))], None).unwrap_err();
         assert_eq!(error.kind(), kind, "{components:?}");
     }
-    let error = store.rename(&[(9, path(&["x"]))]).unwrap_err();
+    let error = store.rename(&[(9, path(&["x"]))], None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let twice = [(0, path(&["x"])), (1, path(&["x"]))];
-    assert_eq!(store.rename(&twice).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(
+        store.rename(&twice, None).unwrap_err().kind(),
+        ErrorKind::Invalid
+    );
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(is_whole(&store));
 }
@@ -130,7 +137,7 @@ fn whoever_is_killed_in_between_finds_the_file_under_either_name_and_can_do_it_a
     let torrent = torrent(dir.path());
     let store = torrent.store(&StoreOptions::default());
     torrent.write_all(&store);
-    drop(store.rename(&[(0, path(&["t", "uno"]))]).unwrap());
+    drop(store.rename(&[(0, path(&["t", "uno"]))], None).unwrap());
     drop(store);
     // It was noted.
     let mut noted = torrent.spec.clone();
@@ -141,7 +148,7 @@ fn whoever_is_killed_in_between_finds_the_file_under_either_name_and_can_do_it_a
     // It was not.
     let store = torrent.store(&StoreOptions::default());
     assert!(is_whole(&store));
-    let again = store.rename(&[(0, path(&["t", "uno"]))]).unwrap();
+    let again = store.rename(&[(0, path(&["t", "uno"]))], None).unwrap();
     again.finish().unwrap();
     assert!(!dir.path().join("t/one").exists());
     assert!(is_whole(&store));
@@ -154,7 +161,7 @@ fn what_is_undone_is_as_it_was() {
     let store = torrent.store(&StoreOptions::default());
     torrent.write_all(&store);
     let all = [(0, path(&["u", "one"])), (1, path(&["u", "sub", "two"]))];
-    store.rename(&all).unwrap().undo();
+    store.rename(&all, None).unwrap().undo();
     assert!(!dir.path().join("u").exists());
     store.close_files();
     assert!(is_whole(&store));
@@ -173,7 +180,7 @@ fn those_who_write_meanwhile_lose_nothing() {
                     break;
                 }
                 let name = format!("n{number}");
-                let renamed = store.rename(&[(1, path(&["t", &name]))]).unwrap();
+                let renamed = store.rename(&[(1, path(&["t", &name]))], None).unwrap();
                 store.close_files();
                 renamed.finish().unwrap();
             }
@@ -218,4 +225,25 @@ fn a_file_that_became_wanted_between_two_runs_has_what_the_part_file_had() {
     store.reclaim().unwrap();
     assert!(is_whole(&store));
     assert!(!dir.path().join(".parts").exists());
+}
+
+#[test]
+fn a_folder_that_is_there_is_not_moved_into_unless_a_killed_run_has_begun_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let torrent = torrent(dir.path());
+    let store = torrent.store(&StoreOptions::default());
+    torrent.write_all(&store);
+    let all = [
+        (0, path(&["u", "one"])),
+        (1, path(&["u", "sub", "two"])),
+        (2, path(&["u", "three"])),
+    ];
+    fs::create_dir(dir.path().join("u")).unwrap();
+    let error = store.rename(&all, Some("u")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InTheWay);
+    // As it is when the process ends after the first file.
+    fs::hard_link(dir.path().join("t/one"), dir.path().join("u/one")).unwrap();
+    store.rename(&all, Some("u")).unwrap().finish().unwrap();
+    assert!(!dir.path().join("t").exists());
+    assert!(is_whole(&store));
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use protocol::geometry::PieceIndex;
 use protocol::peer::Extension;
 
 use crate::content::Content;
@@ -56,6 +57,7 @@ impl Driver {
                 }
             }
             Order::Yield(block) => self.intake.contest(now(), block),
+            Order::GiveBack(pieces) => self.give_back_pieces(&pieces),
             Order::Choke(true) => self.session.choke(),
             Order::Choke(false) => self.session.unchoke(),
             Order::Content(content) => {
@@ -100,11 +102,20 @@ impl Driver {
                     self.fresh.push(piece);
                 }
             }
-            Order::UploadOnly => self.session.set_upload_only(true),
+            Order::UploadOnly(upload_only) => self.session.set_upload_only(upload_only),
             Order::Retune => self.retune(),
             Order::Close(ended) => return Err(ended),
         }
         Ok(())
+    }
+
+    /// Gives pieces back, as far as they were not asked for yet.
+    fn give_back_pieces(&mut self, pieces: &[PieceIndex]) {
+        let before = self.facts.len();
+        for piece in pieces {
+            self.assigned.give_back_piece(*piece, &mut self.facts);
+        }
+        self.urgent |= self.facts.len() > before;
     }
 
     /// Goes by the settings of the moment.

@@ -6,7 +6,7 @@ use protocol::geometry::PieceIndex;
 
 use super::Picker;
 
-/// How much a piece is wanted: 0 not at all, 7 before everything else.
+/// How much a file or a piece is wanted: 0 not at all, 7 before everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(u8);
 
@@ -19,6 +19,13 @@ pub struct Left {
     pub blocks: u64,
     /// Bytes of wanted pieces that are not verified, without padding.
     pub bytes: u64,
+}
+
+/// As everything is wanted unless told otherwise.
+impl Default for Priority {
+    fn default() -> Self {
+        Self::NORMAL
+    }
 }
 
 impl Priority {
@@ -39,7 +46,7 @@ impl Priority {
         self.0
     }
 
-    /// Whether the piece is wanted at all.
+    /// Whether it is wanted at all.
     pub const fn is_wanted(self) -> bool {
         self.0 > 0
     }
