@@ -16,7 +16,7 @@
 //! # Map of modules
 //! `torrent`, `progress`: the records. `codec`: their bytes. `tables`: where they are. `batch`: what is written together.
 //! `store`: the file, how it is opened, read, copied. `keeper`: the thread that writes. `earlier`: what earlier versions of
-//! this program have left. `medium`: the folder that it lies in. `platform`: what depends on the
+//! this program have left. `import`: what other programs remember. `medium`: the folder that it lies in. `platform`: what depends on the
 //! system.
 //!
 //! # Invariants
@@ -28,6 +28,7 @@ mod batch;
 mod codec;
 pub mod earlier;
 mod error;
+pub mod import;
 mod keeper;
 mod medium;
 mod platform;

@@ -1,4 +1,7 @@
-//! What the fuzz targets share: reading a sequence of operations out of fuzzer bytes.
+//! What the fuzz targets share: reading a sequence of operations out of fuzzer bytes, and what must hold of imported
+//! torrents.
+
+pub mod imported;
 
 /// A cursor over the fuzzer's input that never runs dry: past the end it gives zeros.
 ///
