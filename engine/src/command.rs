@@ -239,6 +239,12 @@ pub enum CommandError {
     /// A setting is not known, or cannot have that value; none was changed.
     #[error(transparent)]
     Settings(SettingsError),
+    /// The torrent's content is being moved already.
+    #[error("the content is being moved already")]
+    Moving,
+    /// The torrent's content is not being moved, or it is too late to take that back.
+    #[error("the content is not being moved, or it is too late to stop that")]
+    NotMoving,
     /// The files to fetch name one that does not exist.
     #[error("the torrent has no file number {0}")]
     NoSuchFile(usize),

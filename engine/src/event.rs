@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use protocol::metainfo::Metainfo;
 
-use crate::{LocalFile, Published, TorrentError, TorrentId};
+use crate::{LocalFile, MoveFailure, Published, TorrentError, TorrentId};
 
 pub use self::categories::{Categories, Category};
 pub use self::hub::{Events, NoEvent};
@@ -78,6 +78,24 @@ pub enum Event {
         id: TorrentId,
         /// The metadata.
         metainfo: Arc<Metainfo>,
+    },
+    /// The content of a torrent is at another folder from now on.
+    Moved {
+        /// Which torrent.
+        id: TorrentId,
+        /// The folder that it was in.
+        from: PathBuf,
+        /// The folder that it is in.
+        dir: PathBuf,
+    },
+    /// The content of a torrent was not moved, and is where it was.
+    MoveFailed {
+        /// Which torrent.
+        id: TorrentId,
+        /// The folder that it should have gone to.
+        dir: PathBuf,
+        /// Why it did not.
+        error: MoveFailure,
     },
     /// There is a newer version of the torrent, which its publisher has signed (BEP 46). Nothing becomes of that by itself:
     /// the torrent stays as it is, and the newer one is another torrent that may be added.
@@ -240,6 +258,8 @@ kinds! {
     Listening = "listening": Status;
     LocalData = "local_data": Storage;
     MetadataReceived = "metadata_received": Status;
+    MoveFailed = "move_failed": Storage + Errors;
+    Moved = "moved": Storage;
     Newer = "newer": Status;
     PeerBanned = "peer_banned": Peers + Errors;
     PieceFailed = "piece_failed": Pieces + Errors;

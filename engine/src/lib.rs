@@ -62,6 +62,7 @@ mod state_file;
 mod supervisor;
 pub mod torrent;
 mod trees;
+mod turns;
 pub mod units;
 mod updates;
 mod web;
@@ -81,7 +82,8 @@ pub use mixed::MixedMode;
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
 pub use settings::Settings;
 pub use snapshot::{
-    PeerInfo, PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState, WebSeedStatus,
+    MoveStatus, PeerInfo, PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState,
+    WebSeedStatus,
 };
 pub use supervisor::messages::{
     Add, GetAvailability, GetFileProgress, GetPeers, GetPieces, GetSettings, GetSnapshot,
@@ -91,4 +93,5 @@ pub use supervisor::messages::{
 pub use supervisor::{StartError, Supervisor};
 pub use torrent::files::FileError;
 pub use torrent::picker::Priority;
+pub use torrent::relocation::MoveFailure;
 pub use updates::{Published, ResolveError};

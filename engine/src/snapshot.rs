@@ -1,6 +1,7 @@
 //! The state of an engine at one moment, for anyone who asks, without asking an actor.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,12 +63,28 @@ pub struct TorrentStatus {
     pub newer: Option<Published>,
     /// Files that it lacks and that other torrents of the engine have, as they were offered last.
     pub local_data: Arc<[LocalFile]>,
+    /// How far the move of its content to another folder has come, where one is under way.
+    pub moving: Option<MoveStatus>,
     /// The size of the swarm, as trackers told last.
     pub swarm: SwarmCounts,
     /// Time since it was added.
     pub age: Duration,
     /// What it is waiting for, for a person to read, where it is waiting.
     pub reason: Option<String>,
+}
+
+/// Content on its way to another folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MoveStatus {
+    /// The folder that it goes to.
+    pub dir: PathBuf,
+    /// Bytes that were copied.
+    pub done: u64,
+    /// Bytes that are copied in all, as far as that is known; 0 where files only get other names.
+    pub total: u64,
+    /// It was told to stop for a while.
+    pub paused: bool,
 }
 
 /// A connected peer.

@@ -41,6 +41,7 @@ use crate::settings::{Live, SettingsError};
 use crate::shelf::Shelf;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Incoming, News};
+use crate::turns::Turns;
 use crate::{EngineConfig, EngineHandle, Event, MixedMode, Snapshot, TorrentId, TorrentStatus};
 
 /// How often the snapshot is published while nothing else brings it about.
@@ -74,6 +75,7 @@ pub struct Supervisor {
     seats: Seats,
     claims: Claims,
     shelf: Shelf,
+    turns: Turns,
     next_id: u64,
     snapshots: watch::Sender<Arc<Snapshot>>,
     board: Board,
@@ -188,6 +190,7 @@ impl Supervisor {
             seats: Seats::new(config.settings.connections.max as usize),
             claims: Claims::default(),
             shelf: Shelf::default(),
+            turns: Turns::default(),
             next_id: 1,
             snapshots,
             board: handle.board.clone(),
@@ -301,6 +304,11 @@ impl Handler<News> for Supervisor {
                     && let Some(child) = self.torrents.get_mut(id)
                 {
                     child.metainfo = Some(Arc::clone(metainfo));
+                }
+                if let Event::Moved { id, dir, .. } = &event
+                    && let Some(child) = self.torrents.get_mut(id)
+                {
+                    child.add.dir.clone_from(dir);
                 }
                 // Whoever hears of it may look at the snapshot next.
                 self.publish_before_event();

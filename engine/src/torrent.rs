@@ -33,6 +33,7 @@ pub mod pex;
 pub mod picker;
 pub mod punch;
 mod questions;
+pub mod relocation;
 mod remembered;
 pub(crate) mod renames;
 mod report;

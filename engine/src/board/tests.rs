@@ -29,6 +29,7 @@ fn status(id: u64, name: &str) -> TorrentStatus {
         web_seeds: Vec::new(),
         newer: None,
         local_data: Arc::from([]),
+        moving: None,
         swarm: SwarmCounts::default(),
         age: Duration::ZERO,
         reason: None,

@@ -108,6 +108,7 @@ impl Supervisor {
             seats: self.seats.clone(),
             claims: self.claims.clone(),
             shelf: self.shelf.clone(),
+            turns: self.turns.clone(),
             down: self.down.clone(),
             up: self.up.clone(),
             tcp: self.shares.limiters.clone(),
@@ -319,6 +320,7 @@ impl Child {
             | Control::Files(_)
             | Control::Look
             | Control::Reannounce
+            | Control::Relocate(..)
             | Control::Retune
             | Control::Scrape(_)
             | Control::Sift => {}

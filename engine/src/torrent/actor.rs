@@ -47,6 +47,7 @@ use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::pex::Pex;
 use crate::torrent::picker::Picker;
 use crate::torrent::punch::Punch;
+use crate::torrent::relocation::Relocating;
 use crate::torrent::renames::Renames;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
@@ -173,6 +174,8 @@ pub(crate) struct Torrent {
     pub(crate) renames: Renames,
     /// Puts notes of choices in order.
     pub(crate) notes: Notes,
+    /// The move of its content to another folder.
+    pub(crate) relocating: Relocating,
     /// What is known of newer versions.
     pub(crate) newer: Newer,
     /// Its files, shown to other torrents.
@@ -249,6 +252,7 @@ impl Torrent {
             local: Local::default(),
             renames: Renames::default(),
             notes: Notes::default(),
+            relocating: Relocating::default(),
             newer: Newer::default(),
             place: None,
             pex: Pex::default(),
@@ -327,12 +331,16 @@ impl Torrent {
         self.move_over(now, ctx);
         self.dial(now, ctx);
         self.tend_web_seeds(now, ctx);
+        self.tend_move(now, ctx);
         self.settle(now, ctx);
         let mut due = self.last_tick + TICK;
-        for at in [self.pieces_due(), self.settled_by(), self.moved_by()]
-            .into_iter()
-            .flatten()
-        {
+        let others = [
+            self.pieces_due(),
+            self.settled_by(),
+            self.moved_by(),
+            self.move_due(),
+        ];
+        for at in others.into_iter().flatten() {
             due = due.min(at);
         }
         let at = tokio::time::Instant::from_std(due);
@@ -415,7 +423,8 @@ impl Handler<Control> for Torrent {
             }
             Control::Resume => {
                 self.go_on(ctx);
-                if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
+                let held = self.relocating.note_wish(true);
+                if !held && matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
                     // Whoever asks wants to hear what comes of it.
                     self.trouble = None;
                     self.begin(ctx);
@@ -438,6 +447,7 @@ impl Handler<Control> for Torrent {
                 self.add.trackers = Some(trackers);
                 self.announce_anew(ctx);
             }
+            Control::Relocate(order, reply) => self.relocate(order, reply, ctx),
             Control::Retune => self.retune(now(), ctx),
             Control::Reuse(reuse) => self.reuse(reuse, now()),
             Control::Scrape(reply) => self.scrape(reply, ctx),

@@ -56,6 +56,9 @@ impl Torrent {
         let Phase::Active(active) = &self.phase else {
             if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
                 self.saves.forgets = true;
+                if self.relocating.note_wish(true) {
+                    return;
+                }
                 self.begin(ctx);
             }
             return;

@@ -20,12 +20,13 @@ use crate::reach::Reach;
 use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::files::FileOrder;
 use crate::torrent::hash_desk::HashAnswer;
+use crate::torrent::relocation::{MoveOrder, MoveReply};
 use crate::torrent::renames;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
 use crate::{
-    Choices, CommandError, Event, Limits, PeerInfo, Reuse, SwarmCounts, TorrentId, TorrentStatus,
-    Wire,
+    Choices, CommandError, Event, Limits, PeerInfo, Reuse, SwarmCounts, TorrentError, TorrentId,
+    TorrentStatus, Wire,
 };
 
 /// A command of a person or program: Supervisor to Torrent.
@@ -65,6 +66,8 @@ pub(crate) enum Control {
     Files(FileOrder),
     /// Announce to trackers, the DHT and the local networks as soon as they allow.
     Reannounce,
+    /// Do something about where the content lies.
+    Relocate(MoveOrder, oneshot::Sender<Result<(), CommandError>>),
     /// Take up settings that have changed.
     Retune,
     /// Take content over that lies on this machine.
@@ -134,6 +137,17 @@ pub(crate) enum DiskReply {
     Checked(Result<Opened, StoreError>),
     /// What lies elsewhere was taken over.
     Adopted(Result<(Opened, storage::Adopted), StoreError>),
+    /// The content is at this folder: it was being moved when an earlier run ended.
+    Elsewhere(PathBuf),
+    /// It is not known where the content is, or a move cannot be taken back now.
+    Stuck(TorrentError),
+    /// A move has come further.
+    Move {
+        /// Which one.
+        number: u64,
+        /// How far.
+        reply: MoveReply,
+    },
     /// The check found nothing but a file of another kind.
     Foreign(PathBuf),
     /// The progress of a torrent at rest is saved.

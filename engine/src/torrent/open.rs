@@ -22,6 +22,7 @@ use crate::torrent::layers::LayerFetch;
 use crate::torrent::messages::{DiskReply, Opened};
 use crate::torrent::padding;
 use crate::torrent::picker::Picker;
+use crate::torrent::relocation::Found;
 use crate::torrent::resume::{self, Known, Partials};
 use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::wanted::{self, Wanted};
@@ -53,9 +54,21 @@ impl Torrent {
         let known = self.known.take();
         let forgets = std::mem::take(&mut self.saves.forgets);
         let forget = forgets.then(|| self.forgetting());
+        let recovery = self.recovery();
         self.setup.disk.short(move || {
             if let Some(forget) = forget {
                 forget();
+            }
+            match recovery.run(&spec, &options) {
+                Ok(Found::Here) => {}
+                Ok(Found::At(dir)) => {
+                    tell(&me, DiskReply::Elsewhere(dir));
+                    return;
+                }
+                Err(error) => {
+                    tell(&me, DiskReply::Stuck(error));
+                    return;
+                }
             }
             let opened = open_store(
                 spec,
@@ -184,6 +197,7 @@ impl Torrent {
         // Nothing was written yet where the hashes of pieces are not known.
         let spec = self.layout().and_then(Result::ok);
         let options = self.setup.storage();
+        let recovery = self.recovery();
         self.setup.disk.short(move || {
             forget();
             forget_choices();
@@ -194,6 +208,13 @@ impl Torrent {
                 // It may never have been kept.
                 let _ = std::fs::remove_file(path);
             }
+            let spec = spec.map(|mut spec| match recovery.run(&spec, &options) {
+                Ok(Found::At(dir)) => {
+                    spec.root = dir;
+                    spec
+                }
+                Ok(Found::Here) | Err(_) => spec,
+            });
             let store = spec.map(|spec| Store::open(spec, options));
             let outcome = store.map(|store| store.and_then(|store| store.remove_files()));
             if let Some(Err(error)) = outcome {
@@ -210,13 +231,16 @@ impl Handler<DiskReply> for Torrent {
     fn handle(&mut self, reply: DiskReply, ctx: &mut Context<Self>) {
         let phase = std::mem::discriminant(&self.phase);
         match reply {
-            DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => match outcome {
-                Ok(Opened { store, known }) => match known.have {
-                    Some(have) => self.take_up(store, (have, known.partial), ctx),
-                    None => self.check(store, known.partial, ctx),
-                },
-                Err(error) => self.fail_storage(&error),
-            },
+            DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => {
+                self.relocating.settled = true;
+                match outcome {
+                    Ok(Opened { store, known }) => match known.have {
+                        Some(have) => self.take_up(store, (have, known.partial), ctx),
+                        None => self.check(store, known.partial, ctx),
+                    },
+                    Err(error) => self.fail_storage(&error),
+                }
+            }
             DiskReply::Checked(outcome) if matches!(self.phase, Phase::Checking(_)) => {
                 match outcome {
                     Ok(Opened { store, known }) => match known.have {
@@ -235,6 +259,11 @@ impl Handler<DiskReply> for Torrent {
             DiskReply::Foreign(path) if matches!(self.phase, Phase::Checking(_)) => {
                 self.fail(TorrentError::Foreign(path));
             }
+            DiskReply::Elsewhere(dir) if matches!(self.phase, Phase::Opening) => {
+                self.on_found_elsewhere(dir, ctx);
+            }
+            DiskReply::Stuck(error) if matches!(self.phase, Phase::Opening) => self.fail(error),
+            DiskReply::Move { number, reply } => self.on_move_reply(number, reply, ctx),
             DiskReply::Hashes(answers) => self.on_hash_answers(answers, ctx),
             DiskReply::Recalled(found) if matches!(self.phase, Phase::Opening) => {
                 self.on_recalled(found, ctx);
@@ -261,6 +290,8 @@ impl Handler<DiskReply> for Torrent {
             DiskReply::Adopted(_)
             | DiskReply::Opened(_)
             | DiskReply::Checked(_)
+            | DiskReply::Elsewhere(_)
+            | DiskReply::Stuck(_)
             | DiskReply::Foreign(_)
             | DiskReply::Recalled(_) => {}
         }

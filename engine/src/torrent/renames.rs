@@ -121,6 +121,9 @@ impl Torrent {
             known.ok_or(FileError::NoSuchFile(*file))?;
             elements(&path.iter().collect::<PathBuf>())?;
         }
+        if self.relocating.is_under_way() {
+            return Err(FileError::Busy);
+        }
         let store = match &self.phase {
             Phase::Active(active) => Some(active.content.store.clone()),
             Phase::Checking(_) | Phase::Opening => return Err(FileError::Busy),

@@ -138,6 +138,7 @@ impl Torrent {
             web_seeds: self.web_seeds.status(now(), route.web_seeds),
             newer: self.newer.newest,
             local_data: Arc::clone(&self.local.offered),
+            moving: self.relocating.status(),
             swarm: self.heard.swarm(),
             age: now().saturating_duration_since(self.added_at),
             reason: self.reason(),

@@ -29,6 +29,8 @@ pub(crate) struct Settling {
 /// What a torrent comes to rest for.
 #[derive(Debug)]
 enum Then {
+    /// What is left of it goes to another folder.
+    Move,
     Pause {
         /// It was told to go on while its progress was being saved: it goes on when that is done.
         again: bool,
@@ -42,6 +44,9 @@ enum Then {
 impl Torrent {
     /// Stops until it is told to go on.
     pub(super) fn pause(&mut self) {
+        if self.relocating.note_wish(false) {
+            return;
+        }
         if let Some(settling) = &mut self.settling {
             if let Then::Pause { again } = &mut settling.then {
                 *again = false;
@@ -61,6 +66,19 @@ impl Torrent {
             Phase::Paused => return,
         }
         self.farewell(tokio::time::Instant::now() + PAUSE_WITHIN, None);
+    }
+
+    /// Comes to rest, to be moved then.
+    pub(super) fn come_to_rest_to_move(&mut self, now: Instant) {
+        self.come_to_rest(now + PAUSE_WITHIN, Then::Move);
+    }
+
+    /// Takes back that it comes to rest to be moved.
+    pub(super) fn do_not_rest_to_move(&mut self, ctx: &mut Context<Self>) {
+        let resting = |settling: &mut Settling| matches!(settling.then, Then::Move);
+        if self.settling.take_if(resting).is_some() {
+            self.go_online(ctx);
+        }
     }
 
     /// Comes to rest, and begins anew then.
@@ -87,8 +105,11 @@ impl Torrent {
 
     /// Takes a pause back, also one whose progress is being saved: that is of no use any more.
     pub(super) fn take_back_pause(&mut self) {
-        self.settling
-            .take_if(|settling| matches!(settling.then, Then::Pause { .. }));
+        let resting =
+            |settling: &mut Settling| matches!(settling.then, Then::Pause { .. } | Then::Move);
+        if self.settling.take_if(resting).is_some() {
+            self.relocating.keep_copying();
+        }
     }
 
     fn come_to_rest(&mut self, latest: Instant, then: Then) {
@@ -119,7 +140,9 @@ impl Torrent {
             || self
                 .active()
                 .is_some_and(|active| active.wanted.is_under_way());
-        let busy = self.peers.len() > 0 || !self.web_seeds.are_idle() || arranging;
+        let stops = |settling: &Settling| matches!(settling.then, Then::Stop { .. });
+        let moves = self.relocating.is_under_way() && self.settling.as_ref().is_some_and(stops);
+        let busy = self.peers.len() > 0 || !self.web_seeds.are_idle() || arranging || moves;
         if (busy || hashing) && now < latest {
             return;
         }
@@ -129,7 +152,7 @@ impl Torrent {
             return;
         };
         match settling.then {
-            Then::Pause { .. } => {
+            Then::Move | Then::Pause { .. } => {
                 settling.saving = Some(number);
                 self.settling = Some(settling);
                 let me = ctx.address();
@@ -160,12 +183,10 @@ impl Torrent {
         let settling = self
             .settling
             .take_if(|settling| settling.saving == Some(number));
-        let Some(Settling {
-            then: Then::Pause { again },
-            ..
-        }) = settling
-        else {
-            return;
+        let again = match settling.map(|settling| settling.then) {
+            Some(Then::Move) => return self.swap(known, ctx),
+            Some(Then::Pause { again }) => again,
+            Some(Then::Stop { .. }) | None => return,
         };
         self.known = known;
         self.halt(Phase::Paused);
@@ -224,6 +245,7 @@ impl Handler<Stop> for Torrent {
             settled,
         };
         self.come_to_rest(now() + left * 3 / 4, then);
+        self.leave_move(ctx);
         let (done, heard) = oneshot::channel();
         self.farewell(tokio::time::Instant::from_std(stop.deadline), Some(done));
         let before = self.moves.said();

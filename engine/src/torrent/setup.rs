@@ -13,6 +13,7 @@ use crate::seats::Seats;
 use crate::settings::Live;
 use crate::shelf::Shelf;
 use crate::torrent::messages::News;
+use crate::turns::Turns;
 
 /// What a torrent gets from its engine.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) claims: Claims,
     /// Shared by all torrents.
     pub(crate) shelf: Shelf,
+    /// Shared by all torrents.
+    pub(crate) turns: Turns,
     pub(crate) down: RateLimiter,
     pub(crate) up: RateLimiter,
     /// Limits of both directions, down first, that hold for the connections of TCP as well.

@@ -10,7 +10,7 @@ use std::path::{Component, Path};
 
 use rustix::fs::{
     self, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags,
-    SeekFrom,
+    SeekFrom, Timespec, Timestamps,
 };
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -425,6 +425,17 @@ impl Stat {
     pub(crate) fn of(file: &File) -> Result<Self, Cause> {
         Ok(Self::new(&fs::fstat(file)?))
     }
+}
+
+/// Gives a file the time of change of another.
+pub(crate) fn copy_mtime(from: &File, to: &File) -> Result<(), Cause> {
+    let stat = fs::fstat(from)?;
+    let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
+    let times = Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec.cast_signed()),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec.cast_signed()),
+    };
+    Ok(fs::futimens(to, &times)?)
 }
 
 /// Whether both are one file, by whatever names they were opened.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{MoveError, MoveStage, MoveWay, Relocation};
 use crate::error::{Cause, ErrorKind, Op, StoreError};
 use crate::layout::FileKind;
-use crate::platform::Root;
+use crate::platform::{self, Root};
 
 impl Relocation {
     /// Gives all files their place at the new folder; nobody may use the old store any more. Takes everything back where that is
@@ -59,6 +59,12 @@ impl Relocation {
             other => other?,
         };
         let inner = &self.to.0;
+        for file in 0..inner.part() {
+            // It has become wanted since the move began.
+            if inner.in_part(file) && !self.from.0.in_part(file) {
+                inner.set_wanted(file, true)?;
+            }
+        }
         for (file, path) in self.moved() {
             let found = here.look(&path).map_err(|cause| self.error(file, cause))?;
             let meta = inner.layout.files().get(file as usize);
@@ -69,7 +75,13 @@ impl Relocation {
                     made.map_err(|cause| inner.error(Op::Create, file, cause))?;
                 }
                 // Also cuts off what a file that was there has beyond its length.
-                (Some(_), Some(FileKind::Plain { .. }) | None) => drop(inner.writer(file)?),
+                (Some(_), Some(FileKind::Plain { .. }) | None) => {
+                    let new = inner.writer(file)?;
+                    let old = self.from.0.reader(file)?;
+                    // Whoever knows a file by its time of change knows the copy as well.
+                    let kept = platform::copy_mtime(&old.file, &new.file);
+                    kept.map_err(|cause| inner.error(Op::Create, file, cause))?;
+                }
             }
         }
         self.to.flush()?;

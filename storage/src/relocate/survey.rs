@@ -29,10 +29,10 @@ pub(super) fn survey(
     let none = Bitfield::new(inner.geometry.pieces());
     let mut relocation = Relocation {
         from: from.clone(),
-        to: Store(Arc::new(inner.elsewhere(to.to_owned()))),
+        to: Store(Arc::new(inner.elsewhere(absolute(to)))),
         note: MoveNote {
-            from: inner.root.clone(),
-            to: to.to_owned(),
+            from: absolute(&inner.root),
+            to: absolute(to),
             stage: MoveStage::UnderWay,
             way: MoveWay::Copy,
             theirs: BTreeSet::new(),
@@ -277,9 +277,14 @@ impl Inner {
     }
 }
 
+/// A folder by a name that another working folder does not change.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// A folder by its real name, as far as it is there.
 fn real(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = absolute(path);
     let near = nearest(&path);
     match (near.canonicalize(), path.strip_prefix(&near)) {
         (Ok(real), Ok(rest)) => real.join(rest),
@@ -289,7 +294,7 @@ fn real(path: &Path) -> PathBuf {
 
 /// The folder itself, or the first one above it that is there.
 fn nearest(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = absolute(path);
     let mut above = path.ancestors();
     let there = above.find(|path| path.exists());
     there.map_or_else(|| path.clone(), Path::to_owned)

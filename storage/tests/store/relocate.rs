@@ -251,13 +251,15 @@ fn a_move_on_one_file_system_gives_files_other_names() {
 }
 
 #[test]
-fn a_move_by_copies_leaves_nothing_behind() {
+fn a_move_by_copies_leaves_nothing_behind_and_looks_the_same() {
     let scene = Scene::new();
     let to = scene.path("to");
+    let before = scene.store(&Watcher::default()).stamps();
     let way = scene.play(&to, MoveExisting::Adopt, true, &Watcher::default());
     assert_eq!(way, Ok(MoveWay::Copy));
     scene.assert_at(&to);
     assert_eq!(listing(&scene.path("from")), Vec::<PathBuf>::new());
+    assert_eq!(scene.store_at(&to, &Watcher::default()).stamps(), before);
 }
 
 #[test]
@@ -463,6 +465,30 @@ fn places_that_meet_are_refused() {
     let to = from.join("t");
     scene.play(&to, MoveExisting::Fail, false, &watch).unwrap();
     scene.assert_at(&to);
+}
+
+#[test]
+fn a_file_that_becomes_wanted_on_the_way_has_its_bytes_where_it_goes() {
+    let scene = Scene::new();
+    let to = scene.path("to");
+    let watch = Watcher::default();
+    let store = scene.store(&watch);
+    let never = AtomicBool::new(false);
+    let moving = store.relocate(&to, MoveExisting::Adopt, &scene.have, &never);
+    let (relocation, mut done) = moving.unwrap();
+    let mut relocation = relocation.by_copies();
+    let all = u64::MAX;
+    assert!(relocation.copy(&scene.have, &mut done, all).unwrap() > 0);
+    store.set_wanted(5, true).unwrap();
+    scene.go(&mut relocation, &mut done, &watch).unwrap();
+    let mut spec = scene.torrent.spec.clone();
+    spec.files[5].wanted = true;
+    spec.root.clone_from(&to);
+    let store = Store::open(spec, StoreOptions::default()).unwrap();
+    let found = store.recheck(&RecheckOptions::default(), &|_| (), &never);
+    assert_eq!(found.unwrap(), scene.have);
+    assert!(to.join("t/unwanted").exists());
+    assert_eq!(listing(&scene.path("from")), Vec::<PathBuf>::new());
 }
 
 #[test]

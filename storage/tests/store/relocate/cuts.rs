@@ -9,6 +9,11 @@ const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
+/// A folder where bringing bytes to the disk takes no time.
+fn in_memory() -> TempDir {
+    TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap())
+}
+
 /// Lets `before` calls of the kind that `counts` pass, then lets `failing` of them fail, and then all pass again.
 fn failing(
     counts: fn(Call) -> bool,
@@ -37,7 +42,7 @@ fn failing(
 /// Everything from the k-th change on comes to nothing, as if the process were killed there; a later run goes on.
 fn cut_everywhere(copies: bool, existing: MoveExisting) -> usize {
     for at in 0.. {
-        let scene = Scene::new();
+        let scene = Scene::at(in_memory());
         let to = scene.path("to");
         let foreign = to.join("t/in/foreign");
         fs::create_dir_all(to.join("t/in")).unwrap();
@@ -77,7 +82,7 @@ fn a_move_by_copies_that_is_cut_anywhere_loses_nothing() {
 /// The n-th call, and none or all after it, fails; the content is where it was or where it went, whole.
 fn error_everywhere(copies: bool, errno: i32, count: usize) {
     for at in 0.. {
-        let scene = Scene::new();
+        let scene = Scene::at(in_memory());
         let to = scene.path("to");
         let from = scene.path("from");
         let counts: fn(Call) -> bool = if errno == EIO {

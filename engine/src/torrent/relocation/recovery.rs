@@ -1,0 +1,83 @@
+//! What becomes of a move that an earlier run did not finish.
+
+use std::path::PathBuf;
+
+use storage::{MoveNote, MoveStage, Relocation, Store, StoreError, StoreOptions, StoreSpec};
+
+use super::jobs;
+use crate::TorrentError;
+use crate::torrent::actor::Torrent;
+use crate::turns::Turn;
+
+/// Looks whether a move was under way, before the content is opened.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    note: Option<PathBuf>,
+    turn: Turn,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The content is where it is looked for.
+    Here,
+    /// It is at this folder.
+    At(PathBuf),
+}
+
+impl Torrent {
+    /// What looks whether a move was under way, where that is not known.
+    pub(crate) fn recovery(&self) -> Recovery {
+        Recovery {
+            note: self.move_note().filter(|_| !self.relocating.settled),
+            turn: self.setup.turns.of(self.id),
+        }
+    }
+}
+
+impl Recovery {
+    /// Takes back what was under way, or finishes what was done; says where the content is.
+    ///
+    /// # Errors
+    /// The move cannot be taken back now, so that it is not known what is where; or what was kept of it cannot be read.
+    pub(crate) fn run(
+        &self,
+        spec: &StoreSpec,
+        options: &StoreOptions,
+    ) -> Result<Found, TorrentError> {
+        let Some(path) = &self.note else {
+            return Ok(Found::Here);
+        };
+        let _turn = self.turn.lock();
+        let unread = |error: storage::resume::ResumeError| TorrentError::Storage {
+            kind: storage::ErrorKind::Other,
+            message: format!(
+                "it is not known where the content is, for it was being moved: {}: {error}",
+                path.display()
+            )
+            .into(),
+        };
+        let Some(note) = MoveNote::load(path).map_err(unread)? else {
+            return Ok(Found::Here);
+        };
+        let fail = |error: StoreError| TorrentError::from(&error);
+        let store = Store::open(spec.clone(), options.clone()).map_err(fail)?;
+        let relocation = Relocation::after_restart(&store, note.clone());
+        let at = if note.stage == MoveStage::Done {
+            jobs::clean_up(&relocation, Some(path), &options.watch);
+            note.to
+        } else {
+            relocation.undo().map_err(fail)?;
+            MoveNote::remove(path, &options.watch).map_err(unread)?;
+            note.from
+        };
+        tracing::info!(dir = %at.display(), "a move was broken off; the content is there");
+        Ok(
+            if std::path::absolute(&spec.root).is_ok_and(|root| at == root) {
+                Found::Here
+            } else {
+                Found::At(at)
+            },
+        )
+    }
+}
