@@ -193,7 +193,7 @@ pub(crate) fn text(report: &Report) -> String {
     let mut page = Page::default();
     page.about("circuits", "gauge", "Circuits of our own.");
     for hops in 1..=MOST_HOPS {
-        for state in ["building", "ready"] {
+        for state in ["building", "ready", "silent"] {
             let of = |it: &&Circuit| it.hops == hops && it.state == state;
             let labels = [("hops", hops.to_string()), ("state", state.to_owned())];
             let number = report.circuits.iter().filter(of).count();

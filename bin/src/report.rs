@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use net::{Pool, Task};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tunnels::{Anonymity, CircuitId, Dialect, Protection, Purpose, State};
+use tunnels::{Anonymity, CircuitId, CircuitInfo, Dialect, Protection, Purpose, State};
 
 use crate::text::{hex, per_second};
 
@@ -72,7 +72,7 @@ pub(crate) struct Circuit {
     pub(crate) purpose: String,
     /// How many hops it is to have.
     pub(crate) hops: u8,
-    /// `building` or `ready`.
+    /// `building`, `ready`, or `silent` where it is ready but does not answer.
     pub(crate) state: String,
     /// The nodes that have joined, first to last.
     pub(crate) through: Vec<Through>,
@@ -221,7 +221,7 @@ impl Reporter {
                 wire: wire(circuit.dialect).to_owned(),
                 purpose: purpose(info.purpose).to_owned(),
                 hops: info.goal,
-                state: state(info.state).to_owned(),
+                state: state(now, info).to_owned(),
                 through: through.collect(),
                 linked: info.linked,
                 age: now.saturating_duration_since(info.born).as_secs(),
@@ -306,9 +306,10 @@ const fn purpose(purpose: Purpose) -> &'static str {
     }
 }
 
-const fn state(state: State) -> &'static str {
-    match state {
+fn state(now: Instant, circuit: &CircuitInfo) -> &'static str {
+    match circuit.state {
         State::Building => "building",
+        State::Ready if circuit.is_silent(now) => "silent",
         State::Ready => "ready",
     }
 }

@@ -12,7 +12,6 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use overlay::packet::Prefix;
 
@@ -21,9 +20,6 @@ use crate::Dialect;
 /// The name of a circuit on one link; each link of a circuit has its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CircuitId(pub u32);
-
-/// The port of [`CircuitId::as_address`].
-pub const CIRCUIT_PORT: u16 = 1024;
 
 /// What stands in front of the message of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,23 +30,6 @@ pub struct Head {
     pub plaintext: bool,
     /// One of the few cells that may make a circuit longer. Always false in the older dialect.
     pub early: bool,
-}
-
-impl CircuitId {
-    /// The address under which programs know the peer at the far end of an end-to-end circuit: the circuit as an IPv4
-    /// address, and port 1024.
-    pub const fn as_address(self) -> std::net::SocketAddrV4 {
-        std::net::SocketAddrV4::new(Ipv4Addr::from_bits(self.0), CIRCUIT_PORT)
-    }
-
-    /// The circuit that such an address stands for.
-    pub const fn from_address(addr: std::net::SocketAddrV4) -> Option<Self> {
-        if addr.port() == CIRCUIT_PORT {
-            Some(Self(addr.ip().to_bits()))
-        } else {
-            None
-        }
-    }
 }
 
 impl Head {

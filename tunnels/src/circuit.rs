@@ -9,6 +9,7 @@ use overlay::key::PublicKey;
 use overlay::packet::Prefix;
 use overlay::wire::Writer;
 
+use crate::alias::Alias;
 use crate::crypto::{Ephemeral, HEAD, OpenError, Session, TAG};
 use crate::hidden::Task;
 use crate::message::Message;
@@ -97,6 +98,22 @@ pub struct CircuitInfo {
     pub unanswered: Option<Instant>,
     /// Whether it ends at a hidden peer.
     pub linked: bool,
+    /// What stands for that peer, or for who is to be met.
+    pub alias: Option<Alias>,
+}
+
+impl CircuitInfo {
+    /// How long a circuit may leave the question unanswered whether it is there.
+    pub(crate) const SUSPECT: Duration = Duration::from_millis(2500);
+
+    /// Whether it does not answer, and perhaps is not there any more: nothing new goes through it.
+    pub fn is_silent(&self, now: Instant) -> bool {
+        is_silent(now, self.unanswered)
+    }
+}
+
+fn is_silent(now: Instant, unanswered: Option<Instant>) -> bool {
+    unanswered.is_some_and(|since| now >= since + CircuitInfo::SUSPECT)
 }
 
 #[derive(Debug)]
@@ -128,6 +145,7 @@ pub(crate) struct Circuit {
     /// The layer between the two ends of an end-to-end circuit.
     pub(crate) end_to_end: Option<Session>,
     pub(crate) linked: bool,
+    pub(crate) alias: Option<Alias>,
     /// HTTP requests whose replies are waited for.
     pub(crate) requests: BTreeSet<u32>,
 }
@@ -182,6 +200,7 @@ impl Circuit {
             answer_by: None,
             end_to_end: None,
             linked: false,
+            alias: None,
             requests: BTreeSet::new(),
         }
     }
@@ -192,6 +211,11 @@ impl Circuit {
         } else {
             State::Ready
         }
+    }
+
+    /// Whether it is ready and answers.
+    pub(crate) fn answers(&self, now: Instant) -> bool {
+        self.state() == State::Ready && !is_silent(now, self.unanswered)
     }
 
     pub(crate) fn info(&self) -> CircuitInfo {
@@ -207,6 +231,7 @@ impl Circuit {
             rtt: self.rtt,
             unanswered: self.unanswered,
             linked: self.linked,
+            alias: self.alias,
         }
     }
 

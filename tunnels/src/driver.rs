@@ -169,11 +169,13 @@ impl Tunnels {
         self.shared.flush(now, &mut state);
     }
 
-    /// Somebody was found to build circuits with: where none could be begun, it is tried again soon.
+    /// Somebody was found to build circuits with: where none could be begun, it is tried again.
     pub(crate) fn encourage(&self) {
+        let now = now();
         let mut state = self.shared.lock();
         let State { circuits, node, .. } = &mut *state;
-        circuits.encourage(now(), node);
+        circuits.encourage(now, node);
+        self.shared.flush(now, &mut state);
     }
 
     /// Has what goes to an address go through a certain circuit.

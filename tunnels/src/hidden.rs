@@ -1,15 +1,25 @@
 //! Hidden peers: what circuits are to do once they are ready, and the swarms that they are for.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use overlay::key::SecretKey;
 use overlay::wire::Address;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use crate::CircuitId;
+use crate::allowance::Allowance;
 use crate::crypto::{Ephemeral, Session};
 use crate::message::Rendezvous;
+
+/// Ways to introduction points that are begun in one swarm at once, and how often one more.
+const INTRODUCTIONS: (u32, Duration) = (8, Duration::from_secs(30));
+
+/// Downloaders that are gone to in one swarm at once, and how often one more.
+const MEETINGS: (u32, Duration) = (16, Duration::from_secs(10));
+
+/// Seeders that are gone to in one swarm at once, and how often one more.
+const LINKS: (u32, Duration) = (16, Duration::from_secs(30));
 
 /// What a circuit waits for.
 #[derive(Debug)]
@@ -53,6 +63,24 @@ pub(crate) struct Swarm {
     pub(crate) hops: u8,
     /// Who we are in it, as a seeder.
     pub(crate) seeder: Option<SecretKey>,
+    /// Circuits that others have us build: to who is to introduce us, to where downloaders are to be met, and to where seeders
+    /// wait.
+    pub(crate) introductions: Allowance,
+    pub(crate) meetings: Allowance,
+    pub(crate) links: Allowance,
+}
+
+impl Swarm {
+    pub(crate) const fn new(hops: u8, seeder: Option<SecretKey>) -> Self {
+        let (introductions, meetings, links) = (INTRODUCTIONS, MEETINGS, LINKS);
+        Self {
+            hops,
+            seeder,
+            introductions: Allowance::new(introductions.0, introductions.1),
+            meetings: Allowance::new(meetings.0, meetings.1),
+            links: Allowance::new(links.0, links.1),
+        }
+    }
 }
 
 /// A seeder that was asked through its introduction point.

@@ -26,6 +26,8 @@
 //! - A datagram that is refused has no answer and changes nothing but a counter.
 //! - A cell is believed only from the address of the neighbour on its circuit.
 
+mod alias;
+mod allowance;
 mod anonymity;
 mod budget;
 mod cell;
@@ -37,6 +39,7 @@ mod dialect;
 mod driver;
 mod entropy;
 mod exchange;
+mod firsts;
 mod hidden;
 mod home;
 mod joined;
@@ -49,11 +52,12 @@ mod pool;
 mod relay;
 pub mod swarms;
 
+pub use alias::Alias;
 pub use anonymity::{
     Anonymity, AnonymityConfig, AnonymityCounters, AnonymityError, CircuitStatus, Communities,
     ExitPolicy, NodeStatus, Roles,
 };
-pub use cell::{CIRCUIT_PORT, CircuitId, Head};
+pub use cell::{CircuitId, Head};
 pub use circuit::{CircuitInfo, Closed, Hop, Purpose, State};
 pub use community::{Member, TunnelCommunity};
 pub use config::{Config, Flags, LIBRARY, TRIBLER_CLASSIC, TRIBLER_MODERN};

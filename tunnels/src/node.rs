@@ -26,15 +26,20 @@ use std::time::{Duration, Instant};
 
 use overlay::key::{PublicKey, SecretKey};
 use overlay::packet::Prefix;
+use rand::RngExt;
 
 pub use event::{Counters, Event, Handled, Reason, Refusal, Transmit};
 #[cfg(test)]
 pub(crate) use hidden::MAX_SWARMS;
 use receive::Inner;
 
+use crate::alias::Alias;
+#[cfg(test)]
+use crate::allowance::Allowance;
 use crate::circuit::{Circuit, CircuitInfo, Closed, Hop, Purpose, State};
 use crate::config::{Config, Flags};
 use crate::entropy::Entropy;
+use crate::firsts::Firsts;
 use crate::hidden::{Contact, Swarm};
 use crate::home::Home;
 use crate::joined::Joined;
@@ -73,6 +78,8 @@ pub struct Node {
     entropy: Entropy,
     candidates: BTreeMap<PublicKey, Candidate>,
     circuits: BTreeMap<CircuitId, Circuit>,
+    /// The circuits that lead to hidden peers, or are to, by what stands for these.
+    aliases: BTreeMap<Alias, CircuitId>,
     joined: BTreeMap<CircuitId, Joined>,
     /// Circuits on links to nodes that are asked to join, and for which circuit.
     extending: BTreeMap<CircuitId, CircuitId>,
@@ -91,6 +98,8 @@ pub struct Node {
     joins: Joins,
     /// What is asked of us outside of circuits.
     requests: Joins,
+    /// Where the circuits of hidden swarms begin.
+    firsts: Firsts,
     /// Nodes that did not answer, and until when they are taken last.
     doubts: BTreeMap<PublicKey, Instant>,
     addr: Option<SocketAddr>,
@@ -126,6 +135,7 @@ impl Node {
             entropy: Entropy::new(seed),
             candidates: BTreeMap::new(),
             circuits: BTreeMap::new(),
+            aliases: BTreeMap::new(),
             joined: BTreeMap::new(),
             extending: BTreeMap::new(),
             routes: BTreeMap::new(),
@@ -137,6 +147,7 @@ impl Node {
             swarms: BTreeMap::new(),
             contacts: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            firsts: Firsts::new(),
             doubts: BTreeMap::new(),
             addr: None,
             home: Home::default(),
@@ -149,10 +160,11 @@ impl Node {
         }
     }
 
-    /// A node that begins anew: of what this one has, it keeps its identity and the nodes it knows.
+    /// A node that begins anew: of what this one has, it keeps its identity, the nodes it knows, and where its circuits begin.
     pub(crate) fn renewed(&self, now: Instant, seed: [u8; 32]) -> Self {
         let mut node = Self::new(now, self.config.clone(), self.key.clone(), seed);
         node.candidates.clone_from(&self.candidates);
+        node.firsts.clone_from(&self.firsts);
         node.addr = self.addr;
         node.home.clone_from(&self.home);
         node.closing = self.closing;
@@ -209,6 +221,16 @@ impl Node {
         self.emit(event);
     }
 
+    /// Has it build as many circuits of a swarm as it is asked for.
+    #[cfg(test)]
+    pub(crate) fn unbind(&mut self, info_hash: &[u8; 20]) {
+        if let Some(swarm) = self.swarms.get_mut(info_hash) {
+            swarm.introductions = Allowance::new(1, Duration::ZERO);
+            swarm.meetings = Allowance::new(1, Duration::ZERO);
+            swarm.links = Allowance::new(1, Duration::ZERO);
+        }
+    }
+
     /// Lets it join more or fewer circuits of others.
     #[cfg(test)]
     pub(crate) const fn set_places(&mut self, max_joined: usize) {
@@ -261,6 +283,11 @@ impl Node {
     /// A circuit of our own, itself.
     pub(crate) fn own(&self, id: CircuitId) -> Option<&Circuit> {
         self.circuits.get(&id)
+    }
+
+    /// The circuit that leads to a hidden peer, or is to.
+    pub(crate) fn link(&self, alias: Alias) -> Option<&Circuit> {
+        self.circuits.get(self.aliases.get(&alias)?)
     }
 
     /// The circuits of our own, themselves.
@@ -329,12 +356,12 @@ impl Node {
         }
     }
 
-    /// The same, of those that look like the address of a public host: a hidden peer has it for programs.
-    fn addressable_circuit(&mut self) -> CircuitId {
+    /// An alias that stands for nobody yet and looks like the address of a public host.
+    fn free_alias(&mut self) -> Alias {
         loop {
-            let id = self.free_circuit();
-            if policy::reaches(id.as_address().into()) {
-                return id;
+            let alias = Alias::of(self.entropy.rng().random());
+            if !self.aliases.contains_key(&alias) && policy::reaches(alias.addr().into()) {
+                return alias;
             }
         }
     }

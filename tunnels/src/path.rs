@@ -14,19 +14,45 @@ use crate::node::Candidate;
 /// How many first hops are kept to be asked if the first one does not answer.
 const OTHERS: usize = 5;
 
-/// Chooses the first hop, the exit, and first hops to ask instead. `used` are the first hops and the exits of other circuits,
-/// which are left out as long as there are others; so are those that are `doubted` to be there, the network of the exit, and exits,
-/// which are scarce.
+/// What speaks for and against nodes.
+#[derive(Debug)]
+pub(crate) struct Used {
+    /// How many circuits begin at each, and end at each.
+    pub(crate) firsts: BTreeMap<PublicKey, usize>,
+    pub(crate) exits: BTreeMap<PublicKey, usize>,
+    /// Those that perhaps are not there.
+    pub(crate) doubted: BTreeSet<PublicKey>,
+    /// Where circuits of the kind begin whatever speaks against it, as long as these nodes answer.
+    pub(crate) lasting: Option<BTreeSet<PublicKey>>,
+}
+
+impl Used {
+    /// Whether a circuit of the kind should not begin at a node.
+    fn is_no_first(&self, hop: &Hop) -> bool {
+        let lasting = self.lasting.as_ref();
+        lasting.is_some_and(|lasting| !lasting.contains(&hop.key))
+    }
+
+    /// How much speaks against a first hop. Among those that last, the circuits are spread.
+    fn against_first(&self, hop: &Hop) -> (bool, usize) {
+        let times = self.firsts.get(&hop.key).copied().unwrap_or_default();
+        let doubted = self.doubted.contains(&hop.key);
+        if self.lasting.is_some() {
+            (doubted, times)
+        } else {
+            (false, usize::from(doubted) + times.min(1))
+        }
+    }
+}
+
+/// Chooses the first hop, the exit, and first hops to ask instead. Those of other circuits are left out as long as there are
+/// others; so are those that are doubted to be there, the network of the exit, and exits, which are scarce.
 pub(crate) fn choose(
     candidates: &BTreeMap<PublicKey, Candidate>,
     purpose: Purpose,
     goal: u8,
     exit: Option<Hop>,
-    (used, used_exits, doubted): (
-        &BTreeSet<PublicKey>,
-        &BTreeMap<PublicKey, usize>,
-        &BTreeSet<PublicKey>,
-    ),
+    used: &Used,
     rng: &mut impl Rng,
 ) -> Option<(Hop, Option<Hop>, Vec<Hop>)> {
     let given = exit.is_some();
@@ -40,8 +66,9 @@ pub(crate) fn choose(
     exits.shuffle(rng);
     // One that did not answer weighs as much as one that other circuits end at, for an answer can be lost.
     exits.sort_by_key(|hop| {
-        let used = used_exits.get(&hop.key).copied().unwrap_or_default();
-        usize::from(doubted.contains(&hop.key)) + used
+        let times = used.exits.get(&hop.key).copied().unwrap_or_default();
+        let against = usize::from(used.doubted.contains(&hop.key)) + times;
+        (goal == 1 && used.is_no_first(hop), against)
     });
     let exit = exits.remove(0);
     if goal == 1 {
@@ -59,9 +86,8 @@ pub(crate) fn choose(
     };
     firsts.sort_by_key(|hop| {
         let near = network_of(hop.addr) == network;
-        let doubted = doubted.contains(&hop.key);
-        let doubtful = u8::from(doubted) + u8::from(used.contains(&hop.key));
-        (doubtful, near, is_exit(hop))
+        let against = used.against_first(hop);
+        (used.is_no_first(hop), against, near, is_exit(hop))
     });
     firsts.truncate(OTHERS + 1);
     if firsts.is_empty() {

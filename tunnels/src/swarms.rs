@@ -19,7 +19,7 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 
 use crate::node::{Event, Node};
-use crate::{CircuitId, Purpose};
+use crate::{CircuitId, Closed, Purpose, Refusal};
 use survey::Survey;
 use swarm::Swarm;
 
@@ -107,8 +107,8 @@ impl Swarms {
         let mut survey = Survey::of(node);
         for (info_hash, swarm) in &mut self.joined {
             let found = survey.take(info_hash);
-            for circuit in swarm.compare(now, &found) {
-                reached.push(Reached::by(*info_hash, circuit));
+            for circuit in swarm.compare(now, node, &found) {
+                reached.extend(Reached::by(node, *info_hash, circuit));
             }
             swarm.give_up_dead(now, node);
             if swarm.seeks && !swarm.seeds && swarm.inside {
@@ -136,18 +136,23 @@ impl Swarms {
             }
             Event::Linked { info_hash, circuit } => {
                 let swarm = self.joined.get_mut(info_hash)?;
-                let seeders = node.linked_seeders(info_hash);
-                let is_new = swarm.linked(now, *circuit, &seeders);
-                is_new.then(|| Reached::by(*info_hash, *circuit))
+                let seeder = node.link_with(*circuit)?;
+                let is_new = swarm.linked(now, *circuit, seeder);
+                let reached = Reached::by(node, *info_hash, *circuit);
+                reached.filter(|_| is_new)
             }
             Event::Introduced { info_hash, circuit } => {
-                self.joined.get_mut(info_hash)?.introduced(*circuit);
+                self.joined.get_mut(info_hash)?.introduced(now, *circuit);
                 None
             }
             Event::Closed {
-                circuit, purpose, ..
+                circuit,
+                purpose,
+                why,
+                ..
             } => {
-                self.closed(now, node, *circuit, *purpose);
+                let hung_up = *why == Closed::Destroyed;
+                self.closed(now, node, *circuit, (*purpose, hung_up));
                 None
             }
             Event::Restarted => {
@@ -185,31 +190,39 @@ impl Swarms {
     fn introduce(&mut self, now: Instant, node: &mut Node) {
         let under_way: usize = self.joined.values().map(Swarm::under_way).sum();
         let mut room = AT_ONCE.saturating_sub(under_way);
-        while room > 0 {
-            let waiting = self.joined.iter();
-            let waiting = waiting.filter(|(_, swarm)| swarm.lacks_introductions(now));
-            let mut waiting: Vec<_> = waiting.map(|(name, swarm)| (swarm.turn(), *name)).collect();
-            waiting.sort_unstable();
-            if waiting.is_empty() {
-                return;
+        if room == 0 {
+            return;
+        }
+        let waiting = self.joined.iter();
+        let waiting = waiting.filter(|(_, swarm)| swarm.lacks_introductions(now));
+        let mut waiting: Vec<_> = waiting.map(|(name, swarm)| (swarm.turn(), *name)).collect();
+        waiting.sort_unstable();
+        for (_, name) in waiting {
+            let swarm = self.joined.get_mut(&name);
+            match swarm.map(|swarm| swarm.introduce(now, node, name)) {
+                Some(Ok(())) => room -= 1,
+                // Where there are too few nodes for one, there are for those behind it.
+                Some(Err(Refusal::Unknown)) => return,
+                Some(Err(_)) | None => {}
             }
-            for (_, name) in waiting.into_iter().take(room) {
-                if let Some(swarm) = self.joined.get_mut(&name)
-                    && swarm.introduce(now, node, name)
-                {
-                    room -= 1;
-                }
+            if room == 0 {
+                return;
             }
         }
     }
 
-    fn closed(&mut self, now: Instant, node: &mut Node, circuit: CircuitId, purpose: Purpose) {
+    fn closed(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        circuit: CircuitId,
+        (purpose, hung_up): (Purpose, bool),
+    ) {
         for (info_hash, swarm) in &mut self.joined {
             match purpose {
-                Purpose::Introduction if swarm.forget_introduction(now, circuit) => return,
-                Purpose::RendezvousDownloader if swarm.links.contains(&circuit) => {
+                Purpose::Introduction if swarm.forget_introduction(now, node, circuit) => return,
+                Purpose::RendezvousDownloader if swarm.lose(now, circuit, hung_up) => {
                     let linked = node.linked_seeders(info_hash);
-                    swarm.lose(now, circuit, &linked);
                     swarm.contact(now, node, *info_hash, linked);
                     return;
                 }
@@ -220,11 +233,9 @@ impl Swarms {
 }
 
 impl Reached {
-    const fn by(info_hash: [u8; 20], circuit: CircuitId) -> Self {
-        Self {
-            info_hash,
-            at: circuit.as_address(),
-        }
+    fn by(node: &Node, info_hash: [u8; 20], circuit: CircuitId) -> Option<Self> {
+        let at = node.own(circuit)?.alias?.addr();
+        Some(Self { info_hash, at })
     }
 }
 

@@ -492,7 +492,8 @@ fn our_downloader_reaches_their_hidden_seeder() {
                     && ours[0].node.contact(Instant::now(), SWARM, &point).is_ok()
                     && within(TRY, ours, &target, |ours| linked(&ours[0]).len() > known)
                     && linked(&ours[0]).last().is_some_and(|circuit| {
-                        let to = SocketAddr::from(circuit.as_address()).into();
+                        let alias = ours[0].node.circuit(*circuit).and_then(|it| it.alias);
+                        let to = SocketAddr::from(alias.unwrap().addr()).into();
                         comes_back(ours, &target, *circuit, (to, &sent))
                     })
             });

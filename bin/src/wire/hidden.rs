@@ -6,7 +6,7 @@ use engine::HiddenSwarms;
 use protocol::id::InfoHash;
 use tokio::sync::mpsc;
 use tunnels::swarms::SwarmState;
-use tunnels::{Anonymity, CircuitId};
+use tunnels::{Alias, Anonymity};
 
 /// The swarms that are met by circuits of one number of hops.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ fn why_it_waits(state: SwarmState) -> Option<&'static str> {
 /// Whether an address stands for a hidden peer, and is no host's.
 pub(super) const fn is_hidden(addr: SocketAddr) -> bool {
     match addr {
-        SocketAddr::V4(addr) => CircuitId::from_address(addr).is_some(),
+        SocketAddr::V4(addr) => Alias::at(addr).is_some(),
         SocketAddr::V6(_) => false,
     }
 }

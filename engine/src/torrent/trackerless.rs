@@ -149,7 +149,7 @@ impl Torrent {
         if !self.is_private()
             && let Some(dht) = &self.setup.reach.dht
             && let Some(peer) = self.peers.get(key)
-            // What stands for a hidden peer is no host's address but the number of a circuit, of which nobody else is to know.
+            // What stands for a hidden peer is no host's address: nobody else is to know it.
             && !self.setup.reach.is_hidden(peer.addr)
         {
             dht.handle.hint_node(SocketAddr::new(peer.addr.ip(), port));

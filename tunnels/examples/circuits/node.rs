@@ -180,7 +180,11 @@ impl Ours {
 
     async fn download(&mut self, command: &Value) -> Outcome<Value> {
         let from = match self.linked.filter(|_| command["id"].is_null()) {
-            Some(circuit) => circuit.as_address().into(),
+            Some(circuit) => {
+                let info = self.tunnels.with(|node, _| node.circuit(circuit));
+                let alias = info.and_then(|info| info.alias).ok_or("no link")?;
+                alias.addr().into()
+            }
             None => local(number(command, "port")?)?,
         };
         let window = u32::try_from(number(command, "window")?)?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::inbox::Inbox;
 use crate::node::Node;
-use crate::{CircuitId, Pool, Purpose};
+use crate::{Alias, CircuitId, Pool, Purpose};
 use named::Named;
 
 /// The most flows whose sockets are remembered.
@@ -120,11 +120,14 @@ impl Ports {
         (purpose, goal): (Purpose, u8),
         (from, data): (SocketAddr, &[u8]),
     ) {
-        let hops = match purpose {
-            Purpose::Data | Purpose::RendezvousSeeder => goal,
-            Purpose::RendezvousDownloader => goal.saturating_sub(1),
-            Purpose::Introduction => return,
+        let Some(hops) = lane_of(purpose, goal) else {
+            return;
         };
+        // An exit names whom it likes, but what stands for a hidden peer is at the end of a link.
+        let hidden = matches!(from, SocketAddr::V4(from) if Alias::at(from).is_some());
+        if hidden && purpose == Purpose::Data {
+            return;
+        }
         if purpose == Purpose::Data && !self.flows.contains_key(&(circuit, from)) {
             for number in self.named.answer(now, circuit, from) {
                 self.note(circuit, from, number);
@@ -153,6 +156,12 @@ impl Ports {
                 self.touched.push(number);
             }
         }
+    }
+
+    /// Whether a socket hears hidden peers who come through circuits of a kind, and so may write to them.
+    pub(super) fn takes_hidden(&self, number: u64, (purpose, goal): (Purpose, u8)) -> bool {
+        let port = self.open.get(&number);
+        port.is_some_and(|port| port.listens && lane_of(purpose, goal) == Some(port.hops))
     }
 
     /// Wakes those for whom something has come.
@@ -264,6 +273,15 @@ impl Ports {
         {
             self.flows.remove(&oldest);
         }
+    }
+}
+
+/// With how many hops sockets are that circuits of a kind are for.
+const fn lane_of(purpose: Purpose, goal: u8) -> Option<u8> {
+    match purpose {
+        Purpose::Data | Purpose::RendezvousSeeder => Some(goal),
+        Purpose::RendezvousDownloader => Some(goal.saturating_sub(1)),
+        Purpose::Introduction => None,
     }
 }
 

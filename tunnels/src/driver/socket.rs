@@ -13,8 +13,9 @@ use tokio::io::ReadBuf;
 
 use super::inbox::Inbox;
 use super::{Shared, State, now};
+use crate::alias::Alias;
 use crate::crypto::OVERHEAD;
-use crate::{CircuitId, Head, Pool, Purpose};
+use crate::{CircuitId, Head, Pool};
 
 /// What Ethernet and IPv4 leave of a datagram, in bytes.
 const DATAGRAM: usize = 1472;
@@ -120,15 +121,15 @@ impl State {
             ports,
             ..
         } = self;
-        // A hidden peer has a circuit of its own.
-        let linked = to.v4().and_then(CircuitId::from_address);
-        let linked = linked.filter(|id| {
-            node.own(*id).is_some_and(|circuit| {
-                circuit.linked || circuit.purpose == Purpose::RendezvousSeeder
-            })
-        });
-        linked
-            .or_else(|| circuits.flow(now, node, user, to))
+        // A hidden peer has a circuit of its own, and what is for it goes nowhere else.
+        if let Some(alias) = to.v4().and_then(Alias::at) {
+            let link = node.link(alias).filter(|link| {
+                link.carries_data() && ports.takes_hidden(user.1, (link.purpose, link.goal))
+            });
+            return link.map(|link| link.id);
+        }
+        circuits
+            .flow(now, node, user, to)
             .or_else(|| {
                 let back = ports.way_back(now, node, user, to.v4()?.into())?;
                 circuits.keep(now, user, to, back);

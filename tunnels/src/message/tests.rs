@@ -220,17 +220,6 @@ fn cells_agree_with_the_vectors() {
 }
 
 #[test]
-fn circuits_stand_for_addresses_as_in_the_vectors() {
-    for case in list(&vectors(TRIBLER)["e2e_fake_addresses"]) {
-        let circuit = CircuitId(number(&case["circuit_id"]) as u32);
-        let addr = circuit.as_address();
-        assert_eq!(addr.ip().to_string(), case["ip"].as_str().unwrap());
-        assert_eq!(u64::from(addr.port()), number(&case["port"]));
-        assert_eq!(CircuitId::from_address(addr), Some(circuit));
-    }
-}
-
-#[test]
 fn no_two_messages_have_one_number() {
     for dialect in [Dialect::Classic, Dialect::Modern] {
         for (at, kind) in Kind::ALL.iter().enumerate() {

@@ -11,6 +11,7 @@ use super::{
     CircuitId, Closed, Dialect, Event, Hop, Inner, Kind, Message, Node, Purpose, Reason, Refusal,
     State,
 };
+use crate::alias::Alias;
 use crate::circuit::{Asked, Circuit, Joined};
 use crate::crypto::{Session, Side, conclude};
 use crate::hidden::Task;
@@ -19,6 +20,9 @@ use crate::{Head, path};
 
 /// How long a node that did not answer is taken last.
 const DOUBT: Duration = Duration::from_secs(30);
+
+/// How long one that has ended what it had just begun to do for us is.
+const DISTRUST: Duration = Duration::from_secs(600);
 
 impl Node {
     /// Begins a circuit of our own. Hops that are not given are chosen.
@@ -35,38 +39,44 @@ impl Node {
         if self.closing {
             return Err(Refusal::Unknown);
         }
-        let firsts = self
-            .circuits
-            .values()
-            .map(|circuit| circuit.first.key.clone());
-        let firsts: BTreeSet<PublicKey> = firsts.collect();
-        let exits = self
-            .circuits
-            .values()
-            .filter_map(|circuit| circuit.exit.as_ref());
-        let exits = exits.fold(BTreeMap::new(), |mut exits, exit| {
-            *exits.entry(exit.key.clone()).or_default() += 1;
-            exits
-        });
-        let doubted: BTreeSet<PublicKey> = self.doubts.keys().cloned().collect();
-        let chosen = path::choose(
-            &self.candidates,
-            purpose,
-            goal,
-            exit,
-            (&firsts, &exits, &doubted),
-            self.entropy.rng(),
-        );
-        let (first, exit, others) = chosen.ok_or(Refusal::Unknown)?;
-        let id = match purpose {
-            Purpose::Data | Purpose::Introduction => self.free_circuit(),
-            Purpose::RendezvousSeeder | Purpose::RendezvousDownloader => self.addressable_circuit(),
+        let lasting = self.lasting_firsts(purpose);
+        let circuits = self.circuits.values();
+        let exits = circuits.clone().filter_map(|circuit| circuit.exit.as_ref());
+        let used = path::Used {
+            firsts: count(circuits.map(|circuit| &circuit.first)),
+            exits: count(exits),
+            doubted: self.doubts.keys().cloned().collect(),
+            lasting,
         };
-        let circuit = Circuit::new(now, id, purpose, goal, first.clone(), exit);
+        let rng = self.entropy.rng();
+        let chosen = path::choose(&self.candidates, purpose, goal, exit, &used, rng);
+        let (first, exit, others) = chosen.ok_or(Refusal::Unknown)?;
+        let id = self.free_circuit();
+        let mut circuit = Circuit::new(now, id, purpose, goal, first.clone(), exit);
+        if matches!(
+            purpose,
+            Purpose::RendezvousSeeder | Purpose::RendezvousDownloader
+        ) {
+            let alias = self.free_alias();
+            circuit.alias = Some(alias);
+            self.aliases.insert(alias, id);
+        }
         self.circuits.insert(id, circuit);
+        self.counters.begun += 1;
         let others = others.into_iter().map(|hop| (hop.key, Some(hop.addr)));
         self.ask_first(now, id, first, others.collect());
         Ok(id)
+    }
+
+    /// Where circuits begin, if they are of those that others can have us build.
+    fn lasting_firsts(&mut self, purpose: Purpose) -> Option<BTreeSet<PublicKey>> {
+        if purpose == Purpose::Data {
+            return None;
+        }
+        let circuits = self.circuits.values();
+        let circuits = circuits.filter(|circuit| circuit.purpose != Purpose::Data);
+        let (circuits, rng) = (circuits.count() + 1, self.entropy.rng());
+        Some(self.firsts.of(&self.candidates, circuits, rng))
     }
 
     /// Ends a circuit of our own.
@@ -100,7 +110,31 @@ impl Node {
     pub(crate) fn doubt(&mut self, now: Instant, id: CircuitId) {
         let hops = self.circuits.get(&id).into_iter();
         let hops = hops.flat_map(|circuit| circuit.hops.iter().map(|hop| hop.key.clone()));
-        self.doubts.extend(hops.map(|key| (key, now + DOUBT)));
+        let hops: Vec<PublicKey> = hops.collect();
+        for key in hops {
+            self.doubt_node(key, now + DOUBT);
+        }
+    }
+
+    /// A circuit was ended by one of its hops: if that was its exit, it is not to be the next one's, too.
+    pub(super) fn doubt_exit(&mut self, now: Instant, id: CircuitId) {
+        let circuit = self.circuits.get(&id);
+        let ready = circuit
+            .filter(|circuit| circuit.purpose == Purpose::Data && circuit.state() == State::Ready);
+        let exit = ready.and_then(|circuit| circuit.hops.last());
+        if let Some(key) = exit.map(|hop| hop.key.clone()) {
+            self.doubt_node(key, now + DOUBT);
+        }
+    }
+
+    /// A node that has ended what it had just begun to do for us is taken last for a long while.
+    pub(crate) fn distrust(&mut self, now: Instant, key: PublicKey) {
+        self.doubt_node(key, now + DISTRUST);
+    }
+
+    fn doubt_node(&mut self, key: PublicKey, until: Instant) {
+        let doubt = self.doubts.entry(key).or_insert(until);
+        *doubt = until.max(*doubt);
     }
 
     /// Asks at the next tick whether a circuit still stands.
@@ -203,7 +237,7 @@ impl Node {
             return;
         };
         let (is_first, tries) = (circuit.hops.is_empty(), circuit.tries);
-        self.doubts.insert(asked.key.clone(), now + DOUBT);
+        self.doubt_node(asked.key, now + DOUBT);
         let mut others = asked.others;
         if tries == 0 || others.is_empty() {
             self.end_circuit(id, Closed::NoHops, Reason::Unneeded);
@@ -269,8 +303,8 @@ impl Node {
             }
             Message::Ping(number) => self.say(id, &Message::Pong(number))?,
             Message::Data { from, data, .. } => {
-                let purpose = circuit.purpose;
-                return self.on_data(now, id, purpose, from, data);
+                let alias = circuit.alias;
+                return self.on_data(now, id, alias, from, data);
             }
             Message::TestResponse { id: test, data } => {
                 let bytes = data.len();
@@ -341,24 +375,20 @@ impl Node {
         &mut self,
         now: Instant,
         circuit: CircuitId,
-        purpose: Purpose,
+        alias: Option<Alias>,
         from: Address,
         data: &[u8],
     ) -> Result<Inner, Refusal> {
         let len = data.len();
-        match purpose {
-            Purpose::RendezvousSeeder | Purpose::RendezvousDownloader => {
-                let from = circuit.as_address().into();
-                Ok(Inner::Data { from, len })
-            }
-            Purpose::Data | Purpose::Introduction => {
-                if data.starts_with(self.prefix.as_bytes()) {
-                    self.on_tunnelled(now, circuit, from, data)?;
-                    return Ok(Inner::Done);
-                }
-                Ok(Inner::Data { from, len })
-            }
+        if let Some(alias) = alias {
+            let from = alias.addr().into();
+            return Ok(Inner::Data { from, len });
         }
+        if data.starts_with(self.prefix.as_bytes()) {
+            self.on_tunnelled(now, circuit, from, data)?;
+            return Ok(Inner::Done);
+        }
+        Ok(Inner::Data { from, len })
     }
 
     /// Tells the first hop that a circuit ends, and forgets it.
@@ -372,6 +402,9 @@ impl Node {
 
     pub(super) fn drop_circuit(&mut self, id: CircuitId, why: Closed) {
         if let Some(circuit) = self.circuits.remove(&id) {
+            if let Some(alias) = circuit.alias {
+                self.aliases.remove(&alias);
+            }
             let (purpose, goal) = (circuit.purpose, circuit.goal);
             self.emit(Event::Closed {
                 circuit: id,
@@ -391,4 +424,12 @@ impl Node {
     pub(super) const fn number(&self, kind: Kind) -> Option<u8> {
         kind.number(self.config.dialect)
     }
+}
+
+/// How often each node is one of those.
+fn count<'a>(hops: impl Iterator<Item = &'a Hop>) -> BTreeMap<PublicKey, usize> {
+    hops.fold(BTreeMap::new(), |mut times, hop| {
+        *times.entry(hop.key.clone()).or_default() += 1;
+        times
+    })
 }

@@ -107,7 +107,7 @@ pub enum Event {
         /// The circuit that leads to it.
         circuit: CircuitId,
     },
-    /// A circuit leads to a hidden peer, which is reached at [`CircuitId::as_address`].
+    /// A circuit leads to a hidden peer, which is reached at [`CircuitInfo::alias`](crate::CircuitInfo).
     Linked {
         /// The swarm.
         info_hash: [u8; 20],
@@ -266,6 +266,8 @@ pub struct Counters {
     pub relayed: u64,
     /// Bytes of others that were passed on, sent out and sent back.
     pub carried: u64,
+    /// Circuits of our own that were begun.
+    pub begun: u64,
     /// Circuits of others that were joined.
     pub joined: u64,
     /// Circuits that a neighbour ended.

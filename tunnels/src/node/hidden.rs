@@ -39,7 +39,7 @@ impl Node {
             return Err(Refusal::Full);
         }
         let seeder = seeds.then(|| SecretKey::generate(self.entropy.rng()));
-        self.swarms.insert(info_hash, Swarm { hops, seeder });
+        self.swarms.insert(info_hash, Swarm::new(hops, seeder));
         Ok(())
     }
 
@@ -74,11 +74,14 @@ impl Node {
     ///
     /// # Errors
     /// [`Refusal::Unexpected`] unless we seed the swarm; [`Refusal::Unknown`] without nodes to build with, or where all that are known
-    /// introduce us already.
+    /// introduce us already; [`Refusal::TooFast`] where that many were begun lately.
     pub fn introduce(&mut self, now: Instant, info_hash: [u8; 20]) -> Result<CircuitId, Refusal> {
         let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
         if swarm.seeder.is_none() {
             return Err(Refusal::Unexpected);
+        }
+        if !swarm.introductions.has(now) {
+            return Err(Refusal::TooFast);
         }
         let hops = swarm.hops.saturating_add(1);
         let point = self
@@ -87,6 +90,9 @@ impl Node {
         let id = self.create_circuit(now, Purpose::Introduction, hops, Some(point))?;
         if let Some(task) = self.task(id) {
             *task = Task::Introduce(info_hash, None);
+        }
+        if let Some(swarm) = self.swarms.get_mut(&info_hash) {
+            swarm.introductions.take(now);
         }
         Ok(id)
     }
@@ -131,7 +137,8 @@ impl Node {
     /// Asks a hidden seeder for a link; [`Event::Linked`] tells when there is one.
     ///
     /// # Errors
-    /// As [`Node::find_peers`], and [`Refusal::Malformed`] for keys that cannot be.
+    /// As [`Node::find_peers`]; [`Refusal::Malformed`] for keys that cannot be; [`Refusal::TooFast`] where we have gone to that many
+    /// seeders of the swarm lately.
     pub fn contact(
         &mut self,
         now: Instant,
@@ -139,6 +146,10 @@ impl Node {
         point: &IntroPoint,
     ) -> Result<(), Refusal> {
         let circuit = self.circuit_of(&info_hash)?;
+        let swarm = self.swarms.get(&info_hash);
+        if swarm.is_none_or(|swarm| !swarm.links.has(now)) {
+            return Err(Refusal::TooFast);
+        }
         if self.contacts.len() >= MAX_WAITING {
             return Err(Refusal::Full);
         }
@@ -175,6 +186,14 @@ impl Node {
             _ => None,
         });
         links.collect()
+    }
+
+    /// The seeder to whom a circuit leads, or soon will.
+    pub(crate) fn link_with(&self, circuit: CircuitId) -> Option<&[u8]> {
+        match &self.circuits.get(&circuit)?.task {
+            Task::Link(link) => Some(&link.seeder),
+            Task::Introduce(..) | Task::Meet(_) | Task::Nothing => None,
+        }
     }
 
     /// Answers [`Event::PeersWanted`].

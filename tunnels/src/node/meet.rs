@@ -24,7 +24,7 @@ impl Node {
         info_hash: [u8; 20],
         (request, seeder, x): (u16, &[u8], [u8; 32]),
     ) -> Result<(), Refusal> {
-        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
+        let swarm = self.swarms.get_mut(&info_hash).ok_or(Refusal::Unexpected)?;
         let ours = swarm.seeder.as_ref().ok_or(Refusal::Unexpected)?;
         if ours.public().as_bytes() != seeder {
             return Err(Refusal::Unexpected);
@@ -35,6 +35,9 @@ impl Node {
         );
         if meetings.count() >= MAX_MEETINGS {
             return Err(Refusal::Full);
+        }
+        if !swarm.meetings.take(now) {
+            return Err(Refusal::TooFast);
         }
         let meet = Meet {
             info_hash,
@@ -126,7 +129,10 @@ impl Node {
             return Err(Refusal::Unexpected);
         };
         let info_hash = contact.info_hash;
-        let swarm = self.swarms.get(&info_hash).ok_or(Refusal::Unexpected)?;
+        let swarm = self.swarms.get_mut(&info_hash).ok_or(Refusal::Unexpected)?;
+        if !swarm.links.take(now) {
+            return Err(Refusal::TooFast);
+        }
         let hops = swarm.hops.saturating_add(1);
         let exit = Hop {
             key,

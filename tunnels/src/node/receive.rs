@@ -128,7 +128,7 @@ impl Node {
         let packet = Packet::parse(packet).map_err(|_| Refusal::Malformed)?;
         let dialect = self.config.dialect;
         match Kind::of(dialect, packet.message()) {
-            Some(Kind::Destroy) => self.on_destroy(from, &packet),
+            Some(Kind::Destroy) => self.on_destroy(now, from, &packet),
             Some(kind @ (Kind::CreateE2e | Kind::PeersRequest)) => {
                 self.on_packet(now, from, kind, &packet)
             }
@@ -136,7 +136,12 @@ impl Node {
         }
     }
 
-    fn on_destroy(&mut self, from: SocketAddr, packet: &Packet<'_>) -> Result<(), Refusal> {
+    fn on_destroy(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        packet: &Packet<'_>,
+    ) -> Result<(), Refusal> {
         // Whether the address may end the circuit is asked before the signature is checked, which is dear.
         let body = packet.body().rest();
         let key_len = PublicKey::LEN + 2;
@@ -155,6 +160,7 @@ impl Node {
         read.and_then(|_| body.finish())
             .map_err(|_| Refusal::Malformed)?;
         if self.circuits.contains_key(&circuit) {
+            self.doubt_exit(now, circuit);
             self.drop_circuit(circuit, Closed::Destroyed);
         } else if self.joined.contains_key(&circuit) {
             self.drop_joined(circuit);

@@ -1,6 +1,6 @@
 //! What circuits a node has for its swarms. Events tell the same sooner; whatever of them was lost is made up for by looking.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::hidden::Task;
 use crate::node::Node;
@@ -15,8 +15,8 @@ pub(super) struct Survey(BTreeMap<[u8; 20], Found>);
 pub(super) struct Found {
     /// Ways to introduction points, and whether these introduce us already.
     pub(super) introductions: BTreeMap<CircuitId, bool>,
-    /// Links that are there.
-    pub(super) links: BTreeSet<CircuitId>,
+    /// Links that are there, and with whom.
+    pub(super) links: BTreeMap<CircuitId, Vec<u8>>,
     /// With whom there are links, or soon will be.
     pub(super) seeders: Vec<Vec<u8>>,
 }
@@ -35,7 +35,7 @@ impl Survey {
                     let found = swarms.entry(link.info_hash).or_default();
                     found.seeders.push(link.seeder.clone());
                     if circuit.linked {
-                        found.links.insert(circuit.id);
+                        found.links.insert(circuit.id, link.seeder.clone());
                     }
                 }
                 Task::Meet(_) | Task::Nothing => {}

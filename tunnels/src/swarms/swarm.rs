@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use overlay::key::PublicKey;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 
@@ -10,7 +11,7 @@ use super::survey::Found;
 use super::{SwarmState, SwarmStatus};
 use crate::message::IntroPoint;
 use crate::node::Node;
-use crate::{CircuitId, State};
+use crate::{CircuitId, Refusal, State};
 
 /// The most links of a swarm; with these nobody is looked for any more.
 const MAX_LINKS: usize = 8;
@@ -42,6 +43,10 @@ const FORGET: Duration = Duration::from_secs(900);
 /// How long is waited before another introduction point is sought, at first and in the long run.
 const INTRODUCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// How long a link or an introduction lives before it counts as one: what ends sooner, whoever is at its end may have ended to
+/// see us build another one.
+const LASTING: Duration = Duration::from_secs(60);
+
 /// What a node does about one swarm.
 #[derive(Debug)]
 pub(super) struct Swarm {
@@ -52,15 +57,41 @@ pub(super) struct Swarm {
     /// Whether seeders are looked for.
     pub(super) seeks: bool,
     pub(super) seeders: BTreeMap<Vec<u8>, Seeder>,
-    pub(super) links: BTreeSet<CircuitId>,
+    pub(super) links: BTreeMap<CircuitId, Linked>,
     next_lookup: Instant,
     pause: Duration,
-    /// Circuits to introduction points, and whether these introduce us already.
-    introductions: BTreeMap<CircuitId, bool>,
+    /// Who is asked for seeders next.
+    turn: Turn,
+    /// Circuits to introduction points.
+    introductions: BTreeMap<CircuitId, Way>,
     /// When a way to an introduction point was begun last.
     tried: Option<Instant>,
     next_introduction: Instant,
     introduction_pause: Duration,
+}
+
+/// Who is asked for seeders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Exit,
+    /// An introduction point, if one is known.
+    Point,
+}
+
+/// A link with a seeder.
+#[derive(Debug)]
+pub(super) struct Linked {
+    since: Instant,
+    seeder: Vec<u8>,
+}
+
+/// A circuit to an introduction point.
+#[derive(Debug)]
+struct Way {
+    /// Who is to introduce us.
+    point: Option<PublicKey>,
+    /// Since when it does.
+    since: Option<Instant>,
 }
 
 /// A seeder that somebody introduces.
@@ -81,9 +112,10 @@ impl Swarm {
             inside: false,
             seeks: !seeds,
             seeders: BTreeMap::new(),
-            links: BTreeSet::new(),
+            links: BTreeMap::new(),
             next_lookup: now,
             pause: LOOK_UP.0,
+            turn: Turn::Exit,
             introductions: BTreeMap::new(),
             tried: None,
             next_introduction: now,
@@ -123,54 +155,63 @@ impl Swarm {
     }
 
     /// Compares what was told with the circuits that there are, for what was told may be lost; gives links that are new.
-    pub(super) fn compare(&mut self, now: Instant, found: &Found) -> Vec<CircuitId> {
+    pub(super) fn compare(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        found: &Found,
+    ) -> Vec<CircuitId> {
         let gone = self.introductions.keys().copied();
         let gone = gone.filter(|id| !found.introductions.contains_key(id));
         for id in gone.collect::<Vec<_>>() {
-            self.forget_introduction(now, id);
+            self.forget_introduction(now, node, id);
         }
         for (id, _) in found.introductions.iter().filter(|(_, there)| **there) {
-            self.introduced(*id);
+            self.introduced(now, *id);
         }
-        let gone: Vec<_> = self.links.difference(&found.links).copied().collect();
-        for id in gone {
-            self.lose(now, id, &found.seeders);
+        let gone = self.links.keys().copied();
+        let gone = gone.filter(|id| !found.links.contains_key(id));
+        for id in gone.collect::<Vec<_>>() {
+            self.lose(now, id, true);
         }
-        let new = found.links.iter().copied();
-        new.filter(|id| self.linked(now, *id, &found.seeders))
-            .collect()
+        let new = found.links.iter();
+        let new = new.filter(|(id, seeder)| self.linked(now, **id, seeder));
+        new.map(|(id, _)| *id).collect()
     }
 
     /// A circuit leads to a hidden peer; true the first time.
-    pub(super) fn linked(&mut self, now: Instant, circuit: CircuitId, seeders: &[Vec<u8>]) -> bool {
-        if !self.links.insert(circuit) {
+    pub(super) fn linked(&mut self, now: Instant, circuit: CircuitId, seeder: &[u8]) -> bool {
+        if self.links.contains_key(&circuit) {
             return false;
         }
-        self.pause = LOOK_UP.0;
-        for seeder in seeders {
-            if let Some(seeder) = self.seeders.get_mut(seeder) {
-                (seeder.pause, seeder.named) = (CONTACT.0, now);
-            }
+        if let Some(seeder) = self.seeders.get_mut(seeder) {
+            seeder.named = now;
+        }
+        let seeder = seeder.to_vec();
+        self.links.insert(circuit, Linked { since: now, seeder });
+        true
+    }
+
+    /// A link is gone, if it was one: its seeder is asked again, at once if the link has lasted, or nobody has hung up.
+    pub(super) fn lose(&mut self, now: Instant, circuit: CircuitId, hung_up: bool) -> bool {
+        let Some(link) = self.links.remove(&circuit) else {
+            return false;
+        };
+        // Looking for seeders costs no circuit.
+        (self.next_lookup, self.pause, self.turn) = (now, LOOK_UP.0, Turn::Exit);
+        let lasted = now >= link.since + LASTING;
+        if (lasted || !hung_up)
+            && let Some(seeder) = self.seeders.get_mut(&link.seeder)
+        {
+            (seeder.next_contact, seeder.pause) = (now, CONTACT.0);
         }
         true
     }
 
-    /// A link is gone: those with whom there is none now are asked again.
-    pub(super) fn lose(&mut self, now: Instant, circuit: CircuitId, linked: &[Vec<u8>]) {
-        self.links.remove(&circuit);
-        self.next_lookup = self.next_lookup.min(now + LOOK_UP.0);
-        let lost = self.seeders.iter_mut();
-        for (_, seeder) in lost.filter(|(key, _)| !linked.contains(*key)) {
-            seeder.next_contact = now;
-        }
-    }
-
     /// Who is at the end of a circuit introduces us.
-    pub(super) fn introduced(&mut self, circuit: CircuitId) {
-        if let Some(there) = self.introductions.get_mut(&circuit)
-            && !std::mem::replace(there, true)
-        {
-            self.introduction_pause = INTRODUCE.0;
+    pub(super) fn introduced(&mut self, now: Instant, circuit: CircuitId) {
+        if let Some(way) = self.introductions.get_mut(&circuit) {
+            way.since.get_or_insert(now);
         }
     }
 
@@ -185,13 +226,17 @@ impl Swarm {
         if now < self.next_lookup || self.links.len() >= MAX_LINKS {
             return;
         }
+        // An exit looks them up in the DHT, and an introduction point, which may be gone, knows of others: by turns.
         let points = self.seeders.values().flat_map(|seeder| &seeder.points);
-        // An exit looks them up in the DHT; introduction points know of each other.
-        let asked = points.map(Some).chain([None]).choose(rng).flatten();
+        let asked = points.choose(rng).filter(|_| self.turn == Turn::Point);
         if node.find_peers(now, info_hash, asked).is_err() {
             self.next_lookup = now + NO_CIRCUIT;
             return;
         }
+        self.turn = match asked {
+            Some(_) => Turn::Exit,
+            None => Turn::Point,
+        };
         self.next_lookup = now + self.pause;
         self.pause = (self.pause * 3 / 2).min(LOOK_UP.1);
         if !self.links.is_empty() {
@@ -200,7 +245,7 @@ impl Swarm {
     }
 
     pub(super) fn give_up_dead(&self, now: Instant, node: &mut Node) {
-        for id in self.links.iter().chain(self.introductions.keys()) {
+        for id in self.links.keys().chain(self.introductions.keys()) {
             let circuit = node.own(*id);
             let circuit = circuit.filter(|circuit| circuit.state() == State::Ready);
             let silent = circuit.and_then(|circuit| circuit.unanswered);
@@ -226,9 +271,15 @@ impl Swarm {
                 pause: CONTACT.0,
             });
             seeder.named = now;
-            seeder.points.retain(|known| known.node != point.node);
+            let mut known = seeder.points.iter_mut();
+            if let Some(known) = known.find(|known| known.node == point.node) {
+                // It keeps its turn: perhaps it was asked just now, in vain.
+                known.clone_from(point);
+                continue;
+            }
             seeder.points.push_front(point.clone());
             seeder.points.truncate(MAX_POINTS);
+            seeder.next_contact = now;
         }
     }
 
@@ -269,7 +320,7 @@ impl Swarm {
     /// Ways to introduction points that are not there yet.
     pub(super) fn under_way(&self) -> usize {
         let introductions = self.introductions.values();
-        introductions.filter(|there| !**there).count()
+        introductions.filter(|way| way.since.is_none()).count()
     }
 
     /// Whether it is to be introduced by more nodes, and when it is its turn among those: the least first.
@@ -283,25 +334,43 @@ impl Swarm {
         (self.introductions.len(), self.tried)
     }
 
-    /// Begins a circuit to a node that is to introduce us; whether that could be begun.
-    pub(super) fn introduce(&mut self, now: Instant, node: &mut Node, info_hash: [u8; 20]) -> bool {
+    /// Begins a circuit to a node that is to introduce us.
+    pub(super) fn introduce(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        info_hash: [u8; 20],
+    ) -> Result<(), Refusal> {
         self.tried = Some(now);
-        let Ok(circuit) = node.introduce(now, info_hash) else {
-            self.wait_with_introductions(now);
-            return false;
+        let begun = node.introduce(now, info_hash);
+        let circuit = begun.inspect_err(|_| self.wait_with_introductions(now))?;
+        let point = node.own(circuit).and_then(|it| it.exit.as_ref());
+        let way = Way {
+            point: point.map(|hop| hop.key.clone()),
+            since: None,
         };
-        self.introductions.insert(circuit, false);
-        true
+        self.introductions.insert(circuit, way);
+        Ok(())
     }
 
-    /// A way to an introduction point is gone; whether it was one of this swarm.
-    pub(super) fn forget_introduction(&mut self, now: Instant, circuit: CircuitId) -> bool {
-        match self.introductions.remove(&circuit) {
-            // One that was there is replaced at once.
-            Some(true) => self.next_introduction = now,
-            Some(false) => self.wait_with_introductions(now),
-            None => return false,
+    /// A way to an introduction point is gone; whether it was one of this swarm. One that has lasted is replaced at once.
+    pub(super) fn forget_introduction(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        circuit: CircuitId,
+    ) -> bool {
+        let Some(way) = self.introductions.remove(&circuit) else {
+            return false;
+        };
+        if way.since.is_some_and(|since| now >= since + LASTING) {
+            (self.next_introduction, self.introduction_pause) = (now, INTRODUCE.0);
+            return true;
         }
+        if let (Some(_), Some(point)) = (way.since, way.point) {
+            node.distrust(now, point);
+        }
+        self.wait_with_introductions(now);
         true
     }
 

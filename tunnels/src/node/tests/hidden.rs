@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use overlay::key::SecretKey;
+use overlay::wire::Address;
 
 use super::world::World;
 use crate::message::{IntroPoint, Message, Source};
@@ -51,6 +52,38 @@ pub(super) fn linked(world: &World) -> CircuitId {
     linked.unwrap_or_else(|| panic!("{:?}", world.events))
 }
 
+/// What stands for the peer at the end of a circuit.
+fn alias(world: &World, at: usize, circuit: CircuitId) -> Address {
+    let circuit = world.nodes[at].circuit(circuit).unwrap();
+    circuit.alias.unwrap().addr().into()
+}
+
+#[test]
+fn what_stands_for_a_hidden_peer_tells_nothing_of_its_circuit_and_stands_for_nobody_when_that_is_gone()
+ {
+    let (mut world, point) = seeded(Dialect::Modern, 2, 215);
+    let now = world.now;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        world.events.clear();
+        world.nodes[0].contact(now, SWARM, &point).unwrap();
+        world.settle();
+        let circuit = linked(&world);
+        let alias = world.nodes[0].circuit(circuit).unwrap().alias.unwrap();
+        assert_eq!(alias.addr().port(), 1024);
+        assert_ne!(alias.addr().ip().to_bits(), circuit.0);
+        let link = world.nodes[0].link(alias).map(|link| link.id);
+        assert_eq!(link, Some(circuit));
+        world.nodes[0].close_circuit(circuit);
+        world.settle();
+        assert!(world.nodes[0].link(alias).is_none());
+        seen.push(alias);
+    }
+    assert!(world.nodes.iter().all(|node| node.aliases.is_empty()));
+    seen.dedup();
+    assert_eq!(seen.len(), 4);
+}
+
 #[test]
 fn a_downloader_reaches_a_hidden_seeder_and_back() {
     for dialect in [Dialect::Classic, Dialect::Modern] {
@@ -67,14 +100,14 @@ fn a_downloader_reaches_a_hidden_seeder_and_back() {
             world.say(0, circuit, "1.2.3.4:1024", b"anything at all");
             let (at, theirs, from, data) = world.data.pop().unwrap();
             assert_eq!((at, data.as_slice()), (1, b"anything at all".as_slice()));
-            assert_eq!(from, theirs.as_address().into());
+            assert_eq!(from, alias(&world, 1, theirs));
             world.say(1, theirs, "1.2.3.4:1024", b"and back");
             let (at, ours, from, data) = world.data.pop().unwrap();
             assert_eq!(
                 (at, ours, data.as_slice()),
                 (0, circuit, b"and back".as_slice())
             );
-            assert_eq!(from, circuit.as_address().into());
+            assert_eq!(from, alias(&world, 0, circuit));
             assert_eq!(
                 world.refused,
                 0,
