@@ -31,6 +31,20 @@ pub enum Event {
         /// Pieces that are there and right.
         good: u32,
     },
+    /// The content of a torrent that was removed is deleted.
+    DataDeleted {
+        /// Which torrent.
+        id: TorrentId,
+    },
+    /// Some of the content of a torrent that was removed could not be deleted; what could be is.
+    DeleteFailed {
+        /// Which torrent.
+        id: TorrentId,
+        /// The first file or folder that is still there.
+        path: PathBuf,
+        /// What was tried, and what the system says.
+        reason: Arc<str>,
+    },
     /// The torrent stopped with an error; it tries again by itself where that can help.
     Error {
         /// Which torrent.
@@ -251,6 +265,8 @@ macro_rules! kinds {
 kinds! {
     Added = "added": Status;
     CheckFinished = "check_finished": Status;
+    DataDeleted = "data_deleted": Storage;
+    DeleteFailed = "delete_failed": Storage + Errors;
     Error = "error": Status + Errors;
     FilesCompleted = "files_completed": Files;
     FilesRenamed = "files_renamed": Storage;

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 
 use crate::layout::FileKind;
-use crate::{Op, Store, StoreError};
+use crate::{Call, Op, Store, StoreError};
 
 /// Bytes that [`Store::probe_room`] writes: enough for the blocks of several peers, so that a disk that passes can be used.
 const PROBE_LEN: usize = 1 << 20;
@@ -61,13 +61,20 @@ impl Store {
         let chance = RandomState::new().build_hasher().finish();
         let path = self.root().join(format!(".probe-{chance:016x}"));
         let fail = |error: io::Error| StoreError::new(Op::Write, self.root(), error);
-        fs::create_dir_all(self.root()).map_err(fail)?;
-        let outcome = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(&vec![0; PROBE_LEN]));
-        let removed = fs::remove_file(&path);
+        let watch = &self.0.options.watch;
+        // Makes it, unless it was there and is gone.
+        let root = self.0.open_root(true);
+        root.map_err(|cause| StoreError::new(Op::Create, self.root(), cause))?;
+        let outcome = watch.ask(Call::Create, &path).and_then(|()| {
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create_new(true).open(&path)?;
+            watch.ask(Call::Write, &path)?;
+            file.write_all(&vec![0; PROBE_LEN])
+        });
+        let removed = match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        };
         outcome.and(removed).map_err(fail)
     }
 

@@ -12,8 +12,8 @@ use crate::torrent::messages::DiskReply;
 use crate::torrent::resume::Known;
 use crate::{Event, TorrentError};
 
-/// Doublings at most of how long a torrent that failed stands still before it tries again.
-const MOST_DOUBLINGS: u32 = 4;
+/// How long a torrent that failed stands still at most before it tries again, unless the settings say more for the first time.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// How long it must have gone well since the first write, for a trouble with writing to be over.
 const PROVEN_AFTER: Duration = Duration::from_secs(2);
@@ -69,7 +69,8 @@ impl Trouble {
 
     /// How long to stand still before the next try.
     fn pause(&self, first: Duration) -> Duration {
-        first * (1 << self.tries.min(MOST_DOUBLINGS))
+        let doubled = first.saturating_mul(1 << self.tries.min(16));
+        doubled.min(LONGEST.max(first))
     }
 }
 
@@ -222,6 +223,8 @@ mod tests {
                 trouble.pause(Duration::from_secs(2)).as_secs()
             })
             .collect();
-        assert_eq!(pauses, [2, 4, 8, 16, 32, 32, 32]);
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30, 30]);
+        trouble.tries = u32::MAX;
+        assert_eq!(trouble.pause(Duration::from_secs(40)).as_secs(), 40);
     }
 }

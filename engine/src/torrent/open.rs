@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
-use actors::tell;
+use actors::{tell, tell_recipient};
 use protocol::bitfield::Bitfield;
 use protocol::metainfo::Metainfo;
 use storage::{MissingPieceLayers, Store, StoreError, StoreOptions, StoreSpec};
@@ -19,7 +19,7 @@ use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::bad_blocks::Trials;
 use crate::torrent::gather::Gather;
 use crate::torrent::layers::LayerFetch;
-use crate::torrent::messages::{DiskReply, Opened};
+use crate::torrent::messages::{DiskReply, News, Opened};
 use crate::torrent::padding;
 use crate::torrent::picker::Picker;
 use crate::torrent::relocation::Found;
@@ -198,6 +198,7 @@ impl Torrent {
         let spec = self.layout().and_then(Result::ok);
         let options = self.setup.storage();
         let recovery = self.recovery();
+        let (id, supervisor) = (self.id, self.setup.supervisor.clone());
         self.setup.disk.short(move || {
             forget();
             forget_choices();
@@ -217,9 +218,18 @@ impl Torrent {
             });
             let store = spec.map(|spec| Store::open(spec, options));
             let outcome = store.map(|store| store.and_then(|store| store.remove_files()));
-            if let Some(Err(error)) = outcome {
-                tracing::warn!(%error, "content could not be deleted");
-            }
+            let event = match outcome {
+                None | Some(Ok(())) => Event::DataDeleted { id },
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "content could not be deleted");
+                    Event::DeleteFailed {
+                        id,
+                        path: error.path().to_path_buf(),
+                        reason: error.to_string().into(),
+                    }
+                }
+            };
+            tell_recipient(&supervisor, News::Event(event));
             let _ = done.send(());
         });
     }
