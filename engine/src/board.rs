@@ -103,6 +103,13 @@ impl Board {
         self.0.read().page(query)
     }
 
+    /// Bytes of payload that all torrents together receive in a second.
+    pub(crate) fn down_rate(&self) -> u64 {
+        let table = self.0.read();
+        let rows = table.rows.iter().filter(|row| row.status.is_some());
+        rows.map(|row| row.facts.down_rate).sum()
+    }
+
     /// One torrent.
     pub fn get(&self, id: TorrentId) -> Option<Arc<TorrentStatus>> {
         let rows = self.0.read();

@@ -2,6 +2,8 @@
 
 mod categories;
 pub(crate) mod hub;
+mod kinds;
+mod parting;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -9,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::metainfo::Metainfo;
+use protocol::tracker::AnnounceEvent;
 
-use crate::{LocalFile, MoveFailure, Published, TorrentError, TorrentId};
+use crate::{LocalFile, MoveFailure, Published, State, TorrentError, TorrentId, Wire};
 
 pub use self::categories::{Categories, Category};
 pub use self::hub::{Events, NoEvent};
+pub use self::parting::{Parting, Refusal, Warning};
 
 /// A change in the engine.
 #[derive(Clone, Debug)]
@@ -23,6 +27,85 @@ pub enum Event {
     Added {
         /// Which.
         id: TorrentId,
+    },
+    /// A peer asks for a block, which it gets when it is its turn.
+    BlockAsked {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// The piece's number.
+        piece: u32,
+        /// The first byte that it wants, from the start of the piece.
+        begin: u32,
+        /// Bytes.
+        len: u32,
+    },
+    /// A peer will not give a block that it was asked for.
+    BlockDropped {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// The piece's number.
+        piece: u32,
+        /// The block's number in the piece, of 16 KiB each.
+        block: u32,
+    },
+    /// A block came, as it was asked for.
+    BlockReceived {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// The piece's number.
+        piece: u32,
+        /// The block's number in the piece.
+        block: u32,
+    },
+    /// A peer is asked for a block.
+    BlockRequested {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// The piece's number.
+        piece: u32,
+        /// The block's number in the piece.
+        block: u32,
+    },
+    /// A block is put on its way to a peer.
+    BlockSent {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// The piece's number.
+        piece: u32,
+        /// The first byte, from the start of the piece.
+        begin: u32,
+        /// Bytes.
+        len: u32,
+    },
+    /// A block did not come in time; others are asked for it.
+    BlockTimedOut {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// The piece's number.
+        piece: u32,
+        /// The block's number in the piece.
+        block: u32,
+    },
+    /// A block came that is not wanted, or not any more.
+    BlockUnwanted {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// Bytes of it.
+        len: u32,
     },
     /// The check of existing data has ended.
     CheckFinished {
@@ -45,12 +128,24 @@ pub enum Event {
         /// What was tried, and what the system says.
         reason: Arc<str>,
     },
+    /// Nodes of the DHT named peers, which need not all be new.
+    DhtPeers {
+        /// Of which torrent.
+        id: TorrentId,
+        /// How many.
+        peers: usize,
+    },
     /// The torrent stopped with an error; it tries again by itself where that can help.
     Error {
         /// Which torrent.
         id: TorrentId,
         /// What went wrong, and with which file.
         error: TorrentError,
+    },
+    /// Most trackers see us at another address than before, or at one for the first time.
+    ExternalIp {
+        /// The address.
+        ip: IpAddr,
     },
     /// Wanted files have come to be whole.
     FilesCompleted {
@@ -73,6 +168,11 @@ pub enum Event {
         /// Time since it was added.
         after: Duration,
     },
+    /// Somebody connected to us, and has named a torrent. Whether it is let in is not decided yet.
+    Incoming {
+        /// From where.
+        addr: SocketAddr,
+    },
     /// The engine listens for peers.
     Listening {
         /// Address and port.
@@ -85,6 +185,25 @@ pub enum Event {
         id: TorrentId,
         /// The files.
         files: Arc<[LocalFile]>,
+    },
+    /// A peer of the local network told of itself (BEP 14).
+    LocalPeer {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+    },
+    /// There is less room where torrents keep their content than the settings say there should be.
+    LowSpace {
+        /// The folder.
+        dir: PathBuf,
+        /// Bytes that can still be written there.
+        free: u64,
+    },
+    /// What peers sent as metadata is not what the link names; it is fetched again.
+    MetadataFailed {
+        /// Which torrent.
+        id: TorrentId,
     },
     /// Metadata of a magnet link is there.
     MetadataReceived {
@@ -119,12 +238,80 @@ pub enum Event {
         /// The newer one.
         published: Published,
     },
+    /// The torrent stands still, as it was told to.
+    Paused {
+        /// Which torrent.
+        id: TorrentId,
+    },
     /// A peer was found to have sent bad data and is no longer spoken to.
     PeerBanned {
         /// Which torrent.
         id: TorrentId,
         /// The peer's address.
         ip: IpAddr,
+    },
+    /// A peer is not spoken to.
+    PeerBlocked {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// Why.
+        why: Refusal,
+    },
+    /// A connection to a peer is there, and both sides have said who they are.
+    PeerConnected {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// Whether we dialled.
+        outgoing: bool,
+        /// Whether the connection is one of uTP.
+        utp: bool,
+        /// How it goes over the wire.
+        wire: Wire,
+    },
+    /// A connection to a peer has ended, or could not be made.
+    PeerDisconnected {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// Whether we dialled.
+        outgoing: bool,
+        /// Whether it had been there: [`Event::PeerConnected`] was told.
+        was_there: bool,
+        /// Why.
+        why: Parting,
+    },
+    /// A peer broke the protocol; its connection has ended.
+    PeerError {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// What it did.
+        reason: Arc<str>,
+    },
+    /// A peer serves us, and sends nothing of what it was asked for.
+    PeerSnubs {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+    },
+    /// A peer that had let us wait sends again.
+    PeerSends {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+    },
+    /// Something probably costs speed.
+    Performance {
+        /// What.
+        warning: Warning,
     },
     /// A piece that was downloaded has another hash than the torrent says; what is bad of it is downloaded again.
     PieceFailed {
@@ -156,6 +343,11 @@ pub enum Event {
         /// Which.
         id: TorrentId,
     },
+    /// The torrent no longer stands still: it was told to go on.
+    Resumed {
+        /// Which torrent.
+        id: TorrentId,
+    },
     /// Content that lay on this machine was looked through, and what was right of it copied, as it was asked for.
     Reused {
         /// Which torrent.
@@ -174,6 +366,31 @@ pub enum Event {
         hops: u8,
         /// Why nothing leaves, for a person to read; `None` where it does.
         blocked: Option<Arc<str>>,
+    },
+    /// There is as much room again as there should be, after [`Event::LowSpace`].
+    SpaceBack {
+        /// The folder.
+        dir: PathBuf,
+        /// Bytes that can be written there.
+        free: u64,
+    },
+    /// A torrent does something else than before.
+    StateChanged {
+        /// Which torrent.
+        id: TorrentId,
+        /// What it did.
+        was: State,
+        /// What it does.
+        is: State,
+    },
+    /// A tracker is told of us.
+    TrackerAnnounce {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The tracker.
+        url: String,
+        /// What it is told.
+        event: AnnounceEvent,
     },
     /// A tracker refused an announce or could not be reached.
     TrackerError {
@@ -227,68 +444,4 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-}
-
-/// Of each kind of event: its word and what it is about.
-macro_rules! kinds {
-    ($($kind:ident = $word:literal: $category:ident $(+ $errors:ident)?;)*) => {
-        impl Event {
-            /// Words for programs, as [`Event::word`] gives them.
-            pub const WORDS: &[&str] = &[$($word),*];
-
-            /// What it is about.
-            pub const fn category(&self) -> Category {
-                match self {
-                    $(Self::$kind { .. } => Category::$category,)*
-                }
-            }
-
-            /// All that it is about: beside its category [`Category::Errors`], where something went wrong.
-            pub const fn categories(&self) -> Categories {
-                match self {
-                    $(Self::$kind { .. } => {
-                        Categories::NONE.with(Category::$category)$(.with(Category::$errors))?
-                    })*
-                }
-            }
-
-            /// One word for programs.
-            pub const fn word(&self) -> &'static str {
-                match self {
-                    $(Self::$kind { .. } => $word,)*
-                }
-            }
-        }
-    };
-}
-
-kinds! {
-    Added = "added": Status;
-    CheckFinished = "check_finished": Status;
-    DataDeleted = "data_deleted": Storage;
-    DeleteFailed = "delete_failed": Storage + Errors;
-    Error = "error": Status + Errors;
-    FilesCompleted = "files_completed": Files;
-    FilesRenamed = "files_renamed": Storage;
-    Finished = "finished": Status;
-    Listening = "listening": Status;
-    LocalData = "local_data": Storage;
-    MetadataReceived = "metadata_received": Status;
-    MoveFailed = "move_failed": Storage + Errors;
-    Moved = "moved": Storage;
-    Newer = "newer": Status;
-    PeerBanned = "peer_banned": Peers + Errors;
-    PieceFailed = "piece_failed": Pieces + Errors;
-    PieceFinished = "piece_finished": Pieces;
-    PrioritiesSet = "priorities_set": Storage;
-    Recovered = "recovered": Status;
-    Removed = "removed": Status;
-    Reused = "reused": Storage;
-    Route = "route": Status;
-    TrackerError = "tracker_error": Trackers + Errors;
-    TrackerReply = "tracker_reply": Trackers;
-    TrackerWarning = "tracker_warning": Trackers + Errors;
-    Unsaved = "unsaved": Storage + Errors;
-    WebSeedBanned = "web_seed_banned": Peers + Errors;
-    WebSeedError = "web_seed_error": Peers + Errors;
 }

@@ -76,7 +76,7 @@ pub use command::{
 };
 pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
-pub use event::{Categories, Category, Event, Events, NoEvent};
+pub use event::{Categories, Category, Event, Events, NoEvent, Parting, Refusal, Warning};
 pub use handle::EngineHandle;
 pub use mixed::MixedMode;
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};

@@ -19,7 +19,9 @@ use tokio::time::{sleep, timeout};
 use self::crowd::Crowd;
 use crate::cover::{self, Reception, Tags};
 use crate::encryption::Wire;
+use crate::event::hub::Hub;
 use crate::settings::Live;
+use crate::{Category, Event};
 
 /// Connections with a handshake that may wait for the Supervisor.
 pub(crate) const ARRIVALS: usize = 64;
@@ -68,6 +70,8 @@ pub(crate) struct Terms {
     pub(crate) tags: Arc<Tags>,
     /// Of the keys and pads.
     pub(crate) seed: u64,
+    /// Where is told of those who come.
+    pub(crate) events: Hub,
 }
 
 /// Takes connections until the receiver of `arrivals` is gone.
@@ -101,6 +105,8 @@ pub(crate) async fn listen(
             let named = timeout(patience, terms.greet(stream, &toll, number)).await;
             drop(guest);
             if let Ok(Some(arrival)) = named {
+                let came = || Event::Incoming { addr: from };
+                terms.events.tell_of(Category::Connections, came);
                 let _ = arrivals.send(arrival).await;
             }
         };

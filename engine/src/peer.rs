@@ -11,3 +11,4 @@ pub(crate) mod opening;
 pub(crate) mod pace;
 pub mod pipeline;
 pub(crate) mod upload;
+pub(crate) mod watch;

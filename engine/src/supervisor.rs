@@ -9,6 +9,7 @@ pub(crate) mod messages;
 mod publish;
 mod routes;
 mod settings;
+mod sights;
 mod torrents;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 
 use self::errands::Errands;
 use self::routes::OpenRoutes;
+use self::sights::Told;
 use crate::board::Board;
 use crate::claims::Claims;
 use crate::command::Command;
@@ -82,6 +84,7 @@ pub struct Supervisor {
     events: Hub,
     commands: Option<mpsc::Receiver<Command>>,
     errands: Errands,
+    told: Told,
     /// No torrent is added any more.
     stopping: bool,
     dirty: bool,
@@ -154,12 +157,12 @@ impl Supervisor {
         let seed = config.seed.unwrap_or_else(rand::random);
         let (arrivals, incoming) = mpsc::channel(listener::ARRIVALS);
         let settings = Live::new(config.settings.clone());
-        let mut routes = OpenRoutes::new(seed, settings.clone(), arrivals);
+        let events = Hub::default();
+        let mut routes = OpenRoutes::new(seed, settings.clone(), arrivals, events.clone());
         routes.open_direct(&config)?;
         let direct = routes.direct();
         let listen = direct.and_then(|direct| direct.listen);
         let (command_queue, commands) = mpsc::channel(COMMAND_QUEUE);
-        let events = Hub::default();
         let first = Arc::new(Snapshot {
             listen,
             ..Snapshot::default()
@@ -197,6 +200,7 @@ impl Supervisor {
             events,
             commands: Some(commands),
             errands: Errands::default(),
+            told: Told::default(),
             stopping: false,
             dirty: false,
             published: Instant::now(),
@@ -250,7 +254,11 @@ impl Actor for Supervisor {
             self.event(&Event::Listening { addr });
         }
         self.bound_storage();
-        ctx.run_interval(BALANCE_EVERY, |supervisor, _| supervisor.balance());
+        ctx.run_interval(BALANCE_EVERY, |supervisor, _| {
+            supervisor.balance();
+            supervisor.warn_of_limits();
+        });
+        ctx.run_interval(sights::LOOK_EVERY, Self::look_for_room);
         ctx.run_interval(PUBLISH_EVERY, |supervisor, _| {
             if supervisor.dirty {
                 supervisor.publish();

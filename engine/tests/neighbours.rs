@@ -5,8 +5,8 @@ mod common;
 use std::time::Duration;
 
 use common::Payload;
-use common::sim::{Node, config, ip, simulate};
-use engine::{AddTorrent, Source};
+use common::sim::{Node, addr, config, ip, simulate};
+use engine::{AddTorrent, Category, Event, Source};
 use net::sim::{HostOptions, Sim};
 
 const PIECE: usize = 32 * 1024;
@@ -27,8 +27,15 @@ fn a_magnet_link_without_anything_completes_from_a_neighbour() {
         let (seeder, leecher) = (start(&sim, 1, true), start(&sim, 2, true));
         seeder.seed(&payload).await;
         let magnet = protocol::magnet::Magnet::new(payload.metainfo().hashes());
+        let engines = [&seeder, &leecher];
+        let mut events = engines.map(|it| it.handle.events(Category::Connections.into(), 1024));
         let id = leecher.add(Source::Magnet(Box::new(magnet))).await;
         assert!(leecher.finishes(id, Duration::from_secs(10)).await);
+        let heard = events
+            .iter_mut()
+            .flat_map(|events| std::iter::from_fn(|| events.try_recv().ok()));
+        let names = |event: &Event| matches!(event, Event::LocalPeer { addr: at, .. } if [addr(1), addr(2)].contains(at));
+        assert!(heard.filter(names).count() > 0);
         sim
     });
 }

@@ -18,6 +18,7 @@
 //! - `relocate`: moving content to another folder. `watch`: who is asked before each call to the system.
 //! - `resume`: what a torrent had on disk, kept between runs; `hops`: by which way it went.
 //! - `active`: block leases, with the digests of their blocks. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
+//! - `room`: how much can still be written.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
 //!   operating system.
 //!
@@ -43,6 +44,7 @@ mod relocate;
 mod rename;
 mod reserve;
 pub mod resume;
+mod room;
 mod selection;
 mod spec;
 mod store;
@@ -60,6 +62,7 @@ pub use error::{ErrorKind, Op, StoreError};
 pub use recheck::{Progress, RecheckOptions};
 pub use relocate::{MoveError, MoveExisting, MoveNote, MoveStage, MoveWay, Relocation};
 pub use rename::Renamed;
+pub use room::free_space;
 pub use spec::{
     FileSpec, MissingPieceLayers, PieceHashes, Preallocate, ReadMode, StoreOptions, StoreSpec,
     WriteMode,

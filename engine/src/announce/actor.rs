@@ -19,16 +19,17 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use tokio::sync::oneshot;
 
-use crate::SwarmCounts;
 use crate::announce::desk::Desk;
 use crate::announce::exchange::AnnounceError;
 use crate::announce::farewells::Weight;
 use crate::announce::messages::{Announce, Announced, Heard, Progress};
 use crate::announce::queue::Urgency;
 use crate::announce::settings::AnnounceMode;
-use crate::announce::tiers::{Announce as Due, Event, Retry, Tiers, TrackerKey};
+use crate::announce::tiers::{Announce as Due, Event as Stage, Retry, Tiers, TrackerKey};
 use crate::announce::tracker::Tracker;
+use crate::event::hub::Hub;
 use crate::peer::driver::now;
+use crate::{Category, Event, SwarmCounts, TorrentId};
 
 /// Announces come this much later than the interval at most, so that those of many torrents drift apart: a part of the
 /// interval, and in all.
@@ -59,6 +60,8 @@ pub(crate) struct AnnouncerSetup {
     pub(crate) time: u32,
     /// Seed of random choices.
     pub(crate) seed: u64,
+    /// Where is told of announces, of which torrent.
+    pub(crate) events: (Hub, TorrentId),
 }
 
 /// Announces one torrent.
@@ -141,7 +144,7 @@ impl Announcer {
             url,
             event,
         } = due;
-        let farewell = event == Event::Stopped;
+        let farewell = event == Stage::Stopped;
         if farewell {
             self.setup.desk.farewells().due();
         }
@@ -149,15 +152,19 @@ impl Announcer {
         let question = {
             let (begun, progress) = (Arc::clone(&begun), Arc::clone(&self.setup.progress));
             let question = self.question(tracker, event);
+            let (events, url) = (self.setup.events.clone(), Arc::clone(&url));
             move || {
-                begun.store(true, Ordering::Relaxed);
+                // It may be asked again, by other ways to the tracker.
+                if !begun.swap(true, Ordering::Relaxed) {
+                    tell_announce(&events, &url, question.event);
+                }
                 up_to_date(question.clone(), &progress)
             }
         };
         let urgency = match event {
-            Event::Stopped => Urgency::Farewell(self.weight),
-            Event::Started | Event::Completed => Urgency::News,
-            Event::None => Urgency::Routine,
+            Stage::Stopped => Urgency::Farewell(self.weight),
+            Stage::Started | Stage::Completed => Urgency::News,
+            Stage::None => Urgency::Routine,
         };
         let (me, desk) = (ctx.address(), self.setup.desk.clone());
         let parsed = Tracker::parse(&url);
@@ -178,21 +185,21 @@ impl Announcer {
         self.under_way.insert((tracker, farewell), under_way);
     }
 
-    fn question(&self, tracker: TrackerKey, event: Event) -> Question {
+    fn question(&self, tracker: TrackerKey, event: Stage) -> Question {
         let config = self.setup.desk.config();
         let port = config.announce_port.or(self.setup.port);
         let port = port.filter(|port| *port != 0).unwrap_or(NOWHERE);
         Question {
             event: match event {
-                Event::Completed => AnnounceEvent::Completed,
-                Event::None => AnnounceEvent::None,
-                Event::Started => AnnounceEvent::Started,
-                Event::Stopped => AnnounceEvent::Stopped,
+                Stage::Completed => AnnounceEvent::Completed,
+                Stage::None => AnnounceEvent::None,
+                Stage::Started => AnnounceEvent::Started,
+                Stage::Stopped => AnnounceEvent::Stopped,
             },
             key: self.key,
             num_want: Some(match event {
-                Event::Stopped => 0,
-                Event::Started | Event::Completed | Event::None => config.num_want,
+                Stage::Stopped => 0,
+                Stage::Started | Stage::Completed | Stage::None => config.num_want,
             }),
             ip: config.announce_ip,
             tracker_id: self.tracker_ids.get(&tracker).cloned(),
@@ -233,7 +240,7 @@ impl Announcer {
             self.under_way.remove(&(tracker, false));
             self.tiers.withdrawn(tracker);
         }
-        self.tiers.set_event(now(), Event::Stopped);
+        self.tiers.set_event(now(), Stage::Stopped);
         self.leaving = Some(done);
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         let left = left.min(self.setup.desk.config().farewell);
@@ -244,6 +251,14 @@ impl Announcer {
             ctx.stop();
         });
     }
+}
+
+fn tell_announce((events, id): &(Hub, TorrentId), url: &Arc<str>, event: AnnounceEvent) {
+    events.tell_of(Category::Trackers, || Event::TrackerAnnounce {
+        id: *id,
+        url: url.to_string(),
+        event,
+    });
 }
 
 /// The question with the figures of the moment.
@@ -300,7 +315,7 @@ impl Handler<Announce> for Announcer {
                 ctx.stop();
                 return;
             }
-            Announce::Completed => self.tiers.set_event(now, Event::Completed),
+            Announce::Completed => self.tiers.set_event(now, Stage::Completed),
             Announce::Hurry => self.tiers.hurry(now),
             Announce::WantPeers => self.tiers.want_more_peers(now),
             Announce::Farewell {

@@ -42,6 +42,7 @@ use crate::peer::messages::{Ended, Fact, Order, Report};
 use crate::peer::pace::Pace;
 use crate::peer::pipeline::Pipeline;
 use crate::peer::upload::Outbox;
+use crate::peer::watch::Watch;
 use crate::settings::Live;
 
 /// Reads of one driver before others get their turn.
@@ -81,6 +82,8 @@ pub(crate) struct Wiring {
     pub(crate) wire: Wire,
     /// As they are at the moment.
     pub(crate) settings: Live,
+    /// Tells of each block.
+    pub(crate) watch: Watch,
 }
 
 /// A connection at work.
@@ -101,6 +104,7 @@ pub(crate) struct Driver {
     dht_port: Option<u16>,
     wire: Wire,
     settings: Live,
+    watch: Watch,
     ports_told: u8,
     assigned: Assigned,
     intake: Intake,
@@ -159,6 +163,7 @@ impl Driver {
             dht_port: parts.wiring.dht_port,
             wire: parts.wiring.wire,
             settings: parts.wiring.settings,
+            watch: parts.wiring.watch,
             ports_told: 0,
             assigned: Assigned::default(),
             intake: Intake::default(),
@@ -301,6 +306,7 @@ impl Driver {
                 let latency = self.waits.answered(blocks, now);
                 let bytes = std::mem::take(&mut self.unmeasured);
                 self.pipeline.received(now, blocks, bytes, latency);
+                self.watch.sends();
             }
         }
         let Some(content) = &self.content else {

@@ -134,6 +134,8 @@ settings! {
         save_every: Duration = S * 5, S..=HOUR, "";
         /// How long a torrent whose files could not be read or written stands still before it tries again; twice as long each time that comes to nothing, up to sixteen times.
         retry_after: Duration = S * 2, S..=HOUR, "";
+        /// Room where torrents keep their content below which it is warned of; 0 for never.
+        least_free: Size = Size(1 << 30), Size(0)..=Size(1 << 50), "";
     }
 }
 

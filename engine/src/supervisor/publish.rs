@@ -52,14 +52,15 @@ impl Supervisor {
             .values()
             .filter_map(|child| child.status.clone())
             .collect();
+        let direct = self.routes.direct();
+        let external_ips = direct
+            .map(|direct| direct.reach.desk.external_ips())
+            .unwrap_or_default();
+        self.tell_external(&external_ips);
         self.snapshots.send_replace(Arc::new(Snapshot {
             listen: self.listen(),
             torrents,
-            external_ips: self
-                .routes
-                .direct()
-                .map(|direct| direct.reach.desk.external_ips())
-                .unwrap_or_default(),
+            external_ips,
         }));
     }
 }

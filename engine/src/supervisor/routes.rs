@@ -10,6 +10,7 @@ use actors::tell;
 use tokio::sync::mpsc;
 
 use crate::cover::Tags;
+use crate::event::hub::Hub;
 use crate::listener::{self, Arrival, Terms};
 use crate::lookups;
 use crate::reach::{Reach, ReachSetup};
@@ -51,6 +52,7 @@ pub(super) struct OpenRoutes {
     seed: u64,
     settings: Live,
     arrivals: mpsc::Sender<Arrival>,
+    events: Hub,
 }
 
 impl OpenRoute {
@@ -89,13 +91,19 @@ impl OpenRoute {
 
 impl OpenRoutes {
     /// None yet; connections that come by any route will be handed to `arrivals`.
-    pub(super) const fn new(seed: u64, settings: Live, arrivals: mpsc::Sender<Arrival>) -> Self {
+    pub(super) const fn new(
+        seed: u64,
+        settings: Live,
+        arrivals: mpsc::Sender<Arrival>,
+        events: Hub,
+    ) -> Self {
         Self {
             open: BTreeMap::new(),
             opened: 0,
             seed,
             settings,
             arrivals,
+            events,
         }
     }
 
@@ -238,6 +246,7 @@ impl OpenRoutes {
             settings: self.settings.clone(),
             tags: Arc::clone(tags),
             seed: other_seed(self.seed, number),
+            events: self.events.clone(),
         };
         let listening = listener::listen(door, self.arrivals.clone(), engine.pool.clone(), terms);
         Ok((addr, engine.pool.spawn(listening)))

@@ -17,7 +17,8 @@ use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Stop};
 use crate::torrent::setup::Setup;
 use crate::{
-    AddTorrent, CommandError, Event, Source, State, TorrentError, TorrentId, TorrentStatus,
+    AddTorrent, Category, CommandError, Event, Source, State, TorrentError, TorrentId,
+    TorrentStatus,
 };
 
 use super::errands::{Errand, Names};
@@ -134,11 +135,29 @@ impl Supervisor {
         };
         self.dirty = true;
         self.board.put(&mut status);
-        let news = (status.state.clone(), status.blocked.clone());
+        let (id, is, blocked) = (status.id, status.state.clone(), status.blocked.clone());
         let Some(old) = child.status.replace(status) else {
             return true;
         };
-        (&old.state, &old.blocked) != (&news.0, &news.1)
+        let was = &old.state;
+        if was.word() != is.word() {
+            self.tell_state(id, was, &is);
+        }
+        (was, &old.blocked) != (&is, &blocked)
+    }
+
+    fn tell_state(&self, id: TorrentId, was: &State, is: &State) {
+        self.events
+            .tell_of(Category::Status, || Event::StateChanged {
+                id,
+                was: was.clone(),
+                is: is.clone(),
+            });
+        match (was, is) {
+            (_, State::Paused) => self.event(&Event::Paused { id }),
+            (State::Paused, _) => self.event(&Event::Resumed { id }),
+            _ => {}
+        }
     }
 
     /// A torrent's metadata has shown all of its info-hashes: it answers to each of them. Where another does so already,

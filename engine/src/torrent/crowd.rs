@@ -17,12 +17,13 @@ use crate::peer::driver::{Wiring, now};
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
 use crate::peer::opening::Opening;
+use crate::peer::watch::Watch;
 use crate::seats::Seat;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, Source};
 use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
-use crate::{Event, Wire};
+use crate::{Category, Event, Refusal, Wire};
 
 /// Peers below which more are asked for.
 const FEW_PEERS: usize = 20;
@@ -49,6 +50,28 @@ impl Torrent {
         let strange = by_others && self.setup.reach.is_hidden(addr);
         if source == Source::Hidden || !strange && !self.is_blocked(addr) {
             self.candidates.add(addr, source, now());
+        } else if !strange {
+            self.tell_blocked(addr, Refusal::Filtered);
+        }
+    }
+
+    fn tell_blocked(&self, addr: SocketAddr, why: Refusal) {
+        self.tell_of(Category::Blocked, |id| Event::PeerBlocked { id, addr, why });
+    }
+
+    /// Why a peer that connects is not let in, where it is not.
+    fn refusal(&self, addr: SocketAddr) -> Option<Refusal> {
+        if !self.is_online() {
+            Some(Refusal::Resting)
+        } else if self.peers.len() >= self.most_peers() {
+            Some(Refusal::Full)
+        } else if self.candidates.is_banned(addr.ip()) {
+            Some(Refusal::Banned)
+        } else if self.is_blocked(addr) {
+            // It may have come onto the list since it knocked.
+            Some(Refusal::Filtered)
+        } else {
+            self.is_crowding(addr.ip()).then_some(Refusal::Crowding)
         }
     }
 
@@ -205,6 +228,7 @@ impl Torrent {
             veiled,
             wire: Wire::Plain,
             settings: self.setup.settings.clone(),
+            watch: Watch::new(self.setup.events.clone(), (self.id, addr)),
         };
         let pool = self.setup.pool.clone();
         let ours = opening.config().peer_id;
@@ -316,17 +340,13 @@ impl Handler<Incoming> for Torrent {
 
     fn handle(&mut self, incoming: Incoming, ctx: &mut Context<Self>) {
         let addr = incoming.stream.peer_addr();
-        let welcome = self.is_online()
-            && self.peers.len() < self.most_peers()
-            && !self.candidates.is_banned(addr.ip())
-            // It may have come onto the list since it knocked.
-            && !self.is_blocked(addr)
-            && !self.is_crowding(addr.ip());
-        if !welcome {
-            tracing::debug!(peer = %addr, "turned away");
+        if let Some(why) = self.refusal(addr) {
+            tracing::debug!(peer = %addr, %why, "turned away");
+            self.tell_blocked(addr, why);
             return;
         }
         let Some(seat) = self.setup.seats.take() else {
+            self.tell_blocked(addr, Refusal::Full);
             return;
         };
         // What came by uTP may have come through a NAT that we had opened for it.

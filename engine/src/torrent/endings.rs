@@ -1,6 +1,7 @@
 //! The end of a connection: what it held is taken back, and what it tells of the address is noted.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::peer::driver::now;
@@ -9,7 +10,9 @@ use crate::peer::messages::Ended;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, DialFailure, Ways};
 use crate::torrent::last_failure::LastFailure;
+use crate::torrent::peers::PeerEntry;
 use crate::torrent::picker::PeerPieces;
+use crate::{Category, Event};
 
 impl Torrent {
     /// Notes the end of a connection and takes back what it held.
@@ -20,6 +23,7 @@ impl Torrent {
         self.take_stock(key);
         let now = now();
         tracing::debug!(peer = %entry.addr, ?ended, "connection ended");
+        self.tell_ended(&entry, ended);
         self.choker.gone(key);
         self.pex.left(key);
         self.punch.left(key);
@@ -65,6 +69,21 @@ impl Torrent {
         }
         self.look_after_trials(now, Some(key));
         self.feed_hungry();
+    }
+
+    fn tell_ended(&self, entry: &PeerEntry, ended: &Ended) {
+        let (addr, outgoing) = (entry.addr, entry.outgoing);
+        if let Ended::Misbehaved(reason) = ended {
+            let reason = Arc::clone(reason);
+            self.tell_of(Category::Peers, |id| Event::PeerError { id, addr, reason });
+        }
+        self.tell_of(Category::Connections, |id| Event::PeerDisconnected {
+            id,
+            addr,
+            outgoing,
+            was_there: entry.since.is_some(),
+            why: ended.into(),
+        });
     }
 
     /// Lets the candidate list learn from the end of a connection that we had dialled.

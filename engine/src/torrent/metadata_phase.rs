@@ -14,7 +14,7 @@ use crate::peer::messages::{Ended, Greeting, Order};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::News;
 use crate::torrent::metadata::Progress;
-use crate::{CommandError, Event, Source, TorrentError};
+use crate::{Category, CommandError, Event, Source, TorrentError};
 
 impl Torrent {
     pub(crate) fn on_handshaken(
@@ -34,9 +34,18 @@ impl Torrent {
         let Some(peer) = self.peers.opened(key, greeting, now) else {
             return;
         };
-        if peer.outgoing {
-            self.candidates.connected(peer.addr, now);
+        let (addr, outgoing) = (peer.addr, peer.outgoing);
+        if outgoing {
+            self.candidates.connected(addr, now);
         }
+        let (utp, wire) = (greeting.utp, greeting.wire);
+        self.tell_of(Category::Connections, |id| Event::PeerConnected {
+            id,
+            addr,
+            outgoing,
+            utp,
+            wire,
+        });
         self.judge_twins(key);
         self.ask_layers(now, ctx);
         self.ask_late_layers(now);
@@ -86,6 +95,7 @@ impl Torrent {
                 return;
             }
             Progress::Mismatch { blame } => {
+                self.tell_of(Category::Errors, |id| Event::MetadataFailed { id });
                 for key in blame {
                     self.ban(key);
                 }

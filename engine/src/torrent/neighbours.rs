@@ -6,6 +6,7 @@ use actors::tell;
 use crate::lsd::{Neighbour, Unwatch, Watch};
 use crate::torrent::actor::Torrent;
 use crate::torrent::candidates::Source;
+use crate::{Category, Event};
 
 impl Torrent {
     /// Whether the metadata forbids every way to peers but its trackers (BEP 27). A magnet link does not tell: what is
@@ -51,6 +52,8 @@ impl Handler<Neighbour> for Torrent {
         if self.watched.contains(&neighbour.hash) {
             self.met(neighbour.addr, neighbour.hash);
             self.add_candidate(neighbour.addr, Source::Lsd);
+            let addr = neighbour.addr;
+            self.tell_of(Category::Connections, |id| Event::LocalPeer { id, addr });
             self.drive(ctx);
         }
     }

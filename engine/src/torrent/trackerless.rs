@@ -9,12 +9,12 @@ use actors::tell;
 use net::{Located, Task};
 use protocol::id::InfoHash;
 
-use crate::Source as TorrentSource;
 use crate::lookups::{Found, Seek, Standing, Unseek};
 use crate::peer::key::PeerKey;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::Source;
 use crate::torrent::report::counted;
+use crate::{Category, Event, Source as TorrentSource};
 
 /// Connections from which on no more peers are looked for.
 const ENOUGH: usize = 20;
@@ -221,6 +221,10 @@ impl Handler<Found> for Torrent {
             peers_found: found.known,
             own_found: own_before + own,
         };
+        let peers = found.peers.len();
+        if peers > 0 {
+            self.tell_of(Category::Dht, |id| Event::DhtPeers { id, peers });
+        }
         for addr in found.peers.into_iter().take(PEERS_PER_STEP) {
             self.met(addr, hash);
             self.add_candidate(addr, Source::Dht);

@@ -161,6 +161,7 @@ impl Torrent {
                 progress: Arc::clone(&self.progress),
                 time: self.moves.times,
                 seed: self.seed() ^ if first { 1 << 62 } else { 1 << 63 },
+                events: (self.setup.events.clone(), self.id),
             };
             let announcer = Announcer::launch(setup, ctx.address().recipient());
             self.announcers.0.insert(hash, announcer);

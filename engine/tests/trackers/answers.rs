@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::Event;
+use protocol::tracker::AnnounceEvent;
 use tokio::time::Instant;
 
 use crate::tracker::Behaviour;
@@ -21,18 +22,31 @@ fn an_answer_is_told_with_its_warning_its_counts_and_our_address() {
         };
         let _tracker = scene.tracker("60.0.0.1", seeds);
         let id = scene.add(1, &["http://60.0.0.1/announce?passkey=1"]).await;
+        let mut announced = 0;
         let warned = async {
             loop {
-                if let Ok(Event::TrackerWarning { message, .. }) = scene.events.recv().await {
-                    return message;
+                match scene.events.recv().await {
+                    Ok(Event::TrackerAnnounce { url, event, .. }) => {
+                        assert_eq!(event, AnnounceEvent::Started);
+                        assert!(url.starts_with("http://60.0.0.1/announce"));
+                        announced += 1;
+                    }
+                    Ok(Event::TrackerWarning { message, .. }) => return message,
+                    Ok(_) => {}
+                    Err(error) => panic!("{error}"),
                 }
             }
         };
         assert_eq!(warned.await, "mind the gap");
+        assert_eq!(announced, 1, "it is told before its answer");
         assert_eq!(scene.said().await, Ok(1));
         sleep(2).await;
         let snapshot = scene.engine.snapshot();
         assert_eq!(snapshot.external_ips, [(ip("50.0.0.1"), 1)]);
+        let told = std::iter::from_fn(|| scene.events.try_recv().ok());
+        let ours =
+            |event: &Event| matches!(event, Event::ExternalIp { ip: at } if *at == ip("50.0.0.1"));
+        assert_eq!(told.filter(ours).count(), 1);
         let swarm = snapshot.torrents[0].swarm;
         assert_eq!((swarm.seeds, swarm.leechers), (Some(11), Some(5)));
         assert_eq!(snapshot.torrents[0].id, id);

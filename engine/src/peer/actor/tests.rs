@@ -115,6 +115,10 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
         veiled: false,
         wire: Wire::Plain,
         settings: crate::settings::Live::new(crate::Settings::default()),
+        watch: crate::peer::watch::Watch::new(
+            crate::event::hub::Hub::default(),
+            (crate::TorrentId(1), addr(1)),
+        ),
     };
     let torrent = recorder.clone().start().recipient();
     (

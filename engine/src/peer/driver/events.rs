@@ -36,10 +36,7 @@ impl Driver {
             } => {
                 self.on_data((block, offset, data), last, catch, arrived);
             }
-            Event::UnwantedBlock { len, .. } => {
-                Traffic::add(&self.torrent_traffic.down, u64::from(len));
-                Traffic::add(&self.torrent_traffic.wasted, u64::from(len));
-            }
+            Event::UnwantedBlock { len, .. } => self.on_unwanted(len),
             Event::Handshake(handshake) => {
                 if let Some(torrent) = self.torrent.take() {
                     self.session
@@ -78,7 +75,8 @@ impl Driver {
             Event::DontHave(piece) => self.on_gone(piece),
             Event::PiecesKnown => self.tell_holdings(),
             Event::Port(port) => self.on_port(port),
-            Event::Rejected(block) => self.give_back([block]),
+            Event::Rejected(block) => self.on_rejected(block),
+            Event::Request(request) => self.watch.asked(&request),
             Event::MetadataRequest { piece } => self.on_metadata_request(piece),
             Event::MetadataData {
                 piece,
@@ -104,10 +102,20 @@ impl Driver {
             | Event::Cancelled(_)
             | Event::Extended { .. }
             | Event::KeepAlive
-            | Event::Request(_)
             | Event::Suggested(_) => {}
         }
         Ok(())
+    }
+
+    fn on_unwanted(&self, len: u32) {
+        Traffic::add(&self.torrent_traffic.down, u64::from(len));
+        Traffic::add(&self.torrent_traffic.wasted, u64::from(len));
+        self.watch.unwanted(len);
+    }
+
+    fn on_rejected(&mut self, block: BlockRef) {
+        self.watch.dropped(block);
+        self.give_back([block]);
     }
 
     fn on_extension_handshake(&mut self, theirs: &ExtensionHandshake) {
@@ -159,6 +167,9 @@ impl Driver {
                 self.facts.push(Fact::Taken(block));
             }
             self.intake.begin(block, lease);
+        }
+        if last {
+            self.watch.received(block);
         }
         arrived.0 += u32::from(last && self.intake.is_awaited());
         arrived.1 += data.len() as u32;

@@ -51,6 +51,7 @@ impl Driver {
                 self.urgent = true;
                 break;
             }
+            self.watch.requested(block);
             asked += 1;
         }
         if asked > 0 {
@@ -88,6 +89,7 @@ impl Driver {
             returned([block], &mut self.facts);
         }
         let waiting: Vec<BlockRef> = self.session.in_flight_blocks().collect();
+        self.watch.timed_out(&waiting);
         for block in &waiting {
             self.session.cancel(*block);
         }
@@ -194,6 +196,7 @@ impl Driver {
                     }
                     let header = self.session.piece_header(request);
                     self.outbox.push(request.piece(), header, view);
+                    self.watch.sent(&request);
                 }
                 Err(error) => {
                     self.facts.push(Fact::Storage(error));

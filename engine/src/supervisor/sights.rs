@@ -1,0 +1,125 @@
+//! What the Supervisor sees by itself, and tells of: where we are seen, how much room there is, what may cost speed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix::{AsyncContext as _, Context, Handler, Message};
+use actors::tell;
+
+use crate::{Category, Event, Warning};
+
+use super::Supervisor;
+
+/// How often it is looked how much room there is.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Folders that are looked at; who has more of them looks himself.
+const MOST_DIRS: usize = 64;
+
+/// What is sent for each byte that is received, at least: an acknowledgement of 40 bytes for two segments of 1,448, and as much
+/// again for requests.
+const ACKNOWLEDGED: u64 = 35;
+
+/// What was told already, and is told again only after it was otherwise.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Where we are seen, by IPv4 and IPv6.
+    external: [Option<IpAddr>; 2],
+    /// Folders with too little room.
+    scarce: BTreeSet<PathBuf>,
+    /// It is being looked.
+    looking: bool,
+    no_seats: bool,
+    upload_limit: bool,
+}
+
+/// How much room there is in folders: a job of the Disk to the Supervisor.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Room(BTreeMap<PathBuf, u64>);
+
+impl Supervisor {
+    /// Tells where trackers see us, where that is another address than before.
+    pub(super) fn tell_external(&mut self, seen: &[(IpAddr, usize)]) {
+        for (at, is_v4) in [true, false].into_iter().enumerate() {
+            let first = seen.iter().find(|(ip, _)| ip.is_ipv4() == is_v4);
+            if let (Some((ip, _)), Some(told)) = (first, self.told.external.get_mut(at))
+                && told.replace(*ip) != Some(*ip)
+            {
+                self.event(&Event::ExternalIp { ip: *ip });
+            }
+        }
+    }
+
+    /// Looks how much room there is where torrents keep their content.
+    pub(super) fn look_for_room(&mut self, ctx: &mut Context<Self>) {
+        let least = self.settings.get().disk.least_free.0;
+        if least == 0 || self.told.looking {
+            return;
+        }
+        let mut dirs: BTreeSet<PathBuf> = BTreeSet::new();
+        for child in self.torrents.values() {
+            if dirs.len() < MOST_DIRS && !dirs.contains(&child.add.dir) {
+                dirs.insert(child.add.dir.clone());
+            }
+        }
+        if dirs.is_empty() {
+            return;
+        }
+        self.told.looking = true;
+        let me = ctx.address();
+        self.disk.long(move || {
+            let room = dirs.into_iter().filter_map(|dir| {
+                let free = storage::free_space(&dir).ok()?;
+                Some((dir, free))
+            });
+            tell(&me, Room(room.collect()));
+        });
+    }
+
+    /// Warns of limits that probably cost speed.
+    pub(super) fn warn_of_limits(&mut self) {
+        if !self.events.wants(Category::Performance) {
+            return;
+        }
+        let settings = self.settings.get();
+        let (most, limit) = (settings.connections.max as usize, settings.limits.up);
+        drop(settings);
+        let no_seats = self.seats.free() == 0;
+        if no_seats && !self.told.no_seats {
+            self.event(&Event::Performance {
+                warning: Warning::NoSeats { most },
+            });
+        }
+        self.told.no_seats = no_seats;
+        let down_rate = self.board.down_rate();
+        let low = limit.filter(|limit| *limit < down_rate / ACKNOWLEDGED);
+        if let (Some(limit), false) = (low, self.told.upload_limit) {
+            self.event(&Event::Performance {
+                warning: Warning::UploadLimitLow { limit, down_rate },
+            });
+        }
+        self.told.upload_limit = low.is_some();
+    }
+}
+
+impl Handler<Room> for Supervisor {
+    type Result = ();
+
+    fn handle(&mut self, room: Room, _: &mut Context<Self>) {
+        self.told.looking = false;
+        let least = self.settings.get().disk.least_free.0;
+        for (dir, free) in room.0 {
+            if free < least {
+                if self.told.scarce.insert(dir.clone()) {
+                    tracing::warn!(dir = %dir.display(), free, "there is little room left");
+                    self.event(&Event::LowSpace { dir, free });
+                }
+            } else if self.told.scarce.remove(&dir) {
+                self.event(&Event::SpaceBack { dir, free });
+            }
+        }
+    }
+}
