@@ -1,11 +1,11 @@
-//! Figures for Prometheus, in its text format, by HTTP.
+//! Figures for Prometheus and its like, as OpenMetrics, by HTTP.
 
-use std::fmt::{Display, Write as _};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::metrics::{Exposition, Kind};
 use net::{Pool, Task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -84,14 +84,17 @@ async fn attend(mut guest: TcpStream, reporter: &Reporter) -> io::Result<()> {
             return Ok(());
         }
     }
-    let (status, body) = match asked(&head) {
-        Asked::Figures => ("200 OK", text(&reporter.report())),
-        Asked::Other => ("404 Not Found", "the figures are at /metrics\n".to_owned()),
-        Asked::Wrong => ("405 Method Not Allowed", "ask with GET\n".to_owned()),
+    let plain = "text/plain; charset=utf-8";
+    let (status, kind, body) = match asked(&head) {
+        Asked::Figures => ("200 OK", Exposition::CONTENT_TYPE, text(&reporter.report())),
+        Asked::Other => {
+            let body = "the figures are at /metrics\n".to_owned();
+            ("404 Not Found", plain, body)
+        }
+        Asked::Wrong => ("405 Method Not Allowed", plain, "ask with GET\n".to_owned()),
     };
     let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     guest.write_all(head.as_bytes()).await?;
@@ -126,148 +129,103 @@ fn asked(head: &[u8]) -> Asked {
 }
 
 /// A figure of a community: its name, its kind, what it is, and where it is found.
-type Figure = (
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&Community) -> u64,
-);
+type Figure = (&'static str, Kind, &'static str, fn(&Community) -> u64);
 
 /// What is told of each community.
 const FIGURES: [Figure; 9] = [
-    ("known_nodes", "gauge", "Nodes that are known.", |it| {
+    ("known_nodes", Kind::Gauge, "Nodes that are known.", |it| {
         it.known as u64
     }),
     (
         "known_relays",
-        "gauge",
+        Kind::Gauge,
         "Nodes that are known to relay.",
         |it| it.known_relays as u64,
     ),
     (
         "known_exits",
-        "gauge",
+        Kind::Gauge,
         "Nodes that are known to let traffic out.",
         |it| it.known_exits as u64,
     ),
     (
         "relayed_circuits",
-        "gauge",
+        Kind::Gauge,
         "Circuits of others that are relayed.",
         |it| it.relays as u64,
     ),
     (
         "ended_circuits",
-        "gauge",
+        Kind::Gauge,
         "Circuits of others that end here.",
         |it| it.ends as u64,
     ),
     (
-        "joined_circuits_total",
-        "counter",
+        "joined_circuits",
+        Kind::Counter,
         "Circuits of others that were joined.",
         |it| it.joined,
     ),
     (
-        "relayed_cells_total",
-        "counter",
+        "relayed_cells",
+        Kind::Counter,
         "Cells of others that were passed on.",
         |it| it.relayed_cells,
     ),
     (
-        "carried_bytes_total",
-        "counter",
+        "carried_bytes",
+        Kind::Counter,
         "Bytes of others that were passed on, sent out and sent back.",
         |it| it.carried,
     ),
     (
-        "destroyed_circuits_total",
-        "counter",
+        "destroyed_circuits",
+        Kind::Counter,
         "Circuits that a neighbour ended.",
         |it| it.destroyed,
     ),
 ];
 
-/// The figures in the text format 0.0.4.
+/// The figures as OpenMetrics.
 pub(crate) fn text(report: &Report) -> String {
-    let mut page = Page::default();
-    page.about("circuits", "gauge", "Circuits of our own.");
+    let mut page = Exposition::new("tribler");
+    page.family("circuits", Kind::Gauge, "", "Circuits of our own.");
     for hops in 1..=MOST_HOPS {
-        for state in ["building", "ready", "silent"] {
+        for state in ["building", "ready"] {
             let of = |it: &&Circuit| it.hops == hops && it.state == state;
-            let labels = [("hops", hops.to_string()), ("state", state.to_owned())];
             let number = report.circuits.iter().filter(of).count();
-            page.value("circuits", &labels, number);
+            let hops = hops.to_string();
+            page.sample(&[("hops", &hops), ("state", state)], number);
         }
     }
-    page.about(
-        "lane_blocked",
-        "gauge",
-        "Whether nothing goes out by so many hops that are in use.",
-    );
+    let help = "Whether nothing goes out by so many hops that are in use.";
+    page.family("lane_blocked", Kind::Gauge, "", help);
     for lane in &report.hops {
-        let labels = [("hops", lane.hops.to_string())];
-        page.value("lane_blocked", &labels, u8::from(lane.state == "blocked"));
+        let blocked = u8::from(lane.state == "blocked");
+        page.sample(&[("hops", &lane.hops.to_string())], blocked);
     }
     for (name, kind, help, of) in FIGURES {
-        page.about(name, kind, help);
+        page.family(name, kind, "", help);
         for community in &report.communities {
-            page.value(name, &[("wire", community.wire.clone())], of(community));
+            page.sample(&[("wire", &community.wire)], of(community));
         }
     }
-    page.about(
-        "refused_total",
-        "counter",
-        "What was refused, by the reason.",
-    );
+    let help = "What was refused, by the reason.";
+    page.family("refused", Kind::Counter, "", help);
     for community in &report.communities {
         for (why, times) in &community.refused {
-            let labels = [("wire", community.wire.clone()), ("reason", why.clone())];
-            page.value("refused_total", &labels, times);
+            page.sample(&[("wire", &community.wire), ("reason", why)], times);
         }
     }
-    page.about(
-        "max_bytes_reached",
-        "gauge",
-        "Whether all was carried for others that may be: nothing more is.",
-    );
-    page.value("max_bytes_reached", &[], u8::from(report.used_up));
-    page.about("datagrams_total", "counter", "Datagrams of the overlay.");
+    let help = "Whether all was carried for others that may be: nothing more is.";
+    page.family("max_bytes_reached", Kind::Gauge, "", help);
+    page.sample(&[], u8::from(report.used_up));
+    let help = "Datagrams of the overlay.";
+    page.family("datagrams", Kind::Counter, "", help);
     for (way, count) in [("sent", report.sent), ("received", report.received)] {
-        page.value("datagrams_total", &[("direction", way.to_owned())], count);
+        page.sample(&[("direction", way)], count);
     }
-    page.text
-}
-
-/// A page of figures.
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
-    fn about(&mut self, name: &str, kind: &str, help: &str) {
-        let _ = write!(
-            self.text,
-            "# HELP tribler_{name} {help}\n# TYPE tribler_{name} {kind}\n"
-        );
-    }
-
-    fn value(&mut self, name: &str, labels: &[(&str, String)], value: impl Display) {
-        let labels = labels.iter().map(|(label, value)| {
-            let value = value
-                .replace('\\', r"\\")
-                .replace('"', "\\\"")
-                .replace('\n', r"\n");
-            format!("{label}=\"{value}\"")
-        });
-        let labels = labels.collect::<Vec<_>>().join(",");
-        let labels = match labels.as_str() {
-            "" => String::new(),
-            labels => format!("{{{labels}}}"),
-        };
-        let _ = writeln!(self.text, "tribler_{name}{labels} {value}");
-    }
+    page.finish()
 }
 
 #[cfg(test)]
@@ -323,6 +281,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|of| of == line), "{line}\n{text}");
         }
+        assert!(text.ends_with("\n# EOF\n"));
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (name, value) = line.rsplit_once(' ').unwrap();
             assert!(

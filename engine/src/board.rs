@@ -5,6 +5,7 @@
 //! torrents does not touch 50,000 places in memory; names are kept in order.
 
 mod facts;
+mod measure;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use self::facts::Facts;
+use self::measure::Moved;
 pub use self::page::{Filter, Page, Query, Sort};
 use crate::{TorrentId, TorrentStatus};
 
@@ -55,6 +57,8 @@ struct Table {
     removed: VecDeque<(u64, TorrentId)>,
     /// Removals up to this revision are forgotten.
     forgotten: u64,
+    /// What torrents had moved that are gone, or began anew.
+    past: Moved,
 }
 
 #[derive(Debug)]
@@ -79,6 +83,7 @@ impl Board {
             names: BTreeSet::new(),
             removed: VecDeque::new(),
             forgotten: first,
+            past: Moved::default(),
         })))
     }
 
@@ -101,13 +106,6 @@ impl Board {
     /// A page of what fits.
     pub fn page(&self, query: &Query) -> Page {
         self.0.read().page(query)
-    }
-
-    /// Bytes of payload that all torrents together receive in a second.
-    pub(crate) fn down_rate(&self) -> u64 {
-        let table = self.0.read();
-        let rows = table.rows.iter().filter(|row| row.status.is_some());
-        rows.map(|row| row.facts.down_rate).sum()
     }
 
     /// One torrent.
@@ -142,7 +140,9 @@ impl Table {
         if unchanged == Some(true) {
             return false;
         }
-        row.facts = Facts::of(status);
+        let facts = Facts::of(status);
+        self.past.began_anew(&row.facts, &facts);
+        row.facts = facts;
         if old.is_none_or(|old| old.name != status.name) {
             let name: Arc<str> = status.name.to_lowercase().into();
             let old = std::mem::replace(&mut row.name, Arc::clone(&name));
@@ -187,6 +187,7 @@ impl Table {
         if let (Some(row), Some(of)) = (self.rows.get_mut(at), self.revisions.get_mut(at)) {
             row.status = None;
             *of = 0;
+            self.past.gone(&row.facts);
             self.names
                 .remove(&(std::mem::replace(&mut row.name, "".into()), id, place));
         }

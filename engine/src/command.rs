@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dht::DhtHandle;
 use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, StoreError};
@@ -15,7 +16,7 @@ use crate::reach::Reach;
 use crate::settings::{Patch, Settings, SettingsError};
 use crate::torrent::messages::Control;
 use crate::torrent::picker::Priority;
-use crate::{Choices, Farewells, Limits, ResolveError, RouteError, SwarmCounts};
+use crate::{Choices, Farewells, Limits, Metrics, ResolveError, RouteError, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -340,6 +341,7 @@ pub(crate) enum Command {
         oneshot::Sender<Result<(), CommandError>>,
     ),
     Pause(TorrentId, oneshot::Sender<Result<(), CommandError>>),
+    Metrics(oneshot::Sender<Result<(Metrics, Option<DhtHandle>), CommandError>>),
     Recheck(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Remove(TorrentId, bool, oneshot::Sender<Result<(), CommandError>>),
     Reach(u8, oneshot::Sender<Result<Reach, CommandError>>),

@@ -4,6 +4,8 @@
 //! where there are several threads.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::{Actor, Context, Handler, Message, Recipient, SyncArbiter, SyncContext};
 use net::Pool;
@@ -54,9 +56,41 @@ fn run(job: Job) {
     (job.0)();
 }
 
+/// What the Disk has to do.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    waiting: AtomicU64,
+    running: AtomicU64,
+}
+
+impl Load {
+    /// Jobs that wait for a thread, and those that are being done.
+    pub(crate) fn get(&self) -> [u64; 2] {
+        [&self.waiting, &self.running].map(|of| of.load(Ordering::Relaxed))
+    }
+}
+
+/// A job that is being done; it is done, or has panicked, when this goes.
+struct Running(Arc<Load>);
+
+impl Running {
+    fn begin(load: Arc<Load>) -> Self {
+        load.waiting.fetch_sub(1, Ordering::Relaxed);
+        load.running.fetch_add(1, Ordering::Relaxed);
+        Self(load)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The way to the Disk. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Disk {
+    load: Arc<Load>,
     jobs: Recipient<Job>,
     pool: Option<Pool>,
     threads: usize,
@@ -67,6 +101,7 @@ impl Disk {
     pub(crate) fn start(threads: usize, pool: &Pool) -> Self {
         if threads == 0 {
             return Self {
+                load: Arc::default(),
                 jobs: Inline.start().recipient(),
                 pool: None,
                 threads,
@@ -74,6 +109,7 @@ impl Disk {
         }
         let jobs = SyncArbiter::start(threads, || Worker).recipient();
         Self {
+            load: Arc::default(),
             jobs,
             pool: Some(pool.clone()),
             threads,
@@ -87,7 +123,18 @@ impl Disk {
 
     /// Does a job of milliseconds.
     pub(crate) fn short(&self, job: impl FnOnce() + Send + 'static) {
+        self.load.waiting.fetch_add(1, Ordering::Relaxed);
+        let load = Arc::clone(&self.load);
+        let job = move || {
+            let _running = Running::begin(load);
+            job();
+        };
         actors::tell_recipient(&self.jobs, Job(Box::new(job)));
+    }
+
+    /// What there is to do.
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
     }
 
     /// Does a job that may take minutes, beside the short ones.

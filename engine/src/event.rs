@@ -13,7 +13,7 @@ use std::time::Duration;
 use protocol::metainfo::Metainfo;
 use protocol::tracker::AnnounceEvent;
 
-use crate::{LocalFile, MoveFailure, Published, State, TorrentError, TorrentId, Wire};
+use crate::{LocalFile, Metrics, MoveFailure, Published, State, TorrentError, TorrentId, Wire};
 
 pub use self::categories::{Categories, Category};
 pub use self::hub::{Events, NoEvent};
@@ -382,6 +382,11 @@ pub enum Event {
         was: State,
         /// What it does.
         is: State,
+    },
+    /// All counters and gauges but those of the DHT, once a second.
+    Stats {
+        /// What they say.
+        metrics: Arc<Metrics>,
     },
     /// A tracker is told of us.
     TrackerAnnounce {

@@ -19,7 +19,7 @@ use crate::event::hub::Hub;
 use crate::settings::{Live, Patch, Settings};
 use crate::torrent::messages::{Control, Question};
 use crate::{
-    AddTorrent, Categories, CommandError, Events, Farewells, Limits, PeerInfo, Published,
+    AddTorrent, Categories, CommandError, Events, Farewells, Limits, Metrics, PeerInfo, Published,
     ResolveError, Reuse, Snapshot, Source, SwarmCounts, TorrentId, TorrentStatus,
 };
 
@@ -39,6 +39,9 @@ pub struct EngineHandle {
 
 /// Commands that may wait for the Supervisor; more callers than this wait in line.
 pub(crate) const COMMAND_QUEUE: usize = 64;
+
+/// How long a node of the DHT may take to say how it stands.
+const DHT_ANSWERS_IN: Duration = Duration::from_secs(1);
 
 impl EngineHandle {
     async fn ask<T>(
@@ -354,6 +357,23 @@ impl EngineHandle {
     /// How one torrent stands.
     pub fn status(&self, id: TorrentId) -> Option<Arc<TorrentStatus>> {
         self.board.get(id)
+    }
+
+    /// All counters and gauges, those of the DHT node as well where it answers within a second.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn metrics(&self) -> Result<Metrics, CommandError> {
+        let (mut metrics, dht) = self.ask(Command::Metrics).await?;
+        if let Some(dht) = dht
+            && let Ok(Ok(status)) = tokio::time::timeout(DHT_ANSWERS_IN, dht.status()).await
+        {
+            metrics.dht(&status);
+        }
+        Ok(metrics)
     }
 
     /// Events of these categories from now on. A listener that is `capacity` of them behind, at least 1, loses the oldest and

@@ -21,6 +21,7 @@
 //! - `lookups`: peers from the DHT.
 //! - `lsd`: peers on the local network.
 //! - `board`: how all torrents stand, for who asks for a part of it.
+//! - `metrics`: counters and gauges, and the text that they are asked for in.
 //! - `mixed`: the shares of TCP and uTP.
 //! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
@@ -47,6 +48,7 @@ mod handle;
 mod listener;
 mod lookups;
 mod lsd;
+pub mod metrics;
 mod mixed;
 pub mod peer;
 mod reach;
@@ -78,6 +80,7 @@ pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
 pub use event::{Categories, Category, Event, Events, NoEvent, Parting, Refusal, Warning};
 pub use handle::EngineHandle;
+pub use metrics::Metrics;
 pub use mixed::MixedMode;
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
 pub use settings::Settings;

@@ -20,6 +20,7 @@ use self::crowd::Crowd;
 use crate::cover::{self, Reception, Tags};
 use crate::encryption::Wire;
 use crate::event::hub::Hub;
+use crate::metrics::Counters;
 use crate::settings::Live;
 use crate::{Category, Event};
 
@@ -105,6 +106,7 @@ pub(crate) async fn listen(
             let named = timeout(patience, terms.greet(stream, &toll, number)).await;
             drop(guest);
             if let Ok(Some(arrival)) = named {
+                Counters::add(&terms.events.counters().incoming, 1);
                 let came = || Event::Incoming { addr: from };
                 terms.events.tell_of(Category::Connections, came);
                 let _ = arrivals.send(arrival).await;

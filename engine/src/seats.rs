@@ -58,6 +58,11 @@ impl Seats {
             .is_ok()
     }
 
+    /// Places that are taken at this moment.
+    pub(crate) fn taken(&self) -> usize {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
     /// Places that are free at this moment.
     pub(crate) fn free(&self) -> usize {
         let most = self.0.most.load(Ordering::Relaxed);

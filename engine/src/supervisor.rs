@@ -257,6 +257,7 @@ impl Actor for Supervisor {
         ctx.run_interval(BALANCE_EVERY, |supervisor, _| {
             supervisor.balance();
             supervisor.warn_of_limits();
+            supervisor.tell_stats();
         });
         ctx.run_interval(sights::LOOK_EVERY, Self::look_for_room);
         ctx.run_interval(PUBLISH_EVERY, |supervisor, _| {

@@ -82,12 +82,31 @@ fn a_download_is_told_by_blocks_pieces_and_files_on_both_sides() {
         let id = leecher.add_with(source, |add| add.peers = named).await;
         assert!(leecher.finishes(id, Duration::from_secs(600)).await);
         tokio::time::sleep(Duration::from_secs(5)).await;
+        let figures = leecher.handle.metrics().await.expect("it runs");
+        let served = seeder.handle.metrics().await.expect("it runs");
         let (gives, takes) = (heard(&mut gives), heard(&mut takes));
 
         let (blocks, pieces) = (
             1_000_000_usize.div_ceil(BLOCK),
             1_000_000_usize.div_ceil(PIECE),
         );
+        let of = |name| figures.get(name).expect("a figure");
+        assert_eq!(of("net.recv_payload_bytes"), 1_000_000);
+        assert!((1_000_000..1_100_000).contains(&of("net.recv_bytes")));
+        assert_eq!(of("ses.num_piece_passed"), pieces as u64);
+        assert_eq!(of("disk.num_blocks_written"), blocks as u64);
+        assert_eq!(
+            (of("ses.num_seeding_torrents"), of("ses.num_torrents")),
+            (1, 1)
+        );
+        assert_eq!(
+            (of("peer.connection_attempts"), of("ses.num_piece_failed")),
+            (1, 0)
+        );
+        assert_eq!(served.get("net.sent_payload_bytes"), Some(1_000_000));
+        assert_eq!(served.get("disk.num_blocks_read"), Some(blocks as u64));
+        assert_eq!(served.get("peer.incoming_connections"), Some(1));
+        assert!(count(&takes, "stats") >= 5);
         assert!(count(&takes, "block_requested") >= blocks);
         assert_eq!(count(&takes, "block_received"), blocks);
         assert_eq!(count(&gives, "block_sent"), blocks);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use engine::Settings;
+use engine::{Metrics, Settings};
 
 use code::Code;
 
@@ -42,7 +42,7 @@ const END: &str = "<!-- end of figures -->\n";
 /// What takes a name's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
-    /// Paths and settings that there have to be.
+    /// Paths, settings and figures that there have to be.
     Here(Vec<String>),
     /// Not wanted, for a reason.
     Never,
@@ -145,7 +145,8 @@ fn whatever_is_said_to_be_here_is() {
                 }
             };
             for path in paths {
-                let there = Settings::key(&path).is_some() || code.has(&path);
+                let figure = Metrics::ALL.iter().any(|about| about.name == path);
+                let there = figure || Settings::key(&path).is_some() || code.has(&path);
                 if !there {
                     wrong.push(format!("{heading}: {name}: there is no {path}"));
                 }

@@ -28,6 +28,7 @@ use crate::announce::settings::AnnounceMode;
 use crate::announce::tiers::{Announce as Due, Event as Stage, Retry, Tiers, TrackerKey};
 use crate::announce::tracker::Tracker;
 use crate::event::hub::Hub;
+use crate::metrics::Counters;
 use crate::peer::driver::now;
 use crate::{Category, Event, SwarmCounts, TorrentId};
 
@@ -254,6 +255,7 @@ impl Announcer {
 }
 
 fn tell_announce((events, id): &(Hub, TorrentId), url: &Arc<str>, event: AnnounceEvent) {
+    Counters::add(&events.counters().announces, 1);
     events.tell_of(Category::Trackers, || Event::TrackerAnnounce {
         id: *id,
         url: url.to_string(),

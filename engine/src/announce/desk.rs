@@ -134,6 +134,11 @@ impl Desk {
         &self.0.farewells
     }
 
+    /// Requests that wait for their turn, and those that wait for an answer.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        self.0.line.lock().queue.counts()
+    }
+
     /// Our addresses as trackers see them, each with the number of trackers that say so; most first.
     pub(crate) fn external_ips(&self) -> Vec<(IpAddr, usize)> {
         self.0.votes.lock().standing.clone()

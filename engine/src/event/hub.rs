@@ -1,4 +1,4 @@
-//! From whoever has something to tell to those who listen.
+//! From whoever has something to tell or to count to those who listen.
 //!
 //! Each listener has a queue of its own with a bound; where it is full, the oldest is dropped and counted. Telling never waits:
 //! it costs one load where nobody wants to hear, and else a push for each who does.
@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 
 use super::{Categories, Category, Event};
+use crate::metrics::Counters;
 
 /// Where events are told. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,7 @@ struct Shared {
     /// What any listener wants to hear.
     wanted: AtomicU32,
     listeners: Mutex<Listeners>,
+    counters: Counters,
 }
 
 #[derive(Default)]
@@ -73,6 +75,11 @@ impl Hub {
     /// Whether anybody wants to hear of this.
     pub(crate) fn wants(&self, category: Category) -> bool {
         self.wanted().contains(category)
+    }
+
+    /// What is counted, whether anybody listens or not.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 
     fn wanted(&self) -> Categories {

@@ -82,6 +82,7 @@ kinds! {
     Route = "route": Status;
     SpaceBack = "space_back": Storage;
     StateChanged = "state_changed": Status;
+    Stats = "stats": Stats;
     TrackerAnnounce = "tracker_announce": Trackers;
     TrackerError = "tracker_error": Trackers + Errors;
     TrackerReply = "tracker_reply": Trackers;

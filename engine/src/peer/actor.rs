@@ -9,6 +9,7 @@ use actors::tell_recipient;
 use net::{Pool, Task};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tracing::Instrument as _;
 
 use crate::peer::driver::{Parts, Wiring};
 use crate::peer::key::PeerKey;
@@ -95,7 +96,9 @@ impl Actor for Peer {
             }));
         }
         if let Some((opening, parts)) = self.begin.take() {
-            self.driver = Some(self.pool.spawn(opening::drive(opening, parts)));
+            let span = parts.wiring.watch.span();
+            let driving = opening::drive(opening, parts).instrument(span);
+            self.driver = Some(self.pool.spawn(driving));
         }
     }
 }

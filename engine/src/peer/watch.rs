@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use protocol::geometry::BlockRef;
 use protocol::peer::PeerRequest;
+use tracing::Span;
 
 use crate::event::hub::Hub;
+use crate::metrics::Counters;
 use crate::{Category, Event, TorrentId};
 
 /// Tells what happens on a connection.
@@ -27,6 +29,11 @@ impl Watch {
             addr,
             snubs: false,
         }
+    }
+
+    /// What is logged of the connection stands in this.
+    pub(crate) fn span(&self) -> Span {
+        tracing::info_span!("peer", torrent = self.id.0, addr = %self.addr)
     }
 
     /// The peer was asked for a block.
@@ -100,8 +107,19 @@ impl Watch {
         self.events.tell_of(Category::Blocks, event);
     }
 
+    /// So many bytes came, of whatever kind.
+    pub(crate) fn read(&self, bytes: usize) {
+        Counters::add(&self.events.counters().bytes_in, bytes as u64);
+    }
+
+    /// So many bytes went out, of whatever kind.
+    pub(crate) fn written(&self, bytes: usize) {
+        Counters::add(&self.events.counters().bytes_out, bytes as u64);
+    }
+
     /// The peer asks for bytes.
     pub(crate) fn asked(&self, request: &PeerRequest) {
+        Counters::add(&self.events.counters().requests_in, 1);
         let (id, addr, piece) = (self.id, self.addr, request.piece().get());
         self.events
             .tell_of(Category::Requests, || Event::BlockAsked {
@@ -115,6 +133,7 @@ impl Watch {
 
     /// What the peer asked for is on its way.
     pub(crate) fn sent(&self, request: &PeerRequest) {
+        Counters::add(&self.events.counters().blocks_read, 1);
         let (id, addr, piece) = (self.id, self.addr, request.piece().get());
         self.events.tell_of(Category::Uploads, || Event::BlockSent {
             id,

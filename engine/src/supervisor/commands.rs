@@ -37,6 +37,9 @@ impl StreamHandler<Command> for Supervisor {
             Command::Control(id, control, reply) => {
                 let _ = reply.send(self.control(id, *control));
             }
+            Command::Metrics(reply) => {
+                let _ = reply.send(Ok((self.measure(), self.dht())));
+            }
             Command::Pause(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Pause));
             }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{AsyncContext as _, Context, Handler, Message};
 use actors::tell;
+use dht::DhtHandle;
 
-use crate::{Category, Event, Warning};
+use crate::{Category, Event, Metrics, Warning};
 
 use super::Supervisor;
 
@@ -77,6 +79,45 @@ impl Supervisor {
             });
             tell(&me, Room(room.collect()));
         });
+    }
+
+    /// All figures but those of the DHT.
+    pub(super) fn measure(&self) -> Metrics {
+        let mut all = Metrics::default();
+        all.count(self.events.counters());
+        self.board.measure(&mut all);
+        let [waiting, running] = self.disk.load().get();
+        let usage = self.config.storage.budget.usage();
+        let desks = self.routes.iter().map(|route| route.reach.desk.counts());
+        let announces = desks.fold([0, 0], |[queued, asked], (more, under_way)| {
+            [queued + more as u64, asked + under_way as u64]
+        });
+        for (name, value) in [
+            ("peer.num_seats_taken", self.seats.taken() as u64),
+            ("disk.queued_disk_jobs", waiting),
+            ("disk.num_running_disk_jobs", running),
+            ("disk.file_pool_size", usage.open_files as u64),
+            ("disk.mapped_bytes", usage.mapped),
+            ("disk.queued_write_bytes", usage.unsynced),
+            ("tracker.num_queued_tracker_announces", announces[0]),
+            ("tracker.num_running_tracker_announces", announces[1]),
+        ] {
+            all.set(name, value);
+        }
+        all
+    }
+
+    /// Tells all figures to those who want them every second.
+    pub(super) fn tell_stats(&self) {
+        self.events.tell_of(Category::Stats, || Event::Stats {
+            metrics: Arc::new(self.measure()),
+        });
+    }
+
+    /// Our node of the DHT, where there is one.
+    pub(super) fn dht(&self) -> Option<DhtHandle> {
+        let dht = self.routes.direct()?.reach.dht.as_ref();
+        dht.map(|dht| dht.handle.clone())
     }
 
     /// Warns of limits that probably cost speed.

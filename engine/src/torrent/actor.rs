@@ -19,6 +19,7 @@ use protocol::metainfo::Metainfo;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use storage::ActivePiece;
+use tracing::Span;
 
 use crate::announce::messages::Progress;
 use crate::claims::Claim;
@@ -112,6 +113,8 @@ pub(crate) enum Phase {
 /// One torrent.
 pub(crate) struct Torrent {
     pub(crate) id: TorrentId,
+    /// What is logged of it stands in this.
+    pub(crate) span: Span,
     pub(crate) hashes: InfoHashes,
     pub(crate) peer_id: PeerId,
     pub(crate) add: AddTorrent,
@@ -204,8 +207,10 @@ impl Torrent {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
             Source::Magnet(_) => known,
         };
+        let span = tracing::info_span!("torrent", id = id.0, hash = %hashes.wire());
         Self {
             id,
+            span,
             hashes,
             peer_id: setup.reach.peer_id(&mut rng),
             metainfo,
@@ -345,6 +350,7 @@ impl Torrent {
         }
         let at = tokio::time::Instant::from_std(due);
         self.timer.arm::<Self>(ctx, at, |torrent, ctx| {
+            let _in = torrent.span.clone().entered();
             torrent.timer.fired();
             torrent.drive(ctx);
         });
@@ -380,6 +386,7 @@ impl Actor for Torrent {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         let mut peers = std::mem::take(&mut self.add.peers);
         if let Source::Magnet(magnet) = &self.add.source {
             peers.extend_from_slice(&magnet.peers);
@@ -405,6 +412,7 @@ impl Handler<Control> for Torrent {
     type Result = ();
 
     fn handle(&mut self, control: Control, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         match control {
             Control::AddPeer(peer) => self.add_named(peer),
             Control::Conflict => self.fail(TorrentError::Duplicate),

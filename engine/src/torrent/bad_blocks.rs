@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use storage::BlockState;
 
 use crate::content::Traffic;
+use crate::metrics::Counters;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::Order;
@@ -261,6 +262,7 @@ impl Torrent {
 
     fn after_failure(&mut self, wasted: u64, culprits: Vec<PeerKey>) {
         Traffic::add(&self.traffic.wasted, wasted);
+        Counters::add(&self.setup.events.counters().failed_bytes, wasted);
         for key in culprits {
             self.ban(key);
         }

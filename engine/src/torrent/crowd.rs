@@ -330,6 +330,7 @@ impl Torrent {
         for (_, peer) in self.peers.iter().filter(|(_, peer)| peer.addr.ip() == ip) {
             peer.order(Order::Close(Ended::Banned));
         }
+        self.count(|counters| &counters.banned);
         tracing::info!(%ip, "banned for bad data");
         self.event(Event::PeerBanned { id: self.id, ip });
     }
@@ -339,6 +340,7 @@ impl Handler<Incoming> for Torrent {
     type Result = ();
 
     fn handle(&mut self, incoming: Incoming, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         let addr = incoming.stream.peer_addr();
         if let Some(why) = self.refusal(addr) {
             tracing::debug!(peer = %addr, %why, "turned away");

@@ -72,6 +72,7 @@ impl Torrent {
     }
 
     fn open_to(&mut self, (addr, seat): (SocketAddr, Seat), way: Way, ctx: &mut Context<Self>) {
+        self.count(|counters| &counters.attempts);
         let opening = Opening::Dial {
             network: self.setup.reach.network.clone(),
             to: addr,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::metrics::Counters;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::Ended;
@@ -73,6 +74,8 @@ impl Torrent {
 
     fn tell_ended(&self, entry: &PeerEntry, ended: &Ended) {
         let (addr, outgoing) = (entry.addr, entry.outgoing);
+        self.count(|counters| &counters.ended);
+        self.count_ended(ended);
         if let Ended::Misbehaved(reason) = ended {
             let reason = Arc::clone(reason);
             self.tell_of(Category::Peers, |id| Event::PeerError { id, addr, reason });
@@ -84,6 +87,28 @@ impl Torrent {
             was_there: entry.since.is_some(),
             why: ended.into(),
         });
+    }
+
+    fn count_ended(&self, ended: &Ended) {
+        let counters = self.setup.events.counters();
+        let why = match ended {
+            Ended::Misbehaved(_) => &counters.misbehaved,
+            Ended::Lost => &counters.lost,
+            Ended::Silent => &counters.silent,
+            Ended::Redundant => &counters.redundant,
+            Ended::Unreachable(DialFailure::Refused) => &counters.refused,
+            Ended::Unreachable(DialFailure::Timeout) => &counters.unanswered,
+            Ended::Unreachable(DialFailure::Unreachable) => &counters.unreachable,
+            Ended::Banned
+            | Ended::Dismissed
+            | Ended::Duplicate
+            | Ended::OurOwn
+            | Ended::Renewed
+            | Ended::Unreachable(
+                DialFailure::Handshake | DialFailure::Offline | DialFailure::Other,
+            ) => return,
+        };
+        Counters::add(why, 1);
     }
 
     /// Lets the candidate list learn from the end of a connection that we had dialled.

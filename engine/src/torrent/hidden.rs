@@ -116,6 +116,7 @@ impl Handler<FoundHidden> for Torrent {
     type Result = ();
 
     fn handle(&mut self, found: FoundHidden, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         let joined = self.hidden.joined.get(&found.hash);
         // It may have been on its way when the torrent left.
         if joined.is_none_or(|joined| joined.time != found.time) {

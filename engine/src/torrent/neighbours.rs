@@ -48,6 +48,7 @@ impl Handler<Neighbour> for Torrent {
     type Result = ();
 
     fn handle(&mut self, neighbour: Neighbour, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         // It may have been on its way when the torrent left.
         if self.watched.contains(&neighbour.hash) {
             self.met(neighbour.addr, neighbour.hash);

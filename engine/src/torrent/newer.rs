@@ -52,6 +52,7 @@ impl Handler<Newest> for Torrent {
     type Result = ();
 
     fn handle(&mut self, Newest(published): Newest, _: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         if self.newer.seq.is_some_and(|known| known >= published.seq) {
             return;
         }

@@ -239,6 +239,7 @@ impl Handler<DiskReply> for Torrent {
     type Result = ();
 
     fn handle(&mut self, reply: DiskReply, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         let phase = std::mem::discriminant(&self.phase);
         match reply {
             DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => {

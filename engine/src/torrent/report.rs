@@ -1,12 +1,13 @@
 //! What a torrent tells the rest of the engine.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use actors::tell_recipient;
 
 use crate::content::Traffic;
+use crate::metrics::Counters;
 use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
@@ -73,6 +74,11 @@ impl Torrent {
             left,
             self.room() as u64,
         );
+    }
+
+    /// Counts one more of something.
+    pub(crate) fn count(&self, of: impl FnOnce(&Counters) -> &AtomicU64) {
+        Counters::add(of(self.setup.events.counters()), 1);
     }
 
     /// Tells of something that happened, after which somebody may look at the snapshot.

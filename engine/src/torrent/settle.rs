@@ -238,6 +238,7 @@ impl Handler<Stop> for Torrent {
     type Result = ();
 
     fn handle(&mut self, stop: Stop, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         let left = stop.deadline.saturating_duration_since(now());
         let (settled, quiet) = oneshot::channel();
         let then = Then::Stop {

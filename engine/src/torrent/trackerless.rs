@@ -203,6 +203,7 @@ impl Handler<Found> for Torrent {
     type Result = ();
 
     fn handle(&mut self, found: Found, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         // It may have been on its way when the torrent left, perhaps to come again.
         let mut seeks = self.trackerless.seeks.iter_mut();
         let Some((hash, look_up)) = seeks.find(|(_, look_up)| look_up.time == found.time) else {

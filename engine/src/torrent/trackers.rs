@@ -285,6 +285,7 @@ impl Handler<Announced> for Torrent {
     type Result = ();
 
     fn handle(&mut self, announced: Announced, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         // It may have been on its way when the torrent left the route.
         if announced.time != self.moves.times || self.moves.are_under_way() {
             return;
@@ -308,6 +309,7 @@ impl Handler<Scraped> for Torrent {
     type Result = ();
 
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         // One of a route that the torrent has left is not awaited any more.
         let Some(scrape) = self.scrapes.running.remove(&scraped.number) else {
             return;

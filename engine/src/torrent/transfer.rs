@@ -9,6 +9,7 @@ use protocol::bitfield::Bitfield;
 use protocol::geometry::{BlockRef, PieceIndex};
 use storage::{ActivePiece, BlockState};
 
+use crate::metrics::Counters;
 use crate::peer::actor::PeerReport;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
@@ -20,6 +21,7 @@ impl Handler<PeerReport> for Torrent {
     type Result = ();
 
     fn handle(&mut self, report: PeerReport, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         for fact in report.facts {
             self.on_fact(report.key, fact, ctx);
         }
@@ -62,6 +64,8 @@ impl Torrent {
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.last_payload = now();
                 }
+                let written = &self.setup.events.counters().blocks_written;
+                Counters::add(written, u64::from(to.saturating_sub(from)));
                 self.note_written(key, piece, from..to);
             }
             Fact::Found { piece, from, to } => self.on_found(key, piece, from..to),

@@ -10,6 +10,7 @@ use storage::{Store, Verdict};
 
 use crate::announce::messages::Announce;
 use crate::content::{Content, Traffic};
+use crate::metrics::Counters;
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::Order;
@@ -141,6 +142,10 @@ impl Torrent {
             active.ring(now);
         }
         Traffic::add(&self.traffic.wasted, wasted);
+        let counters = self.setup.events.counters();
+        Counters::add(&counters.failed_bytes, wasted);
+        Counters::add(&counters.pieces_passed, good.len() as u64);
+        Counters::add(&counters.pieces_failed, failed.len() as u64);
         self.tell_verdicts(&good, &failed);
         for key in banned {
             self.ban(key);

@@ -8,7 +8,7 @@ use engine::{Event, Source, TorrentError, TorrentId};
 use protocol::metainfo::Metainfo;
 use storage::ErrorKind;
 
-use super::tracked::{Outcome, tell_error};
+use super::tracked::{Outcome, host, tell_error};
 use super::{Transfer, status};
 use crate::failure::{Failure, plain};
 use crate::json::Line;
@@ -121,8 +121,8 @@ impl Transfer {
         url: &str,
         said: Result<usize, &str>,
     ) -> Result<(), Failure> {
-        // The address may hold a passkey.
-        tracing::debug!(url, ?said, "tracker");
+        // The rest of the address may hold a passkey.
+        tracing::debug!(tracker = %host(url), ?said, "tracker");
         let Some(torrent) = self.torrents.get_mut(&id) else {
             return Ok(());
         };

@@ -208,7 +208,7 @@ impl Tracked {
 }
 
 /// The host of a tracker, with the port where one is given; what else is in the address may be a passkey.
-fn host(url: &str) -> String {
+pub(super) fn host(url: &str) -> String {
     let parsed = Url::parse(url).ok();
     let host = parsed.as_ref().and_then(|url| {
         let port = url

@@ -36,6 +36,7 @@ impl Driver {
                 Poll::Ready(Ok(())) if got == 0 => Poll::Ready(Err(Ended::Lost)),
                 Poll::Ready(Ok(())) => {
                     self.pace.read(now);
+                    self.watch.read(got);
                     let kept = self.kept.take();
                     let come = kept.filter(|kept| buffer.holds(kept));
                     let come = come.map_or(0, |_| self.intake.come());

@@ -254,6 +254,7 @@ impl Driver {
             Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::broken(&error))),
             Poll::Ready(Ok(sent)) => sent,
         };
+        self.watch.written(sent);
         // A stream that copies or encrypts finds zeros where a page is missing, if that went after it was staged.
         if self.outbox.is_faulted() {
             let staged = self.outbox.pieces();

@@ -99,6 +99,7 @@ impl Handler<WebReport> for Torrent {
     type Result = ();
 
     fn handle(&mut self, report: WebReport, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
         for fact in report.facts {
             self.on_web_fact(report.key, fact);
         }
