@@ -54,8 +54,9 @@ fn hidden_peers_find_and_reach_each_other_by_circuits_of_one_to_three_hops() {
     for hops in 1..=3 {
         simulate(async move {
             let mut town = Town::new(10 + u64::from(hops));
-            let _citizens = town.citizens(9, 3);
-            sleep(Duration::from_secs(60)).await;
+            town.both = hops == 2;
+            let citizens = town.citizens(9, 3);
+            Town::acquaint(&citizens).await;
             let (seeder, mut downloader) = hidden_pair(&mut town, hops).await;
             assert!(seeder.anonymity.hidden_status(&[7; 20]).introductions >= 2);
             let found = timeout(Duration::from_secs(60), downloader.peers.recv()).await;
@@ -70,7 +71,7 @@ fn a_link_with_a_hidden_peer_is_made_again_when_a_node_on_it_dies() {
     simulate(async {
         let mut town = Town::new(20);
         let citizens = town.citizens(9, 3);
-        sleep(Duration::from_secs(60)).await;
+        Town::acquaint(&citizens).await;
         let (seeder, mut downloader) = hidden_pair(&mut town, 2).await;
         let first = timeout(Duration::from_secs(60), downloader.peers.recv()).await;
         let first = first.unwrap().unwrap()[0];
@@ -101,9 +102,9 @@ fn a_link_with_a_hidden_peer_is_made_again_when_a_node_on_it_dies() {
 #[test]
 fn introduction_points_of_a_swarm_know_of_each_other_and_no_community_is_taken_away_by_a_name() {
     simulate(async {
-        let mut town = Town::new(60);
+        let mut town = Town::of_both(60);
         let citizens = town.citizens(8, 3);
-        sleep(Duration::from_secs(60)).await;
+        Town::acquaint(&citizens).await;
         let torrent = [9; 20];
         let seeders: Vec<_> = (0..2)
             .map(|_| town.citizen(Roles::default(), |_| {}).anonymity)
