@@ -7,6 +7,7 @@ mod filter;
 mod hidden;
 mod identity;
 mod lone_dht;
+mod no_circuit;
 mod overlay;
 mod routes;
 mod socks;
@@ -29,6 +30,7 @@ pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 use self::filter::FilterFile;
 pub(crate) use self::identity::{Identity, identity_of};
 pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
+pub(crate) use self::no_circuit::NoCircuit;
 pub(crate) use self::overlay::{Overlay, Part};
 use self::routes::CircuitRoutes;
 pub(crate) use self::socks::Socks;
@@ -107,6 +109,7 @@ pub(crate) fn start(
         overlay,
         filter,
         pool,
+        ..
     } = way;
     let settings = settings::layered(&common.settings, settings::of_flags(common))?;
     let state_dir = common.state.clone().or_else(default_state_dir);

@@ -51,11 +51,12 @@ pub enum RoutePolicy {
 /// network then says [why](Network::outage).
 pub trait Routes: fmt::Debug + Send + Sync {
     /// A route with so many hops, of which there is at least one: when the first torrent comes that has so many, again
-    /// when it has failed, and again when a torrent comes after the last one has left.
+    /// when it has failed, and again when a torrent comes after the last one has left. Unless `dht`, which is what the settings say,
+    /// nobody wants a node of the DHT on it.
     ///
     /// # Errors
     /// [`RouteError`].
-    fn open(&self, hops: u8) -> Result<Route, RouteError>;
+    fn open(&self, hops: u8, dht: bool) -> Result<Route, RouteError>;
 }
 
 /// Swarms that meet inside the network of a route.

@@ -44,7 +44,7 @@ struct Circuits {
 }
 
 impl Routes for Circuits {
-    fn open(&self, hops: u8) -> Result<Route, RouteError> {
+    fn open(&self, hops: u8, _: bool) -> Result<Route, RouteError> {
         let network = self.anonymity.network(hops);
         let anywhere = (SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), 0);
         let options = UtpOptions::default();

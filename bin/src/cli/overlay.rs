@@ -142,8 +142,8 @@ pub(crate) struct HopArgs {
     /// How all torrents of the command line went before, where that was looked up.
     #[arg(skip)]
     pub(crate) kept: Option<u8>,
-    /// How long the first circuit may take, once what --bind names is there; where there is none by then, nothing was sent and the
-    /// exit code is 5
+    /// How long the first circuit may take, and what --bind names to be there; where there is none by then, nothing was sent and
+    /// the exit code is 5
     #[arg(long, value_name = "TIME", default_value = "2m")]
     pub(crate) hops_within: Span,
 }

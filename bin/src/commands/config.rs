@@ -28,7 +28,12 @@ pub(crate) fn run(args: &ConfigArgs, screen: &Screen) -> Result<(), Failure> {
                 let text = serde_json::to_string(&settings).map_err(Failure::failed)?;
                 return screen.write(&format!("{text}\n"));
             }
-            screen.write(&settings.to_toml())
+            let differs = settings.to_toml();
+            if differs.is_empty() {
+                let line = "every setting has its default value; `config default` shows all of them, and so does --json";
+                screen.warn("note", line);
+            }
+            screen.write(&differs)
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::failure::{Failure, reason};
 use crate::json::Line;
 use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
+use crate::wire::NoCircuit;
 
 /// How often it is looked whether it is there.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -17,14 +18,26 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Waits for the address or the interface, of which a machine that has just begun may have none yet, and binds to it.
 ///
 /// # Errors
-/// [`Failure::Failed`] where the system binds nothing to it, or a signal came first.
+/// [`Failure::Failed`] where the system binds nothing to it, or a signal came first; [`Failure::Anonymity`] where there is no time left
+/// for `circuits`.
 pub(super) async fn network(
     bind: &Bind,
     servers: NameServers,
     pool: &Pool,
+    circuits: Option<&NoCircuit>,
     (screen, shutdown): (&Screen, &mut Shutdown),
 ) -> Result<Network, Failure> {
     let mut told = false;
+    let too_late = async {
+        match circuits {
+            Some(circuits) => {
+                tokio::time::sleep(circuits.left()).await;
+                circuits
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let mut too_late = std::pin::pin!(too_late);
     loop {
         match Network::bound(bind, servers.clone(), pool) {
             Ok(network) => {
@@ -40,7 +53,7 @@ pub(super) async fn network(
             }
         }
         if !std::mem::replace(&mut told, true) {
-            tell(false, &missing(bind), screen)?;
+            tell(false, &waiting(bind), screen)?;
         }
         tokio::select! {
             biased;
@@ -48,6 +61,7 @@ pub(super) async fn network(
                 let line = format!("stopped before {bind} was there");
                 return Err(Failure::Failed(line));
             }
+            circuits = &mut too_late => return Err(circuits.failure(&missing(bind))),
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
@@ -58,6 +72,10 @@ fn missing(bind: &Bind) -> String {
         Bind::Address(_) => "no interface here has this address",
         Bind::Interface(_) => "there is no such network interface with an address",
     };
+    format!("--bind {bind}: {what}")
+}
+
+fn waiting(bind: &Bind) -> String {
     let there: Vec<String> = Bind::choices()
         .into_iter()
         .map(|(name, ips)| {
@@ -66,7 +84,7 @@ fn missing(bind: &Bind) -> String {
         })
         .collect();
     let there = there.join(", ");
-    format!("--bind {bind}: {what}; waiting for it; there are: {there}")
+    format!("{}; waiting for it; there are: {there}", missing(bind))
 }
 
 fn tell(up: bool, reason: &str, screen: &Screen) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ use net::{Network, Pool};
 use overlay::bootstrap::Bootstrap;
 use tunnels::{Anonymity, AnonymityConfig, AnonymityError, Communities, Dialect, Roles};
 
+use super::bootstrap::tell_unknown;
 use super::identity::{Identity, identity_of};
 use super::socks::{Socks, SocksWish};
 use crate::cli::overlay::{Community, OverlayArgs};
@@ -71,6 +72,8 @@ impl Overlay {
         }
         if !args.overlay_bootstrap.is_empty() {
             config.bootstrap = bootstrap(args);
+            let hosts = &config.bootstrap.hosts;
+            tell_unknown("--overlay-bootstrap", hosts, network, screen);
         }
         config.roles = part.roles;
         if part.only_local {

@@ -86,7 +86,7 @@ impl CircuitRoutes {
 }
 
 impl Routes for CircuitRoutes {
-    fn open(&self, hops: u8) -> Result<Route, RouteError> {
+    fn open(&self, hops: u8, dht: bool) -> Result<Route, RouteError> {
         if !(1..=MOST_HOPS).contains(&hops) {
             return Err(RouteError::Unsupported(hops));
         }
@@ -97,7 +97,8 @@ impl Routes for CircuitRoutes {
                 why: error.to_string().into(),
             })?;
         let network = open.network;
-        let dht = datagrams.as_ref().zip(self.dht.as_ref());
+        let first = self.dht.as_ref().filter(|_| dht);
+        let dht = datagrams.as_ref().zip(first);
         let dht = dht.map(|(sockets, first)| {
             let v4 = Some(Arc::clone(&sockets.dht));
             let mut config = DhtConfig::new(v4, None, network.clone(), self.pool.clone());
@@ -138,6 +139,7 @@ impl fmt::Debug for CircuitRoutes {
 mod tests {
     use std::io;
 
+    use net::OwnedPool;
     use overlay::bootstrap::Bootstrap;
     use overlay::key::SecretKey;
     use tunnels::AnonymityConfig;
@@ -145,22 +147,38 @@ mod tests {
     use super::super::{plain_network, pool, run, socks};
     use super::*;
 
+    fn routes(dht: Option<Vec<(String, u16)>>) -> (CircuitRoutes, OwnedPool) {
+        let pool = pool().unwrap();
+        let key = SecretKey::generate(&mut rand::rng());
+        let mut config = AnonymityConfig::new(plain_network(), pool.pool().clone(), key);
+        config.listen = "127.0.0.1:0".parse().unwrap();
+        config.more_ports = 0;
+        config.bootstrap = Bootstrap::none();
+        let routes = CircuitRoutes {
+            anonymity: Anonymity::launch(config).unwrap(),
+            pool: pool.pool().clone(),
+            filter: None,
+            dht,
+        };
+        (routes, pool)
+    }
+
+    #[test]
+    fn there_is_a_node_of_the_dht_where_settings_and_flags_want_one_and_only_there() {
+        run(async {
+            let (routes, _pool) = routes(Some(Vec::new()));
+            assert!(routes.open(1, true).unwrap().dht.is_some());
+            assert!(routes.open(1, false).unwrap().dht.is_none());
+            let (routes, _pool) = self::routes(None);
+            assert!(routes.open(1, true).unwrap().dht.is_none());
+        });
+    }
+
     #[test]
     fn neither_the_dht_nor_trackers_nor_programs_send_anything_to_hidden_peers() {
         run(async {
-            let pool = pool().unwrap();
-            let key = SecretKey::generate(&mut rand::rng());
-            let mut config = AnonymityConfig::new(plain_network(), pool.pool().clone(), key);
-            config.listen = "127.0.0.1:0".parse().unwrap();
-            config.more_ports = 0;
-            config.bootstrap = Bootstrap::none();
-            let anonymity = Anonymity::launch(config).unwrap();
-            let routes = CircuitRoutes {
-                anonymity: anonymity.clone(),
-                pool: pool.pool().clone(),
-                filter: None,
-                dht: None,
-            };
+            let (routes, _pool) = routes(None);
+            let anonymity = routes.anonymity.clone();
             let (_open, sockets) = routes.sockets(1).unwrap();
             let sockets = sockets.unwrap();
             let outside = socks::outside(&anonymity, 1);

@@ -5,7 +5,7 @@ use net::{Network, OwnedPool, Pool, RealOptions};
 use tunnels::Anonymity;
 
 use super::filter::FilterFile;
-use super::{Overlay, Part, bound, listen_address, plain_network, pool};
+use super::{NoCircuit, Overlay, Part, bound, listen_address, plain_network, pool};
 use crate::cli::transfer::Common;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -22,6 +22,8 @@ pub(crate) struct Way {
     pub(super) overlay: Option<Overlay>,
     pub(super) filter: Option<FilterFile>,
     pub(super) pool: OwnedPool,
+    /// Until when there has to be a circuit, where all goes through some.
+    pub(crate) no_circuit: Option<NoCircuit>,
 }
 
 /// The way into the network: everything that goes out does so through `--proxy`, and from what `--bind` names, or, where
@@ -39,7 +41,9 @@ pub(crate) async fn way(
     common.check_hops()?;
     listen_address(common)?;
     let filter = FilterFile::of(common, screen)?;
-    let network = direct_network(common, pool.pool(), screen, shutdown).await?;
+    let no_circuit = NoCircuit::of(common);
+    let told = (screen, shutdown);
+    let network = direct_network(common, pool.pool(), no_circuit.as_ref(), told).await?;
     let network = match proxy {
         Some(proxy) => network.through(proxy),
         None => network,
@@ -68,6 +72,7 @@ pub(crate) async fn way(
         overlay,
         filter,
         pool,
+        no_circuit,
     })
 }
 
@@ -82,13 +87,13 @@ impl Way {
 async fn direct_network(
     common: &Common,
     pool: &Pool,
-    screen: &Screen,
-    shutdown: &mut Shutdown,
+    circuits: Option<&NoCircuit>,
+    told: (&Screen, &mut Shutdown),
 ) -> Result<Network, Failure> {
     if let Some(bind) = &common.bind {
         let servers = common.dns.iter().map(|server| server.0);
         let servers = NameServers::these(servers.collect());
-        return bound::network(bind, servers, pool, (screen, shutdown)).await;
+        return bound::network(bind, servers, pool, circuits, told).await;
     }
     if !common.dns.is_empty() {
         let why =

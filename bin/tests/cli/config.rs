@@ -16,8 +16,14 @@ fn the_default_file_is_valid_and_changes_nothing() {
     std::fs::write(&path, file).expect("written");
     let said = run(["config", "check", text(&path)]).ok().out;
     assert!(said.ends_with("settings.toml is valid\n"), "{said}");
-    let shown = run(["settings", "show", "--config", text(&path)]).ok().out;
-    assert_eq!(shown, "");
+    let shown = run(["settings", "show", "--config", text(&path)]).ok();
+    assert_eq!(shown.out, "");
+    assert!(shown.err.contains("has its default value"), "{shown:?}");
+    let shown = run(["config", "show", "--set", "limits.up=1MiB/s"]).ok();
+    assert_eq!(shown.err, "");
+    let shown = run(["config", "show", "--json"]).ok();
+    let all: serde_json::Value = serde_json::from_str(&shown.out).expect("JSON");
+    assert!(all.is_object() && shown.err.is_empty(), "{shown:?}");
 }
 
 #[test]

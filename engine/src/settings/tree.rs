@@ -106,7 +106,7 @@ settings! {
     }
     /// What torrents do in the DHT.
     dht: Dht {
-        /// Whether peers are sought in the DHT, and torrents announced there, never private ones. The node itself goes on.
+        /// Whether peers are sought in the DHT, and torrents announced there, never private ones. The node itself goes on; a route through circuits that is opened meanwhile has none.
         enabled: bool = true, (), "";
         /// Between two look-ups of a torrent that has peers enough; one that is short of them is looked up sooner.
         announce_every: Duration = S * 900, S * 60..=HOUR * 24, "";

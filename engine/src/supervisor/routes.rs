@@ -166,7 +166,7 @@ impl OpenRoutes {
     ) -> Result<OpenRoute, RouteError> {
         let routes = engine.routes.as_ref();
         let opened = routes.map_or(Err(RouteError::Unsupported(hops)), |routes| {
-            routes.open(hops)
+            routes.open(hops, self.settings.get().dht.enabled)
         });
         let route = match opened {
             Ok(route) => route,

@@ -363,6 +363,21 @@ impl Candidates {
         .map(|(addr, _)| addr)
     }
 
+    /// Whether dialling has come to nothing, and is not to be tried now: there is an idle address, none is due, and one at least has
+    /// failed.
+    pub fn is_in_vain(&self, now: Instant) -> bool {
+        let due = |candidate: &Candidate| match candidate.state {
+            State::Ready => true,
+            State::Waiting(due) => due <= now,
+            State::Dialing | State::Connected(_) => false,
+        };
+        let idle = || {
+            let all = self.index.iter();
+            all.map(|(_, it)| it).filter(|it| it.is_idle())
+        };
+        idle().any(|it| it.failures > 0) && !idle().any(due)
+    }
+
     /// How many addresses are in which state.
     pub fn counts(&self) -> Counts {
         let idle = self.index.idle();

@@ -249,10 +249,12 @@ impl Torrent {
         }
         let known = self.candidates.counts().known;
         if known > 0 {
-            return format!(
-                "{} known, none can be reached{last}",
-                counted(known, "peer")
-            );
+            let what = if self.candidates.is_in_vain(now()) {
+                "none can be reached"
+            } else {
+                "to be dialled"
+            };
+            return format!("{} known, {what}{last}", counted(known, "peer"));
         }
         let announced = !self.announcers.is_empty();
         let age = now().saturating_duration_since(self.added_at);

@@ -144,7 +144,7 @@ impl Detours {
 }
 
 impl Routes for Detours {
-    fn open(&self, hops: u8) -> Result<Route, RouteError> {
+    fn open(&self, hops: u8, _: bool) -> Result<Route, RouteError> {
         let exit = self.exits.get(&hops).ok_or(RouteError::Unsupported(hops))?;
         if let Some(why) = self.out.lock().clone() {
             return Err(RouteError::Unavailable { hops, why });

@@ -1,7 +1,7 @@
 //! Tells how it stands with the circuits that everything goes through, and gives up where there never is one.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tunnels::Anonymity;
 
@@ -12,8 +12,7 @@ use crate::json::Line;
 use crate::report::{self, Lane};
 use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
-use crate::units::Span;
-use crate::wire::Way;
+use crate::wire::{NoCircuit, Way};
 
 /// How often it is looked.
 pub(super) const LOOK: Duration = Duration::from_millis(250);
@@ -23,8 +22,9 @@ pub(super) const LOOK: Duration = Duration::from_millis(250);
 pub(crate) struct Anonymous {
     anonymity: Anonymity,
     hops: u8,
-    within: Duration,
-    since: Instant,
+    limit: NoCircuit,
+    /// The bootstrap servers that were named.
+    servers: Vec<String>,
     /// There was a circuit at some time.
     had_any: bool,
     told: Option<Lane>,
@@ -33,12 +33,16 @@ pub(crate) struct Anonymous {
 impl Anonymous {
     /// The circuits that flags ask for; none where they ask for none.
     pub(crate) fn of(common: &Common, way: &Way) -> Option<Self> {
-        let anonymity = way.anonymity().filter(|_| common.hops() > 0)?.clone();
+        let limit = way.no_circuit?;
+        let anonymity = way.anonymity()?.clone();
+        let servers = common.overlay.overlay_bootstrap.iter();
         Some(Self {
             anonymity,
             hops: common.hops(),
-            within: common.hops.hops_within.0,
-            since: Instant::now(),
+            limit,
+            servers: servers
+                .map(|at| format!("{}:{}", at.host, at.port))
+                .collect(),
             had_any: false,
             told: None,
         })
@@ -95,7 +99,7 @@ impl Anonymous {
             }
             self.told = Some(now.clone());
         }
-        if !self.had_any && self.since.elapsed() >= self.within {
+        if !self.had_any && self.limit.left().is_zero() {
             let why = now.reason.as_deref().unwrap_or("there is none");
             let known: usize = self
                 .anonymity
@@ -105,17 +109,25 @@ impl Anonymous {
                 .map(|node| node.known)
                 .sum();
             let known = match (known, now.exits) {
-                (0, _) => "no member of the overlay has answered: see whether --overlay-bootstrap can be reached".to_owned(),
+                (0, _) => self.no_members(),
                 (known, 0) => format!("{known} members of the overlay are known"),
                 (_, known) => format!("{} known", exits(known)),
             };
-            return Err(Failure::Anonymity(format!(
-                "no circuit of {} within {}: {why}; {known}; nothing was sent",
-                hops(now.hops),
-                Span(self.within),
-            )));
+            return Err(self.limit.failure(&format!("{why}; {known}")));
         }
         Ok(())
+    }
+
+    /// Nobody at all is known in the overlay: what to look at.
+    fn no_members(&self) -> String {
+        if self.servers.is_empty() {
+            return "no server of the public overlay has answered: see whether UDP gets out, or name others by --overlay-bootstrap"
+                .to_owned();
+        }
+        format!(
+            "--overlay-bootstrap {}: no answer; see whether a server runs there, and whether UDP gets there",
+            self.servers.join(", ")
+        )
     }
 
     /// Tells people when traffic begins to go out, and when it cannot any more.

@@ -13,16 +13,19 @@ use tokio::time::sleep;
 
 use super::panic;
 use crate::scene::{Actor as Engine, Scene, addr, play};
+use crate::settings::Patch;
 use crate::{AddTorrent, Route, RouteError, RoutePolicy, Routes, Source};
 
 /// The host where the only route ends.
 const EXIT: u32 = 0x900;
 
+/// And whether a node of the DHT was wanted on each route that was opened.
 #[derive(Debug)]
-struct Detour(Network);
+struct Detour(Network, Arc<Mutex<Vec<bool>>>);
 
 impl Routes for Detour {
-    fn open(&self, _: u8) -> Result<Route, RouteError> {
+    fn open(&self, _: u8, dht: bool) -> Result<Route, RouteError> {
+        self.1.lock().push(dht);
         Ok(Route {
             network: self.0.clone(),
             listen: Some(addr(EXIT)),
@@ -53,7 +56,7 @@ async fn begun(scene: &Scene, source: Source, hops: u8) -> Engine {
     let dir = tempfile::TempDir::new().unwrap();
     let exit = scene.host(EXIT).network();
     let (supervisor, handle) = scene.launch(0, |config| {
-        config.routes = Some(Arc::new(Detour(exit)));
+        config.routes = Some(Arc::new(Detour(exit, Arc::default())));
         config.local_discovery = true;
     });
     let mut add = AddTorrent::new(source, dir.path().into());
@@ -96,6 +99,35 @@ fn a_torrent_that_panics_comes_back_on_its_route_and_no_other() {
             assert!(!has_sent(&scene, 0), "moved: {moved}");
         });
     }
+}
+
+#[test]
+fn a_node_of_the_dht_is_wanted_on_routes_as_the_settings_are_when_they_open() {
+    play(async {
+        let scene = Scene::new(62, 100_000, 64 * 1024);
+        let opened = Arc::<Mutex<Vec<bool>>>::default();
+        let detour = Detour(scene.host(EXIT).network(), Arc::clone(&opened));
+        let (_supervisor, handle) = scene.launch(0, |config| {
+            config.routes = Some(Arc::new(detour));
+            config.settings.dht.enabled = false;
+        });
+        let add = async || {
+            let dir = tempfile::TempDir::new().unwrap();
+            let source = Source::Metainfo(Arc::clone(&scene.metainfo));
+            let mut add = AddTorrent::new(source, dir.path().into());
+            add.hops = Some(1);
+            (handle.add(add).await.unwrap(), dir)
+        };
+        let (first, _dir) = add().await;
+        assert_eq!(*opened.lock(), [false]);
+        handle.remove(first, false).await.unwrap();
+        // Nobody uses the route any more, and it closes.
+        sleep(Duration::from_secs(60)).await;
+        let patch = Patch::new().with("dht.enabled", true);
+        handle.set_settings(patch).await.unwrap();
+        let _second = add().await;
+        assert_eq!(*opened.lock(), [false, true]);
+    });
 }
 
 /// What a tracker was asked, and from which host.

@@ -23,6 +23,26 @@ fn fail_next(list: &mut Candidates, now: Instant) -> Option<SocketAddr> {
 }
 
 #[test]
+fn dialling_is_in_vain_once_an_address_has_failed_and_until_one_is_due() {
+    let (mut list, now) = (Candidates::new(100), Instant::now());
+    assert!(!list.is_in_vain(now));
+    list.add(host(1), Source::Tracker, now);
+    assert!(!list.is_in_vain(now), "nothing was tried");
+    list.dialing(host(1));
+    list.failed(host(1), now, DialFailure::Offline);
+    assert!(!list.is_in_vain(now), "there was no way out");
+    list.dialing(host(1));
+    list.failed(host(1), now, DialFailure::Refused);
+    assert!(list.is_in_vain(now));
+    let due = list.next_due().unwrap();
+    assert!(!list.is_in_vain(due));
+    list.add(host(2), Source::Tracker, now);
+    assert!(!list.is_in_vain(now));
+    list.dialing(host(2));
+    assert!(list.is_in_vain(now));
+}
+
+#[test]
 fn addresses_that_cannot_be_peers_are_refused() {
     let now = Instant::now();
     let mut list = Candidates::new(100);
