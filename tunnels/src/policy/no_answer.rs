@@ -56,7 +56,7 @@ pub enum NoAnswer {
     NoCircuit,
     /// Originator: nothing came back.
     #[error(
-        "the exit did not answer: most pass on only what HTTP trackers say, and are silent about all else"
+        "the exit did not answer: it may be gone, and most pass on only what HTTP trackers say and are silent about all else"
     )]
     Silent,
     /// Originator: the circuit ended first.
