@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{EngineConfig, EngineHandle, Supervisor};
+use engine::{EngineConfig, EngineHandle, Memory, Supervisor};
 use net::port_map::{PortMap, Ports, Transport};
 use net::ports::{Datagrams, Transports};
 use net::utp::UtpOptions;
@@ -126,7 +126,7 @@ pub(crate) fn start(
         _ => (network, outward),
     };
     let listen = config.listen;
-    config.state_dir = state_dir;
+    config.memory = state_dir.map_or(Memory::None, Memory::Files);
     config.settings = settings;
     let socks = match &overlay {
         Some(overlay) => overlay.open_socks(pool.pool())?,

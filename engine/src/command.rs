@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dht::DhtHandle;
 use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::Metainfo;
@@ -44,6 +45,9 @@ impl From<u64> for TorrentId {
 pub struct AddTorrent {
     /// What is known of it.
     pub source: Source,
+    /// The .torrent file as it came, which an engine with a store keeps byte for byte; `None` where there is none: then it
+    /// keeps what [`Metainfo::to_bytes`] writes.
+    pub file: Option<Bytes>,
     /// The folder that content goes to; the torrent's own name is below it.
     pub dir: PathBuf,
     /// Through how many others all of its traffic goes, by a route of [`EngineConfig::routes`](crate::EngineConfig::routes);
@@ -151,6 +155,7 @@ impl AddTorrent {
     pub const fn new(source: Source, dir: PathBuf) -> Self {
         Self {
             source,
+            file: None,
             dir,
             hops: None,
             peers: Vec::new(),
@@ -246,6 +251,9 @@ pub enum CommandError {
     /// The torrent's content is not being moved, or it is too late to take that back.
     #[error("the content is not being moved, or it is too late to stop that")]
     NotMoving,
+    /// The torrent could not be kept in the engine's store, for this reason, and is not added.
+    #[error("the torrent cannot be kept, and is not added: {0}")]
+    NotKept(Arc<str>),
     /// The files to fetch name one that does not exist.
     #[error("the torrent has no file number {0}")]
     NoSuchFile(usize),
@@ -294,6 +302,9 @@ pub enum TorrentError {
     /// Its metadata showed that it is a torrent that is here already, under its other info-hash.
     #[error("the torrent is here already, under its other info-hash")]
     Duplicate,
+    /// What the engine's store has of it cannot be read.
+    #[error("what is kept of the torrent cannot be read: {0}")]
+    Unreadable(Arc<str>),
     /// The torrent's actor failed and was restarted too often.
     #[error("the torrent failed again and again; see the log")]
     Internal,

@@ -1,15 +1,14 @@
 //! What an engine is started with.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use dht::DhtHandle;
 use net::{DatagramSocket, Network, Pool};
 use storage::StoreOptions;
 
-use crate::Routes;
 use crate::settings::Settings;
+use crate::{Memory, Routes};
 
 /// What an engine is made of, and the settings that it begins with.
 #[derive(Clone, Debug)]
@@ -29,8 +28,8 @@ pub struct EngineConfig {
     pub dht: Option<DhtDoor>,
     /// The ways for torrents that have hops; `None` for no such torrents.
     pub routes: Option<Arc<dyn Routes>>,
-    /// Where resume data is kept; `None` keeps none.
-    pub state_dir: Option<PathBuf>,
+    /// What is remembered from one run to the next, and where.
+    pub memory: Memory,
     /// What can be changed while it runs.
     pub settings: Settings,
     /// The socket that UDP trackers are asked by, of the families that its address has: that of the port for peers, where
@@ -78,7 +77,7 @@ impl EngineConfig {
             local_discovery: false,
             dht: None,
             routes: None,
-            state_dir: None,
+            memory: Memory::None,
             settings: Settings::default(),
             tracker_socket: None,
             storage: StoreOptions::default(),

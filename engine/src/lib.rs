@@ -24,6 +24,7 @@
 //! - `metrics`: counters and gauges, and the text that they are asked for in.
 //! - `mixed`: the shares of TCP and uTP.
 //! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
+//! - `memory`: what is kept from one run to the next.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
 //! - `choices`: what was decided about files, and the note of it. `content`: what the connections of a torrent share; `trees`: the hash trees among it.
 //!
@@ -48,6 +49,7 @@ mod handle;
 mod listener;
 mod lookups;
 mod lsd;
+mod memory;
 pub mod metrics;
 mod mixed;
 pub mod peer;
@@ -80,6 +82,7 @@ pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
 pub use event::{Categories, Category, Event, Events, NoEvent, Parting, Refusal, Warning};
 pub use handle::EngineHandle;
+pub use memory::Memory;
 pub use metrics::Metrics;
 pub use mixed::MixedMode;
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};

@@ -98,10 +98,10 @@ impl Reach {
             let settings = setup.settings.clone();
             Lookups::launch(node, engine.pool.clone(), announce, settings, seed)
         });
-        let updates = route.dht.as_ref().map(|dht| {
-            let state_dir = engine.state_dir.clone();
-            Updates::new(dht.handle.clone(), state_dir)
-        });
+        let updates = route
+            .dht
+            .as_ref()
+            .map(|dht| Updates::new(dht.handle.clone(), engine.memory.clone()));
         Self {
             hops: setup.hops,
             policy: route.policy,

@@ -3,14 +3,17 @@
 //! It takes commands from handles and messages from actix programs, starts and restarts Torrents, routes incoming
 //! connections, and publishes snapshots and events.
 
+mod child;
 mod commands;
 mod errands;
 pub(crate) mod messages;
 mod publish;
 mod routes;
+mod session;
 mod settings;
 mod sights;
 mod torrents;
+mod waking;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,15 +23,17 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, StreamHandler};
 use actix_rt::{Arbiter, ArbiterHandle};
-use actors::{Exited, RestartPolicy, tell};
+use actors::Exited;
 use net::RateLimiter;
-use protocol::id::{InfoHash, InfoHashes};
-use protocol::metainfo::Metainfo;
-use tokio::sync::{mpsc, oneshot, watch};
+use protocol::id::InfoHash;
+use state::StateError;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::child::{Child, Leaving};
 use self::errands::Errands;
 use self::routes::OpenRoutes;
+use self::session::Session;
 use self::sights::Told;
 use crate::board::Board;
 use crate::claims::Claims;
@@ -41,10 +46,9 @@ use crate::mixed::{Flow, Shares};
 use crate::seats::Seats;
 use crate::settings::{Live, SettingsError};
 use crate::shelf::Shelf;
-use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Incoming, News};
 use crate::turns::Turns;
-use crate::{EngineConfig, EngineHandle, Event, MixedMode, Snapshot, TorrentId, TorrentStatus};
+use crate::{EngineConfig, EngineHandle, Event, MixedMode, Snapshot, TorrentId};
 
 /// How often the snapshot is published while nothing else brings it about.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
@@ -84,6 +88,9 @@ pub struct Supervisor {
     events: Hub,
     commands: Option<mpsc::Receiver<Command>>,
     errands: Errands,
+    /// What the store keeps, where there is one.
+    session: Option<Session>,
+    me: Option<Addr<Self>>,
     told: Told,
     /// No torrent is added any more.
     stopping: bool,
@@ -91,29 +98,6 @@ pub struct Supervisor {
     published: Instant,
     /// The snapshot is published soon.
     pressing: bool,
-}
-
-/// A torrent as the Supervisor sees it.
-struct Child {
-    actor: Addr<Torrent>,
-    /// What it was added with, as commands have changed it since: what it is started again with.
-    add: crate::AddTorrent,
-    /// By how many hops it goes.
-    hops: u8,
-    /// The metadata, where it came from peers.
-    metainfo: Option<Arc<Metainfo>>,
-    hashes: InfoHashes,
-    status: Option<Arc<TorrentStatus>>,
-    restarts: RestartPolicy,
-    /// How often it was started again.
-    lives: u32,
-    leaving: bool,
-    /// Dropped with the torrent, which tells those who wait for its end.
-    waiters: Vec<oneshot::Sender<()>>,
-    /// Its actor failed too often, and is gone.
-    given_up: bool,
-    /// What its connections move, down first.
-    flows: [Flow; 2],
 }
 
 /// Why an engine could not be started.
@@ -139,21 +123,27 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What the store has of earlier sessions cannot be read.
+    #[error(transparent)]
+    State(Arc<StateError>),
 }
 
 impl Supervisor {
-    /// Starts an engine; to be called inside an actix `System` or, for tests in virtual time, a tokio `LocalSet`.
+    /// Starts an engine; to be called inside an actix `System` or, for tests in virtual time, a tokio `LocalSet`. Where it has a
+    /// store, the torrents that this has are in the first snapshot.
     ///
     /// # Errors
-    /// [`StartError`] if the listening address or the state directory cannot be had, or a setting is out of its range.
+    /// [`StartError`] if the listening address or the state directory cannot be had, the store cannot be read, or a setting
+    /// is out of its range.
     pub fn launch(config: EngineConfig) -> Result<(Addr<Self>, EngineHandle), StartError> {
         config.settings.check()?;
-        if let Some(path) = &config.state_dir {
+        if let Some(path) = config.memory.dir() {
             std::fs::create_dir_all(path).map_err(|source| StartError::StateDir {
-                path: path.clone(),
+                path: path.to_path_buf(),
                 source,
             })?;
         }
+        let (session, earlier) = Session::open(&config.memory)?.unzip();
         let seed = config.seed.unwrap_or_else(rand::random);
         let (arrivals, incoming) = mpsc::channel(listener::ARRIVALS);
         let settings = Live::new(config.settings.clone());
@@ -178,7 +168,7 @@ impl Supervisor {
         let threads: Vec<Arbiter> = (0..config.torrent_threads)
             .map(|_| Arbiter::new())
             .collect();
-        let supervisor = Self {
+        let mut supervisor = Self {
             settings,
             seed,
             routes,
@@ -200,6 +190,8 @@ impl Supervisor {
             events,
             commands: Some(commands),
             errands: Errands::default(),
+            session,
+            me: None,
             told: Told::default(),
             stopping: false,
             dirty: false,
@@ -207,8 +199,10 @@ impl Supervisor {
             pressing: false,
             config,
         };
+        supervisor.restore(earlier.unwrap_or_default());
         let addr = Self::create(|ctx| {
             let mut incoming = incoming;
+            supervisor.me = Some(ctx.address());
             ctx.add_stream(futures_util::stream::poll_fn(move |cx| {
                 incoming.poll_recv(cx)
             }));
@@ -228,7 +222,7 @@ impl Supervisor {
             return;
         }
         let mut flows = [Flow::default(); 2];
-        for child in self.torrents.values() {
+        for child in self.torrents.values().filter_map(Child::awake) {
             for (sum, flow) in flows.iter_mut().zip(child.flows) {
                 *sum = *sum + flow;
             }
@@ -254,6 +248,7 @@ impl Actor for Supervisor {
             self.event(&Event::Listening { addr });
         }
         self.bound_storage();
+        self.begin_session(ctx);
         ctx.run_interval(BALANCE_EVERY, |supervisor, _| {
             supervisor.balance();
             supervisor.warn_of_limits();
@@ -285,13 +280,13 @@ impl StreamHandler<Arrival> for Supervisor {
             let route = self.routes.get(child.hops);
             route.is_some_and(|route| route.brought(&arrival))
         };
-        if let Some(child) = child.filter(|child| room && !child.leaving && here(child)) {
+        if let Some(child) = child.filter(|child| room && !child.is_leaving() && here(child)) {
             let incoming = Incoming {
                 stream: arrival.stream,
                 first: arrival.first,
                 wire: arrival.wire,
             };
-            tell(&child.actor, incoming);
+            child.tell(incoming);
         }
     }
 
@@ -309,31 +304,23 @@ impl Handler<News> for Supervisor {
                 }
             }
             News::Event(event) => {
-                if let Event::MetadataReceived { id, metainfo } = &event
-                    && let Some(child) = self.torrents.get_mut(id)
-                {
-                    child.metainfo = Some(Arc::clone(metainfo));
-                }
-                if let Event::Moved { id, dir, .. } = &event
-                    && let Some(child) = self.torrents.get_mut(id)
-                {
-                    child.add.dir.clone_from(dir);
-                }
+                self.note_event(&event);
                 // Whoever hears of it may look at the snapshot next.
                 self.publish_before_event();
                 self.event(&event);
             }
             News::Choices(id, choices, kept) => {
-                if let Some(child) = self.torrents.get_mut(&id) {
-                    child.add.files = None;
-                    child.add.choices = *choices;
+                if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
+                    awake.add.files = None;
+                    awake.add.choices = *choices;
                 }
-                // Nobody waits for it where the torrent has gone.
-                let _ = kept.send(());
+                self.keep_changes(id, |_| {});
+                self.tell_when_kept(kept);
             }
+            News::WhenKept(kept) => self.tell_when_kept(kept),
             News::Flows(id, flows) => {
-                if let Some(child) = self.torrents.get_mut(&id) {
-                    child.flows = flows;
+                if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
+                    awake.flows = flows;
                 }
             }
             News::Gone(id) => self.forget(id),
@@ -349,13 +336,16 @@ impl Handler<Exited<TorrentId>> for Supervisor {
         let Some(child) = self.torrents.get_mut(&exited.id) else {
             return;
         };
-        if !child.leaving && !exited.panicked {
+        let (leaving, hashes) = (child.leaving, child.hashes);
+        let Some(awake) = child.awake_mut() else {
+            return;
+        };
+        if leaving.is_none() && !exited.panicked {
             return;
         }
-        let again = !child.leaving && child.restarts.failed(Instant::now());
-        let (leaving, hashes) = (child.leaving, child.hashes);
+        let again = leaving.is_none() && awake.restarts.failed(Instant::now());
         self.unlist(&hashes);
-        if leaving {
+        if leaving.is_some() {
             self.forget(exited.id);
             return;
         }

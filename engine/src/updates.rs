@@ -7,7 +7,6 @@
 mod remembered;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,8 @@ use protocol::krpc::NodeId;
 use protocol::krpc::item::{mutable_target, torrent_of};
 use protocol::magnet::MutableItem;
 use tokio::sync::Semaphore;
+
+use crate::Memory;
 
 /// Between two looks at an item that is followed; BEP 44 has items stored again as often.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -79,17 +80,17 @@ pub(crate) struct Newest(pub(crate) Published);
 #[derive(Clone, Debug)]
 pub(crate) struct Updates {
     dht: DhtHandle,
-    state_dir: Option<PathBuf>,
+    memory: Memory,
     /// The newest that was seen of some items.
     seen: Arc<Mutex<BTreeMap<NodeId, Item>>>,
     turns: Arc<Semaphore>,
 }
 
 impl Updates {
-    pub(crate) fn new(dht: DhtHandle, state_dir: Option<PathBuf>) -> Self {
+    pub(crate) fn new(dht: DhtHandle, memory: Memory) -> Self {
         Self {
             dht,
-            state_dir,
+            memory,
             seen: Arc::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
         }
@@ -143,9 +144,8 @@ impl Updates {
             self.dht.get(wanted).await.ok().flatten()
         };
         let target = mutable_target(&named.public_key, &named.salt);
-        let dir = self.state_dir.as_deref();
         let seen = self.seen.lock().get(&target).cloned();
-        let known = seen.or_else(|| remembered::load(dir?, named));
+        let known = seen.or_else(|| remembered::load(&self.memory, named));
         let newer = found.as_ref().and_then(Item::seq) > known.as_ref().and_then(Item::seq);
         let newest = if newer { found } else { known };
         let mut seen = self.seen.lock();
@@ -155,8 +155,8 @@ impl Updates {
             seen.insert(target, item.clone());
         }
         drop(seen);
-        if let (true, Some(dir), Some(item)) = (newer, dir, &newest) {
-            remembered::save(dir, item);
+        if let (true, Some(item)) = (newer, &newest) {
+            remembered::save(&self.memory, item);
         }
         newest
     }

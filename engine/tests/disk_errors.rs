@@ -107,7 +107,7 @@ impl Scene {
             .expect("added");
         let host = sim.host(HostOptions::at(ip(1)));
         let mut config = sim::config(&host, 1);
-        config.state_dir = Some(root.path().join("state"));
+        config.memory = engine::Memory::Files(root.path().join("state"));
         config.storage.watch = fault.watcher();
         config.storage.read = ReadMode::Pread;
         let (_, engine) = Supervisor::launch(config).expect("an engine");

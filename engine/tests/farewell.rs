@@ -98,7 +98,7 @@ async fn end_after_download(sim: &Sim, tracker: Tracker) -> Duration {
     for (number, dir) in (0_u32..).zip(&dirs) {
         let host = near(sim, ip(number));
         let mut config = sim::config(&host, u64::from(number));
-        config.state_dir = Some(dir.path().join("state"));
+        config.memory = engine::Memory::Files(dir.path().join("state"));
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         events = Some(handle.events(engine::Categories::USUAL, 1024));
         let source = Source::Metainfo(Arc::clone(&metainfo));

@@ -105,7 +105,7 @@ impl Scene {
 impl Engine {
     async fn start(host: &Host, dir: &Path, payload: &Payload, whole: bool) -> Self {
         let mut config = sim::config(host, u64::from(whole));
-        config.state_dir = Some(dir.join("state"));
+        config.memory = engine::Memory::Files(dir.join("state"));
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         let events = handle.events(engine::Categories::USUAL, 1024);
         let mut add = AddTorrent::new(Source::Metainfo(payload.metainfo()), dir.into());

@@ -75,7 +75,7 @@ impl Engine {
         if number > 0 {
             add.peers = vec![addr(0)];
         }
-        config.state_dir = state;
+        config.memory = state.map_or(engine::Memory::None, engine::Memory::Files);
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         let events = handle.events(engine::Categories::USUAL, 1024);
         let id = handle.add(add).await.expect("added");

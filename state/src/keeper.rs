@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -166,6 +167,16 @@ impl Keeper {
         self.wake();
     }
 
+    /// The file of the store, as people are told of it.
+    pub fn path(&self) -> PathBuf {
+        self.shared.medium.path(crate::FILE)
+    }
+
+    /// The time, in seconds since 1970, by the clock that it was given.
+    pub fn now(&self) -> i64 {
+        (self.shared.options.clock)()
+    }
+
     /// Whether what changes reaches the disk.
     pub fn health(&self) -> Health {
         let inner = self.shared.inner.lock();
@@ -191,9 +202,8 @@ impl Keeper {
                 break;
             }
         }
-        let path = self.shared.medium.path(crate::FILE);
         let ended = inner.ended.clone();
-        ended.unwrap_or_else(|| Err(Arc::new(StateError::Closed { path })))
+        ended.unwrap_or_else(|| Err(Arc::new(StateError::Closed { path: self.path() })))
     }
 
     fn wake(&self) {

@@ -105,6 +105,11 @@ impl BlockBits {
         self.blocks
     }
 
+    /// The same as a field of bits.
+    pub fn to_bitfield(&self) -> Bitfield {
+        Bitfield::from_bytes(&self.bits, self.blocks).unwrap_or_else(|_| Bitfield::new(self.blocks))
+    }
+
     /// Whether the block is in the set.
     pub fn get(&self, block: u32) -> bool {
         block < self.blocks
@@ -112,6 +117,15 @@ impl BlockBits {
                 .bits
                 .get(block as usize / 8)
                 .is_some_and(|byte| byte & (0x80 >> (block % 8)) != 0)
+    }
+}
+
+impl From<&Bitfield> for BlockBits {
+    fn from(bits: &Bitfield) -> Self {
+        Self {
+            blocks: bits.len(),
+            bits: bits.as_bytes().to_vec(),
+        }
     }
 }
 

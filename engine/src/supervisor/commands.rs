@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix::{ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, StreamHandler};
-use actors::tell;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -13,7 +12,7 @@ use crate::torrent::messages::{Control, Stop};
 use crate::{CommandError, Farewells, SwarmCounts, TorrentId};
 
 use super::errands::Errand;
-use super::{Child, Supervisor};
+use super::{Child, Leaving, Supervisor};
 
 impl StreamHandler<Command> for Supervisor {
     fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
@@ -66,8 +65,8 @@ impl StreamHandler<Command> for Supervisor {
             }
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
             Command::Sift(reply) => {
-                for child in self.torrents.values().filter(|child| !child.leaving) {
-                    tell(&child.actor, Control::Sift);
+                for child in self.torrents.values().filter(|child| !child.is_leaving()) {
+                    child.tell(Control::Sift);
                 }
                 let _ = reply.send(Ok(()));
             }
@@ -78,31 +77,32 @@ impl StreamHandler<Command> for Supervisor {
     fn finished(&mut self, _: &mut Context<Self>) {}
 }
 
+/// How long the last of what is kept may take to reach the disk, where the deadline leaves no time for it.
+const LAST: Duration = Duration::from_secs(1);
+
 impl Supervisor {
     /// A torrent that is not about to go.
     pub(super) fn child(&self, id: TorrentId) -> Result<&Child, CommandError> {
-        let child = self.torrents.get(&id).filter(|child| !child.leaving);
+        let child = self.torrents.get(&id).filter(|child| !child.is_leaving());
         child.ok_or(CommandError::NoSuchTorrent)
     }
 
     /// A torrent that carries commands out.
     pub(super) fn working(&self, id: TorrentId) -> Result<&Child, CommandError> {
         let child = self.child(id)?;
-        if child.given_up {
+        if child.awake().is_some_and(|awake| awake.given_up) {
             return Err(CommandError::GivenUp);
         }
         Ok(child)
     }
 
     pub(super) fn scrape(
-        &self,
+        &mut self,
         id: TorrentId,
         reply: oneshot::Sender<Result<SwarmCounts, CommandError>>,
     ) {
         match self.working(id) {
-            Ok(child) => {
-                tell(&child.actor, Control::Scrape(reply));
-            }
+            Ok(_) => self.pass_on(id, Control::Scrape(reply)),
             Err(error) => {
                 let _ = reply.send(Err(error));
             }
@@ -111,10 +111,7 @@ impl Supervisor {
 
     pub(super) fn control(&mut self, id: TorrentId, control: Control) -> Result<(), CommandError> {
         self.working(id)?;
-        if let Some(child) = self.torrents.get_mut(&id) {
-            child.remember(&control);
-            tell(&child.actor, control);
-        }
+        self.pass_on(id, control);
         Ok(())
     }
 
@@ -136,19 +133,24 @@ impl Supervisor {
         let deadline = Instant::now() + deadline;
         let mut waiting = Vec::new();
         for child in self.torrents.values_mut() {
+            if child.awake().is_none() && child.leaving.is_none() {
+                child.leaving = Some(Leaving::Stopped);
+                continue;
+            }
             let (done, heard) = oneshot::channel();
-            if std::mem::replace(&mut child.leaving, true) {
+            if child.leaving.is_some() {
                 // It was told to stop already, perhaps to delete its content, and takes as long as that takes.
                 child.waiters.push(done);
                 waiting.push(heard);
                 continue;
             }
+            child.leaving = Some(Leaving::Stopped);
             let stop = Stop {
                 delete_data: false,
                 done,
                 deadline: deadline.into_std(),
             };
-            tell(&child.actor, stop);
+            child.tell(stop);
             waiting.push(heard);
         }
         let all = async move {
@@ -156,8 +158,21 @@ impl Supervisor {
                 let _ = tokio::time::timeout_at(deadline, heard).await;
             }
         };
-        ctx.spawn(actix::fut::wrap_future(all).map(
-            move |(), supervisor: &mut Self, ctx: &mut Context<Self>| {
+        let kept = actix::fut::wrap_future(all).then(move |(), supervisor: &mut Self, _| {
+            let flushed = supervisor.end_session();
+            actix::fut::wrap_future(async move {
+                let Some(flushed) = flushed else { return };
+                match tokio::time::timeout_at(deadline.max(Instant::now() + LAST), flushed).await {
+                    Ok(Ok(Err(error))) => {
+                        tracing::error!(%error, "not everything of the session is kept");
+                    }
+                    Ok(_) => {}
+                    Err(_) => tracing::error!("the disk took too long to keep the session"),
+                }
+            })
+        });
+        ctx.spawn(
+            kept.map(move |(), supervisor: &mut Self, ctx: &mut Context<Self>| {
                 supervisor.publish();
                 let said = desks
                     .iter()
@@ -168,7 +183,7 @@ impl Supervisor {
                 }
                 let _ = reply.send(farewells);
                 ctx.stop();
-            },
-        ));
+            }),
+        );
     }
 }

@@ -4,19 +4,16 @@
 //! Errands are done one after the other, so that what was asked for last is what is kept, and what holds.
 
 use std::collections::VecDeque;
-use std::path::Path;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context};
-use protocol::krpc::item::mutable_target;
-use storage::hops::{self, NoteError};
+use state::{Details, TorrentKey};
 use tokio::sync::oneshot;
 
-use crate::{AddTorrent, Choices, CommandError, Event, Source, TorrentId, choices};
+use crate::memory::Trouble;
+use crate::memory::hops::{self, Names, Settled};
+use crate::{AddTorrent, Choices, CommandError, Event, TorrentId};
 
-use super::Supervisor;
-
-/// What torrents are named by in the state directory.
-pub(super) type Names = Vec<[u8; 20]>;
+use super::{Child, Supervisor};
 
 /// Something that waits for its turn.
 pub(super) enum Errand {
@@ -42,17 +39,6 @@ pub(super) struct Errands {
     under_way: bool,
 }
 
-/// By how many hops it goes.
-struct Settled {
-    hops: u8,
-    /// Nobody has said so now: it is what was kept.
-    kept: bool,
-    /// Why it could not be kept.
-    unsaved: Option<NoteError>,
-    /// What was decided about its files in an earlier life.
-    choices: Option<Choices>,
-}
-
 impl Supervisor {
     /// Does an errand when those before it are done.
     pub(super) fn run_errand(&mut self, errand: Errand, ctx: &mut Context<Self>) {
@@ -71,29 +57,86 @@ impl Supervisor {
                     continue;
                 }
             };
-            let Some(dir) = self.config.state_dir.clone() else {
+            if self.config.memory.is_none() {
                 let hops = said.unwrap_or_default();
                 self.finish_errand(errand, Ok(Settled::new(hops, false)), ctx);
                 continue;
-            };
+            }
             self.errands.under_way = true;
             let (done, settled) = oneshot::channel();
+            let (memory, asked) = (self.config.memory.clone(), names.clone());
+            let asleep = self.asleep_in(&errand);
             self.disk.short(move || {
+                let settled = hops::settle(&memory, &asked, said);
+                let details = match (asleep, memory.keeper()) {
+                    (Some(key), Some(keeper)) => keeper.details(key).ok(),
+                    (None, _) | (_, None) => None,
+                };
                 // Nobody waits for it where the engine has ended.
-                let _ = done.send(settle(&dir, &names, said));
+                let _ = done.send((settled, details));
             });
-            let then = actix::fut::wrap_future(settled).map(
-                move |settled, supervisor: &mut Self, ctx: &mut Context<Self>| {
-                    supervisor.errands.under_way = false;
-                    match settled {
-                        Ok(settled) => supervisor.finish_errand(errand, settled, ctx),
-                        Err(_) => errand.refuse(CommandError::Stopped),
-                    }
-                    supervisor.next_errand(ctx);
-                },
-            );
+            let then = actix::fut::wrap_future(settled)
+                .then(move |settled, supervisor: &mut Self, _| {
+                    let (settled, details) = settled.ok().unzip();
+                    supervisor.keep_settled(errand, &names, (settled, details.flatten()))
+                })
+                .map(
+                    move |(errand, settled), supervisor: &mut Self, ctx: &mut Context<Self>| {
+                        supervisor.errands.under_way = false;
+                        match settled {
+                            Some(settled) => supervisor.finish_errand(errand, settled, ctx),
+                            None => errand.refuse(CommandError::Stopped),
+                        }
+                        supervisor.next_errand(ctx);
+                    },
+                );
             ctx.spawn(then);
         }
+    }
+
+    /// The torrent that an errand is about, where it has no actor.
+    fn asleep_in(&self, errand: &Errand) -> Option<TorrentKey> {
+        let (Errand::Move(id, ..) | Errand::Named(id, _)) = errand else {
+            return None;
+        };
+        let child = self.torrents.get(id)?;
+        child.awake().is_none().then_some(TorrentKey(id.0))
+    }
+
+    /// Keeps in a store what was settled, before it holds; a torrent that is added is kept whole.
+    fn keep_settled(
+        &mut self,
+        errand: Errand,
+        names: &Names,
+        (settled, details): (Option<Result<Settled, Trouble>>, Option<Details>),
+    ) -> impl actix::ActorFuture<Self, Output = (Errand, Option<Result<Settled, Trouble>>)> + use<>
+    {
+        let id = match &errand {
+            Errand::Add(..) => None,
+            Errand::Look(..) => Some(None),
+            Errand::Move(id, ..) | Errand::Named(id, _) => Some(Some(*id)),
+        };
+        let hops = match &settled {
+            Some(Ok(settled)) => Some(settled.hops),
+            Some(Err(_)) | None => None,
+        };
+        let kept = match (id, hops) {
+            (Some(id), Some(hops)) => self.keep_hops(id, (names, hops), details),
+            (None, _) | (_, None) => None,
+        };
+        let keeper = self.config.memory.keeper().cloned();
+        actix::fut::wrap_future(async move {
+            let (Some(kept), Some(keeper)) = (kept, keeper) else {
+                return (errand, settled);
+            };
+            let unsaved = match kept.await {
+                Ok(Err(error)) => Some(Trouble::of(&keeper, &error)),
+                Ok(Ok(())) | Err(_) => None,
+            };
+            let settled =
+                settled.map(|settled| settled.map(|settled| Settled { unsaved, ..settled }));
+            (errand, settled)
+        })
     }
 
     /// Under which names an errand's hops are kept, and what was said of them; or why it comes to nothing.
@@ -108,13 +151,7 @@ impl Supervisor {
                 if let Some(hops) = add.hops {
                     self.reach(hops, ctx).map_err(CommandError::Route)?;
                 }
-                let mut names: Names = hashes.names().map(|name| name.0).collect();
-                if let Source::Magnet(magnet) = &add.source
-                    && let Some(named) = &magnet.mutable
-                {
-                    names.push(mutable_target(&named.public_key, &named.salt).0);
-                }
-                Ok((names, add.hops))
+                Ok((hops::names_of(add, &hashes), add.hops))
             }
             Errand::Look(name, said, _) => Ok((vec![*name], *said)),
             Errand::Move(id, hops, _) => {
@@ -122,14 +159,17 @@ impl Supervisor {
                 self.reach(*hops, ctx).map_err(CommandError::Route)?;
                 Ok((names, Some(*hops)))
             }
-            Errand::Named(id, names) => Ok((names.clone(), self.child(*id)?.add.hops)),
+            Errand::Named(id, names) => {
+                let awake = self.child(*id)?.awake();
+                Ok((names.clone(), awake.and_then(|awake| awake.add.hops)))
+            }
         }
     }
 
     fn finish_errand(
         &mut self,
         errand: Errand,
-        settled: Result<Settled, NoteError>,
+        settled: Result<Settled, Trouble>,
         ctx: &mut Context<Self>,
     ) {
         let settled = match settled {
@@ -144,6 +184,9 @@ impl Supervisor {
                 if let Some(choices) = settled.choices {
                     Choices::fill_in(&mut add, choices);
                 }
+                if self.session.is_some() {
+                    return self.keep_new(*add, (hops, settled.kept), reply, ctx);
+                }
                 let added = self.add(*add, (hops, settled.kept), ctx);
                 let id = added.as_ref().ok().copied();
                 // Whoever asked may have gone.
@@ -155,8 +198,8 @@ impl Supervisor {
                 None
             }
             Errand::Move(id, hops, reply) => {
-                if let Some(child) = self.torrents.get_mut(&id) {
-                    child.add.hops = Some(hops);
+                if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
+                    awake.add.hops = Some(hops);
                 }
                 let _ = reply.send(self.set_hops(id, hops, ctx));
                 Some(id)
@@ -177,12 +220,10 @@ impl Supervisor {
         }
     }
 
-    fn tell_unsaved(&self, id: TorrentId, error: NoteError) {
+    fn tell_unsaved(&self, id: TorrentId, error: Trouble) {
         tracing::warn!(%error, "by how many hops a torrent goes could not be kept");
-        if let NoteError::Io { path, source } = error {
-            let reason = source.to_string();
-            self.event(&Event::Unsaved { id, path, reason });
-        }
+        let Trouble { path, reason } = error;
+        self.event(&Event::Unsaved { id, path, reason });
     }
 }
 
@@ -196,29 +237,4 @@ impl Errand {
             Self::Named(..) => {}
         }
     }
-}
-
-impl Settled {
-    const fn new(hops: u8, kept: bool) -> Self {
-        Self {
-            hops,
-            kept,
-            unsaved: None,
-            choices: None,
-        }
-    }
-}
-
-/// Keeps what was said, or finds out what was kept; on the Disk.
-fn settle(dir: &Path, names: &[[u8; 20]], said: Option<u8>) -> Result<Settled, NoteError> {
-    let kept = match said {
-        Some(_) => None,
-        None => hops::load(dir, names)?,
-    };
-    let hops = said.or(kept).unwrap_or_default();
-    Ok(Settled {
-        unsaved: hops::save(dir, names, hops).err(),
-        choices: choices::load(dir, names),
-        ..Settled::new(hops, kept.is_some())
-    })
 }

@@ -18,7 +18,7 @@ use crate::settings::Live;
 use crate::torrent::messages::Control;
 use crate::{CommandError, EngineConfig, RouteError, StartError, TorrentId};
 
-use super::Supervisor;
+use super::{Child, Supervisor};
 
 /// How long after a route could not be opened it is tried again; twice as long after each further time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -315,8 +315,8 @@ impl Supervisor {
         let lacks = route.reach.network.lacks_circuits();
         if std::mem::replace(&mut route.cut_off, lacks) && !lacks {
             let users = self.torrents.values().filter(|child| child.hops == hops);
-            for child in users.filter(|child| !child.leaving) {
-                tell(&child.actor, Control::Look);
+            for child in users.filter(|child| !child.is_leaving()) {
+                child.tell(Control::Look);
             }
         }
         ctx.run_later(LOOK, move |supervisor, ctx| {
@@ -361,12 +361,16 @@ impl Supervisor {
             return;
         };
         let reach = route.reach.clone();
-        let users = || self.torrents.values().filter(|child| child.hops == hops);
+        let awake = self
+            .torrents
+            .values()
+            .filter(|child| child.awake().is_some());
+        let users = || awake.clone().filter(|child| child.hops == hops);
         for hash in users().flat_map(|child| child.hashes.names()) {
             route.tags.insert(hash);
         }
-        for child in users().filter(|child| !child.leaving) {
-            tell(&child.actor, Control::Move(Box::new(reach.clone())));
+        for child in users().filter(|child| !child.is_leaving()) {
+            child.tell(Control::Move(Box::new(reach.clone())));
         }
         self.routes.open.insert(hops, route);
         self.look_after(hops, ctx);
@@ -374,7 +378,11 @@ impl Supervisor {
 
     /// Lets go of routes that no torrent uses.
     pub(super) fn close_idle_routes(&mut self) {
-        let used: BTreeSet<u8> = self.torrents.values().map(|child| child.hops).collect();
+        let awake = self
+            .torrents
+            .values()
+            .filter(|child| child.awake().is_some());
+        let used: BTreeSet<u8> = awake.map(|child| child.hops).collect();
         self.routes.open.retain(|hops, route| {
             let stays = *hops == 0 || used.contains(hops);
             if !stays {
@@ -392,6 +400,16 @@ impl Supervisor {
         ctx: &mut Context<Self>,
     ) -> Result<(), CommandError> {
         if self.working(id)?.hops == hops {
+            return Ok(());
+        }
+        let child = self.torrents.get(&id);
+        if let Some(mut record) = child
+            .filter(|child| child.awake().is_none())
+            .and_then(Child::record)
+        {
+            record.hops = hops;
+            self.moved_asleep(id, &record);
+            self.close_idle_routes();
             return Ok(());
         }
         let reach = self.reach(hops, ctx).map_err(CommandError::Route)?;

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use actors::tell;
-
 use crate::settings::{Patch, Settings};
 use crate::torrent::messages::Control;
 use crate::{CommandError, Limits, MixedMode};
@@ -44,8 +42,8 @@ impl Supervisor {
         for route in self.routes.iter() {
             route.retune();
         }
-        for child in self.torrents.values().filter(|child| !child.leaving) {
-            tell(&child.actor, Control::Retune);
+        for child in self.torrents.values().filter(|child| !child.is_leaving()) {
+            child.tell(Control::Retune);
         }
     }
 

@@ -12,7 +12,7 @@ use dht::DhtHandle;
 
 use crate::{Category, Event, Metrics, Warning};
 
-use super::Supervisor;
+use super::{Child, Supervisor};
 
 /// How often it is looked how much room there is.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -62,9 +62,10 @@ impl Supervisor {
             return;
         }
         let mut dirs: BTreeSet<PathBuf> = BTreeSet::new();
-        for child in self.torrents.values() {
-            if dirs.len() < MOST_DIRS && !dirs.contains(&child.add.dir) {
-                dirs.insert(child.add.dir.clone());
+        // Who has no actor writes nothing.
+        for awake in self.torrents.values().filter_map(Child::awake) {
+            if dirs.len() < MOST_DIRS && !dirs.contains(&awake.add.dir) {
+                dirs.insert(awake.add.dir.clone());
             }
         }
         if dirs.is_empty() {

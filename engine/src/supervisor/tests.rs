@@ -166,7 +166,8 @@ fn content_that_shall_go_goes_though_the_engine_stops_meanwhile_and_commands_com
     play(async {
         let scene = Scene::new(6, 50_000, 16 * 1024);
         let records = TempDir::new().unwrap();
-        let keep = |config: &mut EngineConfig| config.state_dir = Some(records.path().into());
+        let keep =
+            |config: &mut EngineConfig| config.memory = crate::Memory::Files(records.path().into());
         let engine = scene.engine_with(0, true, &[], keep).await;
         engine.until(|status| status.state == State::Seeding).await;
         let _stream = scene
@@ -198,7 +199,7 @@ impl Handler<Condemn> for Supervisor {
             blocks: Vec::new(),
         }];
         let child = self.torrents.get(&id).expect("it is there");
-        tell(&child.actor, DiskReply::Verified { run, verified });
+        child.tell(DiskReply::Verified { run, verified });
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context};
-use actors::{ExitGuard, RestartPolicy, tell};
+use actors::{ExitGuard, tell};
 use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
 use tokio::sync::oneshot;
@@ -21,11 +21,9 @@ use crate::{
     TorrentStatus,
 };
 
-use super::errands::{Errand, Names};
-use super::{Child, RESTARTS, Supervisor};
-
-/// Peers that the user named which a torrent is told of when it starts again.
-const MOST_PEERS: usize = 256;
+use super::child::{Awake, Life};
+use super::errands::Errand;
+use super::{Child, Leaving, Supervisor};
 
 impl Supervisor {
     /// Whether a torrent can be added, which has these hashes.
@@ -69,31 +67,21 @@ impl Supervisor {
         let id = TorrentId(self.next_id);
         self.next_id += 1;
         let actor = self.launch_torrent((id, hashes, reach), (add.clone(), None), ctx);
-        let restarts = RestartPolicy::new(RESTARTS.0, RESTARTS.1);
         let child = Child {
-            actor,
-            add,
+            life: Life::Awake(Box::new(Awake::new(actor, add, None))),
             hops,
-            metainfo: None,
             hashes,
             status: None,
-            restarts,
-            lives: 0,
-            leaving: false,
+            leaving: None,
             waiters: Vec::new(),
-            given_up: false,
-            flows: <[Flow; 2]>::default(),
         };
         self.torrents.insert(id, child);
-        for name in hashes.names() {
-            self.by_hash.insert(name, id);
-            self.answer_to(name, id);
-        }
+        self.answer_to_all(id, &hashes);
         self.event(&Event::Added { id });
         Ok(id)
     }
 
-    fn launch_torrent(
+    pub(super) fn launch_torrent(
         &self,
         (id, hashes, reach): (TorrentId, InfoHashes, Reach),
         (add, metainfo): (AddTorrent, Option<Arc<Metainfo>>),
@@ -105,7 +93,7 @@ impl Supervisor {
             disk: self.disk.clone(),
             store_base: self.config.storage.clone(),
             settings: self.settings.clone(),
-            state_dir: self.config.state_dir.clone(),
+            memory: self.config.memory.clone(),
             seats: self.seats.clone(),
             claims: self.claims.clone(),
             shelf: self.shelf.clone(),
@@ -114,7 +102,11 @@ impl Supervisor {
             up: self.up.clone(),
             tcp: self.shares.limiters.clone(),
             seed: self.seed,
-            life: self.torrents.get(&id).map_or(0, |child| child.lives),
+            life: self
+                .torrents
+                .get(&id)
+                .and_then(Child::awake)
+                .map_or(0, |awake| awake.lives),
             events: self.events.clone(),
             supervisor: ctx.address().recipient(),
         };
@@ -136,9 +128,12 @@ impl Supervisor {
         self.dirty = true;
         self.board.put(&mut status);
         let (id, is, blocked) = (status.id, status.state.clone(), status.blocked.clone());
-        let Some(old) = child.status.replace(status) else {
+        let Some(old) = child.status.replace(Arc::clone(&status)) else {
             return true;
         };
+        if child.awake().is_some() {
+            self.count(&old, &status);
+        }
         let was = &old.state;
         if was.word() != is.word() {
             self.tell_state(id, was, &is);
@@ -173,6 +168,7 @@ impl Supervisor {
         };
         child.hashes = hashes;
         let names = child.names();
+        self.keep_changes(id, |kept| kept.torrent.hashes = hashes);
         self.run_errand(Errand::Named(id, names), ctx);
         let others = hashes
             .names()
@@ -185,7 +181,7 @@ impl Supervisor {
         }
         for younger in all.into_iter().filter(|one| *one != oldest) {
             if let Some(child) = self.torrents.get(&younger) {
-                tell(&child.actor, Control::Conflict);
+                child.tell(Control::Conflict);
             }
         }
     }
@@ -204,6 +200,33 @@ impl Supervisor {
         }
     }
 
+    /// Has a torrent answer to all of its names.
+    pub(super) fn answer_to_all(&mut self, id: TorrentId, hashes: &InfoHashes) {
+        for name in hashes.names() {
+            self.by_hash.insert(name, id);
+            self.answer_to(name, id);
+        }
+    }
+
+    /// Takes note of what an event says of a torrent.
+    pub(super) fn note_event(&mut self, event: &Event) {
+        if let Event::MetadataReceived { id, metainfo } = event {
+            if let Some(awake) = self.torrents.get_mut(id).and_then(Child::awake_mut) {
+                awake.metainfo = Some(Arc::clone(metainfo));
+            }
+            self.keep_changes(*id, |kept| kept.describe(metainfo));
+        }
+        if let Event::Moved { id, dir, .. } = event {
+            if let Some(awake) = self.torrents.get_mut(id).and_then(Child::awake_mut) {
+                awake.add.dir.clone_from(dir);
+            }
+            self.keep_changes(*id, |_| {});
+        }
+        if let Event::Finished { id, .. } = event {
+            self.keep_completed(*id);
+        }
+    }
+
     /// Has peers find a torrent under cover by one of its hashes, on its route.
     fn answer_to(&self, name: InfoHash, id: TorrentId) {
         let child = self.torrents.get(&id);
@@ -215,9 +238,9 @@ impl Supervisor {
     /// Leaves a torrent as it is whose actor has failed too often.
     pub(super) fn give_up(&mut self, id: TorrentId) {
         let error = TorrentError::Internal;
-        if let Some(child) = self.torrents.get_mut(&id) {
-            child.given_up = true;
-            child.flows = <[Flow; 2]>::default();
+        if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
+            awake.given_up = true;
+            awake.flows = <[Flow; 2]>::default();
         }
         let last = self
             .torrents
@@ -245,24 +268,30 @@ impl Supervisor {
         let Some(child) = self.torrents.get_mut(&id) else {
             return;
         };
-        child.lives += 1;
-        let (hashes, metainfo, hops) = (child.hashes, child.metainfo.clone(), child.hops);
+        let (hashes, hops, last) = (child.hashes, child.hops, child.status.clone());
+        let Some(awake) = child.awake_mut() else {
+            return;
+        };
+        awake.lives += 1;
+        awake.end_life(last.as_deref());
+        let metainfo = awake.metainfo.clone();
         let add = AddTorrent {
             trust_data: false,
-            ..child.add.clone()
+            ..awake.add.clone()
         };
         let Ok(reach) = self.reach(hops, ctx) else {
             return self.give_up(id);
         };
         let actor = self.launch_torrent((id, hashes, reach), (add, metainfo), ctx);
-        if let Some(child) = self.torrents.get_mut(&id) {
-            child.actor = actor;
-            child.flows = <[Flow; 2]>::default();
+        if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
+            awake.actor = actor;
+            awake.flows = <[Flow; 2]>::default();
         }
     }
 
     /// Drops a torrent whose actor is gone.
     pub(super) fn forget(&mut self, id: TorrentId) {
+        self.keep_traffic();
         if let Some(child) = self.torrents.remove(&id) {
             for name in child.hashes.names() {
                 if self.by_hash.get(&name) == Some(&id) {
@@ -272,10 +301,16 @@ impl Supervisor {
                     }
                 }
             }
+            if child.leaving == Some(Leaving::Removed) {
+                self.keep_no_more(id);
+            }
             self.board.remove(id);
             self.close_idle_routes();
             self.dirty = true;
-            self.publish_before_event();
+            if !self.stopping {
+                // Thousands may go at once when the engine stops; the last snapshot comes when all have.
+                self.publish_before_event();
+            }
             self.event(&Event::Removed { id });
         }
     }
@@ -286,65 +321,60 @@ impl Supervisor {
         delete_data: bool,
         reply: oneshot::Sender<Result<(), CommandError>>,
     ) {
-        let child = self.torrents.get_mut(&id).filter(|child| !child.leaving);
+        let child = self
+            .torrents
+            .get_mut(&id)
+            .filter(|child| !child.is_leaving());
         let Some(child) = child else {
             let _ = reply.send(Err(CommandError::NoSuchTorrent));
             return;
         };
-        child.leaving = true;
+        child.leaving = Some(Leaving::Removed);
+        if child.awake().is_none() {
+            self.remove_asleep(id, delete_data);
+            let _ = reply.send(Ok(()));
+            return;
+        }
         let (done, _) = oneshot::channel();
         let deadline =
             (tokio::time::Instant::now() + self.settings.get().trackers.farewell).into_std();
-        let there = tell(
-            &child.actor,
-            Stop {
-                delete_data,
-                done,
-                deadline,
-            },
-        );
+        let there = child.tell(Stop {
+            delete_data,
+            done,
+            deadline,
+        });
+        if delete_data {
+            // Whoever is killed meanwhile finds it there, and does not fetch it again by itself.
+            if let Some(awake) = child.awake_mut() {
+                awake.add.paused = true;
+            }
+            self.keep_changes(id, |_| {});
+        } else {
+            self.keep_no_more(id);
+        }
         // The actor of a torrent that failed too often is gone already.
         if !there {
             self.forget(id);
         }
         let _ = reply.send(Ok(()));
     }
-}
 
-impl Child {
-    /// What it is named by in the state directory.
-    pub(super) fn names(&self) -> Names {
-        self.hashes.names().map(|name| name.0).collect()
-    }
-
-    /// Takes note of what a command changes for good.
-    pub(super) fn remember(&mut self, control: &Control) {
-        match control {
-            Control::AddPeer(peer) => {
-                if self.add.peers.len() < MOST_PEERS && !self.add.peers.contains(peer) {
-                    self.add.peers.push(*peer);
-                }
-            }
-            Control::Limit(limits) => self.add.limits = *limits,
-            Control::Pause => self.add.paused = true,
-            Control::Recheck | Control::Resume => self.add.paused = false,
-            Control::Reuse(reuse) => self.add.reuse = reuse.clone(),
-            Control::Move(_) => self.add.forget_peers(),
-            Control::MaxPeers(most) => self.add.max_peers = most.map(|most| most as usize),
-            Control::Trackers(trackers) => self.add.trackers = Some(trackers.clone()),
-            Control::UploadSlots(slots) => self.add.upload_slots = *slots,
-            Control::Sequential(sequential) => self.add.sequential = *sequential,
-            Control::Ask(_)
-            | Control::Conflict
-            | Control::Files(_)
-            | Control::Look
-            | Control::Reannounce
-            | Control::Relocate(..)
-            | Control::Retune
-            | Control::Scrape(_)
-            | Control::Sift => {}
-            #[cfg(test)]
-            Control::Panic => {}
+    /// Removes a torrent that has no actor; to delete its content takes one.
+    fn remove_asleep(&mut self, id: TorrentId, delete_data: bool) {
+        if !delete_data {
+            return self.forget(id);
+        }
+        let record = self.torrents.get(&id).and_then(Child::record);
+        if let Some(mut record) = record.filter(|record| !record.switches.paused) {
+            record.switches.paused = true;
+            let mut batch = state::Batch::new();
+            batch.torrent(state::TorrentKey(id.0), record);
+            self.keep(batch);
+        }
+        self.wake(id, false);
+        match self.torrents.get_mut(&id).map(|child| &mut child.life) {
+            Some(Life::Waking(waking)) => waking.delete = true,
+            _ => self.forget(id),
         }
     }
 }

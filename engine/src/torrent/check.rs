@@ -78,7 +78,7 @@ impl Torrent {
         let size = self.size();
         let me: Addr<Self> = ctx.address();
         let existing = self.add.existing;
-        let first = self.runs == 0;
+        let first = self.runs == 0 && !self.saves.ours;
         self.setup.disk.long(move || {
             let outcome = store.recheck(
                 &RecheckOptions::default(),

@@ -139,6 +139,11 @@ pub(crate) enum DiskReply {
     Adopted(Result<(Opened, storage::Adopted), StoreError>),
     /// The content is at this folder: it was being moved when an earlier run ended.
     Elsewhere(PathBuf),
+    /// Where the content was found is kept, or cannot be: it is to be opened there.
+    Reopen {
+        /// Whether it is kept.
+        kept: bool,
+    },
     /// It is not known where the content is, or a move cannot be taken back now.
     Stuck(TorrentError),
     /// A move has come further.
@@ -211,6 +216,8 @@ pub(crate) enum News {
     Status(Arc<TorrentStatus>),
     /// Something happened.
     Event(Event),
+    /// Somebody wants to know when what was told before is kept.
+    WhenKept(oneshot::Sender<()>),
     /// What was decided about its files; told when whatever is kept of that is kept.
     Choices(TorrentId, Box<Choices>, oneshot::Sender<()>),
     /// What its connections move, down first; not repeated while nothing does.

@@ -1,7 +1,6 @@
 //! How a torrent's content comes up: open the files, learn what is there, go to work.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::torrent::messages::{DiskReply, News, Opened};
 use crate::torrent::padding;
 use crate::torrent::picker::Picker;
 use crate::torrent::relocation::Found;
-use crate::torrent::resume::{self, Known, Partials};
+use crate::torrent::resume::{self, Known, Ledger, Partials};
 use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::wanted::{self, Wanted};
 use crate::trees::Trees;
@@ -47,7 +46,7 @@ impl Torrent {
             follow_links: self.add.existing == Existing::Serve,
             ..self.setup.storage()
         };
-        let resume = self.resume_path();
+        let ledger = self.ledger();
         let wanted = self.wanted_files();
         let trust = self.add.trust_data;
         let existing = self.add.existing;
@@ -70,13 +69,7 @@ impl Torrent {
                     return;
                 }
             }
-            let opened = open_store(
-                spec,
-                options,
-                (resume.as_deref(), wanted),
-                (trust, existing),
-                known,
-            );
+            let opened = open_store(spec, options, (ledger, wanted), (trust, existing), known);
             tell(&me, DiskReply::Opened(opened));
         });
     }
@@ -134,7 +127,6 @@ impl Torrent {
         for piece in full {
             self.on_piece_full(piece);
         }
-        self.saved = None;
         self.show_files();
         if have.count() > 0 {
             self.setup.shelf.tell();
@@ -146,7 +138,7 @@ impl Torrent {
             peer.order(Order::Content(Arc::clone(&content)));
         }
         self.count_holdings();
-        self.save_resume();
+        self.save_at_work();
         self.go_online(ctx);
         self.trouble_may_end(finished);
         if finished {
@@ -193,7 +185,7 @@ impl Torrent {
         let forget_choices = self.forgetting_choices();
         let metadata = self.metadata_path();
         let names: Vec<_> = self.hashes.names().map(|name| name.0).collect();
-        let state = self.setup.state_dir.clone();
+        let memory = self.setup.memory.clone();
         // Nothing was written yet where the hashes of pieces are not known.
         let spec = self.layout().and_then(Result::ok);
         let options = self.setup.storage();
@@ -202,9 +194,7 @@ impl Torrent {
         self.setup.disk.short(move || {
             forget();
             forget_choices();
-            if let Some(dir) = state {
-                storage::hops::remove(&dir, &names);
-            }
+            crate::memory::hops::forget(&memory, &names);
             if let Some(path) = metadata {
                 // It may never have been kept.
                 let _ = std::fs::remove_file(path);
@@ -245,10 +235,13 @@ impl Handler<DiskReply> for Torrent {
             DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => {
                 self.relocating.settled = true;
                 match outcome {
-                    Ok(Opened { store, known }) => match known.have {
-                        Some(have) => self.take_up(store, (have, known.partial), ctx),
-                        None => self.check(store, known.partial, ctx),
-                    },
+                    Ok(Opened { store, known }) => {
+                        self.note_known(&known);
+                        match known.have {
+                            Some(have) => self.take_up(store, (have, known.partial), ctx),
+                            None => self.check(store, known.partial, ctx),
+                        }
+                    }
                     Err(error) => self.fail_storage(&error),
                 }
             }
@@ -272,6 +265,9 @@ impl Handler<DiskReply> for Torrent {
             }
             DiskReply::Elsewhere(dir) if matches!(self.phase, Phase::Opening) => {
                 self.on_found_elsewhere(dir, ctx);
+            }
+            DiskReply::Reopen { kept } if matches!(self.phase, Phase::Opening) => {
+                self.reopen(kept, ctx);
             }
             DiskReply::Stuck(error) if matches!(self.phase, Phase::Opening) => self.fail(error),
             DiskReply::Move { number, reply } => self.on_move_reply(number, reply, ctx),
@@ -302,6 +298,7 @@ impl Handler<DiskReply> for Torrent {
             | DiskReply::Opened(_)
             | DiskReply::Checked(_)
             | DiskReply::Elsewhere(_)
+            | DiskReply::Reopen { .. }
             | DiskReply::Stuck(_)
             | DiskReply::Foreign(_)
             | DiskReply::Recalled(_) => {}
@@ -317,7 +314,7 @@ impl Handler<DiskReply> for Torrent {
 fn open_store(
     spec: StoreSpec,
     options: StoreOptions,
-    (resume, wanted): (Option<&Path>, Option<Vec<usize>>),
+    (ledger, wanted): (Option<Ledger>, Option<Vec<usize>>),
     (trust, existing): (bool, Existing),
     known: Option<Known>,
 ) -> Result<Opened, StoreError> {
@@ -331,15 +328,16 @@ fn open_store(
         have: Some(have),
         ..Known::default()
     };
-    let mut known = if let Some(known) = known {
-        known.unless_changed(&store)
-    } else if trust {
-        exactly(Bitfield::full(pieces))
-    } else if !store.has_data() {
-        exactly(Bitfield::new(pieces))
-    } else {
-        let load = |path| resume::load(&store, path, wanted.as_deref());
-        resume.map_or_else(Known::default, load)
+    let load = |ledger: &Ledger| ledger.load(&store, wanted.as_deref());
+    let recorded = ledger.as_ref().filter(|_| known.is_none()).map(load);
+    // What a store has recorded is of a run after that in which the content was taken as right.
+    let recorded = recorded.filter(|recorded| recorded.ours || !trust);
+    let mut known = match (known, recorded) {
+        (Some(known), _) => known.unless_changed(&store),
+        (None, None) if trust => exactly(Bitfield::full(pieces)),
+        (None, Some(recorded)) if recorded.have.is_some() => recorded,
+        (None, _) if !store.has_data() => exactly(Bitfield::new(pieces)),
+        (None, recorded) => recorded.unwrap_or_default(),
     };
     resume::drop_absent(&store, &mut known.partial);
     if existing != Existing::Serve {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext as _, Context};
-use actors::tell;
+use actors::{tell, tell_recipient};
 use protocol::bitfield::Bitfield;
 use storage::{MoveError, MoveExisting, MoveWay, Relocation};
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use self::jobs::{Begun, Swapped};
 use crate::claims::Claim;
 use crate::peer::driver::now;
 use crate::torrent::actor::{Phase, Torrent};
-use crate::torrent::messages::DiskReply;
+use crate::torrent::messages::{DiskReply, News};
 use crate::torrent::resume::Known;
 use crate::{CommandError, Event, MoveStatus, TorrentError};
 
@@ -299,7 +299,7 @@ impl Torrent {
         let Some(metainfo) = self.metainfo.clone() else {
             return;
         };
-        let (resume, note) = (self.resume_path(), self.move_note());
+        let (resume, note) = (self.ledger(), self.move_note());
         let wanted = self.wanted_files();
         let Some(it) = &mut self.relocating.under_way else {
             return;
@@ -513,10 +513,17 @@ impl Torrent {
                 let turn = self.setup.turns.of(self.id);
                 let watch = self.setup.store_base.watch.clone();
                 self.end_move(Ok(()), ctx);
-                self.setup.disk.long(move || {
-                    let _turn = turn.lock();
-                    jobs::clean_up(&relocation, note.as_deref(), &watch);
-                });
+                let (disk, kept) = (self.setup.disk.clone(), self.when_kept());
+                let clean_up = async move {
+                    // Where it cannot be kept where the content is, the note tells it.
+                    if kept.await.is_ok() {
+                        disk.long(move || {
+                            let _turn = turn.lock();
+                            jobs::clean_up(&relocation, note.as_deref(), &watch);
+                        });
+                    }
+                };
+                self.setup.pool.spawn(clean_up).detach();
             }
             Err(failure) => self.end_move(Err(failure), ctx),
         }
@@ -602,16 +609,34 @@ impl Torrent {
 
     /// Where it is kept that the content moves.
     pub(super) fn move_note(&self) -> Option<PathBuf> {
-        let dir = self.setup.state_dir.as_deref()?;
+        let dir = self.setup.memory.folder()?;
         Some(dir.join(format!("{}.move", self.hashes.wire())))
     }
 
     /// A later run found the content elsewhere than it was told.
     pub(super) fn on_found_elsewhere(&mut self, dir: PathBuf, ctx: &mut Context<Self>) {
-        self.relocating.settled = true;
         let from = std::mem::replace(&mut self.add.dir, dir.clone());
         let id = self.id;
         self.event(Event::Moved { id, from, dir });
+        let me = ctx.address();
+        let kept = self.when_kept();
+        let open = async move {
+            let kept = kept.await.is_ok();
+            tell(&me, DiskReply::Reopen { kept });
+        };
+        self.setup.pool.spawn(open).detach();
+    }
+
+    /// Opens the content where it was found. Where that cannot be kept, the note goes on telling it.
+    pub(super) fn reopen(&mut self, kept: bool, ctx: &mut Context<Self>) {
+        self.relocating.settled |= !kept;
         self.open(ctx);
+    }
+
+    /// When everything that the Supervisor was told is kept; ends without a word where that cannot be.
+    fn when_kept(&self) -> oneshot::Receiver<()> {
+        let (done, kept) = oneshot::channel();
+        tell_recipient(&self.setup.supervisor, News::WhenKept(done));
+        kept
     }
 }

@@ -9,28 +9,50 @@ use std::sync::Arc;
 
 use actix::{AsyncContext as _, Context};
 use actors::{tell, tell_recipient};
-use protocol::id::InfoHashes;
-use protocol::metainfo::{LoadLimits, Metainfo};
+use bytes::Bytes;
+use protocol::metainfo::Metainfo;
+use state::{Batch, Keeper, TorrentKey};
 
+use crate::memory::Trouble;
+use crate::memory::records::metainfo_of;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::{DiskReply, News};
-use crate::{Event, Source, state_file};
+use crate::{Event, Memory, Source, state_file};
+
+/// Where the metadata of a torrent is kept.
+enum Place {
+    File(PathBuf),
+    Store(Arc<Keeper>, TorrentKey),
+}
 
 impl Torrent {
-    /// Where the metadata of a link, or of a file that lacks some of it, is kept.
+    /// The file of the metadata of a link, or of a file that lacks some of it.
     pub(super) fn metadata_path(&self) -> Option<PathBuf> {
+        match self.metadata_place()? {
+            Place::File(path) => Some(path),
+            Place::Store(..) => None,
+        }
+    }
+
+    fn metadata_place(&self) -> Option<Place> {
         let hashes = match &self.add.source {
             Source::Magnet(magnet) => magnet.hashes?,
             Source::Metainfo(metainfo) if !metainfo.has_piece_layers() => metainfo.hashes(),
             Source::Metainfo(_) => return None,
         };
-        let dir = self.setup.state_dir.as_deref()?;
-        Some(dir.join(format!("{}.torrent", hashes.wire())))
+        match &self.setup.memory {
+            Memory::None => None,
+            Memory::Files(dir) => Some(Place::File(dir.join(format!("{}.torrent", hashes.wire())))),
+            Memory::Store(keeper) => {
+                let key = TorrentKey(self.id.0);
+                Some(Place::Store(Arc::clone(keeper), key))
+            }
+        }
     }
 
     /// Keeps the metadata, once nothing of it is missing.
     pub(super) fn remember_metadata(&self) {
-        let (Some(path), Some(metainfo)) = (self.metadata_path(), self.metainfo.clone()) else {
+        let (Some(place), Some(metainfo)) = (self.metadata_place(), self.metainfo.clone()) else {
             return;
         };
         let (id, supervisor) = (self.id, self.setup.supervisor.clone());
@@ -39,13 +61,12 @@ impl Torrent {
             let Ok(bytes) = metainfo.to_bytes() else {
                 return;
             };
-            let new = path.with_extension("torrent.new");
-            if let Err(error) = state_file::replace((&path, &new), &bytes, || Ok(())) {
-                tracing::warn!(path = %path.display(), %error, "metadata could not be saved");
+            if let Err(error) = place.save(bytes) {
+                tracing::warn!(%error, "metadata could not be saved");
                 let event = Event::Unsaved {
                     id,
-                    path,
-                    reason: error.to_string(),
+                    path: error.path,
+                    reason: error.reason,
                 };
                 tell_recipient(&supervisor, News::Event(event));
             }
@@ -54,16 +75,61 @@ impl Torrent {
 
     /// Looks for metadata that was kept; [`DiskReply::Recalled`] comes back. Says whether there is a place to look at.
     pub(super) fn recall_metadata(&mut self, ctx: &mut Context<Self>) -> bool {
-        let Some(path) = self.metadata_path() else {
+        let Some(place) = self.metadata_place() else {
             return false;
         };
         self.phase = Phase::Opening;
         let (me, hashes) = (ctx.address(), self.hashes);
         self.setup.disk.short(move || {
-            let metainfo = load(&path, &hashes).map(Arc::new);
-            tell(&me, DiskReply::Recalled(metainfo));
+            let bytes = place.load();
+            let metainfo = bytes.and_then(|bytes| metainfo_of(&bytes, &hashes));
+            tell(&me, DiskReply::Recalled(metainfo.map(Arc::new)));
         });
         true
+    }
+}
+
+impl Place {
+    /// Keeps the bytes of a .torrent file.
+    fn save(&self, bytes: Vec<u8>) -> Result<(), Trouble> {
+        match self {
+            Self::File(path) => {
+                let new = path.with_extension("torrent.new");
+                let replaced = state_file::replace((path, &new), &bytes, || Ok(()));
+                replaced.map_err(|error| Trouble {
+                    path: path.clone(),
+                    reason: error.to_string(),
+                })
+            }
+            Self::Store(keeper, key) => {
+                let mut batch = Batch::new();
+                batch.metainfo(*key, bytes.into());
+                let offered = keeper.offer(batch);
+                offered.map_err(|error| Trouble::of(keeper, &error))
+            }
+        }
+    }
+
+    fn load(&self) -> Option<Bytes> {
+        match self {
+            Self::File(path) => read(path).map(Bytes::from),
+            Self::Store(keeper, key) => keeper.metainfo(*key).unwrap_or_else(|error| {
+                tracing::warn!(torrent = %key, %error, "metadata could not be read");
+                None
+            }),
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    match fs::read(path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(path = %path.display(), %error, "metadata could not be read");
+            }
+            None
+        }
     }
 }
 
@@ -87,19 +153,4 @@ impl Torrent {
         }
         self.begin_content(ctx);
     }
-}
-
-/// The metadata in a file, if it is of the torrent that has these hashes.
-fn load(path: &Path, hashes: &InfoHashes) -> Option<Metainfo> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(path = %path.display(), %error, "metadata could not be read");
-            }
-            return None;
-        }
-    };
-    let metainfo = Metainfo::from_bytes(&bytes, &LoadLimits::metadata()).ok()?;
-    hashes.describe(metainfo.info_bytes()).then_some(metainfo)
 }

@@ -7,28 +7,32 @@
 //! machine: a block is noted after it was written, so it is there unless somebody else changed the files. If it is not,
 //! the piece fails its hash and is fetched whole; nobody is blamed for a block of an earlier run, for it has no sender.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+mod ledger;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::Recipient;
 use actors::tell_recipient;
 use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
-use protocol::id::InfoHash;
-use storage::resume::{BlockBits, FileStamp, Record};
+use state::TorrentKey;
+use storage::resume::{BlockBits, FileStamp};
 use storage::{BlockState, Store};
 
 use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
-use crate::{Event, state_file};
+use crate::{Event, Memory, TorrentId};
 
-/// Where Linux tells which start of the machine this is.
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+use ledger::Entry;
+pub(crate) use ledger::Ledger;
+
+/// How often progress is offered to a store at least, while it grows. What is offered waits for others there for as long again.
+const OFFER_EVERY: Duration = Duration::from_millis(1500);
 
 /// Keeps saves of one torrent apart and in order: they run on several threads, and an orderly end must have the last
 /// word.
@@ -39,6 +43,27 @@ pub(crate) struct Saves {
     pub(super) forgets: bool,
     /// The newest save that has begun; held while a record is written.
     written: Arc<Mutex<u64>>,
+    /// The last one came to nothing.
+    missed: Arc<AtomicBool>,
+    /// What is kept has reached the disk, the content as well.
+    sealed: Arc<AtomicBool>,
+    /// What the store says already of the content that is about to be at work.
+    vouched: Option<Vouched>,
+    /// The files were ours before this life of the torrent.
+    pub(super) ours: bool,
+}
+
+/// A save that is to be made, on the Disk.
+struct Save {
+    ledger: Ledger,
+    store: Store,
+    entry: Entry,
+    number: u64,
+    newest: Arc<Mutex<u64>>,
+    missed: Arc<AtomicBool>,
+    sealed: Arc<AtomicBool>,
+    id: TorrentId,
+    supervisor: Recipient<News>,
 }
 
 /// Written, unverified blocks of pieces, by piece index.
@@ -56,39 +81,60 @@ pub(crate) struct Known {
     pub(crate) files: Option<Vec<FileStamp>>,
     /// Whether wanted pieces are missing for sure, so that nothing can go on that can't write.
     pub(crate) lacking: bool,
+    /// The torrent was at work on the files before: they are nobody else's.
+    pub(crate) ours: bool,
+    /// What a store says of that already.
+    pub(crate) vouched: Option<Vouched>,
+}
+
+/// What a record in a store vouches for the pieces by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Vouched {
+    /// The machine has run since.
+    Started,
+    /// All has reached the disk.
+    Synced,
 }
 
 impl Torrent {
     /// Where this torrent's progress is kept.
-    pub(crate) fn resume_path(&self) -> Option<PathBuf> {
-        let dir = self.setup.state_dir.as_deref()?;
-        Some(dir.join(format!("{}.resume", self.hashes.wire())))
+    pub(crate) fn ledger(&self) -> Option<Ledger> {
+        match &self.setup.memory {
+            Memory::None => None,
+            Memory::Files(dir) => {
+                let hash = self.hashes.wire();
+                Some(Ledger::File(dir.join(format!("{hash}.resume")), hash))
+            }
+            Memory::Store(keeper) => {
+                let key = TorrentKey(self.id.0);
+                Some(Ledger::Store(Arc::clone(keeper), key))
+            }
+        }
     }
 
     /// What removes the record; a save that was asked for before does not bring it back.
     pub(super) fn forgetting(&mut self) -> impl FnOnce() + Send + use<> {
-        let path = self.resume_path();
+        let ledger = self.ledger();
         self.saves.asked += 1;
         let (number, newest) = (self.saves.asked, Arc::clone(&self.saves.written));
         move || {
             let mut newest = newest.lock();
-            let Some(path) = path.filter(|_| *newest <= number) else {
+            let Some(ledger) = ledger.filter(|_| *newest <= number) else {
                 return;
             };
             *newest = number;
-            if let Err(error) = fs::remove_file(&path)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                tracing::warn!(path = %path.display(), %error, "resume data could not be removed");
-            }
+            ledger.forget();
         }
     }
 
     /// Saves progress if it has grown and the last time is long enough ago.
     pub(crate) fn save_if_due(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.last_save)
-            >= self.setup.settings.get().disk.save_every
-        {
+        let every = self.setup.settings.get().disk.save_every;
+        let every = match &self.setup.memory {
+            Memory::Store(_) => every.min(OFFER_EVERY),
+            Memory::None | Memory::Files(_) => every,
+        };
+        if now.saturating_duration_since(self.last_save) >= every {
             self.save_resume();
         }
     }
@@ -98,17 +144,59 @@ impl Torrent {
         let Phase::Active(active) = &self.phase else {
             return;
         };
-        if self.saved != Some(active.progress())
+        let missed = self.saves.missed.load(Ordering::Relaxed);
+        if (missed || self.saved != Some(active.progress()))
             && let Some(save) = self.saving(false)
         {
-            self.setup.disk.short(save);
+            self.setup.disk.short(move || save.run());
         }
+    }
+
+    /// Keeps in a store that everything wanted is there and nothing is at work on it any more; and once more when all of it has
+    /// reached the disk, from when on not even a power cut leads to a check.
+    pub(super) fn save_finished(&mut self) {
+        if self.is_sealed() || self.setup.memory.keeper().is_none() {
+            return;
+        }
+        if let Some(save) = self.saving(true) {
+            self.setup.disk.long(move || {
+                save.run();
+                save.seal();
+            });
+        }
+    }
+
+    /// Whether what is kept is what there is, on the disk.
+    fn is_sealed(&self) -> bool {
+        let Phase::Active(active) = &self.phase else {
+            return false;
+        };
+        self.saves.sealed.load(Ordering::Relaxed) && self.saved == Some(active.progress())
+    }
+
+    /// Takes note of what is known of the content without a check.
+    pub(super) fn note_known(&mut self, known: &Known) {
+        self.saves.vouched = known.vouched.filter(|_| known.have.is_some());
+        self.saves.ours |= known.ours;
+    }
+
+    /// Saves what there is when it goes to work, unless that is what a record has just vouched for.
+    pub(super) fn save_at_work(&mut self) {
+        let Phase::Active(active) = &self.phase else {
+            return;
+        };
+        let vouched = self.saves.vouched.take();
+        self.saved = vouched.map(|_| active.progress());
+        let sealed = vouched == Some(Vouched::Synced);
+        self.saves.sealed = Arc::new(AtomicBool::new(sealed));
+        self.save_resume();
     }
 
     /// Saves progress at an orderly end, so that the next start may trust it. `then` is told afterwards, on the Disk, what
     /// is known.
     pub(super) fn save_at_rest(&mut self, then: impl FnOnce(Option<Known>) + Send + 'static) {
-        let save = self.saving(true);
+        let sealed = self.is_sealed();
+        let save = if sealed { None } else { self.saving(true) };
         let Phase::Active(active) = &self.phase else {
             then(None);
             return;
@@ -117,51 +205,95 @@ impl Torrent {
         let known = Known {
             have: Some(active.picker.have().clone()),
             partial: active.partials(),
-            files: None,
             lacking: !active.finished,
+            ours: true,
+            ..Known::default()
         };
+        let disk = self.setup.disk.clone();
         self.setup.disk.short(move || {
-            if let Some(save) = save {
-                save();
+            if let Some(save) = &save {
+                save.run();
             }
             let files = Some(store.stamps());
             then(Some(Known { files, ..known }));
+            if let Some(save) = save.filter(|save| save.ledger.is_store()) {
+                disk.long(move || save.seal());
+            }
         });
     }
 
-    /// What saves the progress of this moment; `clean` says that this is an orderly end.
-    fn saving(&mut self, clean: bool) -> Option<impl FnOnce() + Send + use<>> {
-        let path = self.resume_path()?;
+    /// What saves the progress of this moment; `clean` says that nothing is at work on the files.
+    fn saving(&mut self, clean: bool) -> Option<Save> {
+        let ledger = self.ledger()?;
+        let wanted = self.wanted_files();
         let Phase::Active(active) = &self.phase else {
             return None;
         };
-        let have = active.picker.have();
+        let entry = Entry {
+            have: active.picker.have().clone(),
+            partial: active.partials(),
+            clean,
+            synced: false,
+            wanted,
+        };
+        let store = active.content.store.clone();
         self.saved = Some(active.progress());
         self.last_save = now();
-        let store = active.content.store.clone();
-        let (have, partial) = (have.clone(), active.partials());
-        let hash = self.hashes.wire();
-        let files = self.wanted_files();
-        let (id, supervisor) = (self.id, self.setup.supervisor.clone());
+        self.saves.sealed = Arc::default();
         self.saves.asked += 1;
-        let (number, newest) = (self.saves.asked, Arc::clone(&self.saves.written));
-        Some(move || {
-            let mut newest = newest.lock();
-            if *newest > number {
-                return;
-            }
-            *newest = number;
-            let extra = circumstances(files.as_deref()).unwrap_or_default();
-            if let Err(error) = save(&store, hash, (have, partial), (clean, extra), &path) {
-                tracing::warn!(path = %path.display(), %error, "progress could not be saved");
-                let event = Event::Unsaved {
-                    id,
-                    path,
-                    reason: error.to_string(),
-                };
-                tell_recipient(&supervisor, News::Event(event));
-            }
+        Some(Save {
+            ledger,
+            store,
+            entry,
+            number: self.saves.asked,
+            newest: Arc::clone(&self.saves.written),
+            missed: Arc::clone(&self.saves.missed),
+            sealed: Arc::clone(&self.saves.sealed),
+            id: self.id,
+            supervisor: self.setup.supervisor.clone(),
         })
+    }
+}
+
+impl Save {
+    /// Makes it, unless a later one was made.
+    fn run(&self) {
+        let mut newest = self.newest.lock();
+        if *newest > self.number {
+            return;
+        }
+        *newest = self.number;
+        let saved = self.ledger.save(&self.store, self.entry.clone());
+        self.missed.store(saved.is_err(), Ordering::Relaxed);
+        if let Err(error) = saved {
+            tracing::warn!(%error, "progress could not be saved");
+            let event = Event::Unsaved {
+                id: self.id,
+                path: error.path,
+                reason: error.reason,
+            };
+            tell_recipient(&self.supervisor, News::Event(event));
+        }
+    }
+
+    /// Brings the content to the disk, and keeps that it is there, unless a later save was made.
+    fn seal(self) {
+        if let Err(error) = self.store.flush() {
+            tracing::warn!(%error, "content could not be brought to the disk");
+            return;
+        }
+        let newest = self.newest.lock();
+        if *newest != self.number {
+            return;
+        }
+        let entry = Entry {
+            synced: true,
+            ..self.entry
+        };
+        // Where the store is closed meanwhile, what was kept before holds.
+        if self.ledger.save(&self.store, entry).is_ok() {
+            self.sealed.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -204,29 +336,6 @@ impl Active {
     }
 }
 
-/// What resume data vouches for.
-pub(super) fn load(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Known {
-    let record = match Record::load(path) {
-        Ok(Some(record)) => record,
-        Ok(None) => return Known::default(),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "resume data is of no use: everything is checked");
-            return Known::default();
-        }
-    };
-    let same = record.have.len() == store.geometry().pieces()
-        && circumstances(wanted).is_some_and(|now| now == record.extra);
-    if !same {
-        return Known::default();
-    }
-    let trusted = record.clean && record.files == store.stamps();
-    Known {
-        have: trusted.then_some(record.have),
-        partial: record.partial,
-        ..Known::default()
-    }
-}
-
 impl Known {
     /// What of it still holds.
     pub(super) fn unless_changed(mut self, store: &Store) -> Self {
@@ -254,46 +363,4 @@ pub(super) fn drop_absent(store: &Store, partial: &mut Partials) {
         let mut written = (0..bits.blocks()).filter(|block| bits.get(*block));
         bits.blocks() == geometry.blocks_in(piece) && written.all(present)
     });
-}
-
-fn save(
-    store: &Store,
-    info_hash: InfoHash,
-    (have, partial): (Bitfield, Partials),
-    (clean, extra): (bool, Vec<u8>),
-    path: &Path,
-) -> io::Result<()> {
-    let record = Record {
-        info_hash,
-        have,
-        partial,
-        files: store.stamps(),
-        clean,
-        extra,
-    };
-    // Not synced: a record that a power cut damages is found out by its digest, and leads to a check.
-    let new = path.with_extension("new");
-    state_file::replace((path, &new), &record.encode(), || {
-        if !clean {
-            return Ok(());
-        }
-        // Someone waits for an orderly end, and ext4 brings a file to the disk that takes the place of another, which
-        // takes its time behind a fast download. A process that is killed just here finds no record: it checks what is
-        // there, and fetches unfinished pieces anew.
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    })
-}
-
-/// What must be as it was for a record to be trusted: this start of the machine, and which files are wanted, for bytes
-/// of unwanted files lie elsewhere than those of wanted ones.
-fn circumstances(wanted: Option<&[usize]>) -> Option<Vec<u8>> {
-    let mut bytes = fs::read(BOOT_ID).ok()?;
-    let mut wanted = wanted.map_or_else(|| vec![usize::MAX], <[usize]>::to_vec);
-    wanted.sort_unstable();
-    wanted.dedup();
-    bytes.extend(wanted.iter().flat_map(|file| (*file as u64).to_be_bytes()));
-    Some(bytes)
 }

@@ -260,7 +260,9 @@ impl Handler<Stop> for Torrent {
             }
         };
         ctx.spawn(actix::fut::wrap_future(all).map(
-            move |(), _: &mut Self, ctx: &mut Context<Self>| {
+            move |(), torrent: &mut Self, ctx: &mut Context<Self>| {
+                // The last of what it moved counts, too.
+                torrent.publish();
                 actors::tell_recipient(&supervisor, News::Gone(id));
                 let _ = stop.done.send(());
                 ctx.stop();

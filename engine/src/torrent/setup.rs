@@ -1,10 +1,9 @@
 //! What a torrent gets from its engine.
 
-use std::path::PathBuf;
-
 use actix::Recipient;
 use net::{Pool, RateLimiter};
 
+use crate::Memory;
 use crate::claims::Claims;
 use crate::disk::Disk;
 use crate::event::hub::Hub;
@@ -24,7 +23,7 @@ pub(crate) struct Setup {
     pub(crate) disk: Disk,
     /// What all stores share; see [`Setup::storage`].
     pub(crate) store_base: storage::StoreOptions,
-    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) memory: Memory,
     /// As they are at the moment.
     pub(crate) settings: Live,
     /// Shared by all torrents.

@@ -198,6 +198,7 @@ impl Torrent {
             }
         }
         self.reported_complete |= whole;
+        self.save_finished();
         self.setup.shelf.tell();
         self.publish();
         self.event(Event::Finished {

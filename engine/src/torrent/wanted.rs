@@ -138,7 +138,7 @@ impl Torrent {
         &mut self,
         kept: Choices,
     ) -> impl FnOnce() -> std::io::Result<()> + Send + use<> {
-        let dir = self.setup.state_dir.as_ref();
+        let dir = self.setup.memory.dir();
         let path = dir.map(|dir| choices::path(dir, self.hashes.wire()));
         self.notes.asked += 1;
         let (number, newest) = (self.notes.asked, Arc::clone(&self.notes.written));
@@ -161,7 +161,7 @@ impl Torrent {
 
     /// What removes the note of choices.
     pub(super) fn forgetting_choices(&self) -> impl FnOnce() + Send + use<> {
-        let dir = self.setup.state_dir.as_ref();
+        let dir = self.setup.memory.dir();
         let path = dir.map(|dir| choices::path(dir, self.hashes.wire()));
         let written = Arc::clone(&self.notes.written);
         move || {

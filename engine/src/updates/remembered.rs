@@ -1,4 +1,4 @@
-//! Items that outlive the process: each in a file of its own, named by where the DHT has it.
+//! Items that outlive the process, by where the DHT has them: each in a file of its own, or all in the store.
 
 use std::fs;
 use std::io;
@@ -6,36 +6,70 @@ use std::path::Path;
 
 use dht::Item;
 use protocol::bencode::{self, Encoder, Limits};
+use protocol::krpc::NodeId;
 use protocol::krpc::item::{MAX_SALT, MAX_VALUE, MutableItem as SignedItem, mutable_target};
 use protocol::magnet::MutableItem;
+use state::Batch;
 
-use crate::state_file;
+use crate::{Memory, state_file};
 
 /// The item that was seen last, if it is there and signed.
-pub(super) fn load(dir: &Path, named: &MutableItem) -> Option<Item> {
+pub(super) fn load(memory: &Memory, named: &MutableItem) -> Option<Item> {
     let target = mutable_target(&named.public_key, &named.salt);
-    let path = dir.join(format!("{target}.item"));
     // A kilobyte or so: not worth a thread.
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
+    let bytes = match memory {
+        Memory::None => None,
+        Memory::Files(dir) => read(&dir.join(file_name(&target))),
+        Memory::Store(keeper) => {
+            let item = keeper.item(target.0);
+            let item = item.unwrap_or_else(|error| {
+                tracing::warn!(%target, %error, "what was published could not be read");
+                None
+            });
+            item.map(|bytes| bytes.to_vec())
+        }
+    };
+    decode(&bytes?, named)
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    match fs::read(path) {
+        Ok(bytes) => Some(bytes),
         Err(error) => {
             if error.kind() != io::ErrorKind::NotFound {
                 tracing::warn!(path = %path.display(), %error, "what was published could not be read");
             }
-            return None;
+            None
         }
-    };
-    decode(&bytes, named)
+    }
 }
 
 /// Keeps an item.
-pub(super) fn save(dir: &Path, item: &Item) {
+pub(super) fn save(memory: &Memory, item: &Item) {
     let Some(bytes) = encode(item) else { return };
-    let path = dir.join(format!("{}.item", item.target()));
-    let new = path.with_extension("item.new");
-    if let Err(error) = state_file::replace((&path, &new), &bytes, || Ok(())) {
-        tracing::warn!(path = %path.display(), %error, "what was published could not be saved");
+    let target = item.target();
+    match memory {
+        Memory::None => {}
+        Memory::Files(dir) => {
+            let path = dir.join(file_name(&target));
+            let new = path.with_extension("item.new");
+            if let Err(error) = state_file::replace((&path, &new), &bytes, || Ok(())) {
+                tracing::warn!(path = %path.display(), %error, "what was published could not be saved");
+            }
+        }
+        Memory::Store(keeper) => {
+            let mut batch = Batch::new();
+            batch.item(target.0, Some(bytes.into()));
+            if let Err(error) = keeper.offer(batch) {
+                tracing::warn!(%target, %error, "what was published could not be saved");
+            }
+        }
     }
+}
+
+/// Named by where the DHT has it.
+fn file_name(target: &NodeId) -> String {
+    format!("{target}.item")
 }
 
 /// A dictionary: `k` key, `salt`, `seq`, `sig` signature, `v` the value as it is, as BEP 44 has them.
@@ -79,9 +113,12 @@ fn decode(bytes: &[u8], named: &MutableItem) -> Option<Item> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
     use protocol::id::InfoHash;
     use protocol::krpc::item::{ItemKey, torrent_value};
+    use state::{Folder, Keeper, KeeperOptions};
 
     use super::*;
 
@@ -107,14 +144,23 @@ mod tests {
 
     #[test]
     fn an_item_is_read_as_it_was_saved_and_only_for_its_name() {
-        let dir = tempfile::tempdir().unwrap();
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let (item, named) = item(3, b"s");
-        assert_eq!(load(dir.path(), &named), None);
-        save(dir.path(), &item);
-        assert_eq!(load(dir.path(), &named), Some(item.clone()));
         let (_, other) = self::item(3, b"t");
-        assert_eq!(load(dir.path(), &other), None);
+        let folder = Arc::new(Folder::new(dirs[1].path().into()));
+        let (keeper, _) = Keeper::open(folder, KeeperOptions::default()).unwrap();
+        let keeper = Arc::new(keeper);
+        for memory in [
+            Memory::Files(dirs[0].path().into()),
+            Memory::Store(Arc::clone(&keeper)),
+        ] {
+            assert_eq!(load(&memory, &named), None);
+            save(&memory, &item);
+            assert_eq!(load(&memory, &named), Some(item.clone()));
+            assert_eq!(load(&memory, &other), None);
+        }
         assert_eq!(decode(&encode(&item).unwrap(), &other), None);
+        keeper.close(std::time::Duration::from_secs(60)).unwrap();
     }
 
     proptest! {

@@ -49,7 +49,7 @@ impl Node {
         let network = Network::real(RealOptions::default());
         let mut config = EngineConfig::new(network, pool.pool().clone());
         config.listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        config.state_dir = Some(dir.path().join("state"));
+        config.memory = engine::Memory::Files(dir.path().join("state"));
         change(&mut config);
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         Self {

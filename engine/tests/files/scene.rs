@@ -68,7 +68,7 @@ impl Scene {
 
     pub(crate) async fn fetch_with(&self, change: impl FnOnce(&mut AddTorrent)) -> Fetcher {
         let mut config = config(&self.host, 2);
-        config.state_dir = Some(self.dir.path().join("state"));
+        config.memory = engine::Memory::Files(self.dir.path().join("state"));
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         let source = Source::Metainfo(self.folder.metainfo.clone());
         let mut add = AddTorrent::new(source, self.content());

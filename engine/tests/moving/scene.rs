@@ -154,7 +154,7 @@ impl Engine {
         let host = sim.host(HostOptions::at(ip(number)));
         let mut config = sim::config(&host, u64::from(number));
         let state = root.path().join(format!("state {}", number % 100));
-        config.state_dir = Some(state.clone());
+        config.memory = engine::Memory::Files(state.clone());
         let mut add = AddTorrent::new(Source::Metainfo(Arc::clone(&folder.metainfo)), dir.clone());
         change(&mut config, &mut add);
         let (_, handle) = Supervisor::launch(config).expect("an engine");

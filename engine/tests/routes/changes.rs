@@ -156,7 +156,7 @@ fn an_engine_that_stops_in_the_middle_of_a_change_saves_what_is_there() {
     simulate(async {
         let records = tempfile::TempDir::new().expect("a folder");
         let keep = |config: &mut engine::EngineConfig| {
-            config.state_dir = Some(records.path().into());
+            config.memory = engine::Memory::Files(records.path().into());
         };
         let scene = Scene::with(310, RoutePolicy::Anonymous, keep).await;
         let id = scene.fetch(0).await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use engine::{AddTorrent, CommandError, RoutePolicy, Routes, Source, State, TorrentId};
+use engine::{AddTorrent, CommandError, Memory, RoutePolicy, Routes, Source, State, TorrentId};
 use net::sim::HostOptions;
 use protocol::id::InfoHashes;
 use protocol::magnet::Magnet;
@@ -24,7 +24,7 @@ async fn keeping(seed: u64) -> (Scene, TempDir) {
     let records = TempDir::new().expect("a folder");
     let dir = records.path().to_owned();
     let scene = Scene::with(seed, RoutePolicy::Anonymous, |config| {
-        config.state_dir = Some(dir);
+        config.memory = Memory::Files(dir);
     });
     (scene.await, records)
 }
@@ -34,7 +34,7 @@ async fn again(scene: &mut Scene, records: &TempDir, seed: u64, with_routes: boo
     scene.us.handle.shutdown(Duration::from_secs(10)).await;
     let mut settings = config(&scene.us.host, seed);
     settings.listen = None;
-    settings.state_dir = Some(records.path().into());
+    settings.memory = Memory::Files(records.path().into());
     if with_routes {
         let routes: Arc<dyn Routes> = Arc::<Detours>::clone(&scene.routes);
         settings.routes = Some(routes);

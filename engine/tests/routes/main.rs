@@ -15,6 +15,7 @@ mod scene;
 #[allow(dead_code, reason = "other tests use what is not used here")]
 #[path = "../web_seeds/server.rs"]
 mod server;
+mod sessions;
 mod tells;
 #[allow(dead_code, reason = "other tests use what is not used here")]
 #[path = "../trackers/tracker.rs"]

@@ -194,7 +194,7 @@ fn nobody_leads_us_back_to_an_older_version() {
             publisher.put(&nodes[1], value, Some(seq)).await;
             let node = dht(&hosts[2], &first, 9);
             let mut config = config(&hosts[2], 9);
-            config.state_dir = Some(state.path().to_owned());
+            config.memory = engine::Memory::Files(state.path().to_owned());
             config.dht = Some(DhtDoor {
                 handle: node.clone(),
                 port: Some(PORT),

@@ -52,7 +52,7 @@ impl Member {
         let dir = TempDir::new().expect("a folder");
         let host = sim.host(HostOptions::at(ip(number)));
         let mut config = sim::config(&host, u64::from(number));
-        config.state_dir = Some(dir.path().join("state"));
+        config.memory = engine::Memory::Files(dir.path().join("state"));
         let (_, handle) = Supervisor::launch(config).expect("an engine");
         let events = handle.events(engine::Categories::USUAL, 1024);
         let mut add = AddTorrent::new(source, dir.path().into());

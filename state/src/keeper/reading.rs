@@ -120,6 +120,24 @@ impl Keeper {
         }
     }
 
+    /// As [`Store::item`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn item(&self, target: [u8; 20]) -> Result<Option<Bytes>, StateError> {
+        let (coming, store) = {
+            let inner = self.shared.inner.lock();
+            let flying = inner.flying.as_deref();
+            let mut batches = [Some(&inner.waiting), flying].into_iter().flatten();
+            let coming = batches.find_map(|batch| batch.items.get(&target));
+            (coming.cloned(), self.store(&inner))
+        };
+        match coming {
+            Some(item) => Ok(item),
+            None => store?.item(target),
+        }
+    }
+
     /// Reads what else is in the store, as far as it is on the disk.
     ///
     /// # Errors

@@ -520,7 +520,7 @@ fn progress_is_noted_as_often_as_is_said() {
         let _seed = scene.engine(0, true, &[]).await;
         let leecher = scene
             .engine_with(1, false, &[addr(0)], |config| {
-                config.state_dir = Some(at);
+                config.memory = crate::Memory::Files(at);
                 config.settings.limits.down = Some(20_000);
                 config.settings.disk.save_every = Duration::from_secs(3600);
             })

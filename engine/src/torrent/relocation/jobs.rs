@@ -11,7 +11,7 @@ use storage::{
 };
 
 use super::{MoveFailure, STEP, Shared};
-use crate::torrent::resume::{self, Known};
+use crate::torrent::resume::{self, Known, Ledger};
 use crate::turns::Turn;
 
 /// Looks at both folders, and notes the move.
@@ -22,7 +22,7 @@ pub(super) struct Survey {
     pub(super) existing: MoveExisting,
     /// What is at the old folder, where that is known.
     pub(super) known: Option<Known>,
-    pub(super) resume: Option<PathBuf>,
+    pub(super) resume: Option<Ledger>,
     pub(super) wanted: Option<Vec<usize>>,
     pub(super) note: Option<PathBuf>,
     pub(super) shared: Arc<Shared>,
@@ -58,7 +58,7 @@ impl Survey {
         let cancel = &self.shared.cancelled;
         let known = self.known.map(|known| known.unless_changed(&store));
         let known = known.filter(|known| known.have.is_some());
-        let record = |path: &PathBuf| resume::load(&store, path, self.wanted.as_deref());
+        let record = |ledger: &Ledger| ledger.load(&store, self.wanted.as_deref());
         let mut known = known
             .or_else(|| self.resume.as_ref().map(record))
             .unwrap_or_default();

@@ -14,6 +14,8 @@ use crate::turns::Turn;
 pub(crate) struct Recovery {
     note: Option<PathBuf>,
     turn: Turn,
+    /// Somebody keeps where the content is.
+    keeps: bool,
 }
 
 /// What was found.
@@ -31,6 +33,7 @@ impl Torrent {
         Recovery {
             note: self.move_note().filter(|_| !self.relocating.settled),
             turn: self.setup.turns.of(self.id),
+            keeps: self.setup.memory.keeper().is_some(),
         }
     }
 }
@@ -63,7 +66,12 @@ impl Recovery {
         let fail = |error: StoreError| TorrentError::from(&error);
         let store = Store::open(spec.clone(), options.clone()).map_err(fail)?;
         let relocation = Relocation::after_restart(&store, note.clone());
+        let here = |at: &PathBuf| std::path::absolute(&spec.root).is_ok_and(|root| *at == root);
         let at = if note.stage == MoveStage::Done {
+            if self.keeps && !here(&note.to) {
+                // Where it is must be kept before the note goes.
+                return Ok(Found::At(note.to));
+            }
             jobs::clean_up(&relocation, Some(path), &options.watch);
             note.to
         } else {
@@ -72,12 +80,10 @@ impl Recovery {
             note.from
         };
         tracing::info!(dir = %at.display(), "a move was broken off; the content is there");
-        Ok(
-            if std::path::absolute(&spec.root).is_ok_and(|root| at == root) {
-                Found::Here
-            } else {
-                Found::At(at)
-            },
-        )
+        Ok(if here(&at) {
+            Found::Here
+        } else {
+            Found::At(at)
+        })
     }
 }
