@@ -1,8 +1,9 @@
-//! A UDP tracker without anything around it, until it is ended: `serve ADDR:PORT [WORKERS]`.
+//! A tracker without anything around it, until it is ended: `serve ADDR:PORT [WORKERS]`, UDP and HTTP at one port.
 
 use std::sync::Arc;
 
 use tracker::access::Mode;
+use tracker::http::{HttpLimits, HttpRules, HttpServer};
 use tracker::swarms::SwarmOptions;
 use tracker::udp::UdpServer;
 use tracker::{Core, Policy};
@@ -17,7 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Policy::default(),
         None,
     ));
-    let _server = UdpServer::start(&core, at.parse()?, workers)?;
+    let at = at.parse()?;
+    let _udp = UdpServer::start(&core, at, workers)?;
+    let (rules, limits) = (HttpRules::default(), HttpLimits::default());
+    let _http = HttpServer::start(&core, at, workers, rules, limits)?;
     loop {
         std::thread::park();
     }

@@ -68,6 +68,13 @@ pub enum Refusal {
     Denied(InfoHash),
 }
 
+impl Refusal {
+    /// Whether what was shown cannot be a key.
+    pub const fn is_malformed(&self) -> bool {
+        matches!(self, Self::BadKey)
+    }
+}
+
 impl Access {
     /// Empty lists.
     pub fn new(mode: Mode) -> Self {

@@ -3,7 +3,7 @@
 //! # What
 //! - [`swarms`]: which peers there are of which torrent, shared by any number of threads.
 //! - [`access`]: who may announce, and what.
-//! - [`udp`]: the UDP tracker.
+//! - [`udp`]: the UDP tracker; [`http`]: the HTTP tracker.
 //!
 //! # What not
 //! Torrents' contents, the engine, arguments and output.
@@ -15,7 +15,9 @@
 pub mod access;
 mod clock;
 mod core;
+pub mod http;
 mod policy;
+mod shown;
 pub mod swarms;
 pub mod udp;
 

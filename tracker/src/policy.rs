@@ -13,6 +13,8 @@ pub struct Policy {
     pub default_want: u32,
     /// Peers for anybody at most.
     pub most_want: u32,
+    /// Peers are told how often the torrent was completed, and how many do not have it (HTTP, BEP 21).
+    pub tells_completed: bool,
 }
 
 impl Policy {
@@ -32,6 +34,7 @@ impl Default for Policy {
             peer_timeout: 3780,
             default_want: 74,
             most_want: 74,
+            tells_completed: false,
         }
     }
 }

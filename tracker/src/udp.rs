@@ -12,6 +12,7 @@ mod stats;
 mod tests;
 mod worker;
 
+pub(crate) use answer::report;
 pub use answer::{Answer, Answerer, Silence};
 pub use connection::ConnectionIds;
 pub use server::UdpServer;

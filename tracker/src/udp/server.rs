@@ -61,7 +61,7 @@ impl UdpServer {
     pub fn counts(&self) -> UdpCounts {
         let mut sum = UdpCounts::default();
         for stats in &self.stats {
-            sum.add(&stats.read());
+            sum.add(stats.read());
         }
         sum
     }

@@ -1,8 +1,7 @@
-//! What a thread has answered.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! What was answered.
 
 use super::{Answer, Silence};
+use crate::shown::Shown;
 
 /// Sums since a server began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,13 +26,11 @@ pub struct UdpCounts {
     pub sent: u64,
 }
 
-/// The same, written by one thread and read by others; on a cache line of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(super) struct UdpStats([AtomicU64; 9]);
+/// Counts that one thread shows.
+pub(super) type UdpStats = Shown<9>;
 
 impl UdpCounts {
-    pub(super) fn note(&mut self, answer: Result<Answer, Silence>) {
+    pub(super) const fn note(&mut self, answer: Result<Answer, Silence>) {
         let count = match answer {
             Ok(Answer::Connect) => &mut self.connects,
             Ok(Answer::Announce) => &mut self.announces,
@@ -42,19 +39,12 @@ impl UdpCounts {
             Err(Silence::Alien | Silence::NoPort) => &mut self.alien,
             Err(Silence::Unproven) => &mut self.unproven,
         };
-        *count = count.wrapping_add(1);
+        *count += 1;
     }
 
     /// Adds other sums to these.
-    pub fn add(&mut self, other: &Self) {
-        let sums = self.fields().into_iter().zip(other.array());
-        for (sum, other) in sums {
-            *sum = sum.wrapping_add(other);
-        }
-    }
-
-    const fn fields(&mut self) -> [&mut u64; 9] {
-        [
+    pub(super) fn add(&mut self, other: [u64; 9]) {
+        let sums = [
             &mut self.connects,
             &mut self.announces,
             &mut self.scrapes,
@@ -64,10 +54,13 @@ impl UdpCounts {
             &mut self.unsent,
             &mut self.received,
             &mut self.sent,
-        ]
+        ];
+        for (sum, other) in sums.into_iter().zip(other) {
+            *sum += other;
+        }
     }
 
-    const fn array(&self) -> [u64; 9] {
+    pub(super) const fn array(&self) -> [u64; 9] {
         [
             self.connects,
             self.announces,
@@ -79,22 +72,5 @@ impl UdpCounts {
             self.received,
             self.sent,
         ]
-    }
-}
-
-impl UdpStats {
-    /// Shows the sums of the thread that owns this.
-    pub(super) fn write(&self, counts: &UdpCounts) {
-        for (shown, count) in self.0.iter().zip(counts.array()) {
-            shown.store(count, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn read(&self) -> UdpCounts {
-        let mut counts = UdpCounts::default();
-        for (count, shown) in counts.fields().into_iter().zip(&self.0) {
-            *count = shown.load(Ordering::Relaxed);
-        }
-        counts
     }
 }

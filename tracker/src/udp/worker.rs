@@ -104,7 +104,7 @@ impl Worker {
                 }
             }
             self.send();
-            self.stats.write(&self.counts);
+            self.stats.write(self.counts.array());
         }
     }
 

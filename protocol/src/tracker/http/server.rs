@@ -3,8 +3,6 @@
 //! The query is taken raw: `+` is a plus sign, a `%` without two hexadecimal digits behind it stands for itself,
 //! elements without `=` are skipped, and of a repeated name the first value counts.
 
-use std::borrow::Cow;
-
 use percent_encoding::percent_decode;
 
 use crate::id::{InfoHash, PeerId};
@@ -132,7 +130,7 @@ pub fn parse_announce_query(query: Option<&str>) -> Result<AnnounceQuery, QueryE
             .unwrap_or(0),
         tracker_id: params
             .optional("trackerid")
-            .map(|id| decode(id).into_owned()),
+            .map(|id| percent_decode(id.as_bytes()).collect()),
         ..Announce::new(info_hash, peer_id, port)
     };
     Ok(AnnounceQuery {
@@ -159,10 +157,27 @@ pub fn parse_scrape_query(query: Option<&str>) -> Result<Vec<InfoHash>, QueryErr
     Ok(hashes)
 }
 
-/// The elements of a query that have a name and a value.
+/// Names of parameters of an announce.
+const NAMES: [&str; 12] = [
+    "info_hash",
+    "peer_id",
+    "port",
+    "downloaded",
+    "uploaded",
+    "left",
+    "event",
+    "compact",
+    "numwant",
+    "no_peer_id",
+    "key",
+    "trackerid",
+];
+
+/// The parameters of a query: of each name the first value.
 struct Params<'a> {
     query: &'a str,
     request: &'static str,
+    first: [Option<&'a str>; NAMES.len()],
 }
 
 impl<'a> Params<'a> {
@@ -172,24 +187,42 @@ impl<'a> Params<'a> {
         if query.is_empty() {
             return Err(QueryError::Empty { request });
         }
-        Ok(Self { query, request })
+        let mut first = [None; NAMES.len()];
+        for (name, value) in elements(query) {
+            let known = NAMES
+                .iter()
+                .zip(&mut first)
+                .find(|(known, _)| **known == name);
+            if let Some((_, slot)) = known
+                && slot.is_none()
+            {
+                *slot = Some(value);
+            }
+        }
+        Ok(Self {
+            query,
+            request,
+            first,
+        })
     }
 
     fn all(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.query
-            .split('&')
-            .filter_map(|element| element.split_once('='))
-            .filter(move |(key, _)| *key == name)
-            .map(|(_, value)| value)
+        let same = elements(self.query).filter(move |(key, _)| *key == name);
+        same.map(|(_, value)| value)
+    }
+
+    fn first(&self, name: &'static str) -> Option<&'a str> {
+        let at = NAMES.iter().position(|known| *known == name)?;
+        self.first.get(at).copied().flatten()
     }
 
     /// The first value, unless it is empty.
     fn optional(&self, name: &'static str) -> Option<&'a str> {
-        self.all(name).next().filter(|value| !value.is_empty())
+        self.first(name).filter(|value| !value.is_empty())
     }
 
     fn required(&self, name: &'static str) -> Result<&'a str, QueryError> {
-        self.all(name).next().ok_or_else(|| self.missing(name))
+        self.first(name).ok_or_else(|| self.missing(name))
     }
 
     fn twenty(&self, name: &'static str) -> Result<[u8; 20], QueryError> {
@@ -197,11 +230,15 @@ impl<'a> Params<'a> {
     }
 
     fn as_twenty(&self, name: &'static str, value: &str) -> Result<[u8; 20], QueryError> {
-        let bytes = decode(value);
-        bytes
-            .as_ref()
-            .try_into()
-            .map_err(|_| self.invalid(name, value))
+        let mut twenty = [0; 20];
+        let mut bytes = percent_decode(value.as_bytes());
+        for byte in &mut twenty {
+            *byte = bytes.next().ok_or_else(|| self.invalid(name, value))?;
+        }
+        if bytes.next().is_some() {
+            return Err(self.invalid(name, value));
+        }
+        Ok(twenty)
     }
 
     /// A number up to 2^63 - 1.
@@ -238,8 +275,10 @@ impl<'a> Params<'a> {
     }
 }
 
-fn decode(value: &str) -> Cow<'_, [u8]> {
-    percent_decode(value.as_bytes()).into()
+/// The elements of a query that have a name and a value.
+fn elements(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let elements = query.split('&');
+    elements.filter_map(|element| element.split_once('='))
 }
 
 fn cut(value: &str) -> String {

@@ -1,0 +1,358 @@
+//! Threads that answer connections, each by a listening socket of its own: the system spreads connections over them.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use super::connection::{Patience, Thread, serve};
+use super::stats::{HttpCounts, HttpStats};
+use super::{HttpRules, Who};
+use crate::core::Core;
+
+/// Connections that wait to be taken.
+const BACKLOG: i32 = 4096;
+
+/// How long a thread leaves the system alone that had no connection to give: most likely it has no file numbers left.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Bounds of an HTTP tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Connections at a time, over all threads.
+    pub connections: usize,
+    /// How long they may take.
+    pub patience: Patience,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections: 50_000,
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// An HTTP tracker at one address. It stops when it is dropped.
+#[derive(Debug)]
+pub struct HttpServer {
+    local: SocketAddr,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+    stats: Vec<Arc<HttpStats>>,
+}
+
+impl HttpServer {
+    /// Answers connections to `at` by `workers` threads, one at least. Port 0 takes any free port.
+    ///
+    /// # Errors
+    /// What the system says of the address.
+    pub fn start(
+        core: &Arc<Core>,
+        at: SocketAddr,
+        workers: usize,
+        rules: HttpRules,
+        limits: HttpLimits,
+    ) -> io::Result<Self> {
+        let workers = workers.max(1);
+        let first = listen(at)?;
+        let local = first.local_addr()?;
+        let mut listeners = vec![first];
+        while listeners.len() < workers {
+            listeners.push(listen(local)?);
+        }
+        let mut server = Self {
+            local,
+            stop: watch::channel(false).0,
+            threads: Vec::new(),
+            stats: Vec::new(),
+        };
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let stats = Arc::<HttpStats>::default();
+            server.stats.push(Arc::clone(&stats));
+            let worker = Worker {
+                core: Arc::clone(core),
+                rules,
+                patience: limits.patience,
+                most: limits.connections.div_ceil(workers),
+                stats,
+                stop: server.stop.subscribe(),
+            };
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .enable_time()
+                .build()?;
+            let listener = {
+                let _entered = runtime.enter();
+                tokio::net::TcpListener::from_std(listener)?
+            };
+            let thread = std::thread::Builder::new().name(format!("http-tracker-{number}"));
+            let thread = thread.spawn(move || {
+                LocalSet::new().block_on(&runtime, worker.run(listener));
+            })?;
+            server.threads.push(thread);
+        }
+        Ok(server)
+    }
+
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What it has answered, over all threads.
+    pub fn counts(&self) -> HttpCounts {
+        let mut sum = HttpCounts::default();
+        for stats in &self.stats {
+            sum.add(stats.read());
+        }
+        sum
+    }
+
+    /// Takes no more connections, closes those that there are, and ends the threads. What was asked has been answered by then, as
+    /// far as who asked has taken the answer.
+    pub fn stop(&mut self) {
+        self.stop.send_replace(true);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the HTTP tracker has failed");
+            }
+        }
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+struct Worker {
+    core: Arc<Core>,
+    rules: HttpRules,
+    patience: Patience,
+    /// Connections at a time.
+    most: usize,
+    stats: Arc<HttpStats>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Worker {
+    async fn run(self, listener: tokio::net::TcpListener) {
+        let Self {
+            core,
+            rules,
+            patience,
+            most,
+            stats,
+            mut stop,
+        } = self;
+        let rng = SmallRng::seed_from_u64(rand::random());
+        let thread = Thread::new(core, rules, rng, patience);
+        let thread = Rc::new(RefCell::new(thread));
+        let mut shown = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                _ = shown.tick() => stats.write(thread.borrow().counts.array()),
+                taken = listener.accept() => {
+                    match taken {
+                        Ok((stream, from)) => take(stream, from, &thread, most),
+                        Err(error) => {
+                            tracing::debug!(%error, "taking a connection");
+                            tokio::time::sleep(BREATH).await;
+                        }
+                    }
+                }
+            }
+        }
+        stats.write(thread.borrow().counts.array());
+    }
+}
+
+/// Begins with a connection, or closes it where there are too many: each holds a share of the thread's room.
+fn take(
+    stream: tokio::net::TcpStream,
+    from: SocketAddr,
+    thread: &Rc<RefCell<Thread>>,
+    most: usize,
+) {
+    if Rc::strong_count(thread) > most {
+        thread.borrow_mut().counts.turned_away += 1;
+        return;
+    }
+    thread.borrow_mut().counts.connections += 1;
+    // Answers are written whole.
+    let _ = stream.set_nodelay(true);
+    let thread = Rc::clone(thread);
+    tokio::task::spawn_local(async move { serve(stream, Who(from.ip()), &thread).await });
+}
+
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+    if at.is_ipv6() {
+        socket.set_only_v6(!at.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+    use crate::access::Mode;
+    use crate::policy::Policy;
+    use crate::swarms::SwarmOptions;
+
+    /// Longer than anything that is waited for here takes.
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn server(workers: usize, limits: HttpLimits) -> HttpServer {
+        let core = Core::new(
+            SwarmOptions::default(),
+            Mode::default(),
+            Policy::default(),
+            None,
+        );
+        let at = (Ipv4Addr::LOCALHOST, 0).into();
+        HttpServer::start(&Arc::new(core), at, workers, HttpRules::default(), limits).unwrap()
+    }
+
+    fn connect(server: &HttpServer) -> TcpStream {
+        let stream = TcpStream::connect(server.local_addr()).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream
+    }
+
+    /// All that comes until the other side closes.
+    fn rest(mut stream: TcpStream) -> String {
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).unwrap();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    fn announce(port: u16, more: &str) -> String {
+        let id = "a".repeat(20);
+        format!(
+            "GET /announce?info_hash={id}&peer_id={id}&port={port}&compact=1 HTTP/1.1\r\n{more}\r\n"
+        )
+    }
+
+    #[test]
+    fn requests_that_come_together_are_answered_in_their_order() {
+        let mut server = server(2, HttpLimits::default());
+        let mut stream = connect(&server);
+        let all = [
+            announce(1, ""),
+            "GET /health_check HTTP/1.1\r\n\r\n".to_owned(),
+            announce(2, "connection: close\r\n"),
+            announce(3, ""),
+        ];
+        stream.write_all(all.concat().as_bytes()).unwrap();
+        let text = rest(stream);
+        let statuses = text.matches("HTTP/1.1 200 OK").count();
+        assert_eq!(statuses, 3, "nothing is answered behind the last: {text}");
+        assert!(text.contains(r#"{"status":"Ok"}"#) && text.contains("10:incompletei2e"));
+        server.stop();
+        let counts = server.counts();
+        assert_eq!(
+            (counts.connections, counts.announces, counts.others),
+            (1, 2, 1)
+        );
+    }
+
+    #[test]
+    fn a_request_may_come_byte_by_byte() {
+        let server = server(1, HttpLimits::default());
+        let mut stream = connect(&server);
+        stream.set_nodelay(true).unwrap();
+        for byte in announce(1, "connection: close\r\n").bytes() {
+            stream.write_all(&[byte]).unwrap();
+        }
+        assert!(rest(stream).ends_with("5:peers0:6:peers60:e"));
+    }
+
+    #[test]
+    fn who_is_slow_or_speaks_something_else_is_shown_out() {
+        let patience = Patience {
+            request: Duration::from_millis(50),
+            idle: LONG,
+        };
+        let limits = HttpLimits {
+            patience,
+            ..HttpLimits::default()
+        };
+        let mut server = server(1, limits);
+        let mut slow = connect(&server);
+        slow.write_all(b"GET /announce?").unwrap();
+        assert_eq!(rest(slow), "");
+        assert_eq!(rest(connect(&server)), "", "nothing comes at all");
+        let mut alien = connect(&server);
+        alien.write_all(b"\x16\x03\x01\x00\x00").unwrap();
+        assert!(rest(alien).starts_with("HTTP/1.1 400"));
+        let mut long = connect(&server);
+        let line = format!("GET /announce?{}", "a".repeat(super::super::MAX_HEAD));
+        long.write_all(line.as_bytes()).unwrap();
+        assert!(rest(long).starts_with("HTTP/1.1 431"));
+        // Between requests there is more time.
+        let mut idle = connect(&server);
+        idle.write_all(announce(1, "").as_bytes()).unwrap();
+        let mut some = [0; 16];
+        idle.read_exact(&mut some).unwrap();
+        server.stop();
+        assert_eq!(server.counts().misfits, 4);
+    }
+
+    #[test]
+    fn there_are_only_so_many_connections() {
+        let limits = HttpLimits {
+            connections: 2,
+            ..HttpLimits::default()
+        };
+        let mut server = server(1, limits);
+        let held: Vec<_> = (0..2)
+            .map(|_| {
+                let mut stream = connect(&server);
+                stream.write_all(announce(1, "").as_bytes()).unwrap();
+                stream.read_exact(&mut [0; 16]).unwrap();
+                stream
+            })
+            .collect();
+        let mut third = connect(&server);
+        // It may be closed before or while this is written.
+        let _ = third.write_all(announce(1, "").as_bytes());
+        let mut some = [0; 16];
+        assert!(!third.read(&mut some).is_ok_and(|len| len > 0));
+        drop(held);
+        server.stop();
+        assert_eq!(server.counts().turned_away, 1);
+    }
+
+    #[test]
+    fn stopping_does_not_wait_for_idle_connections() {
+        let mut server = server(2, HttpLimits::default());
+        let idle = connect(&server);
+        server.stop();
+        // Closed, or never taken.
+        let mut some = [0; 1];
+        assert!(!(&idle).read(&mut some).is_ok_and(|len| len > 0));
+    }
+}
