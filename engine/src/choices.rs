@@ -52,6 +52,16 @@ impl Choices {
 }
 
 impl AddTorrent {
+    /// How much a file is wanted.
+    pub(crate) fn priority(&self, file: usize) -> Priority {
+        let own = self.choices.files.get(&file).copied();
+        own.unwrap_or_else(|| match &self.files {
+            Some(list) if list.contains(&file) => Priority::NORMAL,
+            Some(_) => Priority::SKIP,
+            None => self.choices.others,
+        })
+    }
+
     /// How much each of so many files is wanted.
     pub(crate) fn priorities(&self, files: usize) -> Vec<Priority> {
         let listed = self.files.as_ref();

@@ -135,6 +135,16 @@ pub enum Event {
         /// How many.
         peers: usize,
     },
+    /// A piece that was due at a time is there and verified: [`EngineHandle::read_piece`](crate::EngineHandle::read_piece) reads
+    /// it.
+    DuePiece {
+        /// Which torrent.
+        id: TorrentId,
+        /// The piece's number.
+        piece: u32,
+        /// By how much it is late; nothing if it is not.
+        late: Duration,
+    },
     /// The torrent stopped with an error; it tries again by itself where that can help.
     Error {
         /// Which torrent.

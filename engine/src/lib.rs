@@ -26,7 +26,8 @@
 //! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
 //! - `memory`: what is kept from one run to the next.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
-//! - `choices`: what was decided about files, and the note of it. `content`: what the connections of a torrent share; `trees`: the hash trees among it.
+//! - `choices`: what was decided about files, and the note of it; `reader`: files that are read while they are fetched.
+//! - `content`: what the connections of a torrent share; `trees`: the hash trees among it.
 //!
 //! # Invariants
 //! - No payload byte rides in a mailbox.
@@ -54,6 +55,7 @@ pub mod metrics;
 mod mixed;
 pub mod peer;
 mod reach;
+mod reader;
 mod route;
 #[cfg(test)]
 mod scene;
@@ -85,6 +87,7 @@ pub use handle::EngineHandle;
 pub use memory::Memory;
 pub use metrics::Metrics;
 pub use mixed::MixedMode;
+pub use reader::{FileReader, ReadAhead, ReadError};
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
 pub use settings::Settings;
 pub use snapshot::{

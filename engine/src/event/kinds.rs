@@ -48,6 +48,7 @@ kinds! {
     DataDeleted = "data_deleted": Storage;
     DeleteFailed = "delete_failed": Storage + Errors;
     DhtPeers = "dht_peers": Dht;
+    DuePiece = "due_piece": Pieces;
     Error = "error": Status + Errors;
     ExternalIp = "external_ip": Status;
     FilesCompleted = "files_completed": Files;

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::EngineHandle;
 use crate::torrent::files::{FileOrder, Reply, Wish};
 use crate::torrent::messages::Control;
 use crate::torrent::renames;
-use crate::{CommandError, FileError, Priority, TorrentId};
+use crate::{CommandError, FileError, FileReader, Priority, ReadAhead, TorrentId};
 
 impl EngineHandle {
     async fn order_files<T>(
@@ -134,6 +136,74 @@ impl EngineHandle {
         renames::elements(Path::new(name))?;
         let name = name.to_owned();
         self.order_files(id, |reply| FileOrder::RenameTop(name, reply))
+            .await
+    }
+
+    /// Has a piece come before all others, to be there in so much time: from peers that can bring it by then, and from several
+    /// where one would be late with it. [`Event::DuePiece`](crate::Event::DuePiece) tells when it is there. A piece that is
+    /// due already gets a new time. Holds while the torrent is here, also over a pause.
+    ///
+    /// # Errors
+    /// [`FileError::NoMetadata`], [`FileError::NoSuchPiece`], [`FileError::NotWanted`], [`FileError::TooMany`] beyond 1,024
+    /// pieces, or [`FileError::Command`].
+    pub async fn set_piece_deadline(
+        &self,
+        id: TorrentId,
+        piece: u32,
+        within: Duration,
+    ) -> Result<(), FileError> {
+        self.order_files(id, |reply| FileOrder::Due(piece, within, reply))
+            .await
+    }
+
+    /// Takes it back that a piece is due.
+    ///
+    /// # Errors
+    /// [`FileError::Command`].
+    pub async fn reset_piece_deadline(&self, id: TorrentId, piece: u32) -> Result<(), FileError> {
+        self.order_files(id, |reply| FileOrder::NotDue(Some(piece), reply))
+            .await
+    }
+
+    /// Takes it back that any piece is due, but for those who read files.
+    ///
+    /// # Errors
+    /// [`FileError::Command`].
+    pub async fn clear_piece_deadlines(&self, id: TorrentId) -> Result<(), FileError> {
+        self.order_files(id, |reply| FileOrder::NotDue(None, reply))
+            .await
+    }
+
+    /// The bytes of a piece that is there and verified.
+    ///
+    /// # Errors
+    /// [`FileError::NoSuchPiece`], [`FileError::NotThere`], [`FileError::Storage`] or [`FileError::Command`].
+    pub async fn read_piece(&self, id: TorrentId, piece: u32) -> Result<Bytes, FileError> {
+        self.order_files(id, |reply| FileOrder::ReadPiece(piece, reply))
+            .await
+    }
+
+    /// Reads a file while it is fetched, from anywhere in it; what is about to be read comes before all else, as far ahead as
+    /// [`ReadAhead`] says by itself.
+    ///
+    /// # Errors
+    /// [`FileError::NoMetadata`], [`FileError::NoSuchFile`], [`FileError::NotWanted`], [`FileError::TooMany`] beyond 64
+    /// readers of one torrent, or [`FileError::Command`].
+    pub async fn reader(&self, id: TorrentId, file: usize) -> Result<FileReader, FileError> {
+        self.reader_with(id, file, ReadAhead::default()).await
+    }
+
+    /// As [`Self::reader`], with so much fetched ahead.
+    ///
+    /// # Errors
+    /// As [`Self::reader`].
+    pub async fn reader_with(
+        &self,
+        id: TorrentId,
+        file: usize,
+        ahead: ReadAhead,
+    ) -> Result<FileReader, FileError> {
+        self.order_files(id, |reply| FileOrder::Read(file, ahead, reply))
             .await
     }
 

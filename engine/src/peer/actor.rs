@@ -164,6 +164,7 @@ impl Handler<Order> for Peer {
                 | Order::Content(_)
                 | Order::GiveBack(_)
                 | Order::Gossip(_)
+                | Order::Haste(_)
                 | Order::Hashes(..)
                 | Order::Holepunch(_)
                 | Order::Interested(_)

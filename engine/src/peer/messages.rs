@@ -43,8 +43,10 @@ pub(crate) enum Order {
     Content(Arc<Content>),
     /// Show the peer one more piece (BEP 16).
     Reveal(PieceIndex),
-    /// Give these pieces back, as far as they were not asked for yet.
+    /// Give these pieces back, sorted by their index, and take back what was asked for of them.
     GiveBack(Arc<[PieceIndex]>),
+    /// Keep little under way with the peer, so that what is asked for next comes soon; or as much as is best for its rate.
+    Haste(bool),
     /// Say whether we want nothing any more (BEP 21).
     UploadOnly(bool),
     /// Say whether we want anything of what the peer has.

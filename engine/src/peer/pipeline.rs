@@ -21,6 +21,9 @@ const DEFAULT_REQQ: u32 = 250;
 /// Requests beside what the link holds, so that a refill is on its way while the last blocks arrive.
 const SLACK: u32 = 4;
 
+/// How much of the peer's time is in flight where what is asked for next is waited for, if two round trips are not longer.
+const HASTE: Duration = Duration::from_millis(700);
+
 /// On a link with no latency to speak of, requests must cover the pauses of both programs.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -72,6 +75,7 @@ impl Manners {
 #[derive(Debug)]
 pub struct Pipeline {
     manners: Manners,
+    hasty: bool,
     reqq: u32,
     in_flight: u32,
     target: u32,
@@ -132,6 +136,7 @@ impl Pipeline {
     pub fn new(now: Instant) -> Self {
         Self {
             manners: Manners::of(&Peers::default()),
+            hasty: false,
             reqq: DEFAULT_REQQ,
             in_flight: 0,
             target: INITIAL,
@@ -160,6 +165,20 @@ impl Pipeline {
     /// Allows other things.
     pub const fn set_manners(&mut self, manners: Manners) {
         self.manners = manners;
+    }
+
+    /// Keeps little of the peer's time in flight, so that what is asked for next comes soon; or as much as is allowed.
+    pub const fn set_haste(&mut self, hasty: bool) {
+        self.hasty = hasty;
+    }
+
+    /// How much of the peer's time may be in flight.
+    fn queued(&self) -> Duration {
+        if !self.hasty {
+            return self.manners.queued;
+        }
+        let trips = self.min_latency().unwrap_or_default() * 2;
+        self.manners.queued.min(HASTE.max(trips))
     }
 
     /// The number of requests that the peer accepts, from its extension handshake (BEP 10).
@@ -300,7 +319,7 @@ impl Pipeline {
     }
 
     fn advance(&mut self, now: Instant, received: u32, latency: Duration) {
-        let rate = self.rate.get();
+        let (rate, queued) = (self.rate.get(), self.queued());
         match &mut self.phase {
             Phase::StartUp {
                 blocks,
@@ -326,9 +345,7 @@ impl Pipeline {
                     }
                 }
                 if rate > 0.0 {
-                    self.target = self
-                        .target
-                        .min(queue_bound(rate, self.manners.queued).max(2));
+                    self.target = self.target.min(queue_bound(rate, queued).max(2));
                 }
             }
             Phase::Steady => {
@@ -336,7 +353,7 @@ impl Pipeline {
                     && now.saturating_duration_since(seen) >= MIN_LATENCY_WINDOW
                 {
                     self.phase = Phase::Probe {
-                        until: now + latency.min(self.manners.queued) * 2,
+                        until: now + latency.min(queued) * 2,
                         lowest: None,
                     };
                 }
@@ -360,7 +377,7 @@ impl Pipeline {
             }
             Phase::Probe { .. } => (link * PROBE_SHARE) as u32,
         };
-        self.target = wanted.min(queue_bound(rate, self.manners.queued)).max(2);
+        self.target = wanted.min(queue_bound(rate, queued)).max(2);
     }
 }
 

@@ -147,6 +147,7 @@ impl Supervisor {
             child.leaving = Some(Leaving::Stopped);
             let stop = Stop {
                 delete_data: false,
+                removed: false,
                 done,
                 deadline: deadline.into_std(),
             };

@@ -340,6 +340,7 @@ impl Supervisor {
             (tokio::time::Instant::now() + self.settings.get().trackers.farewell).into_std();
         let there = child.tell(Stop {
             delete_data,
+            removed: true,
             done,
             deadline,
         });

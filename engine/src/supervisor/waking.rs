@@ -184,6 +184,7 @@ impl Supervisor {
         if let Some(child) = self.torrents.get(&id) {
             child.tell(Stop {
                 delete_data: true,
+                removed: true,
                 done,
                 deadline: (tokio::time::Instant::now() + farewell).into_std(),
             });

@@ -32,6 +32,7 @@ use crate::torrent::bad_blocks::Trials;
 use crate::torrent::candidates::Candidates;
 use crate::torrent::check::CheckProgress;
 use crate::torrent::choker::{Choker, ChokerConfig};
+use crate::torrent::due::Due;
 use crate::torrent::failure::Trouble;
 use crate::torrent::gather::Gather;
 use crate::torrent::hash_desk::HashDesk;
@@ -48,6 +49,7 @@ use crate::torrent::peers::{Peers, Rate};
 use crate::torrent::pex::Pex;
 use crate::torrent::picker::Picker;
 use crate::torrent::punch::Punch;
+use crate::torrent::readers::Readers;
 use crate::torrent::relocation::Relocating;
 use crate::torrent::renames::Renames;
 use crate::torrent::resume::{Known, Saves};
@@ -173,6 +175,10 @@ pub(crate) struct Torrent {
     pub(crate) late_layers: Option<Box<LayerFetch>>,
     /// What is known of content that lies elsewhere.
     pub(crate) local: Local,
+    /// Pieces that are due at a time.
+    pub(crate) due: Due,
+    /// Who reads files.
+    pub(crate) readers: Readers,
     /// Files that get other names.
     pub(crate) renames: Renames,
     /// Puts notes of choices in order.
@@ -255,6 +261,8 @@ impl Torrent {
             hash_desk: HashDesk::new(now),
             late_layers: None,
             local: Local::default(),
+            due: Due::default(),
+            readers: Readers::default(),
             renames: Renames::default(),
             notes: Notes::default(),
             relocating: Relocating::default(),
@@ -338,6 +346,7 @@ impl Torrent {
         self.tend_web_seeds(now, ctx);
         self.tend_move(now, ctx);
         self.settle(now, ctx);
+        self.tend_readers();
         let mut due = self.last_tick + TICK;
         let others = [
             self.pieces_due(),
@@ -375,6 +384,7 @@ impl Torrent {
         self.gossip(now);
         self.tend_hidden(now, ctx);
         self.tell_standing();
+        self.rate_peers();
         self.feed_hungry();
         self.save_if_due(now);
         self.tell_recovery(now);

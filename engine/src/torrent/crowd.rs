@@ -250,6 +250,7 @@ impl Torrent {
             since: None,
             holdings: None,
             upload_only: false,
+            hasty: false,
             veiled,
             unchoked_us: false,
             interested: false,

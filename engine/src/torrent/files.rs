@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Context;
+use bytes::Bytes;
 use storage::{ErrorKind, StoreError};
 use tokio::sync::oneshot;
 
-use crate::CommandError;
 use crate::torrent::actor::Torrent;
 use crate::torrent::picker::Priority;
+use crate::{CommandError, FileReader, ReadAhead};
 
 /// Told what came of an order.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, FileError>>;
@@ -30,6 +32,14 @@ pub(crate) enum FileOrder {
     RenameTop(String, Reply<()>),
     /// Say which files lie elsewhere than the metadata says.
     Renamed(Reply<BTreeMap<usize, PathBuf>>),
+    /// Have a piece in so much time.
+    Due(u32, Duration, Reply<()>),
+    /// Have a piece, or any, at no time any more.
+    NotDue(Option<u32>, Reply<()>),
+    /// Read a piece.
+    ReadPiece(u32, Reply<Bytes>),
+    /// Let a file be read while it is fetched.
+    Read(usize, ReadAhead, Reply<FileReader>),
 }
 
 /// What is to be wanted more or less.
@@ -58,6 +68,15 @@ pub enum FileError {
     /// The torrent has no such piece.
     #[error("the torrent has no piece number {0}")]
     NoSuchPiece(u32),
+    /// The file or piece is not wanted.
+    #[error("it is not wanted: give it a priority first")]
+    NotWanted,
+    /// The piece is not there, or the torrent is not at work.
+    #[error("piece {0} is not there")]
+    NotThere(u32),
+    /// There are too many readers of one torrent, or too many pieces that are due.
+    #[error("there are too many at once")]
+    TooMany,
     /// The metadata is not known yet.
     #[error("the metadata of the torrent is not known yet")]
     NoMetadata,
@@ -114,6 +133,15 @@ impl Torrent {
             FileOrder::PiecePriorities(reply) => {
                 let _ = reply.send(self.piece_priorities());
             }
+            FileOrder::Due(piece, within, reply) => {
+                let _ = reply.send(self.set_due(piece, within));
+            }
+            FileOrder::NotDue(piece, reply) => {
+                self.clear_due(piece);
+                let _ = reply.send(Ok(()));
+            }
+            FileOrder::ReadPiece(piece, reply) => self.read_piece(piece, reply, ctx),
+            FileOrder::Read(file, ahead, reply) => self.open_reader((file, ahead), reply, ctx),
             FileOrder::Rename(paths, reply) => self.rename((paths, None), reply, ctx),
             FileOrder::RenameTop(name, reply) => self.rename_top(name, reply, ctx),
             FileOrder::Renamed(reply) => {

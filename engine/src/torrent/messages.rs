@@ -121,6 +121,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Stop {
     /// Whether the content is deleted.
     pub(crate) delete_data: bool,
+    /// Whether it is removed, and not all torrents stop.
+    pub(crate) removed: bool,
     /// Told when everything is saved and said.
     pub(crate) done: oneshot::Sender<()>,
     /// When to stop waiting for trackers.

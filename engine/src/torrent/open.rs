@@ -138,11 +138,14 @@ impl Torrent {
             peer.order(Order::Content(Arc::clone(&content)));
         }
         self.count_holdings();
+        self.refresh_due(now());
         self.save_at_work();
         self.go_online(ctx);
         self.trouble_may_end(finished);
         if finished {
             self.announce_finished(ctx);
+        } else if self.rested_at.is_some_and(|(wanted, done)| wanted == done) {
+            self.seek_peers_again();
         }
         // It may have been decided otherwise since it was opened.
         self.apply_wanted(ctx);

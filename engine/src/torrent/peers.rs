@@ -68,6 +68,8 @@ pub(crate) struct PeerEntry {
     pub(crate) unchoked: bool,
     /// Whether we said that we want something.
     pub(crate) we_are_interested: bool,
+    /// Whether little is kept under way with it.
+    pub(crate) hasty: bool,
     /// Blocks that it could be asked for and was not given.
     pub(crate) hungry: u32,
     /// What moved, counted by the driver.

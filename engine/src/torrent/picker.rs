@@ -7,7 +7,7 @@
 //! a change of one piece's availability is one swap, a peer that has everything counts as one number.
 //!
 //! # Invariants
-//! - A block is given to a second peer only in end-game, to at most three peers, and never twice to the same.
+//! - A block is given to a second peer only in end-game, or where it would be late for its piece, to at most three peers, and never twice to the same.
 //! - A piece that the peer lacks, or that is had, full or unwanted, is never handed out.
 //! - A piece that failed its hash is taken from one peer at a time, so that the peer that spoils it is found.
 //! - A block that was handed out is in flight until it is written, returned, or its peer is gone; then it can be handed
@@ -16,6 +16,7 @@
 mod availability;
 mod choose;
 mod common;
+mod due;
 mod fresh;
 mod partial;
 mod rarity;
@@ -32,6 +33,8 @@ use rand::rngs::SmallRng;
 use smallvec::SmallVec;
 
 pub use self::availability::PeerPieces;
+use self::due::Due;
+pub use self::due::{Hurry, MOST_DUE};
 use self::fresh::Shortlist;
 use self::partial::{MAX_HOLDERS, Partial};
 use self::rarity::Rarity;
@@ -88,6 +91,7 @@ pub struct Picker {
     peers: BTreeMap<PeerKey, PeerState>,
     /// Web seeds that are counted as peers that have everything.
     web_seeds: u32,
+    due: Due,
     /// Who takes stretches, and the piece that the last one ended before.
     streams: BTreeMap<PeerKey, Option<PieceIndex>>,
     left: Left,
@@ -124,6 +128,25 @@ impl Run {
     pub const fn is_empty(&self) -> bool {
         self.to <= self.from
     }
+
+    /// Adds a block that others hold too, to the last run where it follows on it.
+    fn extend_doubled(out: &mut Vec<Self>, piece: PieceIndex, block: u32) {
+        if let Some(last) = out.last_mut()
+            && last.duplicate
+            && last.piece == piece
+            && last.to == block
+        {
+            last.to += 1;
+        } else {
+            out.push(Self {
+                piece,
+                from: block,
+                to: block + 1,
+                fresh: false,
+                duplicate: true,
+            });
+        }
+    }
 }
 
 impl Picker {
@@ -144,6 +167,7 @@ impl Picker {
             failures: BTreeMap::new(),
             peers: BTreeMap::new(),
             web_seeds: 0,
+            due: Due::default(),
             streams: BTreeMap::new(),
             left: Left::default(),
             padding: BTreeMap::new(),
@@ -219,6 +243,7 @@ impl Picker {
     pub fn peer_gone(&mut self, peer: PeerKey) {
         self.peers.remove(&peer);
         self.streams.remove(&peer);
+        self.due.forget(peer);
         for piece in self.pieces_held_by(peer) {
             if let Some(slot) = self.slot(piece) {
                 self.partials[slot].give_back_all(peer);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use actix::{ActorContext, ActorFutureExt as _, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
+use crate::ReadError;
 use crate::announce::farewells::Weight;
 use crate::announce::messages::Announce;
 use crate::peer::driver::now;
@@ -239,6 +240,12 @@ impl Handler<Stop> for Torrent {
 
     fn handle(&mut self, stop: Stop, ctx: &mut Context<Self>) {
         let _in = self.span.clone().entered();
+        let why = if stop.removed {
+            ReadError::Removed
+        } else {
+            ReadError::Stopped
+        };
+        self.readers.end(&why);
         let left = stop.deadline.saturating_duration_since(now());
         let (settled, quiet) = oneshot::channel();
         let then = Then::Stop {

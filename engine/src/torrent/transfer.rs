@@ -277,9 +277,7 @@ impl Torrent {
             return;
         }
         let mut runs = Vec::new();
-        active
-            .picker
-            .pick(key, peer.pieces(), peer.hungry, &mut runs);
+        active.choose((key, peer.pieces()), peer.hungry, &mut runs);
         if runs.is_empty() {
             return;
         }

@@ -167,6 +167,7 @@ impl Torrent {
     }
 
     fn tell_verdicts(&mut self, good: &[PieceIndex], failed: &[PieceIndex]) {
+        self.due_arrived(good);
         let whole = self.active().map(|active| active.completed_by(good));
         if let Some(files) = whole.filter(|files| !files.is_empty()) {
             let files = files.into();

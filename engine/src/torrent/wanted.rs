@@ -11,6 +11,7 @@ use protocol::metainfo::{FileEntry, Metainfo};
 use storage::StoreError;
 use tokio::sync::oneshot;
 
+use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::Order;
 use crate::torrent::actor::{Active, Phase, Torrent};
@@ -206,11 +207,12 @@ impl Torrent {
         self.take_back_unwanted();
         self.finish_or_go_on(ctx);
         self.apply_wanted(ctx);
+        self.refresh_due(now());
         self.feed_hungry();
         Ok(())
     }
 
-    /// Takes back what peers were to be asked for, and is not wanted any more.
+    /// Takes back what peers were asked for, and is not wanted any more.
     fn take_back_unwanted(&mut self) {
         let Phase::Active(active) = &self.phase else {
             return;
@@ -246,11 +248,15 @@ impl Torrent {
         for (_, peer) in self.peers.iter() {
             peer.order(Order::UploadOnly(false));
         }
-        // Those that we had nothing to ask for are needed again.
+        self.seek_peers_again();
+        self.update_progress();
+        self.tidy_peers(now());
+    }
+
+    /// Something is missing that was not before: those that we had nothing to ask for are needed again.
+    pub(super) fn seek_peers_again(&mut self) {
         self.candidates.retry_all();
         self.reannounce();
-        self.update_progress();
-        self.tidy_peers(crate::peer::driver::now());
     }
 
     /// Has the store keep as files what is wanted now, on the Disk; [`DiskReply::Wanted`] comes back.

@@ -14,10 +14,11 @@ use protocol::bitfield::Bitfield;
 
 use crate::content::Traffic;
 use crate::mixed::Flow;
+use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::peers::Rate;
-use crate::torrent::picker::{PeerPieces, Start};
+use crate::torrent::picker::{Hurry, PeerPieces, Start};
 use crate::torrent::report::counted;
 use crate::torrent::web_seeds::list::{Standing, WebList};
 use crate::web::actor::WebSeed;
@@ -89,6 +90,12 @@ impl WebSeeds {
         for seed in self.at_work.values_mut() {
             seed.down.sample(Traffic::get(&seed.traffic.down), seconds);
         }
+    }
+
+    /// What each brings, in bytes per second.
+    pub(crate) fn rates(&self) -> impl Iterator<Item = (PeerKey, u64)> + '_ {
+        let all = self.at_work.iter();
+        all.map(|(key, seed)| (*key, seed.down.bytes_per_s))
     }
 
     /// Counts those that send something.
@@ -293,9 +300,24 @@ impl Torrent {
         }
         let mut runs = Vec::new();
         let want = hungry.want;
-        active
+        let hurry = match start {
+            Start::Anywhere => Hurry::InTime,
+            Start::From(piece) => Hurry::From(piece),
+        };
+        let given = active
             .picker
-            .pick_stretch(key, seed.pieces(), want, start, &mut runs);
+            .pick_due(now(), (key, seed.pieces()), want, hurry, &mut runs);
+        if runs.is_empty() || start == Start::Anywhere {
+            let left = want - given;
+            active
+                .picker
+                .pick_stretch(key, seed.pieces(), left, start, &mut runs);
+        }
+        if runs.is_empty() && start == Start::Anywhere {
+            let from = (key, seed.pieces());
+            let picker = &mut active.picker;
+            picker.pick_due(now(), from, want, Hurry::Anyhow, &mut runs);
+        }
         if runs.is_empty() && hungry.whole_files && hungry.next.is_none() {
             active.picker.pick(key, seed.pieces(), want, &mut runs);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use protocol::geometry::PieceIndex;
+use protocol::geometry::{BlockRef, PieceIndex};
 use protocol::peer::Extension;
 
 use crate::content::Content;
@@ -78,6 +78,7 @@ impl Driver {
                 }
                 self.catch_up();
             }
+            Order::Haste(hasty) => self.pipeline.set_haste(hasty),
             Order::Gossip(payload) => {
                 // A peer may have turned it off meanwhile.
                 let _ = self.session.extended(Extension::Pex, &payload);
@@ -109,13 +110,20 @@ impl Driver {
         Ok(())
     }
 
-    /// Gives pieces back, as far as they were not asked for yet.
+    /// Gives pieces back, sorted by their index, and takes back what was asked for of them.
     fn give_back_pieces(&mut self, pieces: &[PieceIndex]) {
         let before = self.facts.len();
         for piece in pieces {
             self.assigned.give_back_piece(*piece, &mut self.facts);
         }
         self.urgent |= self.facts.len() > before;
+        let asked = self.session.in_flight_blocks();
+        let asked = asked.filter(|block| pieces.binary_search(&block.piece()).is_ok());
+        let asked: Vec<BlockRef> = asked.collect();
+        for block in &asked {
+            self.session.cancel(*block);
+        }
+        self.give_back(asked);
     }
 
     /// Goes by the settings of the moment.

@@ -8,7 +8,7 @@ use crate::peer::key::PeerKey;
 const END_GAME_DEPTH: u32 = 16;
 
 /// A piece that failed more often than this is not doubled in end-game either: somebody spoils it each time.
-const MAX_DOUBLED_FAILURES: u32 = 2;
+pub(super) const MAX_DOUBLED_FAILURES: u32 = 2;
 
 /// The order in which pieces are gone on with or begun: smallest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,6 +163,7 @@ impl Picker {
     /// Whether no wanted block that any peer has is left to be handed out.
     fn is_all_in_flight(&self) -> bool {
         self.rarity.available() == 0
+            && self.are_due_in_flight()
             && self.hungry.iter().all(|slot| {
                 let partial = &self.partials[*slot as usize];
                 partial.is_reserved() || !self.rarity.is_available(partial.piece.get())
@@ -190,21 +191,7 @@ impl Picker {
                 let partial = &mut self.partials[*slot];
                 let piece = partial.piece;
                 given += partial.share(peer, holders, want - given, |block| {
-                    if let Some(last) = out.last_mut()
-                        && last.duplicate
-                        && last.piece == piece
-                        && last.to == block
-                    {
-                        last.to += 1;
-                    } else {
-                        out.push(Run {
-                            piece,
-                            from: block,
-                            to: block + 1,
-                            fresh: false,
-                            duplicate: true,
-                        });
-                    }
+                    Run::extend_doubled(out, piece, block);
                 });
                 if given == want {
                     return given;

@@ -130,6 +130,28 @@ impl Partial {
         want: u32,
         mut named: impl FnMut(u32),
     ) -> u32 {
+        self.share_where(peer, want, |held| held.len() == holders, &mut named)
+    }
+
+    /// As [`share`](Self::share), of blocks that nobody holds but peers who are late.
+    pub(super) fn share_of(
+        &mut self,
+        peer: PeerKey,
+        late: &[PeerKey],
+        want: u32,
+        mut named: impl FnMut(u32),
+    ) -> u32 {
+        let all_late = |held: &[PeerKey]| held.iter().all(|holder| late.contains(holder));
+        self.share_where(peer, want, all_late, &mut named)
+    }
+
+    fn share_where(
+        &mut self,
+        peer: PeerKey,
+        want: u32,
+        fits: impl Fn(&[PeerKey]) -> bool,
+        named: &mut impl FnMut(u32),
+    ) -> u32 {
         let mut given = 0;
         for block in 0..self.blocks {
             if given == want {
@@ -139,7 +161,7 @@ impl Partial {
                 continue;
             }
             let held = self.holders(block);
-            if held.len() != holders || held.contains(&peer) || holders >= MAX_HOLDERS {
+            if !fits(&held) || held.contains(&peer) || held.len() >= MAX_HOLDERS {
                 continue;
             }
             if self.refused.contains(&(block, peer)) {

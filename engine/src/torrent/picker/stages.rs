@@ -28,7 +28,7 @@ impl Picker {
         self.account(piece, true);
         let wanted = self.priority[piece.index()].is_wanted();
         let stage = self.stage[piece.index()];
-        if wanted && stage == Stage::Missing {
+        if wanted && stage == Stage::Missing && !self.due.contains(piece.get()) {
             self.rarity
                 .list(piece.get(), self.priority[piece.index()].get());
             self.open.insert(piece);
@@ -62,7 +62,7 @@ impl Picker {
         for piece in self.geometry.iter() {
             let wanted = self.priority[piece.index()].is_wanted();
             let stage = self.stage[piece.index()];
-            if wanted && stage == Stage::Missing {
+            if wanted && stage == Stage::Missing && !self.due.contains(piece.get()) {
                 self.open.insert(piece);
             }
             if wanted && stage != Stage::Had {
@@ -70,8 +70,9 @@ impl Picker {
             }
             self.account(piece, true);
         }
-        let (stage, priority) = (&self.stage, &self.priority);
+        let (stage, priority, due) = (&self.stage, &self.priority, &self.due);
         self.rarity.list_all(|piece| match stage[piece as usize] {
+            Stage::Missing if due.contains(piece) => 0,
             Stage::Missing => priority[piece as usize].get(),
             Stage::Begun | Stage::Full | Stage::Had => 0,
         });
@@ -158,7 +159,8 @@ impl Picker {
     pub(super) fn update_hunger(&mut self, slot: usize) {
         let partial = &self.partials[slot];
         let wanted = self.priority[partial.piece.index()].is_wanted();
-        let hungry = wanted && partial.missing() > 0;
+        let ordinary = !self.due.contains(partial.piece.get());
+        let hungry = wanted && ordinary && partial.missing() > 0;
         self.set_hungry(slot, hungry);
     }
 
