@@ -17,6 +17,9 @@ use engine::{
     Warning,
 };
 use net::sim::{HostOptions, Sim};
+use protocol::id::PeerId;
+use protocol::peer::handshake::{Handshake, Reserved};
+use tokio::io::AsyncWriteExt as _;
 
 const PIECE: usize = 64 * 1024;
 const BLOCK: usize = 16 * 1024;
@@ -277,6 +280,40 @@ fn a_peer_that_lets_us_wait_is_told_of_and_so_are_limits_that_cost_speed() {
         })
         .await;
         assert!(limit == 100 && rate > 3500, "{rate}");
+        sim
+    });
+}
+
+#[test]
+fn who_breaks_the_protocol_is_told_of_with_what_it_did() {
+    simulate(async {
+        let sim = Sim::new(6);
+        let payload = Payload::new(6, 100_000, PIECE);
+        let node = start(&sim, 1, |_| {});
+        let mut events = node.handle.events(Category::Errors.into(), PLENTY);
+        let id = node.seed(&payload).await;
+        assert!(node.finishes(id, Duration::from_secs(60)).await);
+        let stranger = sim.host(HostOptions::at(ip(2)));
+        let mut stream = stranger.network().dial(addr(1)).await.expect("it listens");
+        let ours = Handshake {
+            reserved: Reserved::default(),
+            info_hash: payload.metainfo().hashes().wire(),
+            peer_id: PeerId(*b"-XX0001-breakstherul"),
+        };
+        stream.write_all(&ours.encode()).await.expect("sent");
+        // A message of two gigabytes.
+        stream
+            .write_all(&[0x7f, 0xff, 0xff, 0xff, 0])
+            .await
+            .expect("sent");
+        let (from, reason) = hear(&mut events, |event| match event {
+            Event::PeerError { addr, reason, .. } => Some((addr, reason)),
+            _ => None,
+        })
+        .await;
+        assert!(from.ip() == ip(2) && !reason.is_empty(), "{reason}");
+        let figures = node.handle.metrics().await.expect("it runs");
+        assert_eq!(figures.get("peer.error_peers"), Some(1));
         sim
     });
 }

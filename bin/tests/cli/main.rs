@@ -14,6 +14,7 @@ mod dht;
 mod feeds;
 mod info;
 mod nodes;
+mod openmetrics;
 mod running;
 mod signing;
 mod support;

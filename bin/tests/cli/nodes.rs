@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::openmetrics;
 use super::running::{COMMUNITY, Running, alone, until};
 use super::support::{run, text};
 
@@ -33,6 +34,8 @@ fn a_node_says_where_it_is_and_who_and_answers_those_who_look_after_it() {
         page.contains("\ntribler_known_exits{wire=\"today\"} 0\n"),
         "{page}"
     );
+    let (_, body) = page.split_once("\r\n\r\n").expect("a body");
+    openmetrics::check(body, 14);
 
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&state.join("overlay.key")), 0o600);

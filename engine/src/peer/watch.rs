@@ -148,3 +148,6 @@ impl Watch {
         (self.id, self.addr, at.piece().get(), at.block())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,18 +89,24 @@ async fn fetch(leecher: &Node, payload: &Payload) -> Duration {
     let began = Instant::now();
     let id = leecher.add(Source::Magnet(Box::new(magnet))).await;
     let received = async {
+        let mut named = 0;
         loop {
-            if let Event::MetadataReceived { id: of, .. } =
-                events.recv().await.expect("it keeps up")
+            let event = events.recv().await.expect("it keeps up");
+            if let Event::DhtPeers { id: of, peers } = event
                 && of == id
             {
-                return;
+                named += peers;
+            } else if let Event::MetadataReceived { id: of, .. } = event
+                && of == id
+            {
+                return named;
             }
         }
     };
     let patience = Duration::from_secs(60);
     let received = tokio::time::timeout(patience, received).await;
-    received.expect("metadata");
+    let named = received.expect("metadata");
+    assert!(named > 0, "nodes named whoever has it");
     began.elapsed()
 }
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::http::tracker;
-use super::{PATIENCE, Running, Shared, alone, seeding, signal};
+use super::{PATIENCE, Running, Shared, alone, downloading, seeding, signal};
 use crate::support::{command, create, text};
 
 #[test]
@@ -17,6 +17,9 @@ fn passkeys_of_trackers_stay_out_of_the_log_and_their_warnings_are_passed_on() {
     let (data, torrent) = (shared.path("seed/data"), shared.path("private.torrent"));
     let trackers = [
         format!("http://{bad}/announce?passkey={KEY}"),
+        format!("http://user:{KEY}@{bad}/announce"),
+        format!("udp://127.0.0.1:9/{KEY}"),
+        format!("wss://127.0.0.1:9/{KEY}"),
         format!("http://{good}/announce/{KEY}"),
     ];
     let more: Vec<&str> = trackers.iter().flat_map(|url| ["--tracker", url]).collect();
@@ -31,7 +34,7 @@ fn passkeys_of_trackers_stay_out_of_the_log_and_their_warnings_are_passed_on() {
     args.retain(|arg| *arg != "--json");
     let mut child = command()
         .args(&args)
-        .env("RUST_LOG", "info")
+        .env("RUST_LOG", "trace")
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -46,6 +49,41 @@ fn passkeys_of_trackers_stay_out_of_the_log_and_their_warnings_are_passed_on() {
     said.extend(lines.map_while(Result::ok));
     assert!(child.wait().unwrap().success(), "{said}");
     assert!(!said.contains(KEY), "{said}");
+}
+
+#[test]
+fn passwords_of_proxies_and_web_seeds_stay_out_of_the_log() {
+    const KEY: &str = "5ec4e75ec4e75ec4e7";
+    let shared = Shared::new("v1");
+    let magnet = format!(
+        "{}&tr=http%3A%2F%2F127.0.0.1%3A9%2Fannounce%2F{KEY}&ws=http%3A%2F%2Fme%3A{KEY}%40127.0.0.1%3A9%2Fx%3Ftoken%3D{KEY}",
+        shared.magnet()
+    );
+    for more in [
+        vec![],
+        vec!["--proxy", "socks5://me:5ec4e75ec4e75ec4e7@127.0.0.1:9"],
+    ] {
+        let (output, state) = (shared.path("down"), shared.path("state"));
+        let mut child = command()
+            .args(alone(downloading(&magnet, &output, &state)))
+            .args(&more)
+            .env("RUST_LOG", "trace")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        // Whoever is to be asked is asked, and what came of it is told.
+        let told = if more.is_empty() { "tracker" } else { "proxy" };
+        while !said.contains(told) {
+            said += &lines.next().expect("a line").unwrap();
+        }
+        signal(&child, "INT");
+        said.extend(lines.map_while(Result::ok));
+        let _ = child.wait().unwrap();
+        assert!(!said.contains(KEY), "{said}");
+    }
 }
 
 #[test]

@@ -1,0 +1,83 @@
+use protocol::geometry::Geometry;
+use protocol::peer::message::RawRequest;
+
+use super::*;
+use crate::Categories;
+
+#[test]
+fn each_thing_that_happens_is_told_as_what_it_is_and_counted() {
+    let hub = Hub::default();
+    let mut events = hub.listen(Categories::ALL, 100);
+    let addr: SocketAddr = "10.0.0.1:5".parse().unwrap();
+    let mut watch = Watch::new(hub.clone(), (TorrentId(3), addr));
+    let geometry = Geometry::new(100_000, 32_768).unwrap();
+    let block = geometry.block(geometry.piece(2).unwrap(), 1).unwrap();
+    let raw = RawRequest {
+        piece: 1,
+        begin: 100,
+        len: 200,
+    };
+    let request = PeerRequest::check(raw, &geometry).unwrap();
+    watch.requested(block);
+    watch.received(block);
+    watch.sends();
+    watch.timed_out(&[block]);
+    watch.timed_out(&[]);
+    watch.sends();
+    watch.dropped(block);
+    watch.unwanted(7);
+    watch.asked(&request);
+    watch.sent(&request);
+    watch.read(10);
+    watch.written(20);
+    let told: Vec<Event> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    let words: Vec<&str> = told.iter().map(Event::word).collect();
+    assert_eq!(
+        words,
+        [
+            "block_requested",
+            "block_received",
+            "peer_snubs",
+            "block_timed_out",
+            "peer_sends",
+            "block_dropped",
+            "block_unwanted",
+            "block_asked",
+            "block_sent",
+        ]
+    );
+    for event in &told {
+        let text = format!("{event:?}");
+        assert!(
+            text.contains("TorrentId(3)") && text.contains("10.0.0.1:5"),
+            "{text}"
+        );
+    }
+    assert!(matches!(
+        told[0],
+        Event::BlockRequested {
+            piece: 2,
+            block: 1,
+            ..
+        }
+    ));
+    assert!(matches!(
+        told[7],
+        Event::BlockAsked {
+            piece: 1,
+            begin: 100,
+            len: 200,
+            ..
+        }
+    ));
+    let mut metrics = crate::Metrics::default();
+    metrics.count(hub.counters());
+    for (name, count) in [
+        ("net.recv_bytes", 10),
+        ("net.sent_bytes", 20),
+        ("peer.piece_requests", 1),
+        ("disk.num_blocks_read", 1),
+    ] {
+        assert_eq!(metrics.get(name), Some(count), "{name}");
+    }
+}
