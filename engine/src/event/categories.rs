@@ -80,6 +80,11 @@ impl Category {
         }
     }
 
+    /// This and [`Category::Errors`].
+    pub(crate) const fn and_errors(self) -> Categories {
+        Categories::NONE.with(self).with(Self::Errors)
+    }
+
     /// The one that a word stands for.
     pub fn of_word(word: &str) -> Option<Self> {
         Self::EACH.into_iter().find(|it| it.word() == word)

@@ -24,7 +24,8 @@ struct Shared {
     /// What any listener wants to hear.
     wanted: AtomicU32,
     listeners: Mutex<Listeners>,
-    counters: Counters,
+    /// Elsewhere in memory than what is asked before each event: it changes all the time.
+    counters: Box<Counters>,
 }
 
 #[derive(Default)]
@@ -100,10 +101,13 @@ impl Hub {
         }
     }
 
-    /// Makes an event and tells it, if anybody wants to hear of it.
-    pub(crate) fn tell_of(&self, category: Category, event: impl FnOnce() -> Event) {
-        if self.wants(category) {
-            self.tell(&event());
+    /// Makes an event and tells it, if anybody wants to hear of it: it is about all of these.
+    pub(crate) fn tell_of(&self, about: impl Into<Categories>, event: impl FnOnce() -> Event) {
+        let about = about.into();
+        if self.wanted().meets(about) {
+            let event = event();
+            debug_assert_eq!(event.categories(), about, "{event:?}");
+            self.tell(&event);
         }
     }
 

@@ -78,7 +78,8 @@ impl Torrent {
         self.count_ended(ended);
         if let Ended::Misbehaved(reason) = ended {
             let reason = Arc::clone(reason);
-            self.tell_of(Category::Peers, |id| Event::PeerError { id, addr, reason });
+            let about = Category::Peers.and_errors();
+            self.tell_of(about, |id| Event::PeerError { id, addr, reason });
         }
         self.tell_of(Category::Connections, |id| Event::PeerDisconnected {
             id,

@@ -95,7 +95,8 @@ impl Torrent {
                 return;
             }
             Progress::Mismatch { blame } => {
-                self.tell_of(Category::Errors, |id| Event::MetadataFailed { id });
+                let about = Category::Status.and_errors();
+                self.tell_of(about, |id| Event::MetadataFailed { id });
                 for key in blame {
                     self.ban(key);
                 }

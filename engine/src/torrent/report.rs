@@ -12,7 +12,7 @@ use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
 use crate::torrent::peers::PeerEntry;
-use crate::{Category, Event, PeerStatus, Source, State, TorrentId, TorrentStatus};
+use crate::{Categories, Event, PeerStatus, Source, State, TorrentId, TorrentStatus};
 
 impl Torrent {
     /// Takes the counters of the last second.
@@ -87,8 +87,12 @@ impl Torrent {
     }
 
     /// Tells of something that happens often, if anybody wants to hear of it.
-    pub(crate) fn tell_of(&self, category: Category, event: impl FnOnce(TorrentId) -> Event) {
-        self.setup.events.tell_of(category, || event(self.id));
+    pub(crate) fn tell_of(
+        &self,
+        about: impl Into<Categories>,
+        event: impl FnOnce(TorrentId) -> Event,
+    ) {
+        self.setup.events.tell_of(about, || event(self.id));
     }
 
     /// Tells the state of the moment.
