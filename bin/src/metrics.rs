@@ -191,7 +191,7 @@ pub(crate) fn text(report: &Report) -> String {
     let mut page = Exposition::new("tribler");
     page.family("circuits", Kind::Gauge, "", "Circuits of our own.");
     for hops in 1..=MOST_HOPS {
-        for state in ["building", "ready"] {
+        for state in ["building", "ready", "silent"] {
             let of = |it: &&Circuit| it.hops == hops && it.state == state;
             let number = report.circuits.iter().filter(of).count();
             let hops = hops.to_string();
@@ -274,6 +274,7 @@ mod tests {
             "# TYPE tribler_known_exits gauge",
             "tribler_known_exits{wire=\"today\"} 2",
             "tribler_relayed_cells_total{wire=\"today\"} 1000",
+            "tribler_circuits{hops=\"2\",state=\"silent\"} 0",
             "tribler_lane_blocked{hops=\"2\"} 1",
             "tribler_refused_total{wire=\"today\",reason=\"a \\\"reason\\\"\"} 4",
             "tribler_datagrams_total{direction=\"received\"} 20",
