@@ -4,6 +4,7 @@
 //! instead of a usage screen; see [`later`].
 
 pub(crate) mod dht;
+pub(crate) mod kept;
 pub(crate) mod later;
 pub(crate) mod nodes;
 pub(crate) mod overlay;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(crate) use dht::DhtArgs;
+pub(crate) use kept::{BackupArgs, From, ImportArgs, RestoreArgs};
 pub(crate) use later::LaterCommand;
 pub(crate) use nodes::{
     BootstrapServerArgs, CircuitsArgs, ExitArgs, NodeArgs, RelayArgs, TestnetArgs,
@@ -124,6 +126,12 @@ pub(crate) enum Command {
     Testnet(TestnetArgs),
     /// Show the whole main job on parts of its own: tracker, seeder and downloader on loopback
     Demo(DemoArgs),
+    /// Take over the torrents of another program; tells first what that would come to
+    Import(ImportArgs),
+    /// Write the session's state to one file
+    Backup(BackupArgs),
+    /// Make the session's state of a backup
+    Restore(RestoreArgs),
     /// Show what can be set, and check files of settings
     #[command(visible_alias = "settings")]
     Config(settings::ConfigArgs),
@@ -146,17 +154,20 @@ impl Command {
             | Self::Dht(_)
             | Self::Download(_)
             | Self::Exit(_)
+            | Self::Import(_)
             | Self::Relay(_)
             | Self::Seed(_)
             | Self::Testnet(_) => true,
-            Self::CheckUpdate(_)
+            Self::Backup(_)
+            | Self::CheckUpdate(_)
             | Self::Circuits(_)
             | Self::Completions(_)
             | Self::Config(_)
             | Self::Create(_)
             | Self::Info(_)
             | Self::Later(_)
-            | Self::Man(_) => false,
+            | Self::Man(_)
+            | Self::Restore(_) => false,
         }
     }
 
@@ -175,6 +186,9 @@ impl Command {
             Self::Relay(args) => args.node.watch.json,
             Self::Exit(args) => args.node.watch.json,
             Self::Circuits(args) => args.json,
+            Self::Import(args) => args.json,
+            Self::Backup(args) => args.json,
+            Self::Restore(args) => args.json,
             Self::Testnet(args) => args.json,
             Self::Config(args) => {
                 matches!(

@@ -10,7 +10,9 @@ mod create;
 mod demo;
 mod dht;
 mod download;
+mod import;
 mod info;
+mod kept;
 mod man;
 mod node;
 mod seed;
@@ -36,6 +38,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         )));
     }
     match command {
+        Command::Backup(args) => kept::backup(&args, screen),
         Command::BootstrapServer(args) => bootstrap_server::run(&args, screen),
         Command::Check(args) => check::run(&args, screen),
         Command::CheckUpdate(args) => check_update::run(&args, screen),
@@ -47,9 +50,11 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Dht(args) => dht::run(&args, screen),
         Command::Download(mut args) => download::run(&mut args, screen),
         Command::Exit(args) => node::exit(&args, screen),
+        Command::Import(args) => import::run(&args, screen),
         Command::Info(args) => info::run(&args, screen),
         Command::Man(args) => man::run(&args, screen),
         Command::Relay(args) => node::relay(&args, screen),
+        Command::Restore(args) => kept::restore(&args, screen),
         Command::Seed(mut args) => seed::run(&mut args, screen),
         Command::Testnet(args) => testnet::run(&args, screen),
         Command::Later(_) => Ok(()),

@@ -41,11 +41,12 @@ pub use batch::Batch;
 pub use codec::{Reader, Record, RecordError};
 pub use error::{Damage, StateError};
 pub use keeper::{Health, Keeper, KeeperOptions, OfferError};
-pub use medium::{Folder, Medium};
+pub use medium::{Folder, Medium, is_store};
 pub use progress::{FileStamp, Hops, Progress, Totals, Traffic};
 pub use redb::StorageBackend;
 pub use store::{
-    DAMAGED, FILE, OpenOptions, Opening, PREVIOUS, Store, Summaries, Unreadable, restore,
+    DAMAGED, FILE, OpenOptions, Opening, PREVIOUS, REPLACED, Store, Summaries, Unreadable, replace,
+    restore,
 };
 pub use torrent::{
     Content, Details, Existing, FileChoice, Follow, SeedingRule, Switches, Torrent, TorrentKey,

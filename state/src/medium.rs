@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use redb::StorageBackend;
@@ -139,6 +139,29 @@ fn backend(file: File) -> io::Result<Box<dyn StorageBackend>> {
     let backend = FileBackend::new(file).map_err(io::Error::other)?;
     Ok(Box::new(backend))
 }
+
+/// Whether a file begins as stores and backups do. One that is not there does not.
+///
+/// # Errors
+/// What the system says.
+pub fn is_store(path: &Path) -> io::Result<bool> {
+    let mut start = [0; MAGIC.len()];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
+        Ok(()) => Ok(start == *MAGIC),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The first bytes of a file of redb.
+const MAGIC: &[u8; 4] = b"redb";
 
 /// A folder and a name in it.
 ///

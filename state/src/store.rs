@@ -19,12 +19,13 @@ mod copy;
 mod guard;
 mod opening;
 mod reading;
+mod restoring;
 #[cfg(test)]
 mod tests;
 
-pub use copy::restore;
 pub use opening::{OpenOptions, Opening};
 pub use reading::{Summaries, Unreadable};
+pub use restoring::{replace, restore};
 
 /// The file of the store.
 pub const FILE: &str = "state.redb";
@@ -32,6 +33,8 @@ pub const FILE: &str = "state.redb";
 pub const PREVIOUS: &str = "state.previous";
 /// Where a damaged store is put.
 pub const DAMAGED: &str = "state.damaged";
+/// Where a store is put that a backup has taken the place of.
+pub const REPLACED: &str = "state.replaced";
 /// A store that is being made.
 const NEW: &str = "state.new";
 /// A previous generation that is being made.

@@ -12,7 +12,7 @@
 //!
 //! # Map of modules
 //! - `spec`: what a store is opened with. `layout`: torrent space to files. `error`: what can go wrong, on which file.
-//! - `store`: the public handle; `upkeep`: its questions about files as files. `inner`: file slots and window cache behind it.
+//! - `store`: the public handle; `upkeep`: its questions about files as files; `look`: those about files without a store. `inner`: file slots and window cache behind it.
 //!   `budget`: bounds shared by stores.
 //! - `selection`: wanted files and the part file. `rename`: files get other paths. `donor`: files elsewhere that may hold content, `adopt`: taking it over.
 //! - `relocate`: moving content to another folder. `watch`: who is asked before each call to the system.
@@ -37,6 +37,7 @@ mod error;
 pub mod hops;
 mod inner;
 mod layout;
+mod look;
 mod map;
 mod platform;
 mod recheck;
@@ -59,6 +60,7 @@ pub use adopt::Adopted;
 pub use budget::{Budget, Limits, Usage};
 pub use donor::Donor;
 pub use error::{ErrorKind, Op, StoreError};
+pub use look::{stamps_below, sync_below};
 pub use recheck::{Progress, RecheckOptions};
 pub use relocate::{MoveError, MoveExisting, MoveNote, MoveStage, MoveWay, Relocation};
 pub use rename::Renamed;

@@ -13,6 +13,7 @@ mod layers;
 mod meeting;
 mod socks;
 mod super_seed;
+mod takeover;
 mod trackerless;
 mod utp;
 mod ways;

@@ -11,12 +11,15 @@ impl Command {
     pub(crate) fn later(&self) -> Option<String> {
         match self {
             Self::Later(command) => Some(command.name()),
-            Self::BootstrapServer(_)
+            Self::Backup(_)
+            | Self::BootstrapServer(_)
             | Self::Circuits(_)
             | Self::Config(_)
             | Self::Download(_)
             | Self::Exit(_)
+            | Self::Import(_)
             | Self::Relay(_)
+            | Self::Restore(_)
             | Self::Seed(_)
             | Self::Testnet(_)
             | Self::Create(_)
@@ -35,15 +38,9 @@ impl Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LaterCommand {
     #[command(hide = true)]
-    Backup(Anything),
-    #[command(hide = true)]
     Ctl(Anything),
     #[command(hide = true)]
     Daemon(Anything),
-    #[command(hide = true)]
-    Import(Anything),
-    #[command(hide = true)]
-    Restore(Anything),
     #[command(hide = true)]
     Tracker(Anything),
 }
@@ -51,11 +48,8 @@ pub(crate) enum LaterCommand {
 impl LaterCommand {
     fn name(&self) -> String {
         let name = match self {
-            Self::Backup(_) => "backup",
             Self::Ctl(_) => "ctl",
             Self::Daemon(_) => "daemon",
-            Self::Import(_) => "import",
-            Self::Restore(_) => "restore",
             Self::Tracker(_) => "tracker",
         };
         name.to_owned()

@@ -12,6 +12,7 @@ mod config;
 mod create;
 mod dht;
 mod feeds;
+mod import;
 mod info;
 mod nodes;
 mod openmetrics;

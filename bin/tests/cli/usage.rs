@@ -95,9 +95,6 @@ fn what_this_build_does_not_have_is_said_in_one_line() {
             "tracker",
         ),
         (&["ctl", "add", "--paused", "x"], "ctl"),
-        (&["import"], "import"),
-        (&["backup"], "backup"),
-        (&["restore"], "restore"),
     ] {
         let ran = run(args);
         assert_eq!(ran.code, 2, "{args:?}: {ran:?}");

@@ -1,15 +1,15 @@
 //! Copies of the store: the previous generation, backups, and what is made of these.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::guard::{Held, guarded};
 use super::opening::Place;
-use super::{FILE, NEW, NEW_PREVIOUS, OpenOptions, PREVIOUS, Store, careful};
+use super::{FILE, NEW_PREVIOUS, OpenOptions, PREVIOUS, Store, careful};
 use crate::error::StateError;
-use crate::medium::{Folder, Medium, split};
+use crate::medium::{Medium, split};
 use crate::tables::{BY_HASH, BY_KEY, BY_NAME, META, META_GENERATION};
 
 impl Store {
@@ -44,7 +44,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Writes all that is in the store to a file of its own, which [`restore`] makes a store of again; `now` is seconds since
+    /// Writes all that is in the store to a file of its own, which [`restore`](super::restore) makes a store of again; `now` is seconds since
     /// 1970. Others may read and write meanwhile. A file that has that name already is replaced once all is written.
     ///
     /// # Errors
@@ -165,58 +165,4 @@ fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
         }
     }
     Ok(())
-}
-
-/// Makes a store in `dir` of a backup, which is read and checked whole first and stays as it is.
-///
-/// # Errors
-/// [`StateError::Living`] where there is a store already: it is not touched. [`StateError::Absent`],
-/// [`StateError::Damaged`] and [`StateError::Newer`] say what is wrong with the backup, [`StateError::InUse`] that another
-/// process is at work there.
-pub fn restore(backup: &Path, dir: &Path) -> Result<(), StateError> {
-    let medium = Folder::new(dir.to_path_buf());
-    let place = Place {
-        medium: &medium,
-        options: OpenOptions::default(),
-    };
-    let lock = place.lock()?;
-    for living in [FILE, PREVIOUS] {
-        let file = medium.open(living);
-        if file.map_err(|source| place.io(living, source))?.is_some() {
-            return Err(StateError::Living {
-                path: medium.path(living),
-            });
-        }
-    }
-    let at = |path: &Path, source| StateError::Io {
-        path: path.to_path_buf(),
-        source,
-    };
-    let (folder, name) = split(backup).map_err(|source| at(backup, source))?;
-    let from = folder.open_to_read(name);
-    let from = from.map_err(|source| at(backup, source))?;
-    let from = from.ok_or_else(|| StateError::Absent {
-        path: backup.to_path_buf(),
-    })?;
-    let copied = place.copy_file(&*from, NEW);
-    let copied = copied.map_err(|error| about(error, backup.to_path_buf()));
-    let put = copied.and_then(|_| place.rename(NEW, FILE));
-    if put.is_err()
-        && let Err(error) = place.remove(NEW)
-    {
-        tracing::debug!(%error, "an unfinished copy stays");
-    }
-    drop(lock);
-    put
-}
-
-/// What is wrong with the copy of a file is wrong with the file.
-fn about(error: StateError, path: PathBuf) -> StateError {
-    if let StateError::Damaged { what, .. } = error {
-        return StateError::Damaged { path, what };
-    }
-    if let StateError::Newer { found, known, .. } = error {
-        return StateError::Newer { path, found, known };
-    }
-    error
 }

@@ -94,7 +94,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`open`](Self::open), [`StateError::Damaged`], and [`StateError::Absent`].
-    pub(crate) fn open_as_it_is(
+    pub fn open_as_it_is(
         medium: Arc<dyn Medium>,
         options: OpenOptions,
     ) -> Result<Self, StateError> {
@@ -270,7 +270,7 @@ impl Place<'_> {
     }
 
     /// Copies the previous generation to [`NEW`] and says when it was made; `None` if there is none that can be read.
-    fn copy_previous(&self) -> Result<Option<i64>, StateError> {
+    pub(super) fn copy_previous(&self) -> Result<Option<i64>, StateError> {
         let file = self.medium.open(PREVIOUS);
         let Some(from) = file.map_err(|source| self.io(PREVIOUS, source))? else {
             return Ok(None);

@@ -11,6 +11,8 @@ use super::*;
 use crate::tables::META_SCHEMA;
 use crate::{FileStamp, Folder, Progress, Torrent, Traffic};
 
+mod replacing;
+
 fn open(dir: &Path) -> (Store, Opening) {
     let medium = Arc::new(Folder::new(dir.to_path_buf()));
     Store::open(medium, OpenOptions::default()).unwrap()

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use state::import::rqbit::{Entry, session};
-use state::import::{FaultKind, Imported, Standing};
+use state::import::{FaultKind, Imported, Program, Source, Standing};
 
 use super::bencoded::{PIECE, hash, left_out, stamp, there, torrent};
 
@@ -110,4 +110,40 @@ fn what_is_malformed_is_named() {
     let other = torrent(&[("z", PIECE)]);
     let error = entry("/content/top", "null", "[]").parse(Some(&other), None, None);
     assert_eq!(error.expect_err("another torrent").field, "info_hash");
+}
+
+#[test]
+fn what_rqbit_itself_has_left_is_believed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/rqbit");
+    let source = Source::find(&folder, None).expect("a session");
+    assert_eq!((source.program(), source.len()), (Program::Rqbit, 3));
+    let files = [
+        ("/tmp/rq/out/top/a", stamp(100_000, 1)),
+        ("/tmp/rq/out/top/sub/b", stamp(50_000, 1)),
+        ("/tmp/rq/out/lone.bin", stamp(70_000, 1)),
+        // Not wanted, and made nevertheless.
+        ("/tmp/rq/out/pair/x", stamp(0, 1)),
+        ("/tmp/rq/out/pair/y", stamp(65_536, 1)),
+    ];
+    let mut seen = Vec::new();
+    for at in 0..source.len() {
+        let mut it = source.read(at).expect("an entry").expect("it is sound");
+        let settled = it.settle(&mut there(&files));
+        assert_eq!(settled.standing, Standing::Believed, "{settled:?}");
+        assert_eq!(it.torrent.dir, Path::new("/tmp/rq/out"));
+        assert!(it.left_out.is_empty(), "{:?}", it.left_out);
+        seen.push((it.torrent.name, settled.claimed, it.torrent.switches.paused));
+    }
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(name, claimed, paused)| (&**name, *claimed, *paused))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("top", 150_000, false),
+            ("lone.bin", 70_000, true),
+            ("pair", 65_536, false)
+        ]
+    );
 }

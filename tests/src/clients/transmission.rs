@@ -56,6 +56,26 @@ impl Transmission {
         this
     }
 
+    /// Has it verify what it has, and waits until it has done so.
+    ///
+    /// # Panics
+    /// When it has not within twenty seconds.
+    pub fn verify(&mut self) {
+        let verifies = self.call("torrent-verify", &json!({}));
+        assert!(verifies.is_some(), "it does not verify");
+        // It is soon done with a few files: whoever asks late does not see that it has begun.
+        let _ = wait::at_most(Duration::from_secs(2), || self.verifies().then_some(()));
+        let done = wait::until(Duration::from_secs(20), || (!self.verifies()).then_some(()));
+        assert!(done.is_some(), "{}", self.process.last_words());
+    }
+
+    /// Whether it is about to verify what it has, or at it.
+    fn verifies(&mut self) -> bool {
+        let reply = self.call("torrent-get", &json!({"fields": ["status"]}));
+        let status = reply.and_then(|reply| reply["torrents"][0]["status"].as_u64());
+        matches!(status, Some(1 | 2))
+    }
+
     /// One RPC; `None` while the daemon does not answer, or refuses.
     fn call(&mut self, method: &str, arguments: &Value) -> Option<Value> {
         const SESSION: &str = "X-Transmission-Session-Id";
