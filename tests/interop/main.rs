@@ -12,6 +12,7 @@ mod holepunch;
 mod layers;
 mod meeting;
 mod socks;
+mod streaming;
 mod super_seed;
 mod takeover;
 mod trackerless;
@@ -217,6 +218,12 @@ isolated_test! {
         lab, limit = 240, needs = [Need::Ours, NGINX, Libtorrent("2.1.1").need()]
     ) {
         web::cost(lab);
+    }
+}
+
+isolated_test! {
+    fn a_file_is_read_while_libtorrent_sends_it(lab, limit = 120, needs = [Libtorrent("2.1.1").need()]) {
+        streaming::read_from(lab, Libtorrent("2.1.1"));
     }
 }
 
