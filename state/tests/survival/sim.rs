@@ -104,7 +104,7 @@ impl SimDisk {
     pub(crate) fn rot(&self, name: &str, at: usize, bit: u8) {
         let mut disk = self.0.disk.lock();
         let file = disk.names[name];
-        let bytes = disk.files.get_mut(&file).unwrap();
+        let bytes = disk.files.get_mut(&file).expect("a file");
         let at = at % bytes.len();
         bytes[at] ^= 1 << bit;
     }
