@@ -10,7 +10,7 @@ use bytes::Bytes;
 use dht::DhtHandle;
 use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::Metainfo;
-use storage::{ErrorKind, StoreError};
+use storage::{ErrorKind, Op, StoreError};
 use tokio::sync::oneshot;
 
 use crate::reach::Reach;
@@ -271,6 +271,16 @@ pub enum TorrentError {
         /// What was done to which file, and what the system said.
         message: Arc<str>,
     },
+    /// The content was there, and none of it is: its folder is gone, empty, or on another disk than before. It is not fetched
+    /// anew, for its disk may be unmounted; the torrent goes on by itself when the content is back. Where it was deleted,
+    /// [`EngineHandle::recheck`](crate::EngineHandle::recheck) has it fetched anew, or [`Existing::Replace`].
+    #[error("{message}; mount its disk, or have it checked if it was deleted")]
+    Missing {
+        /// The folder that it was in.
+        dir: PathBuf,
+        /// What was found in its place.
+        message: Arc<str>,
+    },
     /// The metadata that peers delivered cannot be accepted.
     #[error("the torrent's metadata cannot be accepted: {0}")]
     Metadata(Arc<str>),
@@ -314,6 +324,12 @@ impl From<&StoreError> for TorrentError {
     fn from(error: &StoreError) -> Self {
         if error.kind() == ErrorKind::Inconsistent {
             return Self::Inconsistent;
+        }
+        if error.op() == Op::Find {
+            return Self::Missing {
+                dir: error.path().to_path_buf(),
+                message: error.to_string().into(),
+            };
         }
         Self::Storage {
             kind: error.kind(),

@@ -137,6 +137,11 @@ impl Disk {
         &self.load
     }
 
+    /// Does a job that a command waits for, on what the engine remembers: never behind jobs on content, whose disk may stall.
+    pub(crate) fn apart(&self, job: impl FnOnce() + Send + 'static) {
+        self.long(job);
+    }
+
     /// Does a job that may take minutes, beside the short ones.
     pub(crate) fn long(&self, job: impl FnOnce() + Send + 'static) {
         match &self.pool {

@@ -24,6 +24,7 @@ mod meetings;
 pub(crate) mod messages;
 pub mod metadata;
 mod metadata_phase;
+mod missing;
 mod moving;
 mod neighbours;
 mod newer;

@@ -5,6 +5,7 @@ mod common;
 #[path = "moving/cuts.rs"]
 mod cuts;
 #[path = "moving/scene.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
 mod scene;
 
 use std::fs;

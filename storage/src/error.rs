@@ -25,6 +25,8 @@ pub enum Op {
     Check,
     /// Creating a file, a folder or a link.
     Create,
+    /// Looking for content that was there.
+    Find,
     /// Mapping a file into memory.
     Map,
     /// Opening the store: its specification does not hold together.
@@ -88,6 +90,10 @@ pub(crate) enum Cause {
     Unlinked,
     /// The chosen folder lies on another device than it did.
     OtherDevice,
+    /// The chosen folder is not there.
+    NoFolder,
+    /// Nothing is in the chosen folder.
+    EmptyFolder,
     /// A path component that no file may have.
     BadComponent,
     /// Two files of the torrent claim one path.
@@ -144,7 +150,11 @@ impl Cause {
             Self::NotAFile => ErrorKind::InTheWay,
             Self::Symlink | Self::BadComponent => ErrorKind::UnsafePath,
             Self::TooShort => ErrorKind::TooShort,
-            Self::Faulted | Self::Unlinked | Self::OtherDevice => ErrorKind::Vanished,
+            Self::EmptyFolder
+            | Self::Faulted
+            | Self::NoFolder
+            | Self::OtherDevice
+            | Self::Unlinked => ErrorKind::Vanished,
             Self::Duplicate | Self::Lengths | Self::OutOfRange => ErrorKind::Invalid,
             Self::WriteZero => ErrorKind::Other,
             Self::OneOfTwo => ErrorKind::Inconsistent,
@@ -202,6 +212,8 @@ impl fmt::Display for Cause {
             Self::TooShort => f.write_str("the file is shorter than it should be"),
             Self::Faulted => f.write_str("the file was cut or its device failed while it was read"),
             Self::Unlinked => f.write_str("the file was removed while it was in use"),
+            Self::NoFolder => f.write_str("there is no such folder"),
+            Self::EmptyFolder => f.write_str("the folder is empty"),
             Self::OtherDevice => f.write_str("the folder is on another disk than before: it seems to be unmounted"),
             Self::BadComponent => f.write_str("the path would lead outside the chosen folder"),
             Self::Duplicate => f.write_str("two files of the torrent claim this path"),
@@ -218,6 +230,7 @@ impl fmt::Display for Op {
         f.write_str(match self {
             Self::Check => "can't check",
             Self::Create => "can't create",
+            Self::Find => "can't find the content in",
             Self::Map => "can't map",
             Self::Open => "can't open the store at",
             Self::Preallocate => "can't reserve room for",

@@ -176,6 +176,11 @@ impl Inner {
         }
     }
 
+    /// The device that the folder lies on, once it was there.
+    pub(crate) fn device(&self) -> Option<u64> {
+        self.device.get().copied()
+    }
+
     pub(crate) fn open_root(&self, create: bool) -> Result<Root, Cause> {
         // A folder that was there and is gone was not removed to be made again: its disk may have been unmounted.
         let create = create && self.device.get().is_none();

@@ -3,7 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
+use std::path::Path;
 
+use crate::error::Cause;
 use crate::layout::FileKind;
 use crate::{Call, Op, Store, StoreError};
 
@@ -18,8 +20,45 @@ pub fn hash_lanes() -> usize {
 impl Store {
     /// Whether any file has bytes on disk already.
     pub fn has_data(&self) -> bool {
-        self.plain_files()
-            .any(|at| fs::symlink_metadata(self.path_of(at)).is_ok_and(|file| file.len() > 0))
+        self.has_data_at(self.root())
+    }
+
+    /// Whether any file would have bytes on disk if this were the chosen folder.
+    pub fn has_data_at(&self, root: &Path) -> bool {
+        self.plain_files().any(|at| {
+            let path = root.join(self.0.relative(at as u32));
+            fs::symlink_metadata(path).is_ok_and(|file| file.len() > 0)
+        })
+    }
+
+    /// The device that the chosen folder lies on, once it was there.
+    pub fn device(&self) -> Option<u64> {
+        self.0.device()
+    }
+
+    /// Whether content that was there may have been removed on purpose, where none of it is there now: not so if the folder is
+    /// gone, empty, or on another device than `device`, as a folder is whose disk was unmounted. Fine where any file has
+    /// bytes.
+    ///
+    /// # Errors
+    /// [`Vanished`](crate::ErrorKind::Vanished): the content has to be looked for.
+    pub fn find(&self, device: Option<u64>) -> Result<(), StoreError> {
+        if self.has_data() {
+            return Ok(());
+        }
+        let fail = |cause| StoreError::new(Op::Find, self.root(), cause);
+        let here = match self.0.open_root(false) {
+            Err(cause) if cause.is_not_found() => return Err(fail(Cause::NoFolder)),
+            here => here.and_then(|root| root.device()).map_err(fail)?,
+        };
+        if device.is_some_and(|device| device != here) {
+            return Err(fail(Cause::OtherDevice));
+        }
+        let mut entries = fs::read_dir(self.root()).map_err(|error| fail(error.into()))?;
+        if entries.next().is_none() {
+            return Err(fail(Cause::EmptyFolder));
+        }
+        Ok(())
     }
 
     /// The files that are there and have bytes, but not as many as they should: their indices, and the bytes they have.

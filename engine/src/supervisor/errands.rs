@@ -66,7 +66,7 @@ impl Supervisor {
             let (done, settled) = oneshot::channel();
             let (memory, asked) = (self.config.memory.clone(), names.clone());
             let asleep = self.asleep_in(&errand);
-            self.disk.short(move || {
+            self.disk.apart(move || {
                 let settled = hops::settle(&memory, &asked, said);
                 let details = match (asleep, memory.keeper()) {
                     (Some(key), Some(keeper)) => keeper.details(key).ok(),

@@ -178,7 +178,7 @@ impl Supervisor {
         let file = add.file.take();
         let (source, record) = (add.source.clone(), kept.clone());
         let (done, outcome) = oneshot::channel();
-        self.disk.short(move || {
+        self.disk.apart(move || {
             let mut batch = Batch::new();
             batch.torrent(key, record.torrent);
             batch.details(key, record.details);

@@ -76,7 +76,7 @@ impl Supervisor {
         let Some(me) = self.me.clone() else {
             return false;
         };
-        self.disk.short(move || {
+        self.disk.apart(move || {
             let found = decoded
                 .map_err(|error| error.to_string())
                 .and_then(|record| read(&keeper, id, &record, &names, &hashes));

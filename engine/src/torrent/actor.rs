@@ -43,6 +43,7 @@ use crate::torrent::layers::LayerFetch;
 use crate::torrent::local_data::Local;
 use crate::torrent::messages::Control;
 use crate::torrent::metadata::MetadataFetch;
+use crate::torrent::missing::Footing;
 use crate::torrent::moving::Moves;
 use crate::torrent::newer::Newer;
 use crate::torrent::peers::{Peers, Rate};
@@ -153,6 +154,8 @@ pub(crate) struct Torrent {
     pub(crate) last_tick: Instant,
     pub(crate) timer: OneTimer,
     pub(crate) known: Option<Known>,
+    /// What should be there.
+    pub(crate) footing: Footing,
     /// Verified pieces and unverified blocks at the last save.
     pub(crate) saved: Option<(u32, u64)>,
     pub(crate) last_save: Instant,
@@ -248,6 +251,7 @@ impl Torrent {
             last_tick: now,
             timer: OneTimer::new(),
             known: None,
+            footing: Footing::default(),
             saved: None,
             last_save: now,
             saves: Saves::default(),
@@ -309,6 +313,7 @@ impl Torrent {
     /// Leaves the network and the content as they are, to stand still.
     pub(crate) fn halt(&mut self, phase: Phase) {
         self.save_resume();
+        self.note_footing();
         match &self.phase {
             Phase::Active(active) => self.rested_at = Some(active.amount()),
             Phase::Checking(check) => {

@@ -10,6 +10,7 @@ use storage::{RecheckOptions, Store};
 use crate::Existing;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::{DiskReply, Opened};
+use crate::torrent::missing::Footing;
 use crate::torrent::resume::{Known, Partials};
 
 /// How far a check has come; written by the Disk, read by the torrent.
@@ -52,6 +53,7 @@ impl Torrent {
     pub(crate) fn recheck(&mut self, ctx: &mut Context<Self>) {
         self.take_back_pause();
         self.known = None;
+        self.footing = Footing::default();
         self.add.trust_data = false;
         let Phase::Active(active) = &self.phase else {
             if matches!(self.phase, Phase::Paused | Phase::Failed(..)) {

@@ -9,7 +9,7 @@ use storage::{ErrorKind, Op, Store, StoreError};
 use crate::peer::driver::now;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::DiskReply;
-use crate::torrent::resume::Known;
+use crate::torrent::resume::{Known, Ledger};
 use crate::{Event, TorrentError};
 
 /// How long a torrent that failed stands still at most before it tries again, unless the settings say more for the first time.
@@ -58,7 +58,7 @@ impl Trouble {
             TorrentError::Storage {
                 kind: ErrorKind::Vanished | ErrorKind::TooShort,
                 ..
-            }
+            } | TorrentError::Missing { .. }
         )
     }
 
@@ -154,7 +154,9 @@ impl Torrent {
     /// complete needs no more than to be read.
     pub(crate) fn retry_if_due(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let retry_after = self.setup.settings.get().disk.retry_after;
-        let Phase::Failed(TorrentError::Storage { .. }, at) = &mut self.phase else {
+        let Phase::Failed(TorrentError::Storage { .. } | TorrentError::Missing { .. }, at) =
+            &mut self.phase
+        else {
             return;
         };
         if now < *at {
@@ -166,9 +168,15 @@ impl Torrent {
         let options = self.setup.storage();
         let lacking = self.known.as_ref().is_some_and(|known| known.lacking);
         let wanted: Vec<bool> = spec.files.iter().map(|file| file.wanted).collect();
+        let (footing, existing) = (self.footing(), self.add.existing);
+        let (ledger, settled) = (self.ledger(), self.relocating.is_settled());
         self.setup.disk.short(move || {
             let wanted = |file: usize| wanted.get(file).is_some_and(|wanted| *wanted);
             let probed = Store::open(spec, options).and_then(|store| {
+                if settled {
+                    let vouched = || ledger.as_ref().is_some_and(Ledger::vouches);
+                    footing.find(&store, existing, vouched)?;
+                }
                 if lacking {
                     return store.probe_room();
                 }

@@ -19,6 +19,7 @@ use crate::torrent::bad_blocks::Trials;
 use crate::torrent::gather::Gather;
 use crate::torrent::layers::LayerFetch;
 use crate::torrent::messages::{DiskReply, News, Opened};
+use crate::torrent::missing::Footing;
 use crate::torrent::padding;
 use crate::torrent::picker::Picker;
 use crate::torrent::relocation::Found;
@@ -50,6 +51,7 @@ impl Torrent {
         let wanted = self.wanted_files();
         let trust = self.add.trust_data;
         let existing = self.add.existing;
+        let footing = self.footing();
         let known = self.known.take();
         let forgets = std::mem::take(&mut self.saves.forgets);
         let forget = forgets.then(|| self.forgetting());
@@ -69,7 +71,13 @@ impl Torrent {
                     return;
                 }
             }
-            let opened = open_store(spec, options, (ledger, wanted), (trust, existing), known);
+            let opened = open_store(
+                spec,
+                options,
+                (ledger, wanted),
+                (trust, existing),
+                (known, footing),
+            );
             tell(&me, DiskReply::Opened(opened));
         });
     }
@@ -127,6 +135,7 @@ impl Torrent {
         for piece in full {
             self.on_piece_full(piece);
         }
+        self.note_footing();
         self.show_files();
         if have.count() > 0 {
             self.setup.shelf.tell();
@@ -319,11 +328,14 @@ fn open_store(
     options: StoreOptions,
     (ledger, wanted): (Option<Ledger>, Option<Vec<usize>>),
     (trust, existing): (bool, Existing),
-    known: Option<Known>,
+    (known, footing): (Option<Known>, Footing),
 ) -> Result<Opened, StoreError> {
     let pieces = spec.geometry.pieces();
     let stored: Vec<bool> = spec.files.iter().map(|file| file.wanted).collect();
     let store = Store::open(spec, options)?;
+    footing.find(&store, existing, || {
+        ledger.as_ref().is_some_and(Ledger::vouches)
+    })?;
     if existing == Existing::Serve && (trust || !store.has_data()) {
         store.probe_files(|file| stored.get(file).is_some_and(|wanted| *wanted))?;
     }

@@ -20,6 +20,7 @@ use crate::claims::Claim;
 use crate::peer::driver::now;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::{DiskReply, News};
+use crate::torrent::missing::Footing;
 use crate::torrent::resume::Known;
 use crate::{CommandError, Event, MoveStatus, TorrentError};
 
@@ -139,6 +140,11 @@ pub(crate) enum MoveReply {
 }
 
 impl Relocating {
+    /// Whether no move of an earlier run is left to be dealt with.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
     /// Whether a move is under way.
     pub(super) const fn is_under_way(&self) -> bool {
         self.under_way.is_some()
@@ -300,7 +306,7 @@ impl Torrent {
             return;
         };
         let (resume, note) = (self.ledger(), self.move_note());
-        let wanted = self.wanted_files();
+        let (wanted, footing) = (self.wanted_files(), self.footing());
         let Some(it) = &mut self.relocating.under_way else {
             return;
         };
@@ -325,6 +331,7 @@ impl Torrent {
             known: known.filter(|known| known.have.is_some()),
             resume,
             wanted,
+            footing,
             note,
             shared: Arc::clone(&it.shared),
             turn: self.setup.turns.of(self.id),
@@ -565,6 +572,7 @@ impl Torrent {
         let dir = it.to.clone();
         let event = match outcome {
             Ok(()) => {
+                self.footing = Footing::default();
                 let from = std::mem::replace(&mut self.add.dir, dir.clone());
                 Event::Moved {
                     id: self.id,
@@ -615,6 +623,7 @@ impl Torrent {
 
     /// A later run found the content elsewhere than it was told.
     pub(super) fn on_found_elsewhere(&mut self, dir: PathBuf, ctx: &mut Context<Self>) {
+        self.footing = Footing::default();
         let from = std::mem::replace(&mut self.add.dir, dir.clone());
         let id = self.id;
         self.event(Event::Moved { id, from, dir });

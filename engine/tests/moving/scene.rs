@@ -183,6 +183,22 @@ impl Engine {
         self.restart(scene, dir, change).await
     }
 
+    /// As [`Self::again`] at the same folder, added in another way.
+    pub(crate) async fn again_as(
+        &self,
+        scene: &Scene,
+        change: impl FnOnce(&mut AddTorrent),
+    ) -> Self {
+        self.handle.shutdown(Duration::from_secs(5)).await;
+        let change = |_: &mut engine::EngineConfig, add: &mut AddTorrent| {
+            add.peers = vec![addr(0)];
+            change(add);
+        };
+        let (number, dir) = (self.number + 100, self.dir.clone());
+        let root = &scene.root;
+        Self::start(&scene.sim, number, &scene.folder, root, dir, change).await
+    }
+
     /// As [`Self::again`], where this one was not stopped, or died.
     pub(crate) async fn restart(
         &self,

@@ -120,7 +120,8 @@ fn what_was_whole_is_not_hashed_again_after_a_kill_unless_its_files_have_changed
         let again = Session::start(&sim, 3, changed);
         assert!(checks(&again, id).await);
         assert!(again.status(id).done < payload.len());
-        // It lies there as it was recorded and was whole; now it is not there.
+        // It lies there as it was recorded and was whole; now it is not there, but something else is.
+        fs::write(gone.path().join("data/other"), "mine").expect("written");
         fs::remove_file(gone.path().join("data/payload")).expect("removed");
         let again = Session::start(&sim, 4, gone);
         checks(&again, id).await;

@@ -82,6 +82,8 @@ impl Transfer {
             "; `tribler-rs check` lists them"
         } else if let TorrentError::Foreign(_) = error {
             "; move it away, or say --overwrite"
+        } else if let (TorrentError::Missing { .. }, false) = (error, torrent.served) {
+            " (--overwrite fetches it anew)"
         } else {
             ""
         };
@@ -302,6 +304,9 @@ fn with_links(metainfo: Arc<Metainfo>, source: &Source) -> Arc<Metainfo> {
 
 /// Whether the engine tries again by itself after this error, and may well succeed.
 fn passes(error: &TorrentError) -> bool {
+    if matches!(error, TorrentError::Missing { .. }) {
+        return true;
+    }
     let TorrentError::Storage { kind, .. } = error else {
         return false;
     };

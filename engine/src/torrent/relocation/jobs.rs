@@ -11,6 +11,8 @@ use storage::{
 };
 
 use super::{MoveFailure, STEP, Shared};
+use crate::Existing;
+use crate::torrent::missing::Footing;
 use crate::torrent::resume::{self, Known, Ledger};
 use crate::turns::Turn;
 
@@ -24,6 +26,8 @@ pub(super) struct Survey {
     pub(super) known: Option<Known>,
     pub(super) resume: Option<Ledger>,
     pub(super) wanted: Option<Vec<usize>>,
+    /// What should be at the old folder.
+    pub(super) footing: Footing,
     pub(super) note: Option<PathBuf>,
     pub(super) shared: Arc<Shared>,
     pub(super) turn: Turn,
@@ -55,6 +59,14 @@ impl Survey {
                 store
             }
         };
+        // Content that cannot be found may have been moved to the new folder by hand, and nowhere else.
+        let vouched = || self.resume.as_ref().is_some_and(Ledger::vouches);
+        let found = self.footing.find(&store, Existing::Complete, vouched);
+        if let Err(error) = found
+            && !store.has_data_at(&self.to)
+        {
+            return Err(MoveError::from(error).into());
+        }
         let cancel = &self.shared.cancelled;
         let known = self.known.map(|known| known.unless_changed(&store));
         let known = known.filter(|known| known.have.is_some());

@@ -1,0 +1,79 @@
+//! Content that was there and is not: its disk may be unmounted, so that nothing is fetched anew into an empty mount point.
+
+use storage::resume::Record;
+use storage::{Store, StoreError};
+
+use crate::Existing;
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::resume::Ledger;
+
+/// What is known of content that should be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Footing {
+    /// There were verified pieces.
+    held: bool,
+    /// The device that their folder was on.
+    device: Option<u64>,
+}
+
+impl Torrent {
+    /// Remembers where the content is, as long as there is any.
+    pub(super) fn note_footing(&mut self) {
+        if let Phase::Active(active) = &self.phase
+            && active.picker.have().count() > 0
+        {
+            self.footing = Footing {
+                held: true,
+                device: active.content.store.device().or(self.footing.device),
+            };
+        }
+    }
+
+    /// What should be there when the content is opened.
+    pub(super) fn footing(&self) -> Footing {
+        let known = self.known.as_ref().and_then(|known| known.have.as_ref());
+        // What is only served is said file by file.
+        let trusted = self.add.trust_data && self.add.existing != Existing::Serve;
+        let held = known.is_some_and(|have| have.count() > 0) || trusted;
+        Footing {
+            held: self.footing.held || held,
+            ..self.footing
+        }
+    }
+}
+
+impl Footing {
+    /// Finds the content, where there was any.
+    ///
+    /// # Errors
+    /// It is gone in a way that an unmounted disk is.
+    pub(super) fn find(
+        self,
+        store: &Store,
+        existing: Existing,
+        vouched: impl FnOnce() -> bool,
+    ) -> Result<(), StoreError> {
+        // Who replaces whatever is there has it fetched anew where nothing is.
+        let sought = existing != Existing::Replace && !store.has_data() && (self.held || vouched());
+        if sought {
+            store.find(self.device)?;
+        }
+        Ok(())
+    }
+}
+
+impl Ledger {
+    /// Whether an earlier run had content, whatever has become of it.
+    pub(super) fn vouches(&self) -> bool {
+        match self {
+            Self::File(path, _) => {
+                let record = Record::load(path).ok().flatten();
+                record.is_some_and(|it| it.have.count() > 0 || !it.partial.is_empty())
+            }
+            Self::Store(keeper, key) => {
+                let progress = keeper.progress(*key).ok().flatten();
+                progress.is_some_and(|it| it.have.count() > 0 || !it.partial.is_empty())
+            }
+        }
+    }
+}
