@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use engine::{Categories, Event, State, TorrentId};
 use net::sim::Sim;
+use storage::MoveExisting;
 use tokio::time::sleep;
 
 use crate::common::Payload;
@@ -146,6 +147,38 @@ fn a_download_that_was_killed_before_its_first_piece_is_not_taken_for_somebody_e
         again
             .until(id, |status| status.state == State::Downloading)
             .await;
+        sim
+    });
+}
+
+#[test]
+fn content_that_was_moved_is_found_where_it_is_by_the_next_session_even_after_a_kill() {
+    simulate(async {
+        let sim = Sim::new(34);
+        let payload = Payload::new(34, 300_000, PIECE);
+        let _seeder = Seeder::start(&sim, 0, &payload, 1_000_000).await;
+        let session = Session::start(&sim, 1, root());
+        let id = session.fetch(&payload, 0).await;
+        session.finished(id).await;
+        sleep(Duration::from_secs(3)).await;
+        let mut events = session.handle.events(Categories::ALL, 1000);
+        let to = session.root.path().join("elsewhere");
+        let moving = session.handle.move_storage(id, to, MoveExisting::default());
+        moving.await.expect("begun");
+        let moved = async { while !matches!(events.recv().await, Ok(Event::Moved { .. })) {} };
+        tokio::time::timeout(crate::scene::PATIENCE, moved)
+            .await
+            .expect("moved");
+        sleep(Duration::from_secs(3)).await;
+        let killed = session.killed();
+        for (number, root) in [(2, killed), (3, session.stop().await)] {
+            let again = Session::start(&sim, number, root);
+            checks(&again, id).await;
+            assert_eq!(again.status(id).done, payload.len());
+            let moved = again.root.path().join("elsewhere/payload");
+            assert!(fs::read(moved).expect("the content") == payload.bytes());
+            assert!(!again.data().join("payload").exists());
+        }
         sim
     });
 }
