@@ -57,6 +57,7 @@ fn status(number: u64, round: u64) -> TorrentStatus {
         swarm: SwarmCounts::default(),
         age: Duration::from_secs(round),
         reason: None,
+        moving: None,
     }
 }
 
