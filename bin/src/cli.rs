@@ -3,6 +3,8 @@
 //! Flags and commands whose feature this build does not have are parsed as well, so that they answer with one line
 //! instead of a usage screen; see [`later`].
 
+pub(crate) mod ctl;
+pub(crate) mod daemon;
 pub(crate) mod dht;
 pub(crate) mod kept;
 pub(crate) mod later;
@@ -16,6 +18,8 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(crate) use ctl::CtlArgs;
+pub(crate) use daemon::DaemonArgs;
 pub(crate) use dht::DhtArgs;
 pub(crate) use kept::{BackupArgs, From, ImportArgs, RestoreArgs};
 pub(crate) use later::LaterCommand;
@@ -86,6 +90,15 @@ pub(crate) fn command() -> clap::Command {
         "relay" | "exit" => {
             command.mut_arg("overlay_listen", |listen| listen.visible_alias("listen"))
         }
+        // Torrents wait for circuits, however long that takes.
+        "daemon" => command
+            .mut_arg("hops_within", |within| within.hide(true))
+            .mut_arg("hops", |hops| {
+                hops.help(
+                    "Through how many others torrents go that are added and of which nothing else is said: 0 (direct) to 3 \
+                     [default: as each went the last time, and direct the first time]",
+                )
+            }),
         _ => command,
     })
 }
@@ -110,6 +123,10 @@ pub(crate) enum Command {
     Info(InfoArgs),
     /// Hash a torrent's data and report each bad piece and file
     Check(CheckArgs),
+    /// Run torrents until told to end; `ctl` adds them, and shows and changes what they do
+    Daemon(Box<DaemonArgs>),
+    /// Talk to a running daemon
+    Ctl(CtlArgs),
     /// Ask where a torrent says that newer versions of it are found (BEP 39)
     CheckUpdate(CheckUpdateArgs),
     /// Find peers and items on the mainline DHT, and store them
@@ -150,6 +167,8 @@ impl Command {
         match self {
             Self::BootstrapServer(_)
             | Self::Check(_)
+            | Self::Ctl(_)
+            | Self::Daemon(_)
             | Self::Demo(_)
             | Self::Dht(_)
             | Self::Download(_)
@@ -174,6 +193,8 @@ impl Command {
     /// Whether the command was asked to speak JSON.
     pub(crate) fn json(&self) -> bool {
         match self {
+            Self::Ctl(args) => args.json,
+            Self::Daemon(args) => args.common.json,
             Self::Download(args) => args.common.json,
             Self::Seed(args) => args.common.json,
             Self::Create(args) => args.json,

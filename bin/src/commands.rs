@@ -7,6 +7,8 @@ mod circuits;
 mod completions;
 mod config;
 mod create;
+mod ctl;
+mod daemon;
 mod demo;
 mod dht;
 mod download;
@@ -18,6 +20,7 @@ mod node;
 mod seed;
 mod testnet;
 mod transfer;
+mod unit;
 
 use std::path::Path;
 
@@ -46,6 +49,8 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Completions(args) => completions::run(&args, screen),
         Command::Config(args) => config::run(&args, screen),
         Command::Create(args) => create::run(&args, screen),
+        Command::Ctl(args) => ctl::run(args, screen),
+        Command::Daemon(args) => daemon::run(*args, screen),
         Command::Demo(args) => demo::run(&args, screen),
         Command::Dht(args) => dht::run(&args, screen),
         Command::Download(mut args) => download::run(&mut args, screen),

@@ -26,6 +26,18 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// The same with nothing more to say: it was told.
+    pub(crate) fn silent(self) -> Self {
+        let none = String::new();
+        match self {
+            Self::Failed(_) | Self::Told => Self::Told,
+            Self::Usage(_) => Self::Usage(none),
+            Self::NotFound(_) => Self::NotFound(none),
+            Self::Unreachable(_) => Self::Unreachable(none),
+            Self::Anonymity(_) => Self::Anonymity(none),
+        }
+    }
+
     /// The process's exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {

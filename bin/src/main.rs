@@ -8,7 +8,7 @@
 //! [`cli`] flags; [`commands`] what they do; [`source`] where torrents come from; [`selection`] `--files`; [`screen`]
 //! bars and lines; [`progress`]; [`json`]; [`units`] sizes and rates; [`text`]; [`settings`] what files and flags
 //! make of them; [`content`] what the store is told of a
-//! torrent; [`report`] how it stands with circuits, which [`control`] and [`metrics`] tell; [`log`]; [`shutdown`] signals;
+//! torrent; [`daemon`] what serves `ctl`; [`report`] how it stands with circuits, which [`control`] and [`metrics`] tell; [`log`]; [`shutdown`] signals;
 //! [`failure`] exit codes.
 //! # Invariants
 //! Only this crate reads arguments and the environment. With `--json`, standard output carries JSON lines only.
@@ -18,6 +18,7 @@ mod cli;
 mod commands;
 mod content;
 mod control;
+mod daemon;
 mod failure;
 mod host_port;
 mod json;

@@ -9,16 +9,23 @@ use crate::cli::settings::SettingsArgs;
 use crate::cli::transfer::{AnnounceToAll, Common, Encryption, MixedMode, Preallocate, Storage};
 use crate::failure::Failure;
 
-/// What the arguments make, with `flags` on top of all.
+/// What the arguments make: the defaults, under a preset, under the file, under what was `kept`, under `flags` and `--set`.
 ///
 /// # Errors
 /// [`Failure::NotFound`] where the file is not there; [`Failure::Usage`] names everything that is wrong.
-pub(crate) fn layered(args: &SettingsArgs, flags: Patch) -> Result<Settings, Failure> {
+pub(crate) fn layered(
+    args: &SettingsArgs,
+    kept: &Patch,
+    flags: Patch,
+) -> Result<Settings, Failure> {
     let mut layers = match &args.config {
         Some(path) => load(path).map_err(usage)?,
         None => Layers::default(),
     };
     layers.preset = args.preset.or(layers.preset);
+    for (key, value) in kept.iter() {
+        layers.patch = std::mem::take(&mut layers.patch).with(key, value.clone());
+    }
     let mut last = flags;
     for (key, value) in &args.set {
         last = last.with(key, value.clone());

@@ -49,6 +49,25 @@ impl Source {
         }
     }
 
+    /// Reads a magnet link or an info-hash.
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] where it is neither, or not acceptable.
+    pub(crate) fn of_link(text: &str) -> Result<Self, Failure> {
+        match kind(text) {
+            Kind::Magnet(_) | Kind::Hash(_) => Self::read_local(text),
+            Kind::File(_) | Kind::Stdin | Kind::Url(_) => {
+                let why = format!("{text}: this is neither a magnet link nor an info-hash");
+                Err(Failure::Failed(why))
+            }
+        }
+    }
+
+    /// Whether it is a magnet link or an info-hash.
+    pub(crate) fn is_link(text: &str) -> bool {
+        matches!(kind(text), Kind::Magnet(_) | Kind::Hash(_))
+    }
+
     /// Whether reading it needs the network.
     pub(crate) fn is_remote(text: &str) -> bool {
         matches!(kind(text), Kind::Url(_))
@@ -82,7 +101,10 @@ impl Source {
     }
 
     /// Reads a torrent file's bytes, or a text with a magnet link or hash in it.
-    fn from_bytes(whence: &str, bytes: &[u8]) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure::Failed`] names `whence`.
+    pub(crate) fn from_bytes(whence: &str, bytes: &[u8]) -> Result<Self, Failure> {
         let refused = |why: &dyn std::fmt::Display| Failure::Failed(format!("{whence}: {why}"));
         let most = LoadLimits::default().bencode.bytes;
         if bytes.len() > most {

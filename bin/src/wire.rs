@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod bound;
+mod circuits;
 mod dht;
 mod filter;
 mod hidden;
@@ -10,6 +11,7 @@ mod lone_dht;
 mod no_circuit;
 mod overlay;
 mod routes;
+mod session;
 mod socks;
 mod watched;
 mod way;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::settings::Patch;
 use engine::{EngineConfig, EngineHandle, Memory, Supervisor};
 use net::port_map::{PortMap, Ports, Transport};
 use net::ports::{Datagrams, Transports};
@@ -27,12 +30,14 @@ use net::utp::UtpOptions;
 use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
+pub(crate) use self::circuits::Circuits;
 use self::filter::FilterFile;
 pub(crate) use self::identity::{Identity, identity_of};
 pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
 pub(crate) use self::no_circuit::NoCircuit;
 pub(crate) use self::overlay::{Overlay, Part};
 use self::routes::CircuitRoutes;
+pub(crate) use self::session::Session;
 pub(crate) use self::socks::Socks;
 pub(crate) use self::watched::Watched;
 pub(crate) use self::way::{Way, way};
@@ -111,7 +116,7 @@ pub(crate) fn start(
         pool,
         ..
     } = way;
-    let settings = settings::layered(&common.settings, settings::of_flags(common))?;
+    let settings = settings::layered(&common.settings, &Patch::new(), settings::of_flags(common))?;
     let state_dir = common.state.clone().or_else(default_state_dir);
     let (mut config, dht) = match overlay.as_ref().filter(|_| common.hops() > 0) {
         Some(overlay) => {
@@ -153,7 +158,7 @@ pub(crate) fn start(
                 pool.pool(),
             )
             .with_torrents(common.hops());
-            Watched::by_socket(common.state.as_deref(), &reporter, &pool, screen)
+            Watched::by_socket(common.state.as_deref(), &reporter, pool.pool(), screen)
         }),
         overlay,
         socks,

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use protocol::id::InfoHashes;
 use protocol::metainfo::Metainfo;
 use protocol::tracker::AnnounceEvent;
 
@@ -27,6 +28,8 @@ pub enum Event {
     Added {
         /// Which.
         id: TorrentId,
+        /// Its info-hashes, as far as they are known.
+        hashes: InfoHashes,
     },
     /// A peer asks for a block, which it gets when it is its turn.
     BlockAsked {
@@ -352,6 +355,8 @@ pub enum Event {
     Removed {
         /// Which.
         id: TorrentId,
+        /// Its info-hashes: whoever hears of it finds it nowhere else any more.
+        hashes: InfoHashes,
     },
     /// The torrent no longer stands still: it was told to go on.
     Resumed {

@@ -11,6 +11,7 @@ use protocol::bitfield::Bitfield;
 use protocol::id::InfoHashes;
 use protocol::krpc::item::mutable_target;
 use protocol::magnet::MutableItem;
+use protocol::metainfo::Metainfo;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::{Board, Changes, Page, Query};
@@ -178,6 +179,22 @@ impl EngineHandle {
     /// As [`Self::set_max_peers`].
     pub async fn reannounce(&self, id: TorrentId) -> Result<(), CommandError> {
         self.control(id, Control::Reannounce).await
+    }
+
+    /// The rates that bound a torrent.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn limits(&self, id: TorrentId) -> Result<Limits, CommandError> {
+        self.question(id, Question::Limits).await
+    }
+
+    /// The metadata of a torrent; `None` while it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn metainfo(&self, id: TorrentId) -> Result<Option<Arc<Metainfo>>, CommandError> {
+        self.question(id, Question::Metainfo).await
     }
 
     /// The addresses of a torrent's trackers, by tier. They may hold keys of its user.

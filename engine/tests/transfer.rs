@@ -118,7 +118,8 @@ fn the_same_torrent_is_not_added_twice() {
         let mut events = node.handle.events(engine::Categories::USUAL, 1024);
         node.handle.remove(id, false).await.unwrap();
         loop {
-            if matches!(events.recv().await.unwrap(), Event::Removed { id: gone } if gone == id) {
+            if matches!(events.recv().await.unwrap(), Event::Removed { id: gone, .. } if gone == id)
+            {
                 break;
             }
         }

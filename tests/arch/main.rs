@@ -24,6 +24,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
         Some(&["protocol", "net", "storage", "state", "dht", "actors"]),
     ),
     ("tracker", Some(&["protocol"])),
+    ("control", Some(&["protocol"])),
     ("bin", None),
     ("benches", None),
     ("tests", None),
@@ -38,6 +39,7 @@ const BANNED: &[(&str, &[&str])] = &[
     ("hash", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
     ("storage", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
     ("state", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
+    ("control", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
     ("net", &["actix", "actix-rt"]),
 ];
 

@@ -15,6 +15,8 @@ impl Command {
             | Self::BootstrapServer(_)
             | Self::Circuits(_)
             | Self::Config(_)
+            | Self::Ctl(_)
+            | Self::Daemon(_)
             | Self::Download(_)
             | Self::Exit(_)
             | Self::Import(_)
@@ -38,18 +40,12 @@ impl Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum LaterCommand {
     #[command(hide = true)]
-    Ctl(Anything),
-    #[command(hide = true)]
-    Daemon(Anything),
-    #[command(hide = true)]
     Tracker(Anything),
 }
 
 impl LaterCommand {
     fn name(&self) -> String {
         let name = match self {
-            Self::Ctl(_) => "ctl",
-            Self::Daemon(_) => "daemon",
             Self::Tracker(_) => "tracker",
         };
         name.to_owned()

@@ -55,7 +55,7 @@ fn preset(name: &str) -> Result<Preset, String> {
 }
 
 /// Reads `KEY=VALUE`. Which values a key may have is looked at later.
-fn assignment(text: &str) -> Result<(String, Value), &'static str> {
+pub(super) fn assignment(text: &str) -> Result<(String, Value), &'static str> {
     let (key, value) = text
         .split_once('=')
         .ok_or("write a key and a value, such as limits.down=4MiB/s")?;

@@ -167,9 +167,6 @@ impl Common {
     reason = "each is a flag of the command line"
 )]
 pub(crate) struct Common {
-    /// Connect straight to this peer; repeatable
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) peer: Vec<String>,
     /// Where to listen; port 0 takes any [default: port 6881 of all addresses, or the next free one up to 6890]
     #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address)]
     pub(crate) listen: Option<SocketAddr>,
@@ -343,6 +340,9 @@ pub(crate) struct DownloadArgs {
     /// Go on seeding for this long after completion
     #[arg(long, value_name = "TIME")]
     pub(crate) seed_time: Option<Span>,
+    /// Connect straight to this peer; repeatable
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Peers")]
+    pub(crate) peer: Vec<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -367,6 +367,9 @@ pub(crate) struct SeedArgs {
     /// Give out each piece about once, for the first seed of a swarm: every peer sees only a few pieces at a time
     #[arg(long)]
     pub(crate) super_seed: bool,
+    /// Connect straight to this peer; repeatable
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Peers")]
+    pub(crate) peer: Vec<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }

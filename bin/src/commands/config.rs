@@ -23,7 +23,7 @@ pub(crate) fn run(args: &ConfigArgs, screen: &Screen) -> Result<(), Failure> {
             screen.write(&format!("{} is valid\n", file.display()))
         }
         ConfigCommand::Show { settings, json } => {
-            let settings = settings::layered(settings, Patch::new())?;
+            let settings = settings::layered(settings, &Patch::new(), Patch::new())?;
             if *json {
                 let text = serde_json::to_string(&settings).map_err(Failure::failed)?;
                 return screen.write(&format!("{text}\n"));

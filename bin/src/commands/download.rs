@@ -67,7 +67,7 @@ async fn download(args: &mut DownloadArgs, screen: &Screen) -> Result<(), Failur
     transfer.asked = args.common.listen;
     let wish = Wish {
         args,
-        peers: peers(&args.common.peer, &running.network, screen).await?,
+        peers: peers(&args.peer, &running.network, screen).await?,
         selection,
     };
     for source in sources {

@@ -1,7 +1,5 @@
 //! `relay` and `exit`: takes part in the overlay for others, until a signal.
 
-mod unit;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +9,7 @@ use tunnels::policy::Rules;
 use tunnels::{ExitPolicy, Roles};
 
 use super::transfer::anonymous::tell_socks;
+use super::unit;
 use crate::cli::{ExitArgs, NodeArgs, RelayArgs};
 use crate::failure::Failure;
 use crate::report::{Report, Reporter};
@@ -67,7 +66,7 @@ enum Line<'a> {
 
 pub(crate) fn relay(args: &RelayArgs, screen: &Screen) -> Result<(), Failure> {
     if args.node.print_unit {
-        return unit::print("relay", screen);
+        return unit::print("relay", None, screen);
     }
     let part = Part {
         roles: roles(&args.node, None),
@@ -80,7 +79,7 @@ pub(crate) fn relay(args: &RelayArgs, screen: &Screen) -> Result<(), Failure> {
 pub(crate) fn exit(args: &ExitArgs, screen: &Screen) -> Result<(), Failure> {
     let rules = args.policy.as_deref().map(rules).transpose()?;
     if args.node.print_unit {
-        return unit::print("exit", screen);
+        return unit::print("exit", None, screen);
     }
     let mut policy = ExitPolicy::default();
     policy.ipv8 = args.ipv8;

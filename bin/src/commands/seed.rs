@@ -70,7 +70,7 @@ async fn seed(args: &mut SeedArgs, screen: &Screen) -> Result<(), Failure> {
     add.use_trackers = !args.common.no_trackers;
     add.super_seed = args.super_seed;
     add.use_web_seeds = !args.common.no_webseeds;
-    add.peers = peers(&args.common.peer, &running.network, screen).await?;
+    add.peers = peers(&args.peer, &running.network, screen).await?;
     let id = running.engine.add(add).await.map_err(Failure::failed)?;
     let hash = shown_hash(metainfo.hashes());
     let place = args.data.display().to_string();

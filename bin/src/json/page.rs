@@ -44,7 +44,10 @@ pub(crate) fn names_fields(section: &str, source: &str, places: &[(&str, &str)])
 }
 
 /// The rows of a section of the page.
-fn rows(section: &str) -> Vec<String> {
+///
+/// # Panics
+/// Where there is no such section.
+pub(crate) fn rows(section: &str) -> Vec<String> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md");
     let page = std::fs::read_to_string(page).unwrap();
     let heading = format!("## {section}");
@@ -68,10 +71,12 @@ fn code<'a>(source: &'a str, item: &str) -> impl Iterator<Item = &'a str> {
     })
 }
 
-/// The fields of a struct whose fields are for the crate.
+/// The fields of a struct that are for others.
 fn fields(source: &str, item: &str) -> Vec<String> {
     let names = code(source, item).filter_map(|line| {
-        let field = line.trim_start().strip_prefix("pub(crate) ")?;
+        let line = line.trim_start();
+        let field = line.strip_prefix("pub(crate) ");
+        let field = field.or_else(|| line.strip_prefix("pub "))?;
         Some(field.split_once(':')?.0.to_owned())
     });
     names.collect()

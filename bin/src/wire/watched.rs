@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use net::OwnedPool;
+use net::{OwnedPool, Pool};
 
 use crate::control::{self, Control};
 use crate::failure::{Failure, reason};
@@ -24,11 +24,11 @@ impl Watched {
     pub(crate) fn by_socket(
         state: Option<&Path>,
         reporter: &Reporter,
-        pool: &OwnedPool,
+        pool: &Pool,
         screen: &Screen,
     ) -> Self {
         let control = control::folder(state).and_then(|folder| {
-            let open = Control::serve(&folder, reporter.clone(), pool.pool());
+            let open = Control::serve(&folder, reporter.clone(), pool);
             let tell = |error: &io::Error| {
                 let line = format_args!(
                     "no control socket in {}, so `circuits` cannot ask this process: {}",
@@ -55,7 +55,7 @@ impl Watched {
         pool: &OwnedPool,
         screen: &Screen,
     ) -> Result<Self, Failure> {
-        let mut watched = Self::by_socket(state, reporter, pool, screen);
+        let mut watched = Self::by_socket(state, reporter, pool.pool(), screen);
         if let Some(at) = metrics {
             let serving = Metrics::serve(at, reporter.clone(), pool.pool()).await;
             let serving = serving

@@ -1,7 +1,9 @@
 //! The way into the network that flags ask for.
 
+use std::net::IpAddr;
+
 use net::resolve::NameServers;
-use net::{Network, OwnedPool, Pool, RealOptions};
+use net::{Network, OwnedPool, Pool, Proxy, RealOptions};
 use tunnels::Anonymity;
 
 use super::filter::FilterFile;
@@ -41,17 +43,14 @@ pub(crate) async fn way(
     common.check_hops()?;
     listen_address(common)?;
     let filter = FilterFile::of(common, screen)?;
+    let from = match common.hops() {
+        0 => common.listen.map(|at| at.ip()),
+        _ => common.overlay.overlay_listen.map(|at| (*at.ip()).into()),
+    };
     let no_circuit = NoCircuit::of(common);
     let told = (screen, shutdown);
-    let network = direct_network(common, pool.pool(), no_circuit.as_ref(), told).await?;
-    let network = match proxy {
-        Some(proxy) => network.through(proxy),
-        None => network,
-    };
-    let network = match &filter {
-        Some(file) => network.filtered(file.filter()),
-        None => network,
-    };
+    let network = direct_network((common, from), pool.pool(), no_circuit.as_ref(), told).await?;
+    let network = within(network, proxy, filter.as_ref());
     let hops = common.hops();
     let wanted = hops > 0 || common.overlay.socks.is_some();
     let start = || {
@@ -83,9 +82,26 @@ impl Way {
     }
 }
 
-/// The network that leads to a proxy, or everywhere where there is none.
-async fn direct_network(
-    common: &Common,
+/// A network that goes through a proxy only, if there is one, and to nobody whom the filter forbids.
+pub(super) fn within(
+    network: Network,
+    proxy: Option<&Proxy>,
+    filter: Option<&FilterFile>,
+) -> Network {
+    let network = match proxy {
+        Some(proxy) => network.through(proxy),
+        None => network,
+    };
+    match filter {
+        Some(file) => network.filtered(file.filter()),
+        None => network,
+    }
+}
+
+/// The network that leads to a proxy, or everywhere where there is none; `from` is where it starts unless something is said
+/// of that.
+pub(super) async fn direct_network(
+    (common, from): (&Common, Option<IpAddr>),
     pool: &Pool,
     circuits: Option<&NoCircuit>,
     told: (&Screen, &mut Shutdown),
@@ -100,10 +116,6 @@ async fn direct_network(
             "--dns: name servers are asked with --bind only; without it the system looks names up";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let from = match common.hops() {
-        0 => common.listen.map(|at| at.ip()),
-        _ => common.overlay.overlay_listen.map(|at| (*at.ip()).into()),
-    };
     Ok(match from {
         Some(ip) => Network::real(RealOptions::from_source(ip)),
         None => plain_network(),

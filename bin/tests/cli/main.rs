@@ -10,6 +10,7 @@ mod check;
 mod check_update;
 mod config;
 mod create;
+mod daemon;
 mod dht;
 mod feeds;
 mod import;

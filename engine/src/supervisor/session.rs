@@ -233,7 +233,8 @@ impl Supervisor {
         if add.paused || self.stopping {
             self.torrents.insert(id, Child::asleep(&kept.torrent));
             self.show(status_of(id, &kept.torrent));
-            self.event(&Event::Added { id });
+            let hashes = kept.torrent.hashes;
+            self.event(&Event::Added { id, hashes });
             return self.publish_soon(ctx);
         }
         let reach = self.reach_kept(kept.torrent.hops, ctx);
@@ -251,7 +252,7 @@ impl Supervisor {
         };
         self.torrents.insert(id, child);
         self.answer_to_all(id, &hashes);
-        self.event(&Event::Added { id });
+        self.event(&Event::Added { id, hashes });
     }
 
     /// Changes what is kept of a torrent without an actor; `false` where that takes one.

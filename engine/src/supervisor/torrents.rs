@@ -77,7 +77,7 @@ impl Supervisor {
         };
         self.torrents.insert(id, child);
         self.answer_to_all(id, &hashes);
-        self.event(&Event::Added { id });
+        self.event(&Event::Added { id, hashes });
         Ok(id)
     }
 
@@ -311,7 +311,8 @@ impl Supervisor {
                 // Thousands may go at once when the engine stops; the last snapshot comes when all have.
                 self.publish_before_event();
             }
-            self.event(&Event::Removed { id });
+            let hashes = child.hashes;
+            self.event(&Event::Removed { id, hashes });
         }
     }
 

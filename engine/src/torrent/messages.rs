@@ -91,6 +91,10 @@ pub(crate) struct Scraped {
 /// What somebody wants to know of a torrent, and whom to tell.
 #[derive(Debug)]
 pub(crate) enum Question {
+    /// The rates that bound it.
+    Limits(oneshot::Sender<Limits>),
+    /// Its metadata, as far as it is there.
+    Metainfo(oneshot::Sender<Option<Arc<Metainfo>>>),
     /// How many of the connected peers have each piece.
     Availability(oneshot::Sender<Vec<u32>>),
     /// Bytes of each file that are there.

@@ -21,6 +21,12 @@ impl Torrent {
             Question::FileProgress(reply) => {
                 let _ = reply.send(self.file_progress());
             }
+            Question::Limits(reply) => {
+                let _ = reply.send(self.add.limits);
+            }
+            Question::Metainfo(reply) => {
+                let _ = reply.send(self.metainfo.clone());
+            }
             Question::Trackers(reply) => {
                 let _ = reply.send(self.trackers());
             }

@@ -28,7 +28,7 @@ impl Transfer {
             Event::PieceFailed { id, piece } => self.piece_failed(id, piece)?,
             Event::Recovered { id } => self.recovered(id)?,
             Event::Reused { id, pieces, bytes } => self.reused(id, pieces, bytes)?,
-            Event::Removed { id } => self.removed(id).await?,
+            Event::Removed { id, .. } => self.removed(id).await?,
             Event::Route { id, hops, blocked } => self.route(id, hops, blocked.as_deref())?,
             Event::TrackerError { id, url, reason } => self.tracker(id, &url, Err(&reason))?,
             Event::TrackerReply { id, url, peers } => self.tracker(id, &url, Ok(peers))?,

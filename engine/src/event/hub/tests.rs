@@ -1,16 +1,19 @@
 use std::cell::Cell;
 
+use protocol::id::{InfoHash, InfoHashes};
+
 use super::*;
 use crate::TorrentId;
 
 const fn added(number: u64) -> Event {
     Event::Added {
         id: TorrentId(number),
+        hashes: InfoHashes::v1(InfoHash([0; 20])),
     }
 }
 
 fn number(event: &Event) -> u64 {
-    let Event::Added { id } = event else {
+    let Event::Added { id, .. } = event else {
         panic!("{event:?}")
     };
     id.0

@@ -1,4 +1,4 @@
-//! The unit file by which systemd runs a node.
+//! The unit file by which systemd runs a node or a daemon.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,9 @@ use crate::screen::Screen;
 
 /// Flags that name a file, and what the service manager calls the copy that it lends the service: the file itself may be where the
 /// service cannot read.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 5] = [
+    ("--config", "settings.toml"),
+    ("--ip-filter", "ip-filter"),
     ("--overlay-key", "overlay.key"),
     ("--policy", "policy"),
     ("--socks-login", "socks.login"),
@@ -50,11 +52,11 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 ";
 
-/// Prints the unit of this very command.
+/// Prints the unit of this very command; with the folder that it writes to beside its state, where there is one.
 ///
 /// # Errors
 /// [`Failure::Usage`] for a state that a service cannot have; [`Failure::NotFound`] for a file that is not there.
-pub(super) fn print(role: &str, screen: &Screen) -> Result<(), Failure> {
+pub(super) fn print(role: &str, output: Option<&Path>, screen: &Screen) -> Result<(), Failure> {
     let program = std::env::current_exe().map_err(Failure::failed)?;
     let here = std::env::current_dir().map_err(Failure::failed)?;
     let words = std::env::args_os().skip(1);
@@ -80,7 +82,8 @@ pub(super) fn print(role: &str, screen: &Screen) -> Result<(), Failure> {
         );
         screen.warn("warning", line);
     }
-    screen.write(&unit.text(role, &program))
+    let output = output.map(|dir| here.join(dir));
+    screen.write(&unit.text(role, &program, output.as_deref()))
 }
 
 /// Whether a program can be run by a service with a user of its own.
@@ -150,15 +153,23 @@ impl Unit {
         format!("%S/{}", self.state)
     }
 
-    fn text(&self, role: &str, program: &Path) -> String {
+    fn text(&self, role: &str, program: &Path, output: Option<&Path>) -> String {
         let lend = |(name, file): &(&str, PathBuf)| {
             let file = file.display().to_string().replace('%', "%%");
             format!("LoadCredential={name}:{file}\n")
         };
         let lent: String = self.lent.iter().map(lend).collect();
+        let (about, kind) = match role {
+            "daemon" => ("BitTorrent daemon".to_owned(), "Type=notify\n"),
+            role => (format!("Tribler overlay: {role}"), ""),
+        };
+        let writes = output.map_or_else(String::new, |dir| {
+            let dir = quoted(&dir.display().to_string());
+            format!("User=tribler-daemon\nReadWritePaths={dir}\n")
+        });
         format!(
-            "[Unit]\nDescription=Tribler overlay: {role}\nWants=network-online.target\nAfter=network-online.target\n\n\
-             [Service]\nExecStart={} {}\nStateDirectory={}\n{lent}{SANDBOX}\n[Install]\nWantedBy=multi-user.target\n",
+            "[Unit]\nDescription={about}\nWants=network-online.target\nAfter=network-online.target\n\n\
+             [Service]\n{kind}ExecStart={} {}\nStateDirectory={}\n{lent}{writes}{SANDBOX}\n[Install]\nWantedBy=multi-user.target\n",
             quoted(&program.display().to_string()),
             self.words.join(" "),
             self.state,
@@ -210,7 +221,7 @@ mod tests {
     fn made(words: &[&str]) -> Result<String, Failure> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let unit = Unit::new("exit", &words, Path::new("/etc/x"))?;
-        Ok(unit.text("exit", Path::new("/usr/bin/tribler-rs")))
+        Ok(unit.text("exit", Path::new("/usr/bin/tribler-rs"), None))
     }
 
     fn lines<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {

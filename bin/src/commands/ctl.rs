@@ -1,0 +1,287 @@
+//! `ctl`: talks to a running daemon.
+
+mod add;
+mod client;
+mod events;
+mod list;
+mod settings;
+mod tables;
+
+use control::{
+    Ask, Backup, Code, Existing, File, FilesOf, HopsOf, LimitsOf, MoveOf, Nothing, Peer, Refusal,
+    Removal, Show, Stats, Torrent, Tracker, TrackersOf, Which,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use self::client::Client;
+use crate::cli::CtlArgs;
+use crate::cli::ctl::{BackupArgs, CtlCommand, LimitsArgs, MoveArgs, TrackersArgs, WhichArgs};
+use crate::failure::Failure;
+use crate::screen::Screen;
+use crate::text::printable;
+use crate::units::Rate;
+
+pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
+    let connect = || Client::connect(args.state.as_deref());
+    let talk = Talk {
+        screen,
+        json: args.json,
+    };
+    match args.what {
+        CtlCommand::Add(add) => add::run(&add, connect, &talk),
+        CtlCommand::List(list) => list::run(&list, &mut connect()?, &talk),
+        CtlCommand::Show(one) => {
+            let show = Ask::Show(Show {
+                torrent: one.torrent,
+            });
+            talk.show(connect()?.ask(show)?)
+        }
+        CtlCommand::Pause(which) => talk.done(connect()?.ask(Ask::Pause(which.into()))?),
+        CtlCommand::Resume(which) => talk.done(connect()?.ask(Ask::Resume(which.into()))?),
+        CtlCommand::Check(which) => talk.done(connect()?.ask(Ask::Check(which.into()))?),
+        CtlCommand::Reannounce(which) => talk.done(connect()?.ask(Ask::Reannounce(which.into()))?),
+        CtlCommand::Remove(remove) => {
+            let which = Which::from(remove.which);
+            let removal = Removal {
+                torrents: which.torrents,
+                all: which.all,
+                data: remove.data,
+            };
+            talk.done(connect()?.ask(Ask::Remove(removal))?)
+        }
+        CtlCommand::Hops(hops) => {
+            let of = HopsOf {
+                torrents: hops.torrent,
+                hops: hops.hops,
+            };
+            talk.done(connect()?.ask(Ask::Hops(of))?)
+        }
+        CtlCommand::Limits(limits) => limit(limits, &mut connect()?, &talk),
+        CtlCommand::Move(args) => talk.done(connect()?.ask(relocation(args)?)?),
+        CtlCommand::Files(of) => {
+            let files = Ask::Files(FilesOf {
+                torrent: of.torrent,
+                choose: of.choose,
+                priority: of.priority,
+            });
+            let files = connect()?.ask(files)?;
+            talk.table::<File>(&files, "files", tables::files)
+        }
+        CtlCommand::Peers(one) => {
+            let peers = Ask::Peers(Show {
+                torrent: one.torrent,
+            });
+            let peers = connect()?.ask(peers)?;
+            talk.table::<Peer>(&peers, "peers", tables::peers)
+        }
+        CtlCommand::Trackers(of) => {
+            let trackers = connect()?.ask(Ask::Trackers(of.into()))?;
+            talk.table::<Tracker>(&trackers, "trackers", tables::trackers)
+        }
+        CtlCommand::Events(events) => events::run(events, connect()?, &talk),
+        CtlCommand::Settings(of) => settings::run(of, &mut connect()?, &talk),
+        CtlCommand::Stats => talk.stats(connect()?.ask(Ask::Stats(Nothing {}))?),
+        CtlCommand::Backup(backup) => back_up(&backup, &mut connect()?, &talk),
+        CtlCommand::Shutdown => {
+            let mut client = connect()?;
+            client.ask(Ask::Shutdown(Nothing {}))?;
+            client.wait_for_end()
+        }
+    }
+}
+
+/// How answers are shown.
+#[derive(Debug)]
+struct Talk<'a> {
+    screen: &'a Screen,
+    json: bool,
+}
+
+impl From<WhichArgs> for Which {
+    fn from(args: WhichArgs) -> Self {
+        Self {
+            torrents: args.torrent,
+            all: args.all,
+        }
+    }
+}
+
+impl From<TrackersArgs> for TrackersOf {
+    fn from(args: TrackersArgs) -> Self {
+        let tier = |urls: &String| urls.split(',').map(str::to_owned).collect();
+        let replace: Vec<Vec<String>> = args.replace.iter().map(tier).collect();
+        Self {
+            torrent: args.torrent,
+            add: args.add,
+            remove: args.remove,
+            replace: (!replace.is_empty()).then_some(replace),
+        }
+    }
+}
+
+/// What a daemon refuses, as commands fail.
+fn failure(refusal: &Refusal) -> Failure {
+    let message = printable(&refusal.message);
+    match refusal.code {
+        Code::NotFound => Failure::NotFound(message),
+        Code::Ambiguous | Code::Wrong | Code::Unknown => Failure::Usage(message),
+        Code::NoRoute => Failure::Anonymity(message),
+        Code::Busy | Code::Stopped => Failure::Unreachable(message),
+        Code::Duplicate | Code::Failed | Code::Other => Failure::Failed(message),
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
+    serde_json::from_value(answer)
+        .map_err(|error| Failure::Failed(format!("the daemon's answer is not understood: {error}")))
+}
+
+impl Talk<'_> {
+    /// Tells to how many torrents something was done, and which refused.
+    fn done(&self, answer: Value) -> Result<(), Failure> {
+        #[derive(serde::Deserialize)]
+        struct Refused {
+            info_hash: String,
+            error: Refusal,
+        }
+
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Outcome {
+            torrents: Vec<String>,
+            failed: Vec<Refused>,
+        }
+
+        if self.json {
+            self.screen.json(&answer)?;
+        }
+        let outcome: Outcome = read(answer)?;
+        for refused in &outcome.failed {
+            let why = printable(&refused.error.message);
+            self.screen
+                .warn("error", format_args!("{}: {why}", refused.info_hash));
+        }
+        let count = outcome.torrents.len();
+        let plural = if count == 1 { "" } else { "s" };
+        self.screen.say(format_args!("{count} torrent{plural}"))?;
+        if outcome.failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::Told)
+        }
+    }
+
+    /// Shows rows of an answer.
+    fn table<T: DeserializeOwned>(
+        &self,
+        answer: &Value,
+        rows: &str,
+        text: fn(&[T]) -> String,
+    ) -> Result<(), Failure> {
+        let rows = answer.get(rows).cloned().unwrap_or_default();
+        if self.json {
+            for row in rows.as_array().into_iter().flatten() {
+                self.screen.json(row)?;
+            }
+            return Ok(());
+        }
+        self.screen.write(&text(&read::<Vec<T>>(rows)?))
+    }
+
+    fn show(&self, answer: Value) -> Result<(), Failure> {
+        if self.json {
+            return self.screen.json(&answer);
+        }
+        let more = answer.clone();
+        let torrent: Torrent = read(answer)?;
+        self.screen.write(&tables::torrent(&torrent, &more))
+    }
+
+    fn stats(&self, answer: Value) -> Result<(), Failure> {
+        if self.json {
+            return self.screen.json(&answer);
+        }
+        let stats: Stats = read(answer)?;
+        self.screen.write(&tables::stats(&stats))
+    }
+}
+
+fn limit(args: LimitsArgs, client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {
+    let bytes = |rate: Option<Rate>| rate.map(|rate| rate.0.unwrap_or(0));
+    let limits = LimitsOf {
+        torrents: args.torrent,
+        down: bytes(args.down),
+        up: bytes(args.up),
+        max_peers: args.max_peers,
+        upload_slots: args.upload_slots,
+    };
+    if limits.down.is_none()
+        && limits.up.is_none()
+        && limits.max_peers.is_none()
+        && limits.upload_slots.is_none()
+    {
+        let why = "say what to bound: --down, --up, --max-peers or --upload-slots";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let all = limits.torrents.is_empty();
+    let answer = client.ask(Ask::Limits(limits))?;
+    if all {
+        settings::tell(&answer, talk)
+    } else {
+        talk.done(answer)
+    }
+}
+
+fn relocation(args: MoveArgs) -> Result<Ask, Failure> {
+    let dir = args.dir.map(|dir| {
+        let whole = std::path::absolute(&dir).map_err(|error| Failure::on_file(&dir, &error))?;
+        client::text_of(&whole)
+    });
+    let existing = match (args.no_adopt, args.overwrite) {
+        (true, _) => Existing::Fail,
+        (_, true) => Existing::Replace,
+        (false, false) => Existing::Adopt,
+    };
+    Ok(Ask::Move(MoveOf {
+        torrents: vec![args.torrent],
+        dir: dir.transpose()?,
+        existing,
+        cancel: args.cancel,
+    }))
+}
+
+fn back_up(args: &BackupArgs, client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {
+    let path =
+        std::path::absolute(&args.file).map_err(|error| Failure::on_file(&args.file, &error))?;
+    let file = client::text_of(&path)?;
+    let answer = client.ask(Ask::Backup(Backup { file }))?;
+    if talk.json {
+        return talk.screen.json(&answer);
+    }
+    talk.screen
+        .say(format_args!("all that is kept is in {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::json::page;
+
+    #[test]
+    fn the_page_for_users_has_a_row_for_each_field_and_no_other() {
+        let source = concat!(
+            include_str!("../../../control/src/record.rs"),
+            include_str!("../../../control/src/add.rs")
+        );
+        let places = [
+            ("struct Torrent", "torrent."),
+            ("struct File", "file."),
+            ("struct Tracker", "tracker."),
+            ("struct Peer", "peer."),
+            ("struct Setting", "setting."),
+            ("struct Stats", "stats."),
+            ("struct Added", "added."),
+        ];
+        page::names_fields("`ctl`", source, &places);
+    }
+}

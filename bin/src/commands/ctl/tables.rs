@@ -1,0 +1,247 @@
+//! Answers as people read them.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use control::{File, Peer, Stats, Torrent, Tracker};
+use serde_json::Value;
+
+use crate::text::{printable, shorten};
+use crate::units::{Size, Span};
+
+/// Columns of a name.
+const NAME: usize = 40;
+
+/// Digits of an info-hash that tell torrents apart.
+const HASH: usize = 10;
+
+fn rate(bytes: u64) -> String {
+    if bytes == 0 {
+        return "-".to_owned();
+    }
+    format!("{}/s", Size(bytes))
+}
+
+fn percent(done: u64, of: u64) -> String {
+    if of == 0 {
+        return "-".to_owned();
+    }
+    // Only what is whole is 100 %.
+    let part = (done as f64 / of as f64 * 1000.0).floor() / 10.0;
+    format!("{part:.1}%")
+}
+
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+/// Torrents, a line each, under a line that says what is what where that is wanted.
+pub(super) fn list(torrents: &[Torrent], headed: bool) -> String {
+    let mut text = String::new();
+    if headed {
+        let _ = writeln!(
+            text,
+            "{:<HASH$} {:<NAME$} {:<11} {:>6} {:>10} {:>12} {:>12} {:>5} {:>4}",
+            "info-hash", "name", "state", "done", "size", "down", "up", "peers", "hops"
+        );
+    }
+    for torrent in torrents {
+        let hash = torrent.info_hash.get(..HASH).unwrap_or(&torrent.info_hash);
+        let _ = write!(
+            text,
+            "{hash:<HASH$} {:<NAME$} {:<11} {:>6} {:>10} {:>12} {:>12} {:>5} {:>4}",
+            shorten(&torrent.name, NAME),
+            torrent.state,
+            percent(torrent.done, torrent.wanted),
+            Size(torrent.size).to_string(),
+            rate(torrent.down),
+            rate(torrent.up),
+            torrent.peers,
+            torrent.hops,
+        );
+        let why = [&torrent.error, &torrent.blocked, &torrent.reason];
+        if let Some(why) = why.into_iter().flatten().next() {
+            let _ = write!(text, "  {}", printable(why));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// A torrent, a line for each thing that is known of it.
+pub(super) fn torrent(torrent: &Torrent, more: &Value) -> String {
+    let number = |name: &str| more.get(name).and_then(Value::as_u64);
+    let mut lines = vec![
+        ("name", printable(&torrent.name)),
+        ("info-hash", torrent.info_hash.clone()),
+    ];
+    if let Some(v2) = &torrent.info_hash_v2 {
+        lines.push(("v2", v2.clone()));
+    }
+    lines.push(("state", torrent.state.clone()));
+    for (name, why) in [
+        ("error", &torrent.error),
+        ("blocked", &torrent.blocked),
+        ("waits for", &torrent.reason),
+    ] {
+        lines.extend(why.iter().map(|why| (name, printable(why))));
+    }
+    let done = percent(torrent.done, torrent.wanted);
+    lines.extend([
+        ("hops", torrent.hops.to_string()),
+        ("size", Size(torrent.size).to_string()),
+        ("done", format!("{} ({done})", Size(torrent.done))),
+        (
+            "down",
+            format!(
+                "{}, {} so far",
+                rate(torrent.down),
+                Size(torrent.downloaded)
+            ),
+        ),
+        (
+            "up",
+            format!("{}, {} so far", rate(torrent.up), Size(torrent.uploaded)),
+        ),
+        (
+            "peers",
+            format!("{}, {} of them seeds", torrent.peers, torrent.seeds),
+        ),
+    ]);
+    if let (Some(seeds), Some(others)) = (number("swarm_seeds"), number("swarm_leechers")) {
+        lines.push(("swarm", format!("{seeds} seeds, {others} others")));
+    }
+    let rows = |name: &str| more.get(name).and_then(Value::as_array).cloned();
+    for tracker in rows("trackers").unwrap_or_default() {
+        let url = tracker.get("url").and_then(Value::as_str);
+        lines.push(("tracker", printable(url.unwrap_or_default())));
+    }
+    for seed in rows("web_seeds").unwrap_or_default() {
+        lines.push(("web seed", printable(seed.as_str().unwrap_or_default())));
+    }
+    columns(&lines)
+}
+
+/// Sums over all torrents.
+pub(super) fn stats(stats: &Stats) -> String {
+    let mut states: Vec<String> = stats
+        .states
+        .iter()
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
+    if states.is_empty() {
+        states.push("none".to_owned());
+    }
+    let mut lines = vec![
+        (
+            "daemon",
+            format!("{}, process {}", stats.version, stats.pid),
+        ),
+        (
+            "since",
+            Span(Duration::from_secs(stats.seconds as u64)).to_string(),
+        ),
+    ];
+    lines.extend(stats.listen.iter().map(|at| ("listens", at.clone())));
+    lines.extend(stats.dht.iter().map(|at| ("DHT", at.clone())));
+    lines.extend([
+        (
+            "torrents",
+            format!("{}: {}", stats.torrents, states.join(", ")),
+        ),
+        ("peers", stats.peers.to_string()),
+        (
+            "down",
+            format!("{}, {} so far", rate(stats.down), Size(stats.downloaded)),
+        ),
+        (
+            "up",
+            format!("{}, {} so far", rate(stats.up), Size(stats.uploaded)),
+        ),
+    ]);
+    lines.extend(stats.unsaved.iter().map(|why| ("unsaved", printable(why))));
+    columns(&lines)
+}
+
+fn columns(lines: &[(&str, String)]) -> String {
+    lines.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{name:<10} {value}");
+        text
+    })
+}
+
+pub(super) fn files(files: &[File]) -> String {
+    let mut text = format!(
+        "{:>6} {:>10} {:>6} {:>8}  path\n",
+        "number", "size", "done", "priority"
+    );
+    for file in files {
+        let done = file
+            .done
+            .map_or_else(|| "-".to_owned(), |done| percent(done, file.size));
+        let (size, path) = (Size(file.size).to_string(), printable(&file.path));
+        let _ = writeln!(
+            text,
+            "{:>6} {size:>10} {done:>6} {:>8}  {path}",
+            file.index, file.priority
+        );
+    }
+    text
+}
+
+pub(super) fn trackers(trackers: &[Tracker]) -> String {
+    trackers.iter().fold(String::new(), |mut text, tracker| {
+        let _ = writeln!(text, "{} {}", tracker.tier, printable(&tracker.url));
+        text
+    })
+}
+
+pub(super) fn peers(peers: &[Peer]) -> String {
+    let mut text = format!(
+        "{:<40} {:<4} {:<4} {:>12} {:>12} {:<6} {:<6}  client\n",
+        "address", "wire", "RC4", "down", "up", "serves", "served"
+    );
+    for peer in peers {
+        let _ = writeln!(
+            text,
+            "{:<40} {:<4} {:<4} {:>12} {:>12} {:<6} {:<6}  {}",
+            peer.addr,
+            if peer.utp { "uTP" } else { "TCP" },
+            yes(peer.encrypted),
+            rate(peer.down),
+            rate(peer.up),
+            yes(peer.serves_us),
+            yes(peer.served),
+            printable(peer.id.as_deref().unwrap_or_default()),
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_have_a_line_for_each_torrent_and_names_cannot_drive_the_terminal() {
+        let torrent = Torrent {
+            info_hash: "0123456789abcdef".to_owned(),
+            name: "a\x1b[31mb".to_owned(),
+            state: "error".to_owned(),
+            size: 2048,
+            wanted: 1000,
+            done: 999,
+            error: Some("disk\nfull".to_owned()),
+            ..Torrent::default()
+        };
+        let text = list(std::slice::from_ref(&torrent), true);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(!text.contains('\x1b'));
+        for part in ["0123456789 ", "a?[31mb", "99.9%", "2.00 KiB", "disk?full"] {
+            assert!(lines[1].contains(part), "{part}: {text}");
+        }
+        assert_eq!(percent(u64::MAX - 1, u64::MAX), "100.0%");
+        assert_eq!(percent(99_999, 100_000), "99.9%");
+    }
+}

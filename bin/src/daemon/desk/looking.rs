@@ -1,0 +1,273 @@
+//! What is told: the list, and all about one torrent.
+
+use control::{
+    Code, File, FilesOf, Page, Peer, Query, Refusal, Stats, Torrent, Tracker, TrackersOf,
+};
+use engine::{
+    CommandError, FileError, Filter, PeerInfo, Priority, Sort, State, TorrentStatus, Wire,
+};
+use serde_json::{Value, json};
+use state::Health;
+
+use super::{Desk, refused, value};
+use crate::json::seconds;
+use crate::selection::Selection;
+use crate::source::shown_hash;
+
+impl Desk {
+    /// A page of the list.
+    pub(super) fn list(&self, query: Query) -> Result<Page, Refusal> {
+        let limit = Some(query.most());
+        let sort = match query.sort.as_deref() {
+            None => Sort::default(),
+            Some(word) => Sort::of_word(word).ok_or_else(|| {
+                let words = Sort::EACH.map(Sort::word).join(", ");
+                let why = format!("a list is not sorted by `{word}`: use one of {words}");
+                Refusal::new(Code::Wrong, why)
+            })?,
+        };
+        let page = self.engine.page(&engine::Query {
+            filter: Filter {
+                text: query.name,
+                states: Some(query.states).filter(|states| !states.is_empty()),
+                hops: query.hops,
+                moving: query.moving,
+                complete: query.complete,
+                blocked: query.blocked,
+            },
+            sort,
+            descending: query.descending,
+            offset: query.offset,
+            limit,
+        });
+        Ok(Page {
+            all: page.torrents,
+            listed: page.fitting,
+            torrents: page.rows.iter().map(|row| torrent(row)).collect(),
+        })
+    }
+
+    /// All that is known of a torrent, beside its files, peers and trackers.
+    pub(super) async fn show(&self, word: String) -> Result<Value, Refusal> {
+        let id = self.one(word)?;
+        let found = self.engine.status(id);
+        let found = found.ok_or_else(|| refused(&CommandError::NoSuchTorrent))?;
+        let mut shown = value(&torrent(&found))?;
+        let known = |number: Option<u32>| number.map_or(Value::Null, Value::from);
+        let trackers = self.engine.trackers(id).await;
+        let web_seeds = found.web_seeds.iter().map(|seed| seed.url.clone());
+        if let Value::Object(map) = &mut shown {
+            let more = json!({
+                "wasted": found.wasted,
+                "age": seconds(found.age),
+                "swarm_seeds": known(found.swarm.seeds),
+                "swarm_leechers": known(found.swarm.leechers),
+                "web_seeds": web_seeds.collect::<Vec<_>>(),
+                "trackers": tracker_rows(trackers.unwrap_or_default()),
+            });
+            if let Value::Object(more) = more {
+                map.extend(more);
+            }
+        }
+        Ok(shown)
+    }
+
+    /// The files of a torrent; how much they are wanted is changed first where that is asked for.
+    pub(super) async fn files(&self, of: FilesOf) -> Result<Value, Refusal> {
+        let wrong = |why: String| Refusal::new(Code::Wrong, why);
+        let id = self.one(of.torrent)?;
+        let metainfo = self.engine.metainfo(id).await.map_err(|e| refused(&e))?;
+        let Some(metainfo) = metainfo else {
+            let why = "its metadata is not there yet";
+            return Err(Refusal::new(Code::Failed, why));
+        };
+        let unable = |error: FileError| {
+            if let FileError::Command(error) = &error {
+                return refused(error);
+            }
+            Refusal::new(Code::Failed, error.to_string())
+        };
+        let priorities = self.engine.file_priorities(id).await;
+        let mut priorities = priorities.map_err(unable)?;
+        let chosen = Selection::parse(&of.choose).map_err(|failure| wrong(failure.to_string()))?;
+        match (chosen, of.priority) {
+            (Some(chosen), Some(priority @ 0..=7)) => {
+                let chosen = chosen.of(&metainfo);
+                for file in chosen.map_err(|failure| wrong(failure.to_string()))? {
+                    if let Some(of) = priorities.get_mut(file) {
+                        *of = Priority::new(priority);
+                    }
+                }
+                let set = self
+                    .engine
+                    .set_file_priorities(id, priorities.clone())
+                    .await;
+                set.map_err(unable)?;
+            }
+            (None, None) => {}
+            (_, Some(8..)) => return Err(wrong("a priority is 0 to 7".to_owned())),
+            _ => {
+                return Err(wrong(
+                    "say which files, and how much they are wanted".to_owned(),
+                ));
+            }
+        }
+        let progress = self.engine.file_progress(id).await;
+        let progress = progress.map_err(|error| refused(&error))?;
+        let files = metainfo.files().iter().enumerate();
+        let files = files.filter(|(_, file)| !file.attr.pad);
+        let files = files.map(|(index, file)| File {
+            index,
+            path: file.path.join("/"),
+            size: file.len,
+            done: progress.get(index).copied(),
+            priority: priorities.get(index).copied().unwrap_or_default().get(),
+        });
+        Ok(json!({"files": files.collect::<Vec<_>>()}))
+    }
+
+    /// The peers that a torrent is connected to.
+    pub(super) async fn peers(&self, word: String) -> Result<Value, Refusal> {
+        let id = self.one(word)?;
+        let peers = self.engine.peers(id).await.map_err(|e| refused(&e))?;
+        let peers: Vec<Peer> = peers.iter().map(peer).collect();
+        Ok(json!({"peers": peers}))
+    }
+
+    /// The trackers of a torrent, changed first where that is asked for.
+    pub(super) async fn trackers(&self, of: TrackersOf) -> Result<Value, Refusal> {
+        let id = self.one(of.torrent)?;
+        let before = self.engine.trackers(id).await;
+        let before = before.map_err(|error| refused(&error))?;
+        let mut wanted = of.replace.unwrap_or_else(|| before.clone());
+        let known: Vec<String> = wanted.iter().flatten().cloned().collect();
+        let new = of.add.into_iter().filter(|url| !known.contains(url));
+        wanted.extend(new.map(|url| vec![url]));
+        for tier in &mut wanted {
+            tier.retain(|url| !of.remove.contains(url));
+        }
+        wanted.retain(|tier| !tier.is_empty());
+        if let Some(gone) = of.remove.iter().find(|url| !known.contains(url)) {
+            let why = format!("{gone} is none of its trackers");
+            return Err(Refusal::new(Code::Wrong, why));
+        }
+        if let Some(bad) = wanted.iter().flatten().find(|url| !is_tracker(url)) {
+            let why = format!("{bad}: a tracker's address begins with udp://, http:// or https://");
+            return Err(Refusal::new(Code::Wrong, why));
+        }
+        if wanted != before {
+            let replaced = self.engine.replace_trackers(id, wanted.clone()).await;
+            replaced.map_err(|error| refused(&error))?;
+        }
+        Ok(json!({"trackers": tracker_rows(wanted)}))
+    }
+
+    /// Sums over all torrents, and of the process.
+    pub(super) fn stats(&self) -> Stats {
+        let torrents = self.torrents();
+        let mut stats = Stats {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seconds: seconds(self.since.elapsed()),
+            listen: self.engine.snapshot().listen.map(|addr| addr.to_string()),
+            dht: self.dht.map(|addr| addr.to_string()),
+            torrents: torrents.len(),
+            guests: self.guests.count(),
+            events: self.bulletin.last(),
+            unsaved: match self.keeper.health() {
+                Health::Failing(error) => Some(error.to_string()),
+                Health::Well | _ => None,
+            },
+            ..Stats::default()
+        };
+        for torrent in &torrents {
+            let state = torrent.state.word().to_owned();
+            *stats.states.entry(state).or_default() += 1;
+            stats.peers += torrent.peers;
+            stats.down += torrent.down_rate;
+            stats.up += torrent.up_rate;
+            stats.downloaded += torrent.downloaded;
+            stats.uploaded += torrent.uploaded;
+        }
+        stats
+    }
+}
+
+pub(super) fn is_tracker(url: &str) -> bool {
+    let schemes = ["udp://", "http://", "https://"];
+    schemes.iter().any(|scheme| {
+        let start = url.get(..scheme.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
+}
+
+fn tracker_rows(tiers: Vec<Vec<String>>) -> Vec<Tracker> {
+    let tiers = tiers.into_iter().enumerate();
+    let rows =
+        tiers.flat_map(|(tier, urls)| urls.into_iter().map(move |url| Tracker { tier, url }));
+    rows.collect()
+}
+
+/// A torrent as lists have it.
+fn torrent(status: &TorrentStatus) -> Torrent {
+    let both = (status.hashes.get_v1(), status.hashes.get_v2());
+    Torrent {
+        info_hash: shown_hash(status.hashes),
+        info_hash_v2: match both {
+            (Some(_), Some(v2)) => Some(v2.to_string()),
+            _ => None,
+        },
+        name: status.name.clone(),
+        state: status.state.word().to_owned(),
+        hops: status.hops,
+        blocked: status.blocked.as_deref().map(str::to_owned),
+        size: status.size,
+        wanted: status.wanted,
+        done: status.done,
+        downloaded: status.downloaded,
+        uploaded: status.uploaded,
+        down: status.down_rate,
+        up: status.up_rate,
+        peers: status.peers,
+        seeds: status.seeds,
+        moving: status
+            .moving
+            .as_ref()
+            .map(|it| it.dir.display().to_string()),
+        error: error_of(&status.state),
+        reason: status.reason.clone(),
+    }
+}
+
+fn peer(info: &PeerInfo) -> Peer {
+    let letter = |byte: &u8| {
+        if byte.is_ascii_graphic() {
+            char::from(*byte)
+        } else {
+            '.'
+        }
+    };
+    Peer {
+        addr: info.addr.to_string(),
+        id: info.id.map(|id| id.0.iter().map(letter).collect()),
+        outgoing: info.outgoing,
+        utp: info.utp,
+        encrypted: info.wire == Wire::Rc4,
+        pieces: info.pieces,
+        interested: info.interested,
+        served: info.served,
+        we_are_interested: info.we_are_interested,
+        serves_us: info.serves_us,
+        downloaded: info.downloaded,
+        uploaded: info.uploaded,
+        down: info.down_rate,
+        up: info.up_rate,
+    }
+}
+
+fn error_of(state: &State) -> Option<String> {
+    let State::Error(error) = state else {
+        return None;
+    };
+    Some(error.to_string())
+}

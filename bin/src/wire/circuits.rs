@@ -1,0 +1,166 @@
+//! Circuits that are there once somebody needs them: the part in the overlay begins with the first torrent that has hops.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_rt::ArbiterHandle;
+use engine::{Route, RouteError, Routes};
+use net::{Filter, Network, Pool};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::overlay::{Overlay, Part};
+use super::routes::CircuitRoutes;
+use super::socks::Socks;
+use super::watched::Watched;
+use crate::cli::DaemonArgs;
+use crate::cli::transfer::Transport;
+use crate::failure::Failure;
+use crate::report::Reporter;
+use crate::screen::Screen;
+
+/// Circuits, or what they are made of when they are needed. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Circuits(Arc<Inner>);
+
+struct Inner {
+    args: Arc<DaemonArgs>,
+    /// Where they begin.
+    outward: Network,
+    filter: Option<Filter>,
+    pool: Pool,
+    screen: Screen,
+    /// The thread of the system that they run in.
+    home: ArbiterHandle,
+    open: Mutex<Option<Open>>,
+}
+
+/// A part in the overlay.
+struct Open {
+    overlay: Overlay,
+    routes: CircuitRoutes,
+    socks: Option<Socks>,
+    _watched: Watched,
+}
+
+impl Circuits {
+    /// Circuits that begin in `outward` and lead to nobody whom the filter forbids. Must be called inside a system.
+    pub(super) fn new(
+        args: &Arc<DaemonArgs>,
+        outward: &Network,
+        filter: Option<Filter>,
+        (pool, screen): (&Pool, &Screen),
+    ) -> Self {
+        Self(Arc::new(Inner {
+            args: Arc::clone(args),
+            outward: outward.clone(),
+            filter,
+            pool: pool.clone(),
+            screen: screen.clone(),
+            home: actix_rt::System::current().arbiter().clone(),
+            open: Mutex::new(None),
+        }))
+    }
+
+    /// Takes part in the overlay, unless that is done. Must be called on the thread of the system.
+    ///
+    /// # Errors
+    /// As [`Overlay::start`], and [`Failure::Usage`] where the flags allow no circuits.
+    pub(super) fn start(&self) -> Result<(), Failure> {
+        let inner = &*self.0;
+        let common = &inner.args.common;
+        let mut open = inner.open.lock();
+        if open.is_some() {
+            return Ok(());
+        }
+        let proxy = common.proxy()?;
+        if proxy.is_some_and(|proxy| !proxy.has_datagrams()) {
+            let why = "circuits begin by UDP, which an HTTP proxy does not carry; use SOCKS5";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        if common.transport == Transport::Tcp {
+            let why = "--transport tcp: circuits carry uTP, and no TCP";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        let (pool, screen) = (&inner.pool, &inner.screen);
+        let overlay = Overlay::start(
+            &common.overlay,
+            Part::default(),
+            &inner.outward,
+            (pool, screen),
+        )?;
+        let socks = overlay.open_socks(pool)?;
+        let routes = CircuitRoutes::new(common, &overlay.anonymity, inner.filter.clone(), pool);
+        let (anonymity, key) = (&overlay.anonymity, &overlay.public_key);
+        let reporter = Reporter::new(anonymity, "daemon", key, pool);
+        let watched = Watched::by_socket(common.state.as_deref(), &reporter, pool, screen);
+        *open = Some(Open {
+            overlay,
+            routes,
+            socks,
+            _watched: watched,
+        });
+        Ok(())
+    }
+
+    /// The network through circuits of so many hops, of which there is at least one; for any thread.
+    ///
+    /// # Errors
+    /// As [`Self::start`], in words.
+    pub(crate) async fn network(&self, hops: u8) -> Result<Network, String> {
+        let (told, started) = oneshot::channel();
+        let circuits = self.clone();
+        let sent = self.0.home.spawn_fn(move || {
+            let _ = told.send(circuits.start().map_err(|failure| failure.to_string()));
+        });
+        let ended = || "the daemon is ending".to_owned();
+        if !sent {
+            return Err(ended());
+        }
+        started.await.map_err(|_| ended())??;
+        let open = self.0.open.lock();
+        let network = open
+            .as_ref()
+            .map(|open| open.overlay.anonymity.network(hops));
+        let network = network.ok_or_else(ended)?;
+        Ok(match &self.0.filter {
+            Some(filter) => network.filtered(filter),
+            None => network,
+        })
+    }
+
+    /// Where other programs can go through circuits, and of how many hops.
+    pub(crate) fn socks(&self) -> Vec<(u8, SocketAddr)> {
+        let open = self.0.open.lock();
+        let socks = open.iter().flat_map(|open| &open.socks);
+        socks.flat_map(Socks::places).collect()
+    }
+
+    /// Leaves the overlay.
+    pub(super) async fn shut_down(&self) {
+        let open = self.0.open.lock().take();
+        if let Some(open) = open {
+            open.overlay.anonymity.shut_down().await;
+        }
+    }
+}
+
+impl Routes for Circuits {
+    fn open(&self, hops: u8, dht: bool) -> Result<Route, RouteError> {
+        self.start().map_err(|failure| RouteError::Unavailable {
+            hops,
+            why: failure.to_string().into(),
+        })?;
+        match &*self.0.open.lock() {
+            Some(open) => open.routes.open(hops, dht),
+            None => Err(RouteError::Unsupported(hops)),
+        }
+    }
+}
+
+impl fmt::Debug for Circuits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Circuits").finish_non_exhaustive()
+    }
+}
