@@ -1,6 +1,5 @@
 //! Content that was there and is not: its disk may be unmounted, so that nothing is fetched anew into an empty mount point.
 
-use storage::resume::Record;
 use storage::{Store, StoreError};
 
 use crate::Existing;
@@ -63,13 +62,11 @@ impl Footing {
 }
 
 impl Ledger {
-    /// Whether an earlier run had content, whatever has become of it.
+    /// Whether an earlier run had content in this folder, whatever has become of it. A file does not say in which: who names
+    /// another folder now, or the same one after its content was deleted, has it fetched there.
     pub(super) fn vouches(&self) -> bool {
         match self {
-            Self::File(path, _) => {
-                let record = Record::load(path).ok().flatten();
-                record.is_some_and(|it| it.have.count() > 0 || !it.partial.is_empty())
-            }
+            Self::File(..) => false,
             Self::Store(keeper, key) => {
                 let progress = keeper.progress(*key).ok().flatten();
                 progress.is_some_and(|it| it.have.count() > 0 || !it.partial.is_empty())

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use engine::{Categories, Event, State, TorrentId};
+use engine::{Categories, Event, State, TorrentError, TorrentId};
 use net::sim::Sim;
 use storage::MoveExisting;
 use tokio::time::sleep;
@@ -58,6 +58,34 @@ fn after_a_stop_in_good_order_nothing_is_hashed_and_nothing_fetched_twice() {
         let totals = keeper.with_store(state::Store::totals).expect("read");
         assert_eq!(totals.sessions, 2);
         assert_eq!(totals.downloaded, traffic.downloaded);
+        sim
+    });
+}
+
+#[test]
+fn a_later_session_does_not_fetch_into_the_place_of_a_folder_that_vanished() {
+    simulate(async {
+        let sim = Sim::new(36);
+        let payload = Payload::new(36, 1_000_000, PIECE);
+        let _seeder = Seeder::start(&sim, 0, &payload, 200_000).await;
+        let session = Session::start(&sim, 1, root());
+        let id = session.fetch(&payload, 0).await;
+        session.until(id, |status| status.done > 300_000).await;
+        let (data, root) = (session.data(), session.stop().await);
+        let away = data.with_extension("away");
+        fs::rename(&data, &away).expect("renamed");
+        fs::create_dir(&data).expect("made");
+        let session = Session::start(&sim, 2, root);
+        let missing = |state: &State| matches!(state, State::Error(TorrentError::Missing { .. }));
+        session.until(id, |status| missing(&status.state)).await;
+        // It looks again and again.
+        sleep(Duration::from_secs(100)).await;
+        assert!(missing(&session.status(id).state));
+        assert_eq!(fs::read_dir(&data).expect("there").count(), 0);
+        fs::remove_dir(&data).expect("empty");
+        fs::rename(&away, &data).expect("renamed");
+        session.finished(id).await;
+        session.assert_right(&payload);
         sim
     });
 }
