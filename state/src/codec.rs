@@ -103,21 +103,36 @@ pub(crate) fn unsealed(bytes: &[u8]) -> Result<&[u8], RecordError> {
     }
 }
 
-/// Implements [`Record`] for a struct whose first version has the named fields in that order.
+/// Implements [`Record`] for a struct whose first version has the named fields in that order, and each later one those of `then`
+/// in addition, behind them; these have their default value in a record that is older.
 macro_rules! record {
-    ($name:ident { $($field:ident),* $(,)? }) => {
+    ($name:ident { $($field:ident),* $(,)? } $(then { $($later:ident),* $(,)? })*) => {
         impl $crate::codec::Record for $name {
-            const VERSION: u8 = 1;
+            const VERSION: u8 = 1 $(+ { let _ = stringify!($($later)*); 1 })*;
 
             fn write(&self, out: &mut Vec<u8>) {
                 $($crate::codec::Field::put(&self.$field, out);)*
+                $($($crate::codec::Field::put(&self.$later, out);)*)*
             }
 
             fn read(
-                _: u8,
+                version: u8,
                 from: &mut $crate::codec::Reader<'_>,
             ) -> Result<Self, $crate::codec::RecordError> {
-                Ok(Self { $($field: $crate::codec::Field::parse(from)?,)* })
+                // Evaluated in this order, which is that of the bytes.
+                $(let $field = $crate::codec::Field::parse(from)?;)*
+                let known = 1;
+                $(
+                    let known: u8 = known + 1;
+                    let there = version >= known;
+                    $(let $later = if there {
+                        $crate::codec::Field::parse(from)?
+                    } else {
+                        Default::default()
+                    };)*
+                )*
+                let _: (u8, u8) = (version, known);
+                Ok(Self { $($field,)* $($($later,)*)* })
             }
         }
     };

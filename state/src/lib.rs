@@ -49,5 +49,6 @@ pub use store::{
     restore,
 };
 pub use torrent::{
-    Content, Details, Existing, FileChoice, Follow, SeedingRule, Switches, Torrent, TorrentKey,
+    Amount, Content, Details, Existing, FileChoice, Follow, SeedingRule, Switches, Torrent,
+    TorrentKey,
 };

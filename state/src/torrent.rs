@@ -57,6 +57,17 @@ pub struct Torrent {
     pub category: Option<String>,
     /// The tags that the user gave it.
     pub tags: BTreeSet<String>,
+    /// What it had when it was last at work; `None` where it never was, or where nobody took note of it.
+    pub rested: Option<Amount>,
+}
+
+/// How much there is of a torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// Bytes of the wanted pieces.
+    pub wanted: u64,
+    /// Bytes of the wanted pieces that are there and verified.
+    pub done: u64,
 }
 
 /// What the metadata says of a torrent's content.
@@ -207,7 +218,11 @@ record!(Torrent {
     existing,
     category,
     tags,
+} then {
+    rested,
 });
+
+fields!(Amount { wanted, done });
 
 fields!(Content {
     len,
@@ -268,6 +283,7 @@ impl Torrent {
             existing: Existing::Complete,
             category: None,
             tags: BTreeSet::new(),
+            rested: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use actix::{Addr, Handler, Message};
 use actors::RestartPolicy;
 use protocol::id::InfoHashes;
 use protocol::metainfo::Metainfo;
-use state::{Record as _, Traffic};
+use state::{Amount, Record as _, Traffic};
 use tokio::sync::oneshot;
 
 use crate::memory::hops::Names;
@@ -84,6 +84,26 @@ pub(super) struct Awake {
     pub(super) flows: [Flow; 2],
     /// What it had done before this life of it.
     pub(super) before: Traffic,
+}
+
+/// What the life of a torrent's actor begins with.
+pub(super) struct Start {
+    pub(super) add: AddTorrent,
+    /// The metadata of one that was added by a link, where it is known.
+    pub(super) metainfo: Option<Arc<Metainfo>>,
+    /// What it had when it was last at work.
+    pub(super) rested: Option<Amount>,
+}
+
+impl Start {
+    /// Of one of which nothing else is known.
+    pub(super) const fn new(add: AddTorrent) -> Self {
+        Self {
+            add,
+            metainfo: None,
+            rested: None,
+        }
+    }
 }
 
 impl Child {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix::{ActorFutureExt as _, AsyncContext as _, Context};
 use state::{
-    Batch, Details, Keeper, OfferError, StateError, Summaries, TorrentKey, Totals, Traffic,
+    Amount, Batch, Details, Keeper, OfferError, StateError, Summaries, TorrentKey, Totals, Traffic,
 };
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ use crate::{
     AddTorrent, CommandError, Event, Memory, Source, State, SwarmCounts, TorrentId, TorrentStatus,
 };
 
-use super::child::{Awake, Child, Life, change_asleep};
+use super::child::{Awake, Child, Life, Start, change_asleep};
 use super::{StartError, Supervisor};
 use crate::torrent::messages::Control;
 
@@ -33,7 +33,7 @@ pub(super) struct Session {
     keeper: Arc<Keeper>,
     /// Changes that there was no room for.
     backlog: Batch,
-    /// Torrents that moved something since it was offered last what they have done.
+    /// Torrents that moved something, or have come to have more or less, since it was offered last what they have done.
     stirred: BTreeSet<TorrentId>,
     /// What all sessions had done when this one began, it counted.
     before: Totals,
@@ -240,7 +240,7 @@ impl Supervisor {
         let reach = self.reach_kept(kept.torrent.hops, ctx);
         let hashes = kept.torrent.hashes;
         let hops = kept.torrent.hops;
-        let actor = self.launch_torrent((id, hashes, reach), (add.clone(), None), ctx);
+        let actor = self.launch_torrent((id, hashes, reach), Start::new(add.clone()), ctx);
         let awake = Awake::new(actor, add, Some(kept));
         let child = Child {
             life: Life::Awake(Box::new(awake)),
@@ -396,7 +396,7 @@ impl Supervisor {
             now.uploaded.saturating_sub(before.uploaded),
             now.wasted.saturating_sub(before.wasted),
         ];
-        if moved != [0; 3] {
+        if moved != [0; 3] || (before.wanted, before.done) != (now.wanted, now.done) {
             session.stirred.insert(now.id);
             for (sum, moved) in session.moved.iter_mut().zip(moved) {
                 *sum = sum.saturating_add(moved);
@@ -422,10 +422,22 @@ impl Supervisor {
             if let Some(traffic) = self.traffic(*id) {
                 batch.traffic(TorrentKey(id.0), traffic);
             }
+            self.keep_amount(*id);
         }
         self.keep(batch);
         if !stirred.is_empty() {
             self.keep_totals();
+        }
+    }
+
+    /// Keeps how much there is of a torrent: what is shown of it as long as it has no actor.
+    fn keep_amount(&mut self, id: TorrentId) {
+        let status = self
+            .torrents
+            .get(&id)
+            .and_then(|child| child.status.clone());
+        if let Some(amount) = status.and_then(|status| amount_of(&status)) {
+            self.keep_changes(id, |kept| kept.torrent.rested = Some(amount));
         }
     }
 
@@ -472,10 +484,25 @@ impl Awake {
     }
 }
 
+/// How much there is of a torrent; `None` where that is not known at the moment.
+fn amount_of(status: &TorrentStatus) -> Option<Amount> {
+    match &status.state {
+        State::Downloading | State::Paused | State::Seeding => Some(Amount {
+            wanted: status.wanted,
+            done: status.done,
+        }),
+        State::Checking { .. } | State::Error(_) | State::FetchingMetadata => None,
+    }
+}
+
 /// How a torrent stands that has no actor.
 pub(super) fn status_of(id: TorrentId, record: &state::Torrent) -> TorrentStatus {
     let size = record.content.map_or(0, |content| content.len);
-    let done = record.completed.map_or(0, |_| size);
+    // An earlier version took no note of it.
+    let rested = record.rested.unwrap_or_else(|| Amount {
+        wanted: size,
+        done: record.completed.map_or(0, |_| size),
+    });
     TorrentStatus {
         id,
         hashes: record.hashes,
@@ -488,8 +515,8 @@ pub(super) fn status_of(id: TorrentId, record: &state::Torrent) -> TorrentStatus
         hops: record.hops,
         blocked: None,
         size,
-        wanted: size,
-        done,
+        wanted: rested.wanted,
+        done: rested.done,
         downloaded: 0,
         uploaded: 0,
         wasted: 0,

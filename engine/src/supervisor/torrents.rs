@@ -6,7 +6,6 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context};
 use actors::{ExitGuard, tell};
 use protocol::id::{InfoHash, InfoHashes};
-use protocol::metainfo::Metainfo;
 use tokio::sync::oneshot;
 
 use crate::lookups::Unseek;
@@ -21,7 +20,7 @@ use crate::{
     TorrentStatus,
 };
 
-use super::child::{Awake, Life};
+use super::child::{Awake, Life, Start};
 use super::errands::Errand;
 use super::{Child, Leaving, Supervisor};
 
@@ -66,7 +65,7 @@ impl Supervisor {
         };
         let id = TorrentId(self.next_id);
         self.next_id += 1;
-        let actor = self.launch_torrent((id, hashes, reach), (add.clone(), None), ctx);
+        let actor = self.launch_torrent((id, hashes, reach), Start::new(add.clone()), ctx);
         let child = Child {
             life: Life::Awake(Box::new(Awake::new(actor, add, None))),
             hops,
@@ -84,9 +83,14 @@ impl Supervisor {
     pub(super) fn launch_torrent(
         &self,
         (id, hashes, reach): (TorrentId, InfoHashes, Reach),
-        (add, metainfo): (AddTorrent, Option<Arc<Metainfo>>),
+        start: Start,
         ctx: &mut Context<Self>,
     ) -> actix::Addr<Torrent> {
+        let Start {
+            add,
+            metainfo,
+            rested,
+        } = start;
         let setup = Setup {
             reach,
             pool: self.config.pool.clone(),
@@ -107,6 +111,7 @@ impl Supervisor {
                 .get(&id)
                 .and_then(Child::awake)
                 .map_or(0, |awake| awake.lives),
+            rested: rested.map(|amount| (amount.wanted, amount.done)),
             events: self.events.clone(),
             supervisor: ctx.address().recipient(),
         };
@@ -282,7 +287,11 @@ impl Supervisor {
         let Ok(reach) = self.reach(hops, ctx) else {
             return self.give_up(id);
         };
-        let actor = self.launch_torrent((id, hashes, reach), (add, metainfo), ctx);
+        let start = Start {
+            metainfo,
+            ..Start::new(add)
+        };
+        let actor = self.launch_torrent((id, hashes, reach), start, ctx);
         if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
             awake.actor = actor;
             awake.flows = <[Flow; 2]>::default();

@@ -13,7 +13,7 @@ use crate::torrent::messages::{Control, Stop};
 use crate::{Event, State, TorrentError, TorrentId, TorrentStatus};
 
 use super::Supervisor;
-use super::child::{Awake, Child, Life, Waking};
+use super::child::{Awake, Child, Life, Start, Waking};
 use super::session::status_of;
 
 /// Torrents that are read at a time, of those that go on at the start of an engine.
@@ -145,8 +145,12 @@ impl Supervisor {
         let hops = kept.torrent.hops;
         let hashes = child.hashes;
         let reach = self.reach_kept(hops, ctx);
-        let launched = (add.clone(), found.metainfo.clone());
-        let actor = self.launch_torrent((id, hashes, reach), launched, ctx);
+        let start = Start {
+            add: add.clone(),
+            metainfo: found.metainfo.clone(),
+            rested: kept.torrent.rested,
+        };
+        let actor = self.launch_torrent((id, hashes, reach), start, ctx);
         let mut awake = Awake::new(actor, add, Some(kept));
         awake.metainfo = found.metainfo;
         awake.before = found.traffic;

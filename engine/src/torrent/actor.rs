@@ -255,7 +255,7 @@ impl Torrent {
             saved: None,
             last_save: now,
             saves: Saves::default(),
-            rested_at: None,
+            rested_at: setup.rested,
             rests: 0,
             settling: None,
             heard: Trackers::default(),

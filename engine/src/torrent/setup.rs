@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) seed: u64,
     /// How often the torrent was started again after a panic.
     pub(crate) life: u32,
+    /// Bytes that were wanted, and those of them that were there, when it was last at work in an earlier life.
+    pub(crate) rested: Option<(u64, u64)>,
     /// Where is told of what happens often, and before which no snapshot is published.
     pub(crate) events: Hub,
     pub(crate) supervisor: Recipient<News>,

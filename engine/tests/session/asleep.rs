@@ -37,6 +37,41 @@ fn a_torrent_that_is_added_paused_runs_when_it_is_resumed_in_this_session_or_ano
 }
 
 #[test]
+fn a_part_of_a_torrent_is_shown_as_such_while_it_sleeps_and_after_it_woke() {
+    simulate(async {
+        let sim = Sim::new(24);
+        let payload = Payload::new(24, 2_000_000, 16 * 1024);
+        let _seeder = Seeder::start(&sim, 0, &payload, 100_000).await;
+        let session = Session::start(&sim, 1, root());
+        let id = session.fetch(&payload, 0).await;
+        session.until(id, |status| status.done > 300_000).await;
+        session.handle.pause(id).await.expect("paused");
+        session
+            .until(id, |status| status.state == State::Paused)
+            .await;
+        let before = session.status(id);
+        assert!(before.done > 300_000 && before.done < before.wanted);
+        // Killed, too.
+        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        let killed = session.killed();
+        for (number, root) in [(2, session.stop().await), (3, killed)] {
+            let session = Session::start(&sim, number, root);
+            let shown = || {
+                let status = session.status(id);
+                (status.state.clone(), status.wanted, status.done)
+            };
+            let expected = (State::Paused, before.wanted, before.done);
+            assert_eq!(shown(), expected);
+            // It is asked something, for which it wakes.
+            assert_eq!(session.handle.peers(id).await, Ok(Vec::new()));
+            tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+            assert_eq!(shown(), expected);
+        }
+        sim
+    });
+}
+
+#[test]
 fn commands_that_come_while_a_torrent_wakes_are_carried_out_in_order() {
     simulate(async {
         let sim = Sim::new(21);

@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
+use protocol::bitfield::Bitfield;
+
 use super::Imported;
 use super::claim::{Doubt, DoubtKind, Layout};
-use crate::{FileStamp, Progress};
+use crate::{Amount, FileStamp, Progress};
 
 /// What became of what a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,13 @@ impl Imported {
             (true, true) => Standing::Empty,
             (true, false) => Standing::Believed,
         };
+        if settled.standing == Standing::Believed {
+            let whole = Bitfield::full(layout.geometry.pieces());
+            self.torrent.rested = Some(Amount {
+                wanted: layout.bytes_in(&whole, is_wanted),
+                done: settled.claimed,
+            });
+        }
         settled.progress = Some(Progress {
             have: claim.have,
             partial: claim.partial,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use state::import::{DoubtKind, Imported, Settled, Standing, libtorrent};
-use state::{FileStamp, Progress, Record as _};
+use state::{Amount, FileStamp, Progress, Record as _};
 
 use super::bencoded::{PIECE, Value, info, left_out, stamp, there};
 
@@ -55,6 +55,11 @@ fn what_fits_in_length_and_time_is_believed_without_a_check() {
     let settled = settle(&mut it, &files);
     assert_eq!(settled.standing, Standing::Believed);
     assert_eq!((settled.claimed, settled.missing), (2 * A, 0));
+    let rested = Amount {
+        wanted: 2 * A,
+        done: 2 * A,
+    };
+    assert_eq!(it.torrent.rested, Some(rested));
     let progress = settled.progress.expect("progress");
     assert!(progress.clean && progress.have.is_full());
     assert_eq!(progress.files, [files[0].1, files[1].1]);
