@@ -3,10 +3,14 @@
 //! Names are those of libtorrent's session statistics where it counts the same: a group, a dot, and the rest.
 
 mod exposition;
+mod table;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use protocol::peer::Tally;
+
 pub use self::exposition::Exposition;
+pub(crate) use self::table::Counters;
 
 /// Whether a figure only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,104 +46,6 @@ pub struct Metric {
 /// All figures of an engine at one moment; see [`EngineHandle::metrics`](crate::EngineHandle::metrics).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics(Vec<Metric>);
-
-macro_rules! table {
-    (
-        counted { $($field:ident = $counted:literal $(in $counted_unit:literal)?: $counted_help:literal;)* }
-        counters { $($counter:literal $(in $counter_unit:literal)?: $counter_help:literal;)* }
-        gauges { $($gauge:literal $(in $gauge_unit:literal)?: $gauge_help:literal;)* }
-    ) => {
-        /// What is counted as it happens, by whoever sees it.
-        #[derive(Debug, Default)]
-        pub(crate) struct Counters {
-            $(#[doc = $counted_help] pub(crate) $field: AtomicU64,)*
-        }
-
-        impl Counters {
-            fn write(&self, to: &mut Metrics) {
-                $(to.set($counted, self.$field.load(Ordering::Relaxed));)*
-            }
-        }
-
-        impl Metrics {
-            /// What all figures are, in the order in which they are told.
-            pub const ALL: &[About] = &[
-                $(about($counted, Kind::Counter, concat!($($counted_unit)?), $counted_help),)*
-                $(about($counter, Kind::Counter, concat!($($counter_unit)?), $counter_help),)*
-                $(about($gauge, Kind::Gauge, concat!($($gauge_unit)?), $gauge_help),)*
-            ];
-        }
-    };
-}
-
-const fn about(name: &'static str, kind: Kind, unit: &'static str, help: &'static str) -> About {
-    About {
-        name,
-        kind,
-        unit,
-        help,
-    }
-}
-
-table! {
-    counted {
-        failed_bytes = "net.recv_failed_bytes" in "bytes": "Payload of pieces that were not what the torrent says.";
-        bytes_in = "net.recv_bytes" in "bytes": "All that was received by connections to peers.";
-        bytes_out = "net.sent_bytes" in "bytes": "All that was sent by connections to peers.";
-        pieces_passed = "ses.num_piece_passed": "Pieces that were downloaded and are what the torrent says.";
-        pieces_failed = "ses.num_piece_failed": "Pieces that were downloaded and are not.";
-        incoming = "peer.incoming_connections": "Connections of others that named a torrent.";
-        attempts = "peer.connection_attempts": "Connections that were tried to make.";
-        ended = "peer.disconnected_peers": "Connections that have ended, and those that could not be made.";
-        misbehaved = "peer.error_peers": "Connections that ended because the peer broke the protocol.";
-        lost = "peer.eof_peers": "Connections that the peer closed, or the network.";
-        silent = "peer.timeout_peers": "Connections that ended because the peer was silent.";
-        redundant = "peer.uninteresting_peers": "Connections that ended because neither side wanted anything.";
-        refused = "peer.connrefused_peers": "Connections that were refused.";
-        unanswered = "peer.connect_timeouts": "Connections that nobody answered.";
-        unreachable = "peer.unreachable_peers": "Connections to where there was no way.";
-        banned = "peer.banned_for_hash_failure": "Peers that are not spoken to any more because of bad data.";
-        requests_in = "peer.piece_requests": "Blocks that peers asked for.";
-        blocks_read = "disk.num_blocks_read": "Blocks that were read to be sent.";
-        blocks_written = "disk.num_blocks_written": "Blocks that were written.";
-        disk_jobs = "disk.num_jobs": "Jobs that were given to the threads for hashes and checks.";
-        announces = "tracker.num_tracker_announces": "Announces that were made.";
-    }
-    counters {
-        "net.recv_payload_bytes" in "bytes": "Payload received from peers and web seeds, whatever became of it.";
-        "net.sent_payload_bytes" in "bytes": "Payload sent to peers.";
-        "net.recv_redundant_bytes" in "bytes": "Payload received that was there already, came too late or was bad.";
-        "dht.dht_bytes_in": "Bytes that the DHT node has received.";
-        "dht.dht_bytes_out": "Bytes that the DHT node has sent.";
-        "dht.dht_messages_in": "Queries and answers that the DHT node has received.";
-        "dht.dht_messages_out": "Queries and answers that the DHT node has sent.";
-        "dht.dht_messages_in_dropped": "Queries that the DHT node did not answer because there were too many.";
-    }
-    gauges {
-        "ses.num_torrents": "Torrents.";
-        "ses.num_checking_torrents": "Torrents whose content is hashed.";
-        "ses.num_downloading_torrents": "Torrents that fetch pieces, or the metadata.";
-        "ses.num_error_torrents": "Torrents that stopped with an error.";
-        "ses.num_seeding_torrents": "Torrents that serve all that they want.";
-        "ses.num_stopped_torrents": "Torrents that stand still, as they were told to.";
-        "ses.num_blocked_torrents": "Torrents of which nothing leaves by their route.";
-        "peer.num_peers_connected": "Connected peers.";
-        "peer.num_seeds_connected": "Connected peers that have everything.";
-        "peer.num_seats_taken": "Connections that are there or being made.";
-        "net.down_rate_bytes" in "bytes": "Payload received in a second.";
-        "net.up_rate_bytes" in "bytes": "Payload sent in a second.";
-        "disk.queued_disk_jobs": "Jobs that wait for a thread for hashes and checks.";
-        "disk.num_running_disk_jobs": "Jobs that are being done by those threads.";
-        "disk.file_pool_size": "Open files.";
-        "disk.mapped_bytes" in "bytes": "Bytes of files that are mapped.";
-        "disk.queued_write_bytes" in "bytes": "Bytes that were written and not yet handed to the disk.";
-        "tracker.num_queued_tracker_announces": "Announces that wait for their turn.";
-        "tracker.num_running_tracker_announces": "Announces that wait for an answer.";
-        "dht.dht_nodes": "Nodes in the routing table of the DHT.";
-        "dht.dht_torrents": "Torrents of which the DHT node keeps peers.";
-        "dht.dht_peers": "Peers that the DHT node keeps.";
-    }
-}
 
 impl Default for Metrics {
     /// All of them 0.
@@ -179,7 +85,9 @@ impl Metrics {
 
     /// Takes over what was counted.
     pub(crate) fn count(&mut self, counters: &Counters) {
-        counters.write(self);
+        for (metric, value) in self.0.iter_mut().zip(counters.iter()) {
+            metric.value = value;
+        }
     }
 
     /// Takes over how it stands with the DHT.
@@ -214,6 +122,37 @@ impl Counters {
     /// Counts more.
     pub(crate) fn add(counter: &AtomicU64, more: u64) {
         counter.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Takes over what a session has seen.
+    pub(crate) fn take(&self, tally: &Tally) {
+        let messages = [
+            (&self.heard, &tally.incoming),
+            (&self.told, &tally.outgoing),
+        ];
+        let of_kinds = messages
+            .into_iter()
+            .flat_map(|(to, from)| to.iter().zip(from));
+        let others = [
+            (&self.requests_invalid, &tally.invalid_requests),
+            (&self.requests_choked, &tally.choked_requests),
+            (&self.requests_excess, &tally.excess_requests),
+            (&self.requests_cancelled, &tally.cancelled_requests),
+            (&self.requests_refused, &tally.refused_requests),
+        ];
+        for (to, from) in of_kinds.chain(others) {
+            if *from > 0 {
+                Self::add(to, u64::from(*from));
+            }
+        }
+        for (to, from) in [
+            (&self.wasted_late, tally.late_bytes),
+            (&self.wasted_unasked, tally.unasked_bytes),
+        ] {
+            if from > 0 {
+                Self::add(to, from);
+            }
+        }
     }
 }
 

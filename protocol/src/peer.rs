@@ -36,6 +36,7 @@ mod pieces;
 mod priority;
 mod requests;
 pub mod session;
+mod tally;
 mod timer;
 #[cfg(test)]
 mod vectors;
@@ -52,4 +53,5 @@ pub use pex::{PexFlags, PexMessage, PexPeer};
 pub use priority::canonical_priority;
 pub use requests::PeerRequest;
 pub use session::{Event, RequestError, Session, SessionConfig, Timeouts, TorrentParams};
+pub use tally::{MessageKind, Tally};
 pub use timer::Timer;

@@ -212,6 +212,9 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>, first: &mut Option<Vec<u8>>) -> Poll<Ended> {
         let now = now();
         let outcome = self.turn(cx, now, first);
+        if let Some(tally) = self.session.take_tally() {
+            self.watch.talked(&tally);
+        }
         if let Err(ended) = outcome {
             return Poll::Ready(ended);
         }
@@ -325,6 +328,7 @@ impl Driver {
         let wasted = u64::from(bytes).saturating_sub(landed);
         if wasted > 0 {
             Traffic::add(&self.torrent_traffic.wasted, wasted);
+            self.watch.brought_twice(wasted);
         }
         // A finished piece waits for others only while they are sure to come.
         let tail = self.assigned.queued() == 0 || !self.is_fast();

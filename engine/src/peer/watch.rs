@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use protocol::geometry::BlockRef;
-use protocol::peer::PeerRequest;
+use protocol::peer::{PeerRequest, Tally};
 use tracing::Span;
 
 use crate::event::hub::Hub;
@@ -105,6 +105,16 @@ impl Watch {
         let (id, addr) = (self.id, self.addr);
         let event = || Event::BlockUnwanted { id, addr, len };
         self.events.tell_of(Category::Blocks, event);
+    }
+
+    /// Messages went and came.
+    pub(crate) fn talked(&self, tally: &Tally) {
+        self.events.counters().take(tally);
+    }
+
+    /// So many bytes came of blocks that others had brought meanwhile.
+    pub(crate) fn brought_twice(&self, bytes: u64) {
+        Counters::add(&self.events.counters().wasted_twice, bytes);
     }
 
     /// So many bytes came, of whatever kind.

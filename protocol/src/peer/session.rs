@@ -30,6 +30,7 @@ use crate::peer::message::HashRequest;
 use crate::peer::output::Output;
 use crate::peer::pieces::Pieces;
 use crate::peer::requests::Requests;
+use crate::peer::tally::Tally;
 
 mod config;
 mod deadlines;
@@ -121,6 +122,7 @@ pub struct Session {
     v2: bool,
     counters: Counters,
     stats: SessionStats,
+    tally: Tally,
     clock: Clock,
 }
 
@@ -195,6 +197,7 @@ impl Session {
             v2: false,
             counters: Counters::default(),
             stats: SessionStats::default(),
+            tally: Tally::default(),
             clock,
         }
     }
@@ -304,6 +307,12 @@ impl Session {
         let ids = &self.peer_extensions.as_ref()?.ids;
         let id = ids.get(extension).filter(|id| *id != 0)?;
         (self.supports_extensions() && ours).then_some(id)
+    }
+
+    /// Appends a frame of a kind to the output.
+    fn send(&mut self, id: u8, write: impl FnOnce(&mut Vec<u8>)) {
+        self.tally.told_id(id);
+        self.push(write);
     }
 
     fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {

@@ -7,10 +7,12 @@ use super::{Event, Session};
 use crate::peer::error::SessionError;
 use crate::peer::extension::{Extension, ExtensionError, ExtensionHandshake};
 use crate::peer::metadata::MetadataMessage;
+use crate::peer::tally::MessageKind;
 
 impl Session {
     pub(super) fn on_extended<'a>(&mut self, id: u8, payload: Cow<'a, [u8]>) -> Outcome<'a> {
         if id == 0 {
+            self.tally.heard(MessageKind::ExtensionHandshake);
             let handshake = ExtensionHandshake::parse(&payload)?;
             match &mut self.peer_extensions {
                 Some(known) => known.update(&handshake),
@@ -22,7 +24,10 @@ impl Session {
             return Ok(None);
         };
         match extension {
-            Extension::Metadata => self.on_metadata(payload),
+            Extension::Metadata => {
+                self.tally.heard(MessageKind::Metadata);
+                self.on_metadata(payload)
+            }
             Extension::DontHave => {
                 let index = fixed(extension, &payload).map(u32::from_be_bytes)?;
                 self.on_dont_have(index)
@@ -35,6 +40,9 @@ impl Session {
                 Ok(Some(Event::UploadOnly(flag != 0)))
             }
             Extension::Holepunch | Extension::Pex => {
+                if extension == Extension::Pex {
+                    self.tally.heard(MessageKind::Pex);
+                }
                 Ok(Some(Event::Extended { extension, payload }))
             }
         }

@@ -15,6 +15,7 @@ use crate::peer::in_flight::Taken;
 use crate::peer::message::{HashRequest, Message, RawRequest, id};
 use crate::peer::pieces::EarlyError;
 use crate::peer::requests::PeerRequest;
+use crate::peer::tally::MessageKind;
 
 /// An event, nothing to tell, or the end of the session.
 pub(super) type Outcome<'a> = Result<Option<Event<'a>>, SessionError>;
@@ -70,6 +71,9 @@ impl Session {
                 Frame::Piece(head) => self.on_piece(head)?,
                 Frame::Message(message) => {
                     self.clock.frame_since = None;
+                    if let Some(kind) = MessageKind::of(&message) {
+                        self.tally.heard(kind);
+                    }
                     self.on_message(message)?
                 }
             };
@@ -117,6 +121,7 @@ impl Session {
 
     fn on_piece<'a>(&mut self, head: RawRequest) -> Outcome<'a> {
         self.clock.frame_since = None;
+        self.tally.heard(MessageKind::Piece);
         let geometry = self.torrent.as_ref().and_then(|t| t.geometry);
         let whole = self.whole(head);
         let taken = geometry.map_or(Taken::Unasked, |g| self.in_flight.answered(&g, whole));
@@ -125,8 +130,12 @@ impl Session {
                 self.receiving = Some(block);
                 return Ok(None);
             }
-            Taken::Late(block) => Some(block),
+            Taken::Late(block) => {
+                self.tally.late_bytes += u64::from(head.len);
+                Some(block)
+            }
             Taken::Unasked => {
+                self.tally.unasked_bytes += u64::from(head.len);
                 bump(
                     &mut self.counters.unsolicited,
                     MAX_UNSOLICITED_BLOCKS,
@@ -268,6 +277,7 @@ impl Session {
     fn on_request<'a>(&mut self, raw: RawRequest) -> Outcome<'a> {
         let geometry = self.torrent.as_ref().and_then(|t| t.geometry);
         let Some(request) = geometry.and_then(|g| PeerRequest::check(raw, &g)) else {
+            self.tally.invalid_requests += 1;
             bump(
                 &mut self.counters.invalid_requests,
                 MAX_INVALID_REQUESTS,
@@ -277,6 +287,7 @@ impl Session {
             return Ok(None);
         };
         if self.us.choking && !self.allowed_to_them.contains(&request.piece()) {
+            self.tally.choked_requests += 1;
             if self.clock.now.duration_since(self.clock.choked_at) > CHOKE_GRACE {
                 bump(
                     &mut self.counters.choked_requests,
@@ -288,6 +299,7 @@ impl Session {
             return Ok(None);
         }
         if !self.requests.push(request) {
+            self.tally.excess_requests += 1;
             self.refuse(raw);
             return Ok(None);
         }
@@ -300,6 +312,7 @@ impl Session {
         if !self.requests.remove(request) {
             return None;
         }
+        self.tally.cancelled_requests += 1;
         self.refuse(raw);
         Some(Event::Cancelled(request))
     }
@@ -333,8 +346,11 @@ impl Session {
     /// Turns a request away: with the fast extension by a reject, else by silence.
     fn refuse(&mut self, raw: RawRequest) {
         self.stats.requests_refused += 1;
+        self.tally.refused_requests += 1;
         if self.supports_fast() {
-            self.push(|out| out.extend_from_slice(&raw.frame(id::REJECT)));
+            self.send(id::REJECT, |out| {
+                out.extend_from_slice(&raw.frame(id::REJECT));
+            });
         }
     }
 

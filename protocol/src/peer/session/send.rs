@@ -11,6 +11,7 @@ use crate::peer::message::{
 };
 use crate::peer::metadata::MetadataMessage;
 use crate::peer::requests::PeerRequest;
+use crate::peer::tally::MessageKind;
 
 /// Metadata requests that are out at once on one connection.
 const MAX_METADATA_ASKED: usize = 64;
@@ -76,7 +77,9 @@ impl Session {
             return;
         }
         self.clock.choked_at = self.clock.now;
-        self.push(|out| out.extend_from_slice(&bare_frame(id::CHOKE)));
+        self.send(id::CHOKE, |out| {
+            out.extend_from_slice(&bare_frame(id::CHOKE));
+        });
         let allowed = &self.allowed_to_them;
         let dropped = self
             .requests
@@ -90,7 +93,9 @@ impl Session {
     pub fn unchoke(&mut self) {
         if std::mem::replace(&mut self.us.choking, false) {
             self.counters.choked_requests = 0;
-            self.push(|out| out.extend_from_slice(&bare_frame(id::UNCHOKE)));
+            self.send(id::UNCHOKE, |out| {
+                out.extend_from_slice(&bare_frame(id::UNCHOKE));
+            });
         }
     }
 
@@ -102,7 +107,7 @@ impl Session {
             } else {
                 id::NOT_INTERESTED
             };
-            self.push(|out| out.extend_from_slice(&bare_frame(id)));
+            self.send(id, |out| out.extend_from_slice(&bare_frame(id)));
         }
     }
 
@@ -114,30 +119,40 @@ impl Session {
         } else if self.supports_fast() && pieces.is_full() {
             self.have_all();
         } else if pieces.count() > 0 {
-            self.push(|out| long_frame(out, &[id::BITFIELD], pieces.as_bytes()));
+            self.send(id::BITFIELD, |out| {
+                long_frame(out, &[id::BITFIELD], pieces.as_bytes());
+            });
         }
     }
 
     /// Tells that we have every piece; without the fast extension this is the caller's [`Session::bitfield`].
     pub fn have_all(&mut self) {
         if self.supports_fast() {
-            self.push(|out| out.extend_from_slice(&bare_frame(id::HAVE_ALL)));
+            self.send(id::HAVE_ALL, |out| {
+                out.extend_from_slice(&bare_frame(id::HAVE_ALL));
+            });
         } else if let Some(geometry) = self.geometry() {
             let all = Bitfield::full(geometry.pieces());
-            self.push(|out| long_frame(out, &[id::BITFIELD], all.as_bytes()));
+            self.send(id::BITFIELD, |out| {
+                long_frame(out, &[id::BITFIELD], all.as_bytes());
+            });
         }
     }
 
     /// Tells that we have no piece; without the fast extension that goes without saying.
     pub fn have_none(&mut self) {
         if self.supports_fast() {
-            self.push(|out| out.extend_from_slice(&bare_frame(id::HAVE_NONE)));
+            self.send(id::HAVE_NONE, |out| {
+                out.extend_from_slice(&bare_frame(id::HAVE_NONE));
+            });
         }
     }
 
     /// Tells that we have one more piece.
     pub fn have(&mut self, piece: PieceIndex) {
-        self.push(|out| out.extend_from_slice(&index_frame(id::HAVE, piece.get())));
+        self.send(id::HAVE, |out| {
+            out.extend_from_slice(&index_frame(id::HAVE, piece.get()));
+        });
     }
 
     /// Tells pieces that we have, as long as the output has room; returns how many were taken.
@@ -150,6 +165,7 @@ impl Session {
                 taken += 1;
             }
         });
+        self.tally.told(MessageKind::Have, taken as u32);
         taken
     }
 
@@ -164,7 +180,9 @@ impl Session {
     /// Suggests a piece (BEP 6); nothing without the fast extension.
     pub fn suggest(&mut self, piece: PieceIndex) {
         if self.supports_fast() {
-            self.push(|out| out.extend_from_slice(&index_frame(id::SUGGEST, piece.get())));
+            self.send(id::SUGGEST, |out| {
+                out.extend_from_slice(&index_frame(id::SUGGEST, piece.get()));
+            });
         }
     }
 
@@ -172,7 +190,9 @@ impl Session {
     pub fn allow_fast(&mut self, piece: PieceIndex) {
         if self.supports_fast() && !self.allowed_to_them.contains(&piece) {
             self.allowed_to_them.push(piece);
-            self.push(|out| out.extend_from_slice(&index_frame(id::ALLOWED_FAST, piece.get())));
+            self.send(id::ALLOWED_FAST, |out| {
+                out.extend_from_slice(&index_frame(id::ALLOWED_FAST, piece.get()));
+            });
         }
     }
 
@@ -192,20 +212,24 @@ impl Session {
     pub fn piece_header(&mut self, request: PeerRequest) -> [u8; 13] {
         self.clock.sent = true;
         self.stats.payload_sent += u64::from(request.len());
+        self.tally.told(MessageKind::Piece, 1);
         piece_header(request.piece().get(), request.begin(), request.len())
     }
 
     /// Refuses a request that was taken out of the queue; without the fast extension nobody is told.
     pub fn reject(&mut self, request: PeerRequest) {
         self.stats.requests_refused += 1;
+        self.tally.refused_requests += 1;
         if self.supports_fast() {
-            self.push(|out| out.extend_from_slice(&request.raw().frame(id::REJECT)));
+            self.send(id::REJECT, |out| {
+                out.extend_from_slice(&request.raw().frame(id::REJECT));
+            });
         }
     }
 
     /// Tells our DHT port (BEP 5).
     pub fn port(&mut self, port: u16) {
-        self.push(|out| Message::Port(port).encode(out));
+        self.send(id::PORT, |out| Message::Port(port).encode(out));
     }
 
     /// Sends a message of an extension.
@@ -216,7 +240,14 @@ impl Session {
         let id = self
             .peer_id_of(extension)
             .ok_or(RequestError::Unsupported)?;
-        self.push(|out| long_frame(out, &[id::EXTENDED, id], payload));
+        self.send(id::EXTENDED, |out| {
+            long_frame(out, &[id::EXTENDED, id], payload);
+        });
+        match extension {
+            Extension::Metadata => self.tally.told(MessageKind::Metadata, 1),
+            Extension::Pex => self.tally.told(MessageKind::Pex, 1),
+            Extension::DontHave | Extension::Holepunch | Extension::UploadOnly => {}
+        }
         Ok(())
     }
 
@@ -299,7 +330,9 @@ impl Session {
             return Err(RequestError::Full);
         }
         self.hashes_asked.push(request);
-        self.push(|out| Message::HashRequest(request).encode(out));
+        self.send(id::HASH_REQUEST, |out| {
+            Message::HashRequest(request).encode(out);
+        });
         Ok(())
     }
 
@@ -309,14 +342,18 @@ impl Session {
         let room = self.output_room() > 0;
         if room {
             let hashes = Cow::Borrowed(hashes);
-            self.push(|out| Message::Hashes { request, hashes }.encode(out));
+            self.send(id::HASHES, |out| {
+                Message::Hashes { request, hashes }.encode(out);
+            });
         }
         room
     }
 
     /// Refuses Merkle hashes (BEP 52).
     pub fn hash_reject(&mut self, request: HashRequest) {
-        self.push(|out| Message::HashReject(request).encode(out));
+        self.send(id::HASH_REJECT, |out| {
+            Message::HashReject(request).encode(out);
+        });
     }
 
     pub(super) fn send_extension_handshake(&mut self) {
@@ -334,7 +371,10 @@ impl Session {
             ..ExtensionHandshake::default()
         };
         let payload = handshake.encode();
-        self.push(|out| long_frame(out, &[id::EXTENDED, 0], &payload));
+        self.send(id::EXTENDED, |out| {
+            long_frame(out, &[id::EXTENDED, 0], &payload);
+        });
+        self.tally.told(MessageKind::ExtensionHandshake, 1);
     }
 
     fn push_block(&mut self, id: u8, block: BlockRef) {
@@ -350,7 +390,7 @@ impl Session {
         if let Some(end) = self.end_of(raw.piece).filter(|end| *end > raw.begin) {
             raw.len = raw.len.min(end - raw.begin);
         }
-        self.push(|out| out.extend_from_slice(&raw.frame(id)));
+        self.send(id, |out| out.extend_from_slice(&raw.frame(id)));
     }
 }
 

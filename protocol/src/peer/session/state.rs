@@ -5,6 +5,7 @@ use crate::bitfield::Bitfield;
 use crate::geometry::{BlockRef, Geometry, PieceIndex};
 use crate::peer::extension::{Extension, ExtensionHandshake};
 use crate::peer::handshake::{Handshake, Reserved};
+use crate::peer::tally::Tally;
 
 impl Session {
     /// Whether both handshakes are done.
@@ -137,5 +138,10 @@ impl Session {
     /// What passed through the session.
     pub const fn stats(&self) -> SessionStats {
         self.stats
+    }
+
+    /// What was seen since this was asked last, if anything.
+    pub fn take_tally(&mut self) -> Option<Tally> {
+        self.tally.any().then(|| std::mem::take(&mut self.tally))
     }
 }

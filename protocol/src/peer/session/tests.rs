@@ -8,6 +8,7 @@ use crate::peer::codec::Frame;
 use crate::peer::extension::{ExtensionIds, Extensions};
 use crate::peer::handshake::Reserved;
 use crate::peer::message::{HashRequest, Message, RawRequest, id, piece_header};
+use crate::peer::tally::MessageKind;
 use crate::peer::timer::Timer;
 
 mod bounds;

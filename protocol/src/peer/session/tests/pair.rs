@@ -291,3 +291,89 @@ proptest! {
         prop_assert_eq!(end.blocks.len() + rejected + returned + cancelled, asked);
     }
 }
+
+#[test]
+fn each_message_is_counted_by_who_sends_it_and_by_who_hears_it() {
+    let mut pair = Pair::connected(vec![5, 1, 64]);
+    let tallies = |pair: &mut Pair| {
+        pair.ends
+            .each_mut()
+            .map(|end| end.session.take_tally().unwrap_or_default())
+    };
+    let [a, b] = tallies(&mut pair);
+    let greeting = MessageKind::ExtensionHandshake as usize;
+    assert_eq!((a.outgoing[greeting], b.incoming[greeting]), (1, 1));
+    let piece = block(7, 0).piece();
+    pair.ends[1].session.have_all();
+    pair.ends[1].session.unchoke();
+    pair.drive();
+    let session = &mut pair.ends[0].session;
+    session.have_none();
+    session.interested(true);
+    assert_eq!(session.haves([piece, block(8, 0).piece()]), 2);
+    session.suggest(piece);
+    session.allow_fast(piece);
+    session.port(6881);
+    session.metadata_request(0).unwrap();
+    session.extended(Extension::Pex, b"de").unwrap();
+    session.request(block(1, 0)).unwrap();
+    session.request(block(1, 1)).unwrap();
+    session.cancel(block(1, 1));
+    session.unchoke();
+    session.choke();
+    session.interested(false);
+    pair.drive();
+    let [a, b] = tallies(&mut pair);
+    assert_eq!(a.outgoing, b.incoming);
+    assert_eq!(b.outgoing, a.incoming);
+    for (kind, times) in [
+        (MessageKind::HaveNone, 1),
+        (MessageKind::Interested, 1),
+        (MessageKind::Have, 2),
+        (MessageKind::Suggest, 1),
+        (MessageKind::AllowedFast, 1),
+        (MessageKind::Port, 1),
+        (MessageKind::Metadata, 1),
+        (MessageKind::Pex, 1),
+        (MessageKind::Extended, 2),
+        (MessageKind::Request, 2),
+        (MessageKind::Cancel, 1),
+        (MessageKind::Unchoke, 1),
+        (MessageKind::Choke, 1),
+        (MessageKind::NotInterested, 1),
+        (MessageKind::Bitfield, 0),
+    ] {
+        assert_eq!(a.outgoing[kind as usize], times, "{kind:?}");
+    }
+    assert_eq!(a.incoming[MessageKind::Piece as usize], 1);
+    assert_eq!(a.incoming[MessageKind::Reject as usize], 1);
+    assert_eq!((b.cancelled_requests, b.refused_requests), (1, 1));
+    assert!(pair.ends[0].session.take_tally().is_none());
+}
+
+#[test]
+fn what_peers_ask_for_in_vain_and_send_in_vain_is_counted_by_the_reason() {
+    let mut lone = Lone::fast();
+    lone.session.have_none();
+    let good = raw(block(0, 0));
+    let bad = RawRequest { piece: 99, ..good };
+    lone.peer(&[Message::Request(good), Message::Request(bad)])
+        .unwrap();
+    lone.session.unchoke();
+    let most = lone.session.config.max_incoming_requests;
+    lone.peer(&vec![Message::Request(good); most + 3]).unwrap();
+    lone.peer(&[Message::HaveAll, Message::Unchoke]).unwrap();
+    lone.session.request(block(1, 0)).unwrap();
+    lone.session.cancel(block(1, 0));
+    let mut wire = piece_header(1, 0, 16_384).to_vec();
+    wire.resize(wire.len() + 16_384, 0);
+    lone.feed(&wire).unwrap();
+    lone.feed(&wire).unwrap();
+    let tally = lone.session.take_tally().unwrap();
+    assert_eq!(tally.choked_requests, 1);
+    assert_eq!(tally.invalid_requests, 1);
+    assert_eq!(tally.excess_requests, 3);
+    assert_eq!(tally.refused_requests, 5);
+    assert_eq!(tally.incoming[MessageKind::Piece as usize], 2);
+    assert_eq!((tally.late_bytes, tally.unasked_bytes), (16_384, 16_384));
+}
