@@ -23,7 +23,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
         "engine",
         Some(&["protocol", "net", "storage", "state", "dht", "actors"]),
     ),
-    ("tracker", Some(&["protocol"])),
+    ("tracker", Some(&["protocol", "actors"])),
     ("control", Some(&["protocol"])),
     ("bin", None),
     ("benches", None),

@@ -1,16 +1,20 @@
 //! Who may announce, and what.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use protocol::id::InfoHash;
+use serde::Deserialize;
 
 mod key;
 
 pub use key::{Key, KeyError};
 
 /// Which torrents are served.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
 pub enum Listing {
     /// All.
     #[default]
@@ -38,7 +42,7 @@ pub type Unix = u64;
 /// The lists of torrents and keys, as they are in memory. They are changed while others read them.
 #[derive(Debug, Default)]
 pub struct Access {
-    mode: Mode,
+    mode: ArcSwap<Mode>,
     list: RwLock<HashSet<InfoHash, ahash::RandomState>>,
     /// With the second after which a key is refused; `None` for never.
     keys: RwLock<HashMap<Key, Option<Unix>, ahash::RandomState>>,
@@ -79,14 +83,19 @@ impl Access {
     /// Empty lists.
     pub fn new(mode: Mode) -> Self {
         Self {
-            mode,
+            mode: ArcSwap::from_pointee(mode),
             ..Self::default()
         }
     }
 
     /// How access is decided.
-    pub const fn mode(&self) -> Mode {
-        self.mode
+    pub fn mode(&self) -> Mode {
+        **self.mode.load()
+    }
+
+    /// Decides otherwise from now on.
+    pub fn set_mode(&self, mode: Mode) {
+        self.mode.store(Arc::new(mode));
     }
 
     /// Whether whoever shows `key` may announce this torrent.
@@ -103,14 +112,15 @@ impl Access {
     /// # Errors
     /// [`Refusal`].
     pub fn check_key(&self, key: Option<&str>, now: Unix) -> Result<(), Refusal> {
-        if !self.mode.private {
+        let mode = self.mode();
+        if !mode.private {
             return Ok(());
         }
         let key = key.ok_or(Refusal::NoKey)?;
         let key: Key = key.parse().map_err(|_| Refusal::BadKey)?;
         match self.keys.read().get(&key) {
             None => Err(Refusal::UnknownKey),
-            Some(Some(end)) if self.mode.keys_expire && *end < now => Err(Refusal::ExpiredKey),
+            Some(Some(end)) if mode.keys_expire && *end < now => Err(Refusal::ExpiredKey),
             Some(_) => Ok(()),
         }
     }
@@ -120,7 +130,7 @@ impl Access {
     /// # Errors
     /// [`Refusal`].
     pub fn check_torrent(&self, info_hash: &InfoHash) -> Result<(), Refusal> {
-        match self.mode.listing {
+        match self.mode().listing {
             Listing::Allow if self.list.read().contains(info_hash) => Ok(()),
             Listing::Allow => Err(Refusal::NotListed(*info_hash)),
             Listing::Deny if self.list.read().contains(info_hash) => {

@@ -4,6 +4,8 @@
 //! - [`swarms`]: which peers there are of which torrent, shared by any number of threads.
 //! - [`access`]: who may announce, and what.
 //! - [`udp`]: the UDP tracker; [`http`]: the HTTP tracker.
+//! - [`store`]: what is kept in a database.
+//! - [`settings`]: all that can be set, in TOML.
 //!
 //! # What not
 //! Torrents' contents, the engine, arguments and output.
@@ -15,12 +17,16 @@
 pub mod access;
 mod clock;
 mod core;
+mod hex;
 pub mod http;
 mod policy;
+pub mod settings;
 mod shown;
+pub mod store;
 pub mod swarms;
 pub mod udp;
 
 pub use crate::core::Core;
 pub use clock::{Clock, Moment};
 pub use policy::Policy;
+pub use settings::Settings;

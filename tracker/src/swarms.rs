@@ -5,6 +5,7 @@
 //! own. What is chosen by strangers, hashes and addresses, is spread by a key that they do not know.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use protocol::id::{InfoHash, PeerId};
@@ -48,7 +49,7 @@ pub struct SwarmOptions {
     /// Peers of one torrent and family at most.
     pub most_peers: u32,
     /// Whether somebody takes completions, by [`Swarms::take_completed`]: then torrents that were completed stay when their last
-    /// peer has left.
+    /// peer has left, as long as there is room.
     pub completions_taken: bool,
     /// Whether torrents go with their last peer.
     pub forget_empty: bool,
@@ -94,6 +95,8 @@ pub struct Swarms {
     options: SwarmOptions,
     /// Torrents of one shard at most.
     share: usize,
+    left_out: AtomicU64,
+    dropped: AtomicU64,
 }
 
 /// Sums over all swarms.
@@ -128,6 +131,8 @@ impl Swarms {
             rules: Rules::new(options.keep),
             options,
             share: (options.most_torrents as usize).div_ceil(SHARDS),
+            left_out: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
         }
     }
 
@@ -146,6 +151,7 @@ impl Swarms {
             Some(at) => at,
             None if announced.stopped => return Standing::default(),
             None if shard.torrents.len() >= self.share => {
+                self.left_out.fetch_add(1, Ordering::Relaxed);
                 return Standing {
                     full: true,
                     ..Standing::default()
@@ -195,8 +201,14 @@ impl Swarms {
                 completes
             }
         };
-        if completes {
-            shard.complete(at, self.options.completions_taken);
+        if completes
+            && let Some(hash) = shard.complete(at)
+            && self.options.completions_taken
+        {
+            self.note(&mut shard, hash, 1);
+        }
+        if full {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
         }
         let torrent = &shard.torrents[at];
         let standing = Standing {
@@ -204,7 +216,7 @@ impl Swarms {
             completed: torrent.completed(),
             full,
         };
-        if standing.counts.all() == 0 && self.goes(torrent) {
+        if standing.counts.all() == 0 && self.goes(torrent, self.is_crowded(&shard)) {
             shard.remove(at, &self.rules);
         }
         standing
@@ -239,40 +251,38 @@ impl Swarms {
         true
     }
 
-    /// Sets how often a torrent was completed, as it was counted by an earlier run; it is known then, without peers. Where there
-    /// are too many torrents, this one is left out, and `false` returned.
-    pub fn restore_completed(&self, info_hash: InfoHash, completed: u32) -> bool {
+    /// Sets how often a torrent was completed by what is written of it, without the completions that have not been taken yet:
+    /// these come on top. Where `adds`, it is known then, without peers; where there are too many torrents for that, this one is
+    /// left out, and `false` returned.
+    pub fn set_completed(&self, info_hash: InfoHash, written: u32, adds: bool) -> bool {
         let hash = self.rules.hash(&info_hash.0);
         let mut shard = self.shard(hash).lock();
         let at = match shard.find(hash, &info_hash) {
             Some(at) => at,
-            None if shard.torrents.len() >= self.share => return false,
+            None if !adds || self.is_crowded(&shard) => return false,
             None => shard.add(hash, info_hash, &self.rules),
         };
-        shard.set_completed(at, completed);
+        shard.set_completed(at, written);
         true
     }
 
-    /// Adds to `out` up to about `most` torrents whose completions have changed since they were taken last. What could not be
+    /// Adds to `out` completions that have not been taken yet, by torrent: of `most` torrents or somewhat more. What could not be
     /// written is given back by [`return_completed`](Self::return_completed).
     pub fn take_completed(&self, most: usize, out: &mut Vec<(InfoHash, u32)>) {
         for shard in &self.shards {
-            let room = most.saturating_sub(out.len());
-            if room == 0 {
+            if out.len() >= most {
                 return;
             }
-            shard.lock().take_changed(room, &self.rules, out);
+            let pending = shard.lock().take_pending();
+            out.extend(pending);
         }
     }
 
-    /// Has torrents taken again whose completions were taken and could not be written.
-    pub fn return_completed(&self, torrents: impl IntoIterator<Item = InfoHash>) {
-        for info_hash in torrents {
+    /// Has completions taken again that could not be written, also those of torrents that are gone.
+    pub fn return_completed(&self, completions: impl IntoIterator<Item = (InfoHash, u32)>) {
+        for (info_hash, count) in completions {
             let hash = self.rules.hash(&info_hash.0);
-            let mut shard = self.shard(hash).lock();
-            if let Some(at) = shard.find(hash, &info_hash) {
-                shard.note_changed(at);
-            }
+            self.note(&mut self.shard(hash).lock(), info_hash, count);
         }
     }
 
@@ -294,15 +304,38 @@ impl Swarms {
         shards.sum::<usize>() + size_of_val(&*self.shards)
     }
 
+    /// Announces whose peer was left out, because there were too many torrents or peers.
+    pub fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
+    /// Completions that nobody will take, because those of too many torrents waited.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, shard: &mut Shard, hash: InfoHash, completions: u32) {
+        if !shard.note(hash, completions, self.share) {
+            let count = u64::from(completions);
+            self.dropped.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
     fn shard(&self, hash: u64) -> &Mutex<Shard> {
         // Bits that the tables inside do not look at first.
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
 
-    /// Whether a torrent without peers is forgotten.
-    fn goes(&self, torrent: &Torrent) -> bool {
-        let completed = self.options.completions_taken && torrent.completed() > 0;
-        self.options.forget_empty && !completed
+    /// Whether a torrent without peers is forgotten. Those that were completed stay as long as there is room: what is written of
+    /// them comes back with their next completion.
+    fn goes(&self, torrent: &Torrent, is_crowded: bool) -> bool {
+        let stays = self.options.completions_taken && torrent.completed() > 0 && !is_crowded;
+        self.options.forget_empty && !stays
+    }
+
+    /// Whether seven of eight torrents are there that may be.
+    const fn is_crowded(&self, shard: &Shard) -> bool {
+        shard.torrents.len() >= self.share - self.share / 8
     }
 }
 

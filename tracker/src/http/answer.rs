@@ -31,6 +31,8 @@ pub struct HttpRules {
     pub absent_left_is_none: bool,
     /// Clients are told their address (BEP 24).
     pub external_ip: bool,
+    /// Connections are closed behind each answer.
+    pub closes: bool,
 }
 
 /// Where a request came from.
@@ -94,10 +96,20 @@ impl HttpAnswerer {
         let mut body = std::mem::take(&mut self.body);
         body.clear();
         let (answer, kind) = self.decide(head, who, now, rng, &mut body);
-        write_head(out, answer, kind, (body.len(), head), rng);
+        let connection = if self.keeps(head) {
+            "keep-alive"
+        } else {
+            "close"
+        };
+        write_head(out, answer, [kind, connection], (body.len(), head), rng);
         out.extend_from_slice(&body);
         self.body = body;
         answer
+    }
+
+    /// Whether another request may follow this one.
+    pub const fn keeps(&self, head: &Head<'_>) -> bool {
+        head.keep_alive && !self.rules.closes
     }
 
     fn decide(
@@ -260,7 +272,7 @@ fn says_left(head: &Head<'_>) -> bool {
 fn write_head(
     out: &mut Vec<u8>,
     answer: HttpAnswer,
-    kind: &str,
+    [kind, connection]: [&str; 2],
     (len, head): (usize, &Head<'_>),
     rng: &mut impl Rng,
 ) {
@@ -276,14 +288,7 @@ fn write_head(
     for (name, value) in [
         ("content-type: ", kind),
         ("\r\ncontent-length: ", itoa::Buffer::new().format(len)),
-        (
-            "\r\nconnection: ",
-            if head.keep_alive {
-                "keep-alive"
-            } else {
-                "close"
-            },
-        ),
+        ("\r\nconnection: ", connection),
     ] {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(value.as_bytes());

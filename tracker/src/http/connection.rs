@@ -178,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     let rng = &mut thread.rng;
                     let answer = thread.answerer.answer(&head, who, now, rng, out);
                     thread.counts.note(answer);
-                    self.last = !head.keep_alive || out.len() > MOST_UNSENT;
+                    self.last = !thread.answerer.keeps(&head) || out.len() > MOST_UNSENT;
                     rest = &rest[head.len..];
                 }
                 Ok(None) => break,

@@ -226,6 +226,10 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn server(workers: usize, limits: HttpLimits) -> HttpServer {
+        server_with(workers, HttpRules::default(), limits)
+    }
+
+    fn server_with(workers: usize, rules: HttpRules, limits: HttpLimits) -> HttpServer {
         let core = Core::new(
             SwarmOptions::default(),
             Mode::default(),
@@ -233,7 +237,7 @@ mod tests {
             None,
         );
         let at = (Ipv4Addr::LOCALHOST, 0).into();
-        HttpServer::start(&Arc::new(core), at, workers, HttpRules::default(), limits).unwrap()
+        HttpServer::start(&Arc::new(core), at, workers, rules, limits).unwrap()
     }
 
     fn connect(server: &HttpServer) -> TcpStream {
@@ -277,6 +281,23 @@ mod tests {
             (counts.connections, counts.announces, counts.others),
             (1, 2, 1)
         );
+    }
+
+    #[test]
+    fn where_connections_are_not_kept_each_has_one_answer() {
+        let rules = HttpRules {
+            closes: true,
+            ..HttpRules::default()
+        };
+        let mut server = server_with(1, rules, HttpLimits::default());
+        let mut stream = connect(&server);
+        let two = announce(1, "") + &announce(2, "");
+        stream.write_all(two.as_bytes()).unwrap();
+        let text = rest(stream);
+        assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 1, "{text}");
+        assert!(text.contains("connection: close"));
+        server.stop();
+        assert_eq!(server.counts().announces, 1);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What a tracker keeps of its peers.
 
 use ahash::RandomState;
+use serde::Deserialize;
 
 /// By what a peer is known again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
 pub enum Identity {
     /// Its address and port: nobody takes the place of another.
     #[default]

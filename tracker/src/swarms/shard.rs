@@ -1,5 +1,9 @@
 //! Some of the torrents, under one lock.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use ahash::RandomState;
 use hashbrown::HashTable;
 use protocol::id::InfoHash;
 
@@ -17,9 +21,6 @@ pub(super) struct Torrent {
     pub(super) v6: Option<Box<Family<18>>>,
 }
 
-/// The bit of a count of completions that says that it waits to be taken.
-const CHANGED: u32 = 1 << 31;
-
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     /// In no order, without gaps.
@@ -27,8 +28,8 @@ pub(super) struct Shard {
     index: HashTable<u32>,
     /// Peers of all torrents, of IPv4 and IPv6.
     pub(super) totals: (Counts, Counts),
-    /// Torrents whose completions have not been taken yet.
-    changed: Vec<InfoHash>,
+    /// Completions that have not been taken yet, of torrents that may be gone.
+    pending: HashMap<InfoHash, u32, RandomState>,
 }
 
 impl Torrent {
@@ -52,21 +53,11 @@ impl Torrent {
 
     /// How often it was completed.
     pub(super) const fn completed(&self) -> u32 {
-        u32::from_ne_bytes(self.completed) & !CHANGED
+        u32::from_ne_bytes(self.completed)
     }
 
-    const fn count_completion(&mut self) {
-        let bits = u32::from_ne_bytes(self.completed);
-        if self.completed() < CHANGED - 1 {
-            self.completed = (bits + 1).to_ne_bytes();
-        }
-    }
-
-    /// Notes that nobody knows its completions; tells whether it was not noted yet.
-    const fn mark_changed(&mut self) -> bool {
-        let bits = u32::from_ne_bytes(self.completed);
-        self.completed = (bits | CHANGED).to_ne_bytes();
-        bits & CHANGED == 0
+    const fn set_completed(&mut self, completed: u32) {
+        self.completed = completed.to_ne_bytes();
     }
 
     fn heap(&self) -> usize {
@@ -124,23 +115,26 @@ impl Shard {
         torrent
     }
 
-    /// Counts a completion of the torrent at `at`; `noted` where somebody takes what has changed.
-    pub(super) fn complete(&mut self, at: usize, noted: bool) {
-        if let Some(torrent) = self.torrents.get_mut(at) {
-            torrent.count_completion();
-            if noted {
-                self.note_changed(at);
-            }
-        }
+    /// Counts a completion of the torrent at `at`, and returns it.
+    pub(super) fn complete(&mut self, at: usize) -> Option<InfoHash> {
+        let torrent = self.torrents.get_mut(at)?;
+        torrent.set_completed(torrent.completed().saturating_add(1));
+        Some(torrent.hash)
     }
 
-    /// Has the completions of the torrent at `at` taken again.
-    pub(super) fn note_changed(&mut self, at: usize) {
-        if let Some(torrent) = self.torrents.get_mut(at)
-            && torrent.mark_changed()
-        {
-            self.changed.push(torrent.hash);
+    /// Has completions of a torrent taken; `false` where those of `most` torrents wait already.
+    pub(super) fn note(&mut self, hash: InfoHash, completions: u32, most: usize) -> bool {
+        let is_full = self.pending.len() >= most;
+        match self.pending.entry(hash) {
+            Entry::Occupied(mut pending) => {
+                *pending.get_mut() = pending.get().saturating_add(completions);
+            }
+            Entry::Vacant(_) if is_full => return false,
+            Entry::Vacant(free) => {
+                free.insert(completions);
+            }
         }
+        true
     }
 
     /// Forgets to count the peers of a torrent that is gone.
@@ -151,35 +145,24 @@ impl Shard {
         }
     }
 
-    /// Sets what was counted earlier of the torrent at `at`.
-    pub(super) fn set_completed(&mut self, at: usize, completed: u32) {
+    /// Sets what is written of the torrent at `at`; what waits to be written comes on top of it.
+    pub(super) fn set_completed(&mut self, at: usize, written: u32) {
         if let Some(torrent) = self.torrents.get_mut(at) {
-            torrent.completed = completed.min(CHANGED - 1).to_ne_bytes();
+            let pending = self.pending.get(&torrent.hash).copied();
+            torrent.set_completed(written.saturating_add(pending.unwrap_or(0)));
         }
     }
 
-    /// Up to `most` torrents whose completions have changed since they were taken last, and these.
-    pub(super) fn take_changed(
-        &mut self,
-        most: usize,
-        rules: &Rules,
-        out: &mut Vec<(InfoHash, u32)>,
-    ) {
-        let from = self.changed.len().saturating_sub(most);
-        for hash in self.changed.split_off(from) {
-            if let Some(at) = self.find(rules.hash(&hash.0), &hash) {
-                let completed = self.torrents[at].completed();
-                self.set_completed(at, completed);
-                out.push((hash, completed));
-            }
-        }
+    /// The completions that have not been taken yet.
+    pub(super) fn take_pending(&mut self) -> HashMap<InfoHash, u32, RandomState> {
+        std::mem::take(&mut self.pending)
     }
 
     /// Bytes on the heap, as they were asked for.
     pub(super) fn heap(&self) -> usize {
         self.torrents.capacity() * size_of::<Torrent>()
             + self.index.allocation_size()
-            + self.changed.capacity() * 20
+            + self.pending.capacity() * size_of::<(InfoHash, u32)>()
             + self.torrents.iter().map(Torrent::heap).sum::<usize>()
     }
 }

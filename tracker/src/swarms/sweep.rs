@@ -52,7 +52,7 @@ impl Swarms {
             (sweep.v4, sweep.v6) = (None, None);
             below -= 1;
             let torrent = &shard.torrents[below];
-            if torrent.is_empty() && self.goes(torrent) {
+            if torrent.is_empty() && self.goes(torrent, self.is_crowded(shard)) {
                 shard.remove(below, &self.rules);
             }
         }

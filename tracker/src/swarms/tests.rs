@@ -150,14 +150,15 @@ fn a_completion_counts_once_and_only_of_whom_was_here_before() {
         "again, of the same"
     );
 
-    let mut changed = Vec::new();
-    swarms.take_completed(10, &mut changed);
-    assert_eq!(changed, [(one.info_hash, 1)]);
-    swarms.take_completed(10, &mut changed);
-    assert_eq!(changed.len(), 1, "taken once");
-    swarms.return_completed([one.info_hash, one.info_hash]);
-    swarms.take_completed(10, &mut changed);
-    assert_eq!(changed, [(one.info_hash, 1); 2]);
+    let mut taken = Vec::new();
+    swarms.take_completed(10, &mut taken);
+    assert_eq!(taken, [(one.info_hash, 1)]);
+    swarms.take_completed(10, &mut taken);
+    assert_eq!(taken.len(), 1, "taken once");
+    swarms.return_completed(taken.iter().copied().chain([(one.info_hash, 2)]));
+    taken.clear();
+    swarms.take_completed(10, &mut taken);
+    assert_eq!(taken, [(one.info_hash, 3)]);
 
     let stopped = Announced {
         stopped: true,
@@ -169,8 +170,43 @@ fn a_completion_counts_once_and_only_of_whom_was_here_before() {
         1,
         "it stays without peers"
     );
-    assert!(swarms.restore_completed(one.info_hash, 7));
+    assert!(swarms.set_completed(one.info_hash, 7, false));
     assert_eq!(swarms.scrape(&one.info_hash).downloaded, 7);
+    swarms.return_completed([(one.info_hash, 2)]);
+    assert!(swarms.set_completed(one.info_hash, 7, false));
+    assert_eq!(
+        swarms.scrape(&one.info_hash).downloaded,
+        9,
+        "what waits comes on top"
+    );
+    let stranger = InfoHash([9; 20]);
+    assert!(!swarms.set_completed(stranger, 1, false) && swarms.set_completed(stranger, 1, true));
+    assert_eq!(swarms.scrape(&stranger).downloaded, 1);
+}
+
+#[test]
+fn where_there_is_little_room_completed_torrents_go_and_their_completions_stay() {
+    let swarms = Swarms::new(SwarmOptions {
+        most_torrents: 256 * 8,
+        completions_taken: true,
+        ..SwarmOptions::default()
+    });
+    for number in 0..4_000_u16 {
+        let mut peer = announced(1, v4(1, 1));
+        peer.info_hash.0[..2].copy_from_slice(&number.to_be_bytes());
+        announce(&swarms, &peer, at(1));
+        peer.report.event = Event::Completed;
+        announce(&swarms, &peer, at(1));
+        peer.stopped = true;
+        announce(&swarms, &peer, at(1));
+    }
+    let torrents = swarms.totals().torrents;
+    assert!((1_000..=256 * 7).contains(&torrents), "{torrents}");
+    assert_eq!(swarms.left_out(), 0, "there is room for who comes");
+    let mut taken = Vec::new();
+    swarms.take_completed(usize::MAX, &mut taken);
+    assert_eq!(taken.len() as u64 + swarms.dropped(), 4_000);
+    assert!(taken.len() <= 256 * 8 && taken.len() as u64 >= torrents);
 }
 
 #[test]
@@ -191,7 +227,7 @@ fn who_is_silent_goes_and_the_torrent_with_the_last_one() {
     round(at(101));
     assert_eq!(swarms.totals(), Totals::default());
     assert!(
-        swarms.heap() < 40_000,
+        swarms.heap() < 60_000,
         "room is given back: {}",
         swarms.heap()
     );
