@@ -37,6 +37,7 @@ fn status(number: u64, round: u64) -> TorrentStatus {
             "The.Same.Beginning.of.a.Long.Name.{:06}.1080p",
             random % 1_000_000
         ),
+        labels: None,
         state,
         hops: (random % 4) as u8,
         blocked: None,

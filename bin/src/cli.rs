@@ -4,6 +4,7 @@
 //! instead of a usage screen; see [`later`].
 
 pub(crate) mod ctl;
+pub(crate) mod ctl_habits;
 pub(crate) mod daemon;
 pub(crate) mod dht;
 pub(crate) mod kept;

@@ -21,6 +21,12 @@ pub struct Add {
     /// The folder of their content, from the root; without it that of the daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
+    /// The category that they are put in, whose folder they go to where no other is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Tags that they get.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// They do nothing until they are resumed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paused: bool,

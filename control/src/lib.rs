@@ -9,7 +9,7 @@
 //! No sockets and no engine: the daemon and `ctl`, both in `bin`, put these together with those.
 //!
 //! # Map of modules
-//! `lines`: lines of a stream. `request`, `add`, `answer`: what is said. `record`: what torrents, files, peers and trackers
+//! `lines`: lines of a stream. `request`, `add`, `label`, `answer`: what is said. `record`: what torrents, files, peers and trackers
 //! look like. `names`: which torrents words mean. `query`: the pages of a list.
 //!
 //! # Invariants
@@ -19,6 +19,7 @@
 
 mod add;
 mod answer;
+mod label;
 mod lines;
 mod names;
 mod query;
@@ -27,6 +28,7 @@ mod request;
 
 pub use add::{Add, Added, Blob, Origin};
 pub use answer::{Answer, Code, Done, Refusal};
+pub use label::{CategoriesOf, Category, LabelsOf, label, tags};
 pub use lines::{Lines, TooLong};
 pub use names::{Named, Names, Unnamed};
 pub use query::{Page, Query};

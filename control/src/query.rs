@@ -15,6 +15,12 @@ pub struct Query {
     /// Only those with this in their name, in letters of any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Only those in this category; an empty text stands for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Only those that have all of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Only those that go through so many others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hops: Option<u8>,

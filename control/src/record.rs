@@ -15,6 +15,12 @@ pub struct Torrent {
     pub info_hash_v2: Option<String>,
     /// Its name.
     pub name: String,
+    /// The category that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Its tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// What it is doing: `checking`, `downloading`, `error`, `metadata`, `paused` or `seeding`.
     pub state: String,
     /// Through how many others it goes; 0 is the direct way.

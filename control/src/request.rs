@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Add, Query};
+use crate::{Add, CategoriesOf, LabelsOf, Query};
 
 /// A line to the daemon.
 ///
@@ -27,6 +27,8 @@ pub enum Ask {
     Add(Add),
     /// Write all that is kept to a file of its own.
     Backup(Backup),
+    /// The categories, changed first where that is asked for.
+    Categories(CategoriesOf),
     /// Hash what torrents have on disk again.
     Check(Which),
     /// Send what happens, from now on or since a moment before.
@@ -35,6 +37,8 @@ pub enum Ask {
     Files(FilesOf),
     /// Have torrents go through so many others, or none.
     Hops(HopsOf),
+    /// Give torrents another category or other tags.
+    Label(LabelsOf),
     /// Bound what torrents, or all of them together, move.
     Limits(LimitsOf),
     /// A page of the list.

@@ -17,7 +17,7 @@ use crate::reach::Reach;
 use crate::settings::{Patch, Settings, SettingsError};
 use crate::torrent::messages::Control;
 use crate::torrent::picker::Priority;
-use crate::{Choices, Farewells, Limits, Metrics, ResolveError, RouteError, SwarmCounts};
+use crate::{Choices, Farewells, Labels, Limits, Metrics, ResolveError, RouteError, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +89,8 @@ pub struct AddTorrent {
     pub use_web_seeds: bool,
     /// Web seeds that the user names: URLs as in BEP 19.
     pub web_seeds: Vec<String>,
+    /// Its category and tags; see [`Labels::shared`].
+    pub labels: Option<Arc<Labels>>,
     /// Add it, but do nothing until it is resumed.
     pub paused: bool,
     /// Connections; `None` for the engine's default.
@@ -181,6 +183,7 @@ impl AddTorrent {
             super_seed: false,
             use_web_seeds: true,
             web_seeds: Vec::new(),
+            labels: None,
             paused: false,
             max_peers: None,
             upload_slots: None,

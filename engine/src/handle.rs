@@ -1,6 +1,7 @@
 //! The door for everyone who is not an actix actor.
 
 mod files;
+mod labels;
 mod storage;
 
 use std::net::SocketAddr;

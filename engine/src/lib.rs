@@ -26,6 +26,7 @@
 //! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
 //! - `memory`: what is kept from one run to the next.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
+//! - `labels`: what the user sorts torrents by.
 //! - `choices`: what was decided about files, and the note of it; `reader`: files that are read while they are fetched.
 //! - `content`: what the connections of a torrent share; `trees`: the hash trees among it.
 //!
@@ -47,6 +48,7 @@ mod disk;
 mod encryption;
 mod event;
 mod handle;
+mod labels;
 mod listener;
 mod lookups;
 mod lsd;
@@ -84,6 +86,7 @@ pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
 pub use event::{Categories, Category, Event, Events, NoEvent, Parting, Refusal, Warning};
 pub use handle::EngineHandle;
+pub use labels::Labels;
 pub use memory::Memory;
 pub use metrics::Metrics;
 pub use mixed::MixedMode;
@@ -97,7 +100,8 @@ pub use snapshot::{
 pub use supervisor::messages::{
     Add, GetAvailability, GetFileProgress, GetPeers, GetPieces, GetSettings, GetSnapshot,
     GetTrackers, Pause, Reannounce, Recheck, Remove, ReplaceTrackers, Resume, Scrape, SetHops,
-    SetLimits, SetMaxPeers, SetSequential, SetSettings, SetUploadSlots, Shutdown, TakeOver,
+    SetLabels, SetLimits, SetMaxPeers, SetSequential, SetSettings, SetUploadSlots, Shutdown,
+    TakeOver,
 };
 pub use supervisor::{StartError, Supervisor};
 pub use torrent::files::FileError;

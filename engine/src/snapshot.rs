@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use protocol::id::{InfoHashes, PeerId};
 
-use crate::{LocalFile, Published, TorrentError, TorrentId, Wire};
+use crate::{Labels, LocalFile, Published, TorrentError, TorrentId, Wire};
 
 /// The state of an engine, published twice a second and after each command.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,8 @@ pub struct TorrentStatus {
     pub hashes: InfoHashes,
     /// Its name; of a magnet link without metadata, the link's display name or the info-hash.
     pub name: String,
+    /// Its category and tags, where it has any.
+    pub labels: Option<Arc<Labels>>,
     /// What it is doing.
     pub state: State,
     /// Through how many others its traffic goes; 0 is the direct way.

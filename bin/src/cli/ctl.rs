@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use engine::Sort;
 use engine::settings::Value;
 
+use super::ctl_habits::{CategoriesArgs, TagArgs};
 use super::settings::assignment;
 use crate::units::Rate;
 
@@ -54,6 +55,10 @@ pub(crate) enum CtlCommand {
     Trackers(TrackersArgs),
     /// List the peers that a torrent is connected to
     Peers(OneArgs),
+    /// Put torrents in a category, or give them tags or take them away
+    Tag(TagArgs),
+    /// List or change categories
+    Categories(CategoriesArgs),
     /// Print what happens, until Ctrl-C
     Events(EventsArgs),
     /// Show or change settings
@@ -84,6 +89,12 @@ pub(crate) struct AddArgs {
     /// The folder of the content, which may lie there already [default: that of the daemon]
     #[arg(long, visible_alias = "output", short = 'o', value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Put them in this category, whose folder they go to unless --data names another
+    #[arg(long, value_name = "NAME")]
+    pub(crate) category: Option<String>,
+    /// Give them this tag; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
     /// Do nothing until they are resumed
     #[arg(long)]
     pub(crate) paused: bool,
@@ -136,6 +147,12 @@ pub(crate) struct ListArgs {
     /// Only those that are checking, downloading, error, metadata, paused or seeding; repeatable
     #[arg(long, value_name = "STATE")]
     pub(crate) only: Vec<String>,
+    /// Only those in this category; '' stands for none
+    #[arg(long, value_name = "NAME")]
+    pub(crate) category: Option<String>,
+    /// Only those with this tag; repeatable
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
     /// Only those that go through so many others
     #[arg(long, value_name = "N")]
     pub(crate) hops: Option<u8>,

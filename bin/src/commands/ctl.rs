@@ -3,6 +3,7 @@
 mod add;
 mod client;
 mod events;
+mod labels;
 mod list;
 mod settings;
 mod tables;
@@ -79,6 +80,8 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
             let trackers = connect()?.ask(Ask::Trackers(of.into()))?;
             talk.table::<Tracker>(&trackers, "trackers", tables::trackers)
         }
+        CtlCommand::Tag(args) => labels::tag(args, &mut connect()?, &talk),
+        CtlCommand::Categories(args) => labels::categories(args, &mut connect()?, &talk),
         CtlCommand::Events(events) => events::run(events, connect()?, &talk),
         CtlCommand::Settings(of) => settings::run(of, &mut connect()?, &talk),
         CtlCommand::Stats => talk.stats(connect()?.ask(Ask::Stats(Nothing {}))?),
@@ -271,7 +274,8 @@ mod tests {
     fn the_page_for_users_has_a_row_for_each_field_and_no_other() {
         let source = concat!(
             include_str!("../../../control/src/record.rs"),
-            include_str!("../../../control/src/add.rs")
+            include_str!("../../../control/src/add.rs"),
+            include_str!("../../../control/src/label.rs")
         );
         let places = [
             ("struct Torrent", "torrent."),
@@ -281,6 +285,7 @@ mod tests {
             ("struct Setting", "setting."),
             ("struct Stats", "stats."),
             ("struct Added", "added."),
+            ("struct Category", "category."),
         ];
         page::names_fields("`ctl`", source, &places);
     }

@@ -94,7 +94,8 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
         &mut shutdown,
     )
     .await?;
-    let desk = Arc::new(Desk::new(&session, &keeper, &args, output));
+    let desk = Desk::new(&session, &keeper, &args, output);
+    let desk = Arc::new(desk.map_err(|error| failed(&error))?);
     let bulletin = desk.bulletin().clone();
     let reporting = bulletin.clone().report(session.engine.clone());
     let _reporting = session.pool().spawn(reporting);

@@ -3,6 +3,7 @@
 mod adding;
 mod bounds;
 mod changing;
+mod labels;
 mod looking;
 
 use std::path::PathBuf;
@@ -14,10 +15,11 @@ use engine::{CommandError, EngineHandle, Settings, TorrentId, TorrentStatus};
 use net::Network;
 use serde::Serialize;
 use serde_json::Value;
-use state::Keeper;
+use state::{Keeper, StateError};
 use tokio::sync::{Mutex, watch};
 
 use super::bulletin::Bulletin;
+use super::categories::Categories;
 use super::server::Guests;
 use crate::cli::DaemonArgs;
 use crate::wire::{Circuits, Session};
@@ -34,6 +36,7 @@ pub(crate) struct Desk {
     args: Arc<DaemonArgs>,
     /// The folder for content of which nothing is said.
     output: PathBuf,
+    categories: Categories,
     /// The settings without those that were kept.
     begun: Settings,
     dht: Option<std::net::SocketAddr>,
@@ -45,13 +48,17 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// The desk of a session whose content goes to `output`, unless something else is said.
+    ///
+    /// # Errors
+    /// [`StateError`].
     pub(crate) fn new(
         session: &Session,
         keeper: &Arc<Keeper>,
         args: &Arc<DaemonArgs>,
         output: PathBuf,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, StateError> {
+        Ok(Self {
+            categories: Categories::load(keeper)?,
             engine: session.engine.clone(),
             keeper: Arc::clone(keeper),
             circuits: session.circuits.clone(),
@@ -65,7 +72,7 @@ impl Desk {
             settings: Mutex::new(()),
             since: Instant::now(),
             ending: watch::Sender::new(false),
-        }
+        })
     }
 
     /// What has happened.
@@ -106,11 +113,13 @@ impl Desk {
         match ask {
             Ask::Add(add) => value(&self.add(add).await?),
             Ask::Backup(backup) => self.backup(&backup.file).await,
+            Ask::Categories(of) => self.categories(of).await,
             Ask::Check(which) => self.check(which).await,
             // Whoever has the connection does that.
             Ask::Events(_) => Err(Refusal::new(Code::Wrong, "events are sent, not answered")),
             Ask::Files(of) => self.files(of).await,
             Ask::Hops(of) => self.set_hops(of).await,
+            Ask::Label(of) => self.label(of).await,
             Ask::Limits(limits) => self.limit(limits).await,
             Ask::List(query) => value(&self.list(query)?),
             Ask::Move(of) => self.relocate(of).await,

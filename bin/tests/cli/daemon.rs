@@ -2,6 +2,7 @@
 
 mod channel;
 mod ending;
+mod sorting;
 mod torrents;
 
 use std::os::unix::net::UnixStream;

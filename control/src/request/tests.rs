@@ -103,6 +103,8 @@ fn add() -> impl Strategy<Value = Ask> {
         Ask::Add(Add {
             torrents,
             dir,
+            category: words.first().cloned(),
+            tags: words.clone(),
             paused,
             files: words.clone(),
             sequential,
@@ -119,12 +121,55 @@ fn add() -> impl Strategy<Value = Ask> {
     })
 }
 
+fn sorting() -> impl Strategy<Value = Ask> {
+    prop_oneof![
+        (texts(), any::<bool>(), prop::option::of(text())).prop_map(|(torrents, all, category)| {
+            Ask::Label(LabelsOf {
+                add: torrents.clone(),
+                remove: torrents.clone(),
+                torrents,
+                all,
+                category,
+            })
+        }),
+        (prop::option::of(text()), prop::option::of(text())).prop_map(|(set, dir)| {
+            Ask::Categories(CategoriesOf {
+                remove: set.clone(),
+                set,
+                dir,
+            })
+        }),
+    ]
+}
+
+fn content() -> impl Strategy<Value = Ask> {
+    prop_oneof![
+        (text(), texts(), any::<u8>()).prop_map(|(torrent, choose, priority)| {
+            Ask::Files(FilesOf {
+                torrent,
+                choose,
+                priority: Some(priority),
+            })
+        }),
+        (texts(), text(), any::<bool>()).prop_map(|(torrents, dir, cancel)| {
+            Ask::Move(MoveOf {
+                torrents,
+                dir: Some(dir),
+                existing: Existing::Replace,
+                cancel,
+            })
+        }),
+    ]
+}
+
 fn ask() -> impl Strategy<Value = Ask> {
     let which = || (texts(), any::<bool>()).prop_map(|(torrents, all)| Which { torrents, all });
     let list = (texts(), prop::option::of(text()), any::<bool>(), 0_usize..9);
     let list = list.prop_map(|(states, name, descending, offset)| {
         Ask::List(Query {
             sort: states.first().cloned(),
+            category: states.first().cloned(),
+            tags: states.clone(),
             states,
             name,
             moving: Some(descending),
@@ -167,21 +212,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         settings,
         trackers,
         text().prop_map(|file| Ask::Backup(Backup { file })),
-        (text(), texts(), any::<u8>()).prop_map(|(torrent, choose, priority)| {
-            Ask::Files(FilesOf {
-                torrent,
-                choose,
-                priority: Some(priority),
-            })
-        }),
-        (texts(), text(), any::<bool>()).prop_map(|(torrents, dir, cancel)| {
-            Ask::Move(MoveOf {
-                torrents,
-                dir: Some(dir),
-                existing: Existing::Replace,
-                cancel,
-            })
-        }),
+        content(),
+        sorting(),
         text().prop_map(|torrent| Ask::Show(Show { torrent })),
         text().prop_map(|torrent| Ask::Peers(Show { torrent })),
         (texts(), any::<u8>()).prop_map(|(torrents, hops)| Ask::Hops(HopsOf { torrents, hops })),

@@ -30,6 +30,10 @@ pub struct Filter {
     pub text: Option<String>,
     /// The state is one of these, by [`State::word`](crate::State::word).
     pub states: Option<Vec<String>>,
+    /// The category; an empty text stands for none.
+    pub category: Option<String>,
+    /// They have all of these tags.
+    pub tags: Vec<String>,
     /// They go by so many hops.
     pub hops: Option<u8>,
     /// Payload moves, or none does.
@@ -168,8 +172,21 @@ struct Sieve<'a> {
 impl Sieve<'_> {
     fn passes(&self, row: &Row) -> bool {
         let (filter, facts) = (self.filter, &row.facts);
+        let labels = || {
+            row.status
+                .as_ref()
+                .and_then(|status| status.labels.as_deref())
+        };
         let is = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
         row.status.is_some()
+            && filter.category.as_ref().is_none_or(|wanted| {
+                let category = labels().and_then(|labels| labels.category.as_deref());
+                category.unwrap_or_default() == wanted
+            })
+            && filter
+                .tags
+                .iter()
+                .all(|tag| labels().is_some_and(|labels| labels.tags.contains(tag)))
             && filter.hops.is_none_or(|hops| hops == facts.hops)
             && is(filter.blocked, facts.blocked)
             && is(filter.moving, facts.down_rate > 0 || facts.up_rate > 0)

@@ -5,13 +5,14 @@ use proptest::prelude::*;
 use protocol::id::{InfoHash, InfoHashes};
 
 use super::*;
-use crate::{State, SwarmCounts};
+use crate::{Labels, State, SwarmCounts};
 
 fn status(id: u64, name: &str) -> TorrentStatus {
     TorrentStatus {
         id: TorrentId(id),
         hashes: InfoHashes::v1(InfoHash([id as u8; 20])),
         name: name.to_owned(),
+        labels: None,
         state: State::Downloading,
         hops: 0,
         blocked: None,
@@ -149,6 +150,14 @@ fn plainly(all: &BTreeMap<u64, TorrentStatus>, query: &Query) -> (usize, Vec<u64
         let states = filter.states.as_ref();
         text.is_none_or(|text| it.name.to_lowercase().contains(&text))
             && states.is_none_or(|states| states.iter().any(|word| word == it.state.word()))
+            && filter.category.as_deref().is_none_or(|wanted| {
+                let labels = it.labels.as_deref().cloned().unwrap_or_default();
+                labels.category.unwrap_or_default() == wanted
+            })
+            && filter.tags.iter().all(|tag| {
+                let labels = it.labels.iter();
+                labels.flat_map(|labels| &labels.tags).any(|is| is == tag)
+            })
             && filter.hops.is_none_or(|hops| hops == it.hops)
             && filter
                 .moving
@@ -207,9 +216,14 @@ fn any_status() -> impl Strategy<Value = TorrentStatus> {
         Just(State::Paused)
     ];
     let numbers = (0..4_u64, 0..4_u64, 0..4_u64, 0..4_usize, 0..3_u8);
-    (0..12_u64, "[aAbB]{0,3}", state, numbers, any::<bool>()).prop_map(
-        |(id, name, state, (done, rate, uploaded, peers, hops), blocked)| TorrentStatus {
+    let tags = proptest::collection::btree_set("[xy]", 0..3);
+    let labels = (proptest::option::of("[cd]"), tags);
+    let labels = labels.prop_map(|(category, tags)| Labels { category, tags }.shared());
+    let flags = (any::<bool>(), labels);
+    (0..12_u64, "[aAbB]{0,3}", state, numbers, flags).prop_map(
+        |(id, name, state, (done, rate, uploaded, peers, hops), (blocked, labels))| TorrentStatus {
             state,
+            labels,
             done: done * 250 + u64::from(done == 3) * 250,
             size: 1000 + uploaded,
             downloaded: done,
@@ -245,7 +259,9 @@ fn any_query() -> impl Strategy<Value = Query> {
         prop_oneof![Just("paused".to_owned()), Just("seeding".to_owned())],
         0..3,
     ));
+    let labels = (proptest::option::of("[cd]?"), proptest::option::of("[xy]"));
     let flags = (
+        labels,
         proptest::option::of(any::<bool>()),
         proptest::option::of(any::<bool>()),
         proptest::option::of(any::<bool>()),
@@ -263,13 +279,15 @@ fn any_query() -> impl Strategy<Value = Query> {
                 text,
                 states,
                 hops,
-                (moving, complete, blocked),
+                ((category, tag), moving, complete, blocked),
                 sort,
                 (descending, offset, limit),
             )| {
                 Query {
                     filter: Filter {
                         text,
+                        category,
+                        tags: tag.into_iter().collect(),
                         states,
                         hops,
                         moving,

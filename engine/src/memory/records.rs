@@ -1,6 +1,6 @@
 //! What is kept of a torrent, out of what it was added with, and back.
 //!
-//! What an engine has no use for, as tags, stays in the records as it is.
+//! What an engine has no use for, as comments, stays in the records as it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use protocol::metainfo::{LoadLimits, Metainfo};
 use state::{Content, Details, FileChoice, Follow, Torrent};
 
 use crate::torrent::picker::Priority;
-use crate::{AddTorrent, Choices, Existing, Limits, Reuse, Source};
+use crate::{AddTorrent, Choices, Existing, Labels, Limits, Reuse, Source};
 
 /// What is kept of a torrent beside its .torrent file and what it has on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,7 @@ impl Kept {
             .map(|most| u32::try_from(most).unwrap_or(u32::MAX));
         torrent.upload_slots = add.upload_slots;
         torrent.existing = existing(add.existing);
+        Labels::keep(add.labels.as_deref(), torrent);
         let switches = &mut torrent.switches;
         switches.paused = add.paused;
         switches.sequential = add.sequential;
@@ -193,6 +194,7 @@ impl Kept {
             super_seed: switches.super_seed,
             use_web_seeds: switches.web_seeds,
             web_seeds: details.web_seeds.clone().unwrap_or_default(),
+            labels: Labels::of(torrent),
             paused: switches.paused,
             max_peers: torrent.max_peers.map(|most| most as usize),
             upload_slots: torrent.upload_slots,

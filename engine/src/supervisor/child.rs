@@ -15,7 +15,7 @@ use crate::memory::records::Kept;
 use crate::mixed::Flow;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::Control;
-use crate::{AddTorrent, TorrentStatus};
+use crate::{AddTorrent, Labels, TorrentStatus};
 
 use super::RESTARTS;
 
@@ -216,6 +216,7 @@ impl Awake {
             Control::Trackers(trackers) => add.trackers = Some(trackers.clone()),
             Control::UploadSlots(slots) => add.upload_slots = *slots,
             Control::Sequential(sequential) => add.sequential = *sequential,
+            Control::Labels(labels) => add.labels.clone_from(labels),
             Control::Ask(_)
             | Control::Conflict
             | Control::Files(_)
@@ -241,6 +242,7 @@ pub(super) fn change_asleep(record: &mut state::Torrent, control: &Control) -> b
         Control::MaxPeers(most) => record.max_peers = *most,
         Control::UploadSlots(slots) => record.upload_slots = *slots,
         Control::Sequential(sequential) => record.switches.sequential = *sequential,
+        Control::Labels(labels) => Labels::keep(labels.as_deref(), record),
         // It takes them up when it has an actor.
         Control::Conflict | Control::Look | Control::Retune | Control::Sift => {}
         Control::AddPeer(_)

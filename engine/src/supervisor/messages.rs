@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use crate::settings::{Patch, Settings};
 use crate::torrent::messages::{Control, Question};
 use crate::{
-    AddTorrent, CommandError, Farewells, Limits, PeerInfo, Reuse, Snapshot, SwarmCounts, TorrentId,
+    AddTorrent, CommandError, Farewells, Labels, Limits, PeerInfo, Reuse, Snapshot, SwarmCounts,
+    TorrentId,
 };
 
 use super::Supervisor;
@@ -55,6 +56,11 @@ pub struct SetUploadSlots(pub TorrentId, pub Option<u32>);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), CommandError>")]
 pub struct SetSequential(pub TorrentId, pub bool);
+
+/// Gives a torrent other labels; see [`EngineHandle::set_labels`](crate::EngineHandle::set_labels).
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct SetLabels(pub TorrentId, pub Labels);
 
 /// Announces a torrent as soon as that is allowed; see [`EngineHandle::reannounce`](crate::EngineHandle::reannounce).
 #[derive(Clone, Copy, Debug, Message)]
@@ -167,6 +173,7 @@ controls! {
     Reannounce => |_| Control::Reannounce;
     SetMaxPeers => |message| Control::MaxPeers(message.1);
     SetSequential => |message| Control::Sequential(message.1);
+    SetLabels => |message| Control::Labels(message.1.shared());
     SetUploadSlots => |message| Control::UploadSlots(message.1);
     SetLimits => |message| Control::Limit(message.1);
     TakeOver => |message| Control::Reuse(message.1);

@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use crate::memory::hops::{self, Names, names_of};
 use crate::memory::records::{Kept, file_of, metainfo_of};
 use crate::{
-    AddTorrent, CommandError, Event, Memory, Source, State, SwarmCounts, TorrentId, TorrentStatus,
+    AddTorrent, CommandError, Event, Labels, Memory, Source, State, SwarmCounts, TorrentId,
+    TorrentStatus,
 };
 
 use super::child::{Awake, Child, Life, Start, change_asleep};
@@ -507,6 +508,7 @@ pub(super) fn status_of(id: TorrentId, record: &state::Torrent) -> TorrentStatus
         id,
         hashes: record.hashes,
         name: record.name.clone(),
+        labels: Labels::of(record),
         state: if record.switches.paused {
             State::Paused
         } else {

@@ -465,6 +465,7 @@ impl Handler<Control> for Torrent {
             }
             Control::Files(order) => self.on_file_order(order, ctx),
             Control::Sequential(sequential) => self.set_sequential(sequential),
+            Control::Labels(labels) => self.add.labels = labels,
             Control::Reannounce => self.reannounce(),
             Control::Trackers(trackers) => {
                 self.add.trackers = Some(trackers);

@@ -25,8 +25,8 @@ use crate::torrent::renames;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
 use crate::{
-    Choices, CommandError, Event, Limits, PeerInfo, Reuse, SwarmCounts, TorrentError, TorrentId,
-    TorrentStatus, Wire,
+    Choices, CommandError, Event, Labels, Limits, PeerInfo, Reuse, SwarmCounts, TorrentError,
+    TorrentId, TorrentStatus, Wire,
 };
 
 /// A command of a person or program: Supervisor to Torrent.
@@ -62,6 +62,8 @@ pub(crate) enum Control {
     UploadSlots(Option<u32>),
     /// Fetch in order, or no longer.
     Sequential(bool),
+    /// Other labels.
+    Labels(Option<Arc<Labels>>),
     /// Do something with files.
     Files(FileOrder),
     /// Announce to trackers, the DHT and the local networks as soon as they allow.

@@ -131,6 +131,7 @@ impl Torrent {
             id: self.id,
             hashes: self.hashes,
             name: self.name(),
+            labels: self.add.labels.clone(),
             state: self.state(),
             hops: route.hops,
             blocked: route.blocked(),

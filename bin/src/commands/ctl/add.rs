@@ -155,6 +155,8 @@ fn wish(args: &AddArgs) -> Result<Add, Failure> {
     Ok(Add {
         torrents: Vec::new(),
         dir: dir.transpose()?,
+        category: args.category.clone(),
+        tags: args.tag.clone(),
         paused: args.paused,
         files: args.files.clone(),
         sequential: args.sequential,

@@ -29,6 +29,8 @@ pub(super) fn run(args: &ListArgs, client: &mut Client, talk: &Talk<'_>) -> Resu
     let mut query = Query {
         states: args.only.clone(),
         name: args.name.clone(),
+        category: args.category.clone(),
+        tags: args.tag.clone(),
         hops: args.hops,
         moving: args.moving.then_some(true),
         complete: match (args.complete, args.incomplete) {

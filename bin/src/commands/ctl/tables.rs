@@ -78,6 +78,12 @@ pub(super) fn torrent(torrent: &Torrent, more: &Value) -> String {
     if let Some(v2) = &torrent.info_hash_v2 {
         lines.push(("v2", v2.clone()));
     }
+    if let Some(category) = &torrent.category {
+        lines.push(("category", printable(category)));
+    }
+    if !torrent.tags.is_empty() {
+        lines.push(("tags", printable(&torrent.tags.join(", "))));
+    }
     lines.push(("state", torrent.state.clone()));
     for (name, why) in [
         ("error", &torrent.error),

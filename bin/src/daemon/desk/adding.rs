@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{Add, Added, Code, Origin, Refusal};
-use engine::{AddTorrent, Existing, Limits, TorrentId};
+use control::{Add, Added, Code, Origin, Refusal, label, tags};
+use engine::{AddTorrent, Existing, Labels, Limits, TorrentId};
 use futures_util::stream::{self, StreamExt as _};
 use protocol::metainfo::Metainfo;
 use protocol::web_seed::{Kind, WebSeed};
@@ -37,6 +37,7 @@ struct Wish {
     peers: Vec<SocketAddr>,
     selection: Option<Selection>,
     hops: Option<u8>,
+    labels: Labels,
     add: Add,
 }
 
@@ -62,9 +63,14 @@ impl Desk {
 
     fn wish(&self, add: Add) -> Result<Wish, Refusal> {
         let wrong = |why: String| Refusal::new(Code::Wrong, why);
+        let labels = Labels {
+            category: add.category.as_deref().map(label).transpose()?,
+            tags: tags(&add.tags)?,
+        };
+        let of_category = || self.categories.dir(labels.category.as_deref()?);
         let dir = match &add.dir {
             Some(dir) => PathBuf::from(dir),
-            None => self.output.clone(),
+            None => of_category().unwrap_or_else(|| self.output.clone()),
         };
         if !dir.is_absolute() {
             return Err(wrong(format!(
@@ -95,6 +101,7 @@ impl Desk {
             peers: peers.collect::<Result<_, _>>()?,
             selection: selection.map_err(|failure| wrong(failure.to_string()))?,
             hops: add.hops.or(self.args.common.hops.hops),
+            labels,
             add,
         })
     }
@@ -207,6 +214,7 @@ impl Desk {
             add.existing = Existing::Replace;
         }
         add.super_seed = wish.add.super_seed;
+        add.labels = wish.labels.clone().shared();
         add.paused = wish.add.paused;
         add.use_trackers = !common.no_trackers;
         add.use_web_seeds = !common.no_webseeds;

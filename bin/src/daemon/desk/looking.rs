@@ -29,6 +29,8 @@ impl Desk {
         let page = self.engine.page(&engine::Query {
             filter: Filter {
                 text: query.name,
+                category: query.category,
+                tags: query.tags,
                 states: Some(query.states).filter(|states| !states.is_empty()),
                 hops: query.hops,
                 moving: query.moving,
@@ -218,6 +220,13 @@ fn torrent(status: &TorrentStatus) -> Torrent {
             _ => None,
         },
         name: status.name.clone(),
+        category: status
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.category.clone()),
+        tags: (status.labels.iter())
+            .flat_map(|labels| labels.tags.iter().cloned())
+            .collect(),
         state: status.state.word().to_owned(),
         hops: status.hops,
         blocked: status.blocked.as_deref().map(str::to_owned),

@@ -56,6 +56,11 @@ fn unusual(source: Source) -> AddTorrent {
         super_seed: true,
         use_web_seeds: false,
         web_seeds: vec!["http://d/".to_owned()],
+        labels: Labels {
+            category: Some("category".to_owned()),
+            tags: ["tag".to_owned()].into(),
+        }
+        .shared(),
         paused: true,
         max_peers: Some(5),
         upload_slots: Some(6),
@@ -121,8 +126,6 @@ fn a_torrent_comes_back_with_its_files_as_wanted_and_where_they_were() {
 fn what_the_engine_has_no_use_for_stays_in_the_records() {
     let add = unusual(Source::Magnet(Box::new(magnet())));
     let mut kept = Kept::new(&add, both(), 0, 5);
-    kept.torrent.tags.insert("tag".to_owned());
-    kept.torrent.category = Some("category".to_owned());
     kept.details.comment = Some("comment".to_owned());
     kept.details.foreign.insert("key".to_owned(), vec![1]);
     let before = kept.clone();
