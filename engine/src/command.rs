@@ -93,6 +93,16 @@ pub struct AddTorrent {
     pub labels: Option<Arc<Labels>>,
     /// Add it, but do nothing until it is resumed.
     pub paused: bool,
+    /// Have the queue decide when it runs.
+    pub managed: bool,
+    /// Ask nobody for anything, and serve what is there.
+    pub upload_only: bool,
+    /// Fetch only what can be given to several others.
+    pub share: bool,
+    /// Pause it as soon as its files were looked at.
+    pub stop_when_ready: bool,
+    /// Take word of peers from peers, and tell them of some (BEP 11); never if it is private.
+    pub use_peer_exchange: bool,
     /// Connections; `None` for the engine's default.
     pub max_peers: Option<usize>,
     /// Peers that are served at a time; `None` for the engine's default.
@@ -185,6 +195,11 @@ impl AddTorrent {
             web_seeds: Vec::new(),
             labels: None,
             paused: false,
+            managed: true,
+            upload_only: false,
+            share: false,
+            stop_when_ready: false,
+            use_peer_exchange: true,
             max_peers: None,
             upload_slots: None,
             limits: Limits {

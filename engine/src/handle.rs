@@ -2,6 +2,7 @@
 
 mod files;
 mod labels;
+mod modes;
 mod storage;
 
 use std::net::SocketAddr;

@@ -23,6 +23,7 @@
 //! - `board`: how all torrents stand, for who asks for a part of it.
 //! - `metrics`: counters and gauges, and the text that they are asked for in.
 //! - `mixed`: the shares of TCP and uTP.
+//! - `modes`: the switches of a torrent.
 //! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
 //! - `memory`: what is kept from one run to the next.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
@@ -55,6 +56,7 @@ mod lsd;
 mod memory;
 pub mod metrics;
 mod mixed;
+pub mod modes;
 pub mod peer;
 mod reach;
 mod reader;
@@ -90,6 +92,7 @@ pub use labels::Labels;
 pub use memory::Memory;
 pub use metrics::Metrics;
 pub use mixed::MixedMode;
+pub use modes::{Mode, Modes};
 pub use reader::{FileReader, ReadAhead, ReadError};
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
 pub use settings::Settings;
@@ -100,8 +103,8 @@ pub use snapshot::{
 pub use supervisor::messages::{
     Add, GetAvailability, GetFileProgress, GetPeers, GetPieces, GetSettings, GetSnapshot,
     GetTrackers, Pause, Reannounce, Recheck, Remove, ReplaceTrackers, Resume, Scrape, SetHops,
-    SetLabels, SetLimits, SetMaxPeers, SetSequential, SetSettings, SetUploadSlots, Shutdown,
-    TakeOver,
+    SetLabels, SetLimits, SetMaxPeers, SetModes, SetSequential, SetSettings, SetUploadSlots,
+    Shutdown, TakeOver,
 };
 pub use supervisor::{StartError, Supervisor};
 pub use torrent::files::FileError;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use protocol::id::{InfoHashes, PeerId};
 
-use crate::{Labels, LocalFile, Published, TorrentError, TorrentId, Wire};
+use crate::{Labels, LocalFile, Modes, Published, TorrentError, TorrentId, Wire};
 
 /// The state of an engine, published twice a second and after each command.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,8 @@ pub struct TorrentStatus {
     pub labels: Option<Arc<Labels>>,
     /// What it is doing.
     pub state: State,
+    /// The switches that are on.
+    pub modes: Modes,
     /// Through how many others its traffic goes; 0 is the direct way.
     pub hops: u8,
     /// Why nothing leaves by its route, where nothing does: for a person to read.

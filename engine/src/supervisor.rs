@@ -46,9 +46,9 @@ use crate::mixed::{Flow, Shares};
 use crate::seats::Seats;
 use crate::settings::{Live, SettingsError};
 use crate::shelf::Shelf;
-use crate::torrent::messages::{Incoming, News};
+use crate::torrent::messages::{Control, Incoming, News};
 use crate::turns::Turns;
-use crate::{EngineConfig, EngineHandle, Event, MixedMode, Snapshot, TorrentId};
+use crate::{EngineConfig, EngineHandle, Event, MixedMode, Mode, Modes, Snapshot, TorrentId};
 
 /// How often the snapshot is published while nothing else brings it about.
 const PUBLISH_EVERY: Duration = Duration::from_millis(500);
@@ -316,6 +316,13 @@ impl Handler<News> for Supervisor {
                 }
                 self.keep_changes(id, |_| {});
                 self.tell_when_kept(kept);
+            }
+            News::Ready(id) => {
+                // It has done so already.
+                let off = Modes::NONE.with(Mode::StopWhenReady, true);
+                for control in [Control::Modes(Modes::NONE, off), Control::Pause] {
+                    self.pass_on(id, control);
+                }
             }
             News::WhenKept(kept) => self.tell_when_kept(kept),
             News::Flows(id, flows) => {

@@ -14,6 +14,7 @@ fn status(id: u64, name: &str) -> TorrentStatus {
         name: name.to_owned(),
         labels: None,
         state: State::Downloading,
+        modes: crate::Modes::NONE,
         hops: 0,
         blocked: None,
         size: 1000,

@@ -12,6 +12,7 @@ use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::{LoadLimits, Metainfo};
 use state::{Content, Details, FileChoice, Follow, Torrent};
 
+use crate::modes::{Mode, keep_modes, modes_of};
 use crate::torrent::picker::Priority;
 use crate::{AddTorrent, Choices, Existing, Labels, Limits, Reuse, Source};
 
@@ -59,15 +60,10 @@ impl Kept {
         torrent.upload_slots = add.upload_slots;
         torrent.existing = existing(add.existing);
         Labels::keep(add.labels.as_deref(), torrent);
+        keep_modes(torrent, add.modes());
         let switches = &mut torrent.switches;
         switches.paused = add.paused;
-        switches.sequential = add.sequential;
-        switches.super_seed = add.super_seed;
         switches.trusted = add.trust_data;
-        switches.trackers = add.use_trackers;
-        switches.dht = add.use_dht;
-        switches.local_discovery = add.use_local_discovery;
-        switches.web_seeds = add.use_web_seeds;
         switches.reuse = add.reuse.torrents;
         self.update_details(add);
     }
@@ -168,11 +164,10 @@ impl Kept {
             }
         };
         let switches = torrent.switches;
-        AddTorrent {
+        let mut add = AddTorrent {
             hops: Some(torrent.hops),
             peers: details.peers.clone(),
             choices: self.choices(),
-            sequential: switches.sequential,
             trust_data: switches.trusted,
             existing: match torrent.existing {
                 state::Existing::Complete => Existing::Complete,
@@ -187,12 +182,7 @@ impl Kept {
                 torrents: switches.reuse,
                 dirs: details.reuse.clone(),
             },
-            use_trackers: switches.trackers,
             trackers: details.trackers.clone(),
-            use_dht: switches.dht,
-            use_local_discovery: switches.local_discovery,
-            super_seed: switches.super_seed,
-            use_web_seeds: switches.web_seeds,
             web_seeds: details.web_seeds.clone().unwrap_or_default(),
             labels: Labels::of(torrent),
             paused: switches.paused,
@@ -203,7 +193,12 @@ impl Kept {
                 up: torrent.up_limit,
             },
             ..AddTorrent::new(source, torrent.dir.clone())
+        };
+        let modes = modes_of(torrent);
+        for mode in Mode::EACH {
+            add.set_mode(mode, modes.has(mode));
         }
+        add
     }
 }
 

@@ -171,6 +171,7 @@ impl Handler<Order> for Peer {
                 | Order::Metadata(_)
                 | Order::Retune
                 | Order::Reveal(_)
+                | Order::Unveil
                 | Order::UploadOnly(_)
                 | Order::Yield(_) => Ended::Silent,
             };

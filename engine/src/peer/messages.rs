@@ -43,6 +43,8 @@ pub(crate) enum Order {
     Content(Arc<Content>),
     /// Show the peer one more piece (BEP 16).
     Reveal(PieceIndex),
+    /// Show it everything, and no longer piece by piece.
+    Unveil,
     /// Give these pieces back, sorted by their index, and take back what was asked for of them.
     GiveBack(Arc<[PieceIndex]>),
     /// Keep little under way with the peer, so that what is asked for next comes soon; or as much as is best for its rate.

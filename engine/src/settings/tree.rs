@@ -76,6 +76,11 @@ settings! {
         /// Requests that a peer may have waiting at us, as we tell it. Holds for connections that begin from then on.
         accept_requests: u32 = 2000, 16..=10_000, "requests";
     }
+    /// How long torrents are served that have everything, and how much they give.
+    seeding: Seeding {
+        /// How often a piece is to go out for each time that it comes, of torrents that share: only so many come.
+        share_target: u32 = 3, 1..=1000, "times";
+    }
     /// Encryption of connections to peers.
     encryption: Wires {
         /// Plain streams only ("off"), plain first and encrypted where the peer insists ("allow"), encrypted first ("prefer"), or encrypted by RC4 only ("require"). Holds for connections that begin from then on.

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::memory::hops::Names;
 use crate::memory::records::Kept;
 use crate::mixed::Flow;
+use crate::modes::{keep_modes, modes_of};
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::Control;
 use crate::{AddTorrent, Labels, TorrentStatus};
@@ -217,6 +218,7 @@ impl Awake {
             Control::UploadSlots(slots) => add.upload_slots = *slots,
             Control::Sequential(sequential) => add.sequential = *sequential,
             Control::Labels(labels) => add.labels.clone_from(labels),
+            Control::Modes(on, off) => add.set_modes(*on, *off),
             Control::Ask(_)
             | Control::Conflict
             | Control::Files(_)
@@ -243,6 +245,10 @@ pub(super) fn change_asleep(record: &mut state::Torrent, control: &Control) -> b
         Control::UploadSlots(slots) => record.upload_slots = *slots,
         Control::Sequential(sequential) => record.switches.sequential = *sequential,
         Control::Labels(labels) => Labels::keep(labels.as_deref(), record),
+        Control::Modes(on, off) => {
+            let modes = modes_of(record).and(*on).but(*off);
+            keep_modes(record, modes);
+        }
         // It takes them up when it has an actor.
         Control::Conflict | Control::Look | Control::Retune | Control::Sift => {}
         Control::AddPeer(_)

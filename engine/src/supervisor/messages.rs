@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use crate::settings::{Patch, Settings};
 use crate::torrent::messages::{Control, Question};
 use crate::{
-    AddTorrent, CommandError, Farewells, Labels, Limits, PeerInfo, Reuse, Snapshot, SwarmCounts,
-    TorrentId,
+    AddTorrent, CommandError, Farewells, Labels, Limits, Modes, PeerInfo, Reuse, Snapshot,
+    SwarmCounts, TorrentId,
 };
 
 use super::Supervisor;
@@ -61,6 +61,11 @@ pub struct SetSequential(pub TorrentId, pub bool);
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), CommandError>")]
 pub struct SetLabels(pub TorrentId, pub Labels);
+
+/// Turns switches of a torrent on, and then others off; see [`EngineHandle::set_modes`](crate::EngineHandle::set_modes).
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<(), CommandError>")]
+pub struct SetModes(pub TorrentId, pub Modes, pub Modes);
 
 /// Announces a torrent as soon as that is allowed; see [`EngineHandle::reannounce`](crate::EngineHandle::reannounce).
 #[derive(Clone, Copy, Debug, Message)]
@@ -172,6 +177,7 @@ controls! {
     ReplaceTrackers => |message| Control::Trackers(message.1);
     Reannounce => |_| Control::Reannounce;
     SetMaxPeers => |message| Control::MaxPeers(message.1);
+    SetModes => |message| Control::Modes(message.1, message.2);
     SetSequential => |message| Control::Sequential(message.1);
     SetLabels => |message| Control::Labels(message.1.shared());
     SetUploadSlots => |message| Control::UploadSlots(message.1);

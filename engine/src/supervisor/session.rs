@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::memory::hops::{self, Names, names_of};
 use crate::memory::records::{Kept, file_of, metainfo_of};
+use crate::modes::modes_of;
 use crate::{
     AddTorrent, CommandError, Event, Labels, Memory, Source, State, SwarmCounts, TorrentId,
     TorrentStatus,
@@ -514,6 +515,7 @@ pub(super) fn status_of(id: TorrentId, record: &state::Torrent) -> TorrentStatus
         } else {
             State::Checking { done: 0, total: 0 }
         },
+        modes: modes_of(record),
         hops: record.hops,
         blocked: None,
         size,

@@ -56,6 +56,7 @@ use crate::torrent::renames::Renames;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::setup::Setup;
+use crate::torrent::share::Sharing;
 use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::super_seed::gifts::Gifts;
 use crate::torrent::swarms::Swarms;
@@ -194,6 +195,8 @@ pub(crate) struct Torrent {
     pub(crate) place: Option<Place>,
     pub(crate) pex: Pex,
     pub(crate) punch: Punch,
+    /// What it has taken up, where it shares.
+    pub(crate) sharing: Sharing,
     /// Somebody has connected to us by TCP.
     pub(crate) reachable: bool,
     pub(crate) reported_complete: bool,
@@ -274,6 +277,7 @@ impl Torrent {
             place: None,
             pex: Pex::default(),
             punch: Punch::default(),
+            sharing: Sharing::default(),
             reachable: false,
             reported_complete: false,
             add,
@@ -389,6 +393,7 @@ impl Torrent {
         self.gossip(now);
         self.tend_hidden(now, ctx);
         self.tell_standing();
+        self.tend_share();
         self.rate_peers();
         self.feed_hungry();
         self.save_if_due(now);
@@ -466,6 +471,7 @@ impl Handler<Control> for Torrent {
             Control::Files(order) => self.on_file_order(order, ctx),
             Control::Sequential(sequential) => self.set_sequential(sequential),
             Control::Labels(labels) => self.add.labels = labels,
+            Control::Modes(on, off) => self.turn(on, off, ctx),
             Control::Reannounce => self.reannounce(),
             Control::Trackers(trackers) => {
                 self.add.trackers = Some(trackers);

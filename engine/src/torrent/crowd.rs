@@ -193,7 +193,7 @@ impl Torrent {
     /// Whether we want nothing any more, and say so (BEP 21).
     pub(super) fn is_upload_only(&self) -> bool {
         let finished = matches!(&self.phase, Phase::Active(active) if active.finished);
-        finished && !self.is_super_seeding()
+        (finished || !self.may_ask()) && !self.is_super_seeding()
     }
 
     pub(super) fn connect(
@@ -291,6 +291,7 @@ impl Torrent {
         drop(settings);
         let full = self.peers.len() >= self.most_peers() || self.setup.seats.free() == 0;
         let lacks_layers = self.late_layers.is_some();
+        let asks = self.may_ask();
         let Phase::Active(active) = &mut self.phase else {
             return;
         };
@@ -299,7 +300,8 @@ impl Torrent {
             .iter_mut()
             .filter(|(_, peer)| peer.since.is_some())
         {
-            let interesting = !active.finished && active.picker.is_interesting(peer.pieces());
+            let interesting =
+                asks && !active.finished && active.picker.is_interesting(peer.pieces());
             if interesting != peer.we_are_interested {
                 peer.we_are_interested = interesting;
                 peer.order(Order::Interested(interesting));
@@ -314,7 +316,7 @@ impl Torrent {
                 peer.order(Order::Close(Ended::Dismissed));
             }
         }
-        if !active.finished && self.peers.len() < FEW_PEERS {
+        if asks && !active.finished && self.peers.len() < FEW_PEERS {
             for announcer in self.announcers.iter() {
                 actors::tell(announcer, Announce::WantPeers);
             }

@@ -18,7 +18,7 @@ use crate::torrent::punch::Punch;
 impl Torrent {
     /// Whether peers are told of others, and believed about them.
     pub(super) fn gossips(&self) -> bool {
-        self.setup.settings.get().peers.exchange && !self.is_private()
+        self.add.use_peer_exchange && self.setup.settings.get().peers.exchange && !self.is_private()
     }
 
     /// The peer said where it listens, and what messages it takes.

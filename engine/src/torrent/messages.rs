@@ -25,8 +25,8 @@ use crate::torrent::renames;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
 use crate::{
-    Choices, CommandError, Event, Labels, Limits, PeerInfo, Reuse, SwarmCounts, TorrentError,
-    TorrentId, TorrentStatus, Wire,
+    Choices, CommandError, Event, Labels, Limits, Modes, PeerInfo, Reuse, SwarmCounts,
+    TorrentError, TorrentId, TorrentStatus, Wire,
 };
 
 /// A command of a person or program: Supervisor to Torrent.
@@ -64,6 +64,8 @@ pub(crate) enum Control {
     Sequential(bool),
     /// Other labels.
     Labels(Option<Arc<Labels>>),
+    /// Turn switches on, and then others off.
+    Modes(Modes, Modes),
     /// Do something with files.
     Files(FileOrder),
     /// Announce to trackers, the DHT and the local networks as soon as they allow.
@@ -230,6 +232,8 @@ pub(crate) enum News {
     Choices(TorrentId, Box<Choices>, oneshot::Sender<()>),
     /// What its connections move, down first; not repeated while nothing does.
     Flows(TorrentId, [Flow; 2]),
+    /// Its files were looked at, after which it was to be paused, and is.
+    Ready(TorrentId),
     /// It stopped as told.
     Gone(TorrentId),
     /// Its metadata came, and showed all of its info-hashes.

@@ -102,7 +102,7 @@ impl Torrent {
             trees: Trees::of(&metainfo).map(Arc::new),
             tails: metainfo.tails().map(Arc::new),
         });
-        let finished = picker.is_finished();
+        let finished = picker.is_done(self.add.share);
         let claim = match self.admit(&metainfo, &picker, have) {
             Ok(claim) => claim,
             Err(error) => return self.fail(error),
@@ -149,7 +149,12 @@ impl Torrent {
         self.count_holdings();
         self.refresh_due(now());
         self.save_at_work();
-        self.go_online(ctx);
+        let stops = self.add.stop_when_ready;
+        if stops {
+            self.stop_as_ready();
+        } else {
+            self.go_online(ctx);
+        }
         self.trouble_may_end(finished);
         if finished {
             self.announce_finished(ctx);
@@ -158,13 +163,16 @@ impl Torrent {
         }
         // It may have been decided otherwise since it was opened.
         self.apply_wanted(ctx);
+        if stops {
+            self.pause();
+        }
     }
 
     /// Who knows what is to be fetched, if these pieces are there.
     pub(super) fn picker(&self, metainfo: &Metainfo, have: &Bitfield) -> Picker {
         let mut picker = Picker::new(metainfo.geometry(), have, self.setup.seed ^ self.id.0);
         picker.set_padding(padding::of(metainfo));
-        Self::apply_selection(&self.add, metainfo, &mut picker);
+        Self::apply_selection((&self.add, &self.sharing), metainfo, &mut picker);
         picker
     }
 

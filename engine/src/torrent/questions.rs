@@ -75,7 +75,7 @@ impl Torrent {
     pub(super) fn set_sequential(&mut self, sequential: bool) {
         self.add.sequential = sequential;
         if let (Phase::Active(active), Some(metainfo)) = (&mut self.phase, &self.metainfo) {
-            Self::apply_selection(&self.add, metainfo, &mut active.picker);
+            Self::apply_selection((&self.add, &self.sharing), metainfo, &mut active.picker);
         }
     }
 

@@ -133,6 +133,7 @@ impl Torrent {
             name: self.name(),
             labels: self.add.labels.clone(),
             state: self.state(),
+            modes: self.add.modes(),
             hops: route.hops,
             blocked: route.blocked(),
             size,

@@ -141,6 +141,7 @@ impl Torrent {
     }
 
     fn on_holdings(&mut self, key: PeerKey, holdings: Holdings) {
+        let asks = self.may_ask();
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
@@ -159,7 +160,7 @@ impl Torrent {
             PeerPieces::Some(set) => active.picker.peer_bitfield_added(set),
             PeerPieces::None => {}
         }
-        if !active.finished && active.picker.is_interesting(peer.pieces()) {
+        if asks && !active.finished && active.picker.is_interesting(peer.pieces()) {
             peer.we_are_interested = true;
             peer.order(Order::Interested(true));
         } else if active.finished
@@ -172,6 +173,7 @@ impl Torrent {
     }
 
     fn on_haves(&mut self, key: PeerKey, pieces: &[PieceIndex]) {
+        let asks = self.may_ask();
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
@@ -187,7 +189,7 @@ impl Torrent {
         for piece in pieces {
             if set.insert(*piece) {
                 active.picker.peer_have(*piece);
-                interesting |= active.picker.interesting_have(*piece);
+                interesting |= asks && active.picker.interesting_have(*piece);
             }
         }
         if interesting && !peer.we_are_interested {
@@ -267,6 +269,9 @@ impl Torrent {
 
     /// Gives blocks to a peer that could be asked for more, if there are any for it.
     pub(crate) fn assign(&mut self, key: PeerKey) {
+        if !self.may_ask() {
+            return;
+        }
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };

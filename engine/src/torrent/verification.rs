@@ -85,6 +85,7 @@ impl Torrent {
         ctx: &mut Context<Self>,
     ) {
         let now = now();
+        let shares = self.add.share;
         let active = self.active().filter(|active| active.run == run);
         let Some(active) = active else { return };
         active.batches = active.batches.saturating_sub(1);
@@ -92,8 +93,7 @@ impl Torrent {
         let mut banned = Vec::new();
         let mut failed = Vec::new();
         let mut broken = None;
-        let mut changed = false;
-        let mut inconsistent = false;
+        let (mut changed, mut inconsistent) = (false, false);
         let mut wasted = 0;
         let mut on_trial = Vec::new();
         for result in verified {
@@ -136,7 +136,7 @@ impl Torrent {
         if now.saturating_duration_since(active.last_ring) >= RING_EVERY {
             active.ring(now);
         }
-        let finished = !active.finished && active.picker.is_finished();
+        let finished = !active.finished && active.picker.is_done(shares);
         if finished {
             active.finished = true;
             active.ring(now);

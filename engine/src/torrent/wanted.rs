@@ -19,6 +19,7 @@ use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::files::{FileError, Wish};
 use crate::torrent::messages::{DiskReply, News};
 use crate::torrent::picker::{Picker, Priority};
+use crate::torrent::share::Sharing;
 use crate::{AddTorrent, Choices, Event, Existing, TorrentError, choices};
 
 pub(super) use self::books::files_left;
@@ -58,10 +59,19 @@ impl Wanted {
 
 impl Torrent {
     /// Gives the picker what the user wants of the torrent.
-    pub(super) fn apply_selection(add: &AddTorrent, metainfo: &Metainfo, picker: &mut Picker) {
+    pub(super) fn apply_selection(
+        (add, sharing): (&AddTorrent, &Sharing),
+        metainfo: &Metainfo,
+        picker: &mut Picker,
+    ) {
         let priorities = piece_priorities(add, metainfo);
-        let priorities: Vec<u8> = priorities.into_iter().map(Priority::get).collect();
+        let mut priorities: Vec<u8> = priorities.into_iter().map(Priority::get).collect();
+        if add.share {
+            sharing.mask(&mut priorities);
+        }
         picker.set_sequential(add.sequential);
+        // What comes twice was not worth it.
+        picker.set_end_game(!add.share);
         picker.set_priorities(&priorities);
     }
 
@@ -181,12 +191,12 @@ impl Torrent {
 
     fn reprioritise(&mut self, metainfo: &Metainfo) {
         if let Phase::Active(active) = &mut self.phase {
-            Self::apply_selection(&self.add, metainfo, &mut active.picker);
+            Self::apply_selection((&self.add, &self.sharing), metainfo, &mut active.picker);
         }
     }
 
     /// Goes on with what is wanted now.
-    fn want_otherwise(
+    pub(super) fn want_otherwise(
         &mut self,
         metainfo: &Arc<Metainfo>,
         ctx: &mut Context<Self>,
@@ -239,8 +249,9 @@ impl Torrent {
 
     /// Is done, or no longer, as far as that follows from what is wanted.
     fn finish_or_go_on(&mut self, ctx: &mut Context<Self>) {
+        let shares = self.add.share;
         let Some(active) = self.active() else { return };
-        let finished = active.picker.is_finished();
+        let finished = active.picker.is_done(shares);
         if active.finished == finished {
             return;
         }

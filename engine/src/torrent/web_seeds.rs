@@ -180,7 +180,7 @@ impl AtWork {
 impl Torrent {
     /// Puts web seeds to work that could be, and none where nothing is missing.
     pub(crate) fn tend_web_seeds(&mut self, now: Instant, ctx: &mut Context<Self>) {
-        let out = self.may_go_out();
+        let out = self.may_go_out() && self.may_ask();
         let (Phase::Active(active), Some(metainfo)) = (&mut self.phase, &self.metainfo) else {
             return;
         };

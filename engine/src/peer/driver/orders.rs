@@ -60,24 +60,7 @@ impl Driver {
             Order::GiveBack(pieces) => self.give_back_pieces(&pieces),
             Order::Choke(true) => self.session.choke(),
             Order::Choke(false) => self.session.unchoke(),
-            Order::Content(content) => {
-                self.take_content(Arc::clone(&content));
-                if let Some(torrent) = &mut self.torrent {
-                    torrent.geometry = Some(content.geometry);
-                    torrent.tails.clone_from(&content.tails);
-                    torrent.metadata_size = Some(content.info.len() as u32);
-                    return Ok(());
-                }
-                if self.session.geometry().is_none() {
-                    self.session.set_tails(content.tails.clone());
-                    self.session
-                        .set_geometry(content.geometry)
-                        .map_err(|e| ended_by(&e))?;
-                    self.session.set_metadata_size(content.info.len() as u32);
-                    self.tell_holdings();
-                }
-                self.catch_up();
-            }
+            Order::Content(content) => self.on_content(&content)?,
             Order::Haste(hasty) => self.pipeline.set_haste(hasty),
             Order::Gossip(payload) => {
                 // A peer may have turned it off meanwhile.
@@ -103,6 +86,11 @@ impl Driver {
                     self.fresh.push(piece);
                 }
             }
+            Order::Unveil => {
+                if self.shown.take().is_some() {
+                    self.catch_up();
+                }
+            }
             Order::UploadOnly(upload_only) => self.session.set_upload_only(upload_only),
             Order::Retune => self.retune(),
             Order::Close(ended) => return Err(ended),
@@ -124,6 +112,27 @@ impl Driver {
             self.session.cancel(*block);
         }
         self.give_back(asked);
+    }
+
+    /// Metadata is known, and what there is of the content.
+    fn on_content(&mut self, content: &Arc<Content>) -> Result<(), Ended> {
+        self.take_content(Arc::clone(content));
+        if let Some(torrent) = &mut self.torrent {
+            torrent.geometry = Some(content.geometry);
+            torrent.tails.clone_from(&content.tails);
+            torrent.metadata_size = Some(content.info.len() as u32);
+            return Ok(());
+        }
+        if self.session.geometry().is_none() {
+            self.session.set_tails(content.tails.clone());
+            self.session
+                .set_geometry(content.geometry)
+                .map_err(|e| ended_by(&e))?;
+            self.session.set_metadata_size(content.info.len() as u32);
+            self.tell_holdings();
+        }
+        self.catch_up();
+        Ok(())
     }
 
     /// Goes by the settings of the moment.

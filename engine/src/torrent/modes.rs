@@ -1,0 +1,113 @@
+//! The switches of a torrent, turned while it is at work.
+
+use actix::Context;
+use actors::tell_recipient;
+use protocol::geometry::PieceIndex;
+
+use crate::modes::{Mode, Modes};
+use crate::peer::driver::now;
+use crate::peer::key::PeerKey;
+use crate::peer::messages::{Ended, Order};
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::messages::News;
+
+impl Torrent {
+    /// Turns switches on, and then others off.
+    pub(super) fn turn(&mut self, on: Modes, off: Modes, ctx: &mut Context<Self>) {
+        let before = self.add.modes();
+        self.add.set_modes(on, off);
+        let now_on = self.add.modes();
+        let turned = before.but(now_on).and(now_on.but(before));
+        for mode in turned.iter() {
+            self.turned(mode, now_on.has(mode), ctx);
+        }
+    }
+
+    fn turned(&mut self, mode: Mode, on: bool, ctx: &mut Context<Self>) {
+        match mode {
+            Mode::Sequential => self.set_sequential(on),
+            Mode::SuperSeed => self.turn_super_seed(on),
+            Mode::UploadOnly => self.turn_upload_only(on),
+            Mode::Share => self.turn_share(ctx),
+            Mode::StopWhenReady => {
+                if on && matches!(self.phase, Phase::Active(_)) {
+                    self.stop_as_ready();
+                    self.pause();
+                }
+            }
+            Mode::Trackers => self.announce_anew(ctx),
+            Mode::Dht if !on => self.leave_dht(),
+            Mode::LocalDiscovery if !on => self.leave_neighbours(),
+            Mode::Dht | Mode::LocalDiscovery => {
+                if self.is_online() {
+                    self.go_online(ctx);
+                }
+            }
+            // The Supervisor's, and what is looked at where it is used.
+            Mode::Managed | Mode::PeerExchange | Mode::WebSeeds => {}
+        }
+    }
+
+    /// Whether it may ask for anything.
+    pub(super) const fn may_ask(&self) -> bool {
+        !self.add.upload_only
+    }
+
+    fn turn_super_seed(&mut self, on: bool) {
+        let veils = self.is_super_seeding();
+        let veil = |veiled: bool| on && veils && !veiled;
+        let mut open = Vec::new();
+        for (key, peer) in self.peers.iter_mut() {
+            if veil(peer.veiled) && !peer.is_seed() {
+                // It knows what we have: the connection that it makes next does not tell it.
+                peer.order(Order::Close(Ended::Dismissed));
+            } else if !on && std::mem::take(&mut peer.veiled) {
+                peer.order(Order::Unveil);
+                open.push(key);
+            }
+        }
+        if !on {
+            self.gifts = None;
+            let upload_only = self.is_upload_only();
+            for key in open {
+                if let Some(peer) = self.peers.get(key) {
+                    peer.order(Order::UploadOnly(upload_only));
+                }
+            }
+        }
+    }
+
+    fn turn_upload_only(&mut self, on: bool) {
+        if on {
+            self.take_back_all();
+            self.web_seeds.dismiss();
+        }
+        let upload_only = self.is_upload_only();
+        for (_, peer) in self.peers.iter() {
+            peer.order(Order::UploadOnly(upload_only));
+        }
+        self.tidy_peers(now());
+        if !on {
+            self.seek_peers_again();
+            self.feed_hungry();
+        }
+    }
+
+    /// Takes back all that peers were asked for.
+    fn take_back_all(&mut self) {
+        let Phase::Active(active) = &self.phase else {
+            return;
+        };
+        let all: std::sync::Arc<[PieceIndex]> = active.pieces.keys().copied().collect();
+        let holds = |key: &PeerKey| active.picker.held_by(*key) > 0;
+        for (_, peer) in self.peers.iter().filter(|(key, _)| holds(key)) {
+            peer.order(Order::GiveBack(all.clone()));
+        }
+    }
+
+    /// Its files were looked at, after which it was to be paused: whoever keeps it is told.
+    pub(super) fn stop_as_ready(&mut self) {
+        self.add.stop_when_ready = false;
+        tell_recipient(&self.setup.supervisor, News::Ready(self.id));
+    }
+}
