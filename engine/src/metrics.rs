@@ -2,15 +2,18 @@
 //!
 //! Names are those of libtorrent's session statistics where it counts the same: a group, a dot, and the rest.
 
+mod census;
 mod exposition;
 mod table;
+mod takeover;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::peer::Tally;
 
+pub(crate) use self::census::Census;
 pub use self::exposition::Exposition;
-pub(crate) use self::table::Counters;
+pub(crate) use self::table::{Counters, Head};
 
 /// Whether a figure only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,33 +90,6 @@ impl Metrics {
     pub(crate) fn count(&mut self, counters: &Counters) {
         for (metric, value) in self.0.iter_mut().zip(counters.iter()) {
             metric.value = value;
-        }
-    }
-
-    /// Takes over how it stands with the DHT.
-    pub(crate) fn dht(&mut self, status: &dht::Status) {
-        let families = status.families.iter().flatten();
-        let counters = &status.counters;
-        for (name, value) in [
-            (
-                "dht.dht_nodes",
-                families.map(|family| family.nodes as u64).sum(),
-            ),
-            ("dht.dht_torrents", status.torrents as u64),
-            ("dht.dht_peers", status.peers as u64),
-            ("dht.dht_bytes_in", counters.bytes_in),
-            ("dht.dht_bytes_out", counters.bytes_out),
-            (
-                "dht.dht_messages_in",
-                counters.queries_in + counters.answers_in,
-            ),
-            (
-                "dht.dht_messages_out",
-                counters.queries_out + counters.answers_out,
-            ),
-            ("dht.dht_messages_in_dropped", counters.refused),
-        ] {
-            self.set(name, value);
         }
     }
 }

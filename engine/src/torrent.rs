@@ -3,6 +3,7 @@
 pub(crate) mod actor;
 mod bad_blocks;
 pub mod candidates;
+mod census;
 mod check;
 pub mod choker;
 pub(crate) mod crowd;

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use common::Payload;
 use common::sim::{Node, addr, config, ip, simulate};
-use engine::{Metrics, Source};
+use engine::{EngineConfig, Metrics, Source};
+use net::Pool;
+use net::ports::{Transports, open};
 use net::sim::{HostOptions, Sim};
+use net::utp::UtpOptions;
 
 const PIECE: usize = 64 * 1024;
 const LEN: usize = 1_000_000;
@@ -17,9 +20,33 @@ async fn figures(node: &Node) -> Metrics {
 }
 
 fn start(sim: &Sim, number: u32) -> Node {
+    start_with(sim, number, |_| {})
+}
+
+fn start_with(sim: &Sim, number: u32, change: impl FnOnce(&mut EngineConfig)) -> Node {
     let host = sim.host(HostOptions::at(ip(number)));
-    let config = config(&host, u64::from(number));
+    let mut config = config(&host, u64::from(number));
+    change(&mut config);
     Node::start(host, config)
+}
+
+/// Lets an engine take and make streams of these kinds.
+fn by(config: &mut EngineConfig, number: u32, transports: Transports) {
+    let mut options = UtpOptions::default();
+    options.seed = Some(u64::from(number));
+    let pool = Pool::current();
+    let at = (addr(number), 0);
+    let port = open(&config.network, at, transports, &pool, &options).expect("a port");
+    (config.network, config.listen) = (port.network, Some(port.addr));
+}
+
+/// Asserts figures, all of those that are wrong at once.
+fn assert_figures<const N: usize>(who: &str, metrics: &Metrics, due: [(&str, u64); N]) {
+    let wrong = due
+        .iter()
+        .map(|(name, value)| (*name, *value, metrics.get(name)));
+    let wrong: Vec<_> = wrong.filter(|(_, value, is)| *is != Some(*value)).collect();
+    assert!(wrong.is_empty(), "{who}, name, due and is: {wrong:?}");
 }
 
 /// A seeder, and who has just got everything from it; both stay connected.
@@ -68,6 +95,171 @@ fn each_kind_of_message_is_counted_on_both_sides() {
         assert_eq!(brought, [0, blocks]);
         assert_eq!(have_all, [0, 1]);
         assert!(handshakes.iter().all(|count| *count >= 1), "{handshakes:?}");
+        sim
+    });
+}
+
+#[test]
+fn peers_are_counted_by_what_they_are_and_do_and_no_more_when_they_are_gone() {
+    simulate(async {
+        let sim = Sim::new(2);
+        let payload = Payload::new(2, LEN, PIECE);
+        let seeder = start(&sim, 1);
+        seeder.seed(&payload).await;
+        let leecher = start_with(&sim, 2, |config| {
+            config.settings.limits.down = Some(20_000);
+        });
+        let source = Source::Metainfo(payload.metainfo());
+        let id = leecher
+            .add_with(source, |add| add.peers = vec![addr(1)])
+            .await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let [gives, takes] = [figures(&seeder).await, figures(&leecher).await];
+        let pieces = LEN.div_ceil(PIECE) as u64;
+        assert_figures(
+            "seeder",
+            &gives,
+            [
+                ("peer.num_tcp_peers", 1),
+                ("peer.num_utp_peers", 0),
+                ("peer.num_proxied_peers", 0),
+                ("peer.num_incoming_peers", 1),
+                ("peer.num_outgoing_peers", 0),
+                ("peer.num_peers_half_open", 0),
+                ("peer.num_peers_up_interested", 1),
+                ("peer.num_peers_down_interested", 0),
+                ("peer.num_peers_up_unchoked_all", 1),
+                ("peer.num_peers_down_unchoked", 0),
+                ("peer.num_peers_down_requests", 0),
+                ("net.has_incoming_connections", 1),
+                ("ses.num_have_pieces", pieces),
+                ("ses.num_total_pieces", pieces),
+                ("ses.num_upload_only_torrents", 0),
+            ],
+        );
+        assert_figures(
+            "leecher",
+            &takes,
+            [
+                ("peer.num_incoming_peers", 0),
+                ("peer.num_outgoing_peers", 1),
+                ("peer.num_peers_down_interested", 1),
+                ("peer.num_peers_down_unchoked", 1),
+                ("peer.num_peers_down_requests", 1),
+                ("peer.num_known_peers", 1),
+                ("net.has_incoming_connections", 0),
+                ("net.limiter_down_queue", 1),
+                ("net.limiter_up_queue", 0),
+                ("ses.num_total_pieces", pieces),
+            ],
+        );
+        let slots = gives.get("ses.num_unchoke_slots");
+        assert!(slots > Some(0), "{slots:?}");
+        let chance = [
+            "peer.num_peers_up_unchoked",
+            "peer.num_peers_up_unchoked_optimistic",
+        ];
+        let served = chance.map(|name| gives.get(name).expect("a figure"));
+        assert_eq!(served.iter().sum::<u64>(), 1);
+        assert!(takes.get("net.limiter_down_bytes") > Some(0));
+        // By TCP as much is estimated as headers make up of full segments, and not much more.
+        let [payload_in, headers] =
+            ["net.recv_payload_bytes", "net.recv_ip_overhead_bytes"].map(|name| takes.get(name));
+        let part = headers.expect("a figure") as f64 / payload_in.expect("a figure") as f64;
+        assert!((0.03..0.2).contains(&part), "{part}");
+
+        leecher.handle.remove(id, false).await.expect("removed");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        for node in [&seeder, &leecher] {
+            let figures = figures(node).await;
+            let peers = [
+                "tcp_peers",
+                "incoming_peers",
+                "outgoing_peers",
+                "peers_up_requests",
+            ];
+            for name in peers.map(|name| format!("peer.num_{name}")) {
+                assert_eq!(figures.get(&name), Some(0), "{name}");
+            }
+        }
+        let gone = figures(&leecher).await;
+        assert_eq!(gone.get("ses.num_total_pieces"), Some(0));
+        assert_eq!(gone.get("ses.num_unchoke_slots"), Some(0));
+        sim
+    });
+}
+
+#[test]
+fn streams_of_utp_are_counted_with_their_packets() {
+    simulate(async {
+        let sim = Sim::new(3);
+        let payload = Payload::new(3, LEN, PIECE);
+        let seeder = start_with(&sim, 1, |config| by(config, 1, Transports::Utp));
+        seeder.seed(&payload).await;
+        let leecher = start_with(&sim, 2, |config| {
+            by(config, 2, Transports::Both);
+            config.settings.limits.down = Some(100_000);
+        });
+        let source = Source::Metainfo(payload.metainfo());
+        leecher
+            .add_with(source, |add| add.peers = vec![addr(1)])
+            .await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let [gives, takes] = [figures(&seeder).await, figures(&leecher).await];
+        for figures in [&gives, &takes] {
+            assert_figures(
+                "both",
+                figures,
+                [
+                    ("peer.num_utp_peers", 1),
+                    ("peer.num_tcp_peers", 0),
+                    ("utp.num_utp_connected", 1),
+                    ("utp.num_utp_syn_sent", 0),
+                    ("utp.num_utp_unproven", 0),
+                    ("net.recv_tcp_overhead_bytes", 0),
+                ],
+            );
+        }
+        let of = |figures: &Metrics, name: &str| figures.get(name).expect("a figure");
+        let sent = of(&gives, "utp.utp_payload_pkts_out");
+        let came = of(&takes, "utp.utp_payload_pkts_in");
+        assert!(sent >= came && came > 200, "{sent} {came}");
+        let headers = of(&takes, "net.recv_ip_overhead_bytes");
+        assert_eq!(headers, 28 * of(&takes, "utp.utp_packets_in"));
+        assert!(of(&gives, "utp.utp_samples_below_target") > 10);
+        sim
+    });
+}
+
+#[test]
+fn connections_that_fail_are_counted_by_whose_they_were_and_how_they_went() {
+    simulate(async {
+        let sim = Sim::new(4);
+        let payload = Payload::new(4, LEN, PIECE);
+        let node = start(&sim, 1);
+        let id = node
+            .add_with(Source::Metainfo(payload.metainfo()), |add| {
+                // Nobody listens at the one, and nobody is at the other.
+                add.peers = vec![addr(2), addr(3)];
+            })
+            .await;
+        let _there = sim.host(HostOptions::at(ip(2)));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let figures = figures(&node).await;
+        let failed = figures.get("peer.error_outgoing_peers").expect("a figure");
+        assert!(failed >= 2, "{failed}");
+        assert!(figures.get("peer.connrefused_peers") >= Some(1));
+        assert_figures(
+            "all failed",
+            &figures,
+            [
+                ("peer.error_incoming_peers", 0),
+                ("peer.error_tcp_peers", 0),
+                ("peer.error_utp_peers", 0),
+                ("peer.num_known_peers", 2),
+            ],
+        );
+        node.handle.remove(id, false).await.expect("removed");
         sim
     });
 }

@@ -74,6 +74,11 @@ impl RateLimiter {
         tree.set_rate(*id, rate_bytes_per_s, limited);
     }
 
+    /// How many takers wait in the tree of this bucket, and how many bytes they want at once.
+    pub fn line(&self) -> (usize, u64) {
+        self.bucket.tree.line()
+    }
+
     /// The rate of this very bucket.
     pub fn rate(&self) -> Option<u64> {
         self.bucket.tree.rate(self.bucket.id)

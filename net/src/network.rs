@@ -15,6 +15,7 @@ use crate::outlet::{Outage, Outlet};
 use crate::port_map::Gateway;
 use crate::real::{RealDialer, RealOptions, SourceBinder};
 use crate::resolve::{Cached, SystemResolver, ip_literal};
+use crate::utp::{UtpDialer, UtpFigures};
 use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Filter, Listener, Resolver, Subnet};
 
 /// How often it is looked whether there are circuits.
@@ -89,6 +90,8 @@ pub struct Network {
     dialer: Arc<dyn Dialer>,
     peers: Arc<dyn Dialer>,
     utp: Option<Utp>,
+    /// Knows what all streams of uTP do.
+    utp_socket: Option<UtpDialer>,
     binder: Arc<dyn Binder>,
     resolver: Arc<dyn Resolver>,
     filter: Option<Filter>,
@@ -118,6 +121,7 @@ impl Network {
         Self {
             peers: Arc::clone(&dialer),
             utp: None,
+            utp_socket: None,
             filter: None,
             outlet: None,
             dialer,
@@ -151,6 +155,18 @@ impl Network {
     pub fn with_utp(mut self, alone: Arc<dyn Dialer>, first: Arc<dyn Dialer>) -> Self {
         self.utp = Some(Utp { alone, first });
         self
+    }
+
+    /// The same network, with the socket that [its figures](Self::utp_figures) are of.
+    #[must_use]
+    pub fn with_utp_socket(mut self, socket: UtpDialer) -> Self {
+        self.utp_socket = Some(socket);
+        self
+    }
+
+    /// What all streams of uTP have done and met, where there is uTP.
+    pub fn utp_figures(&self) -> Option<UtpFigures> {
+        self.utp_socket.as_ref().map(UtpDialer::figures)
     }
 
     /// The same network with another way to open local ends.
@@ -200,6 +216,11 @@ impl Network {
     fn is_of_circuits(&self) -> bool {
         let outlet = self.outlet.as_ref();
         outlet.is_some_and(|outlet| outlet.is_of_circuits())
+    }
+
+    /// Whether all goes through a proxy.
+    pub fn is_proxied(&self) -> bool {
+        self.outlet.as_ref().is_some_and(|outlet| outlet.is_proxy())
     }
 
     /// Waits until the network [lacks circuits](Self::lacks_circuits), or lacks them no more; for ever where it never does.

@@ -17,6 +17,11 @@ pub trait Outlet: Send + Sync {
     /// Whether it carries datagrams, or why not; none while that is not known.
     fn datagrams(&self) -> Option<Result<(), Arc<str>>>;
 
+    /// Whether it is a proxy.
+    fn is_proxy(&self) -> bool {
+        false
+    }
+
     /// Whether it is circuits: these come and go without anybody having to try.
     fn is_of_circuits(&self) -> bool {
         false

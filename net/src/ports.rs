@@ -100,6 +100,7 @@ pub fn open(
         let (dialer, listener, others) = utp::start(udp, pool, options);
         door.utp = Some(listener);
         datagrams = Some(others.into());
+        network = network.with_utp_socket(dialer.clone());
         let dialer: Arc<dyn Dialer> = Arc::new(dialer);
         let first = utp_first(&dialer, transports, &peers);
         network = network.with_utp(Arc::clone(&dialer), first);
@@ -138,8 +139,9 @@ pub fn outgoing(
     let _runtime = pool.handle().enter();
     // Without its listener, uTP answers nobody who wants to open a stream.
     let (dialer, _, others) = utp::start(network.datagram(at)?, pool, options);
+    let network = network.clone().with_utp_socket(dialer.clone());
     let peers = with_utp(Arc::clone(network.dialer()), transports, Arc::new(dialer));
-    Ok((network.clone().with_peer_dialer(peers), Some(others.into())))
+    Ok((network.with_peer_dialer(peers), Some(others.into())))
 }
 
 /// Dials peers by uTP, or by both.

@@ -29,6 +29,7 @@
 mod budget;
 mod conn;
 mod driver;
+mod figures;
 mod half_open;
 mod listener;
 mod others;
@@ -51,6 +52,7 @@ use driver::Driver;
 use shared::Shared;
 use table::Table;
 
+pub use figures::UtpFigures;
 pub use listener::UtpListener;
 pub use others::{Other, Others};
 
@@ -118,6 +120,13 @@ pub fn start(
     let listener = UtpListener::new(Arc::clone(&handle));
     let others = Others::new(&handle, queues);
     (dialer, listener, others)
+}
+
+impl UtpDialer {
+    /// What all streams of the socket have done and met.
+    pub fn figures(&self) -> UtpFigures {
+        self.handle.shared.figures()
+    }
 }
 
 /// Streams at the same time.

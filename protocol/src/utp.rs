@@ -36,12 +36,14 @@ mod packet;
 mod rtt;
 mod sack;
 mod seq;
+mod tally;
 
 pub use config::Config;
-pub use connection::{CloseReason, Connection, Ids, Stats, Timer};
+pub use connection::{CloseReason, Connection, Ids, Phase, Stats, Timer};
 pub use packet::{HEADER_LEN, Header, Kind, MOST_PADDING, Packet, PacketError};
 pub use sack::{MOST_MASK, SelectiveAck};
 pub use seq::Seq;
+pub use tally::Tally;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ macro_rules! table {
     (
         counted { $($field:ident = $counted:literal $(in $counted_unit:literal)?: $counted_help:literal;)* }
         messages { $($message:ident = $word:literal: $what:literal;)* }
+        heads { $($head:ident = $sum:literal: $sum_help:literal;)* }
         counters { $($counter:literal $(in $counter_unit:literal)?: $counter_help:literal;)* }
         gauges { $($gauge:literal $(in $gauge_unit:literal)?: $gauge_help:literal;)* }
     ) => {
@@ -21,6 +22,22 @@ macro_rules! table {
             pub(crate) heard: [AtomicU64; MessageKind::COUNT],
             /// Messages to peers, by [`MessageKind`].
             pub(crate) told: [AtomicU64; MessageKind::COUNT],
+            /// What is there now, by [`Head`]: whoever has some of it adds it, and takes it off when it goes.
+            pub(super) heads: [AtomicU64; Head::COUNT],
+        }
+
+        /// What is there now, counted by those who have it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Head {
+            $(#[doc = $sum_help] $head,)*
+        }
+
+        impl Head {
+            /// How many there are.
+            pub(crate) const COUNT: usize = Self::ALL.len();
+
+            /// All of them, in their order.
+            pub(crate) const ALL: [Self; [$($sum),*].len()] = [$(Self::$head),*];
         }
 
         impl Counters {
@@ -29,7 +46,8 @@ macro_rules! table {
                 let counted = [$(&self.$field),*];
                 let incoming = [$(MessageKind::$message),*].map(|kind| &self.heard[kind as usize]);
                 let outgoing = [$(MessageKind::$message),*].map(|kind| &self.told[kind as usize]);
-                let all = counted.into_iter().chain(incoming).chain(outgoing);
+                let heads = self.heads.each_ref();
+                let all = counted.into_iter().chain(incoming).chain(outgoing).chain(heads);
                 all.map(|of| of.load(Ordering::Relaxed))
             }
         }
@@ -50,6 +68,7 @@ macro_rules! table {
                     "",
                     concat!("Messages to peers: ", $what, "."),
                 ),)*
+                $(about($sum, Kind::Gauge, "", $sum_help),)*
                 $(about($counter, Kind::Counter, concat!($($counter_unit)?), $counter_help),)*
                 $(about($gauge, Kind::Gauge, concat!($($gauge_unit)?), $gauge_help),)*
             ];
@@ -76,6 +95,8 @@ table! {
         incoming = "peer.incoming_connections": "Connections of others that named a torrent.";
         attempts = "peer.connection_attempts": "Connections that were tried to make.";
         ended = "peer.disconnected_peers": "Connections that have ended, and those that could not be made.";
+        overhead_in = "net.recv_tcp_overhead_bytes" in "bytes": "Headers of packets received from peers by TCP, as they are estimated.";
+        overhead_out = "net.sent_tcp_overhead_bytes" in "bytes": "Headers of packets sent to peers by TCP, as they are estimated.";
         misbehaved = "peer.error_peers": "Connections that ended because the peer broke the protocol.";
         lost = "peer.eof_peers": "Connections that the peer closed, or the network.";
         silent = "peer.timeout_peers": "Connections that ended because the peer was silent.";
@@ -83,6 +104,22 @@ table! {
         refused = "peer.connrefused_peers": "Connections that were refused.";
         unanswered = "peer.connect_timeouts": "Connections that nobody answered.";
         unreachable = "peer.unreachable_peers": "Connections to where there was no way.";
+        failed_in = "peer.error_incoming_peers": "Connections of others that failed, for whatever reason.";
+        failed_out = "peer.error_outgoing_peers": "Connections to others that failed, for whatever reason.";
+        failed_tcp = "peer.error_tcp_peers": "Connections of TCP that failed after they were there.";
+        failed_utp = "peer.error_utp_peers": "Connections of uTP that failed after they were there.";
+        failed_encrypted = "peer.error_encrypted_peers": "Connections under the stream encryption that failed.";
+        failed_rc4 = "peer.error_rc4_peers": "Connections under RC4 that failed.";
+        too_many = "peer.too_many_peers": "Connections of others that there was no room for.";
+        reset = "peer.connreset_peers": "Connections that were reset by the other side.";
+        aborted = "peer.connaborted_peers": "Connections that the system or uTP gave up.";
+        broken_pipe = "peer.broken_pipe_peers": "Connections that were closed while something was sent.";
+        not_connected = "peer.notconnected_peers": "Connections that were gone before they were used.";
+        transport_timeout = "peer.transport_timeout_peers": "Connections on which nothing sent was acknowledged.";
+        no_access = "peer.no_access_peers": "Connections that the system forbade.";
+        addr_in_use = "peer.addrinuse_peers": "Connections for which the system had no address or port.";
+        invalid_arg = "peer.invalid_arg_peers": "Connections to addresses that cannot be connected to.";
+        no_room = "peer.buffer_peers": "Connections for which the system had no memory, buffer or open file left.";
         banned = "peer.banned_for_hash_failure": "Peers that are not spoken to any more because of bad data.";
         requests_in = "peer.piece_requests": "Blocks that peers asked for.";
         requests_invalid = "peer.invalid_piece_requests": "Requests of peers that nothing can answer.";
@@ -122,10 +159,48 @@ table! {
         Hashes = "hashes": "hashes";
         HashReject = "hash_reject": "hashes are refused";
     }
+    heads {
+        TcpPeers = "peer.num_tcp_peers": "Connected peers by TCP.";
+        UtpPeers = "peer.num_utp_peers": "Connected peers by uTP.";
+        ProxiedPeers = "peer.num_proxied_peers": "Connected peers through a proxy.";
+        EncryptedPeers = "peer.num_encrypted_peers": "Connected peers under the stream encryption.";
+        IncomingPeers = "peer.num_incoming_peers": "Connected peers that have connected to us.";
+        OutgoingPeers = "peer.num_outgoing_peers": "Connected peers that we have connected to.";
+        HalfOpenPeers = "peer.num_peers_half_open": "Connections that are being made.";
+        UpInterested = "peer.num_peers_up_interested": "Connected peers that want something of us.";
+        DownInterested = "peer.num_peers_down_interested": "Connected peers of which we want something.";
+        UpUnchokedAll = "peer.num_peers_up_unchoked_all": "Connected peers that we serve.";
+        UpUnchokedOptimistic = "peer.num_peers_up_unchoked_optimistic": "Connected peers that we serve by chance, to see what they give.";
+        UpUnchoked = "peer.num_peers_up_unchoked": "Connected peers that we serve, not by chance.";
+        DownUnchoked = "peer.num_peers_down_unchoked": "Connected peers that serve us.";
+        UpRequests = "peer.num_peers_up_requests": "Connected peers whose requests wait here.";
+        DownRequests = "peer.num_peers_down_requests": "Connected peers that have requests of ours.";
+        EndGame = "peer.num_peers_end_game": "Connected peers of torrents whose last blocks are asked of several peers.";
+        BannedPeers = "peer.num_banned_peers": "Addresses that torrents do not speak to any more.";
+        KnownPeers = "peer.num_known_peers": "Addresses of peers that torrents know.";
+        Slots = "ses.num_unchoke_slots": "Peers that may be served at the same time, of torrents that are at work.";
+        HavePieces = "ses.num_have_pieces": "Pieces that are there and verified, of torrents that are at work.";
+        TotalPieces = "ses.num_total_pieces": "Pieces of torrents that are at work.";
+        UploadOnly = "ses.num_upload_only_torrents": "Torrents that have all that they want, which is not all.";
+    }
     counters {
         "net.recv_payload_bytes" in "bytes": "Payload received from peers and web seeds, whatever became of it.";
         "net.sent_payload_bytes" in "bytes": "Payload sent to peers.";
         "net.recv_redundant_bytes" in "bytes": "Payload received that was there already, came too late or was bad.";
+        "net.recv_ip_overhead_bytes" in "bytes": "Headers of packets received from peers: counted of uTP, estimated of TCP.";
+        "net.sent_ip_overhead_bytes" in "bytes": "Headers of packets sent to peers: counted of uTP, estimated of TCP.";
+        "utp.utp_packets_in": "Packets received by uTP.";
+        "utp.utp_packets_out": "Packets sent by uTP.";
+        "utp.utp_payload_pkts_in": "Packets with payload received by uTP.";
+        "utp.utp_payload_pkts_out": "Packets with payload sent by uTP.";
+        "utp.utp_redundant_pkts_in": "Packets received by uTP that were there already, or found no room.";
+        "utp.utp_invalid_pkts_in": "Datagrams that look like packets of uTP and are none.";
+        "utp.utp_packet_loss": "Packets of uTP that counted as lost.";
+        "utp.utp_fast_retransmit": "Of these, packets that later ones told of before their time was over.";
+        "utp.utp_packet_resend": "Packets that were sent again by uTP.";
+        "utp.utp_timeout": "Times that nothing came back by uTP in time.";
+        "utp.utp_samples_above_target": "Acknowledgements of uTP that told of a longer queue than is aimed at.";
+        "utp.utp_samples_below_target": "Acknowledgements of uTP that told of no longer queue than is aimed at.";
         "dht.dht_bytes_in": "Bytes that the DHT node has received.";
         "dht.dht_bytes_out": "Bytes that the DHT node has sent.";
         "dht.dht_messages_in": "Queries and answers that the DHT node has received.";
@@ -145,6 +220,16 @@ table! {
         "peer.num_seats_taken": "Connections that are there or being made.";
         "net.down_rate_bytes" in "bytes": "Payload received in a second.";
         "net.up_rate_bytes" in "bytes": "Payload sent in a second.";
+        "net.has_incoming_connections": "Whether anybody has connected to us.";
+        "net.limiter_down_queue": "Connections that wait for the limits of what is received.";
+        "net.limiter_down_bytes" in "bytes": "What these want to receive at once.";
+        "net.limiter_up_queue": "Connections that wait for the limits of what is sent.";
+        "net.limiter_up_bytes" in "bytes": "What these want to send at once.";
+        "utp.num_utp_syn_sent": "Streams of uTP that wait for the other side's first answer.";
+        "utp.num_utp_unproven": "Streams of uTP of others who have not shown to be where they say.";
+        "utp.num_utp_connected": "Streams of uTP that carry bytes.";
+        "utp.num_utp_fin_sent": "Streams of uTP of which one side has ended, and the other not yet.";
+        "utp.num_utp_lingering": "Streams of uTP that are done, of which the other side may not know yet.";
         "disk.queued_disk_jobs": "Jobs that wait for a thread for hashes and checks.";
         "disk.num_running_disk_jobs": "Jobs that are being done by those threads.";
         "disk.file_pool_size": "Open files.";

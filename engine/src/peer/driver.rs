@@ -16,6 +16,7 @@ mod waits;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -137,7 +138,7 @@ impl Driver {
     pub(crate) fn new(
         stream: BoxStream,
         session: Session,
-        parts: Parts,
+        mut parts: Parts,
         torrent: Option<TorrentParams>,
     ) -> Self {
         let Wiring { down, up, tcp, .. } = parts.wiring;
@@ -145,6 +146,7 @@ impl Driver {
             [down, up]
         } else {
             let [tcp_down, tcp_up] = tcp;
+            parts.wiring.watch.is_tcp();
             [down.and(tcp_down.throttle()), up.and(tcp_up.throttle())]
         };
         let mut driver = Self {
@@ -212,9 +214,11 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>, first: &mut Option<Vec<u8>>) -> Poll<Ended> {
         let now = now();
         let outcome = self.turn(cx, now, first);
-        if let Some(tally) = self.session.take_tally() {
-            self.watch.talked(&tally);
-        }
+        let waiting = [
+            self.session.queued_requests() > 0,
+            self.session.in_flight() > 0,
+        ];
+        self.watch.settle(self.session.take_tally(), waiting);
         if let Err(ended) = outcome {
             return Poll::Ready(ended);
         }
@@ -364,6 +368,14 @@ impl Driver {
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
+    }
+}
+
+impl Driver {
+    /// The end of a stream that failed.
+    fn broken(&self, error: &io::Error) -> Ended {
+        self.watch.broke(error);
+        Ended::broken(error)
     }
 }
 

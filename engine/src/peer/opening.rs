@@ -106,7 +106,10 @@ pub(crate) async fn drive(opening: Opening, mut parts: Parts) {
             let patience = settings.connections.connect_timeout;
             let stream = match timeout(patience, dial(&network, to, way)).await {
                 Ok(Ok(stream)) => stream,
-                Ok(Err(error)) => return fail(parts, Ended::Unreachable(failure(&error))).await,
+                Ok(Err(error)) => {
+                    parts.wiring.watch.broke(&error);
+                    return fail(parts, Ended::Unreachable(failure(&error))).await;
+                }
                 Err(_) => return fail(parts, Ended::Unreachable(DialFailure::Timeout)).await,
             };
             let info_hash = torrent.named();

@@ -1,5 +1,6 @@
 //! What is told of one connection, to those who want to hear of every block.
 
+use std::io;
 use std::net::SocketAddr;
 
 use protocol::geometry::BlockRef;
@@ -7,7 +8,7 @@ use protocol::peer::{PeerRequest, Tally};
 use tracing::Span;
 
 use crate::event::hub::Hub;
-use crate::metrics::Counters;
+use crate::metrics::{Census, Counters, Head};
 use crate::{Category, Event, TorrentId};
 
 /// Tells what happens on a connection.
@@ -18,16 +19,35 @@ pub(crate) struct Watch {
     addr: SocketAddr,
     /// The peer lets us wait, and that was told.
     snubs: bool,
+    /// Bytes of the headers around a segment of TCP; none of uTP, which counts its own.
+    header: u64,
+    moved: Moved,
+    census: Census,
 }
+
+/// What has moved since it was last counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moved {
+    bytes_in: u64,
+    bytes_out: u64,
+    segments_in: u64,
+    segments_out: u64,
+}
+
+/// Bytes of payload in a full segment of TCP over Ethernet, with timestamps.
+const SEGMENT: u64 = 1448;
 
 impl Watch {
     /// Of a torrent's connection to an address.
-    pub(crate) const fn new(events: Hub, (id, addr): (TorrentId, SocketAddr)) -> Self {
+    pub(crate) fn new(events: Hub, (id, addr): (TorrentId, SocketAddr)) -> Self {
         Self {
+            census: Census::new(events.clone()),
             events,
             id,
             addr,
             snubs: false,
+            header: 0,
+            moved: Moved::default(),
         }
     }
 
@@ -107,9 +127,43 @@ impl Watch {
         self.events.tell_of(Category::Blocks, event);
     }
 
-    /// Messages went and came.
-    pub(crate) fn talked(&self, tally: &Tally) {
-        self.events.counters().take(tally);
+    /// The stream is one of TCP.
+    pub(crate) fn is_tcp(&mut self) {
+        // IP, TCP and its timestamps.
+        self.header = if self.addr.is_ipv6() { 72 } else { 52 };
+    }
+
+    /// Counts what has moved since this was called last: messages, if there were some; whether requests of the peer wait here, and
+    /// ours there.
+    pub(crate) fn settle(&mut self, tally: Option<Tally>, [up, down]: [bool; 2]) {
+        let counters = self.events.counters();
+        if let Some(tally) = tally {
+            counters.take(&tally);
+        }
+        let moved = std::mem::take(&mut self.moved);
+        // Every other segment is acknowledged.
+        let acks = |segments: u64| segments.div_ceil(2);
+        let headers_in = moved.segments_in + acks(moved.segments_out);
+        let headers_out = moved.segments_out + acks(moved.segments_in);
+        for (counter, more) in [
+            (&counters.bytes_in, moved.bytes_in),
+            (&counters.bytes_out, moved.bytes_out),
+            (&counters.overhead_in, headers_in * self.header),
+            (&counters.overhead_out, headers_out * self.header),
+        ] {
+            if more > 0 {
+                Counters::add(counter, more);
+            }
+        }
+        self.census.tell([
+            (Head::UpRequests, up.into()),
+            (Head::DownRequests, down.into()),
+        ]);
+    }
+
+    /// The stream failed, or could not be opened.
+    pub(crate) fn broke(&self, error: &io::Error) {
+        self.events.counters().failed(error);
     }
 
     /// So many bytes came of blocks that others had brought meanwhile.
@@ -118,13 +172,15 @@ impl Watch {
     }
 
     /// So many bytes came, of whatever kind.
-    pub(crate) fn read(&self, bytes: usize) {
-        Counters::add(&self.events.counters().bytes_in, bytes as u64);
+    pub(crate) const fn read(&mut self, bytes: usize) {
+        self.moved.bytes_in += bytes as u64;
+        self.moved.segments_in += (bytes as u64).div_ceil(SEGMENT);
     }
 
     /// So many bytes went out, of whatever kind.
-    pub(crate) fn written(&self, bytes: usize) {
-        Counters::add(&self.events.counters().bytes_out, bytes as u64);
+    pub(crate) const fn written(&mut self, bytes: usize) {
+        self.moved.bytes_out += bytes as u64;
+        self.moved.segments_out += (bytes as u64).div_ceil(SEGMENT);
     }
 
     /// The peer asks for bytes.

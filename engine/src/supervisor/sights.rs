@@ -9,6 +9,8 @@ use std::time::Duration;
 use actix::{AsyncContext as _, Context, Handler, Message};
 use actors::tell;
 use dht::DhtHandle;
+use net::RateLimiter;
+use net::utp::UtpFigures;
 
 use crate::{Category, Event, Metrics, Warning};
 
@@ -93,7 +95,24 @@ impl Supervisor {
         let announces = desks.fold([0, 0], |[queued, asked], (more, under_way)| {
             [queued + more as u64, asked + under_way as u64]
         });
+        let mut utp = UtpFigures::default();
+        for route in self.routes.iter() {
+            utp += route.reach.network.utp_figures().unwrap_or_default();
+        }
+        all.utp(&utp);
+        let [mut down, mut up] = [&self.down, &self.up].map(RateLimiter::line);
+        for (line, limiter) in [&mut down, &mut up].into_iter().zip(&self.shares.limiters) {
+            let (queue, bytes) = limiter.line();
+            line.0 += queue;
+            line.1 += bytes;
+        }
+        let called = all.get("peer.incoming_connections") > Some(0);
         for (name, value) in [
+            ("net.has_incoming_connections", called.into()),
+            ("net.limiter_down_queue", down.0 as u64),
+            ("net.limiter_down_bytes", down.1),
+            ("net.limiter_up_queue", up.0 as u64),
+            ("net.limiter_up_bytes", up.1),
             ("peer.num_seats_taken", self.seats.taken() as u64),
             ("disk.queued_disk_jobs", waiting),
             ("disk.num_running_disk_jobs", running),

@@ -24,6 +24,7 @@ use tracing::Span;
 use crate::announce::messages::Progress;
 use crate::claims::Claim;
 use crate::content::{Content, Traffic};
+use crate::metrics::Census;
 use crate::mixed::Flow;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
@@ -169,6 +170,8 @@ pub(crate) struct Torrent {
     /// It is coming to rest.
     pub(crate) settling: Option<Settling>,
     pub(crate) heard: Trackers,
+    /// What is counted over all torrents.
+    pub(crate) census: Census,
     pub(crate) scrapes: Scrapes,
     /// The last peer that could not be made use of.
     pub(crate) last_failure: Option<LastFailure>,
@@ -262,6 +265,7 @@ impl Torrent {
             rests: 0,
             settling: None,
             heard: Trackers::default(),
+            census: Census::new(setup.events.clone()),
             scrapes: Scrapes::default(),
             last_failure: None,
             trouble: None,

@@ -378,6 +378,11 @@ impl Candidates {
         idle().any(|it| it.failures > 0) && !idle().any(due)
     }
 
+    /// How many addresses are known, and how many hosts banned.
+    pub(crate) fn sizes(&self) -> [usize; 2] {
+        [self.index.len(), self.banned.len()]
+    }
+
     /// How many addresses are in which state.
     pub fn counts(&self) -> Counts {
         let idle = self.index.idle();

@@ -56,6 +56,9 @@ impl Torrent {
     }
 
     fn tell_blocked(&self, addr: SocketAddr, why: Refusal) {
+        if why == Refusal::Full {
+            self.count(|counters| &counters.too_many);
+        }
         self.tell_of(Category::Blocked, |id| Event::PeerBlocked { id, addr, why });
     }
 

@@ -13,7 +13,7 @@ use crate::torrent::candidates::{self, DialFailure, Ways};
 use crate::torrent::last_failure::LastFailure;
 use crate::torrent::peers::PeerEntry;
 use crate::torrent::picker::PeerPieces;
-use crate::{Category, Event};
+use crate::{Category, Event, Wire};
 
 impl Torrent {
     /// Notes the end of a connection and takes back what it held.
@@ -75,7 +75,7 @@ impl Torrent {
     fn tell_ended(&self, entry: &PeerEntry, ended: &Ended) {
         let (addr, outgoing) = (entry.addr, entry.outgoing);
         self.count(|counters| &counters.ended);
-        self.count_ended(ended);
+        self.count_ended(entry, ended);
         if let Ended::Misbehaved(reason) = ended {
             let reason = Arc::clone(reason);
             let about = Category::Peers.and_errors();
@@ -90,8 +90,29 @@ impl Torrent {
         });
     }
 
-    fn count_ended(&self, ended: &Ended) {
+    fn count_ended(&self, entry: &PeerEntry, ended: &Ended) {
         let counters = self.setup.events.counters();
+        let failed = matches!(
+            ended,
+            Ended::Banned
+                | Ended::Lost
+                | Ended::Misbehaved(_)
+                | Ended::Silent
+                | Ended::Unreachable(_)
+        );
+        if failed {
+            let there = entry.since.is_some();
+            for (it_is, counter) in [
+                (!entry.outgoing, &counters.failed_in),
+                (entry.outgoing, &counters.failed_out),
+                (there && !entry.utp, &counters.failed_tcp),
+                (there && entry.utp, &counters.failed_utp),
+                (entry.wire != Wire::Plain, &counters.failed_encrypted),
+                (entry.wire == Wire::Rc4, &counters.failed_rc4),
+            ] {
+                Counters::add(counter, it_is.into());
+            }
+        }
         let why = match ended {
             Ended::Misbehaved(_) => &counters.misbehaved,
             Ended::Lost => &counters.lost,

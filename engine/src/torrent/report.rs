@@ -35,6 +35,7 @@ impl Torrent {
         }
         self.web_seeds.sample(seconds);
         self.tell_flows();
+        self.take_census();
         self.update_progress();
     }
 

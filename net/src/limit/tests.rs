@@ -121,6 +121,19 @@ async fn a_child_is_held_by_its_own_limit_and_its_siblings_use_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_in_a_tree_is_counted_with_what_is_wanted() {
+    let limit = RateLimiter::new(Some(1000));
+    assert_eq!(limit.line(), (0, 0));
+    let mut takers = [limit.child(None).throttle(), limit.throttle()];
+    for taker in &mut takers {
+        assert_eq!(taker.take(600).now_or_never(), None);
+    }
+    assert_eq!(limit.line(), (2, 1200));
+    drop(takers);
+    assert_eq!(limit.line(), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn grandparents_hold_too() {
     let root = RateLimiter::new(Some(50_000));
     let leaf = root.child(None).child(Some(1 << 30)).child(None);

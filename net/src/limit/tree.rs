@@ -82,6 +82,13 @@ impl Tree {
         state.free.push(id.0);
     }
 
+    /// Takers in the line, and the bytes that they want.
+    pub(super) fn line(&self) -> (usize, u64) {
+        let state = self.state.lock();
+        let wanted = state.line.values().map(|waiter| waiter.want);
+        (state.line.len(), wanted.sum())
+    }
+
     pub(super) fn rate(&self, id: BucketId) -> Option<u64> {
         self.state.lock().bucket(id).rate
     }

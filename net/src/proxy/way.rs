@@ -321,6 +321,10 @@ impl Outlet for Way {
         Box::pin(self.try_to_enter())
     }
 
+    fn is_proxy(&self) -> bool {
+        true
+    }
+
     fn datagrams(&self) -> Option<Result<(), Arc<str>>> {
         match self.proxy.kind {
             Kind::Http => Some(Err("an HTTP proxy carries none".into())),

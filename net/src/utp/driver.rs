@@ -139,6 +139,7 @@ impl Driver {
                 continue;
             }
             let Ok(packet) = Packet::parse(datagram) else {
+                self.shared.counts.invalid();
                 continue;
             };
             let key = Key {
@@ -300,6 +301,9 @@ impl Driver {
                 break;
             }
         }
+        self.shared
+            .counts
+            .take(conn.key.peer, &state.machine.take_tally());
         if !self.run.is_empty() {
             return;
         }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::conn::{Conn, Key, State};
+use super::figures::Counts;
 use super::others::{WHO, Who};
 use super::table::Table;
 use crate::{BoxStream, DatagramSocket};
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) socket: Arc<dyn DatagramSocket>,
     pub(super) table: Mutex<Table>,
     pub(super) budget: Budget,
+    pub(super) counts: Counts,
     work: Mutex<Work>,
 }
 
@@ -44,6 +46,7 @@ impl Shared {
             socket,
             table: Mutex::new(table),
             budget,
+            counts: Counts::default(),
             work: Mutex::default(),
         }
     }

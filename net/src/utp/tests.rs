@@ -349,3 +349,47 @@ async fn real_sockets_carry_streams_and_other_datagrams() {
         assert_eq!(others.recv_from(&mut [0; 9]).await.unwrap(), (1, a.addr));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn figures_of_both_sockets_tell_the_same_of_a_stream() {
+    let sim = Sim::new(SEED);
+    let (a, mut b) = two(&sim, Link::default());
+    let (ours, theirs) = pair(&a, &mut b).await;
+    assert_eq!((a.dialer.figures().open, b.dialer.figures().open), (1, 1));
+    exchange(ours, theirs, 500_000, 1000).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let [a, b] = [&a, &b].map(|node| node.dialer.figures());
+    assert!(a.payload_sent > 300, "{a:?}");
+    for (from, to) in [(a, b), (b, a)] {
+        // Probes of the path may be too large for it.
+        let vanished = from.sent.checked_sub(to.received).expect("no more came");
+        assert!(vanished <= 15, "{from:?} {to:?}");
+        assert!((from.payload_sent - to.payload_received).abs_diff(vanished) <= 1);
+        assert_eq!(from.overhead_out, 28 * from.sent);
+        assert_eq!(from.overhead_in, 28 * from.received);
+        assert_eq!(
+            (from.resent, from.invalid, from.redundant),
+            (from.lost, 0, 0)
+        );
+    }
+    for it in [a, b] {
+        let streams = [it.opening, it.unproven, it.open, it.ending, it.lingering];
+        assert_eq!(streams, [0; 5], "all are over");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_looks_like_a_packet_and_is_none_is_counted() {
+    let sim = Sim::new(SEED);
+    let (a, _b) = two(&sim, Link::default());
+    let stranger = host(&sim, "3.0.0.3", Link::default()).network();
+    let socket = stranger.datagram("3.0.0.3:30".parse().unwrap()).unwrap();
+    // The first byte of a DATA packet, an extension that is not whole.
+    let mut bad = [0; 24];
+    (bad[0], bad[1]) = (0x01, 0x01);
+    (bad[20], bad[21]) = (0, 200);
+    assert!(Packet::is_likely(&bad) && Packet::parse(&bad).is_err());
+    socket.try_send_to(&bad, a.addr).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(a.dialer.figures().invalid, 1);
+}

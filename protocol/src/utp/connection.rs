@@ -17,6 +17,7 @@ use super::outgoing::Outgoing;
 use super::packet::{HEADER_LEN, Kind, Packet};
 use super::rtt::Rtt;
 use super::seq::Seq;
+use super::tally::Tally;
 
 pub use timers::Timer;
 
@@ -109,6 +110,23 @@ enum State {
     Closed(CloseReason),
 }
 
+/// Where a connection stands, for those who count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Asks the other side, which has not answered.
+    Opening,
+    /// Was asked by someone who has not shown to be there.
+    Unproven,
+    /// Carries bytes.
+    Open,
+    /// Has written its last byte, which is not acknowledged, or waits for that of the other side.
+    Ending,
+    /// Done, but the other side may ask again whether its end came.
+    Lingering,
+    /// No more.
+    Closed,
+}
+
 /// Packets without payload that are to be sent.
 #[derive(Clone, Copy, Debug, Default)]
 struct Due {
@@ -160,6 +178,7 @@ pub struct Connection {
     mask: Vec<u8>,
     sent: u64,
     resent: u64,
+    tally: Tally,
 }
 
 impl Connection {
@@ -230,6 +249,7 @@ impl Connection {
             mask: Vec::new(),
             sent: 0,
             resent: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -384,6 +404,23 @@ impl Connection {
             sent: self.sent,
             resent: self.resent,
             timeouts: self.all_timeouts,
+        }
+    }
+
+    /// What happened since this was asked last.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            State::Opening => Phase::Opening,
+            State::Unproven => Phase::Unproven,
+            State::Open if self.outgoing.is_ending() => Phase::Ending,
+            State::Open => Phase::Open,
+            State::Lingering => Phase::Lingering,
+            State::Closed(_) => Phase::Closed,
         }
     }
 

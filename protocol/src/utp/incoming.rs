@@ -121,9 +121,9 @@ impl Incoming {
         self.ready = VecDeque::new();
     }
 
-    /// Takes a packet with payload.
-    pub(super) fn data(&mut self, seq: Seq, payload: &[u8]) {
-        self.take(seq, payload);
+    /// Takes a packet with payload; says whether it was new and there was room for it.
+    pub(super) fn data(&mut self, seq: Seq, payload: &[u8]) -> bool {
+        self.take(seq, payload)
     }
 
     /// Takes the packet that ends the stream.
@@ -187,19 +187,20 @@ impl Incoming {
         (place <= most).then_some(place)
     }
 
-    fn take(&mut self, seq: Seq, payload: &[u8]) {
+    fn take(&mut self, seq: Seq, payload: &[u8]) -> bool {
         let Some(place) = self.place(seq) else {
-            return;
+            return false;
         };
         if place == 0 {
             // What waits behind the gap must not keep the gap from being filled.
-            if payload.is_empty() || self.window() > 0 || self.ready.is_empty() {
+            let fits = payload.is_empty() || self.window() > 0 || self.ready.is_empty();
+            if fits {
                 self.advance(payload);
             }
-            return;
+            return fits;
         }
         if self.ahead.get(place).is_some_and(Option::is_some) || payload.len() > self.window() {
-            return;
+            return false;
         }
         while self.ahead.len() <= place {
             self.ahead.push_back(None);
@@ -208,6 +209,7 @@ impl Incoming {
             *free = Some(payload.into());
             self.ahead_bytes = self.ahead_bytes.saturating_add(payload.len());
         }
+        true
     }
 
     /// Takes the packet that is next, and those that waited for it.

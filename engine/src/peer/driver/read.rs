@@ -32,7 +32,7 @@ impl Driver {
             self.down.refund(allowed.saturating_sub(got));
             match outcome {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(error)) => Poll::Ready(Err(Ended::broken(&error))),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken(&error))),
                 Poll::Ready(Ok(())) if got == 0 => Poll::Ready(Err(Ended::Lost)),
                 Poll::Ready(Ok(())) => {
                     self.pace.read(now);

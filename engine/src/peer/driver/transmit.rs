@@ -160,7 +160,7 @@ impl Driver {
     /// Sends what the stream has taken and holds.
     fn flush(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Ready(Err(error)) => Err(Ended::broken(&error)),
+            Poll::Ready(Err(error)) => Err(self.broken(&error)),
             Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
         }
     }
@@ -251,7 +251,7 @@ impl Driver {
                 return Poll::Ready(Err(Ended::Dismissed));
             }
             Poll::Ready(Ok(0)) => return Poll::Ready(Err(Ended::Lost)),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(Ended::broken(&error))),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(self.broken(&error))),
             Poll::Ready(Ok(sent)) => sent,
         };
         self.watch.written(sent);

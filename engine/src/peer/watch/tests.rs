@@ -30,6 +30,7 @@ fn each_thing_that_happens_is_told_as_what_it_is_and_counted() {
     watch.sent(&request);
     watch.read(10);
     watch.written(20);
+    watch.settle(None, [true, false]);
     let told: Vec<Event> = std::iter::from_fn(|| events.try_recv().ok()).collect();
     let words: Vec<&str> = told.iter().map(Event::word).collect();
     assert_eq!(
@@ -77,7 +78,64 @@ fn each_thing_that_happens_is_told_as_what_it_is_and_counted() {
         ("net.sent_bytes", 20),
         ("peer.piece_requests", 1),
         ("disk.num_blocks_read", 1),
+        ("peer.num_peers_up_requests", 1),
+        ("peer.num_peers_down_requests", 0),
+        ("net.recv_tcp_overhead_bytes", 0),
     ] {
         assert_eq!(metrics.get(name), Some(count), "{name}");
+    }
+}
+
+#[test]
+fn headers_are_estimated_by_segments_and_what_a_connection_has_goes_with_it() {
+    let hub = Hub::default();
+    let figure = |name| {
+        let mut metrics = crate::Metrics::default();
+        metrics.count(hub.counters());
+        metrics.get(name).unwrap()
+    };
+    let mut watch = Watch::new(hub.clone(), (TorrentId(3), "10.0.0.1:5".parse().unwrap()));
+    watch.is_tcp();
+    watch.read(14_480);
+    watch.written(100);
+    watch.settle(None, [true, true]);
+    // Ten segments and an acknowledgement of one came; one segment and five acknowledgements went.
+    assert_eq!(figure("net.recv_tcp_overhead_bytes"), 11 * 52);
+    assert_eq!(figure("net.sent_tcp_overhead_bytes"), 6 * 52);
+    assert_eq!(figure("net.recv_bytes"), 14_480);
+    watch.settle(None, [true, false]);
+    assert_eq!(figure("net.recv_tcp_overhead_bytes"), 11 * 52);
+    assert_eq!(figure("peer.num_peers_up_requests"), 1);
+    assert_eq!(figure("peer.num_peers_down_requests"), 0);
+    drop(watch);
+    assert_eq!(figure("peer.num_peers_up_requests"), 0);
+}
+
+#[test]
+fn failures_of_streams_are_counted_by_their_kind() {
+    use std::io::ErrorKind as Kind;
+    let hub = Hub::default();
+    let watch = Watch::new(hub.clone(), (TorrentId(3), "10.0.0.1:5".parse().unwrap()));
+    let kinds = [
+        (Kind::ConnectionReset, "peer.connreset_peers"),
+        (Kind::ConnectionAborted, "peer.connaborted_peers"),
+        (Kind::BrokenPipe, "peer.broken_pipe_peers"),
+        (Kind::NotConnected, "peer.notconnected_peers"),
+        (Kind::TimedOut, "peer.transport_timeout_peers"),
+        (Kind::PermissionDenied, "peer.no_access_peers"),
+        (Kind::AddrNotAvailable, "peer.addrinuse_peers"),
+        (Kind::InvalidInput, "peer.invalid_arg_peers"),
+        (Kind::OutOfMemory, "peer.buffer_peers"),
+    ];
+    for (kind, _) in kinds {
+        watch.broke(&kind.into());
+    }
+    watch.broke(&std::io::Error::from_raw_os_error(24));
+    watch.broke(&Kind::Other.into());
+    let mut metrics = crate::Metrics::default();
+    metrics.count(hub.counters());
+    for (kind, name) in kinds {
+        let times = if kind == Kind::OutOfMemory { 2 } else { 1 };
+        assert_eq!(metrics.get(name), Some(times), "{name}");
     }
 }

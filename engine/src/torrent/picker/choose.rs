@@ -160,6 +160,11 @@ impl Picker {
         }
     }
 
+    /// Whether blocks in flight are asked from more peers now, for all that are wanted and to be had are in flight.
+    pub(crate) fn is_in_end_game(&self) -> bool {
+        self.end_game && self.wanted_left().bytes > 0 && self.is_all_in_flight()
+    }
+
     /// Whether no wanted block that any peer has is left to be handed out.
     fn is_all_in_flight(&self) -> bool {
         self.rarity.available() == 0

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{CloseReason, Connection, State};
-use crate::utp::ledbat::Acked;
+use crate::utp::ledbat::{Acked, TARGET};
 use crate::utp::outgoing::Progress;
 use crate::utp::packet::{HEADER_LEN, Kind, Packet};
 use crate::utp::seq::Seq;
@@ -14,6 +14,7 @@ const NO_DELAY: u32 = 0x7fff_ffff;
 impl Connection {
     /// Takes a packet that bears this connection's id, or a SYN or RESET that is for it.
     pub fn handle(&mut self, now: Instant, packet: &Packet<'_>) {
+        self.tally.received += 1;
         match (packet.header.kind, self.state) {
             (Kind::Reset, _) => self.reset(packet),
             (Kind::Syn, State::Unproven | State::Open) => {
@@ -83,7 +84,9 @@ impl Connection {
         self.progressed(now, &progress);
         match header.kind {
             Kind::Data => {
-                self.incoming.data(header.seq, packet.payload);
+                self.tally.payload_received += 1;
+                let taken = self.incoming.data(header.seq, packet.payload);
+                self.tally.redundant += u32::from(!taken);
                 self.due.ack = true;
             }
             Kind::Fin => {
@@ -131,6 +134,8 @@ impl Connection {
     }
 
     fn progressed(&mut self, now: Instant, progress: &Progress) {
+        self.tally.lost += progress.lost;
+        self.tally.lost_early += progress.lost;
         if let Some(seq) = progress.probe_acked {
             self.mtu.acked(seq);
         }
@@ -149,6 +154,11 @@ impl Connection {
             let queueing = self.ours.queueing();
             // No packet waited longer than its whole round trip took.
             let bound = progress.rtt.unwrap_or(smoothed);
+            if let Some(delay) = queueing {
+                let above = delay.min(bound) > TARGET;
+                self.tally.above_target += u32::from(above);
+                self.tally.below_target += u32::from(!above);
+            }
             let acked = Acked {
                 bytes: progress.bytes,
                 queueing: queueing.map(|delay| delay.min(bound)),

@@ -93,7 +93,10 @@ impl Connection {
     fn state_timed_out(&mut self) {
         self.state_until = None;
         match self.state {
-            State::Opening if self.syns <= self.config.syn_resends => self.due.syn = true,
+            State::Opening if self.syns <= self.config.syn_resends => {
+                self.tally.timeouts += 1;
+                self.due.syn = true;
+            }
             State::Opening | State::Unproven => self.end(CloseReason::TimedOut),
             State::Open if self.detached => {
                 self.due.reset = true;
@@ -108,7 +111,8 @@ impl Connection {
         self.retransmit_at = None;
         self.tail_at = None;
         self.tails = 0;
-        let only_probe = self.outgoing.timed_out();
+        let (only_probe, lost) = self.outgoing.timed_out();
+        self.tally.lost += lost;
         if only_probe {
             self.mtu.lost();
         } else {
@@ -124,6 +128,7 @@ impl Connection {
             }
             self.timeouts = self.timeouts.saturating_add(1);
             self.all_timeouts = self.all_timeouts.saturating_add(1);
+            self.tally.timeouts += 1;
             if self.timeouts >= TOO_LARGE_FROM {
                 self.mtu.shrink();
             }

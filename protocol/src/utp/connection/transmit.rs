@@ -29,6 +29,7 @@ impl Connection {
         if len.is_some() {
             self.last_sent = now;
             self.sent = self.sent.saturating_add(1);
+            self.tally.sent += 1;
         }
         len
     }
@@ -109,6 +110,8 @@ impl Connection {
         let header = self.header(now, kind, plan.seq);
         let len = write(header, None, padding, self.outgoing.payload(plan), out);
         self.resent = self.resent.saturating_add(plan.is_again().into());
+        self.tally.resent += u32::from(plan.is_again());
+        self.tally.payload_sent += u32::from(!plan.end);
         self.outgoing.sent(now, plan, packet, padding > 0);
         self.last_len = if padding > 0 { 0 } else { len };
         self.test_window = false;

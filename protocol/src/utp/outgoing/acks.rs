@@ -24,6 +24,8 @@ pub(in crate::utp) struct Progress {
     pub(in crate::utp) packets: usize,
     /// The shortest round trip of a packet that was sent once.
     pub(in crate::utp) rtt: Option<Duration>,
+    /// Packets that count as lost from now on.
+    pub(in crate::utp) lost: u32,
     /// A packet was lost that was sent after the last cut.
     pub(in crate::utp) congestion: bool,
     /// A probe got lost.
@@ -81,8 +83,9 @@ impl Outgoing {
         Ok(progress)
     }
 
-    /// Nothing came back in time: all that is on its way counts as lost. Says whether that was a probe and no more.
-    pub(in crate::utp) fn timed_out(&mut self) -> bool {
+    /// Nothing came back in time: all that is on its way counts as lost. Says whether that was a probe and no more,
+    /// and how many packets it was.
+    pub(in crate::utp) fn timed_out(&mut self) -> (bool, u32) {
         let mut progress = Progress::default();
         let mut on_way = 0_usize;
         for at in 0..self.sent.len() {
@@ -97,7 +100,7 @@ impl Outgoing {
         self.cut_at = self.turns;
         self.repeated_acks = 0;
         self.tail_due = false;
-        on_way == 1 && progress.probe_lost
+        (on_way == 1 && progress.probe_lost, progress.lost)
     }
 
     /// A packet goes out again, for its acknowledgement tells which ones came: one that is known to be lost, or else the last
@@ -251,6 +254,7 @@ impl Outgoing {
         }
         sent.fate = Fate::Lost;
         self.lost = self.lost.saturating_add(1);
+        progress.lost = progress.lost.saturating_add(1);
         if sent.probe {
             progress.probe_lost = true;
         } else if sent.turn >= self.cut_at {

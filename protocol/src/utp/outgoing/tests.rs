@@ -122,7 +122,7 @@ fn a_timeout_sends_everything_again_within_the_window() {
     let mut outgoing = Outgoing::new(Seq(1));
     outgoing.write(&[7; 500], 1000);
     send(&mut outgoing, now, &limits());
-    assert!(!outgoing.timed_out());
+    assert!(!outgoing.timed_out().0);
     let narrow = Limits {
         congestion: PACKET,
         ..limits()

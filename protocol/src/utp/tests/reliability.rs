@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::link::{Path, World};
-use crate::utp::CloseReason;
+use crate::utp::{CloseReason, Phase, Tally};
 
 const MINUTES: Duration = Duration::from_secs(600);
 
@@ -218,4 +218,36 @@ proptest! {
         let over = |world: &World| world.pairs[0].iter().all(|end| end.closed().is_some());
         prop_assert!(world.run_until(MINUTES * 6, over));
     }
+}
+
+#[test]
+fn both_ends_count_what_went_and_came_and_what_was_lost_on_the_way() {
+    let path = Path {
+        loss: 0.01,
+        duplicate: 0.01,
+        ..Path::ideal()
+    };
+    let mut world = World::new(9, path);
+    world.stream(3_000_000);
+    assert_eq!(
+        world.pairs[0][0].machine.as_ref().unwrap().phase(),
+        Phase::Opening
+    );
+    assert!(world.run_until(MINUTES, is_done));
+    let [ours, theirs] = world.pairs[0]
+        .each_mut()
+        .map(|end| end.machine.as_mut().unwrap().take_tally());
+    let packets = 3_000_000 / 1452;
+    assert!(ours.payload_sent > packets && ours.sent >= ours.payload_sent);
+    assert!(ours.lost_early > packets / 200, "{ours:?}");
+    assert!(ours.lost >= ours.lost_early && ours.resent >= ours.lost_early);
+    assert!(theirs.redundant > packets / 200, "{theirs:?}");
+    assert!(theirs.payload_received > packets && theirs.received >= theirs.payload_received);
+    let came = ours.payload_sent - theirs.payload_received.min(ours.payload_sent);
+    assert!(came < packets / 50, "{ours:?} {theirs:?}");
+    assert!(ours.above_target + ours.below_target > 100, "{ours:?}");
+    assert!(ours.below_target > ours.above_target, "{ours:?}");
+    let machine = world.pairs[0][0].machine.as_mut().unwrap();
+    assert_eq!(machine.phase(), Phase::Closed);
+    assert_eq!(machine.take_tally(), Tally::default(), "all was taken");
 }
