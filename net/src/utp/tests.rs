@@ -367,10 +367,12 @@ async fn figures_of_both_sockets_tell_the_same_of_a_stream() {
         assert!((from.payload_sent - to.payload_received).abs_diff(vanished) <= 1);
         assert_eq!(from.overhead_out, 28 * from.sent);
         assert_eq!(from.overhead_in, 28 * from.received);
-        assert_eq!(
-            (from.resent, from.invalid, from.redundant),
-            (from.lost, 0, 0)
+        // The last packet of a burst goes out again before it counts as lost.
+        assert!(
+            (from.lost..=from.lost + 1).contains(&from.resent),
+            "{from:?}"
         );
+        assert_eq!((from.invalid, from.redundant), (0, 0));
     }
     for it in [a, b] {
         let streams = [it.opening, it.unproven, it.open, it.ending, it.lingering];
