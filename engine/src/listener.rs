@@ -96,6 +96,9 @@ pub(crate) async fn listen(
                 continue;
             }
         };
+        if !terms.takes(stream.is_utp()) {
+            continue;
+        }
         let Some(guest) = Crowd::enter(&crowd, from.ip()) else {
             continue;
         };
@@ -117,6 +120,18 @@ pub(crate) async fn listen(
 }
 
 impl Terms {
+    /// Whether peers may connect so. Circuits carry what they carry, whatever the settings say of the direct way.
+    fn takes(&self, utp: bool) -> bool {
+        let settings = self.settings.get();
+        let (hops, _) = self.by;
+        hops > 0
+            || if utp {
+                settings.connections.incoming_utp
+            } else {
+                settings.connections.incoming_tcp
+            }
+    }
+
     /// Reads as far as the info-hash; `None` where the stream is not of this protocol, or not as it has to be.
     async fn greet(
         &self,

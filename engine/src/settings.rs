@@ -30,8 +30,8 @@ pub(crate) use self::live::Live;
 pub use self::patch::Patch;
 pub use self::preset::Preset;
 pub use self::tree::{
-    Choking, Connections, Dht, Disk, GROUPS, LimitSettings, LocalDiscovery, Peers, Seeding,
-    Settings, Trackers, Wires,
+    Choking, Connections, Dht, Disk, GROUPS, LimitSettings, LocalDiscovery, Metadata, Peers,
+    Picking, Seeding, Settings, Trackers, Wires,
 };
 pub use self::value::Value;
 

@@ -90,7 +90,7 @@ pub struct Network {
     dialer: Arc<dyn Dialer>,
     peers: Arc<dyn Dialer>,
     utp: Option<Utp>,
-    /// Knows what all streams of uTP do.
+    /// Dials by uTP, and knows what all streams of it do; there where nobody can come in by it, too.
     utp_socket: Option<UtpDialer>,
     binder: Arc<dyn Binder>,
     resolver: Arc<dyn Resolver>,
@@ -286,6 +286,11 @@ impl Network {
         self.utp.is_some()
     }
 
+    /// Whether peers can be dialled by uTP, if perhaps not from a port at which they could meet us.
+    pub const fn dials_utp(&self) -> bool {
+        self.utp.is_some() || self.utp_socket.is_some()
+    }
+
     /// Connects to a peer at `to` by uTP alone, from the port that others know us at: where both ends do so at the same
     /// time they get through most NATs. See [`Dialer::dial`] for errors and cancel safety.
     ///
@@ -293,9 +298,10 @@ impl Network {
     ///
     /// `Unsupported` where there is no uTP; else as [`Dialer::dial`].
     pub async fn dial_utp(&self, to: SocketAddr) -> io::Result<BoxStream> {
-        match &self.utp {
-            Some(utp) => utp.alone.dial(to).await,
-            None => Err(io::ErrorKind::Unsupported.into()),
+        match (&self.utp, &self.utp_socket) {
+            (Some(utp), _) => utp.alone.dial(to).await,
+            (None, Some(socket)) => socket.dial(to).await,
+            (None, None) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

@@ -63,6 +63,8 @@ impl Opening {
 pub(crate) enum Way {
     /// By all that the network has.
     Usual,
+    /// By TCP alone.
+    Tcp,
     /// By uTP alone.
     Utp,
     /// By uTP, and by TCP where that takes long.
@@ -155,6 +157,7 @@ async fn covered(
 async fn dial(network: &Network, to: SocketAddr, way: Way) -> io::Result<BoxStream> {
     match way {
         Way::Usual => network.dial_peer(to).await,
+        Way::Tcp => network.dial(to).await,
         Way::Utp => network.dial_utp(to).await,
         Way::UtpFirst => network.dial_utp_first(to).await,
     }

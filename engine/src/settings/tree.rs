@@ -8,7 +8,7 @@ use storage::{Preallocate, WriteMode};
 use super::key::settings;
 use super::value::Setting;
 use super::{Group, Key};
-use crate::torrent::choker::SeedMode;
+use crate::torrent::choker::{SeedMode, SlotsBy};
 use crate::units::Size;
 use crate::{AnnounceMode, Encryption, Limits, MixedMode};
 
@@ -36,6 +36,24 @@ settings! {
         useless_after: Duration = S * 300, S..=HOUR * 24, "";
         /// Whether connections to peers that want nothing are closed once we want nothing either.
         close_redundant: bool = true, (), "";
+        /// Whether peers are dialled by TCP; circuits carry none. Holds for connections that begin from then on.
+        outgoing_tcp: bool = true, (), "";
+        /// Whether peers may connect by TCP. Holds for connections that begin from then on.
+        incoming_tcp: bool = true, (), "";
+        /// Whether peers are dialled by uTP; through circuits they always are. Holds for connections that begin from then on.
+        outgoing_utp: bool = true, (), "";
+        /// Whether peers may connect by uTP; through circuits they always may. Holds for connections that begin from then on.
+        incoming_utp: bool = true, (), "";
+        /// Whether torrents that have all that is wanted dial peers, or wait for peers to come.
+        dial_when_done: bool = true, (), "";
+        /// Whether peers at ports below 1024 are dialled, where other services are; those that the user names always are.
+        low_ports: bool = true, (), "";
+        /// How much of the connections of a torrent that is nearly full is given up at a time for others that are known: those that bring least.
+        turnover: u32 = 4, 0..=100, "percent";
+        /// From which part of its most connections on a torrent is nearly full.
+        turnover_from: u32 = 90, 1..=100, "percent";
+        /// How often a torrent that is nearly full gives up connections.
+        turnover_every: Duration = S * 300, S * 10..=HOUR * 24, "";
     }
     /// Rates of all torrents together.
     limits: LimitSettings {
@@ -58,6 +76,14 @@ settings! {
         optimistic_every: Duration = S * 30, S..=HOUR, "";
         /// Who is served while we seed: everyone in turn ("round-robin"), or those to whom we send fastest ("fastest").
         seed_mode: SeedMode = SeedMode::RoundRobin, (), "";
+        /// How long a peer is served while we seed and others wait for their turn.
+        turn: Duration = S * 60, S..=HOUR, "";
+        /// Slots of a torrent that go round at random while we download, so that newcomers get something to trade.
+        optimistic: u32 = 1, 0..=1000, "peers";
+        /// Whether a torrent has as many slots as `slots` says ("fixed"), or as many as the rates bear at which it sends ("rate"): the fastest peer must take more than `rate_step`, the second more than twice that, and so on, and there is always one more.
+        slots_by: SlotsBy = SlotsBy::Number, (), "";
+        /// What each further slot asks for more of the peer that it goes to, where `slots_by` is "rate".
+        rate_step: Size = Size(1024), Size(1)..=Size(1 << 30), "";
     }
     /// What we say to peers and expect of them.
     peers: Peers {
@@ -75,6 +101,34 @@ settings! {
         max_requests: u32 = 2000, 2..=4000, "requests";
         /// Requests that a peer may have waiting at us, as we tell it. Holds for connections that begin from then on.
         accept_requests: u32 = 2000, 16..=10_000, "requests";
+        /// How long an address is left alone that refused us; twice as long where nobody answered, and twice as long after each further failure, up to an hour.
+        retry_after: Duration = S * 15, S..=HOUR, "";
+        /// Failures in a row after which an address is forgotten, unless the user named it; 0 for never.
+        most_failures: u32 = 0, 0..=1000, "failures";
+        /// Peers that are taken from one message of another peer (BEP 11).
+        from_message: u32 = 50, 0..=50, "peers";
+        /// Requests that a peer may send while it is not served before its connection is closed; those that crossed our word do not count. Holds for connections that begin from then on.
+        choked_requests: u32 = 50, 1..=10_000, "requests";
+    }
+    /// Which pieces are fetched first, where neither priorities nor readers say so.
+    picking: Picking {
+        /// Pieces that are fetched at random before the rarest come first: common ones come soon, and give us something to trade.
+        random_first: u32 = 4, 0..=1000, "pieces";
+        /// Whether begun pieces are finished before others are begun, even if others are at work on them.
+        begun_first: bool = false, (), "";
+        /// Whether pieces are begun next to others that are under way, within 4 MiB, before rarer ones elsewhere: files grow in larger parts.
+        neighbours: bool = false, (), "";
+        /// Whether a torrent of which nearly all peers have everything is fetched in order: rarity says nothing then. It takes ten peers that have everything, and ten times as many of them as of others.
+        in_order_of_many: bool = false, (), "";
+    }
+    /// What is taken from peers as the metadata of a magnet link.
+    metadata: Metadata {
+        /// Its size at most.
+        most: Size = Size(30 << 20), Size(1)..=Size(30 << 20), "";
+        /// Pieces that it may tell of.
+        pieces: u32 = 2_097_152, 1..=2_097_152, "pieces";
+        /// Values of its encoding, which take memory while it is read.
+        values: u32 = 2_500_000, 1..=100_000_000, "values";
     }
     /// How long torrents are served that have everything, and how much they give.
     seeding: Seeding {

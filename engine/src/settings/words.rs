@@ -4,7 +4,7 @@ use storage::{Preallocate, WriteMode};
 
 use super::value::{Setting, not};
 use super::{Value, WrongKind};
-use crate::torrent::choker::SeedMode;
+use crate::torrent::choker::{SeedMode, SlotsBy};
 use crate::{AnnounceMode, Encryption, MixedMode};
 
 macro_rules! words {
@@ -67,6 +67,10 @@ words! {
     SeedMode {
         "round-robin" => Self::RoundRobin,
         "fastest" => Self::FastestUpload,
+    }
+    SlotsBy {
+        "fixed" => Self::Number,
+        "rate" => Self::Rate,
     }
     WriteMode {
         "pwrite" => Self::Pwrite,

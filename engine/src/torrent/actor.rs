@@ -33,6 +33,7 @@ use crate::torrent::bad_blocks::Trials;
 use crate::torrent::candidates::Candidates;
 use crate::torrent::check::CheckProgress;
 use crate::torrent::choker::{Choker, ChokerConfig};
+use crate::torrent::dialing::candidates_of;
 use crate::torrent::due::Due;
 use crate::torrent::failure::Trouble;
 use crate::torrent::gather::Gather;
@@ -154,6 +155,8 @@ pub(crate) struct Torrent {
     pub(crate) progress: Arc<Progress>,
     pub(crate) added_at: Instant,
     pub(crate) last_tick: Instant,
+    /// When connections were last given up for others.
+    pub(super) turned_over: Instant,
     pub(crate) timer: OneTimer,
     pub(crate) known: Option<Known>,
     /// What should be there.
@@ -235,7 +238,7 @@ impl Torrent {
             peers: Peers::default(),
             web_seeds: WebSeeds::default(),
             gifts: None,
-            candidates: Candidates::new(setup.settings.get().peers.known as usize),
+            candidates: candidates_of(&setup.settings.get().peers),
             choker: Choker::new(
                 ChokerConfig::of(&setup.settings.get().choking).with_slots(add.upload_slots),
             ),
@@ -255,6 +258,7 @@ impl Torrent {
             progress: Arc::default(),
             added_at: now,
             last_tick: now,
+            turned_over: now,
             timer: OneTimer::new(),
             known: None,
             footing: Footing::default(),
@@ -386,6 +390,8 @@ impl Torrent {
         self.run_choker(now);
         self.watch_route(now, ctx);
         self.tidy_peers(now);
+        self.turn_over(now);
+        self.tend_picking();
         self.look_after_guests(now);
         self.end_lasting_twins(now);
         self.find_whole();

@@ -39,10 +39,29 @@ pub struct Counts {
     pub banned: usize,
 }
 
+/// How long addresses that fail are put up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// The first pause after a peer refused us; the others follow from it.
+    pub first: Duration,
+    /// Failures in a row after which an address is forgotten; 0 for never.
+    pub most_failures: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(15),
+            most_failures: 0,
+        }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Candidates {
     limit: usize,
+    patience: Patience,
     index: Index,
     banned: Recent<IpAddr>,
     ourselves: Recent<SocketAddr>,
@@ -68,6 +87,7 @@ impl Candidates {
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
+            patience: Patience::default(),
             index: Index::default(),
             banned: Recent::new(MAX_BANNED),
             ourselves: Recent::new(MAX_OURSELVES),
@@ -80,6 +100,27 @@ impl Candidates {
     /// Takes no more addresses than so many from now on.
     pub const fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
+    }
+
+    /// Puts up with failures for so long from now on.
+    pub const fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
+    /// The same, putting up with failures for so long.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Forgets the idle addresses at ports below 1024 that the user did not name.
+    pub fn forget_low_ports(&mut self) {
+        let all = self.index.iter().map(|(addr, _)| addr);
+        let low: Vec<SocketAddr> = all.filter(|addr| addr.port() < 1024).collect();
+        for addr in low {
+            self.forget_idle(addr);
+        }
     }
 
     /// Adds an address; says whether it is new and was taken. An address that is known already keeps its history, and
@@ -179,6 +220,10 @@ impl Candidates {
     pub fn failed(&mut self, addr: SocketAddr, now: Instant, failure: DialFailure) {
         let addr = canonical(addr);
         let recovering = self.is_recovering(now);
+        let Patience {
+            first,
+            most_failures,
+        } = self.patience;
         self.index.update(addr, |candidate| {
             let soon = recovering && candidate.is_worth_haste();
             if failure != DialFailure::Offline && !soon {
@@ -188,12 +233,16 @@ impl Candidates {
                 candidate.way.is_dead();
             }
             let failures = candidate.failures.max(1);
-            let mut pause = backoff::after_failure(candidate.source, failures, failure);
+            let mut pause = backoff::after_failure(candidate.source, failures, failure, first);
             if soon {
                 pause = pause.min(backoff::IN_RECOVERY);
             }
             candidate.state = State::Waiting(now + pause);
         });
+        let known = self.index.get(addr);
+        if most_failures > 0 && known.is_some_and(|known| known.failures >= most_failures) {
+            self.forget_idle(addr);
+        }
     }
 
     /// The connection to the address ended.

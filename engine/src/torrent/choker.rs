@@ -20,9 +20,6 @@ const NEW: Duration = Duration::from_mins(1);
 /// How much more often the random slot goes to a new peer: the newest have nothing yet (BEP 3).
 const NEW_WEIGHT: u32 = 3;
 
-/// The turn of a peer while we seed and others wait.
-const TURN: Duration = Duration::from_mins(1);
-
 /// A slot that becomes free between two rounds is given away this long after the last one.
 const HURRY: Duration = Duration::from_secs(1);
 
@@ -36,6 +33,16 @@ pub enum SeedMode {
     RoundRobin,
 }
 
+/// What says how many peers are served at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlotsBy {
+    /// A number.
+    #[default]
+    Number,
+    /// The rates at which peers take: as many are served as take more than a step for each that is faster, and one more.
+    Rate,
+}
+
 /// The figures that a choker goes by.
 #[derive(Clone, Copy, Debug)]
 pub struct ChokerConfig {
@@ -47,6 +54,14 @@ pub struct ChokerConfig {
     pub optimistic_every: Duration,
     /// How peers are chosen while we seed.
     pub seed_mode: SeedMode,
+    /// The turn of a peer while we seed and others wait.
+    pub turn: Duration,
+    /// Slots that go round at random.
+    pub optimistic: usize,
+    /// What says how many slots there are.
+    pub slots_by: SlotsBy,
+    /// Bytes a second that each further slot asks for more, where rates say how many there are.
+    pub rate_step: u64,
 }
 
 /// One connection, as the choker sees it.
@@ -90,8 +105,10 @@ pub struct Decision {
 pub struct Choker {
     config: ChokerConfig,
     served: BTreeSet<PeerKey>,
-    /// The peer in the random slot, and since when.
-    optimistic: Option<(PeerKey, Instant)>,
+    /// Slots that there are until the next round.
+    slots: usize,
+    /// The peers in the random slots, and since when.
+    optimistic: Vec<(PeerKey, Instant)>,
     /// When each peer was last served, for turns.
     last_served: BTreeMap<PeerKey, Instant>,
     last_round: Option<Instant>,
@@ -105,6 +122,10 @@ impl Default for ChokerConfig {
             round_every: Duration::from_secs(10),
             optimistic_every: Duration::from_secs(30),
             seed_mode: SeedMode::default(),
+            turn: Duration::from_mins(1),
+            optimistic: 1,
+            slots_by: SlotsBy::default(),
+            rate_step: 1024,
         }
     }
 }
@@ -115,6 +136,7 @@ impl ChokerConfig {
     pub(crate) fn with_slots(self, slots: Option<u32>) -> Self {
         Self {
             slots: slots.map_or(self.slots, |slots| slots as usize),
+            slots_by: slots.map_or(self.slots_by, |_| SlotsBy::Number),
             ..self
         }
     }
@@ -126,6 +148,26 @@ impl ChokerConfig {
             round_every: settings.round_every,
             optimistic_every: settings.optimistic_every,
             seed_mode: settings.seed_mode,
+            turn: settings.turn,
+            optimistic: settings.optimistic as usize,
+            slots_by: settings.slots_by,
+            rate_step: settings.rate_step.0,
+        }
+    }
+
+    /// How many slots there are, with these connections.
+    fn slots(&self, contenders: &[Contender]) -> usize {
+        match self.slots_by {
+            SlotsBy::Number => self.slots,
+            SlotsBy::Rate => {
+                let served = contenders.iter().filter(|contender| !contender.choked);
+                let mut rates: Vec<u64> = served.map(|contender| contender.up_rate).collect();
+                rates.sort_unstable_by_key(|rate| Reverse(*rate));
+                let steps = (1..).map(|number: u64| number.saturating_mul(self.rate_step));
+                let earned = rates.iter().zip(steps);
+                let earned = earned.take_while(|(rate, step)| *rate > step).count();
+                earned.saturating_add(1 + self.optimistic)
+            }
         }
     }
 }
@@ -134,9 +176,10 @@ impl Choker {
     /// A choker that serves nobody yet; its first round is due at once.
     pub fn new(config: ChokerConfig) -> Self {
         Self {
+            slots: config.slots(&[]),
             config,
             served: BTreeSet::new(),
-            optimistic: None,
+            optimistic: Vec::new(),
             last_served: BTreeMap::new(),
             last_round: None,
             next_round: None,
@@ -156,6 +199,9 @@ impl Choker {
     /// Goes by other figures; the next round is due at once.
     pub fn retune(&mut self, config: ChokerConfig) {
         self.config = config;
+        if config.slots_by == SlotsBy::Number {
+            self.slots = config.slots;
+        }
         self.next_round = None;
     }
 
@@ -170,6 +216,7 @@ impl Choker {
     ) -> Decision {
         self.last_round = Some(now);
         self.next_round = Some(now + self.config.round_every);
+        self.slots = self.config.slots(contenders);
         let mut waiting: Vec<Contender> = contenders
             .iter()
             .filter(|contender| contender.interested && !contender.is_seed)
@@ -177,8 +224,8 @@ impl Choker {
             .collect();
         waiting.sort_unstable_by_key(|contender| contender.key);
         let chosen = match (seeding, self.config.seed_mode) {
-            _ if waiting.len() <= self.config.slots => {
-                self.optimistic = None;
+            _ if waiting.len() <= self.slots => {
+                self.optimistic.clear();
                 waiting.iter().map(|contender| contender.key).collect()
             }
             (true, SeedMode::RoundRobin) => self.turns(now, waiting),
@@ -193,7 +240,7 @@ impl Choker {
     /// The peer wants pieces of ours now. Says whether it is served: a free slot is its own at once. If it is not, the
     /// next round decides.
     pub fn interested(&mut self, now: Instant, key: PeerKey) -> bool {
-        if self.served.len() < self.config.slots && self.served.insert(key) {
+        if self.served.len() < self.slots && self.served.insert(key) {
             self.last_served.insert(key, now);
         }
         self.served.contains(&key)
@@ -209,9 +256,7 @@ impl Choker {
     /// The connection ended. Its slot is given away soon.
     pub fn gone(&mut self, key: PeerKey) {
         self.last_served.remove(&key);
-        if self.optimistic.is_some_and(|(peer, _)| peer == key) {
-            self.optimistic = None;
-        }
+        self.optimistic.retain(|(peer, _)| *peer != key);
         if self.served.remove(&key) {
             self.hurry();
         }
@@ -228,7 +273,7 @@ impl Choker {
         }
     }
 
-    /// The fastest in all slots but one, which goes round at random. `waiting` are more than the slots.
+    /// The fastest in all slots but those that go round at random. `waiting` are more than the slots.
     fn fastest(
         &mut self,
         now: Instant,
@@ -236,23 +281,24 @@ impl Choker {
         rate: impl Fn(&Contender) -> u64,
         rng: &mut impl Rng,
     ) -> BTreeSet<PeerKey> {
-        // With one slot only, the fastest has it, and newcomers get it while nobody sends anything.
-        let regular = self.config.slots.saturating_sub(1).max(1);
+        // The fastest always has one, and newcomers get it while nobody sends anything.
+        let regular = self.slots.saturating_sub(self.config.optimistic).max(1);
         waiting.sort_by_key(|contender| (Reverse(rate(contender)), contender.choked));
         let mut chosen: BTreeSet<PeerKey> = waiting
             .iter()
             .filter(|contender| !contender.snubbed && rate(contender) > 0)
-            .take(regular.min(self.config.slots))
+            .take(regular.min(self.slots))
             .map(|contender| contender.key)
             .collect();
         waiting.retain(|contender| !chosen.contains(&contender.key));
-        let kept = self.optimistic.filter(|(key, since)| {
-            now.saturating_duration_since(*since) < self.config.optimistic_every
-                && waiting.iter().any(|contender| contender.key == *key)
-        });
-        self.optimistic = None;
-        if chosen.len() < self.config.slots {
-            let turn = kept.or_else(|| {
+        let mut kept = std::mem::take(&mut self.optimistic).into_iter();
+        let patience = self.config.optimistic_every;
+        while chosen.len() < self.slots && self.optimistic.len() < self.config.optimistic {
+            let stays = kept.find(|(key, since)| {
+                now.saturating_duration_since(*since) < patience
+                    && waiting.iter().any(|contender| contender.key == *key)
+            });
+            let turn = stays.or_else(|| {
                 // The one whose time is over had its chance.
                 let others: Vec<Contender> = waiting
                     .iter()
@@ -263,8 +309,9 @@ impl Choker {
                     .or_else(|| lot(now, &waiting, rng))
                     .map(|key| (key, now))
             });
-            self.optimistic = turn;
-            chosen.extend(turn.map(|(key, _)| key));
+            let Some(turn) = turn else { break };
+            self.optimistic.push(turn);
+            chosen.insert(turn.0);
             waiting.retain(|contender| !chosen.contains(&contender.key));
         }
         // Slots that no fast peer fills: those who have one keep it, at most as long as a random one.
@@ -275,11 +322,11 @@ impl Choker {
                 })
             });
         for contender in stay {
-            if chosen.len() < self.config.slots {
+            if chosen.len() < self.slots {
                 chosen.insert(contender.key);
             }
         }
-        while chosen.len() < self.config.slots
+        while chosen.len() < self.slots
             && let Some(key) = lot(now, &rest, rng)
         {
             rest.retain(|contender| contender.key != key);
@@ -290,11 +337,12 @@ impl Choker {
 
     /// Everyone in turn: who has been served for less than a turn goes on, then those who waited longest.
     fn turns(&mut self, now: Instant, mut waiting: Vec<Contender>) -> BTreeSet<PeerKey> {
-        self.optimistic = None;
+        self.optimistic.clear();
+        let turn = self.config.turn;
         waiting.sort_by_key(|contender| {
             let turn_over = contender
                 .unchoked_since
-                .is_none_or(|since| now.saturating_duration_since(since) >= TURN);
+                .is_none_or(|since| now.saturating_duration_since(since) >= turn);
             // Who is served now was served last of all.
             let last = if contender.choked {
                 self.last_served.get(&contender.key).copied()
@@ -303,7 +351,7 @@ impl Choker {
             };
             (turn_over, last, contender.connected_at)
         });
-        let turns = waiting.iter().take(self.config.slots);
+        let turns = waiting.iter().take(self.slots);
         turns.map(|contender| contender.key).collect()
     }
 

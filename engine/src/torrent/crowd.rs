@@ -48,6 +48,9 @@ impl Torrent {
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
         let by_others = !matches!(source, Source::Hidden | Source::Manual);
         let strange = by_others && self.setup.reach.is_hidden(addr);
+        if by_others && !strange && !self.dials_port(addr) {
+            return;
+        }
         if source == Source::Hidden || !strange && !self.is_blocked(addr) {
             self.candidates.add(addr, source, now());
         } else if !strange {
@@ -143,7 +146,10 @@ impl Torrent {
             idle: settings.connections.idle_timeout,
             ..Timeouts::default()
         };
-        let queue = settings.peers.accept_requests;
+        let (queue, choked) = (
+            settings.peers.accept_requests,
+            settings.peers.choked_requests,
+        );
         if reach.is_anonymous() {
             // What is usual: what is set to something else would tell us apart.
             let usual = SessionConfig::anonymous(reach.peer_id(&mut self.rng));
@@ -154,6 +160,7 @@ impl Torrent {
             reqq: queue,
             // Those that were on their way when the peer was told count as well.
             max_incoming_requests: queue as usize + 100,
+            max_choked_requests: choked,
             timeouts,
             client: client.map(|name| Cow::Owned(name.to_owned())),
             listen_port: reach.listen_port,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use actix::Context;
+use net::ports::Transports;
 use protocol::peer::TorrentParams;
 use rand::RngExt as _;
 
@@ -11,16 +12,36 @@ use crate::cover::Cover;
 use crate::peer::driver::now;
 use crate::peer::opening::{Opening, Way};
 use crate::seats::Seat;
-use crate::torrent::actor::Torrent;
-use crate::torrent::candidates;
+use crate::settings::Peers;
+use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::candidates::{self, Candidates, Patience};
 
 /// Connections by uTP that are sought where nobody can connect to us: as many peers can help us to meet others.
 const BY_UTP: usize = 4;
+
+/// An empty list of candidates, by the settings.
+pub(super) fn candidates_of(settings: &Peers) -> Candidates {
+    Candidates::new(settings.known as usize).with_patience(patience_of(settings))
+}
+
+/// How long addresses that fail are put up with, by the settings.
+pub(super) const fn patience_of(settings: &Peers) -> Patience {
+    Patience {
+        first: settings.retry_after,
+        most_failures: settings.most_failures,
+    }
+}
 
 impl Torrent {
     /// Connects to candidates while there is room for more peers.
     pub(crate) fn dial(&mut self, now: Instant, ctx: &mut Context<Self>) {
         if !self.is_online() || self.moves.lack_circuits() {
+            return;
+        }
+        let done = matches!(&self.phase, Phase::Active(active) if active.finished);
+        if done && !self.setup.settings.get().connections.dial_when_done
+            || self.transports().is_none()
+        {
             return;
         }
         let half_open = self.setup.settings.get().connections.half_open as usize;
@@ -41,6 +62,11 @@ impl Torrent {
     /// Behind a NAT that lets nobody in, a few connections should be of uTP: others learn from them at which of its ports we can
     /// be met. Nobody has connected to us by TCP then; and who is our first peer is taken as it comes.
     fn way_to(&self, addr: SocketAddr) -> Way {
+        match self.transports() {
+            Some(Transports::Tcp) => return Way::Tcp,
+            Some(Transports::Utp) => return Way::Utp,
+            Some(Transports::Both) | None => {}
+        }
         if self.candidates.is_by_utp(addr) {
             return Way::Utp;
         }
@@ -57,6 +83,29 @@ impl Torrent {
         }
     }
 
+    /// By what peers may be dialled, if by anything. Circuits carry what they carry, whatever the settings say of the direct way.
+    fn transports(&self) -> Option<Transports> {
+        let reach = &self.setup.reach;
+        if reach.is_anonymous() {
+            return Some(Transports::Both);
+        }
+        let settings = self.setup.settings.get();
+        match (
+            settings.connections.outgoing_tcp,
+            settings.connections.outgoing_utp,
+        ) {
+            (true, true) => Some(Transports::Both),
+            (true, false) => Some(Transports::Tcp),
+            (false, true) => reach.network.dials_utp().then_some(Transports::Utp),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether peers that others name are dialled at such a port.
+    pub(super) fn dials_port(&self, addr: SocketAddr) -> bool {
+        addr.port() >= 1024 || self.setup.settings.get().connections.low_ports
+    }
+
     /// Connects to a peer that does the same at this moment, if there is room for it and it is not there already.
     pub(super) fn meet(&mut self, addr: SocketAddr, ctx: &mut Context<Self>) {
         let half_open = self.setup.settings.get().connections.half_open as usize;
@@ -64,6 +113,8 @@ impl Torrent {
         if room
             && !self.moves.lack_circuits()
             && !self.is_connected_to(addr)
+            && self.dials_port(addr)
+            && matches!(self.transports(), Some(Transports::Both | Transports::Utp))
             && let Some(seat) = self.setup.seats.take()
             && self.candidates.meet(addr, now())
         {

@@ -79,7 +79,8 @@ impl Torrent {
             // Seeds have nothing to say to each other.
             may_name(from, peer.addr) && !(whole && peer.flags.contains(PexFlags::SEED))
         });
-        for peer in useful {
+        let most = self.setup.settings.get().peers.from_message as usize;
+        for peer in useful.take(most) {
             self.add_candidate(peer.addr, Source::Pex);
             if peer.flags.contains(PexFlags::UTP) {
                 self.candidates.set_speaks_utp(peer.addr);

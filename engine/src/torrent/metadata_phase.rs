@@ -52,6 +52,15 @@ impl Torrent {
     }
 
     pub(crate) fn on_metadata_size(&mut self, key: PeerKey, size: u32) {
+        let most = self.setup.settings.get().metadata.most.0;
+        if u64::from(size) > most {
+            tracing::debug!(
+                size,
+                most,
+                "the metadata of this peer is larger than is taken"
+            );
+            return;
+        }
         if let Phase::Metadata(fetch) = &mut self.phase {
             let now = now();
             fetch.peer_offers(key, size, now);
@@ -114,8 +123,22 @@ impl Torrent {
         }
     }
 
+    /// What is taken from peers as metadata.
+    fn metadata_limits(&self) -> LoadLimits {
+        let settings = self.setup.settings.get();
+        let usual = LoadLimits::metadata();
+        LoadLimits {
+            bencode: protocol::bencode::Limits {
+                tokens: settings.metadata.values as usize,
+                ..usual.bencode
+            },
+            pieces: settings.metadata.pieces,
+            ..usual
+        }
+    }
+
     fn on_metadata_complete(&mut self, info: &[u8], ctx: &mut Context<Self>) {
-        match Metainfo::from_info(info, &LoadLimits::metadata()) {
+        match Metainfo::from_info(info, &self.metadata_limits()) {
             Ok(metainfo) if metainfo.ssl_cert().is_some() => {
                 let why = CommandError::SslTorrent.to_string();
                 self.fail(TorrentError::Metadata(why.into()));

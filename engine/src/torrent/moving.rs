@@ -21,7 +21,8 @@ use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
 use crate::reach::Reach;
 use crate::torrent::actor::{Phase, TICK, Torrent};
-use crate::torrent::candidates::{Candidates, Source};
+use crate::torrent::candidates::Source;
+use crate::torrent::dialing::candidates_of;
 use crate::torrent::last_failure::LastFailure;
 use crate::torrent::pex::Pex;
 use crate::torrent::punch::Punch;
@@ -178,7 +179,7 @@ impl Torrent {
         self.moves.blocked = None;
         self.moves.before = [&self.traffic.up, &self.traffic.down].map(Traffic::get);
         self.add.forget_peers();
-        self.candidates = Candidates::new(self.setup.settings.get().peers.known as usize);
+        self.candidates = candidates_of(&self.setup.settings.get().peers);
         // Who is banned only now, for what it sent by the old route, must not see that here.
         self.peers.forget_addresses();
         self.swarms = Swarms::default();

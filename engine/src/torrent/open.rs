@@ -172,6 +172,7 @@ impl Torrent {
     pub(super) fn picker(&self, metainfo: &Metainfo, have: &Bitfield) -> Picker {
         let mut picker = Picker::new(metainfo.geometry(), have, self.setup.seed ^ self.id.0);
         picker.set_padding(padding::of(metainfo));
+        picker.set_manners(self.manners());
         Self::apply_selection((&self.add, &self.sharing), metainfo, &mut picker);
         picker
     }

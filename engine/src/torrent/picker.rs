@@ -18,6 +18,7 @@ mod choose;
 mod common;
 mod due;
 mod fresh;
+mod neighbours;
 mod partial;
 mod rarity;
 mod stages;
@@ -67,6 +68,28 @@ pub struct Superfluous {
     pub block: u32,
 }
 
+/// What decides between pieces of the same priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manners {
+    /// Pieces are begun at random until so many are had: a first piece that is common completes sooner, and gives us something to
+    /// trade.
+    pub random_first: u32,
+    /// Begun pieces come before new ones, even if others are at work on them.
+    pub begun_first: bool,
+    /// A piece next to others that are under way comes before rarer ones elsewhere.
+    pub neighbours: bool,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            random_first: 4,
+            begun_first: false,
+            neighbours: false,
+        }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Picker {
@@ -100,6 +123,7 @@ pub struct Picker {
     /// Bytes of wanted pieces, had or not.
     wanted_bytes: u64,
     sequential: bool,
+    manners: Manners,
     end_game: bool,
     /// Grows with every piece that is begun.
     serial: u64,
@@ -173,6 +197,7 @@ impl Picker {
             padding: BTreeMap::new(),
             wanted_bytes: 0,
             sequential: false,
+            manners: Manners::default(),
             end_game: true,
             serial: 0,
             opened: 0,
@@ -193,6 +218,11 @@ impl Picker {
     /// Whether pieces are begun in the order of their index rather than rarest first.
     pub fn set_sequential(&mut self, sequential: bool) {
         self.sequential = sequential;
+    }
+
+    /// Chooses by these manners from now on.
+    pub const fn set_manners(&mut self, manners: Manners) {
+        self.manners = manners;
     }
 
     /// Whether blocks in flight may be asked from a second peer once every block is in flight. On at first.

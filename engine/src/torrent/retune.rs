@@ -9,6 +9,7 @@ use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::choker::ChokerConfig;
+use crate::torrent::dialing::patience_of;
 
 impl Torrent {
     /// Takes up settings that have changed. What is read where it is used needs nothing more.
@@ -17,6 +18,11 @@ impl Torrent {
         self.choker.retune(self.choking());
         self.run_choker(now);
         self.candidates.set_limit(settings.peers.known as usize);
+        self.candidates.set_patience(patience_of(&settings.peers));
+        if !settings.connections.low_ports {
+            self.candidates.forget_low_ports();
+        }
+        self.tend_picking();
         for (_, peer) in self.peers.iter() {
             peer.order(Order::Retune);
         }

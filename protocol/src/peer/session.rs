@@ -67,7 +67,7 @@ pub const MAX_INVALID_REQUESTS: u32 = 300;
 /// Blocks that were never asked for, before a session ends: 4 MiB.
 pub const MAX_UNSOLICITED_BLOCKS: u32 = 256;
 
-/// Requests that may come while the peer is choked and [`CHOKE_GRACE`] is over (libtorrent's `max_rejects`).
+/// Requests that may usually come while the peer is choked and [`CHOKE_GRACE`] is over.
 pub const MAX_CHOKED_REQUESTS: u32 = 50;
 
 /// Hash requests that are out at once on one connection (BEP 52).

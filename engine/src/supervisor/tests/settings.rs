@@ -1,5 +1,9 @@
 //! Each key shows what it does when it is changed while the engine runs.
 
+mod dialling;
+mod picking;
+mod transports;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 

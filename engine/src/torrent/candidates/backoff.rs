@@ -10,9 +10,6 @@ pub(super) const LASTING: Duration = Duration::from_mins(1);
 /// The user's addresses are dialled again after 1 s, 2 s, 4 s and so on, up to this.
 const MANUAL_LONGEST: Duration = Duration::from_mins(1);
 
-/// The first pause after a failure.
-const FIRST: Duration = Duration::from_secs(15);
-
 /// The longest pause, after failures in a row.
 const LONGEST: Duration = Duration::from_hours(1);
 
@@ -35,8 +32,13 @@ const AFTER_MISBEHAVIOUR: Duration = Duration::from_mins(30);
 /// Two seeds have nothing to say to each other.
 const AFTER_BOTH_SEEDS: Duration = Duration::from_mins(30);
 
-/// The pause after the `failures`-th failure in a row, at least 1.
-pub(super) fn after_failure(source: Source, failures: u32, failure: DialFailure) -> Duration {
+/// The pause after the `failures`-th failure in a row, at least 1; `first` is the one after a peer refused us.
+pub(super) fn after_failure(
+    source: Source,
+    failures: u32,
+    failure: DialFailure,
+    first: Duration,
+) -> Duration {
     let first = match failure {
         // Dialling costs nothing then.
         DialFailure::Offline => return OFFLINE,
@@ -44,8 +46,8 @@ pub(super) fn after_failure(source: Source, failures: u32, failure: DialFailure)
             return doubled(Duration::from_secs(1), failures, MANUAL_LONGEST);
         }
         // A host that answers may have its client back soon; a silent or unknown one seldom.
-        DialFailure::Refused | DialFailure::Other => FIRST,
-        DialFailure::Timeout | DialFailure::Unreachable | DialFailure::Handshake => FIRST * 2,
+        DialFailure::Refused | DialFailure::Other => first,
+        DialFailure::Timeout | DialFailure::Unreachable | DialFailure::Handshake => first * 2,
     };
     doubled(first, failures, LONGEST)
 }

@@ -638,3 +638,33 @@ fn no_more_addresses_are_taken_than_is_set_last() {
     list.set_limit(21);
     assert!(list.add(host(20), Source::Manual, now));
 }
+
+#[test]
+fn pauses_and_the_end_of_patience_are_those_that_are_said() {
+    let now = Instant::now();
+    let mut list = Candidates::new(100).with_patience(Patience {
+        first: secs(2),
+        most_failures: 3,
+    });
+    list.add(host(1), Source::Tracker, now);
+    list.add(addr("9.9.9.9:80"), Source::Manual, now);
+    let mut at = now;
+    for pause in [2, 4] {
+        list.dialing(host(1));
+        list.failed(host(1), at, DialFailure::Refused);
+        at += secs(pause);
+        let early = at.checked_sub(secs(1)).unwrap();
+        assert_ne!(list.next(early), Some(host(1)));
+    }
+    list.dialing(host(1));
+    list.failed(host(1), at, DialFailure::Refused);
+    assert_eq!(list.source(host(1)), None, "forgotten");
+    for _ in 0..10 {
+        list.dialing(addr("9.9.9.9:80"));
+        list.failed(addr("9.9.9.9:80"), at, DialFailure::Refused);
+    }
+    assert_eq!(list.len(), 1, "the user's stays");
+    list.add(addr("8.8.8.8:443"), Source::Pex, now);
+    list.forget_low_ports();
+    assert_eq!(list.len(), 1);
+}

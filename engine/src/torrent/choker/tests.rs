@@ -3,6 +3,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::*;
+use crate::units::Size;
 
 struct Lab {
     choker: Choker,
@@ -326,13 +327,21 @@ fn every_figure_is_that_of_the_settings() {
         round_every: Duration::from_secs(4),
         optimistic_every: Duration::from_secs(5),
         seed_mode: SeedMode::FastestUpload,
+        turn: Duration::from_secs(6),
+        optimistic: 2,
+        slots_by: SlotsBy::Rate,
+        rate_step: Size(7),
     };
     let config = ChokerConfig::of(&settings);
     assert_eq!(config.slots, 3);
     assert_eq!(config.round_every, Duration::from_secs(4));
     assert_eq!(config.optimistic_every, Duration::from_secs(5));
     assert_eq!(config.seed_mode, SeedMode::FastestUpload);
-    assert_eq!(config.with_slots(Some(7)).slots, 7);
+    assert_eq!(config.turn, Duration::from_secs(6));
+    assert_eq!((config.optimistic, config.rate_step), (2, 7));
+    assert_eq!(config.slots_by, SlotsBy::Rate);
+    let numbered = config.with_slots(Some(7));
+    assert_eq!((numbered.slots, numbered.slots_by), (7, SlotsBy::Number));
     let mut choker = Choker::new(ChokerConfig::default());
     let now = Instant::now();
     let mut rng = SmallRng::seed_from_u64(1);
@@ -342,4 +351,72 @@ fn every_figure_is_that_of_the_settings() {
     assert_eq!(choker.next_round(), None, "at once");
     choker.round(now, true, &[], &mut rng);
     assert_eq!(choker.next_round(), Some(now + Duration::from_secs(4)));
+}
+
+#[test]
+fn turns_are_as_long_as_is_said() {
+    let mut lab = Lab::new(1, 2, true);
+    lab.choker.retune(ChokerConfig {
+        slots: 1,
+        turn: Duration::from_secs(20),
+        ..ChokerConfig::default()
+    });
+    let turns: Vec<u32> = (0..6).map(|_| lab.round()[0]).collect();
+    let other = 1 - turns[0];
+    assert_eq!(turns[1], turns[0]);
+    assert_eq!(turns[2..4], [other, other]);
+    assert_eq!(turns[4], turns[0]);
+}
+
+#[test]
+fn as_many_slots_go_round_at_random_as_is_said() {
+    for optimistic in [0, 1, 3] {
+        let mut lab = Lab::new(5, 40, false);
+        for (rate, peer) in (1000..).step_by(1000).zip(&mut lab.peers) {
+            peer.down_rate = rate;
+        }
+        lab.choker.retune(ChokerConfig {
+            slots: 5,
+            optimistic,
+            ..ChokerConfig::default()
+        });
+        let mut seen = BTreeSet::new();
+        for _ in 0..30 {
+            let served = lab.round();
+            assert_eq!(served.len(), 5);
+            // Those that are served for what they bring.
+            let fastest = 35 + optimistic as u32..40;
+            assert!(fastest.clone().all(|key| served.contains(&key)));
+            seen.extend(served.into_iter().filter(|key| !fastest.contains(key)));
+        }
+        assert_eq!(seen.len() > 2 * optimistic, optimistic > 0, "{seen:?}");
+    }
+}
+
+#[test]
+fn there_are_as_many_slots_as_the_rates_bear() {
+    let mut lab = Lab::new(0, 30, true);
+    lab.choker.retune(ChokerConfig {
+        slots_by: SlotsBy::Rate,
+        rate_step: 1000,
+        ..ChokerConfig::default()
+    });
+    assert_eq!(
+        lab.round().len(),
+        2,
+        "so that somebody can show what they take"
+    );
+    let mut most = 0;
+    for _ in 0..20 {
+        // Whoever is served takes 4,500 B/s: the fifth would have to take more.
+        for peer in &mut lab.peers {
+            peer.up_rate = if peer.choked { 0 } else { 4500 };
+        }
+        most = lab.round().len();
+    }
+    assert_eq!(most, 6, "four of them bear their slots");
+    for peer in &mut lab.peers {
+        peer.up_rate = 0;
+    }
+    assert_eq!(lab.round().len(), 2);
 }

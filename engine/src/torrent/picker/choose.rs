@@ -127,7 +127,7 @@ impl Picker {
         let piece = partial.piece;
         let tier = if self.sequential || partial.owner == peer || partial.held_by(peer) > 0 {
             Tier::Own
-        } else if partial.is_idle() {
+        } else if partial.is_idle() || self.manners.begun_first {
             Tier::Idle
         } else {
             Tier::Shared

@@ -8,10 +8,6 @@ use super::common;
 use super::{PeerPieces, Picker, Priority};
 use crate::peer::key::PeerKey;
 
-/// Pieces are begun at random until so many are had: a first piece that is common completes sooner, and gives us
-/// something to trade.
-const RANDOM_FIRST: u32 = 4;
-
 /// Listed pieces looked at one by one before the peer's whole bitfield is searched. Few in tests, so that small torrents
 /// come to the search.
 const PROBES: usize = if cfg!(test) { 3 } else { 256 };
@@ -47,8 +43,12 @@ impl Picker {
         }
         let piece = if self.sequential {
             self.first_in_order(has)
-        } else if self.have.count() < RANDOM_FIRST
+        } else if self.have.count() < self.manners.random_first
             && let Some(piece) = self.random_fresh(has)
+        {
+            Some(piece)
+        } else if self.manners.neighbours
+            && let Some(piece) = self.neighbour(has)
         {
             Some(piece)
         } else {

@@ -472,3 +472,25 @@ fn a_piece_that_was_begun_in_an_earlier_run_is_gone_on_with_before_another_is_be
     assert_eq!(first, [(5, 3, 9, false, false), (5, 10, 16, false, false)]);
     assert!(runs[2].fresh);
 }
+
+#[test]
+fn pieces_are_begun_at_random_until_so_many_are_had_as_is_said() {
+    for (random_first, rare) in [(RICH, true), (RICH + 1, false)] {
+        let mut firsts = std::collections::BTreeSet::new();
+        for seed in 0..20 {
+            let mut picker = picker(200, 1);
+            picker.rng = SmallRng::seed_from_u64(seed);
+            picker.set_manners(Manners {
+                random_first,
+                ..Manners::default()
+            });
+            picker.peer_joined_full();
+            let others = set(&picker, &(1..200).collect::<Vec<_>>());
+            picker.peer_bitfield_added(&others);
+            let runs = pick(&mut picker, A, PeerPieces::All, 1);
+            firsts.insert(runs[0].piece.get());
+        }
+        let only_rarest = firsts.into_iter().collect::<Vec<_>>() == [0];
+        assert_eq!(only_rarest, rare, "{random_first}");
+    }
+}

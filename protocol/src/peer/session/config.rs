@@ -9,6 +9,7 @@ use crate::geometry::{Geometry, Tails};
 use crate::id::{InfoHash, InfoHashes, PeerId};
 use crate::peer::extension::Extensions;
 use crate::peer::handshake::Reserved;
+use crate::peer::session::MAX_CHOKED_REQUESTS;
 
 /// What a session says of ourselves, and its bounds.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct SessionConfig {
     pub reqq: u32,
     /// Requests of the peer that are queued; further ones are rejected. Not less than `reqq`.
     pub max_incoming_requests: usize,
+    /// Requests that may come while the peer is choked and [`CHOKE_GRACE`](super::CHOKE_GRACE) is over.
+    pub max_choked_requests: u32,
     /// Whether to offer the fast extension (BEP 6).
     pub fast: bool,
     /// Whether to offer the extension protocol (BEP 10).
@@ -92,6 +95,7 @@ impl SessionConfig {
             your_ip: None,
             reqq: 2000,
             max_incoming_requests: 2100,
+            max_choked_requests: MAX_CHOKED_REQUESTS,
             fast: true,
             extension_protocol: true,
             dht: false,

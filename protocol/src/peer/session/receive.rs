@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{
-    CHOKE_GRACE, Event, MAX_ALLOWED_FAST, MAX_CHOKED_REQUESTS, MAX_INVALID_REQUESTS,
-    MAX_PIECE_MAPS, MAX_UNSOLICITED_BLOCKS, Phase, Session,
+    CHOKE_GRACE, Event, MAX_ALLOWED_FAST, MAX_INVALID_REQUESTS, MAX_PIECE_MAPS,
+    MAX_UNSOLICITED_BLOCKS, Phase, Session,
 };
 use crate::geometry::{BLOCK_LEN, PieceIndex};
 use crate::peer::codec::Frame;
@@ -291,7 +291,7 @@ impl Session {
             if self.clock.now.duration_since(self.clock.choked_at) > CHOKE_GRACE {
                 bump(
                     &mut self.counters.choked_requests,
-                    MAX_CHOKED_REQUESTS,
+                    self.config.max_choked_requests,
                     SessionError::RequestsWhileChoked,
                 )?;
             }
