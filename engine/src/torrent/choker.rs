@@ -188,12 +188,12 @@ impl Choker {
 
     /// Whether a peer is served by chance.
     pub fn is_optimistic(&self, key: PeerKey) -> bool {
-        self.optimistic.is_some_and(|(peer, _)| peer == key)
+        self.optimistic.iter().any(|(peer, _)| *peer == key)
     }
 
     /// Peers that may be served at a time.
     pub const fn slots(&self) -> usize {
-        self.config.slots
+        self.slots
     }
 
     /// Goes by other figures; the next round is due at once.
