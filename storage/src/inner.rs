@@ -36,6 +36,8 @@ pub(crate) struct Inner {
     device: OnceLock<u64>,
     slots: Box<[Slot]>,
     windows: [Mutex<BTreeMap<WindowKey, Arc<Window>>>; SHARDS],
+    /// See [`Store::anchor`](crate::Store::anchor).
+    pub(crate) anchored: AtomicBool,
     sync_failed: AtomicBool,
     sync_error: Mutex<Option<StoreError>>,
     /// Held shared by whoever finds out where bytes lie for as long as they rely on it, and alone by whoever changes that.
@@ -91,6 +93,7 @@ impl Inner {
                 .map(|_| Slot::default())
                 .collect(),
             windows: Default::default(),
+            anchored: AtomicBool::new(false),
             sync_failed: AtomicBool::new(false),
             sync_error: Mutex::default(),
             places: RwLock::default(),
@@ -129,6 +132,18 @@ impl Inner {
         match self.layout.files().get(file as usize) {
             Some(meta) => meta.path(),
             None => Arc::clone(&self.part_file),
+        }
+    }
+
+    /// Asks whoever watches about a call on a file.
+    #[inline]
+    pub(crate) fn may(&self, call: Call, file: u32) -> Result<(), Cause> {
+        if self.options.watch.is_somebody() {
+            self.options
+                .watch
+                .may(call, &self.root.join(self.relative(file)))
+        } else {
+            Ok(())
         }
     }
 
@@ -281,13 +296,12 @@ impl Inner {
         let len = self.layout.file(file).len;
         let full =
             self.options.preallocate == Preallocate::Full || self.options.write == WriteMode::Map;
-        let path = self.relative(file);
         if len > 0 && full {
-            self.options.watch.may(Call::Reserve, &path)?;
+            self.may(Call::Reserve, file)?;
             platform::preallocate(handle, len)?;
         }
         if Stat::of(handle)?.len != len {
-            self.options.watch.may(Call::Truncate, &path)?;
+            self.may(Call::Truncate, file)?;
             handle.set_len(len)?;
         }
         Ok(())
@@ -380,9 +394,9 @@ impl Inner {
     /// next write or flush.
     pub(crate) fn sync_step(self: &Arc<Self>, file: u32, step: fn(&File) -> io::Result<()>) {
         let done = self.reader(file).and_then(|open| {
-            let asked = self.options.watch.ask(Call::Sync, &self.relative(file));
-            let done = asked.and_then(|()| step(&open.file));
-            done.map_err(|error| self.error(Op::Sync, file, error))
+            let asked = self.may(Call::Sync, file);
+            let done = asked.and_then(|()| Ok(step(&open.file)?));
+            done.map_err(|cause| self.error(Op::Sync, file, cause))
         });
         // A file that was removed has nothing left to bring to the disk.
         if let Err(error) = done

@@ -18,7 +18,7 @@
 //! - `relocate`: moving content to another folder. `watch`: who is asked before each call to the system.
 //! - `resume`: what a torrent had on disk, kept between runs; `hops`: by which way it went.
 //! - `active`: block leases, with the digests of their blocks. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
-//! - `room`: how much can still be written.
+//! - `room`: how much can still be written. `anchor`: names on the disk.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
 //!   operating system.
 //!
@@ -31,6 +31,7 @@
 
 mod active;
 mod adopt;
+mod anchor;
 mod budget;
 mod donor;
 mod error;

@@ -252,9 +252,11 @@ pub(crate) fn save_whole(path: &Path, bytes: &[u8], watch: &Watcher) -> io::Resu
     file.sync_data()?;
     watch.ask(Call::Rename, &new)?;
     std::fs::rename(&new, path)?;
-    watch.ask(Call::Sync, path)?;
     match path.parent().filter(|parent| *parent != Path::new("")) {
-        Some(parent) => File::open(parent)?.sync_all(),
+        Some(parent) => {
+            watch.ask(Call::Sync, parent)?;
+            File::open(parent)?.sync_all()
+        }
         None => Ok(()),
     }
 }

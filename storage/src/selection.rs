@@ -75,14 +75,13 @@ impl Inner {
         let mut buffer = Vec::new();
         while let Some(data) = platform::next_data(&part.file, at).filter(|data| *data < end) {
             buffer.resize(COPY.min(end - data) as usize, 0);
-            let watch = &self.options.watch;
-            let asked = watch.may(Call::Read, &self.relative(self.part()));
+            let asked = self.may(Call::Read, self.part());
             asked
                 .and_then(|()| platform::read_exact_at(&part.file, &mut buffer, data))
                 .map_err(|cause| self.error(Op::Read, self.part(), cause))?;
             let open = self.writer(file)?;
             let slices = &mut [IoSlice::new(&buffer)];
-            let asked = watch.may(Call::Write, &self.relative(file));
+            let asked = self.may(Call::Write, file);
             asked
                 .and_then(|()| platform::write_all_at(&open.file, slices, data - start))
                 .map_err(|cause| self.error(Op::Write, file, cause))?;

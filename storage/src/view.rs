@@ -106,7 +106,7 @@ impl Inner {
 
     fn read_file(self: &Arc<Self>, file: u32, at: u64, out: &mut [u8]) -> Result<(), StoreError> {
         let open = self.reader(file)?;
-        let asked = self.options.watch.may(Call::Read, &self.relative(file));
+        let asked = self.may(Call::Read, file);
         asked
             .and_then(|()| platform::read_exact_at(&open.file, out, at))
             .map_err(|cause| self.error(Op::Read, file, cause))

@@ -47,7 +47,8 @@ impl Call {
     }
 }
 
-/// Is asked before each call, with the path; an error takes the place of the call, which is not made then. May take its time.
+/// Is asked before each call, with the path: where the file or folder stands, below the folder that was chosen as it was named. An
+/// error takes the place of the call, which is not made then. May take its time.
 pub type Watch = dyn Fn(Call, &Path) -> io::Result<()> + Send + Sync;
 
 /// Who watches the calls of a store. Clones share it.
@@ -70,6 +71,11 @@ impl Watcher {
             None => Ok(()),
             Some(watch) => watch(call, path),
         }
+    }
+
+    /// Whether there is anybody.
+    pub(crate) const fn is_somebody(&self) -> bool {
+        self.0.is_some()
     }
 
     /// As [`ask`](Self::ask).

@@ -87,7 +87,7 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let open = self.writer(file)?;
         let len = slices.iter().map(|slice| slice.len() as u64).sum();
-        let asked = self.options.watch.may(Call::Write, &self.relative(file));
+        let asked = self.may(Call::Write, file);
         asked.map_err(|cause| self.error(Op::Write, file, cause))?;
         open.reserved.before_write(&open.file, at, len);
         platform::write_all_at(&open.file, slices, at)

@@ -278,7 +278,8 @@ impl Save {
 
     /// Brings the content to the disk, and keeps that it is there, unless a later save was made.
     fn seal(self) {
-        if let Err(error) = self.store.flush() {
+        let flushed = self.store.flush();
+        if let Err(error) = flushed.and_then(|()| self.store.flush_names()) {
             tracing::warn!(%error, "content could not be brought to the disk");
             return;
         }

@@ -10,15 +10,25 @@ use parking_lot::{Condvar, Mutex};
 use state::{Medium, StorageBackend};
 
 /// The disk. Clones are the same one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct SimDisk(Arc<Shared>);
 
-#[derive(Debug, Default)]
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.disk.lock().fmt(f)
+    }
+}
+
+#[derive(Default)]
 struct Shared {
     disk: Mutex<Disk>,
     /// A stall is over.
     bell: Condvar,
+    told: Mutex<Told>,
 }
+
+/// Hears of each change just before it is made, with the number of changes before it.
+type Told = Option<Box<dyn Fn(usize, &Op) + Send + Sync>>;
 
 #[derive(Debug, Default)]
 struct Disk {
@@ -32,6 +42,8 @@ struct Disk {
     stalled: bool,
     stalling: usize,
     locked: bool,
+    /// The folder that it is said to be.
+    place: Option<PathBuf>,
 }
 
 /// Something that changes what is on the disk.
@@ -84,6 +96,18 @@ impl SimDisk {
 
     pub(crate) fn fail(&self, fault: Option<Fault>) {
         self.0.disk.lock().fault = fault;
+    }
+
+    /// Says that it is this folder, where other things may lie.
+    #[allow(dead_code, reason = "tests of the engine use it")]
+    pub(crate) fn place(&self, folder: PathBuf) {
+        self.0.disk.lock().place = Some(folder);
+    }
+
+    /// Has this hear of each change just before it is made.
+    #[allow(dead_code, reason = "tests of the engine use it")]
+    pub(crate) fn tell(&self, told: impl Fn(usize, &Op) + Send + Sync + 'static) {
+        *self.0.told.lock() = Some(Box::new(told));
     }
 
     /// From now on whoever syncs waits, until the stall is over.
@@ -147,7 +171,7 @@ impl SimDisk {
         };
         Self(Arc::new(Shared {
             disk: Mutex::new(disk),
-            bell: Condvar::new(),
+            ..Shared::default()
         }))
     }
 
@@ -170,6 +194,9 @@ impl SimDisk {
             disk.stalling -= 1;
         }
         if let Some(op) = op {
+            if let Some(told) = &*self.0.told.lock() {
+                told(disk.log.len(), &op);
+            }
             apply(&mut disk, &op);
             disk.log.push(op);
         }
@@ -303,7 +330,8 @@ impl Medium for SimDisk {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        PathBuf::from("/sim").join(name)
+        let place = self.0.disk.lock().place.clone();
+        place.unwrap_or_else(|| "/sim".into()).join(name)
     }
 }
 

@@ -64,7 +64,7 @@ impl Inner {
         };
         let fail = |cause| self.error(Op::Map, file, cause);
         let call = if write { Call::Write } else { Call::Read };
-        let asked = self.options.watch.may(call, &self.relative(file));
+        let asked = self.may(call, file);
         asked.map_err(fail)?;
         let there = self.check(file, &handle.file)?.len;
         if there < start + need {

@@ -6,7 +6,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
     self, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags,
@@ -32,6 +32,8 @@ pub(crate) struct Root {
     /// Whether the kernel resolves paths for us (`openat2`, Linux 5.6); else they are walked by component.
     resolve: bool,
     watch: Watcher,
+    /// Where it is, for somebody who watches.
+    at: Option<PathBuf>,
 }
 
 /// What a file is opened for.
@@ -81,8 +83,7 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = match fs::open(path, flags, Mode::empty()) {
             Err(Errno::NOENT) if create => {
-                watch.may(Call::MakeFolder, path)?;
-                std::fs::create_dir_all(path)?;
+                make_folders(path, watch)?;
                 fs::open(path, flags, Mode::empty())
             }
             other => other,
@@ -92,6 +93,7 @@ impl Root {
             follow: false,
             resolve: true,
             watch: watch.clone(),
+            at: watch.is_somebody().then(|| path.to_path_buf()),
         })
     }
 
@@ -100,6 +102,14 @@ impl Root {
         Self {
             follow: true,
             ..self
+        }
+    }
+
+    /// Asks whoever watches about something below the folder.
+    fn may(&self, call: Call, path: &Path) -> Result<(), Cause> {
+        match &self.at {
+            None => Ok(()),
+            Some(at) => self.watch.may(call, &at.join(path)),
         }
     }
 
@@ -123,7 +133,7 @@ impl Root {
             Access::Read => Call::Open,
             Access::Write { .. } => Call::Create,
         };
-        self.watch.may(call, path)?;
+        self.may(call, path)?;
         let fd = match self.open_beneath(path, flags, mode) {
             Err(Cause::Symlink) if access == Access::Read && self.follow => {
                 must_be_plain(path)?;
@@ -174,33 +184,35 @@ impl Root {
     /// Opens the folder of `path` component by component, never through a symbolic link.
     fn walk<'p>(&self, path: &'p Path, create: bool) -> Result<(OwnedFd, &'p OsStr), Cause> {
         let mut dir = self.dir.as_fd().try_clone_to_owned()?;
-        let mut components = path.components().peekable();
+        let mut components = path.components();
         while let Some(component) = components.next() {
             let Component::Normal(name) = component else {
                 return Err(Cause::BadComponent);
             };
-            if components.peek().is_none() {
+            let rest = components.as_path();
+            if rest == Path::new("") {
                 return Ok((dir, name));
             }
-            dir = self.step(&dir, name, create)?;
+            let made = create.then(|| path.ancestors().nth(rest.components().count()));
+            dir = self.step(&dir, name, made.flatten())?;
         }
         Err(Cause::BadComponent)
     }
 
-    /// Opens a folder in another, never through a symbolic link.
-    fn step(&self, dir: &OwnedFd, name: &OsStr, create: bool) -> Result<OwnedFd, Cause> {
+    /// Opens a folder in another, never through a symbolic link; makes it where it is not there and has a path to be made at.
+    fn step(&self, dir: &OwnedFd, name: &OsStr, make: Option<&Path>) -> Result<OwnedFd, Cause> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || fs::openat(dir, name, flags, Mode::empty());
-        let opened = match open() {
-            Err(Errno::NOENT) if create => {
-                self.watch.may(Call::MakeFolder, Path::new(name))?;
+        let opened = match (open(), make) {
+            (Err(Errno::NOENT), Some(path)) => {
+                self.may(Call::MakeFolder, path)?;
                 match fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)) {
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(errno) => return Err(errno.into()),
                 }
                 open()
             }
-            other => other,
+            (other, _) => other,
         };
         opened.map_err(|errno| {
             let is_link = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
@@ -215,7 +227,7 @@ impl Root {
 
     /// What stands at the path, if a plain file does.
     pub(crate) fn stat(&self, path: &Path) -> Result<Stat, Cause> {
-        self.watch.may(Call::Stat, path)?;
+        self.may(Call::Stat, path)?;
         let stat = if self.follow {
             must_be_plain(path)?;
             fs::statat(&self.dir, path, AtFlags::empty())?
@@ -231,7 +243,7 @@ impl Root {
 
     /// What stands at the path itself, be it a link; `None` where nothing does.
     pub(crate) fn look(&self, path: &Path) -> Result<Option<Standing>, Cause> {
-        self.watch.may(Call::Stat, path)?;
+        self.may(Call::Stat, path)?;
         let found = match self.walk(path, false) {
             Ok((parent, name)) => fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW),
             Err(cause) if cause.is_not_found() => return Ok(None),
@@ -258,24 +270,25 @@ impl Root {
     /// Brings to the disk which names the folder of a path holds, and the folders on the way to it; those that are not there are
     /// passed over.
     pub(crate) fn sync_folders(&self, path: &Path) -> Result<(), Cause> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for folder in path.ancestors().skip(1) {
-            self.watch.may(Call::Sync, folder)?;
-            let opened = if folder == Path::new("") {
-                fs::openat(&self.dir, ".", flags, Mode::empty()).map_err(Cause::from)
-            } else {
-                self.open_beneath(folder, flags, Mode::empty())
-            };
-            match opened {
-                Err(cause) if cause.is_not_found() => {}
-                other => match fs::fsync(other?) {
-                    // File systems that cannot do this to a folder keep its names by other means.
-                    Ok(()) | Err(Errno::INVAL) => {}
-                    Err(errno) => return Err(errno.into()),
-                },
-            }
+            self.sync_folder(folder)?;
         }
         Ok(())
+    }
+
+    /// Brings to the disk which names a folder holds, be it this one (an empty path); one that is not there is passed over.
+    pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), Cause> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.may(Call::Sync, folder)?;
+        let opened = if folder == Path::new("") {
+            fs::openat(&self.dir, ".", flags, Mode::empty()).map_err(Cause::from)
+        } else {
+            self.open_beneath(folder, flags, Mode::empty())
+        };
+        match opened {
+            Err(cause) if cause.is_not_found() => Ok(()),
+            other => sync_names_of(other?),
+        }
     }
 
     /// Bytes that its file system has left for us.
@@ -287,7 +300,7 @@ impl Root {
     /// Makes a symbolic link; one that stands there with the same text is as good.
     pub(crate) fn symlink(&self, path: &Path, text: &Path) -> Result<(), Cause> {
         let (parent, name) = self.walk(path, true)?;
-        self.watch.may(Call::Link, path)?;
+        self.may(Call::Link, path)?;
         match fs::symlinkat(text, &parent, name) {
             Err(Errno::EXIST) => match fs::readlinkat(&parent, name, Vec::new()) {
                 Ok(there) if there.as_bytes() == text.as_os_str().as_encoded_bytes() => Ok(()),
@@ -303,7 +316,7 @@ impl Root {
             Err(cause) if cause.is_not_found() => return Ok(()),
             other => other?,
         };
-        self.watch.may(Call::Remove, path)?;
+        self.may(Call::Remove, path)?;
         match fs::unlinkat(&parent, name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
             other => Ok(other?),
@@ -314,7 +327,7 @@ impl Root {
     pub(crate) fn link(&self, path: &Path, also: &Path) -> Result<(), Cause> {
         let (parent, name) = self.walk(path, false)?;
         let (new_parent, new_name) = self.walk(also, true)?;
-        self.watch.may(Call::Link, path)?;
+        self.may(Call::Link, path)?;
         Ok(fs::linkat(
             &parent,
             name,
@@ -333,7 +346,7 @@ impl Root {
     pub(crate) fn rename_to(&self, path: &Path, other: &Self, to: &Path) -> Result<(), Cause> {
         let (parent, name) = self.walk(path, false)?;
         let (new_parent, new_name) = other.walk(to, true)?;
-        self.watch.may(Call::Rename, path)?;
+        self.may(Call::Rename, path)?;
         let flags = RenameFlags::NOREPLACE;
         match fs::renameat_with(&parent, name, &new_parent, new_name, flags) {
             // Not every file system can tell by itself.
@@ -368,18 +381,48 @@ impl Root {
     /// Brings the names in the folder of `path` to the disk.
     pub(crate) fn sync_names(&self, path: &Path) -> Result<(), Cause> {
         let (parent, _) = self.walk(path, false)?;
-        self.watch.may(Call::Sync, path)?;
+        self.may(Call::Sync, path.parent().unwrap_or(path))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = fs::openat(&parent, ".", flags, Mode::empty())?;
-        Ok(fs::fsync(&folder)?)
+        sync_names_of(&folder)
     }
 
     /// Removes an empty folder; says whether it is gone.
     pub(crate) fn remove_dir(&self, path: &Path) -> bool {
-        self.watch.may(Call::RemoveFolder, path).is_ok()
+        self.may(Call::RemoveFolder, path).is_ok()
             && self
                 .walk(path, false)
                 .is_ok_and(|(parent, name)| fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).is_ok())
+    }
+}
+
+/// Makes a folder and those that lead to it, and brings to the disk that they are there: content that is found missing later is waited
+/// for, so that a folder must not vanish in a power cut.
+fn make_folders(path: &Path, watch: &Watcher) -> Result<(), Cause> {
+    let found = path.ancestors().position(Path::is_dir);
+    watch.may(Call::MakeFolder, path)?;
+    std::fs::create_dir_all(path)?;
+    for above in path.ancestors().take(found.unwrap_or(0) + 1).skip(1) {
+        watch.may(Call::Sync, above)?;
+        let above = if above == Path::new("") {
+            Path::new(".")
+        } else {
+            above
+        };
+        // A folder that cannot be read cannot be synced.
+        if let Ok(folder) = File::open(above) {
+            sync_names_of(&folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings the names in a folder to the disk.
+fn sync_names_of(folder: impl AsFd) -> Result<(), Cause> {
+    match fs::fsync(folder) {
+        // File systems that cannot do this to a folder keep its names by other means.
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 

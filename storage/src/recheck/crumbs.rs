@@ -140,8 +140,7 @@ impl<'a> Crumbs<'a> {
         if *len < at + out.len() as u64 {
             return Outcome::Absent;
         }
-        let path = self.store.relative(number);
-        if self.store.options.watch.may(Call::Read, &path).is_err() {
+        if self.store.may(Call::Read, number).is_err() {
             return Outcome::Left;
         }
         let handle = match file {

@@ -59,6 +59,11 @@ impl Ledger {
                 })
             }
             Self::Store(keeper, key) => {
+                if (entry.have.count() > 0 || !entry.partial.is_empty())
+                    && let Err(error) = store.anchor()
+                {
+                    tracing::warn!(%error, "the folder of the content may be gone after a power cut");
+                }
                 let start = if entry.synced {
                     Vec::new()
                 } else {

@@ -1,0 +1,245 @@
+//! A session is cut off at every change that it makes of its store and of its content, and comes back: no torrent is lost, none that was
+//! removed is back, no piece is forgotten that was verified long enough before, nothing is claimed that does not verify, and
+//! content that was moved is whole in one place.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "other tests use what is not used here")]
+#[path = "../../../state/tests/survival/cuts.rs"]
+mod cuts;
+mod power;
+mod record;
+mod revive;
+mod script;
+#[allow(dead_code, reason = "other tests use what is not used here")]
+#[path = "../../../state/tests/survival/sim.rs"]
+mod sim;
+mod tree;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use cuts::{Cut, Cuts};
+use engine::State;
+use power::Power;
+use revive::{Found, How, Revived, revive};
+use script::{Life, Played, at, play};
+
+/// How old a verified piece may be at most that is forgotten: five seconds, less the two for which a store that writes beside
+/// the engine waits before it commits. (This one commits at once.)
+const FORGIVEN: Duration = Duration::from_secs(3);
+
+/// Which cuts are made.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    seed: u64,
+    power: bool,
+    /// One change in so many, from this one on.
+    one_in: usize,
+    from: usize,
+    /// The rest is fetched after one cut in so many.
+    fetch: usize,
+}
+
+/// Plays a session, and cuts it off; says how many changes there were, and how many cuts.
+fn cut(plan: Plan) -> (usize, usize) {
+    let played = play(plan.seed);
+    let mut times = 0;
+    let mut store = Cuts::of(&played.disk_before);
+    let mut power = Power::new(&played.moments[0].tree);
+    let mut ops = 0;
+    for (k, moment) in played.moments.iter().enumerate() {
+        for op in &played.ops[ops..moment.ops] {
+            store.advance(op);
+        }
+        ops = moment.ops;
+        if k > 0 {
+            power.advance(&played.moments[k - 1], moment);
+        }
+        if !(k + plan.from).is_multiple_of(plan.one_in) {
+            continue;
+        }
+        let chance = plan.seed << 32 | k as u64;
+        let ways: &[(Cut, Cut)] = if plan.power {
+            &[
+                (Cut::Nothing, Cut::Nothing),
+                (Cut::Everything, Cut::Nothing),
+                (Cut::Nothing, Cut::Everything),
+                (Cut::Some(chance), Cut::Some(chance)),
+                (Cut::Everything, Cut::Some(chance + (1 << 31))),
+            ]
+        } else {
+            &[(Cut::Everything, Cut::Everything)]
+        };
+        for (of_store, of_content) in ways {
+            let what = format!(
+                "seed {}, before change {k} of {}, {}: the store {of_store:?}, the content {of_content:?}",
+                plan.seed,
+                played.moments.len(),
+                moment.what
+            );
+            let how = How {
+                power: plan.power,
+                fetch: times % plan.fetch == 0,
+            };
+            let disk = store.disk(*of_store);
+            let found = revive(&played, &power.tree(*of_content), &disk, how, &what);
+            check(&played, k, &found, how, &what);
+            times += 1;
+        }
+    }
+    (played.moments.len(), times)
+}
+
+/// What came back, against what was told and what was true by then.
+fn check(played: &Played, k: usize, revived: &Revived, how: How, what: &str) {
+    let mut expected = BTreeSet::new();
+    for life in &played.lives {
+        let found = revived.torrents.get(&life.id.number());
+        let kept = life.added <= k && life.removing.is_none_or(|(from, _)| k <= from);
+        assert!(!kept || found.is_some(), "{what}: {:?} is lost", life.id);
+        let gone = life.removed.is_some_and(|from| from <= k);
+        assert!(!gone || found.is_none(), "{what}: {:?} is back", life.id);
+        if let Some(found) = found {
+            check_torrent(played, life, found, (k, how), what);
+            expected.extend(files(played, found));
+        }
+        let stays = life
+            .removing
+            .is_some_and(|(from, delete)| from < k && !delete);
+        if stays {
+            // Its content belongs to whoever had it removed.
+            for (.., dir) in &life.places {
+                expected.extend(
+                    revived
+                        .left
+                        .iter()
+                        .filter(|path| path.starts_with(dir))
+                        .cloned(),
+                );
+            }
+        }
+    }
+    if !how.power {
+        let inode = |path: &PathBuf| fs::metadata(path).ok().map(|meta| meta.ino());
+        let ours: BTreeSet<u64> = expected.iter().filter_map(inode).collect();
+        let more = revived.left.difference(&expected);
+        // Folders that nothing lies in are no content, and a file that was getting another name may have both.
+        let more = more.filter(|path| path.is_file());
+        let more: Vec<_> = more
+            .filter(|path| inode(path).is_none_or(|it| !ours.contains(&it)))
+            .collect();
+        assert!(more.is_empty(), "{what}: {more:?} is left over");
+    }
+    // What was not written whole is written over by the next one.
+    let mut notes = revived.notes.iter();
+    let whole = notes.find(|path| !path.to_string_lossy().ends_with(".new"));
+    assert_eq!(whole, None, "{what}: a note stays");
+}
+
+/// Where the files of a torrent may lie.
+fn files(played: &Played, found: &Found) -> impl Iterator<Item = PathBuf> {
+    let rest = (1..played.folders[found.folder].files.len()).map(|number| format!("t/{number}"));
+    let names = rest.chain([found.name.clone()]);
+    names.map(|name| found.dir.join(name))
+}
+
+fn check_torrent(played: &Played, life: &Life, found: &Found, (k, how): (usize, How), what: &str) {
+    let id = life.id;
+    let what = format!("{what}: {id:?}: {found:?}");
+    let wrong: Vec<_> = found.have.difference(&found.right).collect();
+    assert!(wrong.is_empty(), "{what}: claims {wrong:?}");
+    // One whose content is being deleted is paused, and its content forgotten.
+    if life.removing.is_some_and(|(from, _)| from < k) {
+        return;
+    }
+    assert!(
+        !matches!(found.state, State::Error(_)),
+        "{what}: stands still"
+    );
+    if life.added <= k {
+        let mut paused = at(&life.paused, k);
+        assert!(paused.any(|it| *it == found.paused), "{what}: paused");
+        let mut places = at(&life.places, k);
+        assert!(places.any(|it| *it == found.dir), "{what}: place");
+        let mut names = at(&life.names, k);
+        assert!(names.any(|it| *it == found.name), "{what}: name");
+    }
+    if how.power {
+        // What the disk has kept is found, if only by a check.
+        let unseen: Vec<_> = found.right.difference(&found.have).collect();
+        assert!(unseen.is_empty(), "{what}: does not see {unseen:?}");
+    } else {
+        let now = played.moments[k].time;
+        let old = life
+            .seen
+            .iter()
+            .rfind(|seen| seen.at <= k && seen.time + FORGIVEN <= now);
+        let forgotten: Vec<_> = old
+            .iter()
+            .flat_map(|old| old.have.difference(&found.have))
+            .collect();
+        assert!(forgotten.is_empty(), "{what}: has forgotten {forgotten:?}");
+    }
+}
+
+/// One cut in so many, so that all of them are a matter of seconds.
+const SPARSE: Plan = Plan {
+    seed: 0,
+    power: false,
+    one_in: 29,
+    from: 0,
+    fetch: 5,
+};
+
+#[test]
+fn a_killed_session_comes_back_with_all_that_it_had() {
+    for seed in 0..4 {
+        let from = seed as usize;
+        let (changes, times) = cut(Plan {
+            seed,
+            from,
+            ..SPARSE
+        });
+        assert!(changes > 500 && times > 10, "{times} of {changes}");
+    }
+}
+
+#[test]
+fn a_session_whose_power_failed_comes_back_with_all_that_the_disk_kept() {
+    for seed in 0..4 {
+        let (changes, times) = cut(Plan {
+            seed,
+            from: seed as usize,
+            power: true,
+            one_in: 97,
+            ..SPARSE
+        });
+        assert!(changes > 500 && times > 10, "{times} of {changes}");
+    }
+}
+
+/// For `./soak cuts`: every change, for as many plays as `TRIBLER_CRASH_SEEDS` says.
+#[test]
+#[ignore = "takes minutes: ./soak cuts"]
+fn a_cut_at_every_change_loses_nothing() {
+    let seeds =
+        std::env::var("TRIBLER_CRASH_SEEDS").map_or(4, |seeds| seeds.parse().expect("a number"));
+    for seed in 0..seeds {
+        for power in [false, true] {
+            let begin = Instant::now();
+            let (changes, times) = cut(Plan {
+                seed,
+                power,
+                one_in: 1,
+                ..SPARSE
+            });
+            let how = if power { "power cuts" } else { "kills" };
+            let time = begin.elapsed().as_secs();
+            println!("seed {seed}: {changes} changes, {times} {how}, {time} s");
+        }
+    }
+}
