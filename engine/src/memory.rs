@@ -5,10 +5,15 @@
 pub(crate) mod hops;
 pub(crate) mod records;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use protocol::id::InfoHash;
 use state::Keeper;
+
+/// What the names of notes of moves end with.
+const MOVE: &str = "move";
 
 /// What an engine remembers from one run to the next, and where.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +45,23 @@ impl Memory {
             Self::Files(dir) => Some(dir.clone()),
             Self::Store(keeper) => keeper.path().parent().map(Path::to_owned),
         }
+    }
+
+    /// Where it is kept that the content of a torrent moves.
+    pub(crate) fn note_of_move(&self, hash: InfoHash) -> Option<PathBuf> {
+        Some(self.folder()?.join(format!("{hash}.{MOVE}")))
+    }
+
+    /// The torrents of which it is kept that their content moves.
+    pub(crate) fn moving(&self) -> BTreeSet<InfoHash> {
+        let entries = self.folder().map(std::fs::read_dir);
+        let entries = entries.into_iter().flatten().flatten().flatten();
+        let notes = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|end| end == MOVE));
+        notes
+            .filter_map(|path| path.file_stem()?.to_str()?.parse().ok())
+            .collect()
     }
 
     /// The store's writer.

@@ -61,8 +61,8 @@ pub(super) struct Waking {
     pub(super) record: Box<[u8]>,
     /// What was said to it meanwhile.
     pub(super) said: Vec<Control>,
-    /// It was removed meanwhile, with its content.
-    pub(super) delete: bool,
+    /// It was removed meanwhile, and whether its content is to go: there is something to do for which it takes an actor.
+    pub(super) ending: Option<bool>,
     /// It has changed its route meanwhile.
     pub(super) moved: bool,
 }

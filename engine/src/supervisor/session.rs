@@ -42,6 +42,8 @@ pub(super) struct Session {
     /// Bytes that came, went, and were of no use in this one.
     moved: [u64; 3],
     began: Instant,
+    /// Torrents whose content an earlier session may not have moved to the end.
+    pub(super) unsettled: BTreeSet<TorrentId>,
     /// Torrents that wait to be started, and how many are being read.
     pub(super) to_wake: VecDeque<TorrentId>,
     pub(super) waking: usize,
@@ -68,6 +70,7 @@ impl Session {
             before,
             moved: [0; 3],
             began: Instant::now(),
+            unsettled: BTreeSet::new(),
             to_wake: VecDeque::new(),
             waking: 0,
         };
@@ -117,8 +120,16 @@ impl Supervisor {
         for unreadable in summaries.unreadable {
             tracing::error!(torrent = %unreadable.key, why = %unreadable.why, "a torrent cannot be read; it stays in the store");
         }
+        let kept = self.session.is_some();
+        let moving = kept.then(|| self.config.memory.moving());
+        let moving = moving.unwrap_or_default();
         for (key, record) in summaries.torrents {
             let id = TorrentId(key.0);
+            if let Some(session) = &mut self.session
+                && moving.contains(&record.hashes.wire())
+            {
+                session.unsettled.insert(id);
+            }
             for name in record.hashes.names() {
                 self.by_hash.entry(name).or_insert(id);
             }

@@ -370,9 +370,11 @@ impl Supervisor {
         let _ = reply.send(Ok(()));
     }
 
-    /// Removes a torrent that has no actor; to delete its content takes one.
+    /// Removes a torrent that has no actor; to delete its content takes one, and to end a move that an earlier run began.
     fn remove_asleep(&mut self, id: TorrentId, delete_data: bool) {
-        if !delete_data {
+        let session = self.session.as_ref();
+        let moves = session.is_some_and(|session| session.unsettled.contains(&id));
+        if !delete_data && !moves {
             return self.forget(id);
         }
         let record = self.torrents.get(&id).and_then(Child::record);
@@ -384,7 +386,7 @@ impl Supervisor {
         }
         self.wake(id, false);
         match self.torrents.get_mut(&id).map(|child| &mut child.life) {
-            Some(Life::Waking(waking)) => waking.delete = true,
+            Some(Life::Waking(waking)) => waking.ending = Some(delete_data),
             _ => self.forget(id),
         }
     }

@@ -70,7 +70,7 @@ impl Supervisor {
         child.life = Life::Waking(Box::new(Waking {
             record,
             said: Vec::new(),
-            delete: false,
+            ending: None,
             moved: false,
         }));
         let Some(me) = self.me.clone() else {
@@ -114,8 +114,8 @@ impl Supervisor {
         let Life::Waking(waking) = &mut child.life else {
             return;
         };
-        let (delete, moved) = (waking.delete, waking.moved);
-        if child.leaving.is_some() && !delete {
+        let (ending, moved) = (waking.ending, waking.moved);
+        if child.leaving.is_some() && ending.is_none() {
             return;
         }
         let record = std::mem::take(&mut waking.record);
@@ -125,7 +125,7 @@ impl Supervisor {
             (Ok(torrent), Ok(found)) => (torrent, found),
             (Err(why), _) | (_, Err(why)) => {
                 child.life = Life::Asleep(record);
-                if delete {
+                if ending.is_some() {
                     return self.forget(id);
                 }
                 return self.cannot_wake(id, why);
@@ -141,7 +141,7 @@ impl Supervisor {
         }
         let mut add = kept.add(found.metainfo.as_ref());
         // It ends at once.
-        add.paused |= delete;
+        add.paused |= ending.is_some();
         let hops = kept.torrent.hops;
         let hashes = child.hashes;
         let reach = self.reach_kept(hops, ctx);
@@ -158,8 +158,8 @@ impl Supervisor {
             child.hops = hops;
             child.life = Life::Awake(Box::new(awake));
         }
-        if delete {
-            return self.end_for_good(id);
+        if let Some(delete_data) = ending {
+            return self.end_for_good(id, delete_data);
         }
         self.answer_to_all(id, &hashes);
         for control in said {
@@ -181,13 +181,13 @@ impl Supervisor {
         self.event(&Event::Error { id, error });
     }
 
-    /// Ends a torrent that was removed with its content while it had no actor.
-    fn end_for_good(&self, id: TorrentId) {
+    /// Ends a torrent that was removed while it had no actor.
+    fn end_for_good(&self, id: TorrentId, delete_data: bool) {
         let (done, _) = tokio::sync::oneshot::channel();
         let farewell = self.settings.get().trackers.farewell;
         if let Some(child) = self.torrents.get(&id) {
             child.tell(Stop {
-                delete_data: true,
+                delete_data,
                 removed: true,
                 done,
                 deadline: (tokio::time::Instant::now() + farewell).into_std(),

@@ -447,6 +447,7 @@ impl Handler<Control> for Torrent {
             Control::AddPeer(peer) => self.add_named(peer),
             Control::Conflict => self.fail(TorrentError::Duplicate),
             Control::Limit(limits) => {
+                self.add.limits = limits;
                 self.down.set_rate(limits.down);
                 self.up.set_rate(limits.up);
             }

@@ -36,10 +36,14 @@ const GATHER_WAIT: Duration = Duration::from_millis(50);
 const GATHER_BYTES: u64 = 64 << 20;
 
 impl Torrent {
-    /// Opens the content on the Disk; [`DiskReply::Opened`] comes back.
+    /// Opens the content on the Disk; [`DiskReply::Opened`] comes back. While files are being renamed, that waits: they are looked
+    /// for by their new names.
     pub(crate) fn open(&mut self, ctx: &mut Context<Self>) {
         let Some(spec) = self.spec() else { return };
         self.phase = Phase::Opening;
+        if self.renames.then_open() {
+            return;
+        }
         self.opened_with = self.are_wanted();
         let me = ctx.address();
         // What is only served is read where the user has it, be it behind links of theirs.
@@ -220,12 +224,11 @@ impl Torrent {
                 // It may never have been kept.
                 let _ = std::fs::remove_file(path);
             }
-            let spec = spec.map(|mut spec| match recovery.run(&spec, &options) {
-                Ok(Found::At(dir)) => {
-                    spec.root = dir;
-                    spec
+            let spec = spec.map(|mut spec| {
+                if let Err(error) = recovery.finish(&mut spec, &options) {
+                    tracing::warn!(%error, "what a move has left may stay");
                 }
-                Ok(Found::Here) | Err(_) => spec,
+                spec
             });
             let store = spec.map(|spec| Store::open(spec, options));
             let outcome = store.map(|store| store.and_then(|store| store.remove_files()));
@@ -243,6 +246,22 @@ impl Torrent {
             tell_recipient(&supervisor, News::Event(event));
             let _ = done.send(());
         });
+    }
+}
+
+impl Torrent {
+    /// What deals with a move of an earlier run of a torrent that is removed without its content.
+    pub(super) fn leaving_no_move(&self) -> impl FnOnce() + Send + use<> {
+        let spec = self.layout().and_then(Result::ok);
+        let spec = spec.filter(|_| !self.relocating.is_settled());
+        let (recovery, options) = (self.recovery(), self.setup.storage());
+        move || {
+            if let Some(mut spec) = spec
+                && let Err(error) = recovery.finish(&mut spec, &options)
+            {
+                tracing::warn!(%error, "what a move has left stays");
+            }
+        }
     }
 }
 

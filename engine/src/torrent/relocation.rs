@@ -617,8 +617,7 @@ impl Torrent {
 
     /// Where it is kept that the content moves.
     pub(super) fn move_note(&self) -> Option<PathBuf> {
-        let dir = self.setup.memory.folder()?;
-        Some(dir.join(format!("{}.move", self.hashes.wire())))
+        self.setup.memory.note_of_move(self.hashes.wire())
     }
 
     /// A later run found the content elsewhere than it was told.

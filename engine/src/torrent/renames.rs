@@ -26,6 +26,8 @@ type Paths = (BTreeMap<usize, Vec<String>>, Option<String>);
 pub(crate) struct Renames {
     under_way: Option<UnderWay>,
     waiting: VecDeque<(Paths, Reply<()>)>,
+    /// The content is to be opened when none is under way.
+    then_open: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,12 @@ impl Renames {
     /// Whether files have two names at the moment.
     pub(super) const fn is_under_way(&self) -> bool {
         self.under_way.is_some()
+    }
+
+    /// Whether the content can be opened only when this is over: then it is told to be.
+    pub(super) const fn then_open(&mut self) -> bool {
+        self.then_open = self.is_under_way();
+        self.then_open
     }
 }
 
@@ -268,8 +276,17 @@ impl Torrent {
             // Whoever asked may have gone.
             let _ = under_way.reply.send(outcome);
         }
-        if let Some((paths, reply)) = self.renames.waiting.pop_front() {
+        // One that is refused is over at once.
+        while !self.renames.is_under_way()
+            && let Some((paths, reply)) = self.renames.waiting.pop_front()
+        {
             self.rename(paths, reply, ctx);
+        }
+        if !self.renames.is_under_way()
+            && std::mem::take(&mut self.renames.then_open)
+            && matches!(self.phase, Phase::Opening)
+        {
+            self.open(ctx);
         }
     }
 }

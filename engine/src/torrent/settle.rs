@@ -38,6 +38,8 @@ enum Then {
     },
     Stop {
         delete_data: bool,
+        /// It is removed, and nobody comes back to what a move has left.
+        removed: bool,
         settled: oneshot::Sender<()>,
     },
 }
@@ -163,12 +165,16 @@ impl Torrent {
             }
             Then::Stop {
                 delete_data,
+                removed,
                 settled,
             } => {
                 if delete_data {
                     self.halt(Phase::Paused);
                     self.delete_data(settled);
                 } else {
+                    if removed {
+                        self.setup.disk.short(self.leaving_no_move());
+                    }
                     // Whoever waits is told when the record is there.
                     self.save_at_rest(|_| {
                         let _ = settled.send(());
@@ -250,6 +256,7 @@ impl Handler<Stop> for Torrent {
         let (settled, quiet) = oneshot::channel();
         let then = Then::Stop {
             delete_data: stop.delete_data,
+            removed: stop.removed,
             settled,
         };
         self.come_to_rest(now() + left * 3 / 4, then);

@@ -154,6 +154,48 @@ fn nothing_is_overwritten_and_no_path_leads_outside() {
 }
 
 #[test]
+fn content_that_is_opened_while_its_files_are_renamed_is_found_by_the_new_names() {
+    simulate(async {
+        let scene = Scene::new(Version::V1, 7).await;
+        let fetcher = scene.fetch().await;
+        fetcher.finished().await;
+        let (handle, id) = (&fetcher.handle, fetcher.id);
+        for path in ["t/a", "t/b", "t/c"] {
+            handle.pause(id).await.expect("pauses");
+            fetcher.until(|status| status.state == State::Paused).await;
+            let both = tokio::join!(rename(&fetcher, 0, path), handle.resume(id));
+            assert_eq!(both, (Ok(()), Ok(())));
+            fetcher.finished().await;
+            let bytes = handle.read_piece(id, 0).await.expect("it is there");
+            assert!(scene.folder.files[0].starts_with(&bytes));
+            scene.assert_equal(&[(0, path)]);
+        }
+        assert_eq!(scene.all_files(), ["t/1", "t/2", "t/3", "t/4", "t/c"]);
+        fetcher.stop().await;
+        scene.sim
+    });
+}
+
+#[test]
+fn renames_that_wait_behind_one_that_is_refused_are_answered() {
+    simulate(async {
+        let scene = Scene::new(Version::V1, 8).await;
+        let fetcher = scene.fetch().await;
+        fetcher.finished().await;
+        let all = tokio::join!(
+            rename(&fetcher, 0, "t/a"),
+            rename(&fetcher, 9, "t/b"),
+            rename(&fetcher, 9, "t/c"),
+            rename(&fetcher, 1, "t/d"),
+        );
+        let no = Err(FileError::NoSuchFile(9));
+        assert_eq!(all, (Ok(()), no.clone(), no, Ok(())));
+        fetcher.stop().await;
+        scene.sim
+    });
+}
+
+#[test]
 fn a_process_that_is_killed_between_the_names_loses_nothing() {
     for kept in [false, true] {
         simulate(async {

@@ -43,6 +43,10 @@ fn torrents_are_there_again_as_commands_have_left_them() {
             let replaced = handle.replace_trackers(id, trackers.clone()).await;
             replaced.expect("replaced");
         }
+        for id in [first, second] {
+            // Said to one that runs and to one that sleeps.
+            assert_eq!(handle.limits(id).await, Ok(limits));
+        }
         handle.pause(first).await.expect("paused");
         handle.resume(second).await.expect("resumed");
         session

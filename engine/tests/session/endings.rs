@@ -91,6 +91,49 @@ fn a_later_session_does_not_fetch_into_the_place_of_a_folder_that_vanished() {
 }
 
 #[test]
+fn a_move_that_was_broken_off_leads_nobody_astray_who_adds_the_torrent_again() {
+    simulate(async {
+        let sim = Sim::new(37);
+        let payload = Payload::new(37, 500_000, PIECE);
+        let _seeder = Seeder::start(&sim, 0, &payload, 5_000_000).await;
+        let session = Session::start(&sim, 1, root());
+        let id = session.fetch(&payload, 0).await;
+        session.finished(id).await;
+        session.handle.pause(id).await.expect("paused");
+        session
+            .until(id, |status| status.state == State::Paused)
+            .await;
+        let to = session.root.path().join("elsewhere");
+        let hash = payload.metainfo().hashes().wire();
+        let note = session.root.path().join(format!("state/{hash}.move"));
+        let moved = session.handle.move_storage(id, to, MoveExisting::Adopt);
+        moved.await.expect("begun");
+        while !note.exists() {
+            tokio::task::yield_now().await;
+        }
+        let killed = session.killed();
+        // What the note names is gone.
+        drop(session.stop().await);
+
+        let mut session = Session::start(&sim, 2, killed);
+        assert_eq!(session.status(id).state, State::Paused);
+        let mut events = session.handle.events(Categories::ALL, 1000);
+        session.handle.remove(id, false).await.expect("removed");
+        while !matches!(events.recv().await, Ok(Event::Removed { .. })) {}
+        let note = session.root.path().join(format!("state/{hash}.move"));
+        assert!(!note.exists(), "nothing is left of the move");
+        let id = session.fetch(&payload, 0).await;
+        session.finished(id).await;
+        session.assert_right(&payload);
+        let root = session.stop().await;
+        session = Session::start(&sim, 3, root);
+        session.finished(id).await;
+        session.assert_right(&payload);
+        sim
+    });
+}
+
+#[test]
 fn a_kill_loses_no_piece_older_than_five_seconds() {
     simulate(async {
         let sim = Sim::new(31);

@@ -93,7 +93,7 @@ impl Relocation {
         }
     }
 
-    /// What is there of the old files. Those that we have nothing of, and nobody wants, stay.
+    /// What is there of the old files. Those that hold something, and nothing of the torrent, and that nobody wants, stay.
     fn sources(
         &mut self,
         here: Option<&Root>,
@@ -129,18 +129,17 @@ impl Relocation {
             sources.insert(file, standing);
         }
         let inner = Arc::clone(&self.from.0);
-        let ours = |file: u32| {
+        let ours = |file: u32, standing: &Standing| {
             let plain = |file: u32| matches!(inner.layout.file(file).kind, FileKind::Plain { .. });
+            let empty = || standing.len == 0 && inner.layout.file(file).len == 0;
             file == inner.part()
                 || !plain(file)
                 || inner.is_wanted(file)
+                || empty()
                 || inner.pieces_in(file).any(|piece| have.get(piece))
         };
-        self.note.left = sources
-            .keys()
-            .copied()
-            .filter(|file| !ours(*file))
-            .collect();
+        let left = sources.iter().filter(|(file, at)| !ours(**file, at));
+        self.note.left = left.map(|(file, _)| *file).collect();
         sources.retain(|file, _| !self.note.left.contains(file));
         Ok(sources)
     }

@@ -494,6 +494,35 @@ fn a_file_that_becomes_wanted_on_the_way_has_its_bytes_where_it_goes() {
 }
 
 #[test]
+fn an_empty_file_goes_along_whether_it_is_wanted_or_not() {
+    for way in [MoveWay::Rename, MoveWay::Copy] {
+        let scene = Scene::new();
+        let store = scene.store(&Watcher::default());
+        store.set_wanted(2, false).unwrap();
+        let to = scene.path("to");
+        if way == MoveWay::Copy {
+            // Something is there already.
+            fs::create_dir_all(to.join("t")).unwrap();
+            fs::copy(scene.path("from/t/a"), to.join("t/a")).unwrap();
+        }
+        let never = AtomicBool::new(false);
+        let begun = store.relocate(&to, MoveExisting::Adopt, &scene.have, &never);
+        let (relocation, mut done) = begun.unwrap();
+        assert_eq!(relocation.note().way, way);
+        if way == MoveWay::Rename {
+            relocation.rename().unwrap();
+        } else {
+            while relocation.copy(&scene.have, &mut done, 1 << 20).unwrap() > 0 {}
+            relocation.copy_blocks(&scene.partial).unwrap();
+            relocation.settle_copies().unwrap();
+        }
+        relocation.clean_up().unwrap();
+        assert_eq!(listing(&scene.path("from")), Vec::<PathBuf>::new());
+        assert!(to.join("t/empty").exists(), "{way:?}");
+    }
+}
+
+#[test]
 fn content_behind_a_link_is_left_alone() {
     let scene = Scene::new();
     fs::rename(scene.path("from/t/a"), scene.path("elsewhere")).unwrap();

@@ -86,4 +86,22 @@ impl Recovery {
             Found::At(at)
         })
     }
+
+    /// Leaves nothing for a later run, for the torrent is removed: whoever adds it again says where it is to be. The content lies
+    /// whole where `spec` looks for it then.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) fn finish(
+        &self,
+        spec: &mut StoreSpec,
+        options: &StoreOptions,
+    ) -> Result<(), TorrentError> {
+        if let Found::At(dir) = self.run(spec, options)? {
+            spec.root = dir;
+            // What is left elsewhere goes when it is looked for there.
+            self.run(spec, options)?;
+        }
+        Ok(())
+    }
 }
