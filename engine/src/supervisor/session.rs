@@ -23,7 +23,7 @@ use crate::{
     TorrentStatus,
 };
 
-use super::child::{Awake, Child, Life, Start, change_asleep};
+use super::child::{Awake, Child, Leaving, Life, Start, change_asleep};
 use super::{StartError, Supervisor};
 use crate::torrent::messages::Control;
 
@@ -326,9 +326,10 @@ impl Supervisor {
         self.keep(batch);
     }
 
-    /// Keeps what commands have changed of a torrent.
+    /// Keeps what commands have changed of a torrent, unless it is removed: what is kept of one that is gone brings it back.
     pub(super) fn keep_changes(&mut self, id: TorrentId, change: impl FnOnce(&mut Kept)) {
-        let Some(child) = self.torrents.get_mut(&id) else {
+        let child = self.torrents.get_mut(&id);
+        let Some(child) = child.filter(|child| child.leaving != Some(Leaving::Removed)) else {
             return;
         };
         let hops = child.hops;

@@ -339,6 +339,14 @@ impl Supervisor {
             let _ = reply.send(Err(CommandError::NoSuchTorrent));
             return;
         };
+        if delete_data && let Some(awake) = child.awake_mut() {
+            // Whoever is killed meanwhile finds it there, and does not fetch it again by itself.
+            awake.add.paused = true;
+            self.keep_changes(id, |_| {});
+        }
+        let Some(child) = self.torrents.get_mut(&id) else {
+            return;
+        };
         child.leaving = Some(Leaving::Removed);
         if child.awake().is_none() {
             self.remove_asleep(id, delete_data);
@@ -354,13 +362,7 @@ impl Supervisor {
             done,
             deadline,
         });
-        if delete_data {
-            // Whoever is killed meanwhile finds it there, and does not fetch it again by itself.
-            if let Some(awake) = child.awake_mut() {
-                awake.add.paused = true;
-            }
-            self.keep_changes(id, |_| {});
-        } else {
+        if !delete_data {
             self.keep_no_more(id);
         }
         // The actor of a torrent that failed too often is gone already.
