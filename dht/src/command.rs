@@ -3,15 +3,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use protocol::tracker::compact::CompactNode;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Outcome, Progress, Request, Sampled, Saved, Status};
+use crate::{Outcome, Progress, Request, Sampled, Saved, Sight, Status};
 
 /// Orders that may wait for the driver; more callers than this wait in line.
 pub(crate) const ORDER_QUEUE: usize = 64;
 
 /// Steps of a job that may wait for its user; what comes beyond that is told with the end.
 pub(crate) const UPDATE_QUEUE: usize = 64;
+
+/// Sights that may wait for who watches; what comes beyond that is not told.
+pub(crate) const SIGHT_QUEUE: usize = 1024;
 
 /// What the driver shall do: handles and the actor to the driver.
 #[derive(Debug)]
@@ -22,12 +26,16 @@ pub(crate) enum Order {
     AddNamed(String, u16),
     /// What the next run would begin with.
     Save(oneshot::Sender<Saved>),
+    /// The nodes in the routing table.
+    Contacts(oneshot::Sender<Vec<CompactNode>>),
     /// Begin a job.
     Start(Box<Request>, Client),
     /// How things are.
     Status(oneshot::Sender<Status>),
     /// Say when there is a node to ask.
     Usable(oneshot::Sender<()>),
+    /// Tell what passes, as long as somebody listens; whoever listened before does so no more.
+    Watch(mpsc::Sender<Sight>),
 }
 
 /// What the actor shall do: handles to the actor.

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::command::Order;
-use crate::{Event, Family, Node, Transmit};
+use crate::{Event, Family, Node, Sight, Transmit};
 use clients::Clients;
 use named::Named;
 
@@ -52,6 +52,8 @@ pub(crate) struct Driver {
     /// Told when there is a node to ask.
     hopeful: Vec<oneshot::Sender<()>>,
     named: Named,
+    /// Is told what passes.
+    watcher: Option<mpsc::Sender<Sight>>,
     /// A datagram that found no room in its socket.
     stuck: Option<Transmit>,
     buffer: Vec<u8>,
@@ -67,6 +69,7 @@ impl Driver {
             clients: Clients::default(),
             hopeful: Vec::new(),
             named: Named::default(),
+            watcher: None,
             stuck: None,
             buffer: vec![0; MAX_DATAGRAM + 1],
         }
@@ -130,6 +133,13 @@ impl Driver {
             Order::Save(reply) => {
                 let _ = reply.send(self.node.save());
             }
+            Order::Contacts(reply) => {
+                let _ = reply.send(self.node.contacts());
+            }
+            Order::Watch(watcher) => {
+                self.node.watch(true);
+                self.watcher = Some(watcher);
+            }
             Order::Start(request, client) => {
                 let job = self.node.start(now.into_std(), *request);
                 self.clients.add(job, client);
@@ -179,6 +189,7 @@ impl Driver {
     fn flush(&mut self, cx: &mut Context<'_>) {
         self.transmit(cx);
         self.tell();
+        self.show();
         for job in self.clients.abandoned() {
             self.node.cancel(job);
         }
@@ -215,6 +226,20 @@ impl Driver {
             } else {
                 self.clients.tell(event);
             }
+        }
+    }
+
+    /// Tells what has passed, as long as somebody listens.
+    fn show(&mut self) {
+        let Some(watcher) = &self.watcher else { return };
+        if watcher.is_closed() {
+            self.watcher = None;
+            self.node.watch(false);
+            return;
+        }
+        while let Some(sight) = self.node.poll_sight() {
+            // Whoever is too slow misses some.
+            let _ = watcher.try_send(sight);
         }
     }
 

@@ -9,10 +9,10 @@ use protocol::krpc::NodeId;
 use protocol::tracker::compact::CompactNode;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::command::{Client, Command, Finished, Order, UPDATE_QUEUE, Update};
+use crate::command::{Client, Command, Finished, Order, SIGHT_QUEUE, UPDATE_QUEUE, Update};
 use crate::{
     AnnounceAs, DhtError, GetPeers, Item, NewItem, Outcome, PeersOutcome, Pong, Request, Sampling,
-    Scrape, Status, StoredOutcome, Wanted,
+    Scrape, Sight, Status, StoredOutcome, Wanted,
 };
 
 /// A running node of the DHT.
@@ -174,6 +174,27 @@ impl DhtHandle {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Status(reply)).await?;
         answer.await.map_err(|_| DhtError::Stopped)
+    }
+
+    /// The nodes in the routing table.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn contacts(&self) -> Result<Vec<CompactNode>, DhtError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Contacts(reply)).await?;
+        answer.await.map_err(|_| DhtError::Stopped)
+    }
+
+    /// Hears from now on what others ask the node and it asks them, until that is dropped. Whoever listened before hears no more, a
+    /// listener that is too slow misses some, and it ends when the node fails or stops.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn watch(&self) -> Result<mpsc::Receiver<Sight>, DhtError> {
+        let (watcher, sights) = mpsc::channel(SIGHT_QUEUE);
+        self.order(Order::Watch(watcher)).await?;
+        Ok(sights)
     }
 
     /// Waits until the node knows another that answered when it was asked last; returns at once where it does.

@@ -116,6 +116,12 @@ impl ItemStore {
         self.items.len()
     }
 
+    /// How many of them an owner has signed.
+    pub(crate) fn mutable(&self) -> usize {
+        let items = self.items.values();
+        items.filter(|stored| stored.item.seq().is_some()).count()
+    }
+
     /// The item under a target.
     pub(crate) fn get(&self, now: Instant, target: &NodeId) -> Option<&Item> {
         let stored = self.items.get(target)?;

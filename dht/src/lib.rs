@@ -19,7 +19,7 @@
 //! - `tokens`, `proven`, `limits`: who may store, who may be sent how much. `intervals`: whom we may ask again. `peers`, `items`: what others store with us.
 //! - `votes`: what our address is. `saved`: what the next run begins with. `family`: addresses and their networks.
 //! - [`sim`]: thousands of machines in virtual time.
-//! - `request`: what a node can be asked to do, and what it tells.
+//! - `request`: what a node can be asked to do, and what it tells. `sight`: what passes at it, for those who watch.
 //!
 //! # Invariants
 //! - Everything that grows has a bound: tables, stores, lookups, queries, datagrams and events that wait.
@@ -46,6 +46,7 @@ mod proven;
 mod request;
 mod rtt;
 mod saved;
+mod sight;
 pub mod sim;
 mod size;
 mod table;
@@ -67,3 +68,4 @@ pub use request::{
     Sampled, Sampling, Scrape, StoredOutcome, Transmit, Wanted,
 };
 pub use saved::Saved;
+pub use sight::Sight;

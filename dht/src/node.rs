@@ -23,7 +23,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use protocol::krpc::{Body, DecodeError, Failure, Message, NodeId};
+use protocol::krpc::{Body, DecodeError, Failure, Message, MethodKind, NodeId};
+use protocol::tracker::compact::CompactNode;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -37,6 +38,7 @@ use crate::peers::PeerStore;
 use crate::pending::Queries;
 use crate::proven::Proven;
 use crate::request::{Event, JobId, Transmit};
+use crate::sight::Sight;
 use crate::tokens::Tokens;
 use answer::{Answers, Asker};
 pub use jobs::MAX_JOBS;
@@ -47,6 +49,9 @@ const MAX_OUT: usize = 8192;
 
 /// Events that may wait to be fetched before the oldest are dropped.
 const MAX_EVENTS: usize = 16_384;
+
+/// Sights that may wait to be fetched.
+const MAX_SIGHTS: usize = 1024;
 
 /// A node of the DHT.
 ///
@@ -73,6 +78,8 @@ pub struct Node {
     next_tick: Instant,
     out: VecDeque<Transmit>,
     events: VecDeque<Event>,
+    /// What was seen, where somebody watches.
+    sights: Option<VecDeque<Sight>>,
     counters: Counters,
 }
 
@@ -106,6 +113,8 @@ pub struct Status {
     pub jobs: usize,
     /// Queries of ours that wait for an answer.
     pub waiting: usize,
+    /// Of the items, those that an owner has signed.
+    pub mutable_items: usize,
     /// What has been sent and received.
     pub counters: Counters,
 }
@@ -117,6 +126,8 @@ pub struct FamilyStatus {
     pub id: NodeId,
     /// Nodes in the routing table.
     pub nodes: usize,
+    /// Nodes that are kept to take the place of those.
+    pub spares: usize,
     /// How many nodes the network has, as far as we can tell; 0 while we cannot.
     pub network_size: u64,
     /// Our address, as others see it.
@@ -144,6 +155,21 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
+    /// Datagrams that were not sent because too many waited.
+    pub unsent: u64,
+    /// Queries received, by [`MethodKind`]; those that cannot be read are not among them.
+    pub queries_in_of: [u64; MethodKind::ALL.len()],
+    /// Queries sent, by [`MethodKind`].
+    pub queries_out_of: [u64; MethodKind::ALL.len()],
+    /// Queries received that were answered with an error, or would have been, by [`MethodKind`].
+    pub invalid_of: [u64; MethodKind::ALL.len()],
+}
+
+/// One more of a kind.
+fn count(of: &mut [u64; MethodKind::ALL.len()], kind: MethodKind) {
+    if let Some(number) = of.get_mut(kind as usize) {
+        *number += 1;
+    }
 }
 
 impl Node {
@@ -172,6 +198,7 @@ impl Node {
             answers: Answers::new(now),
             next_tick: now,
             out: VecDeque::new(),
+            sights: None,
             events: VecDeque::new(),
             counters: Counters::default(),
             config,
@@ -195,6 +222,7 @@ impl Node {
             Ok(message) => match &message.body {
                 Body::Query(query) => {
                     self.counters.queries_in += 1;
+                    count(&mut self.counters.queries_in_of, query.method.kind());
                     self.handle_query(now, from, datagram, &message, query);
                 }
                 Body::Response(response) => self.handle_response(now, from, &message, response),
@@ -202,10 +230,14 @@ impl Node {
             },
             Err(DecodeError::Query {
                 transaction,
+                kind,
                 code,
                 why,
             }) => {
                 self.counters.queries_in += 1;
+                if let Some(kind) = kind {
+                    count(&mut self.counters.invalid_of, kind);
+                }
                 if self.may_answer(now, from) {
                     let asker = Asker {
                         from,
@@ -255,6 +287,7 @@ impl Node {
                 FamilyStatus {
                     id: side.table.own(),
                     nodes: side.table.len(),
+                    spares: side.table.spares(),
                     network_size: if size.is_finite() { size as u64 } else { 0 },
                     external: side.external,
                 }
@@ -266,9 +299,43 @@ impl Node {
             torrents: self.peers.torrents(),
             peers: self.peers.len(),
             items: self.items.len(),
+            mutable_items: self.items.mutable(),
             jobs: self.jobs.len(),
             waiting: self.queries.len(),
             counters: self.counters,
+        }
+    }
+
+    /// The nodes in the routing table.
+    pub fn contacts(&self) -> Vec<CompactNode> {
+        let sides = self.sides.iter().flatten();
+        let contacts = sides.flat_map(|side| side.table.contacts());
+        contacts
+            .map(|contact| CompactNode {
+                id: contact.id.0,
+                addr: contact.addr,
+            })
+            .collect()
+    }
+
+    /// Sees to it that [`Node::poll_sight`] tells what others ask us and we them, or that it no longer does.
+    pub fn watch(&mut self, watched: bool) {
+        self.sights = watched.then(VecDeque::new);
+    }
+
+    /// The next thing that was seen, where that is [watched](Node::watch). So many that are not fetched are kept, and the oldest
+    /// are dropped.
+    pub fn poll_sight(&mut self) -> Option<Sight> {
+        self.sights.as_mut()?.pop_front()
+    }
+
+    /// Notes something for whoever watches.
+    fn see(&mut self, sight: impl FnOnce() -> Sight) {
+        if let Some(sights) = &mut self.sights {
+            if sights.len() >= MAX_SIGHTS {
+                sights.pop_front();
+            }
+            sights.push_back(sight());
         }
     }
 
@@ -305,6 +372,8 @@ impl Node {
         if self.out.len() < MAX_OUT {
             self.counters.bytes_out += len as u64;
             self.out.push_back(Transmit { to, bytes });
+        } else {
+            self.counters.unsent += 1;
         }
         len
     }

@@ -62,6 +62,11 @@ impl Table {
         self.by_addr.len()
     }
 
+    /// How many nodes are kept to take the place of those.
+    pub(crate) fn spares(&self) -> usize {
+        self.buckets.iter().map(|bucket| bucket.spares.len()).sum()
+    }
+
     /// All nodes, the farthest buckets first.
     pub(crate) fn contacts(&self) -> impl Iterator<Item = &Contact> {
         self.buckets.iter().flat_map(|bucket| &bucket.contacts)

@@ -25,7 +25,7 @@ pub use bloom::{BLOOM_LEN, Bloom};
 pub use error::{DecodeError, ErrorCode};
 pub use id::{Distance, NodeId};
 pub use message::{Body, Failure, MAX_DATAGRAM, MAX_TRANSACTION, Message};
-pub use query::{Announce, Method, Put, Query, Want};
+pub use query::{Announce, Method, MethodKind, Put, Query, Want};
 pub use response::{Response, Sample, Values, ValuesIter};
 
 #[cfg(test)]

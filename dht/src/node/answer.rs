@@ -13,9 +13,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use protocol::id::InfoHash;
-use protocol::krpc::{Body, Failure, Message, Query};
+use protocol::krpc::{Body, ErrorCode, Failure, Message, Query};
 
-use super::Node;
+use super::{Node, count};
 use crate::family::Family;
 use parts::{MIN_ANSWER, Parts};
 
@@ -169,6 +169,9 @@ impl Node {
         let parts = match self.consider(now, asker.from, query) {
             Ok(parts) => parts,
             Err((code, why)) => {
+                if code != ErrorCode::Server {
+                    count(&mut self.counters.invalid_of, query.method.kind());
+                }
                 self.refuse(now, asker, Failure::new(code, why));
                 return;
             }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use protocol::krpc::{Body, Failure, Message, Method, NodeId, Query, Response, Want, secure};
 use protocol::tracker::compact::CompactNode;
 
-use super::{Node, Purpose};
+use super::{Node, Purpose, count};
 use crate::family::Family;
 use crate::pending::Overdue;
 use crate::request::Event;
+use crate::sight::Sight;
 use crate::table::{K, Table};
 
 /// Nodes that may be asked at once whether they are there.
@@ -43,6 +44,10 @@ impl Node {
             }),
         };
         self.counters.queries_out += 1;
+        count(&mut self.counters.queries_out_of, method.kind());
+        if let Method::GetPeers { info_hash, .. } = method {
+            self.see(|| Sight::Asking { to, info_hash });
+        }
         tracing::debug!(%to, ?purpose, "asking");
         Some(self.send(to, &message))
     }

@@ -478,3 +478,87 @@ fn any_datagrams_are_borne() {
         bench.say(stranger(n as u8), &bytes);
     }
 }
+
+#[test]
+fn queries_are_counted_by_kind_and_shown_to_who_watches() {
+    let mut bench = Bench::new(NodeConfig::default());
+    let asker = stranger(1);
+    bench.prove(asker);
+    bench.say(asker, &query(get_peers(false), false));
+    assert!(bench.node.poll_sight().is_none(), "nobody watches");
+    bench.node.watch(true);
+    bench.say(asker, &query(get_peers(false), false));
+    let announce = |token| {
+        Method::AnnouncePeer(Announce {
+            info_hash: HASH,
+            port: Some(77),
+            seed: false,
+            token,
+        })
+    };
+    bench.say(asker, &query(announce(b"wrong"), false));
+    let token = bench.node.tokens.make(asker.ip());
+    bench.say(asker, &query(announce(&token), false));
+    // One without its target, and one of a kind that does not exist.
+    bench.say(
+        asker,
+        b"d1:ad2:id20:abcdefghij0123456789e1:q9:find_node1:t2:aa1:y1:qe",
+    );
+    bench.say(
+        asker,
+        b"d1:ad2:id20:abcdefghij0123456789e1:q4:pang1:t2:aa1:y1:qe",
+    );
+    let status = bench.node.status();
+    let counters = status.counters;
+    let of = |all: [u64; 7], kind: MethodKind| all[kind as usize];
+    assert_eq!(of(counters.queries_in_of, MethodKind::GetPeers), 2);
+    assert_eq!(of(counters.queries_in_of, MethodKind::AnnouncePeer), 2);
+    assert_eq!(of(counters.queries_in_of, MethodKind::Ping), 1);
+    assert_eq!(of(counters.queries_out_of, MethodKind::Ping), 1);
+    assert_eq!(of(counters.invalid_of, MethodKind::AnnouncePeer), 1);
+    assert_eq!(of(counters.invalid_of, MethodKind::FindNode), 1);
+    assert_eq!(counters.invalid_of.iter().sum::<u64>(), 2);
+    assert_eq!((status.items, status.mutable_items), (0, 0));
+    assert_eq!(bench.node.contacts().len(), 1);
+    let sights: Vec<Sight> = std::iter::from_fn(|| bench.node.poll_sight()).collect();
+    let (from, info_hash) = (asker, HASH);
+    assert_eq!(
+        sights,
+        [
+            Sight::Asked { from, info_hash },
+            Sight::Announced {
+                from,
+                info_hash,
+                port: 77
+            },
+        ]
+    );
+    bench
+        .node
+        .start(bench.now, Request::GetPeers(GetPeers::new(HASH)));
+    let asking = bench.node.poll_sight();
+    assert_eq!(
+        asking,
+        Some(Sight::Asking {
+            to: from,
+            info_hash
+        })
+    );
+    bench.node.watch(false);
+    bench.say(asker, &query(get_peers(false), false));
+    assert!(bench.node.poll_sight().is_none());
+}
+
+#[test]
+fn sights_that_nobody_fetches_are_bounded() {
+    let mut bench = Bench::new(NodeConfig::default());
+    bench.node.watch(true);
+    for n in 0..3 * MAX_SIGHTS {
+        bench.node.see(|| Sight::Asked {
+            from: stranger((n % 200) as u8),
+            info_hash: HASH,
+        });
+    }
+    let sights = std::iter::from_fn(|| bench.node.poll_sight());
+    assert_eq!(sights.count(), MAX_SIGHTS);
+}

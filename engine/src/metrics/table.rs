@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use protocol::krpc::MethodKind;
 use protocol::peer::MessageKind;
 
 use super::{About, Kind, Metrics};
@@ -10,6 +11,7 @@ macro_rules! table {
     (
         counted { $($field:ident = $counted:literal $(in $counted_unit:literal)?: $counted_help:literal;)* }
         messages { $($message:ident = $word:literal: $what:literal;)* }
+        methods { $($method:ident = $query:literal;)* }
         heads { $($head:ident = $sum:literal: $sum_help:literal;)* }
         counters { $($counter:literal $(in $counter_unit:literal)?: $counter_help:literal;)* }
         gauges { $($gauge:literal $(in $gauge_unit:literal)?: $gauge_help:literal;)* }
@@ -40,6 +42,15 @@ macro_rules! table {
             pub(crate) const ALL: [Self; [$($sum),*].len()] = [$(Self::$head),*];
         }
 
+        /// Of each kind of query of the DHT, the figures of those received, sent, and not in order.
+        pub(super) const METHODS: &[(MethodKind, [&str; 3])] = &[
+            $((MethodKind::$method, [
+                concat!("dht.dht_", $query, "_in"),
+                concat!("dht.dht_", $query, "_out"),
+                concat!("dht.dht_invalid_", $query),
+            ]),)*
+        ];
+
         impl Counters {
             /// What was counted, in the order of [`Metrics::ALL`], whose first figures these are.
             pub(super) fn iter(&self) -> impl Iterator<Item = u64> {
@@ -69,6 +80,24 @@ macro_rules! table {
                     concat!("Messages to peers: ", $what, "."),
                 ),)*
                 $(about($sum, Kind::Gauge, "", $sum_help),)*
+                $(about(
+                    concat!("dht.dht_", $query, "_in"),
+                    Kind::Counter,
+                    "",
+                    concat!("Queries received by the DHT node: ", $query, "."),
+                ),)*
+                $(about(
+                    concat!("dht.dht_", $query, "_out"),
+                    Kind::Counter,
+                    "",
+                    concat!("Queries sent by the DHT node: ", $query, "."),
+                ),)*
+                $(about(
+                    concat!("dht.dht_invalid_", $query),
+                    Kind::Counter,
+                    "",
+                    concat!("Queries received by the DHT node that are not in order: ", $query, "."),
+                ),)*
                 $(about($counter, Kind::Counter, concat!($($counter_unit)?), $counter_help),)*
                 $(about($gauge, Kind::Gauge, concat!($($gauge_unit)?), $gauge_help),)*
             ];
@@ -159,6 +188,15 @@ table! {
         Hashes = "hashes": "hashes";
         HashReject = "hash_reject": "hashes are refused";
     }
+    methods {
+        AnnouncePeer = "announce_peer";
+        FindNode = "find_node";
+        Get = "get";
+        GetPeers = "get_peers";
+        Ping = "ping";
+        Put = "put";
+        SampleInfohashes = "sample_infohashes";
+    }
     heads {
         TcpPeers = "peer.num_tcp_peers": "Connected peers by TCP.";
         UtpPeers = "peer.num_utp_peers": "Connected peers by uTP.";
@@ -205,6 +243,8 @@ table! {
         "dht.dht_bytes_out": "Bytes that the DHT node has sent.";
         "dht.dht_messages_in": "Queries and answers that the DHT node has received.";
         "dht.dht_messages_out": "Queries and answers that the DHT node has sent.";
+        "dht.dht_lost": "Queries of the DHT node that nobody answered.";
+        "dht.dht_messages_out_dropped": "Queries and answers of the DHT node that were not sent because too many waited.";
         "dht.dht_messages_in_dropped": "Queries that the DHT node did not answer because there were too many.";
     }
     gauges {
@@ -238,6 +278,10 @@ table! {
         "tracker.num_queued_tracker_announces": "Announces that wait for their turn.";
         "tracker.num_running_tracker_announces": "Announces that wait for an answer.";
         "dht.dht_nodes": "Nodes in the routing table of the DHT.";
+        "dht.dht_node_cache": "Nodes that are kept to take the place of those in the table.";
+        "dht.dht_immutable_data": "Items that others have stored with the DHT node, found by their digests.";
+        "dht.dht_mutable_data": "Items that others have stored with the DHT node, signed by their owners.";
+        "dht.dht_waiting_queries": "Queries of the DHT node that wait for an answer.";
         "dht.dht_torrents": "Torrents of which the DHT node keeps peers.";
         "dht.dht_peers": "Peers that the DHT node keeps.";
     }

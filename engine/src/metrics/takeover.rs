@@ -3,6 +3,7 @@
 use net::utp::UtpFigures;
 
 use super::Metrics;
+use super::table::METHODS;
 
 impl Metrics {
     /// Takes over what streams of uTP have done and met.
@@ -37,8 +38,10 @@ impl Metrics {
     /// Takes over how it stands with the DHT.
     pub(crate) fn dht(&mut self, status: &dht::Status) {
         let families = status.families.iter().flatten();
+        let spares = families.clone().map(|family| family.spares as u64).sum();
         let counters = &status.counters;
         for (name, value) in [
+            ("dht.dht_node_cache", spares),
             (
                 "dht.dht_nodes",
                 families.map(|family| family.nodes as u64).sum(),
@@ -56,8 +59,29 @@ impl Metrics {
                 counters.queries_out + counters.answers_out,
             ),
             ("dht.dht_messages_in_dropped", counters.refused),
+            ("dht.dht_messages_out_dropped", counters.unsent),
+            ("dht.dht_lost", counters.lost),
+            ("dht.dht_mutable_data", status.mutable_items as u64),
+            (
+                "dht.dht_immutable_data",
+                status.items.saturating_sub(status.mutable_items) as u64,
+            ),
+            ("dht.dht_waiting_queries", status.waiting as u64),
         ] {
             self.set(name, value);
+        }
+        for (kind, names) in METHODS {
+            let of = [
+                counters.queries_in_of,
+                counters.queries_out_of,
+                counters.invalid_of,
+            ];
+            for (name, counts) in names.iter().zip(of) {
+                self.set(
+                    name,
+                    counts.get(*kind as usize).copied().unwrap_or_default(),
+                );
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What goes wrong with a message, and what a query is answered then.
 
+use super::MethodKind;
 use crate::bencode;
 
 /// Error codes that are sent (BEP 5, BEP 44).
@@ -41,6 +42,8 @@ pub enum DecodeError<'a> {
     Query {
         /// To be repeated in the answer.
         transaction: &'a [u8],
+        /// Which kind of query it is, where that can be told.
+        kind: Option<MethodKind>,
         /// What to answer.
         code: ErrorCode,
         /// In words.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 
-use super::{DecodeError, ErrorCode, Query, Response};
+use super::{DecodeError, ErrorCode, MethodKind, Query, Response};
 use crate::bencode::{self, Dict, Encoder, Limits, Value};
 use crate::tracker::compact;
 
@@ -83,13 +83,15 @@ impl<'a> Message<'a> {
         let body = match kind.and_then(Value::as_bytes) {
             Some(b"q") => {
                 let read_only = read_only.and_then(Value::as_int);
+                let method = method.and_then(Value::as_bytes);
                 let query = Query::read(
-                    method.and_then(Value::as_bytes),
+                    method,
                     arguments.and_then(Value::as_dict),
                     read_only.is_some_and(|flag| flag != 0),
                 );
                 Body::Query(query.map_err(|(code, why)| DecodeError::Query {
                     transaction,
+                    kind: method.and_then(MethodKind::of),
                     code,
                     why,
                 })?)

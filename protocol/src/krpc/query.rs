@@ -65,6 +65,56 @@ pub enum Method<'a> {
     },
 }
 
+/// Kinds of queries, as they are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MethodKind {
+    /// [`Method::AnnouncePeer`].
+    AnnouncePeer,
+    /// [`Method::FindNode`].
+    FindNode,
+    /// [`Method::Get`].
+    Get,
+    /// [`Method::GetPeers`].
+    GetPeers,
+    /// [`Method::Ping`].
+    Ping,
+    /// [`Method::Put`].
+    Put,
+    /// [`Method::SampleInfohashes`].
+    SampleInfohashes,
+}
+
+impl MethodKind {
+    /// All of them, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::AnnouncePeer,
+        Self::FindNode,
+        Self::Get,
+        Self::GetPeers,
+        Self::Ping,
+        Self::Put,
+        Self::SampleInfohashes,
+    ];
+
+    /// The name that is sent.
+    pub const fn name(self) -> &'static [u8] {
+        match self {
+            Self::AnnouncePeer => b"announce_peer",
+            Self::FindNode => b"find_node",
+            Self::Get => b"get",
+            Self::GetPeers => b"get_peers",
+            Self::Ping => b"ping",
+            Self::Put => b"put",
+            Self::SampleInfohashes => b"sample_infohashes",
+        }
+    }
+
+    /// The kind with this name.
+    pub(super) fn of(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// Stores a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announce<'a> {
@@ -195,14 +245,19 @@ impl<'a> Query<'a> {
 impl Method<'_> {
     /// The name that is sent.
     pub const fn name(&self) -> &'static [u8] {
+        self.kind().name()
+    }
+
+    /// Which kind it is of.
+    pub const fn kind(&self) -> MethodKind {
         match self {
-            Self::AnnouncePeer(_) => b"announce_peer",
-            Self::FindNode { .. } => b"find_node",
-            Self::Get { .. } => b"get",
-            Self::GetPeers { .. } => b"get_peers",
-            Self::Ping => b"ping",
-            Self::Put(_) => b"put",
-            Self::SampleInfohashes { .. } => b"sample_infohashes",
+            Self::AnnouncePeer(_) => MethodKind::AnnouncePeer,
+            Self::FindNode { .. } => MethodKind::FindNode,
+            Self::Get { .. } => MethodKind::Get,
+            Self::GetPeers { .. } => MethodKind::GetPeers,
+            Self::Ping => MethodKind::Ping,
+            Self::Put(_) => MethodKind::Put,
+            Self::SampleInfohashes { .. } => MethodKind::SampleInfohashes,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::parts::{Parts, SAMPLE_FOR};
 use crate::family::Family;
 use crate::items::Item;
 use crate::peers::Choice;
+use crate::sight::Sight;
 use crate::table::K;
 
 /// Peers of one answer.
@@ -36,6 +37,7 @@ impl Node {
                 noseed,
                 scrape,
             } => {
+                self.see(|| Sight::Asked { from, info_hash });
                 parts.token = Some(self.tokens.make(from.ip()));
                 let choice = Choice {
                     family: Some(Family::of(&from)),
@@ -80,6 +82,13 @@ impl Node {
         let stored = self
             .peers
             .add(now, &own, announce.info_hash, peer, announce.seed);
+        if stored {
+            self.see(|| Sight::Announced {
+                from,
+                info_hash: announce.info_hash,
+                port: peer.port(),
+            });
+        }
         stored.then_some(()).ok_or((ErrorCode::Server, "no room"))
     }
 

@@ -113,7 +113,7 @@ fn headers_are_estimated_by_segments_and_what_a_connection_has_goes_with_it() {
 
 #[test]
 fn failures_of_streams_are_counted_by_their_kind() {
-    use std::io::ErrorKind as Kind;
+    use io::ErrorKind as Kind;
     let hub = Hub::default();
     let watch = Watch::new(hub.clone(), (TorrentId(3), "10.0.0.1:5".parse().unwrap()));
     let kinds = [
@@ -130,7 +130,7 @@ fn failures_of_streams_are_counted_by_their_kind() {
     for (kind, _) in kinds {
         watch.broke(&kind.into());
     }
-    watch.broke(&std::io::Error::from_raw_os_error(24));
+    watch.broke(&io::Error::from_raw_os_error(24));
     watch.broke(&Kind::Other.into());
     let mut metrics = crate::Metrics::default();
     metrics.count(hub.counters());
