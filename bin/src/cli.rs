@@ -1,17 +1,14 @@
 //! The command line: every command and flag.
-//!
-//! Flags and commands whose feature this build does not have are parsed as well, so that they answer with one line
-//! instead of a usage screen; see [`later`].
 
 pub(crate) mod ctl;
 pub(crate) mod ctl_habits;
 pub(crate) mod daemon;
 pub(crate) mod dht;
 pub(crate) mod kept;
-pub(crate) mod later;
 pub(crate) mod nodes;
 pub(crate) mod overlay;
 pub(crate) mod settings;
+pub(crate) mod tracker;
 pub(crate) mod transfer;
 
 use std::net::SocketAddr;
@@ -23,10 +20,10 @@ pub(crate) use ctl::CtlArgs;
 pub(crate) use daemon::DaemonArgs;
 pub(crate) use dht::DhtArgs;
 pub(crate) use kept::{BackupArgs, From, ImportArgs, RestoreArgs};
-pub(crate) use later::LaterCommand;
 pub(crate) use nodes::{
     BootstrapServerArgs, CircuitsArgs, ExitArgs, NodeArgs, RelayArgs, TestnetArgs,
 };
+pub(crate) use tracker::TrackerArgs;
 pub(crate) use transfer::{DownloadArgs, SeedArgs};
 
 use crate::units::Size;
@@ -136,6 +133,8 @@ pub(crate) enum Command {
     Relay(Box<RelayArgs>),
     /// Relay circuits of others, and let what comes through them out, until Ctrl-C
     Exit(Box<ExitArgs>),
+    /// Run a tracker, by HTTP and UDP, until Ctrl-C
+    Tracker(Box<TrackerArgs>),
     /// Introduce members of the overlay to each other until Ctrl-C
     BootstrapServer(BootstrapServerArgs),
     /// Show the circuits of running processes
@@ -157,9 +156,6 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page of a command, or the main one
     Man(ManArgs),
-
-    #[command(flatten)]
-    Later(LaterCommand),
 }
 
 impl Command {
@@ -177,7 +173,8 @@ impl Command {
             | Self::Import(_)
             | Self::Relay(_)
             | Self::Seed(_)
-            | Self::Testnet(_) => true,
+            | Self::Testnet(_)
+            | Self::Tracker(_) => true,
             Self::Backup(_)
             | Self::CheckUpdate(_)
             | Self::Circuits(_)
@@ -185,7 +182,6 @@ impl Command {
             | Self::Config(_)
             | Self::Create(_)
             | Self::Info(_)
-            | Self::Later(_)
             | Self::Man(_)
             | Self::Restore(_) => false,
         }
@@ -212,13 +208,14 @@ impl Command {
             Self::Backup(args) => args.json,
             Self::Restore(args) => args.json,
             Self::Testnet(args) => args.json,
+            Self::Tracker(args) => args.json,
             Self::Config(args) => {
                 matches!(
                     args.command,
                     settings::ConfigCommand::Show { json: true, .. }
                 )
             }
-            Self::Completions(_) | Self::Man(_) | Self::Later(_) => false,
+            Self::Completions(_) | Self::Man(_) => false,
         }
     }
 }

@@ -19,6 +19,7 @@ mod man;
 mod node;
 mod seed;
 mod testnet;
+mod tracker;
 mod transfer;
 mod unit;
 
@@ -35,11 +36,6 @@ use crate::screen::Screen;
 /// # Errors
 /// [`Failure`] says how it ended and carries the exit code.
 pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
-    if let Some(name) = command.later() {
-        return Err(Failure::Usage(format!(
-            "this build does not have `{name}` yet"
-        )));
-    }
     match command {
         Command::Backup(args) => kept::backup(&args, screen),
         Command::BootstrapServer(args) => bootstrap_server::run(&args, screen),
@@ -62,7 +58,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Restore(args) => kept::restore(&args, screen),
         Command::Seed(mut args) => seed::run(&mut args, screen),
         Command::Testnet(args) => testnet::run(&args, screen),
-        Command::Later(_) => Ok(()),
+        Command::Tracker(args) => tracker::run(&args, screen),
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn start(flag: Option<&str>, screen: &Screen) -> Result<(), Failure> 
 }
 
 /// What `--log` takes before an `=`.
-const ROOMS: [&str; 10] = [
+const ROOMS: [&str; 11] = [
     "actors",
     "dht",
     "engine",
@@ -53,6 +53,7 @@ const ROOMS: [&str; 10] = [
     "overlay",
     "protocol",
     "storage",
+    "tracker",
     "tunnels",
     "tribler_rs",
 ];

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let at = at.parse()?;
     let _udp = UdpServer::start(&core, at, workers)?;
     let (rules, limits) = (HttpRules::default(), HttpLimits::default());
-    let _http = HttpServer::start(&core, at, workers, rules, limits)?;
+    let _http = HttpServer::start(&core, at, workers, (rules, limits), None)?;
     loop {
         std::thread::park();
     }

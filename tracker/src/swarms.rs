@@ -108,6 +108,8 @@ pub struct Totals {
     pub v4: Counts,
     /// Peers of IPv6.
     pub v6: Counts,
+    /// Completions of all torrents that are known.
+    pub completed: u64,
 }
 
 impl Default for SwarmOptions {
@@ -292,6 +294,7 @@ impl Swarms {
         for shard in &self.shards {
             let shard = shard.lock();
             totals.torrents += shard.torrents.len() as u64;
+            totals.completed += shard.completed;
             totals.v4 = totals.v4.and(shard.totals.0);
             totals.v6 = totals.v6.and(shard.totals.1);
         }

@@ -114,7 +114,7 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
         told = show(&bulletin, screen) => told?,
         () = watched => {}
     }
-    notify::stopping();
+    notify::stopping("Saves how far it is and tells the trackers");
     say(&bulletin, &Line::Stopping);
     tell_stopping(screen).await;
     let (pool, ended) = tokio::select! {

@@ -161,6 +161,10 @@ impl Unit {
         let lent: String = self.lent.iter().map(lend).collect();
         let (about, kind) = match role {
             "daemon" => ("BitTorrent daemon".to_owned(), "Type=notify\n"),
+            "tracker" => (
+                "BitTorrent tracker".to_owned(),
+                "Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n",
+            ),
             role => (format!("Tribler overlay: {role}"), ""),
         };
         let writes = output.map_or_else(String::new, |dir| {
@@ -251,6 +255,24 @@ mod tests {
             ["StateDirectory=tribler-exit"]
         );
         assert!(lines(&unit, "LoadCredential").is_empty());
+    }
+
+    #[test]
+    fn a_tracker_says_when_it_serves_and_is_told_to_read_its_settings_again() {
+        let words = ["tracker", "--config=t.toml", "--print-unit"].map(str::to_owned);
+        let unit = Unit::new("tracker", &words, Path::new("/etc/x")).unwrap();
+        let unit = unit.text("tracker", Path::new("/usr/bin/tribler-rs"), None);
+        assert_eq!(lines(&unit, "Type"), ["Type=notify"]);
+        assert_eq!(
+            lines(&unit, "ExecReload"),
+            ["ExecReload=/bin/kill -HUP $MAINPID"]
+        );
+        assert_eq!(
+            lines(&unit, "ExecStart"),
+            [
+                "ExecStart=/usr/bin/tribler-rs tracker --config %d/settings.toml --state %S/tribler-tracker"
+            ]
+        );
     }
 
     #[test]

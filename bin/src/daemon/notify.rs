@@ -11,9 +11,9 @@ pub(crate) fn ready() {
     say("READY=1\nSTATUS=Serves\n");
 }
 
-/// Says that it ends.
-pub(crate) fn stopping() {
-    say("STOPPING=1\nSTATUS=Saves how far it is and tells the trackers\n");
+/// Says that it ends, and what it does then.
+pub(crate) fn stopping(does: &str) {
+    say(&format!("STOPPING=1\nSTATUS={does}\n"));
 }
 
 fn say(words: &str) {

@@ -21,5 +21,6 @@ mod running;
 mod signing;
 mod support;
 mod testnet;
+mod tracker;
 mod transfer;
 mod usage;

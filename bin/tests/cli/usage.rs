@@ -84,15 +84,6 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
-fn what_this_build_does_not_have_is_said_in_one_line() {
-    let ran = run(["tracker", "--udp", "127.0.0.1:1", "--workers", "1"]);
-    assert_eq!(ran.code, 2, "{ran:?}");
-    assert_eq!(ran.err.lines().count(), 1, "{ran:?}");
-    assert!(ran.err.contains("tracker"), "{ran:?}");
-    assert!(ran.out.is_empty(), "{ran:?}");
-}
-
-#[test]
 fn flags_that_mean_off_are_taken() {
     // The torrent is not there: the flags were accepted if that is what is complained of.
     let ran = run([
@@ -232,15 +223,10 @@ fn manual_pages_are_made_for_the_shown_commands() {
         let one = run([&["man"], words].concat()).ok().out;
         assert_eq!(one, page(file).unwrap());
     }
-    for wrong in [
-        &["man", "frobnicate"][..],
-        &["man", "tracker"],
-        &["man", "relay", "x"],
-    ] {
+    for wrong in [&["man", "frobnicate"][..], &["man", "relay", "x"]] {
         let ran = run(wrong);
         assert_eq!((ran.code, ran.err.lines().count()), (2, 1), "{ran:?}");
     }
-    assert!(page("tribler-rs-tracker.1").is_err());
 }
 
 #[test]

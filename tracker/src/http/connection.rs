@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::time::Instant;
 
 use super::request::{HeadError, MAX_HEAD, read_head};
-use super::stats::HttpCounts;
+use super::stats::{HttpCounts, HttpStats};
 use super::{HttpAnswerer, HttpRules, Who};
 use crate::core::Core;
 
@@ -40,7 +40,9 @@ pub(super) struct Thread {
     rng: SmallRng,
     room: Box<[u8; ROOM]>,
     pub(super) counts: HttpCounts,
-    patience: Patience,
+    /// Where others see the counts.
+    stats: Arc<HttpStats>,
+    pub(super) patience: Patience,
 }
 
 /// Where a connection stands.
@@ -85,6 +87,7 @@ impl Thread {
         rules: HttpRules,
         rng: SmallRng,
         patience: Patience,
+        stats: Arc<HttpStats>,
     ) -> Self {
         Self {
             answerer: HttpAnswerer::new(Arc::clone(&core), rules),
@@ -92,8 +95,20 @@ impl Thread {
             rng,
             room: Box::new([0; ROOM]),
             counts: HttpCounts::default(),
+            stats,
             patience,
         }
+    }
+
+    /// Counts a connection that is closed for what came by it, or for how slowly.
+    pub(super) fn misfit(&mut self) {
+        self.counts.misfits += 1;
+        self.show();
+    }
+
+    /// Has others see the counts as they are.
+    pub(super) fn show(&self) {
+        self.stats.write(self.counts.array());
     }
 }
 
@@ -131,7 +146,7 @@ where
         Poll::Pending
     });
     if let Ok(End::Misfit) = end.await {
-        thread.borrow_mut().counts.misfits += 1;
+        thread.borrow_mut().misfit();
     }
     // Whether that ends in time, or at all, is the other side's matter.
     let _ = tokio::time::timeout(patience.request, connection.close()).await;
@@ -161,6 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 thread.counts.misfits += 1;
                 tracing::debug!(who = %self.who.0, %error, "a request that is none");
             }
+            thread.show();
         }
     }
 
@@ -177,7 +193,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     let (who, out) = (self.who, &mut self.unsent);
                     let rng = &mut thread.rng;
                     let answer = thread.answerer.answer(&head, who, now, rng, out);
-                    thread.counts.note(answer);
+                    thread.counts.note(answer, who);
                     self.last = !thread.answerer.keeps(&head) || out.len() > MOST_UNSENT;
                     rest = &rest[head.len..];
                 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
@@ -18,6 +19,7 @@ use super::connection::{Patience, Thread, serve};
 use super::stats::{HttpCounts, HttpStats};
 use super::{HttpRules, Who};
 use crate::core::Core;
+use crate::tls::Tls;
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 4096;
@@ -53,7 +55,8 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Answers connections to `at` by `workers` threads, one at least. Port 0 takes any free port.
+    /// Answers connections to `at` by `workers` threads, one at least, under TLS where there are certificates. Port 0 takes any
+    /// free port.
     ///
     /// # Errors
     /// What the system says of the address.
@@ -61,8 +64,8 @@ impl HttpServer {
         core: &Arc<Core>,
         at: SocketAddr,
         workers: usize,
-        rules: HttpRules,
-        limits: HttpLimits,
+        (rules, limits): (HttpRules, HttpLimits),
+        tls: Option<&Tls>,
     ) -> io::Result<Self> {
         let workers = workers.max(1);
         let first = listen(at)?;
@@ -87,6 +90,7 @@ impl HttpServer {
                 most: limits.connections.div_ceil(workers),
                 stats,
                 stop: server.stop.subscribe(),
+                tls: tls.cloned(),
             };
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_io()
@@ -145,6 +149,7 @@ struct Worker {
     most: usize,
     stats: Arc<HttpStats>,
     stop: watch::Receiver<bool>,
+    tls: Option<Tls>,
 }
 
 impl Worker {
@@ -156,19 +161,18 @@ impl Worker {
             most,
             stats,
             mut stop,
+            tls,
         } = self;
         let rng = SmallRng::seed_from_u64(rand::random());
-        let thread = Thread::new(core, rules, rng, patience);
+        let thread = Thread::new(core, rules, rng, patience, stats);
         let thread = Rc::new(RefCell::new(thread));
-        let mut shown = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                _ = shown.tick() => stats.write(thread.borrow().counts.array()),
                 taken = listener.accept() => {
                     match taken {
-                        Ok((stream, from)) => take(stream, from, &thread, most),
+                        Ok((stream, from)) => take((stream, from), tls.as_ref(), &thread, most),
                         Err(error) => {
                             tracing::debug!(%error, "taking a connection");
                             tokio::time::sleep(BREATH).await;
@@ -177,26 +181,43 @@ impl Worker {
                 }
             }
         }
-        stats.write(thread.borrow().counts.array());
     }
 }
 
 /// Begins with a connection, or closes it where there are too many: each holds a share of the thread's room.
 fn take(
-    stream: tokio::net::TcpStream,
-    from: SocketAddr,
+    (stream, from): (TcpStream, SocketAddr),
+    tls: Option<&Tls>,
     thread: &Rc<RefCell<Thread>>,
     most: usize,
 ) {
     if Rc::strong_count(thread) > most {
-        thread.borrow_mut().counts.turned_away += 1;
+        let mut thread = thread.borrow_mut();
+        thread.counts.turned_away += 1;
+        thread.show();
         return;
     }
-    thread.borrow_mut().counts.connections += 1;
+    let who = Who(from.ip());
+    thread.borrow_mut().counts.note_connection(who);
     // Answers are written whole.
     let _ = stream.set_nodelay(true);
     let thread = Rc::clone(thread);
-    tokio::task::spawn_local(async move { serve(stream, Who(from.ip()), &thread).await });
+    let Some(tls) = tls else {
+        tokio::task::spawn_local(async move { serve(stream, who, &thread).await });
+        return;
+    };
+    let agreed = tls.acceptor().accept(stream);
+    tokio::task::spawn_local(async move {
+        let patience = thread.borrow().patience.request;
+        match tokio::time::timeout(patience, agreed).await {
+            Ok(Ok(stream)) => serve(stream, who, &thread).await,
+            Ok(Err(error)) => {
+                tracing::debug!(%from, %error, "a connection that does not come to TLS");
+                thread.borrow_mut().misfit();
+            }
+            Err(_) => thread.borrow_mut().misfit(),
+        }
+    });
 }
 
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
@@ -215,7 +236,9 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::{Ipv4Addr, TcpStream};
+    use std::net::Ipv4Addr;
+
+    use std::net::TcpStream;
 
     use super::*;
     use crate::access::Mode;
@@ -237,7 +260,7 @@ mod tests {
             None,
         );
         let at = (Ipv4Addr::LOCALHOST, 0).into();
-        HttpServer::start(&Arc::new(core), at, workers, rules, limits).unwrap()
+        HttpServer::start(&Arc::new(core), at, workers, (rules, limits), None).unwrap()
     }
 
     fn connect(server: &HttpServer) -> TcpStream {

@@ -1,6 +1,6 @@
 //! What was answered.
 
-use super::HttpAnswer;
+use super::{HttpAnswer, Who};
 use crate::shown::Shown;
 
 /// Sums since a server began.
@@ -24,13 +24,26 @@ pub struct HttpCounts {
     pub received: u64,
     /// Bytes of answers.
     pub sent: u64,
+    /// Of the connections, those from addresses of IPv6.
+    pub connections_v6: u64,
+    /// Of the announces, those by such connections.
+    pub announces_v6: u64,
+    /// Of the scrapes, those by such connections.
+    pub scrapes_v6: u64,
 }
 
 /// Counts that one thread shows.
-pub(super) type HttpStats = Shown<9>;
+pub(super) type HttpStats = Shown<12>;
 
 impl HttpCounts {
-    pub(super) const fn note(&mut self, answer: HttpAnswer) {
+    pub(super) fn note(&mut self, answer: HttpAnswer, who: Who) {
+        if who.0.to_canonical().is_ipv6() {
+            match answer {
+                HttpAnswer::Announce => self.announces_v6 += 1,
+                HttpAnswer::Scrape => self.scrapes_v6 += 1,
+                HttpAnswer::Failure | HttpAnswer::Health | HttpAnswer::Status(_) => {}
+            }
+        }
         let count = match answer {
             HttpAnswer::Announce => &mut self.announces,
             HttpAnswer::Scrape => &mut self.scrapes,
@@ -40,7 +53,7 @@ impl HttpCounts {
         *count += 1;
     }
 
-    pub(super) fn add(&mut self, other: [u64; 9]) {
+    pub(crate) fn add(&mut self, other: [u64; 12]) {
         let sums = [
             &mut self.connections,
             &mut self.turned_away,
@@ -51,13 +64,22 @@ impl HttpCounts {
             &mut self.misfits,
             &mut self.received,
             &mut self.sent,
+            &mut self.connections_v6,
+            &mut self.announces_v6,
+            &mut self.scrapes_v6,
         ];
         for (sum, other) in sums.into_iter().zip(other) {
             *sum += other;
         }
     }
 
-    pub(super) const fn array(&self) -> [u64; 9] {
+    /// Notes a connection.
+    pub(super) fn note_connection(&mut self, who: Who) {
+        self.connections += 1;
+        self.connections_v6 += u64::from(who.0.to_canonical().is_ipv6());
+    }
+
+    pub(crate) const fn array(&self) -> [u64; 12] {
         [
             self.connections,
             self.turned_away,
@@ -68,6 +90,9 @@ impl HttpCounts {
             self.misfits,
             self.received,
             self.sent,
+            self.connections_v6,
+            self.announces_v6,
+            self.scrapes_v6,
         ]
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Shard {
     index: HashTable<u32>,
     /// Peers of all torrents, of IPv4 and IPv6.
     pub(super) totals: (Counts, Counts),
+    /// Completions of all torrents.
+    pub(super) completed: u64,
     /// Completions that have not been taken yet, of torrents that may be gone.
     pending: HashMap<InfoHash, u32, RandomState>,
 }
@@ -105,6 +107,7 @@ impl Shard {
             }
         }
         let torrent = self.torrents.swap_remove(at);
+        self.completed -= u64::from(torrent.completed());
         if self.torrents.len() * 4 < self.torrents.capacity() && self.torrents.capacity() > 64 {
             self.torrents.shrink_to_fit();
             let Self {
@@ -118,7 +121,10 @@ impl Shard {
     /// Counts a completion of the torrent at `at`, and returns it.
     pub(super) fn complete(&mut self, at: usize) -> Option<InfoHash> {
         let torrent = self.torrents.get_mut(at)?;
-        torrent.set_completed(torrent.completed().saturating_add(1));
+        if torrent.completed() < u32::MAX {
+            torrent.set_completed(torrent.completed() + 1);
+            self.completed += 1;
+        }
         Some(torrent.hash)
     }
 
@@ -149,7 +155,9 @@ impl Shard {
     pub(super) fn set_completed(&mut self, at: usize, written: u32) {
         if let Some(torrent) = self.torrents.get_mut(at) {
             let pending = self.pending.get(&torrent.hash).copied();
+            let before = torrent.completed();
             torrent.set_completed(written.saturating_add(pending.unwrap_or(0)));
+            self.completed = self.completed - u64::from(before) + u64::from(torrent.completed());
         }
     }
 

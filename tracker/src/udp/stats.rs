@@ -1,5 +1,7 @@
 //! What was answered.
 
+use std::net::SocketAddr;
+
 use super::{Answer, Silence};
 use crate::shown::Shown;
 
@@ -24,13 +26,27 @@ pub struct UdpCounts {
     pub received: u64,
     /// Bytes of answers.
     pub sent: u64,
+    /// Of the connection ids, those given to addresses of IPv6.
+    pub connects_v6: u64,
+    /// Of the announces, those from addresses of IPv6.
+    pub announces_v6: u64,
+    /// Of the scrapes, those from addresses of IPv6.
+    pub scrapes_v6: u64,
 }
 
 /// Counts that one thread shows.
-pub(super) type UdpStats = Shown<9>;
+pub(super) type UdpStats = Shown<12>;
 
 impl UdpCounts {
-    pub(super) const fn note(&mut self, answer: Result<Answer, Silence>) {
+    pub(super) fn note(&mut self, answer: Result<Answer, Silence>, from: &SocketAddr) {
+        if matches!(from, SocketAddr::V6(from) if from.ip().to_ipv4_mapped().is_none()) {
+            match answer {
+                Ok(Answer::Connect) => self.connects_v6 += 1,
+                Ok(Answer::Announce) => self.announces_v6 += 1,
+                Ok(Answer::Scrape) => self.scrapes_v6 += 1,
+                Ok(Answer::Refusal) | Err(_) => {}
+            }
+        }
         let count = match answer {
             Ok(Answer::Connect) => &mut self.connects,
             Ok(Answer::Announce) => &mut self.announces,
@@ -43,7 +59,7 @@ impl UdpCounts {
     }
 
     /// Adds other sums to these.
-    pub(super) fn add(&mut self, other: [u64; 9]) {
+    pub(crate) fn add(&mut self, other: [u64; 12]) {
         let sums = [
             &mut self.connects,
             &mut self.announces,
@@ -54,13 +70,16 @@ impl UdpCounts {
             &mut self.unsent,
             &mut self.received,
             &mut self.sent,
+            &mut self.connects_v6,
+            &mut self.announces_v6,
+            &mut self.scrapes_v6,
         ];
         for (sum, other) in sums.into_iter().zip(other) {
             *sum += other;
         }
     }
 
-    pub(super) const fn array(&self) -> [u64; 9] {
+    pub(crate) const fn array(&self) -> [u64; 12] {
         [
             self.connects,
             self.announces,
@@ -71,6 +90,9 @@ impl UdpCounts {
             self.unsent,
             self.received,
             self.sent,
+            self.connects_v6,
+            self.announces_v6,
+            self.scrapes_v6,
         ]
     }
 }

@@ -94,7 +94,7 @@ impl Worker {
                 for datagram in came.chunks(meta.stride.max(1)) {
                     let out = &mut self.outbox.text;
                     let answer = answerer.answer(datagram, meta.addr, now, &mut rng, out);
-                    self.counts.note(answer);
+                    self.counts.note(answer, &meta.addr);
                     self.counts.received += datagram.len() as u64;
                     if answer.is_ok() {
                         self.outbox.push(meta.addr);
@@ -103,6 +103,8 @@ impl Worker {
                     }
                 }
             }
+            // Whoever has an answer finds it counted.
+            self.stats.write(self.counts.array());
             self.send();
             self.stats.write(self.counts.array());
         }
