@@ -32,7 +32,7 @@ const WINDOW: usize = 64;
 
 fn config() -> NodeConfig {
     let mut config = NodeConfig::default();
-    config.rates = Rates {
+    config.tuning.rates = Rates {
         each_per_s: 1e9,
         total_per_s: 1e9,
     };

@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use crate::command::{Command, ORDER_QUEUE, Order};
+use crate::command::{Command, ORDER_QUEUE, Order, Said};
 use crate::driver::{Driver, Orders, Sockets};
 use crate::{DhtHandle, Node, NodeConfig, Saved};
 
@@ -74,6 +74,12 @@ pub struct DhtNode {
     driver: Option<Task<()>>,
     look_up: Option<Task<()>>,
     saving: Option<Task<()>>,
+    /// What handles have said of how the node is to behave.
+    said: Arc<Mutex<Said>>,
+    /// Tells the driver of it.
+    tuned: Option<Task<()>>,
+    /// Whom it was started with to ask first.
+    usual: Vec<(String, u16)>,
     saved: Saved,
     restarts: RestartPolicy,
 }
@@ -120,6 +126,7 @@ impl DhtNode {
             Some(seed) => StdRng::seed_from_u64(seed),
             None => StdRng::from_rng(&mut rand::rng()),
         };
+        let (said, usual) = (Arc::<Mutex<Said>>::default(), config.bootstrap.clone());
         let saved = config.file.as_deref().and_then(load).unwrap_or_default();
         let actor = Self {
             config,
@@ -130,11 +137,18 @@ impl DhtNode {
             driver: None,
             look_up: None,
             saving: None,
+            said: Arc::clone(&said),
+            tuned: None,
+            usual,
             saved,
             restarts: RestartPolicy::new(RESTARTS.0, RESTARTS.1),
         };
         actor.start();
-        DhtHandle { orders, commands }
+        DhtHandle {
+            orders,
+            commands,
+            said,
+        }
     }
 
     fn start_driver(&mut self, me: &Addr<Self>) {
@@ -151,6 +165,30 @@ impl DhtNode {
         let driver = Driver::new(node, sockets, Arc::clone(&self.orders), exit);
         self.driver = Some(self.config.pool.spawn(driver.run()));
         self.look_up = self.look_up_bootstrap();
+    }
+
+    /// Behaves as handles have said last, and has the driver do so.
+    fn take_up(&mut self) {
+        let Said { tuning, bootstrap } = std::mem::take(&mut *self.said.lock());
+        if let Some(hosts) = bootstrap {
+            self.config.bootstrap = if hosts.is_empty() {
+                self.usual.clone()
+            } else {
+                hosts
+            };
+            self.look_up = self.look_up_bootstrap();
+        }
+        let Some(tuning) = tuning else {
+            return;
+        };
+        self.config.node = self.config.node.clone().tuned(tuning);
+        let orders = self.to_driver.clone();
+        // What was said before, and has not been told yet, need not be.
+        self.tuned = Some(self.config.pool.spawn(async move {
+            if let Some(orders) = orders.upgrade() {
+                let _ = orders.send(Order::Tune(tuning)).await;
+            }
+        }));
     }
 
     /// Finds the addresses of the bootstrap hosts, again and again until one was found, and anew when there were no circuits for
@@ -250,7 +288,10 @@ impl Actor for DhtNode {
 impl StreamHandler<Command> for DhtNode {
     fn handle(&mut self, command: Command, ctx: &mut Context<Self>) {
         let me = ctx.address();
+        self.take_up();
         match command {
+            Command::Tune => {}
+
             Command::Save(reply) => self.save(me, SAVE_EVERY, move || {
                 let _ = reply.send(());
             }),

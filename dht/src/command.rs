@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::tracker::compact::CompactNode;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Outcome, Progress, Request, Sampled, Saved, Sight, Status};
+use crate::{Outcome, Progress, Request, Sampled, Saved, Sight, Status, Tuning};
 
 /// Orders that may wait for the driver; more callers than this wait in line.
 pub(crate) const ORDER_QUEUE: usize = 64;
@@ -30,6 +30,8 @@ pub(crate) enum Order {
     Contacts(oneshot::Sender<Vec<CompactNode>>),
     /// Begin a job.
     Start(Box<Request>, Client),
+    /// Behave otherwise from now on.
+    Tune(Tuning),
     /// How things are.
     Status(oneshot::Sender<Status>),
     /// Say when there is a node to ask.
@@ -43,8 +45,18 @@ pub(crate) enum Order {
 pub(crate) enum Command {
     /// Save the table now.
     Save(oneshot::Sender<()>),
+    /// Behave as was said last.
+    Tune,
     /// Save the table and end; give up after this time.
     Shutdown(Duration, oneshot::Sender<()>),
+}
+
+/// What handles have said of how the node is to behave, and the actor has not taken up yet.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) tuning: Option<Tuning>,
+    /// Whom to ask first; those of the start, where there are none.
+    pub(crate) bootstrap: Option<Vec<(String, u16)>>,
 }
 
 /// Who has asked for a job.

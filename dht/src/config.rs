@@ -2,7 +2,7 @@
 
 use protocol::krpc::NodeId;
 
-use crate::{ItemLimits, PeerLimits, Rates};
+use crate::Tuning;
 
 /// How a node behaves.
 #[derive(Clone, Debug)]
@@ -13,19 +13,13 @@ pub struct NodeConfig {
     pub id: Option<NodeId>,
     /// Whether IPv4, and whether IPv6, is spoken.
     pub families: [bool; 2],
-    /// Whether queries are left unanswered, and others told so (BEP 43).
-    pub read_only: bool,
-    /// Whether tables and lookups take one node of each address and few of each network. Off only in test networks, where
-    /// everybody has the same address.
+    /// Whether tables and lookups can ever take one node of each address and few of each network only. Off only in test networks,
+    /// where everybody has the same address.
     pub restrict_networks: bool,
+    /// What can be changed while it runs.
+    pub tuning: Tuning,
     /// What messages say of the program: two letters, two bytes of version; nothing where nobody is to know it.
     pub version: Option<[u8; 4]>,
-    /// How many queries are answered.
-    pub rates: Rates,
-    /// How many peers are stored.
-    pub peers: PeerLimits,
-    /// How many items are stored.
-    pub items: ItemLimits,
 }
 
 impl Default for NodeConfig {
@@ -33,12 +27,16 @@ impl Default for NodeConfig {
         Self {
             id: None,
             families: [true; 2],
-            read_only: false,
             restrict_networks: true,
+            tuning: Tuning::default(),
             version: Some(*b"RU\x00\x01"),
-            rates: Rates::default(),
-            peers: PeerLimits::default(),
-            items: ItemLimits::default(),
         }
+    }
+}
+
+impl NodeConfig {
+    /// Whether one node of each address and few of each network are taken.
+    pub(crate) const fn restricts(&self) -> bool {
+        self.restrict_networks && self.tuning.restrict_networks
     }
 }

@@ -148,6 +148,7 @@ impl Driver {
             Order::Status(reply) => {
                 let _ = reply.send(self.node.status());
             }
+            Order::Tune(tuning) => self.node.tune(now.into_std(), tuning),
             Order::Usable(reply) => {
                 self.hopeful.retain(|waiting| !waiting.is_closed());
                 if self.hopeful.len() < MOST_HOPEFUL {

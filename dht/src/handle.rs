@@ -2,17 +2,20 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use protocol::id::InfoHash;
 use protocol::krpc::NodeId;
 use protocol::tracker::compact::CompactNode;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::command::{Client, Command, Finished, Order, SIGHT_QUEUE, UPDATE_QUEUE, Update};
+use crate::command::{Client, Command, Finished, Order, SIGHT_QUEUE, Said, UPDATE_QUEUE, Update};
 use crate::{
     AnnounceAs, DhtError, GetPeers, Item, NewItem, Outcome, PeersOutcome, Pong, Request, Sampling,
-    Scrape, Sight, Status, StoredOutcome, Wanted,
+    Scrape, Sight, Status, StoredOutcome, Tuning, Wanted,
 };
 
 /// A running node of the DHT.
@@ -23,6 +26,7 @@ use crate::{
 pub struct DhtHandle {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) said: Arc<Mutex<Said>>,
 }
 
 /// A job under way, step by step. Dropping it ends the job.
@@ -195,6 +199,20 @@ impl DhtHandle {
         let (watcher, sights) = mpsc::channel(SIGHT_QUEUE);
         self.order(Order::Watch(watcher)).await?;
         Ok(sights)
+    }
+
+    /// Has the node behave otherwise from now on, whoever drives it. What was said last holds.
+    pub fn tune(&self, tuning: Tuning) {
+        self.said.lock().tuning = Some(tuning);
+        // Where the queue is full, the actor takes it up with what it does next.
+        let _ = self.commands.try_send(Command::Tune);
+    }
+
+    /// Has these hosts asked first from now on, when nobody is known; those that the node was started with, where there are none.
+    /// What was said last holds.
+    pub fn set_bootstrap(&self, hosts: Vec<(String, u16)>) {
+        self.said.lock().bootstrap = Some(hosts);
+        let _ = self.commands.try_send(Command::Tune);
     }
 
     /// Waits until the node knows another that answered when it was asked last; returns at once where it does.

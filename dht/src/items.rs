@@ -38,19 +38,22 @@ pub struct ItemLimits {
     pub total: usize,
     /// From one address (IPv6: one /64).
     pub per_address: usize,
+    /// How long one is kept that nobody stores again.
+    pub lifetime: Duration,
 }
 
 impl Default for ItemLimits {
-    /// 1,000 in all (a megabyte), 20 from an address.
+    /// 1,000 in all (a megabyte), 20 from an address, two hours each.
     fn default() -> Self {
         Self {
             total: 1000,
             per_address: 20,
+            lifetime: LIFETIME,
         }
     }
 }
 
-/// How long an item is kept that nobody stores again (BEP 44).
+/// How long an item is usually kept that nobody stores again (BEP 44).
 pub(crate) const LIFETIME: Duration = Duration::from_secs(2 * 3600);
 
 #[derive(Debug)]
@@ -111,6 +114,11 @@ impl ItemStore {
         }
     }
 
+    /// Holds to other limits from now on; what is there stays until its time is over.
+    pub(crate) const fn set_limits(&mut self, limits: ItemLimits) {
+        self.limits = limits;
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.items.len()
@@ -141,7 +149,7 @@ impl ItemStore {
         cas: Option<i64>,
     ) -> Result<(), ErrorCode> {
         let target = item.target();
-        let until = now + LIFETIME;
+        let until = now + self.limits.lifetime;
         let known = self.items.get_mut(&target).filter(|s| s.until > now);
         if let Some(known) = known {
             if let (Some(there), Some(seq)) = (known.item.seq(), item.seq()) {
@@ -225,6 +233,7 @@ mod tests {
     #[test]
     fn limits_hold_and_the_farthest_makes_room() {
         let limits = ItemLimits {
+            lifetime: LIFETIME,
             total: 10,
             per_address: 3,
         };

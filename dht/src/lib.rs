@@ -51,6 +51,7 @@ pub mod sim;
 mod size;
 mod table;
 mod tokens;
+mod tuning;
 mod votes;
 
 pub use actor::{DhtConfig, DhtNode, PUBLIC_BOOTSTRAP};
@@ -69,3 +70,4 @@ pub use request::{
 };
 pub use saved::Saved;
 pub use sight::Sight;
+pub use tuning::Tuning;

@@ -42,6 +42,8 @@ struct Bucket(f64, Instant);
 #[derive(Debug)]
 pub(crate) struct Limits {
     rates: Rates,
+    /// Bytes a second that may be sent, and what is left of them.
+    up: Option<(u64, Bucket)>,
     total: Bucket,
     each: BTreeMap<IpAddr, Bucket>,
     swept: Instant,
@@ -65,14 +67,39 @@ impl Limits {
     pub(crate) fn new(now: Instant, rates: Rates) -> Self {
         Self {
             rates,
+            up: None,
             total: Bucket(rates.total_per_s, now),
             each: BTreeMap::new(),
             swept: now,
         }
     }
 
+    /// Holds to other rates from now on, and to so many bytes a second.
+    pub(crate) fn set(&mut self, now: Instant, rates: Rates, up: Option<u64>) {
+        self.rates = rates;
+        self.total = Bucket(self.total.0.min(rates.total_per_s), now);
+        self.up = up.map(|rate| {
+            let left = self.up.map_or(rate as f64, |(_, bucket)| bucket.0);
+            (rate, Bucket(left.min(rate as f64), now))
+        });
+    }
+
+    /// So many bytes were sent.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        if let Some((_, bucket)) = &mut self.up {
+            bucket.0 -= bytes as f64;
+        }
+    }
+
     /// Whether a query from this address may be answered now.
     pub(crate) fn allow(&mut self, now: Instant, ip: IpAddr) -> bool {
+        if let Some((rate, bucket)) = &mut self.up {
+            let rate = *rate as f64;
+            *bucket = Bucket(bucket.left(now, rate, rate), now);
+            if bucket.0 <= 0.0 {
+                return false;
+            }
+        }
         let (per_s, most) = (self.rates.each_per_s, self.rates.each_per_s * BURST_S);
         if self.each.len() >= MAX_ADDRESSES || now >= self.swept + SWEEP_EVERY {
             self.sweep(now);

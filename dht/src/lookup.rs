@@ -20,7 +20,7 @@ use crate::table::{K, is_valid};
 pub(crate) use candidate::{Candidate, State};
 pub(crate) use frontier::size;
 
-/// Queries that are under way at once, those that are slow not counted (BEP 5's alpha is 3 in the paper of Kademlia).
+/// Queries that are usually under way at once, those that are slow not counted (BEP 5's alpha is 3 in the paper of Kademlia).
 const ALPHA: usize = 4;
 
 /// The most queries that are sent.
@@ -53,6 +53,9 @@ pub(crate) struct Lookup {
     target: NodeId,
     own: NodeId,
     restrict: bool,
+    /// Nodes whose ids their addresses may not have are passed over.
+    valid_only: bool,
+    alpha: usize,
     network_size: f64,
     candidates: BTreeMap<Distance, Candidate>,
     by_addr: BTreeMap<SocketAddr, Distance>,
@@ -83,6 +86,8 @@ impl Lookup {
             target,
             own,
             restrict,
+            valid_only: false,
+            alpha: ALPHA,
             network_size,
             candidates: BTreeMap::new(),
             by_addr: BTreeMap::new(),
@@ -97,6 +102,13 @@ impl Lookup {
             failed: 0,
             hops: 0,
         }
+    }
+
+    /// The same, with so many queries at once, and only of nodes whose ids their addresses may have, where that is asked for.
+    pub(crate) const fn asking(mut self, alpha: usize, valid_only: bool) -> Self {
+        self.alpha = if alpha == 0 { 1 } else { alpha };
+        self.valid_only = valid_only;
+        self
     }
 
     /// Nodes that were asked, that answered, that did not.
@@ -132,7 +144,7 @@ impl Lookup {
     }
 
     fn next_seek(&mut self) -> Option<Step> {
-        if self.in_flight >= ALPHA {
+        if self.in_flight >= self.alpha {
             return None;
         }
         let next = self
@@ -154,7 +166,7 @@ impl Lookup {
     }
 
     fn next_beside(&mut self) -> Option<Step> {
-        if self.beside_in_flight >= ALPHA {
+        if self.beside_in_flight >= self.alpha {
             return None;
         }
         let step = self.beside_crowd()?;
@@ -289,7 +301,7 @@ impl Lookup {
     }
 
     fn add(&mut self, id: NodeId, addr: SocketAddr, hops: u8, source: Option<usize>) {
-        if id == self.own {
+        if id == self.own || self.valid_only && !is_valid(&id, &addr) {
             return;
         }
         let distance = self.target.distance(&id);

@@ -28,6 +28,7 @@ use protocol::tracker::compact::CompactNode;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::Tuning;
 use crate::config::NodeConfig;
 use crate::family::{Family, is_usable};
 use crate::intervals::Intervals;
@@ -39,6 +40,7 @@ use crate::pending::Queries;
 use crate::proven::Proven;
 use crate::request::{Event, JobId, Transmit};
 use crate::sight::Sight;
+use crate::table::Table;
 use crate::tokens::Tokens;
 use answer::{Answers, Asker};
 pub use jobs::MAX_JOBS;
@@ -179,8 +181,13 @@ impl Node {
         let mut rng = StdRng::from_rng(rng);
         let side = |spoken: bool, rng: &mut StdRng| {
             let id = config.id.unwrap_or_else(|| NodeId::random(rng));
-            spoken.then(|| Side::new(id, config.restrict_networks, now))
+            spoken.then(|| {
+                let table = Table::new(id, config.restricts());
+                Side::new(table.giving_up_after(config.tuning.give_up), now)
+            })
         };
+        let mut limits = Limits::new(now, config.tuning.rates);
+        limits.set(now, config.tuning.rates, config.tuning.up);
         let [v4, v6] = config.families;
         let sides = [side(v4, &mut rng), side(v6, &mut rng)];
         Self {
@@ -190,9 +197,9 @@ impl Node {
             jobs: BTreeMap::new(),
             next_job: 0,
             tokens: Tokens::new(now, &mut rng),
-            peers: PeerStore::new(config.peers),
-            items: ItemStore::new(config.items),
-            limits: Limits::new(now, config.rates),
+            peers: PeerStore::new(config.tuning.peers),
+            items: ItemStore::new(config.tuning.items),
+            limits,
             proven: Proven::default(),
             intervals: Intervals::default(),
             answers: Answers::new(now),
@@ -203,6 +210,18 @@ impl Node {
             counters: Counters::default(),
             config,
             rng,
+        }
+    }
+
+    /// Behaves otherwise from now on. What is stored or known already stays as long as it would have.
+    pub fn tune(&mut self, now: Instant, tuning: Tuning) {
+        self.config = self.config.clone().tuned(tuning);
+        self.peers.set_limits(tuning.peers);
+        self.items.set_limits(tuning.items);
+        self.limits.set(now, tuning.rates, tuning.up);
+        let restricts = self.config.restricts();
+        for side in self.sides.iter_mut().flatten() {
+            side.table.tune(restricts, tuning.give_up);
         }
     }
 
@@ -369,6 +388,7 @@ impl Node {
     fn send(&mut self, to: SocketAddr, message: &Message<'_>) -> usize {
         let bytes = message.to_bytes();
         let len = bytes.len();
+        self.limits.sent(len);
         if self.out.len() < MAX_OUT {
             self.counters.bytes_out += len as u64;
             self.out.push_back(Transmit { to, bytes });

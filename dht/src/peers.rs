@@ -88,6 +88,11 @@ impl PeerStore {
         }
     }
 
+    /// Holds to other limits from now on; who is there stays until its time is over.
+    pub(crate) const fn set_limits(&mut self, limits: PeerLimits) {
+        self.limits = limits;
+    }
+
     /// Stores a peer, or notes that it is still there; says whether there was room.
     pub(crate) fn add(
         &mut self,

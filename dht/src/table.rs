@@ -35,6 +35,7 @@ pub(crate) const STALE_AFTER: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Table {
     own: NodeId,
     restrict: bool,
+    give_up: u8,
     buckets: Vec<Bucket>,
     by_addr: BTreeMap<SocketAddr, NodeId>,
     subnets: BTreeMap<Subnet, usize>,
@@ -46,10 +47,23 @@ impl Table {
         Self {
             own,
             restrict,
+            give_up: GIVE_UP,
             buckets: Vec::new(),
             by_addr: BTreeMap::new(),
             subnets: BTreeMap::new(),
         }
+    }
+
+    /// Goes by other rules from now on; nobody is put out for them. A node is forgotten after `give_up` failures in a row.
+    pub(crate) const fn tune(&mut self, restrict: bool, give_up: u8) {
+        self.restrict = restrict;
+        self.give_up = give_up;
+    }
+
+    /// The same, but with `give_up` failures in a row after which a node is forgotten.
+    pub(crate) const fn giving_up_after(mut self, give_up: u8) -> Self {
+        self.give_up = give_up;
+        self
     }
 
     /// Our id.
@@ -145,7 +159,7 @@ impl Table {
         contact.failures = contact.failures.saturating_add(1);
         contact.pinging = false;
         let failures = contact.failures;
-        if contact.is_bad() && !bucket.spares.is_empty() || failures >= GIVE_UP && !lonely {
+        if contact.is_bad() && !bucket.spares.is_empty() || failures >= self.give_up && !lonely {
             self.remove(&id);
             self.promote(index);
         }

@@ -14,17 +14,20 @@
 mod docs;
 mod error;
 mod file;
+mod hosts;
 mod key;
 mod live;
 mod patch;
 mod preset;
 mod tree;
+mod tuning;
 mod value;
 mod words;
 
 pub use self::docs::reference;
 pub use self::error::{SettingsError, Wrong, WrongKind};
 pub use self::file::Layers;
+pub use self::hosts::Hosts;
 pub use self::key::{Group, Key};
 pub(crate) use self::live::Live;
 pub use self::patch::Patch;

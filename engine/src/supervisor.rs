@@ -248,6 +248,7 @@ impl Actor for Supervisor {
             self.event(&Event::Listening { addr });
         }
         self.bound_storage();
+        self.tune_dht(&crate::settings::Dht::default());
         self.begin_session(ctx);
         ctx.run_interval(BALANCE_EVERY, |supervisor, _| {
             supervisor.balance();

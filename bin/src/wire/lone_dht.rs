@@ -43,7 +43,7 @@ pub(crate) fn lone_dht(args: &DhtArgs, serves: bool) -> Result<RunningDht, Failu
     // In a network of one machine there are any number of nodes at one address.
     config.node.restrict_networks = !(is_alone(args) || all_here(&config.bootstrap));
     // Who leaves again at once is of no use in the tables of others (BEP 43).
-    config.node.read_only = !serves;
+    config.node.tuning.read_only = !serves;
     if let Some(state) = &args.state {
         std::fs::create_dir_all(state).map_err(|error| Failure::on_file(state, &error))?;
         config.file = Some(state.join(TABLE));

@@ -106,7 +106,7 @@ impl Routes for CircuitRoutes {
             // Few run this program, and fewer through circuits.
             config.node.version = None;
             // Whoever asks us is answered from an exit that is another one soon, and one id at many exits tells that they serve one host.
-            config.node.read_only = true;
+            config.node.tuning.read_only = true;
             config.node.restrict_networks = !all_here(first);
             DhtDoor {
                 handle: DhtNode::launch(config),

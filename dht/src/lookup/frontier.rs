@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use protocol::krpc::Distance;
 
-use super::{ALPHA, Candidate, Lookup, MAX_BESIDE, State, Step};
+use super::{Candidate, Lookup, MAX_BESIDE, State, Step};
 use crate::family::Subnet;
 use crate::table::K;
 
@@ -80,7 +80,7 @@ impl Lookup {
     /// Whom to ask for nodes beside a crowd, when there is one. Those who answer truthfully name the nodes that they know
     /// nearest to what they are asked for, and where that is the target, these are the crowd.
     pub(super) fn beside_crowd(&self) -> Option<Step> {
-        if self.beside.len() >= MAX_BESIDE || self.in_flight >= ALPHA {
+        if self.beside.len() >= MAX_BESIDE || self.in_flight >= self.alpha {
             return None;
         }
         let mut fit = self.frontier().filter(|(_, candidate)| candidate.valid);

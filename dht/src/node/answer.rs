@@ -17,6 +17,7 @@ use protocol::krpc::{Body, ErrorCode, Failure, Message, Query};
 
 use super::{Node, count};
 use crate::family::Family;
+use crate::table::is_valid;
 use parts::{MIN_ANSWER, Parts};
 
 /// How many times the bytes of its query an unproven address may get back.
@@ -97,7 +98,7 @@ impl Answers {
 impl Node {
     /// Whether a query from this address is answered at all.
     pub(super) fn may_answer(&mut self, now: Instant, from: SocketAddr) -> bool {
-        if self.config.read_only {
+        if self.config.tuning.read_only {
             return false;
         }
         let allowed = self.limits.allow(now, from.ip());
@@ -114,6 +115,17 @@ impl Node {
         query: &Query<'_>,
     ) {
         if !self.may_answer(now, from) {
+            return;
+        }
+        if self.config.tuning.enforce_ids && !is_valid(&query.id, &from) {
+            let asker = Asker {
+                from,
+                datagram,
+                transaction: message.transaction,
+                spent: 0,
+            };
+            let why = "the id is none that this address may have";
+            self.refuse(now, &asker, Failure::new(ErrorCode::Protocol, why));
             return;
         }
         let family = Family::of(&from);

@@ -11,7 +11,7 @@ use crate::family::Family;
 use crate::pending::Overdue;
 use crate::request::Event;
 use crate::sight::Sight;
-use crate::table::{K, Table};
+use crate::table::{K, Table, is_valid};
 
 /// Nodes that may be asked at once whether they are there.
 const MAX_CHECKING: usize = 128;
@@ -38,7 +38,7 @@ impl Node {
             ip: None,
             body: Body::Query(Query {
                 id: own,
-                read_only: self.config.read_only,
+                read_only: self.config.tuning.read_only,
                 want,
                 method,
             }),
@@ -164,6 +164,9 @@ impl Node {
     ) {
         self.proven.add(now, from);
         let family = Family::of(&from);
+        if self.config.tuning.enforce_ids && !is_valid(&id, &from) {
+            return;
+        }
         let Some(side) = self.side_mut(family) else {
             return;
         };
@@ -195,7 +198,7 @@ impl Node {
             (side.external != Some(winner)).then_some((winner, side.table.own()))
         });
         let Some((ip, own)) = winner else { return };
-        let restrict = self.config.restrict_networks;
+        let (restrict, give_up) = (self.config.restricts(), self.config.tuning.give_up);
         let new = (self.config.id.is_none() && !secure::is_valid(&own, ip))
             .then(|| secure::id_for(ip, &mut self.rng));
         let Some(side) = self.side_mut(family) else {
@@ -203,7 +206,7 @@ impl Node {
         };
         side.external = Some(ip);
         if let Some(id) = new {
-            let mut table = Table::new(id, restrict);
+            let mut table = Table::new(id, restrict).giving_up_after(give_up);
             for contact in side.table.contacts() {
                 table.heard(contact.answered, contact.id, contact.addr, contact.rtt);
             }

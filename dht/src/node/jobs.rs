@@ -100,7 +100,9 @@ impl Node {
         let side = self.side(family)?;
         let own = side.table.own();
         let size = side.network_size();
-        let mut lookup = Lookup::new(target, own, self.config.restrict_networks, size);
+        let tuning = &self.config.tuning;
+        let mut lookup = Lookup::new(target, own, self.config.restricts(), size)
+            .asking(tuning.branching, tuning.enforce_ids);
         let known = side.table.closest(&target, 2 * K, false);
         for node in &known {
             lookup.seed(NodeId(node.id), node.addr);

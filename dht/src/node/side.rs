@@ -47,9 +47,9 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn new(id: NodeId, restrict: bool, now: Instant) -> Self {
+    pub(super) fn new(table: Table, now: Instant) -> Self {
         Self {
-            table: Table::new(id, restrict),
+            table,
             size: NetworkSize::new(now),
             votes: Votes::default(),
             external: None,

@@ -8,6 +8,7 @@ use protocol::krpc::{Announce, ErrorCode, Method, Put, Query, Response};
 use protocol::tracker::compact;
 
 mod samples;
+mod tuning;
 
 use super::*;
 use crate::request::{GetPeers, Outcome, Request};
@@ -257,7 +258,10 @@ fn peers_are_stored_with_a_good_token_only() {
 #[test]
 fn read_only_nodes_answer_nothing_and_say_so() {
     let mut bench = Bench::new(NodeConfig {
-        read_only: true,
+        tuning: Tuning {
+            read_only: true,
+            ..Tuning::default()
+        },
         ..NodeConfig::default()
     });
     assert!(
@@ -306,9 +310,12 @@ fn who_asks_read_only_is_not_asked_back_and_others_are() {
 #[test]
 fn floods_are_dropped() {
     let mut bench = Bench::new(NodeConfig {
-        rates: Rates {
-            each_per_s: 10.0,
-            total_per_s: 1000.0,
+        tuning: Tuning {
+            rates: Rates {
+                each_per_s: 10.0,
+                total_per_s: 1000.0,
+            },
+            ..Tuning::default()
         },
         ..NodeConfig::default()
     });

@@ -66,7 +66,7 @@ impl Node {
 
     /// Takes over what an earlier run has saved.
     pub fn restore(&mut self, now: Instant, saved: &Saved) {
-        let restrict = self.config.restrict_networks;
+        let (restrict, give_up) = (self.config.restricts(), self.config.tuning.give_up);
         let fixed = self.config.id.is_some();
         for family in Family::ALL {
             let Some(side) = self.side_mut(family) else {
@@ -74,7 +74,7 @@ impl Node {
             };
             let id = saved.ids[family as usize].filter(|_| !fixed && side.table.len() == 0);
             if let Some(id) = id {
-                side.table = Table::new(id, restrict);
+                side.table = Table::new(id, restrict).giving_up_after(give_up);
             }
             let nodes = saved
                 .nodes

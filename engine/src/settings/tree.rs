@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use storage::{Preallocate, WriteMode};
 
+use super::hosts::Hosts;
 use super::key::settings;
 use super::value::Setting;
 use super::{Group, Key};
@@ -171,6 +172,40 @@ settings! {
         announce_every: Duration = S * 900, S * 60..=HOUR * 24, "";
         /// Look-ups that run at a time.
         at_once: u32 = 16, 1..=1000, "look-ups";
+        /// Whether torrents that have trackers are looked up only when none of these answers.
+        fallback_only: bool = false, (), "";
+        /// Hosts that are asked when no node is known, each with its port, with commas between; an empty text for those that the program was started with. This and what follows is about our own node, of the direct way alone.
+        bootstrap: Hosts = Hosts::default(), (), "";
+        /// Whether the node leaves queries of others unanswered and says so (BEP 43).
+        read_only: bool = false, (), "";
+        /// Whether one node of each address and few of each network are taken into the table and into look-ups, so that nobody fills them alone. Nodes of test networks on one machine, which were started without that, stay without.
+        restrict_networks: bool = true, (), "";
+        /// Whether nodes whose ids their addresses may not have (BEP 42) are passed over, and told so; they count for less in any case.
+        enforce_ids: bool = false, (), "";
+        /// What the node may send before it answers no more queries of others.
+        up: Option<u64> = None, (), "";
+        /// Queries of one address that are answered.
+        queries_each: u32 = 20, 1..=10_000, "a second";
+        /// Queries that are answered in all.
+        queries: u32 = 4000, 1..=1_000_000, "a second";
+        /// Peers that are stored for others in all, each torrent at least one of them; when it is full, the torrent that has most gives one up. When it is lowered, those that are there stay until their time is over.
+        stored_peers: u32 = 20_000, 1..=10_000_000, "peers";
+        /// Peers that are stored of one torrent.
+        stored_of_torrent: u32 = 1000, 1..=1_000_000, "peers";
+        /// Items that are stored for others (BEP 44), of at most 1,000 bytes each.
+        stored_items: u32 = 1000, 1..=1_000_000, "items";
+        /// How long an item is stored that nobody stores again.
+        item_lifetime: Duration = HOUR * 2, S * 60..=HOUR * 24 * 30, "";
+        /// Peers in one answer, of those that fit in a datagram.
+        answered_peers: u32 = 64, 1..=100, "peers";
+        /// Info-hashes in one answer to who asks for some (BEP 51).
+        samples: u32 = 20, 0..=20, "info-hashes";
+        /// How long these are the same, and when to come again for others.
+        sample_every: Duration = S * 60, S..=HOUR * 6, "";
+        /// Queries of one look-up that are under way at once, those that are slow not counted.
+        branching: u32 = 4, 1..=8, "queries";
+        /// Failures in a row after which a node is forgotten, even if there is none to take its place.
+        give_up_after: u32 = 4, 1..=100, "failures";
     }
     /// Peers on the local networks (BEP 14).
     local_discovery: LocalDiscovery {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::settings::{Patch, Settings};
+use crate::settings::{Dht, Patch, Settings};
 use crate::torrent::messages::Control;
 use crate::{CommandError, Limits, MixedMode};
 
@@ -39,11 +39,30 @@ impl Supervisor {
         }
         self.seats.set_most(now.connections.max as usize);
         self.bound_storage();
+        if before.dht != now.dht {
+            self.tune_dht(&before.dht);
+        }
         for route in self.routes.iter() {
             route.retune();
         }
         for child in self.torrents.values().filter(|child| !child.is_leaving()) {
             child.tell(Control::Retune);
+        }
+    }
+
+    /// Has our node of the DHT behave as the settings say, as far as that is not as `before`. The nodes of other routes are as is
+    /// usual: what is set to something else would tell us apart.
+    pub(super) fn tune_dht(&self, before: &Dht) {
+        let direct = self.routes.direct();
+        let Some(door) = direct.and_then(|direct| direct.reach.dht.as_ref()) else {
+            return;
+        };
+        let settings = &self.settings.get().dht;
+        if settings.tuning() != before.tuning() {
+            door.handle.tune(settings.tuning());
+        }
+        if settings.bootstrap != before.bootstrap {
+            door.handle.set_bootstrap(settings.bootstrap.0.clone());
         }
     }
 

@@ -80,7 +80,7 @@ impl Torrent {
     /// Looks for peers in the DHT, unless the torrent is private.
     pub(crate) fn seek(&mut self, ctx: &mut Context<Self>) {
         let allowed = self.add.use_dht && self.setup.settings.get().dht.enabled;
-        if self.is_private() || !allowed {
+        if self.is_private() || !allowed || self.relies_on_trackers() {
             self.leave_dht();
             return;
         }
@@ -111,6 +111,14 @@ impl Torrent {
             }
         }
         self.hint_named_nodes();
+    }
+
+    /// Whether it is looked up only when no tracker answers, and that has not been seen.
+    fn relies_on_trackers(&self) -> bool {
+        self.setup.settings.get().dht.fallback_only
+            && self.add.use_trackers
+            && !self.trackers().is_empty()
+            && !self.heard.are_silent()
     }
 
     /// Looks there no more.

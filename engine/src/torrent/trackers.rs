@@ -101,6 +101,11 @@ impl Trackers {
         all.fold(SwarmCounts::default(), |sum, counts| sum.max(*counts))
     }
 
+    /// Whether one has failed and none has answered.
+    pub(super) fn are_silent(&self) -> bool {
+        self.failed && self.last.is_empty()
+    }
+
     /// What came of asking them, where no peer is known, `after` a time.
     pub(crate) fn reason(&self, after: Duration) -> &'static str {
         match (self.last.is_empty(), self.failed) {
@@ -291,9 +296,18 @@ impl Handler<Announced> for Torrent {
             return;
         }
         match announced.outcome {
-            Ok(heard) => self.on_heard(&announced.url, announced.hash, heard),
+            Ok(heard) => {
+                let silent = self.heard.are_silent();
+                self.on_heard(&announced.url, announced.hash, heard);
+                if silent {
+                    self.seek(ctx);
+                }
+            }
             Err(reason) => {
-                self.heard.failed = true;
+                let first = !std::mem::replace(&mut self.heard.failed, true);
+                if first && self.is_online() {
+                    self.seek(ctx);
+                }
                 self.event(Event::TrackerError {
                     id: self.id,
                     url: announced.url.to_string(),

@@ -7,18 +7,12 @@ use protocol::krpc::{Announce, ErrorCode, Method, NodeId, Put, Query, Want};
 use protocol::tracker::compact;
 
 use super::Node;
-use super::parts::{Parts, SAMPLE_FOR};
+use super::parts::Parts;
 use crate::family::Family;
 use crate::items::Item;
 use crate::peers::Choice;
 use crate::sight::Sight;
 use crate::table::K;
-
-/// Peers of one answer.
-const MAX_VALUES: usize = 64;
-
-/// Info-hashes of one answer (BEP 51).
-const MAX_SAMPLES: usize = 20;
 
 impl Node {
     /// What a query is answered.
@@ -42,7 +36,7 @@ impl Node {
                 let choice = Choice {
                     family: Some(Family::of(&from)),
                     noseed,
-                    most: MAX_VALUES,
+                    most: self.config.tuning.values,
                 };
                 parts.values = self.peers.some(now, info_hash, choice, &mut self.rng);
                 if scrape && !self.peers.is_unknown(info_hash) {
@@ -63,7 +57,8 @@ impl Node {
             Method::Put(put) => self.store_item(now, from, &put)?,
             Method::SampleInfohashes { target } => {
                 let hashes = self.current_sample(now).concat();
-                parts.samples = Some((hashes, self.peers.torrents() as u32));
+                let interval = self.config.tuning.sample_for.as_secs() as u32;
+                parts.samples = Some((hashes, self.peers.torrents() as u32, interval));
                 self.add_nodes(&mut parts, from, query.want, &target);
             }
         }
@@ -142,9 +137,10 @@ impl Node {
 
     fn current_sample(&mut self, now: Instant) -> Vec<[u8; 20]> {
         let old = self.answers.sampled;
-        let old = old.is_none_or(|at| now >= at + SAMPLE_FOR);
-        if old || self.answers.samples.len() < MAX_SAMPLES.min(self.peers.torrents()) {
-            self.answers.samples = self.peers.sample(MAX_SAMPLES, &mut self.rng);
+        let (most, lasts) = (self.config.tuning.samples, self.config.tuning.sample_for);
+        let old = old.is_none_or(|at| now >= at + lasts);
+        if old || self.answers.samples.len() != most.min(self.peers.torrents()) {
+            self.answers.samples = self.peers.sample(most, &mut self.rng);
             self.answers.sampled = Some(now);
         }
         self.answers.samples.iter().map(|hash| hash.0).collect()

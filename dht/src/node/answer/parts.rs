@@ -1,7 +1,6 @@
 //! What an answer is made of, how long it gets, and what is left out where that is too long.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use protocol::krpc::{Bloom, NodeId, Response, Sample, Values, item};
 
@@ -10,9 +9,6 @@ use crate::items::Item;
 
 /// An answer with nothing in it: shorter than three times the shortest query.
 pub(super) const MIN_ANSWER: usize = 168;
-
-/// How long a choice of info-hashes stands.
-pub(super) const SAMPLE_FOR: Duration = Duration::from_secs(60);
 
 /// What an answer is made of.
 #[derive(Debug, Default)]
@@ -25,7 +21,8 @@ pub(super) struct Parts {
     pub(super) item: Option<Item>,
     /// The version alone, where the asker has the item already.
     pub(super) seq: Option<i64>,
-    pub(super) samples: Option<(Vec<u8>, u32)>,
+    /// Info-hashes, of how many there are, and the seconds until there are others.
+    pub(super) samples: Option<(Vec<u8>, u32, u32)>,
 }
 
 impl Parts {
@@ -41,7 +38,7 @@ impl Parts {
             self.item = None;
             self.filters = None;
         }
-        if let Some((hashes, _)) = &mut self.samples {
+        if let Some((hashes, ..)) = &mut self.samples {
             // Few hashes and few nodes are better than only one of them.
             hashes.truncate(4 * 20);
         }
@@ -54,7 +51,8 @@ impl Parts {
                 cut(&mut self.nodes6, 38);
             } else if nodes > 0 {
                 cut(&mut self.nodes, 26);
-            } else if let Some((hashes, _)) = self.samples.as_mut().filter(|(h, _)| !h.is_empty()) {
+            } else if let Some((hashes, ..)) = self.samples.as_mut().filter(|(h, ..)| !h.is_empty())
+            {
                 hashes.truncate(hashes.len() - 20);
             } else {
                 self.samples = None;
@@ -92,7 +90,7 @@ impl Parts {
             + self
                 .samples
                 .as_ref()
-                .map_or(0, |(hashes, _)| 52 + hashes.len())
+                .map_or(0, |(hashes, ..)| 52 + hashes.len())
     }
 
     pub(super) fn response(&self, own: NodeId) -> Response<'_> {
@@ -104,11 +102,14 @@ impl Parts {
             seq: self.seq,
             seeds: self.filters.as_ref().map(|(seeds, _)| seeds.as_bytes()),
             leechers: self.filters.as_ref().map(|(_, others)| others.as_bytes()),
-            sample: self.samples.as_ref().map(|(hashes, total)| Sample {
-                interval: SAMPLE_FOR.as_secs() as u32,
-                total: *total,
-                hashes,
-            }),
+            sample: self
+                .samples
+                .as_ref()
+                .map(|(hashes, total, interval)| Sample {
+                    interval: *interval,
+                    total: *total,
+                    hashes,
+                }),
             ..Response::new(own)
         };
         match &self.item {

@@ -1,5 +1,6 @@
 //! Each key shows what it does when it is changed while the engine runs.
 
+mod dht;
 mod dialling;
 mod picking;
 mod transports;
