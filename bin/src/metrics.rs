@@ -1,18 +1,25 @@
-//! Figures for Prometheus and its like, as OpenMetrics, by HTTP.
+//! Figures for Prometheus and its like, as OpenMetrics, by HTTP: [`overlay`] those of the part in the overlay, [`engine`] those of
+//! torrents.
+//!
+//! Who asks has to name the server by an address, as `localhost` or by the name of this machine: a page of the web that leads its name
+//! here, so that a browser asks in its stead, gets nothing to read.
+
+mod engine;
+mod overlay;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::metrics::{Exposition, Kind};
+use ::engine::metrics::Exposition;
 use net::{Pool, Task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time;
 
-use crate::report::{Circuit, Community, Report, Reporter};
+pub(crate) use self::engine::Engine;
 
 /// The longest request, in bytes.
 const MAX_REQUEST: usize = 8 << 10;
@@ -20,11 +27,14 @@ const MAX_REQUEST: usize = 8 << 10;
 /// Who may ask at the same time.
 const MAX_GUESTS: usize = 8;
 
-/// Most hops of a circuit: one to a hidden peer has one more than those for torrents.
-const MOST_HOPS: u8 = 4;
-
 /// How long a request and its answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who has figures.
+pub(crate) trait Source: Clone + Send + Sync + 'static {
+    /// Adds them to a page.
+    fn write(&self, page: &mut Exposition) -> impl Future<Output = ()> + Send;
+}
 
 /// A server of figures; it ends with this value.
 #[derive(Debug)]
@@ -39,7 +49,11 @@ impl Metrics {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) async fn serve(at: SocketAddr, reporter: Reporter, pool: &Pool) -> io::Result<Self> {
+    pub(crate) async fn serve(
+        at: SocketAddr,
+        source: impl Source,
+        pool: &Pool,
+    ) -> io::Result<Self> {
         let (told, opened) = tokio::sync::oneshot::channel();
         let serving = pool.spawn(async move {
             let listener = match TcpListener::bind(at).await {
@@ -47,7 +61,7 @@ impl Metrics {
                 Err(error) => return drop(told.send(Err(error))),
             };
             if told.send(listener.local_addr()).is_ok() {
-                accept(listener, reporter).await;
+                accept(listener, source).await;
             }
         });
         let at = opened.await.map_err(io::Error::other)??;
@@ -58,7 +72,8 @@ impl Metrics {
     }
 }
 
-async fn accept(listener: TcpListener, reporter: Reporter) {
+async fn accept(listener: TcpListener, source: impl Source) {
+    let own = own_name();
     let seats = Arc::new(Semaphore::new(MAX_GUESTS));
     loop {
         let Ok(seat) = Arc::clone(&seats).acquire_owned().await else {
@@ -68,16 +83,16 @@ async fn accept(listener: TcpListener, reporter: Reporter) {
             time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let reporter = reporter.clone();
+        let (source, own) = (source.clone(), own.clone());
         tokio::spawn(async move {
-            let _ = time::timeout(PATIENCE, attend(guest, &reporter)).await;
+            let _ = time::timeout(PATIENCE, attend(guest, &source, own.as_deref())).await;
             drop(seat);
         });
     }
 }
 
 /// Answers one request, and closes.
-async fn attend(mut guest: TcpStream, reporter: &Reporter) -> io::Result<()> {
+async fn attend(mut guest: TcpStream, source: &impl Source, own: Option<&str>) -> io::Result<()> {
     let mut head = Vec::new();
     while !ends(&head) {
         if head.len() >= MAX_REQUEST || guest.read_buf(&mut head).await? == 0 {
@@ -85,8 +100,16 @@ async fn attend(mut guest: TcpStream, reporter: &Reporter) -> io::Result<()> {
         }
     }
     let plain = "text/plain; charset=utf-8";
-    let (status, kind, body) = match asked(&head) {
-        Asked::Figures => ("200 OK", Exposition::CONTENT_TYPE, text(&reporter.report())),
+    let (status, kind, body) = match asked(&head, own) {
+        Asked::Figures => {
+            let mut page = Exposition::new("tribler");
+            source.write(&mut page).await;
+            ("200 OK", Exposition::CONTENT_TYPE, page.finish())
+        }
+        Asked::Elsewhere => {
+            let body = "ask by an address of this machine, or its name\n".to_owned();
+            ("421 Misdirected Request", plain, body)
+        }
         Asked::Other => {
             let body = "the figures are at /metrics\n".to_owned();
             ("404 Not Found", plain, body)
@@ -106,6 +129,8 @@ async fn attend(mut guest: TcpStream, reporter: &Reporter) -> io::Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Figures,
+    /// In a name that is not this machine's.
+    Elsewhere,
     Other,
     Wrong,
 }
@@ -115,9 +140,15 @@ fn ends(head: &[u8]) -> bool {
     head.windows(4).any(|end| end == b"\r\n\r\n") || head.windows(2).any(|end| end == b"\n\n")
 }
 
-fn asked(head: &[u8]) -> Asked {
-    let line = head.split(|byte| *byte == b'\n').next();
-    let line = String::from_utf8_lossy(line.unwrap_or_default()).into_owned();
+fn asked(head: &[u8], own: Option<&str>) -> Asked {
+    let head = String::from_utf8_lossy(head);
+    let mut lines = head.lines();
+    let line = lines.next().unwrap_or_default();
+    let hosts = lines.filter_map(|line| line.split_once(':'));
+    let mut hosts = hosts.filter(|(name, _)| name.trim().eq_ignore_ascii_case("host"));
+    if !hosts.all(|(_, host)| is_ours(host.trim(), own)) {
+        return Asked::Elsewhere;
+    }
     let mut words = line.split_whitespace();
     match (words.next(), words.next()) {
         (Some("GET"), Some(path)) => match path.split('?').next() {
@@ -128,177 +159,77 @@ fn asked(head: &[u8]) -> Asked {
     }
 }
 
-/// A figure of a community: its name, its kind, what it is, and where it is found.
-type Figure = (&'static str, Kind, &'static str, fn(&Community) -> u64);
+/// Whether a host that was asked for, perhaps with a port, can be nothing but this machine.
+fn is_ours(host: &str, own: Option<&str>) -> bool {
+    if host.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    bare.unwrap_or(name).parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || own.is_some_and(|own| name.eq_ignore_ascii_case(own))
+}
 
-/// What is told of each community.
-const FIGURES: [Figure; 9] = [
-    ("known_nodes", Kind::Gauge, "Nodes that are known.", |it| {
-        it.known as u64
-    }),
-    (
-        "known_relays",
-        Kind::Gauge,
-        "Nodes that are known to relay.",
-        |it| it.known_relays as u64,
-    ),
-    (
-        "known_exits",
-        Kind::Gauge,
-        "Nodes that are known to let traffic out.",
-        |it| it.known_exits as u64,
-    ),
-    (
-        "relayed_circuits",
-        Kind::Gauge,
-        "Circuits of others that are relayed.",
-        |it| it.relays as u64,
-    ),
-    (
-        "ended_circuits",
-        Kind::Gauge,
-        "Circuits of others that end here.",
-        |it| it.ends as u64,
-    ),
-    (
-        "joined_circuits",
-        Kind::Counter,
-        "Circuits of others that were joined.",
-        |it| it.joined,
-    ),
-    (
-        "relayed_cells",
-        Kind::Counter,
-        "Cells of others that were passed on.",
-        |it| it.relayed_cells,
-    ),
-    (
-        "carried_bytes",
-        Kind::Counter,
-        "Bytes of others that were passed on, sent out and sent back.",
-        |it| it.carried,
-    ),
-    (
-        "destroyed_circuits",
-        Kind::Counter,
-        "Circuits that a neighbour ended.",
-        |it| it.destroyed,
-    ),
-];
-
-/// The figures as OpenMetrics.
-pub(crate) fn text(report: &Report) -> String {
-    let mut page = Exposition::new("tribler");
-    page.family("circuits", Kind::Gauge, "", "Circuits of our own.");
-    for hops in 1..=MOST_HOPS {
-        for state in ["building", "ready", "silent"] {
-            let of = |it: &&Circuit| it.hops == hops && it.state == state;
-            let number = report.circuits.iter().filter(of).count();
-            let hops = hops.to_string();
-            page.sample(&[("hops", &hops), ("state", state)], number);
-        }
-    }
-    let help = "Whether nothing goes out by so many hops that are in use.";
-    page.family("lane_blocked", Kind::Gauge, "", help);
-    for lane in &report.hops {
-        let blocked = u8::from(lane.state == "blocked");
-        page.sample(&[("hops", &lane.hops.to_string())], blocked);
-    }
-    for (name, kind, help, of) in FIGURES {
-        page.family(name, kind, "", help);
-        for community in &report.communities {
-            page.sample(&[("wire", &community.wire)], of(community));
-        }
-    }
-    let help = "What was refused, by the reason.";
-    page.family("refused", Kind::Counter, "", help);
-    for community in &report.communities {
-        for (why, times) in &community.refused {
-            page.sample(&[("wire", &community.wire), ("reason", why)], times);
-        }
-    }
-    let help = "Whether all was carried for others that may be: nothing more is.";
-    page.family("max_bytes_reached", Kind::Gauge, "", help);
-    page.sample(&[], u8::from(report.used_up));
-    let help = "Datagrams of the overlay.";
-    page.family("datagrams", Kind::Counter, "", help);
-    for (way, count) in [("sent", report.sent), ("received", report.received)] {
-        page.sample(&[("direction", way)], count);
-    }
-    page.finish()
+/// What this machine calls itself.
+fn own_name() -> Option<Arc<str>> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Lane;
 
-    fn report() -> Report {
-        Report {
-            pid: 1,
-            command: "exit".to_owned(),
-            addr: "127.0.0.1:1".to_owned(),
-            public_key: "ab".to_owned(),
-            hops: vec![Lane {
-                hops: 2,
-                state: "blocked".to_owned(),
-                reason: None,
-                ready: 0,
-                building: 1,
-                exits: 0,
-            }],
-            circuits: Vec::new(),
-            communities: vec![Community {
-                wire: "today".to_owned(),
-                known: 7,
-                known_relays: 5,
-                known_exits: 2,
-                relays: 1,
-                ends: 3,
-                joined: 12,
-                relayed_cells: 1000,
-                carried: 5000,
-                destroyed: 2,
-                refused: [("a \"reason\"".to_owned(), 4)].into(),
-            }],
-            used_up: true,
-            sent: 10,
-            received: 20,
-        }
+    fn asked_here(head: &[u8]) -> Asked {
+        asked(head, Some("box"))
     }
 
     #[test]
-    fn figures_are_lines_with_a_name_labels_and_a_number() {
-        let text = text(&report());
-        for line in [
-            "# TYPE tribler_known_exits gauge",
-            "tribler_known_exits{wire=\"today\"} 2",
-            "tribler_relayed_cells_total{wire=\"today\"} 1000",
-            "tribler_circuits{hops=\"2\",state=\"silent\"} 0",
-            "tribler_lane_blocked{hops=\"2\"} 1",
-            "tribler_refused_total{wire=\"today\",reason=\"a \\\"reason\\\"\"} 4",
-            "tribler_datagrams_total{direction=\"received\"} 20",
-            "tribler_max_bytes_reached 1",
+    fn only_who_names_this_machine_is_answered() {
+        let with = |host: &str| {
+            asked_here(format!("GET /metrics HTTP/1.1\r\nhost: {host}\r\n\r\n").as_bytes())
+        };
+        for host in [
+            "127.0.0.1:9464",
+            "192.168.1.7",
+            "[::1]:9464",
+            "[::1]",
+            "localhost",
+            "LOCALHOST:9464",
+            "box:9464",
         ] {
-            assert!(text.lines().any(|of| of == line), "{line}\n{text}");
+            assert_eq!(with(host), Asked::Figures, "{host}");
         }
-        assert!(text.ends_with("\n# EOF\n"));
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            assert!(
-                name.starts_with("tribler_") && value.parse::<u64>().is_ok(),
-                "{line}"
-            );
+        for host in [
+            "evil.example",
+            "evil.example:9464",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:80",
+            "",
+        ] {
+            assert_eq!(with(host), Asked::Elsewhere, "{host}");
         }
+        let two = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n";
+        assert_eq!(asked_here(two), Asked::Elsewhere);
     }
 
     #[test]
     fn only_a_get_of_the_page_is_answered_with_figures() {
-        assert_eq!(asked(b"GET /metrics HTTP/1.1\r\n\r\n"), Asked::Figures);
-        assert_eq!(asked(b"GET /metrics?x=1 HTTP/1.0\r\n\r\n"), Asked::Figures);
-        assert_eq!(asked(b"GET / HTTP/1.1\r\n\r\n"), Asked::Other);
-        assert_eq!(asked(b"POST /metrics HTTP/1.1\r\n\r\n"), Asked::Wrong);
-        assert_eq!(asked(b"\xff\xfe\r\n\r\n"), Asked::Wrong);
+        assert_eq!(asked_here(b"GET /metrics HTTP/1.1\r\n\r\n"), Asked::Figures);
+        assert_eq!(
+            asked_here(b"GET /metrics?x=1 HTTP/1.0\r\n\r\n"),
+            Asked::Figures
+        );
+        assert_eq!(asked_here(b"GET / HTTP/1.1\r\n\r\n"), Asked::Other);
+        assert_eq!(asked_here(b"POST /metrics HTTP/1.1\r\n\r\n"), Asked::Wrong);
+        assert_eq!(asked_here(b"\xff\xfe\r\n\r\n"), Asked::Wrong);
         assert!(ends(b"GET / HTTP/1.1\r\n\r\n") && !ends(b"GET / HTTP/1.1\r\n"));
     }
 }

@@ -21,6 +21,10 @@ pub(crate) struct DaemonArgs {
     /// Where the REST API will be. This build has none yet: whoever asks there is told so
     #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address)]
     pub(crate) api: Option<SocketAddr>,
+    /// Serve figures for Prometheus by HTTP, at /metrics [default where no address follows: 127.0.0.1:9464]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = super::listen_address, num_args = 0..=1,
+          default_missing_value = "127.0.0.1:9464", help_heading = "Output")]
+    pub(crate) metrics: Option<SocketAddr>,
     /// Print a unit file for systemd that runs this command with these flags, and do nothing else
     #[arg(long, help_heading = "Output")]
     pub(crate) print_unit: bool,

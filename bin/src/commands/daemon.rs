@@ -18,6 +18,7 @@ use crate::daemon::place::Place;
 use crate::daemon::server::Server;
 use crate::daemon::{idle_api, kept, notify};
 use crate::failure::{Failure, reason};
+use crate::metrics::{self, Metrics};
 use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
 use crate::wire::{self, Session};
@@ -50,6 +51,8 @@ enum Line {
         external_ip: Option<String>,
         by: String,
     },
+    /// Figures are served.
+    Metrics { addr: String },
     /// The only way out, a proxy or what everything is bound to, is gone or is back.
     Network { up: bool, reason: String },
     /// Torrents are at work, and the command channel is open.
@@ -100,12 +103,14 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     let reporting = bulletin.clone().report(session.engine.clone());
     let _reporting = session.pool().spawn(reporting);
     let idle_api = open_api(&args, &session, screen).await?;
+    let metrics = open_metrics(&args, &session).await?;
     let socket = place.listen()?;
     let serving = Server::start(socket, Arc::clone(&desk), session.pool());
     let serving = serving.map_err(|error| Failure::on_file(&place.socket(), &error))?;
     tell_socks(session.circuits.socks().into_iter(), screen)?;
     wire::tell_unknown_nodes(&args.common, &session.network, screen);
     tell_serving(&place, &session, &bulletin, screen)?;
+    tell_metrics(metrics.as_ref(), &bulletin, screen)?;
     notify::ready();
     let watched = watch(&session, &bulletin, &health, screen);
     tokio::select! {
@@ -123,7 +128,7 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     };
     // Who waits for the end of its connection finds the state free.
     drop(place);
-    drop((serving, idle_api, pool));
+    drop((serving, idle_api, metrics, pool));
     ended
 }
 
@@ -225,10 +230,44 @@ async fn open_api(
     Ok(Some(serving))
 }
 
+/// Serves figures, where that is wanted.
+async fn open_metrics(args: &DaemonArgs, session: &Session) -> Result<Option<Metrics>, Failure> {
+    let Some(at) = args.metrics else {
+        return Ok(None);
+    };
+    let source = metrics::Engine {
+        engine: session.engine.clone(),
+        circuits: session.circuits.clone(),
+    };
+    let serving = Metrics::serve(at, source, session.pool()).await;
+    let serving =
+        serving.map_err(|error| Failure::Failed(format!("--metrics {at}: {}", reason(&error))))?;
+    Ok(Some(serving))
+}
+
+/// Says where figures are served.
+fn tell_metrics(
+    metrics: Option<&Metrics>,
+    bulletin: &Bulletin,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let Some(metrics) = metrics else {
+        return Ok(());
+    };
+    let addr = metrics.at.to_string();
+    let line = Line::Metrics { addr };
+    say(bulletin, &line);
+    if screen.style() == Style::Json {
+        return screen.json(&line);
+    }
+    screen.say(format_args!("figures at http://{}/metrics", metrics.at))
+}
+
 /// Puts a line of the daemon's own among the events.
 fn say(bulletin: &Bulletin, line: &Line) {
     let word = match line {
         Line::Mapped { .. } => "mapped",
+        Line::Metrics { .. } => "metrics",
         Line::Network { .. } => "network",
         Line::Serving { .. } => "serving",
         Line::StateSaved { .. } => "state_saved",
@@ -391,6 +430,7 @@ mod tests {
         let own = [
             "serving",
             "mapped",
+            "metrics",
             "network",
             "state_saved",
             "stopping",

@@ -41,6 +41,7 @@ struct Open {
     overlay: Overlay,
     routes: CircuitRoutes,
     socks: Option<Socks>,
+    reporter: Reporter,
     _watched: Watched,
 }
 
@@ -99,6 +100,7 @@ impl Circuits {
             overlay,
             routes,
             socks,
+            reporter,
             _watched: watched,
         });
         Ok(())
@@ -128,6 +130,15 @@ impl Circuits {
             Some(filter) => network.filtered(filter),
             None => network,
         })
+    }
+
+    /// What tells how the part in the overlay does, once there is one.
+    pub(crate) fn reporter(&self) -> Option<Reporter> {
+        self.0
+            .open
+            .lock()
+            .as_ref()
+            .map(|open| open.reporter.clone())
     }
 
     /// Where other programs can go through circuits, and of how many hops.

@@ -2,6 +2,7 @@
 
 mod channel;
 mod ending;
+mod figures;
 mod sorting;
 mod torrents;
 
