@@ -7,6 +7,7 @@
 
 mod answer;
 mod connection;
+mod fresh;
 mod reply;
 mod request;
 mod server;

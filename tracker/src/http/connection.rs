@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -47,7 +47,7 @@ pub(super) struct Thread {
 
 /// Where a connection stands.
 #[derive(Debug)]
-struct Connection<S> {
+pub(super) struct Connection<S> {
     stream: S,
     who: Who,
     /// The beginning of a head.
@@ -100,6 +100,12 @@ impl Thread {
         }
     }
 
+    /// Counts a connection that is closed because there are too many.
+    pub(super) fn turn_away(&mut self) {
+        self.counts.turned_away += 1;
+        self.show();
+    }
+
     /// Counts a connection that is closed for what came by it, or for how slowly.
     pub(super) fn misfit(&mut self) {
         self.counts.misfits += 1;
@@ -112,22 +118,12 @@ impl Thread {
     }
 }
 
-/// Answers what comes by `stream` until it ends.
-pub(super) async fn serve<S>(stream: S, who: Who, thread: &RefCell<Thread>)
+/// Answers what comes by a connection until it ends.
+pub(super) async fn serve<S>(mut connection: Connection<S>, thread: &RefCell<Thread>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let patience = thread.borrow().patience;
-    let mut connection = Connection {
-        stream,
-        who,
-        kept: Vec::new(),
-        unsent: Vec::new(),
-        sent: 0,
-        last: false,
-        more: false,
-        due: Instant::now() + patience.request,
-    };
     let mut timer = pin!(tokio::time::sleep_until(connection.due));
     let end = poll_fn(|cx| {
         if let Poll::Ready(end) = connection.run(cx, &mut thread.borrow_mut()) {
@@ -171,13 +167,127 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if came == 0 {
                 return Poll::Ready(Ok(End::Closed));
             }
-            thread.counts.received += came as u64;
-            if let Err(error) = self.answer(begun + came, thread) {
-                thread.counts.misfits += 1;
-                tracing::debug!(who = %self.who.0, %error, "a request that is none");
-            }
-            thread.show();
+            self.take_in(begun, came, thread);
         }
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut stream = Pin::new(&mut self.stream);
+        while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match ready!(stream.as_mut().poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => self.sent += written,
+            }
+        }
+        ready!(stream.poll_flush(cx))?;
+        self.unsent.clear();
+        self.sent = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says that nothing follows. Whoever still sends gets a while to see that: closing on what was not read would reset the
+    /// connection, and take the answer from it.
+    async fn close(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let mut room = [0; 1024];
+        let mut left = MOST_UNSENT;
+        while self.more && left > 0 {
+            match self.stream.read(&mut room).await? {
+                0 => break,
+                came => left = left.saturating_sub(came),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Connection<std::net::TcpStream> {
+    /// Does without waiting what can be done: most connections that are not kept are over then, and the runtime never hears of
+    /// them.
+    pub(super) fn step(&mut self, thread: &mut Thread) -> Step {
+        loop {
+            while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
+                match self.stream.write(rest) {
+                    Ok(0) => return Step::Over,
+                    Ok(written) => self.sent += written,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Long,
+                    Err(_) => return Step::Over,
+                }
+            }
+            if self.sent > 0 {
+                self.unsent.clear();
+                self.sent = 0;
+                self.wait_for_request(thread);
+            }
+            if self.last {
+                return if self.more { Step::Long } else { Step::Over };
+            }
+            let begun = self.kept.len();
+            let room = &mut thread.room[..];
+            room[..begun].copy_from_slice(&self.kept);
+            match self.stream.read(&mut room[begun..]) {
+                Ok(0) => return Step::Over,
+                Ok(came) => self.take_in(begun, came, thread),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return if begun > 0 { Step::Long } else { Step::Waits };
+                }
+                Err(_) => return Step::Over,
+            }
+        }
+    }
+}
+
+/// Where a connection stands that the runtime does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It has ended.
+    Over,
+    /// Nothing has come yet.
+    Waits,
+    /// It takes longer than a look.
+    Long,
+}
+
+impl<S> Connection<S> {
+    /// A connection that has just been taken.
+    pub(super) fn new(stream: S, who: Who, patience: Patience) -> Self {
+        Self {
+            stream,
+            who,
+            kept: Vec::new(),
+            unsent: Vec::new(),
+            sent: 0,
+            last: false,
+            more: false,
+            due: Instant::now() + patience.request,
+        }
+    }
+
+    /// The same by what `convert` makes of the stream.
+    pub(super) fn convert<T>(
+        self,
+        convert: impl FnOnce(S) -> io::Result<T>,
+    ) -> io::Result<Connection<T>> {
+        Ok(Connection {
+            stream: convert(self.stream)?,
+            who: self.who,
+            kept: self.kept,
+            unsent: self.unsent,
+            sent: self.sent,
+            last: self.last,
+            more: self.more,
+            due: self.due,
+        })
+    }
+
+    /// Answers what has come, behind what was there of it.
+    fn take_in(&mut self, begun: usize, came: usize, thread: &mut Thread) {
+        thread.counts.received += came as u64;
+        if let Err(error) = self.answer(begun + came, thread) {
+            thread.counts.misfits += 1;
+            tracing::debug!(who = %self.who.0, %error, "a request that is none");
+        }
+        thread.show();
     }
 
     /// Answers what is whole of the first `len` bytes of the room, and keeps the rest.
@@ -223,35 +333,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.due = Instant::now() + thread.patience.request;
         }
         read
-    }
-
-    fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut stream = Pin::new(&mut self.stream);
-        while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match ready!(stream.as_mut().poll_write(cx, rest))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => self.sent += written,
-            }
-        }
-        ready!(stream.poll_flush(cx))?;
-        self.unsent.clear();
-        self.sent = 0;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Says that nothing follows. Whoever still sends gets a while to see that: closing on what was not read would reset the
-    /// connection, and take the answer from it.
-    async fn close(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await?;
-        let mut room = [0; 1024];
-        let mut left = MOST_UNSENT;
-        while self.more && left > 0 {
-            match self.stream.read(&mut room).await? {
-                0 => break,
-                came => left = left.saturating_sub(came),
-            }
-        }
-        Ok(())
     }
 
     fn wait_for_request(&mut self, thread: &Thread) {

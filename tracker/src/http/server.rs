@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
+use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpStream;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use super::connection::{Patience, Thread, serve};
+use super::connection::{Connection, Patience, Thread, serve};
+use super::fresh::{Fresh, tokio_stream};
 use super::stats::{HttpCounts, HttpStats};
 use super::{HttpRules, Who};
 use crate::core::Core;
@@ -26,6 +29,12 @@ const BACKLOG: i32 = 4096;
 
 /// How long a thread leaves the system alone that had no connection to give: most likely it has no file numbers left.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Connections that are taken before those that are there have their turn.
+const AT_ONCE: usize = 64;
+
+/// How long new connections wait for another look while no others come.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Bounds of an HTTP tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +107,11 @@ impl HttpServer {
                 .build()?;
             let listener = {
                 let _entered = runtime.enter();
-                tokio::net::TcpListener::from_std(listener)?
+                #[expect(
+                    deprecated,
+                    reason = "its successor is unsafe, for what closes its file behind the runtime's back; a `TcpListener` does not"
+                )]
+                AsyncFd::with_interest(listener, Interest::READABLE)?
             };
             let thread = std::thread::Builder::new().name(format!("http-tracker-{number}"));
             let thread = thread.spawn(move || {
@@ -153,7 +166,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, listener: tokio::net::TcpListener) {
+    async fn run(self, listener: AsyncFd<TcpListener>) {
         let Self {
             core,
             rules,
@@ -166,51 +179,69 @@ impl Worker {
         let rng = SmallRng::seed_from_u64(rand::random());
         let thread = Thread::new(core, rules, rng, patience, stats);
         let thread = Rc::new(RefCell::new(thread));
+        let mut fresh = Fresh::new(&thread);
         loop {
+            let looks = !fresh.is_empty();
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                taken = listener.accept() => {
-                    match taken {
-                        Ok((stream, from)) => take((stream, from), tls.as_ref(), &thread, most),
-                        Err(error) => {
-                            tracing::debug!(%error, "taking a connection");
-                            tokio::time::sleep(BREATH).await;
+                ready = listener.readable() => {
+                    let Ok(mut ready) = ready else {
+                        tokio::time::sleep(BREATH).await;
+                        continue;
+                    };
+                    for _ in 0..AT_ONCE {
+                        match ready.try_io(|listener| accept(listener.get_ref())) {
+                            Ok(Ok((stream, from))) => {
+                                let open = Rc::strong_count(&thread) - 2 + fresh.len();
+                                if open >= most {
+                                    thread.borrow_mut().turn_away();
+                                } else if let Some(tls) = &tls {
+                                    take(stream, from, tls, &thread);
+                                } else {
+                                    fresh.take(stream, from);
+                                }
+                            }
+                            Ok(Err(error)) => {
+                                tracing::debug!(%error, "taking a connection");
+                                tokio::time::sleep(BREATH).await;
+                                break;
+                            }
+                            // Nobody else waits.
+                            Err(_) => break,
                         }
                     }
+                    fresh.look();
+                    tokio::task::yield_now().await;
                 }
+                () = tokio::time::sleep(LOOK), if looks => fresh.look(),
             }
         }
     }
 }
 
-/// Begins with a connection, or closes it where there are too many: each holds a share of the thread's room.
-fn take(
-    (stream, from): (TcpStream, SocketAddr),
-    tls: Option<&Tls>,
-    thread: &Rc<RefCell<Thread>>,
-    most: usize,
-) {
-    if Rc::strong_count(thread) > most {
-        let mut thread = thread.borrow_mut();
-        thread.counts.turned_away += 1;
-        thread.show();
-        return;
-    }
+/// Takes a connection that waits, if one does.
+fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (stream, from) = rustix::net::acceptfrom_with(listener, flags)?;
+    let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+    let from = from.ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok((stream.into(), from))
+}
+
+/// Begins with a connection under TLS.
+fn take(stream: TcpStream, from: SocketAddr, tls: &Tls, thread: &Rc<RefCell<Thread>>) {
     let who = Who(from.ip());
     thread.borrow_mut().counts.note_connection(who);
-    // Answers are written whole.
-    let _ = stream.set_nodelay(true);
-    let thread = Rc::clone(thread);
-    let Some(tls) = tls else {
-        tokio::task::spawn_local(async move { serve(stream, who, &thread).await });
+    let Ok(stream) = tokio_stream(stream) else {
         return;
     };
+    let thread = Rc::clone(thread);
     let agreed = tls.acceptor().accept(stream);
     tokio::task::spawn_local(async move {
-        let patience = thread.borrow().patience.request;
-        match tokio::time::timeout(patience, agreed).await {
-            Ok(Ok(stream)) => serve(stream, who, &thread).await,
+        let patience = thread.borrow().patience;
+        match tokio::time::timeout(patience.request, agreed).await {
+            Ok(Ok(stream)) => serve(Connection::new(stream, who, patience), &thread).await,
             Ok(Err(error)) => {
                 tracing::debug!(%from, %error, "a connection that does not come to TLS");
                 thread.borrow_mut().misfit();
@@ -237,8 +268,6 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::Ipv4Addr;
-
-    use std::net::TcpStream;
 
     use super::*;
     use crate::access::Mode;

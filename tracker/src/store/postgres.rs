@@ -16,16 +16,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TABLES: &str = "
     SET statement_timeout = '60s';
     SET lock_timeout = '10s';
-    SELECT pg_advisory_lock(7236971);
+    BEGIN;
+    SELECT pg_advisory_xact_lock(7236971);
     CREATE TABLE IF NOT EXISTS whitelist (info_hash TEXT PRIMARY KEY);
     CREATE TABLE IF NOT EXISTS torrents (info_hash TEXT PRIMARY KEY, completed BIGINT NOT NULL DEFAULT 0);
     CREATE TABLE IF NOT EXISTS keys (key TEXT PRIMARY KEY, valid_until BIGINT);
     CREATE TABLE IF NOT EXISTS writers (writer TEXT PRIMARY KEY, batch BIGINT NOT NULL, at TIMESTAMPTZ NOT NULL DEFAULT now());
     DELETE FROM writers WHERE at < now() - INTERVAL '30 days';
-    SELECT pg_advisory_unlock(7236971);
+    COMMIT;
 ";
 
-/// A server of PostgreSQL. It is connected to when it is needed, and again when the connection has gone.
+/// A server of PostgreSQL. It is connected to when it is needed, and again when the connection has gone. It waits in a runtime of
+/// its own, so that it must be used by a thread that is in none.
 pub struct Postgres {
     config: Config,
     client: Option<Client>,

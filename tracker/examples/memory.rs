@@ -1,0 +1,84 @@
+//! What swarms cost: `memory [PEERS TORRENTS]`, printed as bytes of the process for each peer and torrent.
+
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+
+use protocol::id::{InfoHash, PeerId};
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+use tracker::swarms::{Announced, Picked, Report, Seconds, SwarmOptions, Swarms};
+
+const MILLION: u32 = 1_000_000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout();
+    let count = |swarms: &Swarms| {
+        let totals = swarms.totals();
+        (totals.torrents, totals.v4.all())
+    };
+    // One large swarm.
+    let before = resident()?;
+    let swarms = Swarms::new(SwarmOptions::default());
+    for peer in 0..MILLION {
+        announce(&swarms, 0, peer);
+    }
+    let used = resident()? - before;
+    let each = used as f64 / f64::from(MILLION);
+    writeln!(
+        out,
+        "a swarm of a million: {each:.1} bytes a peer, {:?}",
+        count(&swarms)
+    )?;
+    drop(swarms);
+
+    // In processes of their own, for what was freed comes back only in part.
+    let mut args = std::env::args().skip(1);
+    if let (Some(peers), Some(torrents)) = (args.next(), args.next()) {
+        let (peers, torrents): (u32, u32) = (peers.parse()?, torrents.parse()?);
+        let before = resident()?;
+        let swarms = Swarms::new(SwarmOptions::default());
+        for peer in 0..peers {
+            announce(&swarms, peer % torrents, peer);
+        }
+        let used = resident()? - before;
+        let each = used as f64 / f64::from(torrents);
+        let mib = used as f64 / f64::from(1 << 20);
+        let asked = swarms.heap() as f64 / f64::from(torrents);
+        writeln!(
+            out,
+            "{peers} peers of {torrents} torrents: {mib:.1} MiB, {each:.1} bytes a torrent ({asked:.1} asked for), {:?}",
+            count(&swarms)
+        )?;
+    }
+    Ok(())
+}
+
+fn announce(swarms: &Swarms, torrent: u32, peer: u32) {
+    let mut info_hash = [0; 20];
+    info_hash[..4].copy_from_slice(&torrent.to_be_bytes());
+    let announced = Announced {
+        info_hash: InfoHash(info_hash),
+        peer_id: PeerId([1; 20]),
+        addr: (Ipv4Addr::from_bits(peer + 1), 6881).into(),
+        seeder: peer.is_multiple_of(3),
+        stopped: false,
+        report: Report::default(),
+        want: 0,
+        mixed: false,
+    };
+    let mut rng = SmallRng::seed_from_u64(1);
+    swarms.announce(
+        &announced,
+        Seconds::new(1),
+        &mut rng,
+        &mut Picked::default(),
+    );
+}
+
+/// Bytes of memory that the process has.
+fn resident() -> Result<u64, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let words = line.ok_or("no VmRSS")?.split_whitespace().nth(1);
+    Ok(words.ok_or("no VmRSS")?.parse::<u64>()? * 1024)
+}

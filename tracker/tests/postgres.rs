@@ -1,0 +1,366 @@
+//! What a tracker keeps, in a real PostgreSQL: shared by several trackers, away at the start, and killed in the middle of writes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests stop at what they did not expect, and say what they skip"
+)]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::id::{InfoHash, PeerId};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tempfile::TempDir;
+use tracker::access::Listing;
+use tracker::settings::{DatabaseKind, Secret};
+use tracker::store::{Database, Postgres, Store, StoreError};
+use tracker::swarms::{Announced, Event, Picked, Report, Seconds};
+use tracker::{Core, Settings};
+
+/// Longer than anything that is waited for here takes.
+const LONG: Duration = Duration::from_secs(90);
+
+/// A server of its own, reached by a socket in its folder. It ends with this.
+struct Server {
+    folder: TempDir,
+    programs: PathBuf,
+    running: Option<Child>,
+}
+
+impl Server {
+    /// An empty database that nobody serves yet; `None` where PostgreSQL is not installed.
+    fn new() -> Option<Self> {
+        let versions = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten();
+        let programs = versions.filter_map(|version| Some(version.ok()?.path().join("bin")));
+        let Some(programs) = programs.filter(|path| path.join("postgres").exists()).max() else {
+            assert!(std::env::var_os("CI").is_none(), "run tests/setup");
+            println!("skipped: no PostgreSQL; tests/setup installs it");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Self {
+            folder,
+            programs,
+            running: None,
+        };
+        if is_root() {
+            let path = server.folder.path();
+            let owned = Command::new("chown").arg("postgres").arg(path).status();
+            assert!(owned.unwrap().success());
+        }
+        let made = server
+            .program("initdb")
+            .args(["-A", "trust", "-U", "tracker", "--no-sync", "-D"])
+            .arg(server.data())
+            .output()
+            .unwrap();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        server.running = None;
+        Some(server)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A program of PostgreSQL, which refuses to be run by root.
+    fn program(&self, name: &str) -> Command {
+        let program = self.programs.join(name);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args([
+                "--reuid=postgres",
+                "--regid=postgres",
+                "--clear-groups",
+                "--",
+            ]);
+            command.arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    fn url(&self) -> String {
+        format!(
+            "host={} user=tracker dbname=postgres",
+            self.folder.path().display()
+        )
+    }
+
+    /// Serves, and waits until it answers.
+    fn start(&mut self) {
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        let child = self
+            .program("postgres")
+            .arg("-D")
+            .arg(self.data())
+            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .arg(self.folder.path())
+            .stderr(log)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.running = Some(child);
+        let end = Instant::now() + LONG;
+        let url = self.url();
+        while apart(|| Postgres::new(&url).unwrap().lists().is_err()) {
+            assert!(Instant::now() < end, "no answer: {}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it: `QUIT` at once as a crash does, `INT` after what is written is on the disk.
+    fn stop(&mut self, signal: &str) {
+        let Some(mut child) = self.running.take() else {
+            return;
+        };
+        let id = child.id().to_string();
+        let killed = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(killed.unwrap().success());
+        child.wait().unwrap();
+    }
+
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        settings.database.kind = DatabaseKind::PostgreSql;
+        settings.database.url = Secret(self.url());
+        settings.database.write_seconds = 1;
+        settings.database.reload_seconds = 1;
+        settings
+    }
+
+    /// What is written of all torrents.
+    fn completed(&self) -> BTreeMap<InfoHash, u32> {
+        let url = self.url();
+        apart(|| {
+            let mut rows = BTreeMap::new();
+            let mut database = Postgres::new(&url).unwrap();
+            let read = database.completed(&mut |hash, count| _ = rows.insert(hash, count));
+            read.unwrap();
+            rows
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop("QUIT");
+    }
+}
+
+/// Does something where no runtime is: the database has one of its own.
+fn apart<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(act).join().unwrap())
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn open(settings: &Settings) -> (Arc<Core>, Store) {
+    let core = Core::new(
+        settings.swarm_options(),
+        settings.mode(),
+        settings.policy(),
+        None,
+    );
+    let core = Arc::new(core);
+    let store = Store::open(settings, Path::new(""), &core).unwrap();
+    (core, store)
+}
+
+/// Has a peer of its own complete a torrent.
+fn complete(core: &Core, torrent: u8, peer: u32) {
+    for event in [Event::Started, Event::Completed] {
+        let [_, a, b, c] = peer.to_be_bytes();
+        let announced = Announced {
+            info_hash: InfoHash([torrent; 20]),
+            peer_id: PeerId([1; 20]),
+            addr: ([10, a, b, c], 1).into(),
+            seeder: event == Event::Completed,
+            stopped: false,
+            report: Report {
+                event,
+                ..Report::default()
+            },
+            want: 0,
+            mixed: false,
+        };
+        let mut rng = SmallRng::seed_from_u64(1);
+        let mut picked = Picked::default();
+        core.swarms
+            .announce(&announced, Seconds::new(1), &mut rng, &mut picked);
+    }
+}
+
+#[tokio::test]
+async fn completions_of_trackers_that_share_a_database_add_up() {
+    let Some(mut server) = Server::new() else {
+        return;
+    };
+    server.start();
+    let settings = server.settings();
+    let trackers: Vec<_> = (0..3).map(|_| open(&settings)).collect();
+    let mut expected = BTreeMap::<_, u32>::new();
+    let mut rng = SmallRng::seed_from_u64(7);
+    for round in 0..40_u32 {
+        for (core, _) in &trackers {
+            for peer in 0..20 {
+                let torrent = rng.random_range(0..10);
+                complete(core, torrent, round * 20 + peer);
+                // A peer completes each torrent once.
+                *expected.entry(InfoHash([torrent; 20])).or_default() += 1;
+            }
+        }
+        let writes = trackers.iter().map(|(_, store)| {
+            let orders = store.orders();
+            async move { orders.write().await.unwrap() }
+        });
+        futures_util::future::join_all(writes).await;
+    }
+    assert_eq!(server.completed(), expected);
+    let (core, store) = &trackers[0];
+    let hash = InfoHash([3; 20]);
+    complete(core, 3, 1 << 20);
+    store.orders().write().await.unwrap();
+    assert_eq!(
+        core.swarms.scrape(&hash).downloaded,
+        expected[&hash] + 1,
+        "of all trackers"
+    );
+}
+
+#[tokio::test]
+async fn trackers_that_share_a_database_see_each_others_lists_and_keys() {
+    let Some(mut server) = Server::new() else {
+        return;
+    };
+    server.start();
+    let mut settings = server.settings();
+    settings.access.listing = Listing::Allow;
+    settings.access.private = true;
+    let trackers: Vec<_> = (0..3).map(|_| open(&settings)).collect();
+    let (core, store) = &trackers[0];
+    let hash = InfoHash([3; 20]);
+
+    let key = "YZSl4lMZupRuOpSRC3krIKR5BPB14nrJ";
+    assert!(store.orders().list(hash).await.unwrap());
+    assert!(!store.orders().list(hash).await.unwrap());
+    assert!(
+        store
+            .orders()
+            .add_key(key.parse().unwrap(), Some(60))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .orders()
+            .add_key(key.parse().unwrap(), None)
+            .await
+            .unwrap()
+    );
+    let end = Instant::now() + LONG;
+    while trackers
+        .iter()
+        .any(|(core, _)| core.access.check(&hash, Some(key), 100).is_err())
+    {
+        assert!(Instant::now() < end, "the others do not look");
+        tokio::task::yield_now().await;
+    }
+    assert!(trackers[1].1.orders().unlist(hash).await.unwrap());
+    assert!(
+        trackers[2]
+            .1
+            .orders()
+            .remove_key(key.parse().unwrap())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !trackers[2]
+            .1
+            .orders()
+            .remove_key(key.parse().unwrap())
+            .await
+            .unwrap()
+    );
+    let end = Instant::now() + LONG;
+    while core.access.listed() + core.access.keys() > 0 {
+        assert!(Instant::now() < end, "it does not look");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_in_the_middle_of_writes_loses_no_completion_and_counts_none_twice()
+{
+    let Some(mut server) = Server::new() else {
+        return;
+    };
+    let seed = rand::random();
+    println!("seed {seed}");
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let settings = server.settings();
+    // It is away at the start, too.
+    let (core, store) = open(&settings);
+    assert!(!store.state().counts().is_loaded);
+    let mut expected = BTreeMap::<_, u32>::new();
+    let mut peer = 0;
+    for round in 0..6 {
+        server.start();
+        // Writes go on while it is killed, some milliseconds after they began.
+        let orders = store.orders();
+        let writing = tokio::spawn(async move {
+            for _ in 0..200 {
+                let _ = orders.write().await;
+                tokio::task::yield_now().await;
+            }
+        });
+        let end = Instant::now() + Duration::from_millis(rng.random_range(20..400));
+        while Instant::now() < end {
+            for torrent in 0..50_u8 {
+                complete(&core, torrent, peer);
+                *expected.entry(InfoHash([torrent; 20])).or_default() += 1;
+            }
+            peer += 1;
+            tokio::task::yield_now().await;
+        }
+        server.stop(if round % 2 == 0 { "QUIT" } else { "INT" });
+        writing.abort();
+        let refused = store.orders().write().await;
+        assert!(matches!(refused, Ok(()) | Err(StoreError::Database(_))));
+    }
+    server.start();
+    let end = Instant::now() + LONG;
+    while store.orders().write().await.is_err() || !store.state().counts().is_loaded {
+        assert!(Instant::now() < end, "{:?}", store.state().counts());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(server.completed(), expected);
+    assert!(store.state().counts().error.is_none());
+    drop(store);
+    // And the next tracker begins with it.
+    let (core, _store) = open(&settings);
+    for (hash, count) in expected {
+        assert_eq!(core.swarms.scrape(&hash).downloaded, count);
+    }
+}
