@@ -17,7 +17,10 @@ use crate::reach::Reach;
 use crate::settings::{Patch, Settings, SettingsError};
 use crate::torrent::messages::Control;
 use crate::torrent::picker::Priority;
-use crate::{Choices, Farewells, Labels, Limits, Metrics, ResolveError, RouteError, SwarmCounts};
+use crate::{
+    Choices, Farewells, History, Labels, Limits, Metrics, Place, ResolveError, RouteError,
+    SeedingRule, SwarmCounts,
+};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +98,8 @@ pub struct AddTorrent {
     pub paused: bool,
     /// Have the queue decide when it runs.
     pub managed: bool,
+    /// Until when it is seeded; where nothing is said, as the settings say.
+    pub seeding: SeedingRule,
     /// Ask nobody for anything, and serve what is there.
     pub upload_only: bool,
     /// Fetch only what can be given to several others.
@@ -196,6 +201,12 @@ impl AddTorrent {
             labels: None,
             paused: false,
             managed: true,
+            seeding: SeedingRule {
+                forever: false,
+                ratio_per_mille: None,
+                seconds: None,
+                idle_seconds: None,
+            },
             upload_only: false,
             share: false,
             stop_when_ready: false,
@@ -263,6 +274,12 @@ pub enum CommandError {
     /// A setting is not known, or cannot have that value; none was changed.
     #[error(transparent)]
     Settings(SettingsError),
+    /// What is kept of the torrent cannot be read, for this reason.
+    #[error("what is kept of the torrent cannot be read: {0}")]
+    Unreadable(Arc<str>),
+    /// The torrent has no place in the queue, as one that has everything.
+    #[error("the torrent has no place in the queue: it has everything")]
+    NotQueued,
     /// The torrent's content is being moved already.
     #[error("the content is being moved already")]
     Moving,
@@ -389,6 +406,10 @@ pub(crate) enum Command {
     Metrics(oneshot::Sender<Result<(Metrics, Option<DhtHandle>), CommandError>>),
     Recheck(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Remove(TorrentId, bool, oneshot::Sender<Result<(), CommandError>>),
+    /// The torrents of the queue, in order.
+    Queue(oneshot::Sender<Result<Vec<TorrentId>, CommandError>>),
+    Shift(TorrentId, Place, oneshot::Sender<Result<(), CommandError>>),
+    History(TorrentId, oneshot::Sender<Result<History, CommandError>>),
     Reach(u8, oneshot::Sender<Result<Reach, CommandError>>),
     Resume(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Reuse(TorrentId, Reuse, oneshot::Sender<Result<(), CommandError>>),

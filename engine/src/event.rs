@@ -14,7 +14,9 @@ use protocol::id::InfoHashes;
 use protocol::metainfo::Metainfo;
 use protocol::tracker::AnnounceEvent;
 
-use crate::{LocalFile, Metrics, MoveFailure, Published, State, TorrentError, TorrentId, Wire};
+use crate::{
+    LocalFile, Metrics, MoveFailure, Published, SeedingEnd, State, TorrentError, TorrentId, Wire,
+};
 
 pub use self::categories::{Categories, Category};
 pub use self::hub::{Events, NoEvent};
@@ -381,6 +383,13 @@ pub enum Event {
         hops: u8,
         /// Why nothing leaves, for a person to read; `None` where it does.
         blocked: Option<Arc<str>>,
+    },
+    /// A torrent was seeded for as long as it was to be, and is paused.
+    SeedingDone {
+        /// Which torrent.
+        id: TorrentId,
+        /// What has ended it.
+        end: SeedingEnd,
     },
     /// There is as much room again as there should be, after [`Event::LowSpace`].
     SpaceBack {

@@ -3,6 +3,7 @@
 mod files;
 mod labels;
 mod modes;
+mod queue;
 mod storage;
 
 use std::net::SocketAddr;

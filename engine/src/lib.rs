@@ -24,6 +24,8 @@
 //! - `metrics`: counters and gauges, and the text that they are asked for in.
 //! - `mixed`: the shares of TCP and uTP.
 //! - `modes`: the switches of a torrent.
+//! - `seeding`: until when torrents are seeded.
+//! - `queue`: which torrents run, and in which order; `checks`: whose files are checked.
 //! - `settings`: what can be set, as one tree; `units`: sizes, rates and times as people write them.
 //! - `memory`: what is kept from one run to the next.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
@@ -39,6 +41,7 @@
 
 pub mod announce;
 pub mod board;
+mod checks;
 mod choices;
 mod claims;
 mod command;
@@ -49,6 +52,7 @@ mod disk;
 mod encryption;
 mod event;
 mod handle;
+mod history;
 mod labels;
 mod listener;
 mod lookups;
@@ -58,6 +62,7 @@ pub mod metrics;
 mod mixed;
 pub mod modes;
 pub mod peer;
+mod queue;
 mod reach;
 mod reader;
 mod route;
@@ -65,6 +70,7 @@ mod route;
 mod scene;
 
 mod seats;
+mod seeding;
 pub mod settings;
 mod shelf;
 mod snapshot;
@@ -88,18 +94,22 @@ pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
 pub use event::{Categories, Category, Event, Events, NoEvent, Parting, Refusal, Warning};
 pub use handle::EngineHandle;
+pub use history::History;
 pub use labels::Labels;
 pub use memory::Memory;
 pub use metrics::Metrics;
 pub use mixed::MixedMode;
 pub use modes::{Mode, Modes};
+pub use queue::places::Place;
 pub use reader::{FileReader, ReadAhead, ReadError};
 pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
+pub use seeding::{SeedingEnd, SeedingMode};
 pub use settings::Settings;
 pub use snapshot::{
     MoveStatus, PeerInfo, PeerStatus, Snapshot, State, SwarmCounts, TorrentStatus, WebSeedState,
     WebSeedStatus,
 };
+pub use state::SeedingRule;
 pub use supervisor::messages::{
     Add, GetAvailability, GetFileProgress, GetPeers, GetPieces, GetSettings, GetSnapshot,
     GetTrackers, Pause, Reannounce, Recheck, Remove, ReplaceTrackers, Resume, Scrape, SetHops,

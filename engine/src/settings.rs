@@ -34,7 +34,7 @@ pub use self::patch::Patch;
 pub use self::preset::Preset;
 pub use self::tree::{
     Choking, Connections, Dht, Disk, GROUPS, LimitSettings, LocalDiscovery, Metadata, Peers,
-    Picking, Seeding, Settings, Trackers, Wires,
+    Picking, QueueSettings, Seeding, Settings, Trackers, Wires,
 };
 pub use self::value::Value;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use protocol::id::{InfoHashes, PeerId};
 
-use crate::{Labels, LocalFile, Modes, Published, TorrentError, TorrentId, Wire};
+use crate::{Labels, LocalFile, Modes, Published, SeedingRule, TorrentError, TorrentId, Wire};
 
 /// The state of an engine, published twice a second and after each command.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,10 @@ pub struct TorrentStatus {
     pub labels: Option<Arc<Labels>>,
     /// What it is doing.
     pub state: State,
+    /// Its place in the queue: what is smaller comes first; `None` where it has none, as one that has everything.
+    pub queue: Option<u32>,
+    /// Until when it is seeded, where something is said of that.
+    pub seeding: SeedingRule,
     /// The switches that are on.
     pub modes: Modes,
     /// Through how many others its traffic goes; 0 is the direct way.
@@ -219,14 +223,16 @@ pub enum State {
     Error(TorrentError),
     /// Fetching the metadata of a magnet link.
     FetchingMetadata,
-    /// Stopped by command.
+    /// Stopped by command, or because it was seeded for long enough.
     Paused,
+    /// Waiting for its turn in the queue.
+    Queued,
     /// Complete, serving others.
     Seeding,
 }
 
 impl State {
-    /// One word for programs: `checking`, `downloading`, `error`, `metadata`, `paused` or `seeding`.
+    /// One word for programs: `checking`, `downloading`, `error`, `metadata`, `paused`, `queued` or `seeding`.
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Checking { .. } => "checking",
@@ -234,6 +240,7 @@ impl State {
             Self::Error(_) => "error",
             Self::FetchingMetadata => "metadata",
             Self::Paused => "paused",
+            Self::Queued => "queued",
             Self::Seeding => "seeding",
         }
     }

@@ -6,6 +6,8 @@
 mod child;
 mod commands;
 mod errands;
+mod husbandry;
+mod line;
 pub(crate) mod messages;
 mod publish;
 mod routes;
@@ -32,10 +34,12 @@ use tokio::time::Instant;
 
 use self::child::{Child, Leaving};
 use self::errands::Errands;
+use self::line::Line;
 use self::routes::OpenRoutes;
 use self::session::Session;
 use self::sights::Told;
 use crate::board::Board;
+use crate::checks::Checks;
 use crate::claims::Claims;
 use crate::command::Command;
 use crate::disk::Disk;
@@ -82,6 +86,8 @@ pub struct Supervisor {
     claims: Claims,
     shelf: Shelf,
     turns: Turns,
+    checks: Checks,
+    line: Line,
     next_id: u64,
     snapshots: watch::Sender<Arc<Snapshot>>,
     board: Board,
@@ -184,6 +190,8 @@ impl Supervisor {
             claims: Claims::default(),
             shelf: Shelf::default(),
             turns: Turns::default(),
+            checks: Checks::new(config.settings.queue.checking),
+            line: Line::new(&config.settings),
             next_id: 1,
             snapshots,
             board: handle.board.clone(),
@@ -252,6 +260,7 @@ impl Actor for Supervisor {
         self.begin_session(ctx);
         ctx.run_interval(BALANCE_EVERY, |supervisor, _| {
             supervisor.balance();
+            supervisor.mind();
             supervisor.warn_of_limits();
             supervisor.tell_stats();
         });
@@ -273,6 +282,9 @@ impl Actor for Supervisor {
 
 impl StreamHandler<Arrival> for Supervisor {
     fn handle(&mut self, arrival: Arrival, _: &mut Context<Self>) {
+        if let Some(id) = self.by_hash.get(&arrival.info_hash).copied() {
+            self.knock(id);
+        }
         let child = self.by_hash.get(&arrival.info_hash);
         let child = child.and_then(|id| self.torrents.get(id));
         let room = self.seats.free() > 0;

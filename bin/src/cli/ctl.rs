@@ -144,7 +144,7 @@ pub(crate) struct ListArgs {
     /// Print only how many there are
     #[arg(long)]
     pub(crate) count: bool,
-    /// Only those that are checking, downloading, error, metadata, paused or seeding; repeatable
+    /// Only those that are checking, downloading, error, metadata, paused, queued or seeding; repeatable
     #[arg(long, value_name = "STATE")]
     pub(crate) only: Vec<String>,
     /// Only those in this category; '' stands for none

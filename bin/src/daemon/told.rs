@@ -71,6 +71,7 @@ pub(crate) fn torrent_of(event: &Event) -> Option<TorrentId> {
         | Event::Resumed { id }
         | Event::Reused { id, .. }
         | Event::Route { id, .. }
+        | Event::SeedingDone { id, .. }
         | Event::StateChanged { id, .. }
         | Event::TrackerAnnounce { id, .. }
         | Event::TrackerError { id, .. }
@@ -138,6 +139,7 @@ fn more(event: &Event) -> Value {
             let figures = figures.map(|it| (it.about.name.to_owned(), it.value.into()));
             json!({"metrics": Value::Object(figures.collect())})
         }
+        Event::SeedingDone { end, .. } => json!({"end": end.word()}),
         Event::StateChanged { was, is, .. } => json!({"was": was.word(), "is": is.word()}),
         Event::TrackerAnnounce { url, .. } | Event::WebSeedBanned { url, .. } => {
             json!({"url": url})

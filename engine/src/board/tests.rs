@@ -14,6 +14,8 @@ fn status(id: u64, name: &str) -> TorrentStatus {
         name: name.to_owned(),
         labels: None,
         state: State::Downloading,
+        queue: None,
+        seeding: crate::SeedingRule::default(),
         modes: crate::Modes::NONE,
         hops: 0,
         blocked: None,

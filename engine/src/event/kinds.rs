@@ -81,6 +81,7 @@ kinds! {
     Resumed = "resumed": Status;
     Reused = "reused": Storage;
     Route = "route": Status;
+    SeedingDone = "seeding_done": Status;
     SpaceBack = "space_back": Storage;
     StateChanged = "state_changed": Status;
     Stats = "stats": Stats;

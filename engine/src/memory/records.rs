@@ -61,6 +61,7 @@ impl Kept {
         torrent.existing = existing(add.existing);
         Labels::keep(add.labels.as_deref(), torrent);
         keep_modes(torrent, add.modes());
+        torrent.seeding = add.seeding;
         let switches = &mut torrent.switches;
         switches.paused = add.paused;
         switches.trusted = add.trust_data;
@@ -188,6 +189,7 @@ impl Kept {
             paused: switches.paused,
             max_peers: torrent.max_peers.map(|most| most as usize),
             upload_slots: torrent.upload_slots,
+            seeding: torrent.seeding,
             limits: Limits {
                 down: torrent.down_limit,
                 up: torrent.up_limit,

@@ -11,7 +11,7 @@ use super::value::Setting;
 use super::{Group, Key};
 use crate::torrent::choker::{SeedMode, SlotsBy};
 use crate::units::Size;
-use crate::{AnnounceMode, Encryption, Limits, MixedMode};
+use crate::{AnnounceMode, Encryption, Limits, MixedMode, SeedingMode};
 
 const S: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -131,8 +131,55 @@ settings! {
         /// Values of its encoding, which take memory while it is read.
         values: u32 = 2_500_000, 1..=100_000_000, "values";
     }
+    /// How many torrents run at a time, of those that the queue manages. The others wait, in the order of the queue.
+    queue: QueueSettings {
+        /// Torrents that download at a time; 0 is no limit.
+        downloads: u32 = 0, 0..=1_000_000, "torrents";
+        /// Torrents that are seeded at a time; 0 is no limit.
+        seeds: u32 = 0, 0..=1_000_000, "torrents";
+        /// Torrents that run at a time, whatever they do, slow ones too; 0 is no limit.
+        active: u32 = 0, 0..=1_000_000, "torrents";
+        /// Torrents whose files are checked at a time; 0 is no limit. Others wait for their turn.
+        checking: u32 = 0, 0..=1_000_000, "torrents";
+        /// Torrents that run and are announced in the DHT, the first of the queue; 0 is no limit.
+        dht: u32 = 0, 0..=1_000_000, "torrents";
+        /// Torrents that run and are announced to their trackers, the first of the queue; 0 is no limit.
+        trackers: u32 = 0, 0..=1_000_000, "torrents";
+        /// Torrents that run and are announced on the local networks, the first of the queue; 0 is no limit.
+        local_discovery: u32 = 0, 0..=1_000_000, "torrents";
+        /// Time between two looks at which torrents are slow and which seeds are needed. What is asked for is done at once.
+        every: Duration = S * 30, S..=HOUR, "";
+        /// Whether seeds go before downloads where `active` is not enough for both.
+        seeds_first: bool = false, (), "";
+        /// Whether torrents by which hardly anything moves take no place, but of `active`.
+        slow_are_free: bool = true, (), "";
+        /// What is hardly anything, of downloads.
+        slow_down: Size = Size(2048), Size(0)..=Size(1 << 40), "a second";
+        /// What is hardly anything, of seeds.
+        slow_up: Size = Size(2048), Size(0)..=Size(1 << 40), "a second";
+        /// How long that has to last, and how long a torrent that was started takes a place in any case.
+        slow_after: Duration = S * 60, Duration::ZERO..=HOUR * 24, "";
+        /// Whether a torrent that waits runs when a peer connects for it, until the next look.
+        peers_start: bool = false, (), "";
+        /// Bytes sent for each byte that came, from which on a seed goes behind those that have not given as much.
+        goal_ratio: f64 = 2.0, 0.0..=1_000_000.0, "times";
+        /// Time of seeding from which on a seed goes behind those that were not seeded for as long.
+        goal_time: Duration = HOUR * 24, Duration::ZERO..=HOUR * 240_000, "";
+        /// The same, but for each second of downloading.
+        goal_time_ratio: f64 = 7.0, 0.0..=1_000_000.0, "times";
+        /// Time between two questions to the trackers of a seed that waits, how large its swarm is; 0 for never.
+        scrape_every: Duration = S * 1800, Duration::ZERO..=HOUR * 24, "";
+        /// The least time between two such questions, about whichever torrent.
+        scrape_apart: Duration = S * 300, S..=HOUR * 24, "";
+    }
     /// How long torrents are served that have everything, and how much they give.
     seeding: Seeding {
+        /// Until when a torrent is seeded of which nothing else is said: as long as it is there ("forever"), not at all ("never"), until so much of it went ("ratio") or for so long ("time"). Then it is paused.
+        mode: SeedingMode = SeedingMode::Forever, (), "";
+        /// Bytes sent for each byte of content, where that is the mode.
+        ratio: f64 = 2.0, 0.0..=1_000_000.0, "times";
+        /// How long torrents are seeded, where that is the mode.
+        time: Duration = HOUR, Duration::ZERO..=HOUR * 240_000, "";
         /// How often a piece is to go out for each time that it comes, of torrents that share: only so many come.
         share_target: u32 = 3, 1..=1000, "times";
     }

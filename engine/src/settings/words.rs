@@ -5,7 +5,7 @@ use storage::{Preallocate, WriteMode};
 use super::value::{Setting, not};
 use super::{Value, WrongKind};
 use crate::torrent::choker::{SeedMode, SlotsBy};
-use crate::{AnnounceMode, Encryption, MixedMode};
+use crate::{AnnounceMode, Encryption, MixedMode, SeedingMode};
 
 macro_rules! words {
     ($($type:ty { $($word:literal => $value:path),+ $(,)? })+) => {$(
@@ -71,6 +71,12 @@ words! {
     SlotsBy {
         "fixed" => Self::Number,
         "rate" => Self::Rate,
+    }
+    SeedingMode {
+        "forever" => Self::Forever,
+        "never" => Self::Never,
+        "ratio" => Self::Ratio,
+        "time" => Self::Time,
     }
     WriteMode {
         "pwrite" => Self::Pwrite,

@@ -19,6 +19,7 @@ use crate::torrent::messages::Control;
 use crate::{AddTorrent, Labels, TorrentStatus};
 
 use super::RESTARTS;
+use super::husbandry::Clock;
 
 /// Peers that the user named which a torrent is told of when it starts again.
 const MOST_PEERS: usize = 256;
@@ -28,6 +29,10 @@ pub(super) struct Child {
     pub(super) life: Life,
     /// By how many hops it goes.
     pub(super) hops: u8,
+    /// The queue has it wait.
+    pub(super) held: bool,
+    /// It had everything that was wanted when it was last known.
+    pub(super) seeds: bool,
     pub(super) hashes: InfoHashes,
     pub(super) status: Option<Arc<TorrentStatus>>,
     /// It was told to end: for good, or because the engine does.
@@ -85,6 +90,8 @@ pub(super) struct Awake {
     pub(super) flows: [Flow; 2],
     /// What it had done before this life of it.
     pub(super) before: Traffic,
+    /// For how long it has done what in this life.
+    pub(super) clock: Clock,
 }
 
 /// What the life of a torrent's actor begins with.
@@ -113,6 +120,8 @@ impl Child {
         Self {
             life: Life::Asleep(record.encode().into()),
             hops: record.hops,
+            held: false,
+            seeds: record.completed.is_some(),
             hashes: record.hashes,
             status: None,
             leaving: None,
@@ -192,6 +201,7 @@ impl Awake {
             given_up: false,
             flows: <[Flow; 2]>::default(),
             before: Traffic::default(),
+            clock: Clock::default(),
         }
     }
 
@@ -219,9 +229,12 @@ impl Awake {
             Control::Sequential(sequential) => add.sequential = *sequential,
             Control::Labels(labels) => add.labels.clone_from(labels),
             Control::Modes(on, off) => add.set_modes(*on, *off),
+            Control::Seeding(rule) => add.seeding = *rule,
             Control::Ask(_)
             | Control::Conflict
             | Control::Files(_)
+            | Control::Hold(_)
+            | Control::Voices(_)
             | Control::Look
             | Control::Reannounce
             | Control::Relocate(..)
@@ -249,8 +262,14 @@ pub(super) fn change_asleep(record: &mut state::Torrent, control: &Control) -> b
             let modes = modes_of(record).and(*on).but(*off);
             keep_modes(record, modes);
         }
+        Control::Seeding(rule) => record.seeding = *rule,
         // It takes them up when it has an actor.
-        Control::Conflict | Control::Look | Control::Retune | Control::Sift => {}
+        Control::Hold(_)
+        | Control::Voices(_)
+        | Control::Conflict
+        | Control::Look
+        | Control::Retune
+        | Control::Sift => {}
         Control::AddPeer(_)
         | Control::Ask(_)
         | Control::Files(_)

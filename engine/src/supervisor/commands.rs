@@ -45,6 +45,11 @@ impl StreamHandler<Command> for Supervisor {
             Command::Recheck(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Recheck));
             }
+            Command::Queue(reply) => self.queue(reply),
+            Command::Shift(id, to, reply) => {
+                let _ = reply.send(self.shift(id, to));
+            }
+            Command::History(id, reply) => self.history(id, reply),
             Command::Reach(hops, reply) => {
                 let reach = self.reach(hops, ctx).map_err(CommandError::Route);
                 let _ = reply.send(reach);

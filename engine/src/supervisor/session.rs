@@ -24,6 +24,7 @@ use crate::{
 };
 
 use super::child::{Awake, Child, Leaving, Life, Start, change_asleep};
+use super::husbandry::Clock;
 use super::{StartError, Supervisor};
 use crate::torrent::messages::Control;
 
@@ -36,7 +37,7 @@ pub(super) struct Session {
     /// Changes that there was no room for.
     backlog: Batch,
     /// Torrents that moved something, or have come to have more or less, since it was offered last what they have done.
-    stirred: BTreeSet<TorrentId>,
+    pub(super) stirred: BTreeSet<TorrentId>,
     /// What all sessions had done when this one began, it counted.
     before: Totals,
     /// Bytes that came, went, and were of no use in this one.
@@ -120,6 +121,7 @@ impl Supervisor {
         for unreadable in summaries.unreadable {
             tracing::error!(torrent = %unreadable.key, why = %unreadable.why, "a torrent cannot be read; it stays in the store");
         }
+        self.close_line(true);
         let kept = self.session.is_some();
         let moving = kept.then(|| self.config.memory.moving());
         let moving = moving.unwrap_or_default();
@@ -130,14 +132,26 @@ impl Supervisor {
             {
                 session.unsettled.insert(id);
             }
+            self.place(id, record.queue, record.completed.is_some());
             for name in record.hashes.names() {
                 self.by_hash.entry(name).or_insert(id);
             }
             self.torrents.insert(id, Child::asleep(&record));
             self.take_status(Arc::new(status_of(id, &record)));
-            if let Some(session) = self.session.as_mut().filter(|_| !record.switches.paused) {
+            let unmanaged = !record.switches.paused && !record.switches.managed;
+            if let Some(session) = self.session.as_mut().filter(|_| unmanaged) {
                 session.to_wake.push_back(id);
             }
+        }
+        self.close_line(false);
+        self.manage();
+        let all: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        for id in all
+            .into_iter()
+            .filter(|id| self.line.holds(*id))
+            .collect::<Vec<_>>()
+        {
+            self.hold_or_not(id);
         }
         self.publish();
     }
@@ -187,7 +201,8 @@ impl Supervisor {
             self.by_hash.insert(name, id);
         }
         add.hops = Some(hops);
-        let kept = Kept::new(&add, hashes, hops, keeper.now());
+        let mut kept = Kept::new(&add, hashes, hops, keeper.now());
+        kept.torrent.queue = self.place(id, None, false);
         let file = add.file.take();
         let (source, record) = (add.source.clone(), kept.clone());
         let (done, outcome) = oneshot::channel();
@@ -236,6 +251,7 @@ impl Supervisor {
                 self.by_hash.remove(&name);
             }
         }
+        self.line.places.remove(id);
         let mut batch = Batch::new();
         batch.remove(TorrentKey(id.0));
         self.keep(batch);
@@ -243,8 +259,11 @@ impl Supervisor {
 
     /// A torrent is in the store: it is here from now on, and begins unless it is to wait.
     fn enlist(&mut self, id: TorrentId, add: AddTorrent, kept: Kept, ctx: &mut Context<Self>) {
-        if add.paused || self.stopping {
-            self.torrents.insert(id, Child::asleep(&kept.torrent));
+        let held = self.queues(id, (add.managed, add.paused));
+        if add.paused || held || self.stopping {
+            let mut child = Child::asleep(&kept.torrent);
+            child.held = held;
+            self.torrents.insert(id, child);
             self.show(status_of(id, &kept.torrent));
             let hashes = kept.torrent.hashes;
             self.event(&Event::Added { id, hashes });
@@ -258,6 +277,8 @@ impl Supervisor {
         let child = Child {
             life: Life::Awake(Box::new(awake)),
             hops,
+            held,
+            seeds: false,
             hashes,
             status: None,
             leaving: None,
@@ -481,8 +502,12 @@ impl Supervisor {
 
 impl Awake {
     /// What it has done since it was added, by what it has in this life.
-    fn traffic(&self, status: &TorrentStatus) -> Traffic {
+    pub(super) fn traffic(&self, status: &TorrentStatus) -> Traffic {
+        let [active, finished, seeding] = self.clock.seconds(Instant::now());
         Traffic {
+            active_seconds: self.before.active_seconds.saturating_add(active),
+            finished_seconds: self.before.finished_seconds.saturating_add(finished),
+            seeding_seconds: self.before.seeding_seconds.saturating_add(seeding),
             downloaded: self.before.downloaded.saturating_add(status.downloaded),
             uploaded: self.before.uploaded.saturating_add(status.uploaded),
             wasted: self.before.wasted.saturating_add(status.wasted),
@@ -494,6 +519,7 @@ impl Awake {
     pub(super) fn end_life(&mut self, last: Option<&TorrentStatus>) {
         if let Some(last) = last {
             self.before = self.traffic(last);
+            self.clock = Clock::default();
         }
     }
 }
@@ -501,7 +527,7 @@ impl Awake {
 /// How much there is of a torrent; `None` where that is not known at the moment.
 fn amount_of(status: &TorrentStatus) -> Option<Amount> {
     match &status.state {
-        State::Downloading | State::Paused | State::Seeding => Some(Amount {
+        State::Downloading | State::Paused | State::Queued | State::Seeding => Some(Amount {
             wanted: status.wanted,
             done: status.done,
         }),
@@ -527,6 +553,8 @@ pub(super) fn status_of(id: TorrentId, record: &state::Torrent) -> TorrentStatus
         } else {
             State::Checking { done: 0, total: 0 }
         },
+        queue: record.queue,
+        seeding: record.seeding,
         modes: modes_of(record),
         hops: record.hops,
         blocked: None,

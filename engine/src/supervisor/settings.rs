@@ -42,6 +42,7 @@ impl Supervisor {
         if before.dht != now.dht {
             self.tune_dht(&before.dht);
         }
+        self.retune_line(now);
         for route in self.routes.iter() {
             route.retune();
         }

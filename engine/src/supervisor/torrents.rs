@@ -65,10 +65,14 @@ impl Supervisor {
         };
         let id = TorrentId(self.next_id);
         self.next_id += 1;
+        self.place(id, None, false);
+        let held = self.queues(id, (add.managed, add.paused));
         let actor = self.launch_torrent((id, hashes, reach), Start::new(add.clone()), ctx);
         let child = Child {
             life: Life::Awake(Box::new(Awake::new(actor, add, None))),
             hops,
+            held,
+            seeds: false,
             hashes,
             status: None,
             leaving: None,
@@ -105,6 +109,9 @@ impl Supervisor {
             down: self.down.clone(),
             up: self.up.clone(),
             tcp: self.shares.limiters.clone(),
+            checks: self.checks.clone(),
+            held: self.line.holds(id),
+            voices: self.voices(id),
             seed: self.seed,
             life: self
                 .torrents
@@ -131,9 +138,27 @@ impl Supervisor {
             return false;
         };
         self.dirty = true;
+        let queue = self.line.places.of(status.id);
+        if status.queue != queue {
+            Arc::make_mut(&mut status).queue = queue;
+        }
+        if child.held
+            && child.awake().is_none()
+            && status.state == (State::Checking { done: 0, total: 0 })
+        {
+            Arc::make_mut(&mut status).state = State::Queued;
+        }
+        match status.state {
+            State::Seeding => child.seeds = true,
+            State::Downloading | State::FetchingMetadata => child.seeds = false,
+            State::Checking { .. } | State::Error(_) | State::Paused | State::Queued => {}
+        }
         self.board.put(&mut status);
         let (id, is, blocked) = (status.id, status.state.clone(), status.blocked.clone());
         let Some(old) = child.status.replace(Arc::clone(&status)) else {
+            self.note_deeds(id, &status);
+            self.stand(id);
+            self.manage();
             return true;
         };
         if child.awake().is_some() {
@@ -143,6 +168,9 @@ impl Supervisor {
         if was.word() != is.word() {
             self.tell_state(id, was, &is);
         }
+        self.note_deeds(id, &status);
+        self.stand(id);
+        self.manage();
         (was, &old.blocked) != (&is, &blocked)
     }
 
@@ -301,6 +329,8 @@ impl Supervisor {
     /// Drops a torrent whose actor is gone.
     pub(super) fn forget(&mut self, id: TorrentId) {
         self.keep_traffic();
+        self.line.queue.leave(id);
+        self.line.places.remove(id);
         if let Some(child) = self.torrents.remove(&id) {
             for name in child.hashes.names() {
                 if self.by_hash.get(&name) == Some(&id) {
@@ -323,6 +353,7 @@ impl Supervisor {
             let hashes = child.hashes;
             self.event(&Event::Removed { id, hashes });
         }
+        self.manage();
     }
 
     pub(super) fn remove(
@@ -348,6 +379,11 @@ impl Supervisor {
             return;
         };
         child.leaving = Some(Leaving::Removed);
+        self.stand(id);
+        self.manage();
+        let Some(child) = self.torrents.get_mut(&id) else {
+            return;
+        };
         if child.awake().is_none() {
             self.remove_asleep(id, delete_data);
             let _ = reply.send(Ok(()));

@@ -6,6 +6,7 @@ use actix::{Context, Handler, Message};
 use actors::tell;
 use protocol::metainfo::Metainfo;
 use state::{Details, Keeper, Record as _, StateError, TorrentKey, Traffic};
+use tokio::time::Instant;
 
 use crate::memory::hops;
 use crate::memory::records::{Kept, metainfo_of};
@@ -45,6 +46,14 @@ impl Supervisor {
             && session.waking < AT_ONCE
             && let Some(id) = session.to_wake.pop_front()
         {
+            let child = self.torrents.get(&id);
+            let waits = |child: &Child| {
+                let status = child.status.as_ref();
+                child.held || status.is_some_and(|status| status.state == State::Paused)
+            };
+            if child.is_some_and(waits) {
+                continue;
+            }
             if self.wake(id, true)
                 && let Some(session) = &mut self.session
             {
@@ -88,7 +97,12 @@ impl Supervisor {
 
     /// Says something to a torrent, which is woken first where it has no actor and needs one.
     pub(super) fn pass_on(&mut self, id: TorrentId, control: Control) {
+        if matches!(control, Control::Resume) && self.resume_asleep(id) {
+            return;
+        }
         if self.change_asleep(id, &control) {
+            self.manage();
+            self.hold_or_not(id);
             return;
         }
         self.wake(id, false);
@@ -98,7 +112,15 @@ impl Supervisor {
         match &mut child.life {
             Life::Awake(awake) => {
                 awake.remember(&control);
-                tell(&awake.actor, control);
+                self.stand(id);
+                self.manage();
+                self.hold_or_not(id);
+                if matches!(control, Control::Seeding(_)) {
+                    self.look_at_seed(id, Instant::now());
+                }
+                if let Some(child) = self.torrents.get(&id) {
+                    child.tell(control);
+                }
                 self.keep_changes(id, |_| {});
             }
             Life::Waking(waking) => waking.said.push(control),
@@ -190,7 +212,7 @@ impl Supervisor {
                 delete_data,
                 removed: true,
                 done,
-                deadline: (tokio::time::Instant::now() + farewell).into_std(),
+                deadline: (Instant::now() + farewell).into_std(),
             });
         }
     }

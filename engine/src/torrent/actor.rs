@@ -28,6 +28,7 @@ use crate::metrics::Census;
 use crate::mixed::Flow;
 use crate::peer::driver::now;
 use crate::peer::messages::{Ended, Order};
+use crate::queue::Voices;
 use crate::shelf::Place;
 use crate::torrent::bad_blocks::Trials;
 use crate::torrent::candidates::Candidates;
@@ -201,6 +202,12 @@ pub(crate) struct Torrent {
     pub(crate) place: Option<Place>,
     pub(crate) pex: Pex,
     pub(crate) punch: Punch,
+    /// What is to be checked when it may be.
+    pub(crate) to_check: Option<(storage::Store, crate::torrent::resume::Partials)>,
+    /// The queue has it wait.
+    pub(crate) held: bool,
+    /// Where it may announce, as far as the queue has to do with it.
+    pub(crate) voices: Voices,
     /// What it has taken up, where it shares.
     pub(crate) sharing: Sharing,
     /// Somebody has connected to us by TCP.
@@ -285,6 +292,9 @@ impl Torrent {
             place: None,
             pex: Pex::default(),
             punch: Punch::default(),
+            to_check: None,
+            held: setup.held,
+            voices: setup.voices,
             sharing: Sharing::default(),
             reachable: false,
             reported_complete: false,
@@ -430,7 +440,7 @@ impl Actor for Torrent {
         let chosen = chosen.map_or(Ok(()), |metainfo| self.choose_as_linked(&metainfo));
         match chosen {
             Err(error) => self.fail(error),
-            Ok(()) if self.add.paused => {}
+            Ok(()) if self.add.paused || self.held => {}
             Ok(()) => self.begin(ctx),
         }
         self.publish();
@@ -455,20 +465,19 @@ impl Handler<Control> for Torrent {
             Control::Move(reach) => self.move_to(*reach),
             #[cfg(test)]
             Control::Panic => panic!("as it was told to"),
-            Control::Pause => self.pause(),
+            Control::Pause => {
+                self.add.paused = true;
+                self.pause();
+            }
+            Control::Hold(held) => self.hold(held, ctx),
+            Control::Voices(voices) => self.speak(voices, ctx),
+            Control::Seeding(rule) => self.add.seeding = rule,
             Control::Recheck => {
+                self.add.paused = false;
                 self.go_on(ctx);
                 self.recheck(ctx);
             }
-            Control::Resume => {
-                self.go_on(ctx);
-                let held = self.relocating.note_wish(true);
-                if !held && matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
-                    // Whoever asks wants to hear what comes of it.
-                    self.trouble = None;
-                    self.begin(ctx);
-                }
-            }
+            Control::Resume => self.resume(ctx),
             Control::Ask(question) => self.answer(question),
             Control::MaxPeers(most) => {
                 self.add.max_peers = most.map(|most| most as usize);

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use actix::{Addr, AsyncContext, Context};
+use actix::{Addr, AsyncContext, Context, Handler};
 use actors::tell;
 use storage::{RecheckOptions, Store};
 
 use crate::Existing;
+use crate::checks::{Check, MayCheck};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::{DiskReply, Opened};
 use crate::torrent::missing::Footing;
@@ -77,11 +78,26 @@ impl Torrent {
     pub(super) fn check(&mut self, store: Store, partial: Partials, ctx: &mut Context<Self>) {
         let progress = Arc::new(CheckProgress::default());
         self.phase = Phase::Checking(Arc::clone(&progress));
+        self.to_check = None;
+        let me = ctx.address();
+        match self.setup.checks.ask(self.id, || me.recipient()) {
+            Some(turn) => self.run_check(turn, (store, partial, progress), ctx),
+            None => self.to_check = Some((store, partial)),
+        }
+    }
+
+    fn run_check(
+        &self,
+        turn: Check,
+        (store, partial, progress): (Store, Partials, Arc<CheckProgress>),
+        ctx: &Context<Self>,
+    ) {
         let size = self.size();
         let me: Addr<Self> = ctx.address();
         let existing = self.add.existing;
         let first = self.runs == 0 && !self.saves.ours;
         self.setup.disk.long(move || {
+            let _turn = turn;
             let outcome = store.recheck(
                 &RecheckOptions::default(),
                 &|at| progress.set(size, (at.done, at.total)),
@@ -110,5 +126,20 @@ impl Torrent {
                 tell(&me, DiskReply::Checked(opened));
             }
         });
+    }
+}
+
+impl Handler<MayCheck> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, may: MayCheck, ctx: &mut Context<Self>) {
+        let _in = self.span.clone().entered();
+        // Where it has been told otherwise since, the next one may.
+        if let Phase::Checking(progress) = &self.phase
+            && let Some((store, partial)) = self.to_check.take()
+        {
+            let progress = Arc::clone(progress);
+            self.run_check(may.0, (store, partial, progress), ctx);
+        }
     }
 }

@@ -16,6 +16,7 @@ use storage::{Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
 use crate::mixed::Flow;
+use crate::queue::Voices;
 use crate::reach::Reach;
 use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::files::FileOrder;
@@ -25,7 +26,7 @@ use crate::torrent::renames;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
 use crate::{
-    Choices, CommandError, Event, Labels, Limits, Modes, PeerInfo, Reuse, SwarmCounts,
+    Choices, CommandError, Event, Labels, Limits, Modes, PeerInfo, Reuse, SeedingRule, SwarmCounts,
     TorrentError, TorrentId, TorrentStatus, Wire,
 };
 
@@ -64,6 +65,12 @@ pub(crate) enum Control {
     Sequential(bool),
     /// Other labels.
     Labels(Option<Arc<Labels>>),
+    /// Wait for a turn in the queue, or have it.
+    Hold(bool),
+    /// Announce there and nowhere else, as long as it runs.
+    Voices(Voices),
+    /// Other bounds of seeding.
+    Seeding(SeedingRule),
     /// Turn switches on, and then others off.
     Modes(Modes, Modes),
     /// Do something with files.

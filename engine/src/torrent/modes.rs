@@ -8,6 +8,7 @@ use crate::modes::{Mode, Modes};
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
+use crate::queue::{Voice, Voices};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::News;
 
@@ -45,6 +46,16 @@ impl Torrent {
             }
             // The Supervisor's, and what is looked at where it is used.
             Mode::Managed | Mode::PeerExchange | Mode::WebSeeds => {}
+        }
+    }
+
+    /// Announces there and nowhere else from now on.
+    pub(super) fn speak(&mut self, voices: Voices, ctx: &mut Context<Self>) {
+        let before = std::mem::replace(&mut self.voices, voices);
+        if before.has(Voice::Trackers) != voices.has(Voice::Trackers) {
+            self.announce_anew(ctx);
+        } else if before != voices && self.is_online() {
+            self.go_online(ctx);
         }
     }
 
@@ -108,6 +119,7 @@ impl Torrent {
     /// Its files were looked at, after which it was to be paused: whoever keeps it is told.
     pub(super) fn stop_as_ready(&mut self) {
         self.add.stop_when_ready = false;
+        self.add.paused = true;
         tell_recipient(&self.setup.supervisor, News::Ready(self.id));
     }
 }

@@ -4,6 +4,7 @@ use actix::{AsyncContext as _, Context, Handler};
 use actors::tell;
 
 use crate::lsd::{Neighbour, Unwatch, Watch};
+use crate::queue::Voice;
 use crate::torrent::actor::Torrent;
 use crate::torrent::candidates::Source;
 use crate::{Category, Event};
@@ -19,7 +20,8 @@ impl Torrent {
 
     /// Looks for peers on the local network, unless the torrent is private.
     pub(crate) fn watch_neighbours(&mut self, ctx: &mut Context<Self>) {
-        if self.is_private() || !self.add.use_local_discovery {
+        let may = self.add.use_local_discovery && self.voices.has(Voice::LocalDiscovery);
+        if self.is_private() || !may {
             self.leave_neighbours();
             return;
         }

@@ -153,10 +153,10 @@ impl Torrent {
         self.count_holdings();
         self.refresh_due(now());
         self.save_at_work();
-        let stops = self.add.stop_when_ready;
-        if stops {
+        let stops = self.add.stop_when_ready || self.held;
+        if self.add.stop_when_ready {
             self.stop_as_ready();
-        } else {
+        } else if !stops {
             self.go_online(ctx);
         }
         self.trouble_may_end(finished);

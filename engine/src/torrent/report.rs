@@ -134,6 +134,8 @@ impl Torrent {
             name: self.name(),
             labels: self.add.labels.clone(),
             state: self.state(),
+            queue: None,
+            seeding: self.add.seeding,
             modes: self.add.modes(),
             hops: route.hops,
             blocked: route.blocked(),
@@ -180,6 +182,7 @@ impl Torrent {
             Phase::Failed(error, _) => State::Error(error.clone()),
             Phase::Layers(_) | Phase::Metadata(_) => State::FetchingMetadata,
             Phase::Opening => State::Checking { done: 0, total: 0 },
+            Phase::Paused if self.held && !self.add.paused => State::Queued,
             Phase::Paused => State::Paused,
         }
     }

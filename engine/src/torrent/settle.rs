@@ -71,6 +71,33 @@ impl Torrent {
         self.farewell(tokio::time::Instant::now() + PAUSE_WITHIN, None);
     }
 
+    /// Goes on, unless the queue has it wait.
+    pub(super) fn resume(&mut self, ctx: &mut Context<Self>) {
+        self.add.paused = false;
+        if self.held {
+            return;
+        }
+        self.go_on(ctx);
+        let moves = self.relocating.note_wish(true);
+        if !moves && matches!(self.phase, Phase::Paused | Phase::Failed(..)) {
+            // Whoever asks wants to hear what comes of it.
+            self.trouble = None;
+            self.begin(ctx);
+        }
+    }
+
+    /// Waits for its turn, or has it.
+    pub(super) fn hold(&mut self, held: bool, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.held, held) == held || self.add.paused {
+            return;
+        }
+        if held {
+            self.pause();
+        } else {
+            self.resume(ctx);
+        }
+    }
+
     /// Comes to rest, to be moved then.
     pub(super) fn come_to_rest_to_move(&mut self, now: Instant) {
         self.come_to_rest(now + PAUSE_WITHIN, Then::Move);

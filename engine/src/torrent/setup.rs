@@ -4,9 +4,11 @@ use actix::Recipient;
 use net::{Pool, RateLimiter};
 
 use crate::Memory;
+use crate::checks::Checks;
 use crate::claims::Claims;
 use crate::disk::Disk;
 use crate::event::hub::Hub;
+use crate::queue::Voices;
 use crate::reach::Reach;
 use crate::seats::Seats;
 use crate::settings::Live;
@@ -38,6 +40,12 @@ pub(crate) struct Setup {
     pub(crate) up: RateLimiter,
     /// Limits of both directions, down first, that hold for the connections of TCP as well.
     pub(crate) tcp: [RateLimiter; 2],
+    /// Shared by all torrents.
+    pub(crate) checks: Checks,
+    /// The queue has it wait.
+    pub(crate) held: bool,
+    /// Where it may announce.
+    pub(crate) voices: Voices,
     pub(crate) seed: u64,
     /// How often the torrent was started again after a panic.
     pub(crate) life: u32,

@@ -11,6 +11,7 @@ use protocol::id::InfoHash;
 
 use crate::lookups::{Found, Seek, Standing, Unseek};
 use crate::peer::key::PeerKey;
+use crate::queue::Voice;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::Source;
 use crate::torrent::report::counted;
@@ -79,7 +80,8 @@ impl Trackerless {
 impl Torrent {
     /// Looks for peers in the DHT, unless the torrent is private.
     pub(crate) fn seek(&mut self, ctx: &mut Context<Self>) {
-        let allowed = self.add.use_dht && self.setup.settings.get().dht.enabled;
+        let may = self.add.use_dht && self.voices.has(Voice::Dht);
+        let allowed = may && self.setup.settings.get().dht.enabled;
         if self.is_private() || !allowed || self.relies_on_trackers() {
             self.leave_dht();
             return;

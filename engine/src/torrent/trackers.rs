@@ -15,6 +15,7 @@ use crate::announce::messages::{Announce, Announced, Heard};
 use crate::announce::scrape::scrape;
 use crate::announce::settings::AnnounceMode;
 use crate::peer::driver::now;
+use crate::queue::Voice;
 use crate::torrent::actor::Torrent;
 use crate::torrent::candidates::Source;
 use crate::torrent::messages::Scraped;
@@ -144,7 +145,8 @@ impl Torrent {
         self.tend_hidden(now(), ctx);
         let mut new: Vec<InfoHash> = self.hashes.names().collect();
         new.retain(|hash| !self.announcers.0.contains_key(hash));
-        if new.is_empty() || !self.add.use_trackers {
+        let may = self.add.use_trackers && self.voices.has(Voice::Trackers);
+        if new.is_empty() || !may {
             return;
         }
         let trackers = self.trackers();

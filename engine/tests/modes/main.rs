@@ -8,4 +8,6 @@ mod common;
 mod scene;
 
 mod kept;
+mod queue;
+mod seeding;
 mod switches;

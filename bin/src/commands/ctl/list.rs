@@ -8,12 +8,13 @@ use crate::cli::ctl::ListArgs;
 use crate::failure::Failure;
 
 /// The words of states.
-const STATES: [&str; 6] = [
+const STATES: [&str; 7] = [
     "checking",
     "downloading",
     "error",
     "metadata",
     "paused",
+    "queued",
     "seeding",
 ];
 

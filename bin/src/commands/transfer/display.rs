@@ -173,6 +173,7 @@ fn message(torrent: &TorrentStatus, amount: Amount) -> String {
             format!("fetching metadata  {reason}")
         }
         State::Paused => "paused".to_owned(),
+        State::Queued => "queued".to_owned(),
         State::Error(error) => format!("stopped: {}", plain(&printable(&error.to_string()))),
         State::Seeding => {
             let seeding = format!("seeding  {up}{peers}  {} sent", Size(torrent.uploaded));
