@@ -19,6 +19,9 @@ use crate::{CircuitId, Dialect, Head};
 /// How long datagrams may have nothing in return before it is asked whether the circuit still stands.
 const UNHEARD: Duration = Duration::from_millis(900);
 
+/// How long before it is given up a circuit counts no more that owes the answer to what it is for: others answer sooner.
+const LATE: Duration = Duration::from_secs(6);
+
 /// Pings of which the answers are still taken.
 const MAX_PINGS: usize = 8;
 
@@ -137,11 +140,19 @@ pub(crate) struct Circuit {
     pub(crate) unanswered: Option<Instant>,
     pub(crate) bytes: u64,
     early: u8,
+    /// How long the last hop took to join.
+    pub(crate) took: Option<Duration>,
+    /// How many nodes its last hop was asked to pass on to.
+    pub(crate) asked_here: u8,
+    /// How many more circuits may be tried in its place.
+    pub(crate) ways: u8,
     /// How many more nodes may be asked.
     pub(crate) tries: u8,
     pub(crate) task: Task,
     /// When it is given up, while its last hop owes the answer to what it is for.
     pub(crate) answer_by: Option<Instant>,
+    /// When it is asked for that once more, for what was asked, or the answer, can be lost.
+    pub(crate) ask_again: Instant,
     /// The layer between the two ends of an end-to-end circuit.
     pub(crate) end_to_end: Option<Session>,
     pub(crate) linked: bool,
@@ -163,6 +174,7 @@ pub(crate) struct Asked {
     pub(crate) key: PublicKey,
     pub(crate) ephemeral: Ephemeral,
     pub(crate) id: u16,
+    pub(crate) since: Instant,
     pub(crate) deadline: Instant,
     /// Whom to ask else: a key, and where it is if its neighbour does not know.
     pub(crate) others: Vec<(PublicKey, Option<SocketAddr>)>,
@@ -195,9 +207,13 @@ impl Circuit {
             unanswered: None,
             bytes: 0,
             early: 0,
+            took: None,
+            asked_here: 0,
+            ways: 2,
             tries: 6,
             task: Task::Nothing,
             answer_by: None,
+            ask_again: now,
             end_to_end: None,
             linked: false,
             alias: None,
@@ -213,9 +229,20 @@ impl Circuit {
         }
     }
 
+    /// See [`CircuitInfo::is_silent`].
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        is_silent(now, self.unanswered)
+    }
+
+    /// Whether it leads to a hidden peer, or soon may.
+    pub(crate) fn may_link(&self, now: Instant) -> bool {
+        let late = self.answer_by.is_some_and(|by| now + LATE >= by);
+        !late && !self.is_silent(now)
+    }
+
     /// Whether it is ready and answers.
     pub(crate) fn answers(&self, now: Instant) -> bool {
-        self.state() == State::Ready && !is_silent(now, self.unanswered)
+        self.state() == State::Ready && !self.is_silent(now)
     }
 
     pub(crate) fn info(&self) -> CircuitInfo {
@@ -289,7 +316,10 @@ impl Circuit {
     ) -> Result<SocketAddr, Refusal> {
         let (dialect, prefix) = wire;
         let extends = matches!(message, Message::Extend { .. });
-        let layers = self.hops.len() + usize::from(self.end_to_end.is_some());
+        // The hop that joins two circuits is asked to, not who is behind it.
+        let far = self.end_to_end.as_mut();
+        let mut far = far.filter(|_| !matches!(message, Message::LinkE2e { .. }));
+        let layers = self.hops.len() + usize::from(far.is_some());
         let head_len = Head::len(dialect);
         let start = head_len + layers * HEAD;
         out.clear();
@@ -298,7 +328,7 @@ impl Circuit {
         let written = message.write(dialect, &mut writer);
         *out = writer.finish();
         written.ok_or(Refusal::Malformed)?;
-        let sessions = self.end_to_end.iter_mut();
+        let sessions = far.iter_mut().map(|session| &mut **session);
         let hops = self.hops.iter_mut().rev().map(|hop| &mut hop.session);
         let mut at = start;
         for session in sessions.chain(hops) {
@@ -327,7 +357,13 @@ impl Circuit {
     ) -> Result<Range<usize>, OpenError> {
         let mut at = message;
         let hops = self.hops.iter_mut().map(|hop| &mut hop.session);
-        for session in hops.chain(self.end_to_end.iter_mut()) {
+        let is_open = |at: &Range<usize>| at.len() < HEAD + TAG;
+        let joins = matches!(self.task, Task::Link(_)) && !self.linked;
+        for (layer, session) in hops.chain(self.end_to_end.iter_mut()).enumerate() {
+            if layer == usize::from(self.goal) && joins && is_open(&at) {
+                // Too short for a layer: it is said by the hop that joins two circuits.
+                break;
+            }
             let frame = packet.get_mut(at.clone()).ok_or(OpenError::Short)?;
             session.open.open(frame)?;
             at = at.start + HEAD..at.end - TAG;

@@ -22,9 +22,10 @@ const MEETINGS: (u32, Duration) = (16, Duration::from_secs(10));
 const LINKS: (u32, Duration) = (16, Duration::from_secs(30));
 
 /// What a circuit waits for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Task {
     /// Nothing of its own.
+    #[default]
     Nothing,
     /// To be the way to an introduction point; the request under way.
     Introduce([u8; 20], Option<u16>),
@@ -45,6 +46,8 @@ pub(crate) struct Meet {
     pub(crate) origin: Address,
     pub(crate) cookie: [u8; 20],
     pub(crate) asked: Option<u16>,
+    /// What was answered, in case it is asked for again.
+    pub(crate) answer: Option<Vec<u8>>,
 }
 
 /// A seeder that waits for us.
@@ -90,6 +93,10 @@ pub(crate) struct Contact {
     pub(crate) seeder: Vec<u8>,
     pub(crate) static_key: [u8; 32],
     pub(crate) ephemeral: Ephemeral,
+    /// What it was asked, where, and when it is asked that again.
+    pub(crate) packet: Vec<u8>,
+    pub(crate) to: SocketAddr,
+    pub(crate) again: Instant,
     pub(crate) deadline: Instant,
 }
 

@@ -100,8 +100,10 @@ pub struct Node {
     requests: Joins,
     /// Where the circuits of hidden swarms begin.
     firsts: Firsts,
-    /// Nodes that did not answer, and until when they are taken last.
-    doubts: BTreeMap<PublicKey, Instant>,
+    /// How long first hops take to join, the longest of late.
+    first_took: Option<Duration>,
+    /// Nodes that did not answer, until when they are taken last, and how often each was missed.
+    doubts: BTreeMap<PublicKey, (Instant, usize)>,
     addr: Option<SocketAddr>,
     home: Home,
     out: VecDeque<Transmit>,
@@ -148,6 +150,7 @@ impl Node {
             contacts: BTreeMap::new(),
             lookups: BTreeMap::new(),
             firsts: Firsts::new(),
+            first_took: None,
             doubts: BTreeMap::new(),
             addr: None,
             home: Home::default(),

@@ -14,14 +14,19 @@ use crate::node::Candidate;
 /// How many first hops are kept to be asked if the first one does not answer.
 const OTHERS: usize = 5;
 
+/// How often a node is missed that is gone; an answer can be lost more than once.
+const GONE: usize = 4;
+
 /// What speaks for and against nodes.
 #[derive(Debug)]
 pub(crate) struct Used {
     /// How many circuits begin at each, and end at each.
     pub(crate) firsts: BTreeMap<PublicKey, usize>,
     pub(crate) exits: BTreeMap<PublicKey, usize>,
-    /// Those that perhaps are not there.
-    pub(crate) doubted: BTreeSet<PublicKey>,
+    /// Where circuits of the kind begin already: these stand in for each other, and are not to die together.
+    pub(crate) alike: BTreeSet<PublicKey>,
+    /// Those that perhaps are not there, and how often each was missed.
+    pub(crate) doubted: BTreeMap<PublicKey, usize>,
     /// Where circuits of the kind begin whatever speaks against it, as long as these nodes answer.
     pub(crate) lasting: Option<BTreeSet<PublicKey>>,
 }
@@ -33,14 +38,18 @@ impl Used {
         lasting.is_some_and(|lasting| !lasting.contains(&hop.key))
     }
 
-    /// How much speaks against a first hop. Among those that last, the circuits are spread.
-    fn against_first(&self, hop: &Hop) -> (bool, usize) {
+    /// How much speaks against a first hop. Among those that last, the circuits are spread: one answer that was lost does not
+    /// have all of them begin at the same one, with which they would die together.
+    fn against_first(&self, hop: &Hop) -> (usize, usize) {
         let times = self.firsts.get(&hop.key).copied().unwrap_or_default();
-        let doubted = self.doubted.contains(&hop.key);
+        let missed = self.doubted.get(&hop.key).copied().unwrap_or_default();
         if self.lasting.is_some() {
-            (doubted, times)
+            let alike = usize::from(self.alike.contains(&hop.key));
+            let gone = if missed >= GONE { 3 } else { 0 };
+            let against = 2 * missed.min(1) + 3 * alike + gone + times.min(2);
+            (against, times)
         } else {
-            (false, usize::from(doubted) + times.min(1))
+            (missed.min(1) + times.min(1), 0)
         }
     }
 }
@@ -67,7 +76,10 @@ pub(crate) fn choose(
     // One that did not answer weighs as much as one that other circuits end at, for an answer can be lost.
     exits.sort_by_key(|hop| {
         let times = used.exits.get(&hop.key).copied().unwrap_or_default();
-        let against = usize::from(used.doubted.contains(&hop.key)) + times;
+        let begins = used.lasting.as_ref();
+        let begins = begins.is_some_and(|lasting| lasting.contains(&hop.key));
+        let against =
+            usize::from(used.doubted.contains_key(&hop.key)) + times + usize::from(begins);
         (goal == 1 && used.is_no_first(hop), against)
     });
     let exit = exits.remove(0);

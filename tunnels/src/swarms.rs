@@ -8,6 +8,8 @@
     reason = "a few of many events are about swarms"
 )]
 
+mod links;
+mod seeders;
 mod status;
 mod survey;
 mod swarm;
@@ -93,7 +95,7 @@ impl Swarms {
         swarm.map(Swarm::status).unwrap_or_default()
     }
 
-    /// Has seeders of a swarm looked for, or not for now; links that there are stay.
+    /// Has seeders of a swarm looked for, or nobody any more; links that there are stay.
     pub fn set_seeking(&mut self, info_hash: &[u8; 20], seeks: bool) {
         if let Some(swarm) = self.joined.get_mut(info_hash) {
             swarm.seeks = seeks;
@@ -104,16 +106,18 @@ impl Swarms {
     /// has told.
     pub fn handle_timeout(&mut self, now: Instant, node: &mut Node) -> Vec<Reached> {
         let mut reached = Vec::new();
-        let mut survey = Survey::of(node);
+        let mut survey = Survey::of(now, node);
         for (info_hash, swarm) in &mut self.joined {
             let found = survey.take(info_hash);
-            for circuit in swarm.compare(now, node, &found) {
+            let mut told = swarm.compare(now, node, &found);
+            told.extend(swarm.listen(now, node));
+            for circuit in told {
                 reached.extend(Reached::by(node, *info_hash, circuit));
             }
             swarm.give_up_dead(now, node);
             if swarm.seeks && !swarm.seeds && swarm.inside {
                 swarm.look_up(now, node, *info_hash, &mut self.rng);
-                swarm.contact(now, node, *info_hash, found.seeders);
+                swarm.contact(now, node, *info_hash, &found.seeders);
             }
         }
         self.introduce(now, node);
@@ -130,8 +134,9 @@ impl Swarms {
         match event {
             Event::PeersFound { info_hash, peers } => {
                 let swarm = self.joined.get_mut(info_hash)?;
-                swarm.learn(now, peers);
-                swarm.contact(now, node, *info_hash, node.linked_seeders(info_hash));
+                swarm.seeders.learn(now, peers);
+                let linked = node.linked_seeders(now, info_hash);
+                swarm.contact(now, node, *info_hash, &linked);
                 None
             }
             Event::Linked { info_hash, circuit } => {
@@ -220,10 +225,14 @@ impl Swarms {
     ) {
         for (info_hash, swarm) in &mut self.joined {
             match purpose {
-                Purpose::Introduction if swarm.forget_introduction(now, node, circuit) => return,
+                Purpose::Introduction
+                    if swarm.forget_introduction(now, node, (circuit, hung_up)) =>
+                {
+                    return;
+                }
                 Purpose::RendezvousDownloader if swarm.lose(now, circuit, hung_up) => {
-                    let linked = node.linked_seeders(info_hash);
-                    swarm.contact(now, node, *info_hash, linked);
+                    let linked = node.linked_seeders(now, info_hash);
+                    swarm.contact(now, node, *info_hash, &linked);
                     return;
                 }
                 _ => {}

@@ -21,6 +21,13 @@ use crate::{Head, path};
 /// How long a node that did not answer is taken last.
 const DOUBT: Duration = Duration::from_secs(30);
 
+/// How long a hop may take to join at least, where the one before was fast.
+const LEAST_PATIENCE: Duration = Duration::from_millis(1200);
+
+/// How many nodes the last hop of a circuit that is built is asked to pass on to: for datagrams, where one of several exits will do,
+/// and for hidden peers.
+const MAX_ASKED: (u8, u8) = (3, 2);
+
 /// How long one that has ended what it had just begun to do for us is.
 const DISTRUST: Duration = Duration::from_secs(600);
 
@@ -42,10 +49,12 @@ impl Node {
         let lasting = self.lasting_firsts(purpose);
         let circuits = self.circuits.values();
         let exits = circuits.clone().filter_map(|circuit| circuit.exit.as_ref());
+        let alike = circuits.clone().filter(|it| it.purpose == purpose);
         let used = path::Used {
+            alike: alike.map(|it| it.first.key.clone()).collect(),
             firsts: count(circuits.map(|circuit| &circuit.first)),
             exits: count(exits),
-            doubted: self.doubts.keys().cloned().collect(),
+            doubted: self.missed(),
             lasting,
         };
         let rng = self.entropy.rng();
@@ -133,8 +142,17 @@ impl Node {
     }
 
     fn doubt_node(&mut self, key: PublicKey, until: Instant) {
-        let doubt = self.doubts.entry(key).or_insert(until);
-        *doubt = until.max(*doubt);
+        let (doubted, missed) = self.doubts.entry(key).or_insert((until, 0));
+        *doubted = until.max(*doubted);
+        *missed = missed.saturating_add(1);
+    }
+
+    /// How often each node was missed lately.
+    fn missed(&self) -> BTreeMap<PublicKey, usize> {
+        let doubts = self.doubts.iter();
+        doubts
+            .map(|(key, (_, missed))| (key.clone(), *missed))
+            .collect()
     }
 
     /// Asks at the next tick whether a circuit still stands.
@@ -192,7 +210,8 @@ impl Node {
         first: Hop,
         others: Vec<(PublicKey, Option<SocketAddr>)>,
     ) {
-        let asked = self.asked(now, first.key.clone(), others);
+        let patience = self.patience(self.first_took);
+        let asked = self.asked((now, patience), first.key.clone(), others);
         let create = Message::Create {
             id: asked.id,
             node: self.key.public().as_bytes(),
@@ -209,9 +228,15 @@ impl Node {
         }
     }
 
+    /// How long a node may take to join where the one before took so long.
+    fn patience(&self, took: Option<Duration>) -> Duration {
+        let most = self.config.hop_time;
+        took.map_or(most, |took| (took * 3).max(LEAST_PATIENCE).min(most))
+    }
+
     fn asked(
         &mut self,
-        now: Instant,
+        (now, patience): (Instant, Duration),
         key: PublicKey,
         others: Vec<(PublicKey, Option<SocketAddr>)>,
     ) -> Asked {
@@ -223,7 +248,8 @@ impl Node {
             key,
             ephemeral: self.entropy.ephemeral(),
             id,
-            deadline: now + self.config.hop_time,
+            since: now,
+            deadline: now + patience,
             others,
         }
     }
@@ -236,10 +262,19 @@ impl Node {
         let Some(asked) = circuit.asked.take() else {
             return;
         };
-        let (is_first, tries) = (circuit.hops.is_empty(), circuit.tries);
+        let is_first = circuit.hops.is_empty();
+        // Where a hop has passed on what it was asked, and only the answer was lost, whatever else it is asked goes astray.
+        let most = if circuit.purpose == Purpose::Data {
+            MAX_ASKED.0
+        } else {
+            MAX_ASKED.1
+        };
+        let astray = !is_first && circuit.asked_here >= most;
+        let tries = if astray { 0 } else { circuit.tries };
         self.doubt_node(asked.key, now + DOUBT);
         let mut others = asked.others;
         if tries == 0 || others.is_empty() {
+            self.go_another_way(now, id);
             self.end_circuit(id, Closed::NoHops, Reason::Unneeded);
             return;
         }
@@ -251,6 +286,24 @@ impl Node {
         }
     }
 
+    /// A circuit to where somebody waits cannot be built to its end: another one is, a few times. A node that has joined, and whose
+    /// word of it was lost, is reached by another way only.
+    fn go_another_way(&mut self, now: Instant, id: CircuitId) {
+        let Some(circuit) = self.circuits.get_mut(&id) else {
+            return;
+        };
+        if matches!(circuit.purpose, Purpose::Data | Purpose::Introduction) || circuit.ways == 0 {
+            return;
+        }
+        let (purpose, goal, exit) = (circuit.purpose, circuit.goal, circuit.exit.clone());
+        let (task, ways) = (std::mem::take(&mut circuit.task), circuit.ways - 1);
+        if let Ok(id) = self.create_circuit(now, purpose, goal, exit)
+            && let Some(circuit) = self.circuits.get_mut(&id)
+        {
+            (circuit.task, circuit.ways) = (task, ways);
+        }
+    }
+
     pub(super) fn ask_next(
         &mut self,
         now: Instant,
@@ -259,7 +312,9 @@ impl Node {
         addr: Option<SocketAddr>,
         others: Vec<(PublicKey, Option<SocketAddr>)>,
     ) {
-        let asked = self.asked(now, key.clone(), others);
+        let took = self.circuits.get(&id).and_then(|circuit| circuit.took);
+        let patience = self.patience(took);
+        let asked = self.asked((now, patience), key.clone(), others);
         let extend = Message::Extend {
             id: asked.id,
             node: key.as_bytes(),
@@ -268,6 +323,7 @@ impl Node {
         };
         if let Some(circuit) = self.circuits.get_mut(&id) {
             circuit.asked = Some(asked);
+            circuit.asked_here += 1;
             circuit.tries = circuit.tries.saturating_sub(1);
             if let Some(addr) = addr
                 && circuit.hops.len() + 1 == usize::from(circuit.goal)
@@ -300,6 +356,7 @@ impl Node {
                 if !circuit.ponged(now, number) {
                     return Err(Refusal::Unexpected);
                 }
+                self.on_far_end(now, id);
             }
             Message::Ping(number) => self.say(id, &Message::Pong(number))?,
             Message::Data { from, data, .. } => {
@@ -358,6 +415,13 @@ impl Node {
         let list = session.open_list(answer.list)?;
         let list = read_candidates(dialect, &list).unwrap_or_default();
         let key = asked.key.clone();
+        let took = now.saturating_duration_since(asked.since);
+        (circuit.took, circuit.asked_here) = (Some(took), 0);
+        if circuit.hops.is_empty() {
+            // Who was far is waited for the longest.
+            let longest = self.first_took.map(|longest| longest * 7 / 8);
+            self.first_took = Some(longest.map_or(took, |longest| longest.max(took)));
+        }
         circuit.asked = None;
         circuit.hops.push(Joined { key, session });
         circuit.last = now;

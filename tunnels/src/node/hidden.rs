@@ -18,6 +18,12 @@ use crate::message::{IntroPoint, read_peers, write_peers};
 /// How long a seeder, an introduction point or a rendezvous point may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
+/// Requests to one seeder that wait for answers at once; what is asked beyond them is one of these once more.
+const MAX_CONTACTS: usize = 2;
+
+/// How long it may before it is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// The most swarms. They are our own: what bounds the load of a node is how many of them are tended at once.
 pub(crate) const MAX_SWARMS: usize = 4096;
 
@@ -155,6 +161,17 @@ impl Node {
         }
         let key = PublicKey::from_bytes(&point.seeder).map_err(|_| Refusal::Malformed)?;
         let static_key = key.x25519().ok_or(Refusal::Malformed)?;
+        let mut asked: Vec<&mut Contact> = self.contacts.values_mut().collect();
+        asked.retain(|contact| contact.seeder == point.seeder);
+        let all_asked = asked.len() >= MAX_CONTACTS;
+        let oldest = asked.into_iter().min_by_key(|contact| contact.deadline);
+        if let Some(contact) = oldest.filter(|_| all_asked) {
+            // The seeder knows it again, whichever way it comes, and goes to no other place for it.
+            contact.to = point.addr;
+            (contact.again, contact.deadline) = (now + ASK_AGAIN, now + ANSWER_TIME);
+            let packet = contact.packet.clone();
+            return self.tunnel(circuit, point.addr.into(), &packet);
+        }
         let id = self.entropy.identifier();
         let ephemeral = self.entropy.ephemeral();
         let create = Message::CreateE2e {
@@ -172,16 +189,37 @@ impl Node {
                 seeder: point.seeder.clone(),
                 static_key,
                 ephemeral,
+                packet,
+                to: point.addr,
+                again: now + ASK_AGAIN,
                 deadline: now + ANSWER_TIME,
             },
         );
         Ok(())
     }
 
-    /// Seeders of a swarm that we are linked with, or soon will be.
-    pub fn linked_seeders(&self, info_hash: &[u8; 20]) -> Vec<Vec<u8>> {
-        let tasks = self.circuits.values().map(|circuit| &circuit.task);
-        let links = tasks.filter_map(|task| match task {
+    /// Asks seeders again that have not answered, perhaps through other circuits.
+    pub(super) fn ask_seeders_again(&mut self, now: Instant) {
+        let mut again = Vec::new();
+        for contact in self.contacts.values_mut() {
+            if now >= contact.again {
+                contact.again = now + ASK_AGAIN;
+                again.push((contact.info_hash, contact.to, contact.packet.clone()));
+            }
+        }
+        for (info_hash, to, packet) in again {
+            let circuit = self.circuit_of(&info_hash);
+            if let Err(why) = circuit.and_then(|id| self.tunnel(id, to.into(), &packet)) {
+                self.counters.refuse(why);
+            }
+        }
+    }
+
+    /// Seeders of a swarm that we are linked with, or soon will be: once for each link, but for those that do not answer.
+    pub fn linked_seeders(&self, now: Instant, info_hash: &[u8; 20]) -> Vec<Vec<u8>> {
+        let circuits = self.circuits.values();
+        let circuits = circuits.filter(|circuit| circuit.may_link(now));
+        let links = circuits.filter_map(|circuit| match &circuit.task {
             Task::Link(link) if link.info_hash == *info_hash => Some(link.seeder.clone()),
             _ => None,
         });
@@ -261,15 +299,43 @@ impl Node {
     /// A circuit of ours is ready: what it is for begins.
     pub(super) fn on_ready(&mut self, now: Instant, id: CircuitId) {
         let request = self.entropy.identifier();
-        if let Some(circuit) = self.circuits.get_mut(&id)
-            && !matches!(circuit.task, Task::Nothing)
-        {
-            circuit.answer_by = Some(now + ANSWER_TIME);
+        let Some(circuit) = self.circuits.get_mut(&id) else {
+            return;
+        };
+        match &mut circuit.task {
+            Task::Nothing => return,
+            Task::Introduce(_, asked) => *asked = Some(request),
+            Task::Meet(meet) => meet.asked = Some(request),
+            Task::Link(link) => link.asked = Some(request),
         }
-        let message = match self.task(id) {
-            Some(Task::Introduce(info_hash, asked)) => {
-                *asked = Some(request);
-                let info_hash = *info_hash;
+        circuit.answer_by = Some(now + ANSWER_TIME);
+        self.ask_for_task(now, id);
+    }
+
+    /// Asks again for what a circuit is for. Whoever is behind the hop that is to join two circuits is asked, too: where the two
+    /// are joined already and only the word of it was lost, nobody else can tell.
+    pub(super) fn ask_again_for_task(&mut self, now: Instant, id: CircuitId) {
+        self.ask_for_task(now, id);
+        let Some(circuit) = self.circuits.get_mut(&id) else {
+            return;
+        };
+        if let Task::Link(link) = &mut circuit.task {
+            if let Some(session) = link.session.take() {
+                circuit.end_to_end = Some(session);
+            }
+            self.ask_whether_there(now, id);
+        }
+    }
+
+    /// Asks the last hop of a circuit for what the circuit is for, unless it has answered.
+    pub(super) fn ask_for_task(&mut self, now: Instant, id: CircuitId) {
+        let Some(circuit) = self.circuits.get_mut(&id) else {
+            return;
+        };
+        circuit.ask_again = now + ASK_AGAIN;
+        let message = match &circuit.task {
+            Task::Introduce(info_hash, Some(request)) => {
+                let (info_hash, request) = (*info_hash, *request);
                 let swarm = self.swarms.get(&info_hash);
                 let Some(seeder) = swarm.and_then(|swarm| swarm.seeder.clone()) else {
                     return;
@@ -281,29 +347,27 @@ impl Node {
                 };
                 self.say(id, &message)
             }
-            Some(Task::Meet(meet)) => {
-                meet.asked = Some(request);
-                let cookie = meet.cookie;
-                self.say(
-                    id,
-                    &Message::EstablishRendezvous {
-                        id: request,
-                        cookie,
-                    },
-                )
+            Task::Meet(meet) => {
+                let (Some(request), cookie) = (meet.asked, meet.cookie) else {
+                    return;
+                };
+                let message = Message::EstablishRendezvous {
+                    id: request,
+                    cookie,
+                };
+                self.say(id, &message)
             }
-            Some(Task::Link(link)) => {
-                link.asked = Some(request);
-                let cookie = link.rendezvous.cookie;
-                self.say(
-                    id,
-                    &Message::LinkE2e {
-                        id: request,
-                        cookie,
-                    },
-                )
+            Task::Link(link) => {
+                let (Some(request), cookie) = (link.asked, link.rendezvous.cookie) else {
+                    return;
+                };
+                let message = Message::LinkE2e {
+                    id: request,
+                    cookie,
+                };
+                self.say(id, &message)
             }
-            Some(Task::Nothing) | None => return,
+            Task::Introduce(_, None) | Task::Nothing => return,
         };
         if let Err(why) = message {
             self.counters.refuse(why);

@@ -14,6 +14,9 @@ use crate::message::{Answer, Rendezvous, read_rendezvous, write_rendezvous};
 /// The most downloaders that a seeder waits for in one swarm.
 const MAX_MEETINGS: usize = 16;
 
+/// The most links with one seeder: one that is used and one that is ready to take its place.
+const MAX_LINKS: usize = 2;
+
 impl Node {
     /// A downloader wants a link with us.
     pub(super) fn on_wish(
@@ -30,6 +33,19 @@ impl Node {
             return Err(Refusal::Unexpected);
         }
         let hops = swarm.hops;
+        let asked_before = self
+            .circuits
+            .values()
+            .find_map(|circuit| match &circuit.task {
+                Task::Meet(meet) if meet.info_hash == info_hash && meet.x == x => Some(meet),
+                Task::Meet(_) | Task::Introduce(..) | Task::Link(_) | Task::Nothing => None,
+            });
+        if let Some(meet) = asked_before {
+            // It has not heard the answer, if there is one already.
+            let answer = meet.answer.clone();
+            return answer.map_or(Ok(()), |packet| self.tunnel(via, origin, &packet));
+        }
+        let swarm = self.swarms.get_mut(&info_hash).ok_or(Refusal::Unexpected)?;
         let meetings = self.circuits.values().filter(
             |circuit| matches!(&circuit.task, Task::Meet(meet) if meet.info_hash == info_hash),
         );
@@ -47,6 +63,7 @@ impl Node {
             origin,
             cookie: self.entropy.cookie(),
             asked: None,
+            answer: None,
         };
         let id = self.create_circuit(now, Purpose::RendezvousSeeder, hops, None)?;
         if let Some(task) = self.task(id) {
@@ -92,9 +109,6 @@ impl Node {
         let mut session = session.ok_or(Refusal::Malformed)?;
         let place = write_rendezvous(dialect, &rendezvous).ok_or(Refusal::Malformed)?;
         let place = session.seal.seal_copy(&place)?;
-        if let Some(ours) = self.circuits.get_mut(&circuit) {
-            ours.end_to_end = Some(session);
-        }
         let created = Message::CreatedE2e(Answer {
             id: request,
             y: *ephemeral.public(),
@@ -102,6 +116,12 @@ impl Node {
             list: &place,
         });
         let packet = self.packet(&created).ok_or(Refusal::Malformed)?;
+        if let Some(ours) = self.circuits.get_mut(&circuit) {
+            ours.end_to_end = Some(session);
+            if let Task::Meet(meet) = &mut ours.task {
+                meet.answer = Some(packet.clone());
+            }
+        }
         self.tunnel(via, origin, &packet)
     }
 
@@ -129,6 +149,15 @@ impl Node {
             return Err(Refusal::Unexpected);
         };
         let info_hash = contact.info_hash;
+        let links = self.linked_seeders(now, &info_hash).into_iter();
+        let links = links.filter(|seeder| *seeder == contact.seeder).count();
+        if links + 1 >= MAX_LINKS {
+            self.contacts
+                .retain(|_, other| other.seeder != contact.seeder);
+        }
+        if links >= MAX_LINKS {
+            return Err(Refusal::Full);
+        }
         let swarm = self.swarms.get_mut(&info_hash).ok_or(Refusal::Unexpected)?;
         if !swarm.links.take(now) {
             return Err(Refusal::TooFast);
@@ -151,27 +180,42 @@ impl Node {
         Ok(())
     }
 
+    /// Two circuits are joined, says the hop that has joined them.
     pub(super) fn on_linked(
         &mut self,
         now: Instant,
         circuit: CircuitId,
         id: u16,
     ) -> Result<(), Refusal> {
-        let interval = self.config.ping_interval;
-        let ours = self.circuits.get_mut(&circuit).ok_or(Refusal::Unknown)?;
-        let Task::Link(link) = &mut ours.task else {
-            return Err(Refusal::Unexpected);
-        };
-        if link.asked != Some(id) {
-            return Err(Refusal::Unexpected);
+        let ours = self.circuits.get(&circuit).ok_or(Refusal::Unknown)?;
+        match &ours.task {
+            Task::Link(link) if link.asked == Some(id) => {
+                self.on_far_end(now, circuit);
+                Ok(())
+            }
+            _ => Err(Refusal::Unexpected),
         }
-        link.asked = None;
-        ours.answer_by = None;
+    }
+
+    /// The far end of a circuit is there: where it was to be linked, it is.
+    pub(super) fn on_far_end(&mut self, now: Instant, circuit: CircuitId) {
+        let interval = self.config.ping_interval;
+        let Some(ours) = self.circuits.get_mut(&circuit) else {
+            return;
+        };
+        let Task::Link(link) = &mut ours.task else {
+            return;
+        };
+        if link.asked.take().is_none() {
+            return;
+        }
         let info_hash = link.info_hash;
-        ours.end_to_end = link.session.take();
+        if let Some(session) = link.session.take() {
+            ours.end_to_end = Some(session);
+        }
+        ours.answer_by = None;
         ours.linked = true;
         ours.next_ping = now + interval;
         self.emit(Event::Linked { info_hash, circuit });
-        Ok(())
     }
 }

@@ -32,8 +32,13 @@ impl Node {
                 info_hash,
                 seeder,
             } => {
-                if self.introduced.contains_key(seeder) {
-                    return Err(Refusal::Unexpected);
+                match self.introduced.get(seeder) {
+                    // It has not heard the answer.
+                    Some(known) if *known == (circuit, info_hash) => {
+                        return self.answer(circuit, &Message::IntroEstablished(id));
+                    }
+                    Some(_) => return Err(Refusal::Unexpected),
+                    None => {}
                 }
                 let brought = self.introduced.values().filter(|(of, _)| *of == circuit);
                 if self.introduced.len() >= MAX_SERVED || brought.count() >= MAX_OF_CIRCUIT {
@@ -49,14 +54,18 @@ impl Node {
                 self.answer(circuit, &Message::IntroEstablished(id))
             }
             Message::EstablishRendezvous { id, cookie } => {
-                if self.waiting.contains_key(&cookie) {
-                    return Err(Refusal::Unexpected);
+                let addr = self.addr.ok_or(Refusal::NotOffered)?;
+                match self.waiting.get(&cookie) {
+                    Some(known) if *known == circuit => {
+                        return self.answer(circuit, &Message::RendezvousEstablished { id, addr });
+                    }
+                    Some(_) => return Err(Refusal::Unexpected),
+                    None => {}
                 }
                 let brought = self.waiting.values().filter(|of| **of == circuit);
                 if self.waiting.len() >= MAX_SERVED || brought.count() >= MAX_OF_CIRCUIT {
                     return Err(Refusal::Full);
                 }
-                let addr = self.addr.ok_or(Refusal::NotOffered)?;
                 self.waiting.insert(cookie, circuit);
                 self.answer(circuit, &Message::RendezvousEstablished { id, addr })
             }

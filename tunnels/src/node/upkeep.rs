@@ -22,8 +22,9 @@ impl Node {
         self.tick_joined(now);
         self.tick_relays(now);
         self.contacts.retain(|_, contact| now < contact.deadline);
+        self.ask_seeders_again(now);
         self.lookups.retain(|_, (_, deadline)| now < *deadline);
-        self.doubts.retain(|_, until| now < *until);
+        self.doubts.retain(|_, (until, _)| now < *until);
     }
 
     fn tick_circuits(&mut self, now: Instant) {
@@ -59,6 +60,10 @@ impl Node {
             if late.is_some_and(|asked| now >= asked.deadline) {
                 self.ask_another(now, id);
             }
+            let owes = self.circuits.get(&id);
+            if owes.is_some_and(|it| it.answer_by.is_some() && now >= it.ask_again) {
+                self.ask_again_for_task(now, id);
+            }
             self.ping(now, id);
         }
     }
@@ -79,6 +84,14 @@ impl Node {
         if !pinged || circuit.hops.is_empty() || !due {
             return;
         }
+        self.ask_whether_there(now, id);
+    }
+
+    /// Asks who is at the far end of a circuit whether it is there.
+    pub(super) fn ask_whether_there(&mut self, now: Instant, id: CircuitId) {
+        let Some(circuit) = self.circuits.get_mut(&id) else {
+            return;
+        };
         circuit.next_ping = now + self.config.ping_interval;
         let number = self.entropy.identifier();
         circuit.pinged(now, number);

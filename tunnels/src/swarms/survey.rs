@@ -1,6 +1,7 @@
 //! What circuits a node has for its swarms. Events tell the same sooner; whatever of them was lost is made up for by looking.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use crate::hidden::Task;
 use crate::node::Node;
@@ -17,12 +18,12 @@ pub(super) struct Found {
     pub(super) introductions: BTreeMap<CircuitId, bool>,
     /// Links that are there, and with whom.
     pub(super) links: BTreeMap<CircuitId, Vec<u8>>,
-    /// With whom there are links, or soon will be.
+    /// With whom there are links that answer, or soon will be: once for each link.
     pub(super) seeders: Vec<Vec<u8>>,
 }
 
 impl Survey {
-    pub(super) fn of(node: &Node) -> Self {
+    pub(super) fn of(now: Instant, node: &Node) -> Self {
         let mut swarms: BTreeMap<[u8; 20], Found> = BTreeMap::new();
         for circuit in node.own_circuits() {
             match &circuit.task {
@@ -33,7 +34,9 @@ impl Survey {
                 }
                 Task::Link(link) => {
                     let found = swarms.entry(link.info_hash).or_default();
-                    found.seeders.push(link.seeder.clone());
+                    if circuit.may_link(now) {
+                        found.seeders.push(link.seeder.clone());
+                    }
                     if circuit.linked {
                         found.links.insert(circuit.id, link.seeder.clone());
                     }

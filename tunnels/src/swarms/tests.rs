@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 
-use super::swarm::{INTRODUCTIONS, MAX_POINTS, MAX_SEEDERS};
+use super::seeders::MAX_SEEDERS;
+use super::swarm::INTRODUCTIONS;
 use super::*;
 use crate::message::{IntroPoint, Source};
 use crate::node::MAX_SWARMS;
@@ -243,13 +244,7 @@ fn what_strangers_name_is_bounded() {
         let _ = scene.swarms[0].handle_event(now, node, &event);
     }
     assert_eq!(scene.status(0).seeders, MAX_SEEDERS);
-    let swarm = &scene.swarms[0].joined[&SWARM];
-    assert!(
-        swarm
-            .seeders
-            .values()
-            .all(|seeder| seeder.points.len() <= MAX_POINTS)
-    );
+    assert!(scene.swarms[0].joined[&SWARM].seeders.are_bounded());
 }
 
 /// The name of one of many swarms.

@@ -1,6 +1,7 @@
 //! Hidden peers, and who introduces them.
 
 use super::*;
+use crate::CircuitInfo;
 
 /// A seeder and a downloader of one torrent with so many hops, who hear of each other by nothing but the DHT and circuits.
 async fn hidden_pair(town: &mut Town, hops: u8) -> (Hidden, Hidden) {
@@ -77,7 +78,12 @@ fn a_link_with_a_hidden_peer_is_made_again_when_a_node_on_it_dies() {
         let first = first.unwrap().unwrap()[0];
         assert!(is_answered(&downloader, &seeder, first).await);
         let circuits = downloader.anonymity.circuits();
-        let link = circuits.iter().find(|circuit| circuit.info.linked).unwrap();
+        let leads = |info: &CircuitInfo| {
+            let alias = info.alias.filter(|_| info.linked);
+            alias.is_some_and(|alias| SocketAddr::from(alias.addr()) == first)
+        };
+        let mut links = circuits.iter().filter(|it| leads(&it.info));
+        let link = links.next().unwrap();
         let at = link.info.first.ip();
         let dead = citizens.iter().find(|citizen| citizen.host.ip() == at);
         dead.unwrap().host.set_online(false);

@@ -94,7 +94,7 @@ fn a_downloader_reaches_a_hidden_seeder_and_back() {
             world.settle();
             let circuit = linked(&world);
             assert_eq!(
-                world.nodes[0].linked_seeders(&SWARM),
+                world.nodes[0].linked_seeders(world.now, &SWARM),
                 std::slice::from_ref(&point.seeder)
             );
             world.say(0, circuit, "1.2.3.4:1024", b"anything at all");
