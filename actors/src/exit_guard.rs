@@ -21,20 +21,29 @@ pub struct Exited<I: Send + 'static> {
 /// It is dropped with the actor's state, whether the actor stopped, was dropped with its arbiter or panicked.
 pub struct ExitGuard<I: Send + Copy + 'static> {
     id: I,
-    parent: Recipient<Exited<I>>,
+    parent: Option<Recipient<Exited<I>>>,
 }
 
 impl<I: Send + Copy + 'static> ExitGuard<I> {
     /// A guard for child `id`.
     pub const fn new(id: I, parent: Recipient<Exited<I>>) -> Self {
-        Self { id, parent }
+        Self {
+            id,
+            parent: Some(parent),
+        }
+    }
+
+    /// Tells nobody: the parent has ended the child, and has done with it.
+    pub fn disarm(&mut self) {
+        self.parent = None;
     }
 }
 
 impl<I: Send + Copy + 'static> Drop for ExitGuard<I> {
     fn drop(&mut self) {
+        let Some(parent) = &self.parent else { return };
         tell_recipient(
-            &self.parent,
+            parent,
             Exited {
                 id: self.id,
                 panicked: std::thread::panicking(),

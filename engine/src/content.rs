@@ -144,6 +144,15 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// What goes on from so many bytes that came, went, and were of no use.
+    pub(crate) const fn since([down, up, wasted]: [u64; 3]) -> Self {
+        Self {
+            down: AtomicU64::new(down),
+            up: AtomicU64::new(up),
+            wasted: AtomicU64::new(wasted),
+        }
+    }
+
     pub(crate) fn add(counter: &AtomicU64, bytes: u64) {
         counter.fetch_add(bytes, Ordering::Relaxed);
     }

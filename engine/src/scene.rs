@@ -52,6 +52,17 @@ pub(crate) struct Actor {
 thread_local! {
     static TRIP: Cell<Option<u32>> = const { Cell::new(None) };
     static MOST_OUTPUT: Cell<usize> = const { Cell::new(0) };
+    static TIMERS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A timer of a torrent has run out.
+pub(crate) fn note_timer() {
+    TIMERS.set(TIMERS.get() + 1);
+}
+
+/// How many timers of torrents have run out on this thread.
+pub(crate) fn timers() -> usize {
+    TIMERS.get()
 }
 
 /// Has the driver on this thread panic that next completes the piece with this index, before it tells of it.

@@ -3,6 +3,7 @@
 //! It takes commands from handles and messages from actix programs, starts and restarts Torrents, routes incoming
 //! connections, and publishes snapshots and events.
 
+mod asleep;
 mod child;
 mod commands;
 mod errands;
@@ -343,6 +344,7 @@ impl Handler<News> for Supervisor {
                     awake.flows = flows;
                 }
             }
+            News::Tired(id, tired) => self.put_to_sleep(id, tired),
             News::Gone(id) => self.forget(id),
             News::Hashes(id, hashes) => self.learn_names(id, hashes, ctx),
         }

@@ -43,6 +43,7 @@ pub mod relocation;
 mod remembered;
 pub(crate) mod renames;
 mod report;
+pub(crate) mod rest;
 mod resume;
 mod retune;
 mod serving;

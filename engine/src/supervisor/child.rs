@@ -1,5 +1,6 @@
 //! A torrent as the Supervisor sees it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use actix::dev::{MessageResponse, ToEnvelope};
@@ -92,6 +93,8 @@ pub(super) struct Awake {
     pub(super) before: Traffic,
     /// For how long it has done what in this life.
     pub(super) clock: Clock,
+    /// How many commands were said to its actor.
+    pub(super) said: Cell<u64>,
 }
 
 /// What the life of a torrent's actor begins with.
@@ -101,6 +104,10 @@ pub(super) struct Start {
     pub(super) metainfo: Option<Arc<Metainfo>>,
     /// What it had when it was last at work.
     pub(super) rested: Option<Amount>,
+    /// Bytes that it has moved in this session: that came, went, and were of no use.
+    pub(super) moved: [u64; 3],
+    /// Its number among the lives of this torrent.
+    pub(super) life: u32,
 }
 
 impl Start {
@@ -110,6 +117,8 @@ impl Start {
             add,
             metainfo: None,
             rested: None,
+            moved: [0; 3],
+            life: 0,
         }
     }
 }
@@ -160,6 +169,11 @@ impl Child {
             .is_some_and(|awake| actors::tell(&awake.actor, message))
     }
 
+    /// Has its actor carry something out; says whether there is one.
+    pub(super) fn say(&self, control: Control) -> bool {
+        self.awake().is_some_and(|awake| awake.say(control))
+    }
+
     /// What it is named by in the memory.
     pub(super) fn names(&self) -> Names {
         self.hashes.names().map(|name| name.0).collect()
@@ -202,7 +216,14 @@ impl Awake {
             flows: <[Flow; 2]>::default(),
             before: Traffic::default(),
             clock: Clock::default(),
+            said: Cell::new(0),
         }
+    }
+
+    /// Says something to its actor; says whether there is one.
+    pub(super) fn say(&self, control: Control) -> bool {
+        self.said.set(self.said.get() + 1);
+        actors::tell(&self.actor, control)
     }
 
     /// Takes note of what a command changes for good.

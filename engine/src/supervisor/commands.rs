@@ -71,7 +71,7 @@ impl StreamHandler<Command> for Supervisor {
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
             Command::Sift(reply) => {
                 for child in self.torrents.values().filter(|child| !child.is_leaving()) {
-                    child.tell(Control::Sift);
+                    child.say(Control::Sift);
                 }
                 let _ = reply.send(Ok(()));
             }

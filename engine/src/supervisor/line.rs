@@ -16,7 +16,6 @@ use crate::{CommandError, State, TorrentId, TorrentStatus};
 use super::Supervisor;
 use super::child::{Child, Life};
 use super::husbandry::Husbandry;
-use super::session::status_of;
 
 /// The queue, and what else happens to torrents by themselves.
 pub(super) struct Line {
@@ -211,7 +210,7 @@ impl Supervisor {
             Turn::Start(id) | Turn::Stop(id) => self.hold_or_not(id),
             Turn::Voices(id, voices) => {
                 if let Some(child) = self.torrents.get(&id) {
-                    child.tell(Control::Voices(voices));
+                    child.say(Control::Voices(voices));
                 }
             }
         }
@@ -231,7 +230,7 @@ impl Supervisor {
         let was = std::mem::replace(&mut child.held, held);
         match &child.life {
             Life::Awake(awake) if was != held => {
-                actors::tell(&awake.actor, Control::Hold(held));
+                awake.say(Control::Hold(held));
             }
             Life::Asleep(_) => {
                 let record = child.record();
@@ -240,7 +239,7 @@ impl Supervisor {
                     session.to_wake.push_back(id);
                 }
                 if let Some(record) = record.filter(|_| was != held) {
-                    self.show(status_of(id, &record));
+                    self.show(self.status_asleep(id, &record));
                 }
                 if begins && self.me.is_some() {
                     self.wake_next();

@@ -316,7 +316,7 @@ impl Supervisor {
         if std::mem::replace(&mut route.cut_off, lacks) && !lacks {
             let users = self.torrents.values().filter(|child| child.hops == hops);
             for child in users.filter(|child| !child.is_leaving()) {
-                child.tell(Control::Look);
+                child.say(Control::Look);
             }
         }
         ctx.run_later(LOOK, move |supervisor, ctx| {
@@ -370,7 +370,7 @@ impl Supervisor {
             route.tags.insert(hash);
         }
         for child in users().filter(|child| !child.is_leaving()) {
-            child.tell(Control::Move(Box::new(reach.clone())));
+            child.say(Control::Move(Box::new(reach.clone())));
         }
         self.routes.open.insert(hops, route);
         self.look_after(hops, ctx);

@@ -17,16 +17,12 @@ use tokio::time::Instant;
 
 use crate::memory::hops::{self, Names, names_of};
 use crate::memory::records::{Kept, file_of, metainfo_of};
-use crate::modes::modes_of;
-use crate::{
-    AddTorrent, CommandError, Event, Labels, Memory, Source, State, SwarmCounts, TorrentId,
-    TorrentStatus,
-};
+use crate::{AddTorrent, CommandError, Event, Memory, Source, State, TorrentId, TorrentStatus};
 
-use super::child::{Awake, Child, Leaving, Life, Start, change_asleep};
+use super::asleep::status_of;
+use super::child::{Awake, Child, Leaving, Life, Start};
 use super::husbandry::Clock;
 use super::{StartError, Supervisor};
-use crate::torrent::messages::Control;
 
 /// How often is offered what torrents have done.
 const KEEP_EVERY: Duration = Duration::from_secs(2);
@@ -45,6 +41,8 @@ pub(super) struct Session {
     began: Instant,
     /// Torrents whose content an earlier session may not have moved to the end.
     pub(super) unsettled: BTreeSet<TorrentId>,
+    /// How often a torrent was given an actor anew.
+    lives: u32,
     /// Torrents that wait to be started, and how many are being read.
     pub(super) to_wake: VecDeque<TorrentId>,
     pub(super) waking: usize,
@@ -72,10 +70,17 @@ impl Session {
             moved: [0; 3],
             began: Instant::now(),
             unsettled: BTreeSet::new(),
+            lives: 0,
             to_wake: VecDeque::new(),
             waking: 0,
         };
         Ok(Some((session, summaries)))
+    }
+
+    /// A number that no other life of a torrent in this session has.
+    pub(super) const fn next_life(&mut self) -> u32 {
+        self.lives = self.lives.wrapping_add(1);
+        self.lives
     }
 
     /// Keeps changes; where too much waits for the disk already, a little later.
@@ -289,64 +294,6 @@ impl Supervisor {
         self.event(&Event::Added { id, hashes });
     }
 
-    /// Changes what is kept of a torrent without an actor; `false` where that takes one.
-    pub(super) fn change_asleep(&mut self, id: TorrentId, control: &Control) -> bool {
-        let Some(child) = self.torrents.get_mut(&id) else {
-            return true;
-        };
-        let Life::Asleep(_) = child.life else {
-            return false;
-        };
-        let Some(mut record) = child.record() else {
-            return false;
-        };
-        let before = record.clone();
-        if !change_asleep(&mut record, control) {
-            return false;
-        }
-        if record != before {
-            self.keep_asleep(id, record);
-        }
-        true
-    }
-
-    /// A torrent without an actor goes by other hops from now on, which is kept already.
-    pub(super) fn moved_asleep(&mut self, id: TorrentId, record: &state::Torrent) {
-        let Some(child) = self.torrents.get_mut(&id) else {
-            return;
-        };
-        child.hops = record.hops;
-        let bytes = state::Record::encode(record).into();
-        match &mut child.life {
-            Life::Waking(waking) => {
-                waking.record = bytes;
-                waking.moved = true;
-            }
-            Life::Asleep(record) => *record = bytes,
-            Life::Awake(_) => {}
-        }
-        self.show(status_of(id, record));
-    }
-
-    /// Shows at once how a torrent stands that has no actor to tell it.
-    pub(super) fn show(&mut self, status: TorrentStatus) {
-        self.take_status(Arc::new(status));
-        self.publish_before_event();
-    }
-
-    /// Replaces the record of a torrent without an actor.
-    pub(super) fn keep_asleep(&mut self, id: TorrentId, record: state::Torrent) {
-        if let Some(child) = self.torrents.get_mut(&id) {
-            let bytes = state::Record::encode(&record);
-            child.hops = record.hops;
-            child.life = Life::Asleep(bytes.into());
-        }
-        self.show(status_of(id, &record));
-        let mut batch = Batch::new();
-        batch.torrent(TorrentKey(id.0), record);
-        self.keep(batch);
-    }
-
     /// Keeps what commands have changed of a torrent, unless it is removed: what is kept of one that is gone brings it back.
     pub(super) fn keep_changes(&mut self, id: TorrentId, change: impl FnOnce(&mut Kept)) {
         let child = self.torrents.get_mut(&id);
@@ -532,49 +479,5 @@ fn amount_of(status: &TorrentStatus) -> Option<Amount> {
             done: status.done,
         }),
         State::Checking { .. } | State::Error(_) | State::FetchingMetadata => None,
-    }
-}
-
-/// How a torrent stands that has no actor.
-pub(super) fn status_of(id: TorrentId, record: &state::Torrent) -> TorrentStatus {
-    let size = record.content.map_or(0, |content| content.len);
-    // An earlier version took no note of it.
-    let rested = record.rested.unwrap_or_else(|| Amount {
-        wanted: size,
-        done: record.completed.map_or(0, |_| size),
-    });
-    TorrentStatus {
-        id,
-        hashes: record.hashes,
-        name: record.name.clone(),
-        labels: Labels::of(record),
-        state: if record.switches.paused {
-            State::Paused
-        } else {
-            State::Checking { done: 0, total: 0 }
-        },
-        queue: record.queue,
-        seeding: record.seeding,
-        modes: modes_of(record),
-        hops: record.hops,
-        blocked: None,
-        size,
-        wanted: rested.wanted,
-        done: rested.done,
-        downloaded: 0,
-        uploaded: 0,
-        wasted: 0,
-        down_rate: 0,
-        up_rate: 0,
-        peers: 0,
-        seeds: 0,
-        connections: Arc::default(),
-        web_seeds: Vec::new(),
-        newer: None,
-        local_data: Arc::default(),
-        moving: None,
-        swarm: SwarmCounts::default(),
-        age: Duration::ZERO,
-        reason: None,
     }
 }

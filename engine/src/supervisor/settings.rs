@@ -47,7 +47,7 @@ impl Supervisor {
             route.retune();
         }
         for child in self.torrents.values().filter(|child| !child.is_leaving()) {
-            child.tell(Control::Retune);
+            child.say(Control::Retune);
         }
     }
 

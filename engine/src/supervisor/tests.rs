@@ -1,3 +1,4 @@
+mod asleep;
 mod questions;
 mod routes;
 mod settings;

@@ -22,6 +22,7 @@ use crate::{
 
 use super::child::{Awake, Life, Start};
 use super::errands::Errand;
+use super::session::Session;
 use super::{Child, Leaving, Supervisor};
 
 impl Supervisor {
@@ -94,6 +95,8 @@ impl Supervisor {
             add,
             metainfo,
             rested,
+            moved,
+            life,
         } = start;
         let setup = Setup {
             reach,
@@ -113,11 +116,8 @@ impl Supervisor {
             held: self.line.holds(id),
             voices: self.voices(id),
             seed: self.seed,
-            life: self
-                .torrents
-                .get(&id)
-                .and_then(Child::awake)
-                .map_or(0, |awake| awake.lives),
+            life,
+            moved,
             rested: rested.map(|amount| (amount.wanted, amount.done)),
             events: self.events.clone(),
             supervisor: ctx.address().recipient(),
@@ -214,7 +214,7 @@ impl Supervisor {
         }
         for younger in all.into_iter().filter(|one| *one != oldest) {
             if let Some(child) = self.torrents.get(&younger) {
-                child.tell(Control::Conflict);
+                child.say(Control::Conflict);
             }
         }
     }
@@ -298,6 +298,7 @@ impl Supervisor {
 
     /// Starts a torrent again whose actor is gone. What is on disk is looked at: nobody knows in what the panic broke off.
     pub(super) fn restart(&mut self, id: TorrentId, ctx: &mut Context<Self>) {
+        let life = self.session.as_mut().map(Session::next_life);
         let Some(child) = self.torrents.get_mut(&id) else {
             return;
         };
@@ -305,8 +306,9 @@ impl Supervisor {
         let Some(awake) = child.awake_mut() else {
             return;
         };
-        awake.lives += 1;
         awake.end_life(last.as_deref());
+        let life = life.unwrap_or(awake.lives + 1);
+        awake.lives = life;
         let metainfo = awake.metainfo.clone();
         let add = AddTorrent {
             trust_data: false,
@@ -317,11 +319,13 @@ impl Supervisor {
         };
         let start = Start {
             metainfo,
+            life,
             ..Start::new(add)
         };
         let actor = self.launch_torrent((id, hashes, reach), start, ctx);
         if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
             awake.actor = actor;
+            awake.said.set(0);
             awake.flows = <[Flow; 2]>::default();
         }
     }

@@ -15,7 +15,7 @@ use crate::{Event, State, TorrentError, TorrentId, TorrentStatus};
 
 use super::Supervisor;
 use super::child::{Awake, Child, Life, Start, Waking};
-use super::session::status_of;
+use super::session::Session;
 
 /// Torrents that are read at a time, of those that go on at the start of an engine.
 const AT_ONCE: usize = 64;
@@ -119,7 +119,7 @@ impl Supervisor {
                     self.look_at_seed(id, Instant::now());
                 }
                 if let Some(child) = self.torrents.get(&id) {
-                    child.tell(control);
+                    child.say(control);
                 }
                 self.keep_changes(id, |_| {});
             }
@@ -167,15 +167,24 @@ impl Supervisor {
         let hops = kept.torrent.hops;
         let hashes = child.hashes;
         let reach = self.reach_kept(hops, ctx);
+        let last = self
+            .torrents
+            .get(&id)
+            .and_then(|child| child.status.as_ref());
+        let moved = last.map_or([0; 3], |last| [last.downloaded, last.uploaded, last.wasted]);
+        let life = self.session.as_mut().map_or(0, Session::next_life);
         let start = Start {
             add: add.clone(),
             metainfo: found.metainfo.clone(),
             rested: kept.torrent.rested,
+            moved,
+            life,
         };
         let actor = self.launch_torrent((id, hashes, reach), start, ctx);
         let mut awake = Awake::new(actor, add, Some(kept));
         awake.metainfo = found.metainfo;
-        awake.before = found.traffic;
+        awake.before = without(found.traffic, moved);
+        awake.lives = life;
         if let Some(child) = self.torrents.get_mut(&id) {
             child.hops = hops;
             child.life = Life::Awake(Box::new(awake));
@@ -196,7 +205,7 @@ impl Supervisor {
         if let Some(record) = self.torrents.get(&id).and_then(Child::record) {
             self.show(TorrentStatus {
                 state: State::Error(error.clone()),
-                ..status_of(id, &record)
+                ..self.status_asleep(id, &record)
             });
         }
         self.publish();
@@ -227,6 +236,16 @@ impl Handler<Woken> for Supervisor {
             session.waking = session.waking.saturating_sub(1);
             self.wake_next();
         }
+    }
+}
+
+/// What was done before this session.
+const fn without(all: Traffic, [downloaded, uploaded, wasted]: [u64; 3]) -> Traffic {
+    Traffic {
+        downloaded: all.downloaded.saturating_sub(downloaded),
+        uploaded: all.uploaded.saturating_sub(uploaded),
+        wasted: all.wasted.saturating_sub(wasted),
+        ..all
     }
 }
 

@@ -56,6 +56,7 @@ use crate::torrent::punch::Punch;
 use crate::torrent::readers::Readers;
 use crate::torrent::relocation::Relocating;
 use crate::torrent::renames::Renames;
+use crate::torrent::rest::Rest;
 use crate::torrent::resume::{Known, Saves};
 use crate::torrent::settle::Settling;
 use crate::torrent::setup::Setup;
@@ -213,7 +214,9 @@ pub(crate) struct Torrent {
     /// Somebody has connected to us by TCP.
     pub(crate) reachable: bool,
     pub(crate) reported_complete: bool,
-    _exit: ExitGuard<TorrentId>,
+    /// What it does not do any more.
+    pub(crate) rest: Rest,
+    pub(crate) exit: ExitGuard<TorrentId>,
 }
 
 impl Torrent {
@@ -252,16 +255,16 @@ impl Torrent {
             rng,
             down: setup.down.child(add.limits.down),
             up: setup.up.child(add.limits.up),
-            traffic: Arc::default(),
-            down_rate: Rate::default(),
-            up_rate: Rate::default(),
+            traffic: Arc::new(Traffic::since(setup.moved)),
+            down_rate: Rate::since(setup.moved[0]),
+            up_rate: Rate::since(setup.moved[1]),
             flows: <[Flow; 2]>::default(),
             announcers: Announcers::default(),
             watched: BTreeSet::new(),
             swarms: Swarms::default(),
             trackerless: Trackerless::default(),
             hidden: Hidden::default(),
-            moves: Moves::default(),
+            moves: Moves::since(setup.moved),
             progress: Arc::default(),
             added_at: now,
             last_tick: now,
@@ -300,7 +303,8 @@ impl Torrent {
             reported_complete: false,
             add,
             setup,
-            _exit: exit,
+            rest: Rest::default(),
+            exit,
         }
     }
 
@@ -374,20 +378,22 @@ impl Torrent {
         self.tend_move(now, ctx);
         self.settle(now, ctx);
         self.tend_readers();
-        let mut due = self.last_tick + TICK;
-        let others = [
+        let due = [
+            self.next_tick(now),
             self.pieces_due(),
             self.settled_by(),
             self.moved_by(),
             self.move_due(),
         ];
-        for at in others.into_iter().flatten() {
-            due = due.min(at);
-        }
+        let Some(due) = due.into_iter().flatten().min() else {
+            return;
+        };
         let at = tokio::time::Instant::from_std(due);
         self.timer.arm::<Self>(ctx, at, |torrent, ctx| {
             let _in = torrent.span.clone().entered();
             torrent.timer.fired();
+            #[cfg(test)]
+            crate::scene::note_timer();
             torrent.drive(ctx);
         });
     }
@@ -453,6 +459,7 @@ impl Handler<Control> for Torrent {
 
     fn handle(&mut self, control: Control, ctx: &mut Context<Self>) {
         let _in = self.span.clone().entered();
+        self.rest.heard += 1;
         match control {
             Control::AddPeer(peer) => self.add_named(peer),
             Control::Conflict => self.fail(TorrentError::Duplicate),

@@ -27,6 +27,13 @@ pub(crate) struct Due {
     named: BTreeMap<u32, Instant>,
 }
 
+impl Due {
+    /// Whether no piece is due.
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+}
+
 impl Torrent {
     /// Has a piece come before others, to be there in so much time.
     pub(super) fn set_due(&mut self, piece: u32, within: Duration) -> Result<(), FileError> {

@@ -23,6 +23,7 @@ use crate::torrent::files::FileOrder;
 use crate::torrent::hash_desk::HashAnswer;
 use crate::torrent::relocation::{MoveOrder, MoveReply};
 use crate::torrent::renames;
+use crate::torrent::rest::Tired;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
 use crate::{
@@ -241,6 +242,8 @@ pub(crate) enum News {
     Flows(TorrentId, [Flow; 2]),
     /// Its files were looked at, after which it was to be paused, and is.
     Ready(TorrentId),
+    /// It was paused, and does nothing any more.
+    Tired(TorrentId, Tired),
     /// It stopped as told.
     Gone(TorrentId),
     /// Its metadata came, and showed all of its info-hashes.

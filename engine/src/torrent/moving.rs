@@ -68,6 +68,14 @@ pub(crate) struct Moves {
 }
 
 impl Moves {
+    /// Of a torrent that has received and sent so many bytes: trackers are told of what comes now.
+    pub(super) fn since([down, up, _]: [u64; 3]) -> Self {
+        Self {
+            before: [up, down],
+            ..Self::default()
+        }
+    }
+
     /// The route that is moved to.
     pub(super) fn target(&self) -> Option<&Reach> {
         self.under_way.as_ref().map(|moving| &moving.reach)

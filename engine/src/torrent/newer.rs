@@ -19,6 +19,13 @@ pub(crate) struct Newer {
     pub(super) newest: Option<Published>,
 }
 
+impl Newer {
+    /// Whether they are looked for.
+    pub(super) const fn are_followed(&self) -> bool {
+        self.follows.is_some()
+    }
+}
+
 impl Torrent {
     /// Looks for newer versions, where the link names the publisher's key.
     pub(super) fn follow_updates(&mut self, ctx: &Context<Self>) {

@@ -95,6 +95,14 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
+    /// Of a counter that stands at this.
+    pub(crate) fn since(counter: u64) -> Self {
+        Self {
+            counter,
+            ..Self::default()
+        }
+    }
+
     /// Takes a sample, `seconds` after the one before; returns the bytes since then.
     pub(crate) fn sample(&mut self, counter: u64, seconds: f64) -> u64 {
         let moved = counter.saturating_sub(self.counter);

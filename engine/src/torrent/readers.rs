@@ -67,6 +67,13 @@ pub(crate) enum ReaderNews {
 #[derive(Debug, Default)]
 pub(crate) struct Readers(BTreeMap<u32, Open>);
 
+impl Readers {
+    /// Whether nobody reads.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 #[derive(Debug)]
 struct Open {
     shared: Arc<Shared>,

@@ -18,12 +18,14 @@ impl Torrent {
     /// Takes the counters of the last second.
     pub(crate) fn sample(&mut self, seconds: f64, now: Instant) {
         let out = self.setup.reach.network.outage().is_some();
+        // There is nothing that anything could move by.
+        let still = out || (self.peers.len() == 0 && self.web_seeds.are_idle());
         let counters = [&self.traffic.down, &self.traffic.up].map(Traffic::get);
         for (rate, counter) in [&mut self.down_rate, &mut self.up_rate]
             .into_iter()
             .zip(counters)
         {
-            if rate.sample(counter, seconds) == 0 && out {
+            if rate.sample(counter, seconds) == 0 && still {
                 rate.stop();
             }
         }

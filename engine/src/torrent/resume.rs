@@ -26,6 +26,7 @@ use storage::{BlockState, Store};
 use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
+use crate::torrent::rest::is_alone;
 use crate::{Event, Memory, TorrentId};
 
 use ledger::Entry;
@@ -51,6 +52,13 @@ pub(crate) struct Saves {
     vouched: Option<Vouched>,
     /// The files were ours before this life of the torrent.
     pub(super) ours: bool,
+}
+
+impl Saves {
+    /// Whether one is being made, or what was saved is being brought to the disk.
+    pub(super) fn are_under_way(&self) -> bool {
+        !is_alone(&self.written)
+    }
 }
 
 /// A save that is to be made, on the Disk.

@@ -47,8 +47,10 @@ pub(crate) struct Setup {
     /// Where it may announce.
     pub(crate) voices: Voices,
     pub(crate) seed: u64,
-    /// How often the torrent was started again after a panic.
+    /// Which life of the torrent this is: the first is 0, and no two are the same.
     pub(crate) life: u32,
+    /// Bytes that it has moved in this session before: that came, went, and were of no use.
+    pub(crate) moved: [u64; 3],
     /// Bytes that were wanted, and those of them that were there, when it was last at work in an earlier life.
     pub(crate) rested: Option<(u64, u64)>,
     /// Where is told of what happens often, and before which no snapshot is published.

@@ -58,6 +58,11 @@ struct Scrape {
 }
 
 impl Scrapes {
+    /// Whether nobody waits for one.
+    pub(super) fn are_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
     /// Ends all of them: there is nobody to ask any more.
     pub(super) fn end(&mut self) {
         for scrape in std::mem::take(&mut self.running).into_values() {

@@ -19,6 +19,7 @@ use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::files::{FileError, Wish};
 use crate::torrent::messages::{DiskReply, News};
 use crate::torrent::picker::{Picker, Priority};
+use crate::torrent::rest::is_alone;
 use crate::torrent::share::Sharing;
 use crate::{AddTorrent, Choices, Event, Existing, TorrentError, choices};
 
@@ -40,6 +41,13 @@ pub(crate) struct Notes {
     asked: u64,
     /// The newest that was written; held while one is.
     written: Arc<Mutex<u64>>,
+}
+
+impl Notes {
+    /// Whether one is being written.
+    pub(super) fn are_under_way(&self) -> bool {
+        !is_alone(&self.written)
+    }
 }
 
 impl Wanted {

@@ -77,7 +77,7 @@ impl Game {
             _ => self.one(number).await,
         }
         let pause = [0, 3, 50, 700, 3_000][self.rng.random_range(0..5)];
-        let pause = if self.rng.random_range(0..60) == 0 {
+        let pause = if self.rng.random_range(0..25) == 0 {
             200_000
         } else {
             pause
