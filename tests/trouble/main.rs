@@ -2,4 +2,5 @@
 
 mod crash;
 mod full_disk;
+mod kills;
 mod read_only;

@@ -12,6 +12,7 @@ use actix::{ActorFutureExt as _, AsyncContext as _, Context};
 use state::{
     Amount, Batch, Details, Keeper, OfferError, StateError, Summaries, TorrentKey, Totals, Traffic,
 };
+use storage::MoveNote;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -210,8 +211,18 @@ impl Supervisor {
         kept.torrent.queue = self.place(id, None, false);
         let file = add.file.take();
         let (source, record) = (add.source.clone(), kept.clone());
+        let (note, watch) = (
+            self.config.memory.note_of_move(hashes.wire()),
+            self.config.storage.watch.clone(),
+        );
         let (done, outcome) = oneshot::channel();
         self.disk.apart(move || {
+            // One that is here is of a torrent that was removed just before a crash, and says nothing of this one.
+            let stale = note.filter(|note| note.exists());
+            if let Some(Err(error)) = stale.map(|note| MoveNote::remove(&note, &watch)) {
+                let _ = done.send(Err(error.to_string()));
+                return;
+            }
             let mut batch = Batch::new();
             batch.torrent(key, record.torrent);
             batch.details(key, record.details);
@@ -439,11 +450,14 @@ impl Supervisor {
         self.session.as_ref().map(Session::flushed)
     }
 
-    /// Removes a torrent from the store.
+    /// Removes a torrent from the store, as soon as the disk takes it: whoever saw it go does not expect it back.
     pub(super) fn keep_no_more(&mut self, id: TorrentId) {
         let mut batch = Batch::new();
         batch.remove(TorrentKey(id.0));
         self.keep(batch);
+        if let Some(session) = &self.session {
+            session.keeper.flush(|_| {});
+        }
     }
 }
 

@@ -35,6 +35,9 @@ const GATHER_WAIT: Duration = Duration::from_millis(50);
 /// Bytes of finished pieces that wait to be hashed, at most.
 const GATHER_BYTES: u64 = 64 << 20;
 
+/// How long content that is to be deleted waits for the disk to have what is kept of it.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(30);
+
 impl Torrent {
     /// Opens the content on the Disk; [`DiskReply::Opened`] comes back. While files are being renamed, that waits: they are looked
     /// for by their new names.
@@ -203,8 +206,9 @@ impl Torrent {
         Some(spec)
     }
 
-    /// Deletes the content, the progress and what else was kept of the torrent, on the Disk: there may be many thousands of
-    /// files. `done` is told then.
+    /// Deletes the progress and what else was kept of the torrent, and then, once that is kept, its content, on the Disk: there may be
+    /// many thousands of files. `done` is told then. Whoever is killed in between finds a torrent that claims nothing, and so does
+    /// not wait for its content.
     pub(crate) fn delete_data(&mut self, done: oneshot::Sender<()>) {
         let forget = self.forgetting();
         let forget_choices = self.forgetting_choices();
@@ -216,6 +220,8 @@ impl Torrent {
         let options = self.setup.storage();
         let recovery = self.recovery();
         let (id, supervisor) = (self.id, self.setup.supervisor.clone());
+        let (kept, forgotten) = oneshot::channel();
+        let tell_kept = supervisor.clone();
         self.setup.disk.short(move || {
             forget();
             forget_choices();
@@ -224,6 +230,9 @@ impl Torrent {
                 // It may never have been kept.
                 let _ = std::fs::remove_file(path);
             }
+            tell_recipient(&tell_kept, News::WhenKept(kept));
+        });
+        let delete = move || {
             let spec = spec.map(|mut spec| {
                 if let Err(error) = recovery.finish(&mut spec, &options) {
                     tracing::warn!(%error, "what a move has left may stay");
@@ -245,7 +254,14 @@ impl Torrent {
             };
             tell_recipient(&supervisor, News::Event(event));
             let _ = done.send(());
-        });
+        };
+        let disk = self.setup.disk.clone();
+        let then = async move {
+            // Where nothing can be kept, room may be just what is needed.
+            let _ = tokio::time::timeout(FORGOTTEN_WITHIN, forgotten).await;
+            disk.short(delete);
+        };
+        self.setup.pool.spawn(then).detach();
     }
 }
 

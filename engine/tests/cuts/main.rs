@@ -7,6 +7,7 @@ mod common;
 #[allow(dead_code, reason = "other tests use what is not used here")]
 #[path = "../../../state/tests/survival/cuts.rs"]
 mod cuts;
+mod faults;
 mod power;
 mod record;
 mod revive;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use cuts::{Cut, Cuts};
 use engine::State;
+use faults::{Whose, everywhere};
 use power::Power;
 use revive::{Found, How, Revived, revive};
 use script::{Life, Played, at, play};
@@ -219,6 +221,36 @@ fn a_session_whose_power_failed_comes_back_with_all_that_the_disk_kept() {
             ..SPARSE
         });
         assert!(changes > 500 && times > 10, "{times} of {changes}");
+    }
+}
+
+#[test]
+fn content_that_cannot_be_read_or_written_for_a_while_is_right_in_the_end() {
+    let runs = everywhere(Whose::Content, 5);
+    assert!(runs > 20, "{runs} runs");
+}
+
+#[test]
+fn a_session_whose_store_fails_for_a_while_has_everything_in_the_end() {
+    let runs = everywhere(Whose::Store, 29);
+    assert!(runs > 20, "{runs} runs");
+}
+
+#[test]
+fn a_disk_that_fails_with_all_that_is_on_it_loses_nothing() {
+    let runs = everywhere(Whose::Both, 13);
+    assert!(runs > 10, "{runs} runs");
+}
+
+/// For `./soak cuts`: every call.
+#[test]
+#[ignore = "takes minutes: ./soak cuts"]
+fn an_error_at_every_call_loses_nothing() {
+    for whose in [Whose::Content, Whose::Store, Whose::Both] {
+        let begin = Instant::now();
+        let runs = everywhere(whose, 1);
+        let time = begin.elapsed().as_secs();
+        println!("{whose:?}: {runs} runs, {time} s");
     }
 }
 

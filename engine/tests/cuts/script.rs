@@ -143,9 +143,8 @@ impl Player {
         }
     }
 
-    async fn add(&mut self, folder: (usize, &Folder), paused: bool) {
-        let (number, folder) = folder;
-        let dir = self.root.join(format!("data/{number}"));
+    async fn add(&mut self, folder: &Folder, dir: &str, paused: bool) {
+        let dir = self.root.join(dir);
         let source = Source::Metainfo(Arc::clone(&folder.metainfo));
         let mut add = AddTorrent::new(source, dir.clone());
         add.peers = vec![addr(0)];
@@ -250,10 +249,10 @@ pub(crate) fn play(seed: u64) -> Played {
             root: root.path().to_owned(),
             lives: Vec::new(),
         };
-        player.add((0, &folders[0]), false).await;
+        player.add(&folders[0], "data/0", false).await;
         player.run(6).await;
-        player.add((1, &folders[1]), false).await;
-        player.add((2, &folders[2]), true).await;
+        player.add(&folders[1], "data/1", false).await;
+        player.add(&folders[2], "data/2", true).await;
         player.run(4).await;
         player.move_to(0, "else/0").await;
         player.pause(0, true).await;
@@ -267,7 +266,9 @@ pub(crate) fn play(seed: u64) -> Played {
         player.move_to(0, "else/again/0").await;
         player.pause(2, true).await;
         player.remove(0, seed % 4 >= 2).await;
-        player.run(4).await;
+        // Another one of the same name, and elsewhere.
+        player.add(&folders[0], "data/3", false).await;
+        player.run(8).await;
         player.handle.shutdown(Duration::from_secs(10)).await;
         drop(keeper);
         let ops = disk.log().split_off(made);

@@ -39,6 +39,8 @@ struct Disk {
     /// Calls so far, reads counted.
     calls: usize,
     fault: Option<Fault>,
+    /// Calls that failed.
+    failed: usize,
     stalled: bool,
     stalling: usize,
     locked: bool,
@@ -96,6 +98,12 @@ impl SimDisk {
 
     pub(crate) fn fail(&self, fault: Option<Fault>) {
         self.0.disk.lock().fault = fault;
+    }
+
+    /// Whether any call has failed.
+    #[allow(dead_code, reason = "tests of the engine use it")]
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.disk.lock().failed > 0
     }
 
     /// Says that it is this folder, where other things may lie.
@@ -183,6 +191,7 @@ impl SimDisk {
             && (fault.from..fault.from.saturating_add(fault.count)).contains(&number)
             && fault.kind.concerns(op.as_ref(), &disk, file)
         {
+            disk.failed += 1;
             return Err(fault.kind.error());
         }
         if matches!(op, Some(Op::Sync(_))) && disk.stalled {

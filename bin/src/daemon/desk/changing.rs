@@ -40,8 +40,14 @@ impl Desk {
 
     pub(super) async fn remove(&self, removal: Removal) -> Result<Value, Refusal> {
         let torrents = self.which(removal.torrents, removal.all)?;
-        self.each(torrents, |id| self.engine.remove(id, removal.data))
-            .await
+        let removed = self
+            .each(torrents, |id| self.engine.remove(id, removal.data))
+            .await?;
+        // Whoever is told so does not expect them back. Where the disk does not take it now, it does later.
+        if let Err(why) = kept::on_disk(&self.keeper).await {
+            tracing::warn!(%why, "what was removed is there again if the daemon ends now");
+        }
+        Ok(removed)
     }
 
     pub(super) async fn set_hops(&self, of: HopsOf) -> Result<Value, Refusal> {
