@@ -35,6 +35,16 @@ pub(crate) fn layered(
         .map_err(|error| Failure::Usage(error.to_string()))
 }
 
+/// Has what the settings say of the network stand where flags of it do, unless these say something else.
+///
+/// # Errors
+/// As [`layered`].
+pub(crate) fn settle(common: &mut Common) -> Result<(), Failure> {
+    let settings = layered(&common.settings, &Patch::new(), of_flags(common))?;
+    *common = crate::wire::settled(common, &settings.network, &settings.network);
+    Ok(())
+}
+
 /// Reads a file of settings.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ mod bootstrap;
 mod bound;
 mod circuits;
 mod dht;
+mod direct_way;
 mod filter;
 mod hidden;
 mod identity;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::settings::Patch;
-use engine::{EngineConfig, EngineHandle, Memory, Supervisor};
+use engine::{EngineConfig, EngineHandle, Memory, Settings, Supervisor};
 use net::port_map::{PortMap, Ports, Transport};
 use net::ports::{Datagrams, Transports};
 use net::utp::UtpOptions;
@@ -31,6 +32,7 @@ use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 pub(crate) use self::circuits::Circuits;
+pub(crate) use self::direct_way::{Wires, settled};
 use self::filter::FilterFile;
 pub(crate) use self::identity::{Identity, identity_of};
 pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
@@ -116,7 +118,11 @@ pub(crate) fn start(
         pool,
         ..
     } = way;
-    let settings = settings::layered(&common.settings, &Patch::new(), settings::of_flags(common))?;
+    let mut settings =
+        settings::layered(&common.settings, &Patch::new(), settings::of_flags(common))?;
+    let ports = PortTries::of(&settings);
+    // What it says was done when the way was opened.
+    settings.network = engine::settings::NetworkSettings::default();
     let state_dir = common.state.clone().or_else(default_state_dir);
     let (mut config, dht) = match overlay.as_ref().filter(|_| common.hops() > 0) {
         Some(overlay) => {
@@ -124,7 +130,13 @@ pub(crate) fn start(
             let config = anonymous(common, overlay, list.cloned(), &pool, screen);
             (config, None)
         }
-        None => direct(common, &network, state_dir.as_deref(), &pool, screen)?,
+        None => direct(
+            common,
+            (&network, ports),
+            state_dir.as_deref(),
+            &pool,
+            screen,
+        )?,
     };
     let (network, outward) = match common.hops() {
         0 => (config.network.clone(), config.network.clone()),
@@ -169,7 +181,7 @@ pub(crate) fn start(
 /// What an engine that goes the direct way is made of, and its node of the DHT.
 fn direct(
     common: &Common,
-    network: &Network,
+    (network, ports): (&Network, PortTries),
     state: Option<&Path>,
     pool: &OwnedPool,
     screen: &Screen,
@@ -181,7 +193,7 @@ fn direct(
         );
         screen.warn("warning", line);
     }
-    let doors = doors(common, listen, network, pool.pool())?;
+    let doors = doors(common, (listen, ports), network, pool.pool())?;
     let network = doors.network;
     let mut config = EngineConfig::new(network.clone(), pool.pool().clone());
     config.listen = doors.listen;
@@ -285,6 +297,24 @@ pub(crate) fn plain_network() -> Network {
     Network::real(RealOptions::default())
 }
 
+/// What is tried where the port for peers is taken.
+#[derive(Clone, Copy, Debug)]
+struct PortTries {
+    /// So many ports after it.
+    more: u16,
+    /// Any at all.
+    any: bool,
+}
+
+impl PortTries {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            more: u16::try_from(settings.network.port_tries).unwrap_or(u16::MAX),
+            any: settings.network.any_port,
+        }
+    }
+}
+
 /// Where peers come in, and how they are reached.
 struct Doors {
     /// The network, with streams to peers as was asked for.
@@ -298,7 +328,7 @@ struct Doors {
 /// Opens the port for peers, by the transports that are wanted; behind a proxy, only what leads out.
 fn doors(
     common: &Common,
-    listen: SocketAddr,
+    (listen, ports): (SocketAddr, PortTries),
     network: &Network,
     pool: &Pool,
 ) -> Result<Doors, Failure> {
@@ -309,8 +339,13 @@ fn doors(
     };
     let options = UtpOptions::default();
     let Some(proxy) = common.proxy()? else {
-        let at = (listen, PORT_TRIES);
-        let open = net::ports::open(network, at, transports, pool, &options);
+        let at = (listen, ports.more);
+        let mut open = net::ports::open(network, at, transports, pool, &options);
+        if ports.any && matches!(&open, Err(error) if error.kind() == std::io::ErrorKind::AddrInUse)
+        {
+            let anywhere = (SocketAddr::new(listen.ip(), 0), 0);
+            open = net::ports::open(network, anywhere, transports, pool, &options);
+        }
         let open = open.map_err(|error| {
             Failure::Failed(format!("cannot listen on {listen}: {}", reason(&error)))
         })?;

@@ -78,6 +78,8 @@ pub struct DhtNode {
     said: Arc<Mutex<Said>>,
     /// Tells the driver of it.
     tuned: Option<Task<()>>,
+    /// Tells the driver of other sockets.
+    rebound: Option<Task<()>>,
     /// Whom it was started with to ask first.
     usual: Vec<(String, u16)>,
     saved: Saved,
@@ -139,6 +141,7 @@ impl DhtNode {
             saving: None,
             said: Arc::clone(&said),
             tuned: None,
+            rebound: None,
             usual,
             saved,
             restarts: RestartPolicy::new(RESTARTS.0, RESTARTS.1),
@@ -169,7 +172,22 @@ impl DhtNode {
 
     /// Behaves as handles have said last, and has the driver do so.
     fn take_up(&mut self) {
-        let Said { tuning, bootstrap } = std::mem::take(&mut *self.said.lock());
+        let Said {
+            tuning,
+            bootstrap,
+            way,
+        } = std::mem::take(&mut *self.said.lock());
+        if let Some((sockets, network)) = way {
+            [self.config.v4, self.config.v6] = sockets.clone();
+            self.config.network = network;
+            self.look_up = self.look_up_bootstrap();
+            let orders = self.to_driver.clone();
+            self.rebound = Some(self.config.pool.spawn(async move {
+                if let Some(orders) = orders.upgrade() {
+                    let _ = orders.send(Order::Rebind(sockets)).await;
+                }
+            }));
+        }
         if let Some(hosts) = bootstrap {
             self.config.bootstrap = if hosts.is_empty() {
                 self.usual.clone()

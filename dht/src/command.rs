@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use net::Network;
 use protocol::tracker::compact::CompactNode;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::driver::Sockets;
 use crate::{Outcome, Progress, Request, Sampled, Saved, Sight, Status, Tuning};
 
 /// Orders that may wait for the driver; more callers than this wait in line.
@@ -18,7 +20,6 @@ pub(crate) const UPDATE_QUEUE: usize = 64;
 pub(crate) const SIGHT_QUEUE: usize = 1024;
 
 /// What the driver shall do: handles and the actor to the driver.
-#[derive(Debug)]
 pub(crate) enum Order {
     /// Add a node that may be there.
     AddNode(SocketAddr),
@@ -32,12 +33,20 @@ pub(crate) enum Order {
     Start(Box<Request>, Client),
     /// Behave otherwise from now on.
     Tune(Tuning),
+    /// Go on by other sockets.
+    Rebind(Sockets),
     /// How things are.
     Status(oneshot::Sender<Status>),
     /// Say when there is a node to ask.
     Usable(oneshot::Sender<()>),
     /// Tell what passes, as long as somebody listens; whoever listened before does so no more.
     Watch(mpsc::Sender<Sight>),
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Order")
+    }
 }
 
 /// What the actor shall do: handles to the actor.
@@ -51,12 +60,22 @@ pub(crate) enum Command {
     Shutdown(Duration, oneshot::Sender<()>),
 }
 
+impl std::fmt::Debug for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Said")
+            .field("tuning", &self.tuning)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What handles have said of how the node is to behave, and the actor has not taken up yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Said {
     pub(crate) tuning: Option<Tuning>,
     /// Whom to ask first; those of the start, where there are none.
     pub(crate) bootstrap: Option<Vec<(String, u16)>>,
+    /// The sockets to go on by, and where names are looked up.
+    pub(crate) way: Option<(Sockets, Network)>,
 }
 
 /// Who has asked for a job.

@@ -148,6 +148,10 @@ impl Driver {
             Order::Status(reply) => {
                 let _ = reply.send(self.node.status());
             }
+            Order::Rebind(sockets) => {
+                self.sockets = sockets;
+                self.stuck = None;
+            }
             Order::Tune(tuning) => self.node.tune(now.into_std(), tuning),
             Order::Usable(reply) => {
                 self.hopeful.retain(|waiting| !waiting.is_closed());

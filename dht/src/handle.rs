@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use net::{DatagramSocket, Network};
 use parking_lot::Mutex;
 
 use protocol::id::InfoHash;
@@ -205,6 +206,18 @@ impl DhtHandle {
     pub fn tune(&self, tuning: Tuning) {
         self.said.lock().tuning = Some(tuning);
         // Where the queue is full, the actor takes it up with what it does next.
+        let _ = self.commands.try_send(Command::Tune);
+    }
+
+    /// Has the node go on by other sockets, with all that it knows, in the families that it was started with; its bootstrap hosts
+    /// are looked up on `network`. What was said last holds.
+    pub fn rebind(
+        &self,
+        v4: Option<Arc<dyn DatagramSocket>>,
+        v6: Option<Arc<dyn DatagramSocket>>,
+        network: Network,
+    ) {
+        self.said.lock().way = Some(([v4, v6], network));
         let _ = self.commands.try_send(Command::Tune);
     }
 

@@ -8,7 +8,7 @@ use net::{DatagramSocket, Network, Pool};
 use storage::StoreOptions;
 
 use crate::settings::Settings;
-use crate::{Memory, Routes};
+use crate::{DirectWay, Memory, Routes};
 
 /// What an engine is made of, and the settings that it begins with.
 #[derive(Clone, Debug)]
@@ -26,6 +26,9 @@ pub struct EngineConfig {
     /// The DHT in which peers are sought and torrents announced, never private ones (BEP 5, BEP 27); `None` for no DHT.
     /// It goes on when the engine stops.
     pub dht: Option<DhtDoor>,
+    /// What opens the direct way anew when the settings of it change, where these decide it. What `network`, `listen`, `dht`,
+    /// `tracker_socket` and `local_discovery` say is how it is open at the start.
+    pub direct: Option<Arc<dyn DirectWay>>,
     /// The ways for torrents that have hops; `None` for no such torrents.
     pub routes: Option<Arc<dyn Routes>>,
     /// What is remembered from one run to the next, and where.
@@ -76,6 +79,7 @@ impl EngineConfig {
             port_tries: 0,
             local_discovery: false,
             dht: None,
+            direct: None,
             routes: None,
             memory: Memory::None,
             settings: Settings::default(),

@@ -102,7 +102,7 @@ pub use mixed::MixedMode;
 pub use modes::{Mode, Modes};
 pub use queue::places::Place;
 pub use reader::{FileReader, ReadAhead, ReadError};
-pub use route::{HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
+pub use route::{Direct, DirectWay, HiddenSwarms, Route, RouteError, RoutePolicy, Routes};
 pub use seeding::{SeedingEnd, SeedingMode};
 pub use settings::Settings;
 pub use snapshot::{

@@ -13,7 +13,7 @@ use rand::Rng;
 use crate::announce::desk::{Desk, DeskSetup};
 use crate::lookups::Lookups;
 use crate::lsd::Lsd;
-use crate::settings::Live;
+use crate::settings::{Live, Settings};
 use crate::updates::Updates;
 use crate::{DhtDoor, EngineConfig, HiddenSwarms, Route, RoutePolicy, TorrentId};
 
@@ -78,8 +78,12 @@ impl Reach {
     pub(crate) fn open(route: Route, setup: ReachSetup<'_>) -> Self {
         let (engine, seed, listen) = (setup.engine, setup.seed, setup.listen);
         let anonymous = route.policy == RoutePolicy::Anonymous;
-        let client = (!anonymous).then(|| Arc::from(engine.client.as_str()));
-        let name = header_of(client.as_deref());
+        let client: Option<Arc<str>> = (!anonymous).then(|| Arc::from(engine.client.as_str()));
+        let said = &setup.settings.get().identity.client.0;
+        let told = client
+            .as_deref()
+            .map(|own| if said.is_empty() { own } else { said });
+        let name = header_of(told);
         let (network, port) = (route.network, listen.map(|addr| addr.port()));
         let (desk, http) = counters(
             (engine, &setup.settings),
@@ -165,11 +169,35 @@ impl Reach {
     }
 
     /// Who we are to peers and trackers here.
-    pub(crate) fn peer_id(&self, rng: &mut impl Rng) -> PeerId {
+    pub(crate) fn peer_id(&self, settings: &Settings, rng: &mut impl Rng) -> PeerId {
         if self.is_anonymous() {
-            PeerId::nameless(rng)
+            return PeerId::nameless(rng);
+        }
+        let mut id = PeerId::random(rng);
+        let print = settings.identity.fingerprint.0.as_bytes();
+        for (byte, said) in id.0.iter_mut().zip(print) {
+            *byte = *said;
+        }
+        id
+    }
+
+    /// Our name and version, where they are told.
+    pub(crate) fn client(&self, settings: &Settings) -> Option<String> {
+        let own = self.client.as_ref()?;
+        let said = &settings.identity.client.0;
+        Some(if said.is_empty() {
+            own.to_string()
         } else {
-            PeerId::random(rng)
+            said.clone()
+        })
+    }
+
+    /// Has trackers and web servers told the name of the moment.
+    pub(crate) fn rename(&self, settings: &Settings) {
+        if let Some(client) = self.client(settings) {
+            let name = header_of(Some(&client));
+            self.desk.rename(&name);
+            self.http.rename(name);
         }
     }
 

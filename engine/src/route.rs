@@ -12,7 +12,7 @@ use net::{DatagramSocket, Network};
 use protocol::id::InfoHash;
 use tokio::sync::mpsc;
 
-use crate::DhtDoor;
+use crate::{DhtDoor, Settings};
 
 /// A way into the world, handed to the engine by whoever builds circuits or the like. All of it goes where `network`
 /// goes, and nowhere else.
@@ -43,6 +43,31 @@ pub enum RoutePolicy {
     Anonymous,
     /// All that a torrent says on the direct way.
     Open,
+}
+
+/// The direct way, as it was opened.
+#[derive(Clone, Debug)]
+pub struct Direct {
+    /// Where connections start.
+    pub network: Network,
+    /// Where to listen for peers on `network`; `None` for no listening.
+    pub listen: Option<SocketAddr>,
+    /// The node of the DHT that is asked; `None` for no DHT.
+    pub dht: Option<DhtDoor>,
+    /// The socket that UDP trackers are asked by; `None` has the engine open one on `network`.
+    pub tracker_socket: Option<Arc<dyn DatagramSocket>>,
+    /// Whether there are local networks on which peers can be sought.
+    pub local_discovery: bool,
+}
+
+/// Opens the direct way anew, when settings of it have changed.
+pub trait DirectWay: fmt::Debug + Send + Sync {
+    /// Closes the direct way, and all that stands on it, so that nothing leaves by it any more; then opens the one that the settings
+    /// ask for. Called by the Supervisor, on its own thread: it must not wait.
+    ///
+    /// # Errors
+    /// What is lacking, for a person to read. Nothing is open then, and it is tried again.
+    fn reopen(&self, settings: &Settings) -> Result<Direct, Arc<str>>;
 }
 
 /// Opens routes.

@@ -17,7 +17,9 @@ mod file;
 mod hosts;
 mod key;
 mod live;
+mod names;
 mod patch;
+mod places;
 mod preset;
 mod tree;
 mod tuning;
@@ -30,11 +32,13 @@ pub use self::file::Layers;
 pub use self::hosts::Hosts;
 pub use self::key::{Group, Key};
 pub(crate) use self::live::Live;
+pub use self::names::{ClientName, Fingerprint};
 pub use self::patch::Patch;
+pub use self::places::ProxyUrl;
 pub use self::preset::Preset;
 pub use self::tree::{
-    Choking, Connections, Dht, Disk, GROUPS, LimitSettings, LocalDiscovery, Metadata, Peers,
-    Picking, QueueSettings, Seeding, Settings, Trackers, Wires,
+    Choking, Connections, Dht, Disk, GROUPS, Identity, LimitSettings, LocalDiscovery, Metadata,
+    NetworkSettings, Peers, Picking, QueueSettings, Seeding, Settings, Trackers, Wires,
 };
 pub use self::value::Value;
 

@@ -6,6 +6,7 @@
 mod asleep;
 mod child;
 mod commands;
+mod direct;
 mod errands;
 mod husbandry;
 mod line;
@@ -144,6 +145,7 @@ impl Supervisor {
     /// is out of its range.
     pub fn launch(config: EngineConfig) -> Result<(Addr<Self>, EngineHandle), StartError> {
         config.settings.check()?;
+        settings::may_decide(&config, &config.settings)?;
         if let Some(path) = config.memory.dir() {
             std::fs::create_dir_all(path).map_err(|source| StartError::StateDir {
                 path: path.to_path_buf(),

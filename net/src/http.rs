@@ -25,6 +25,7 @@ mod tls;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 pub use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::{Instant, timeout};
@@ -46,7 +47,8 @@ use keep::Shelf;
 pub struct Client {
     network: Network,
     tls: ClientTls,
-    user_agent: HeaderValue,
+    /// All clones and clients made of this one say the same.
+    user_agent: Arc<ArcSwap<HeaderValue>>,
     shelf: Option<Arc<Shelf>>,
 }
 
@@ -56,9 +58,14 @@ impl Client {
         Self {
             network,
             tls: ClientTls::default(),
-            user_agent,
+            user_agent: Arc::new(ArcSwap::from_pointee(user_agent)),
             shelf: None,
         }
+    }
+
+    /// Calls itself otherwise from now on, as do its clones.
+    pub fn rename(&self, user_agent: HeaderValue) {
+        self.user_agent.store(Arc::new(user_agent));
     }
 
     /// The same client with another view of whom to trust.
@@ -305,7 +312,7 @@ impl Client {
             keep: self.shelf.is_some(),
             packed,
         };
-        exchange::message(url, ask, &request.headers, &self.user_agent, manner)
+        exchange::message(url, ask, &request.headers, &self.user_agent.load(), manner)
     }
 
     /// Opens a connection to the host of a URL.

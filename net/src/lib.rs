@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`stream`] | [`ByteStream`], [`Dialer`], [`Listener`] |
 //! | [`ciphered`] | a stream under RC4 |
+//! | [`cut`] | a network that can be [cut](Cut) off |
 //! | [`datagram`] | [`DatagramSocket`], [`datagram::Batch`] and [`datagram::Run`] |
 //! | [`filter`] | whom a network does not talk to |
 //! | [`utp`] | streams over any datagram socket |
@@ -38,6 +39,7 @@
 //! - Addresses that leave this crate are canonical: an IPv4 peer of a dual-stack socket shows as IPv4.
 
 pub mod ciphered;
+pub mod cut;
 pub mod datagram;
 pub mod filter;
 pub mod http;
@@ -59,6 +61,7 @@ pub mod subnet;
 pub mod utp;
 
 pub use ciphered::Ciphered;
+pub use cut::Cut;
 pub use datagram::DatagramSocket;
 pub use filter::Filter;
 pub use limit::{RateLimiter, Throttle};

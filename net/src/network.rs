@@ -271,6 +271,11 @@ impl Network {
         &self.dialer
     }
 
+    /// The resolver itself.
+    pub(crate) fn resolver(&self) -> &Arc<dyn Resolver> {
+        &self.resolver
+    }
+
     /// The binder itself.
     pub fn binder(&self) -> &Arc<dyn Binder> {
         &self.binder

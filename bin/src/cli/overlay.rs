@@ -88,7 +88,7 @@ fn hex_20(text: &str) -> Option<[u8; 20]> {
 }
 
 /// Who a process is in the overlay, and whom it meets there.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Overlay")]
 pub(crate) struct OverlayArgs {
     /// The overlay's UDP socket, IPv4; relays and exits have to be reached there by others; port 0 takes any [default: port 7759
@@ -132,7 +132,7 @@ impl OverlayArgs {
 }
 
 /// Whether and how circuits are used.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Anonymity")]
 pub(crate) struct HopArgs {
     /// Through how many others everything goes, so that none of them knows both ends: 0 (direct) to 3 [default: as it went

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use engine::settings::{Preset, Value};
 
 /// Where settings come from, beside flags of their own: each of these is on top of the one before it.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct SettingsArgs {
     /// Begin with a set of values: default, high_performance_seed or min_memory_usage

@@ -94,6 +94,13 @@ impl std::str::FromStr for NameServer {
 #[derive(Clone, Debug)]
 pub(crate) struct ProxyUrl(Result<Proxy, ProxyUrlError>);
 
+impl ProxyUrl {
+    /// One that is written right.
+    pub(crate) const fn of(proxy: Proxy) -> Self {
+        Self(Ok(proxy))
+    }
+}
+
 impl std::str::FromStr for ProxyUrl {
     type Err = std::convert::Infallible;
 
@@ -160,7 +167,7 @@ impl Common {
 }
 
 /// What `download` and `seed` share.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Peers")]
 #[expect(
     clippy::struct_excessive_bools,

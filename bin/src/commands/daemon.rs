@@ -108,7 +108,7 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     let serving = Server::start(socket, Arc::clone(&desk), session.pool());
     let serving = serving.map_err(|error| Failure::on_file(&place.socket(), &error))?;
     tell_socks(session.circuits.socks().into_iter(), screen)?;
-    wire::tell_unknown_nodes(&args.common, &session.network, screen);
+    wire::tell_unknown_nodes(&args.common, &session.network(), screen);
     tell_serving(&place, &session, &bulletin, screen)?;
     tell_metrics(metrics.as_ref(), &bulletin, screen)?;
     notify::ready();
@@ -366,11 +366,9 @@ async fn watch(
     screen: &Screen,
 ) {
     let mut health = health.subscribe();
-    let ports = session.ports();
     let mut told = Vec::new();
     let mut outage: Option<Outage> = None;
-    let looks = ports.is_some() || session.network.has_one_way_out();
-    let mut tick = tokio::time::interval(if looks { LOOK } else { LOOK * 1800 });
+    let mut tick = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
             changed = health.changed() => {
@@ -387,7 +385,7 @@ async fn watch(
             }
             _ = tick.tick() => {}
         }
-        if let Some(ports) = &ports {
+        if let Some(ports) = session.ports() {
             let now = ports.now();
             for port in now.iter().filter(|port| !told.contains(*port)) {
                 say(
@@ -403,7 +401,7 @@ async fn watch(
             }
             told = now;
         }
-        let now = session.network.outage();
+        let now = session.network().outage();
         if now.is_some() != outage.is_some() {
             let reason = match (&now, &outage) {
                 (Some(now), _) => now.to_string(),

@@ -25,6 +25,7 @@ pub(crate) fn run(args: &mut SeedArgs, screen: &Screen) -> Result<(), Failure> {
 
 async fn seed(args: &mut SeedArgs, screen: &Screen) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen()?;
+    crate::settings::settle(&mut args.common)?;
     super::must_be_folder(&args.data)?;
     let remote = Source::is_remote(&args.torrent);
     let read = (!remote).then(|| Source::read_local(&args.torrent));

@@ -12,7 +12,6 @@ use std::time::Instant;
 
 use control::{Ask, Code, Named, Names, Refusal, Unnamed};
 use engine::{CommandError, EngineHandle, Settings, TorrentId, TorrentStatus};
-use net::Network;
 use serde::Serialize;
 use serde_json::Value;
 use state::{Keeper, StateError};
@@ -22,7 +21,7 @@ use super::bulletin::Bulletin;
 use super::categories::Categories;
 use super::server::Guests;
 use crate::cli::DaemonArgs;
-use crate::wire::{Circuits, Session};
+use crate::wire::{Circuits, Session, Wires};
 
 /// What stands behind the command channel.
 #[derive(Debug)]
@@ -30,7 +29,7 @@ pub(crate) struct Desk {
     engine: EngineHandle,
     keeper: Arc<Keeper>,
     circuits: Circuits,
-    network: Network,
+    direct: Arc<Wires>,
     bulletin: Bulletin,
     guests: Guests,
     args: Arc<DaemonArgs>,
@@ -62,7 +61,7 @@ impl Desk {
             engine: session.engine.clone(),
             keeper: Arc::clone(keeper),
             circuits: session.circuits.clone(),
-            network: session.network.clone(),
+            direct: session.direct(),
             bulletin: Bulletin::new(),
             guests: Guests::default(),
             args: Arc::clone(args),

@@ -26,8 +26,8 @@ pub(crate) struct Circuits(Arc<Inner>);
 
 struct Inner {
     args: Arc<DaemonArgs>,
-    /// Where they begin.
-    outward: Network,
+    /// Where they begin, and whether that carries datagrams.
+    outward: Mutex<(Network, bool)>,
     filter: Option<Filter>,
     pool: Pool,
     screen: Screen,
@@ -49,13 +49,13 @@ impl Circuits {
     /// Circuits that begin in `outward` and lead to nobody whom the filter forbids. Must be called inside a system.
     pub(super) fn new(
         args: &Arc<DaemonArgs>,
-        outward: &Network,
+        (outward, datagrams): (&Network, bool),
         filter: Option<Filter>,
         (pool, screen): (&Pool, &Screen),
     ) -> Self {
         Self(Arc::new(Inner {
             args: Arc::clone(args),
-            outward: outward.clone(),
+            outward: Mutex::new((outward.clone(), datagrams)),
             filter,
             pool: pool.clone(),
             screen: screen.clone(),
@@ -75,8 +75,8 @@ impl Circuits {
         if open.is_some() {
             return Ok(());
         }
-        let proxy = common.proxy()?;
-        if proxy.is_some_and(|proxy| !proxy.has_datagrams()) {
+        let (outward, datagrams) = inner.outward.lock().clone();
+        if !datagrams {
             let why = "circuits begin by UDP, which an HTTP proxy does not carry; use SOCKS5";
             return Err(Failure::Usage(why.to_owned()));
         }
@@ -85,12 +85,7 @@ impl Circuits {
             return Err(Failure::Usage(why.to_owned()));
         }
         let (pool, screen) = (&inner.pool, &inner.screen);
-        let overlay = Overlay::start(
-            &common.overlay,
-            Part::default(),
-            &inner.outward,
-            (pool, screen),
-        )?;
+        let overlay = Overlay::start(&common.overlay, Part::default(), &outward, (pool, screen))?;
         let socks = overlay.open_socks(pool)?;
         let routes = CircuitRoutes::new(common, &overlay.anonymity, inner.filter.clone(), pool);
         let (anonymity, key) = (&overlay.anonymity, &overlay.public_key);
@@ -139,6 +134,22 @@ impl Circuits {
             .lock()
             .as_ref()
             .map(|open| open.reporter.clone())
+    }
+
+    /// Has circuits begin elsewhere from now on. Those that there are end, and others are built when somebody needs them.
+    pub(super) fn begin_at(&self, outward: &Network, datagrams: bool) {
+        *self.0.outward.lock() = (outward.clone(), datagrams);
+        let Some(before) = self.0.open.lock().take() else {
+            return;
+        };
+        self.0.home.spawn(async move {
+            before.overlay.anonymity.shut_down().await;
+        });
+        let others = self.0.args.common.overlay.socks.is_some();
+        if others && let Err(failure) = self.start() {
+            let line = format_args!("other programs find no circuits: {failure}");
+            self.0.screen.warn("warning", line);
+        }
     }
 
     /// Where other programs can go through circuits, and of how many hops.

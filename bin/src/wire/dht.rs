@@ -57,24 +57,9 @@ pub(super) fn start(
         let why = "--dht-bootstrap: an HTTP proxy carries no datagrams, so there is no DHT";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let socket = socket.map_or_else(
-        || {
-            let _runtime = pool.handle().enter();
-            if proxy.is_some() {
-                network.datagram(BEHIND_PROXY)
-            } else {
-                network.datagram_near(listen, PORT_TRIES)
-            }
-        },
-        Ok,
-    );
-    let socket = socket.map_err(|error: io::Error| {
-        Failure::Failed(format!("cannot open UDP at {listen}: {}", reason(&error)))
-    })?;
-    let at = socket.local_addr();
-    let everywhere = at.is_ipv6() && at.ip().is_unspecified();
-    let v4 = (at.is_ipv4() || everywhere).then(|| socket.clone());
-    let v6 = at.is_ipv6().then_some(socket);
+    let [v4, v6] = sockets(proxy.is_some(), (listen, socket), network, pool)?;
+    let at = v6.as_ref().or(v4.as_ref());
+    let at = at.map_or(listen, |socket| socket.local_addr());
     let mut config = DhtConfig::new(v4, v6, network.clone(), pool.clone());
     let alone = listen.ip().is_loopback();
     config.file = state.map(|state| state.join(TABLE));
@@ -95,7 +80,50 @@ pub(super) fn start(
     Ok(Some(Running { node, at, part }))
 }
 
+/// The sockets of a node, for IPv4 and IPv6: the one that is open already, if one is.
+fn sockets(
+    proxied: bool,
+    (listen, socket): (SocketAddr, Option<Arc<dyn DatagramSocket>>),
+    network: &Network,
+    pool: &Pool,
+) -> Result<[Option<Arc<dyn DatagramSocket>>; 2], Failure> {
+    let socket = socket.map_or_else(
+        || {
+            let _runtime = pool.handle().enter();
+            if proxied {
+                network.datagram(BEHIND_PROXY)
+            } else {
+                network.datagram_near(listen, PORT_TRIES)
+            }
+        },
+        Ok,
+    );
+    let socket = socket.map_err(|error: io::Error| {
+        Failure::Failed(format!("cannot open UDP at {listen}: {}", reason(&error)))
+    })?;
+    let at = socket.local_addr();
+    let everywhere = at.is_ipv6() && at.ip().is_unspecified();
+    let v4 = (at.is_ipv4() || everywhere).then(|| socket.clone());
+    Ok([v4, at.is_ipv6().then_some(socket)])
+}
+
 impl Running {
+    /// Has the node go on by a way that was opened anew.
+    pub(super) fn rebind(
+        &mut self,
+        proxied: bool,
+        (listen, socket): (SocketAddr, Option<Arc<dyn DatagramSocket>>),
+        network: &Network,
+        pool: &Pool,
+    ) -> Result<(), Failure> {
+        let [v4, v6] = sockets(proxied, (listen, socket), network, pool)?;
+        if let Some(socket) = v6.as_ref().or(v4.as_ref()) {
+            self.at = socket.local_addr();
+        }
+        self.node.rebind(v4, v6, network.clone());
+        Ok(())
+    }
+
     /// The node, as an engine uses it.
     pub(super) fn door(&self) -> DhtDoor {
         DhtDoor {

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::settings::Patch;
-use engine::{EngineHandle, Memory, Settings, Supervisor};
-use net::port_map::{PortMap, Ports};
+use engine::{DirectWay, EngineHandle, Memory, Settings, Supervisor};
+use net::port_map::Ports;
 use net::{Network, OwnedPool, Pool, Task};
 use state::Keeper;
 
 use super::circuits::Circuits;
+use super::direct_way::{Open, Wires, settled};
 use super::filter::FilterFile;
 use super::way::{direct_network, within};
-use super::{GIVE_BACK, dht, direct, pool, port_map};
+use super::{GIVE_BACK, PortTries, direct, pool, port_map};
 use crate::cli::DaemonArgs;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -25,16 +26,13 @@ use crate::shutdown::Shutdown;
 pub(crate) struct Session {
     /// The engine.
     pub(crate) engine: EngineHandle,
-    /// The direct way.
-    pub(crate) network: Network,
+    direct: Arc<Wires>,
     /// The others.
     pub(crate) circuits: Circuits,
     /// The settings that it began with, but for those that were kept.
     pub(crate) settings: Settings,
-    port_map: Option<PortMap>,
     /// Reads the file of `--ip-filter` again when it changes.
     _reading: Option<Task<()>>,
-    dht: Option<dht::Running>,
     /// The threads that carry its connections; they end with this value.
     pool: OwnedPool,
 }
@@ -57,44 +55,70 @@ impl Session {
         let begun = settings::layered(&common.settings, &Patch::new(), flags())?;
         let settings = settings::layered(&common.settings, kept, flags())?;
         let filter = FilterFile::of(common, screen)?;
+        let flags = common;
+        let common = &settled(flags, &settings.network, &settings.network);
         let from = common.listen.map(|at| at.ip());
         let outward = direct_network((common, from), pool.pool(), None, (screen, shutdown)).await?;
-        let outward = within(outward, common.proxy()?, filter.as_ref());
+        let (outward, cut) = outward.with_cut();
+        let proxy = common.proxy()?;
+        let outward = within(outward, proxy, filter.as_ref());
         let list = filter.as_ref().map(FilterFile::filter).cloned();
-        let circuits = Circuits::new(args, &outward, list, (pool.pool(), screen));
+        let begins = (&outward, proxy.is_none_or(net::Proxy::has_datagrams));
+        let circuits = Circuits::new(args, begins, list.clone(), (pool.pool(), screen));
         if common.overlay.socks.is_some() {
             circuits.start()?;
         }
-        let (mut config, dht) = direct(common, &outward, Some(state), &pool, screen)?;
+        let ports = PortTries::of(&settings);
+        let (mut config, dht) = direct(common, (&outward, ports), Some(state), &pool, screen)?;
         config.routes = Some(Arc::new(circuits.clone()));
         config.memory = Memory::Store(Arc::clone(keeper));
-        config.settings = settings;
         let (network, listen) = (config.network.clone(), config.listen);
+        let direct = Arc::new(Wires::new(
+            (flags, &settings.network),
+            (list, &circuits),
+            (state, pool.pool()),
+            Open {
+                cut,
+                port_map: port_map(common, listen, &network, pool.pool()),
+                network,
+                dht,
+            },
+        ));
+        config.direct = Some(Arc::clone(&direct) as Arc<dyn DirectWay>);
+        config.settings = settings;
         let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
         let reading = filter.map(|file| {
             pool.pool()
                 .spawn(file.follow(engine.clone(), screen.clone()))
         });
         Ok(Self {
-            port_map: port_map(common, listen, &network, pool.pool()),
             engine,
-            network,
+            direct,
             circuits,
             settings: begun,
             _reading: reading,
-            dht,
             pool,
         })
     }
 
     /// Where our node of the DHT is, if there is one.
     pub(crate) fn dht_addr(&self) -> Option<SocketAddr> {
-        self.dht.as_ref().map(|node| node.at)
+        self.direct.dht_addr()
     }
 
     /// The ports that the router has given, if it was asked for any.
     pub(crate) fn ports(&self) -> Option<Ports> {
-        self.port_map.as_ref().map(PortMap::ports)
+        self.direct.ports()
+    }
+
+    /// The direct way, which settings may change.
+    pub(crate) fn network(&self) -> Network {
+        self.direct.network()
+    }
+
+    /// What knows the direct way of the moment.
+    pub(crate) fn direct(&self) -> Arc<Wires> {
+        Arc::clone(&self.direct)
     }
 
     /// The threads that carry its connections.
@@ -104,10 +128,11 @@ impl Session {
 
     /// Ends what outlives the engine; the threads are left to who wants to use them until the very end.
     pub(crate) async fn end(self) -> OwnedPool {
-        if let Some(map) = self.port_map {
+        let (map, node) = self.direct.end();
+        if let Some(map) = map {
             map.release(GIVE_BACK).await;
         }
-        if let Some(node) = &self.dht {
+        if let Some(node) = &node {
             node.stop().await;
         }
         self.circuits.shut_down().await;

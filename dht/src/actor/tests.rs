@@ -331,3 +331,31 @@ fn a_node_begins_as_soon_as_there_are_circuits_and_again_when_they_are_back() {
         }
     });
 }
+
+#[test]
+fn a_node_goes_on_by_other_sockets_with_all_that_it_knows() {
+    simulate(async {
+        let sim = Sim::new(11);
+        let nodes = network(&sim, 20).await;
+        let host = sim.host(HostOptions::at(ip(500)));
+        let base = host.network();
+        let (before, cut) = base.clone().with_cut();
+        let at = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let socket = before.datagram(at(PORT)).unwrap();
+        let mut config = DhtConfig::new(Some(socket), None, before, Pool::current());
+        config.seed = Some(1);
+        config.bootstrap = vec![(ip(0).to_string(), PORT)];
+        let node = DhtNode::launch(config);
+        sleep(Duration::from_secs(60)).await;
+        let known = node.contacts().await.unwrap().len();
+        assert!(known > 8);
+        cut.cut();
+        assert_eq!(node.ping(addr(3)).await.unwrap(), None);
+        node.rebind(Some(base.datagram(at(7000)).unwrap()), None, base.clone());
+        sleep(Duration::from_secs(1)).await;
+        assert!(node.contacts().await.unwrap().len() + 2 > known);
+        assert!(node.ping(addr(3)).await.unwrap().is_some());
+        let there = SocketAddr::new(ip(500), 7000);
+        assert!(nodes[5].ping(there).await.unwrap().is_some());
+    });
+}

@@ -129,6 +129,11 @@ impl Desk {
         self.0.grant();
     }
 
+    /// Has HTTP trackers told another name from now on.
+    pub(crate) fn rename(&self, name: &HeaderValue) {
+        self.0.exchanges.rename(name);
+    }
+
     /// Counts those who are told that we leave.
     pub(crate) fn farewells(&self) -> &Tally {
         &self.0.farewells

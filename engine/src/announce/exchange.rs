@@ -108,6 +108,11 @@ impl Exchanges {
         &self.network
     }
 
+    /// Has HTTP trackers told another name from now on.
+    pub(crate) fn rename(&self, name: &HeaderValue) {
+        self.http.rename(name.clone());
+    }
+
     /// Closes connections that nobody used of late; says when to come again.
     pub(crate) fn tidy(&self) -> Option<tokio::time::Instant> {
         self.http.tidy()

@@ -51,6 +51,9 @@ pub enum WrongKind {
         /// What is allowed, with the unit.
         range: String,
     },
+    /// It has no effect here, for the program decides it.
+    #[error("it is the program that opens the network here, and no setting")]
+    NotHere,
     /// It is no TOML.
     #[error("{0}")]
     Syntax(String),
@@ -61,7 +64,7 @@ pub enum WrongKind {
 
 impl SettingsError {
     /// One thing that is wrong with a key.
-    pub(super) fn of(path: &str, kind: WrongKind) -> Self {
+    pub(crate) fn of(path: &str, kind: WrongKind) -> Self {
         Self {
             file: None,
             wrongs: vec![Wrong {

@@ -1,12 +1,15 @@
 //! The declaration of all keys.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use net::Bind;
 use storage::{Preallocate, WriteMode};
 
 use super::hosts::Hosts;
 use super::key::settings;
+use super::names::{ClientName, Fingerprint};
+use super::places::ProxyUrl;
 use super::value::Setting;
 use super::{Group, Key};
 use crate::torrent::choker::{SeedMode, SlotsBy};
@@ -182,6 +185,26 @@ settings! {
         time: Duration = HOUR, Duration::ZERO..=HOUR * 240_000, "";
         /// How often a piece is to go out for each time that it comes, of torrents that share: only so many come.
         share_target: u32 = 3, 1..=1000, "times";
+    }
+    /// The direct way into the network, where the program opens it by the settings: the daemon, `download` and `seed` do. When a key is changed, what was open is closed first and nothing leaves by it any more; then the way is opened as is said, torrents and our node of the DHT go on by it, and circuits begin anew from there.
+    network: NetworkSettings {
+        /// Where peers connect, by TCP and uTP; all addresses of both families are [::]; an empty text for where the program was told to listen. Behind a proxy nobody can connect.
+        listen: Option<SocketAddr> = None, (), "";
+        /// How many ports after that one are tried where it is taken.
+        port_tries: u32 = 9, 0..=1000, "ports";
+        /// Whether any port will do where all of them are taken.
+        any_port: bool = false, (), "";
+        /// The address or the network interface that everything is bound to, or nothing leaves; an empty text for what the program was told.
+        bind: Option<Bind> = None, (), "";
+        /// The proxy that everything goes through, or nothing leaves: socks5:// or http://, with a user and a password where it wants them, which are kept and told as they are; an empty text for what the program was told.
+        proxy: Option<ProxyUrl> = None, (), "";
+    }
+    /// Who we say we are, on the direct way alone.
+    identity: Identity {
+        /// The name and version that trackers, web servers and peers are told, of printable ASCII; an empty text for those of the program. Peers are told when connections begin.
+        client: ClientName = ClientName::default(), (), "";
+        /// What our peer ids begin with, at most 20 letters of ASCII; what is missing is drawn at random. An empty text for what is usual here. Holds for torrents that are started from then on.
+        fingerprint: Fingerprint = Fingerprint::default(), (), "";
     }
     /// Encryption of connections to peers.
     encryption: Wires {

@@ -66,7 +66,7 @@ impl StreamHandler<Command> for Supervisor {
                 self.run_errand(Errand::Move(id, hops, reply), ctx);
             }
             Command::SetSettings(patch, reply) => {
-                let _ = reply.send(self.set_settings(&patch));
+                let _ = reply.send(self.set_settings(&patch, ctx));
             }
             Command::Shutdown(deadline, reply) => self.stop_all(deadline, reply, ctx),
             Command::Sift(reply) => {

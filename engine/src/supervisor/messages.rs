@@ -231,8 +231,8 @@ impl Handler<GetSettings> for Supervisor {
 impl Handler<SetSettings> for Supervisor {
     type Result = Result<Arc<Settings>, CommandError>;
 
-    fn handle(&mut self, message: SetSettings, _: &mut Context<Self>) -> Self::Result {
-        self.set_settings(&message.0)
+    fn handle(&mut self, message: SetSettings, ctx: &mut Context<Self>) -> Self::Result {
+        self.set_settings(&message.0, ctx)
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) struct OpenRoutes {
     open: BTreeMap<u8, OpenRoute>,
     /// How many were ever opened beside the direct way.
     opened: u64,
+    /// How often the direct way was.
+    direct_opened: u64,
     seed: u64,
     settings: Live,
     arrivals: mpsc::Sender<Arrival>,
@@ -79,7 +81,7 @@ impl OpenRoute {
         }
     }
 
-    fn leave(&self) {
+    pub(super) fn leave(&self) {
         if let Some(lsd) = &self.reach.lsd {
             tell(lsd, crate::lsd::Leave);
         }
@@ -100,6 +102,7 @@ impl OpenRoutes {
         Self {
             open: BTreeMap::new(),
             opened: 0,
+            direct_opened: 0,
             seed,
             settings,
             arrivals,
@@ -112,7 +115,12 @@ impl OpenRoutes {
         let tags = Arc::<Tags>::default();
         let (listen, listener) = match engine.listen {
             Some(addr) => {
-                let listening = self.listen(engine, &engine.network, addr, (0, 0, &tags));
+                let listening = self.listen(
+                    engine,
+                    &engine.network,
+                    addr,
+                    (0, self.direct_opened, &tags),
+                );
                 let (addr, task) =
                     listening.map_err(|source| StartError::Listen { addr, source })?;
                 (Some(addr), Some(task))
@@ -132,9 +140,11 @@ impl OpenRoutes {
             listen,
             lsd,
         };
+        let number = self.direct_opened;
+        self.direct_opened += 1;
         let route = OpenRoute {
             reach: Reach::direct(setup),
-            number: 0,
+            number,
             tags,
             listen,
             listener,
@@ -260,6 +270,28 @@ impl OpenRoutes {
         self.open.values()
     }
 
+    /// The routes beside the direct way: their hops, and which opening each is.
+    pub(super) fn others(&self) -> Vec<(u8, u64)> {
+        let others = self.open.iter().filter(|(hops, _)| **hops > 0);
+        others.map(|(hops, route)| (*hops, route.number)).collect()
+    }
+
+    /// Takes no connections by one route any more.
+    pub(super) fn close_door(&mut self, hops: u8) {
+        if let Some(route) = self.open.get_mut(&hops) {
+            route.listener = None;
+        }
+    }
+
+    /// The direct way could not be opened: nothing is sent until it is.
+    pub(super) fn close_direct(&mut self, engine: &EngineConfig, why: &str) {
+        let failures = self.get(0).map_or(0, |route| route.failures);
+        let mut route = self.closed(engine, (0, failures), &why);
+        route.number = self.direct_opened;
+        self.direct_opened += 1;
+        self.open.insert(0, route);
+    }
+
     /// The direct way.
     pub(super) fn direct(&self) -> Option<&OpenRoute> {
         self.get(0)
@@ -340,7 +372,7 @@ impl Supervisor {
     }
 
     /// Tries again after a while to open a route, where it could not be opened.
-    fn reopen_later(&self, hops: u8, ctx: &mut Context<Self>) {
+    pub(super) fn reopen_later(&self, hops: u8, ctx: &mut Context<Self>) {
         let Some(route) = self.routes.get(hops) else {
             return;
         };
@@ -352,15 +384,22 @@ impl Supervisor {
         }
     }
 
-    fn reopen(&mut self, (hops, number): (u8, u64), ctx: &mut Context<Self>) {
+    pub(super) fn reopen(&mut self, (hops, number): (u8, u64), ctx: &mut Context<Self>) {
         let known = self.routes.get(hops).filter(|known| known.number == number);
         let Some(failures) = known.map(|known| known.failures) else {
             return;
         };
+        if hops == 0 {
+            self.reopen_direct(ctx);
+            return;
+        }
         let Ok(route) = self.routes.open(&self.config, hops, failures) else {
             return;
         };
         let reach = route.reach.clone();
+        if let Some(old) = self.routes.get(hops) {
+            old.leave();
+        }
         let awake = self
             .torrents
             .values()

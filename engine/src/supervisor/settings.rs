@@ -2,20 +2,45 @@
 
 use std::sync::Arc;
 
-use crate::settings::{Dht, Patch, Settings};
+use actix::Context;
+
+use crate::settings::{Dht, Key, Patch, Settings, SettingsError, WrongKind};
 use crate::torrent::messages::Control;
-use crate::{CommandError, Limits, MixedMode};
+use crate::{CommandError, EngineConfig, Limits, MixedMode};
 
 use super::Supervisor;
 
+/// Whether the settings of the direct way can have an effect.
+pub(super) fn may_decide(config: &EngineConfig, settings: &Settings) -> Result<(), SettingsError> {
+    let usual = Settings::default();
+    let decides =
+        |key: &&Key| key.path.starts_with("network.") && key.of(settings) != key.of(&usual);
+    match Settings::keys().find(decides) {
+        Some(key) if config.direct.is_none() => {
+            Err(SettingsError::of(key.path, WrongKind::NotHere))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Supervisor {
     /// Changes settings, all that is asked for or nothing, and has everyone take them up.
-    pub(super) fn set_settings(&mut self, patch: &Patch) -> Result<Arc<Settings>, CommandError> {
+    pub(super) fn set_settings(
+        &mut self,
+        patch: &Patch,
+        ctx: &mut Context<Self>,
+    ) -> Result<Arc<Settings>, CommandError> {
         let before = self.settings.full();
         let changed = before.with(patch).map_err(CommandError::Settings)?;
+        if changed.network != before.network {
+            may_decide(&self.config, &changed).map_err(CommandError::Settings)?;
+        }
         let now = Arc::new(changed);
         if *now != *before {
             self.take_up(&before, &now);
+        }
+        if now.network != before.network {
+            self.reopen_direct(ctx);
         }
         Ok(now)
     }
@@ -44,6 +69,9 @@ impl Supervisor {
         }
         self.retune_line(now);
         for route in self.routes.iter() {
+            if before.identity != now.identity {
+                route.reach.rename(now);
+            }
             route.retune();
         }
         for child in self.torrents.values().filter(|child| !child.is_leaving()) {

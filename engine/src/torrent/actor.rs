@@ -240,7 +240,7 @@ impl Torrent {
             id,
             span,
             hashes,
-            peer_id: setup.reach.peer_id(&mut rng),
+            peer_id: setup.reach.peer_id(&setup.settings.get(), &mut rng),
             metainfo,
             phase: Phase::Paused,
             opened_with: Vec::new(),

@@ -152,17 +152,17 @@ impl Torrent {
         );
         if reach.is_anonymous() {
             // What is usual: what is set to something else would tell us apart.
-            let usual = SessionConfig::anonymous(reach.peer_id(&mut self.rng));
+            let usual = SessionConfig::anonymous(reach.peer_id(&settings, &mut self.rng));
             return SessionConfig { timeouts, ..usual };
         }
-        let client = reach.client.as_deref();
+        let client = reach.client(&settings);
         SessionConfig {
             reqq: queue,
             // Those that were on their way when the peer was told count as well.
             max_incoming_requests: queue as usize + 100,
             max_choked_requests: choked,
             timeouts,
-            client: client.map(|name| Cow::Owned(name.to_owned())),
+            client: client.map(Cow::Owned),
             listen_port: reach.listen_port,
             dht: reach.dht.is_some() && !self.is_private(),
             ..SessionConfig::new(self.peer_id)

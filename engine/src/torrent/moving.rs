@@ -198,7 +198,9 @@ impl Torrent {
         self.last_failure = None;
         // Chance begins anew, too: after a panic it would else come to what it has drawn on another route before.
         self.rng = StdRng::seed_from_u64(self.seed());
-        self.peer_id = self.setup.reach.peer_id(&mut self.rng);
+        let settings = self.setup.settings.get();
+        self.peer_id = self.setup.reach.peer_id(&settings, &mut self.rng);
+        drop(settings);
         self.progress = Arc::default();
         self.web_seeds.begin_anew();
         self.show_files();

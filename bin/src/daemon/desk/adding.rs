@@ -161,7 +161,7 @@ impl Desk {
                     return Err(Refusal::new(Code::Wrong, why));
                 }
                 let network = match hops.unwrap_or_default() {
-                    0 => self.network.clone(),
+                    0 => self.direct.network(),
                     hops => {
                         let network = self.circuits.network(hops).await;
                         network.map_err(|why| Refusal::new(Code::NoRoute, why))?

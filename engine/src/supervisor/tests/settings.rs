@@ -2,6 +2,7 @@
 
 mod dht;
 mod dialling;
+mod network;
 mod picking;
 mod transports;
 
