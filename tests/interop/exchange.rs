@@ -63,8 +63,8 @@ impl Run {
 
     fn exchange(&self, lab: &Lab) {
         let case = &self.case;
-        let at_seeder = place(lab, case);
-        let at_leecher = place(lab, case);
+        let at_seeder = place(lab, case.six);
+        let at_leecher = place(lab, case.six);
         // The downloader dials if it can be told to, else the seeder; if neither can, they meet at a tracker.
         let told = case.tracker.is_none() && self.leecher.dials();
         let dialled = case.tracker.is_none() && !told && self.seeder.dials();
@@ -164,9 +164,9 @@ impl Run {
 }
 
 /// Where a client listens that nobody has listened at before.
-fn place(lab: &Lab, case: &Case) -> SocketAddr {
+pub(crate) fn place(lab: &Lab, six: bool) -> SocketAddr {
     let v4 = lab.address();
-    if !case.six {
+    if !six {
         return v4;
     }
     let ip = Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, v4.port());

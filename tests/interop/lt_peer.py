@@ -3,9 +3,10 @@
     lt_peer.py get TORRENT|MAGNET --dir DIR --listen IP:PORT [--peer IP:PORT]... [--dht IP:PORT] [--utp|--both] [--super-seed]
         [--encryption HOW] [--proxy IP:PORT]
     lt_peer.py create PATH OUT --piece BYTES --kind v1|v2|hybrid
+    lt_peer.py scrape TORRENT --listen IP:PORT
 
 `get` checks what is in DIR, downloads the rest, says "seeding" when everything is verified, and serves until it is
-ended.
+ended. `scrape` asks the torrent's first tracker how many there are, and says "scraped".
 """
 import argparse
 import json
@@ -93,6 +94,29 @@ def create(args):
     pathlib.Path(args.out).write_bytes(lt.bencode(torrent.generate()))
 
 
+def scrape(args):
+    ses = session(args.listen)
+    ses.apply_settings({"alert_mask": lt.alert.category_t.tracker_notification | lt.alert.category_t.error_notification})
+    params = lt.add_torrent_params()
+    params.ti = lt.torrent_info(args.source)
+    params.save_path = "."
+    params.flags = lt.torrent_flags.paused      # it asks, and announces nothing
+    handle = ses.add_torrent(params)
+    end = time.monotonic() + 30
+    asked = 0
+    while time.monotonic() < end:
+        if time.monotonic() > asked + 2:        # the first may go out before there is a socket
+            asked = time.monotonic()
+            handle.scrape_tracker()
+        ses.wait_for_alert(100)
+        for alert in ses.pop_alerts():
+            if isinstance(alert, lt.scrape_reply_alert):
+                return say("scraped", complete=alert.complete, incomplete=alert.incomplete)
+            if isinstance(alert, lt.scrape_failed_alert):
+                say("trouble", message=alert.message())
+    say("error", message="no answer to a scrape")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -114,6 +138,10 @@ def main():
     p.add_argument("--piece", type=int, required=True)
     p.add_argument("--kind", choices=("v1", "v2", "hybrid"), required=True)
     p.set_defaults(run=create)
+    p = commands.add_parser("scrape")
+    p.add_argument("source")
+    p.add_argument("--listen", required=True)
+    p.set_defaults(run=scrape)
     args = parser.parse_args()
     args.run(args)
 

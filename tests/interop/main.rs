@@ -15,6 +15,7 @@ mod socks;
 mod streaming;
 mod super_seed;
 mod takeover;
+mod tracker;
 mod trackerless;
 mod utp;
 mod ways;
@@ -242,11 +243,57 @@ isolated_test! {
     }
 }
 
+isolated_test! {
+    fn libtorrent_2_0_completes_swarms_at_our_tracker_in_every_way(
+        lab, limit = 400, needs = [Need::Ours, Libtorrent("2.0.11").need()]
+    ) {
+        at_our_tracker(lab, Libtorrent("2.0.11"));
+    }
+}
+
+isolated_test! {
+    fn libtorrent_2_1_completes_swarms_at_our_tracker_in_every_way(
+        lab, limit = 400, needs = [Need::Ours, Libtorrent("2.1.1").need()]
+    ) {
+        at_our_tracker(lab, Libtorrent("2.1.1"));
+    }
+}
+
+isolated_test! {
+    fn transmission_completes_swarms_at_our_tracker_in_every_way(
+        lab, limit = 400, needs = [Need::Ours, Transmission.need()]
+    ) {
+        at_our_tracker(lab, Transmission);
+    }
+}
+
+isolated_test! {
+    fn aria2_completes_swarms_at_our_tracker_in_every_way(
+        lab, limit = 400, needs = [Need::Ours, Aria2.need()]
+    ) {
+        at_our_tracker(lab, Aria2);
+    }
+}
+
+isolated_test! {
+    fn ours_completes_swarms_at_our_tracker_in_every_way(lab, limit = 400, needs = [Need::Ours]) {
+        at_our_tracker(lab, Ours);
+    }
+}
+
 const NGINX: Need = Need::Program("nginx");
 
 const NFT: Need = Need::Program("nft");
 
 const TRACKER: Need = Need::Program("opentracker");
+
+fn at_our_tracker(lab: &Lab, client: Client) {
+    std::thread::scope(|scope| {
+        for by in tracker::ways(client) {
+            scope.spawn(move || tracker::completes_a_swarm(lab, client, by));
+        }
+    });
+}
 
 fn every_kind(lab: &Lab, other: Client) {
     run_all(lab, both_ways(other, Case::kinds(other)));

@@ -18,7 +18,7 @@
 //! - [`process`]: a program that is ended by its process id, with its log and its memory.
 //! - [`ours`]: the `tribler-rs` command.
 //! - [`overlay`]: networks of nodes that relay and let traffic out.
-//! - [`clients`]: libtorrent, qBittorrent, Transmission, aria2, opentracker, web servers, and proxies.
+//! - [`clients`]: libtorrent, qBittorrent, Transmission, aria2, opentracker, our tracker, web servers, and proxies.
 //! - [`content`]: a payload with its torrent, and the jobs that are about it.
 //! - [`link`]: a slow, long and lossy link to a second network namespace.
 //! - [`wire`]: a peer that says whatever a test wants over a plain socket.

@@ -1,4 +1,5 @@
-//! What swarms cost: `memory [PEERS TORRENTS]`, printed as bytes of the process for each peer and torrent.
+//! What swarms cost, as bytes of the process for each peer and torrent: `memory [PEERS TORRENTS]`, one swarm of a million where
+//! nothing is said.
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -11,45 +12,27 @@ use tracker::swarms::{Announced, Picked, Report, Seconds, SwarmOptions, Swarms};
 const MILLION: u32 = 1_000_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut out = std::io::stdout();
-    let count = |swarms: &Swarms| {
-        let totals = swarms.totals();
-        (totals.torrents, totals.v4.all())
+    // Each in a process of its own, for what was freed comes back only in part.
+    let mut args = std::env::args().skip(1);
+    let (peers, torrents) = match (args.next(), args.next()) {
+        (Some(peers), Some(torrents)) => (peers.parse()?, torrents.parse()?),
+        _ => (MILLION, 1),
     };
-    // One large swarm.
     let before = resident()?;
     let swarms = Swarms::new(SwarmOptions::default());
-    for peer in 0..MILLION {
-        announce(&swarms, 0, peer);
+    for peer in 0..peers {
+        announce(&swarms, peer % torrents, peer);
     }
     let used = resident()? - before;
-    let each = used as f64 / f64::from(MILLION);
+    let mib = used as f64 / f64::from(1 << 20);
+    let [a_peer, a_torrent] = [peers, torrents].map(|count| used as f64 / f64::from(count));
+    let asked = swarms.heap() as f64 / f64::from(torrents);
+    let totals = swarms.totals();
+    assert_eq!((totals.torrents, totals.v4.all()), (torrents.into(), peers));
     writeln!(
-        out,
-        "a swarm of a million: {each:.1} bytes a peer, {:?}",
-        count(&swarms)
+        std::io::stdout(),
+        "{peers} peers of {torrents} torrents: {mib:.1} MiB, {a_peer:.1} bytes a peer, {a_torrent:.1} a torrent ({asked:.1} asked for)"
     )?;
-    drop(swarms);
-
-    // In processes of their own, for what was freed comes back only in part.
-    let mut args = std::env::args().skip(1);
-    if let (Some(peers), Some(torrents)) = (args.next(), args.next()) {
-        let (peers, torrents): (u32, u32) = (peers.parse()?, torrents.parse()?);
-        let before = resident()?;
-        let swarms = Swarms::new(SwarmOptions::default());
-        for peer in 0..peers {
-            announce(&swarms, peer % torrents, peer);
-        }
-        let used = resident()? - before;
-        let each = used as f64 / f64::from(torrents);
-        let mib = used as f64 / f64::from(1 << 20);
-        let asked = swarms.heap() as f64 / f64::from(torrents);
-        writeln!(
-            out,
-            "{peers} peers of {torrents} torrents: {mib:.1} MiB, {each:.1} bytes a torrent ({asked:.1} asked for), {:?}",
-            count(&swarms)
-        )?;
-    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod many;
 mod mark;
 mod member;
 mod pick;
+mod rows;
 mod rules;
 mod shard;
 mod show;
@@ -337,7 +338,7 @@ impl Swarms {
     }
 
     /// Whether seven of eight torrents are there that may be.
-    const fn is_crowded(&self, shard: &Shard) -> bool {
+    fn is_crowded(&self, shard: &Shard) -> bool {
         shard.torrents.len() >= self.share - self.share / 8
     }
 }

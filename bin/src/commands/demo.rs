@@ -1,7 +1,6 @@
 //! `demo`: the whole main job on parts of its own, on loopback: a payload, a tracker, a seeder and a downloader.
 
 mod payload;
-mod tracker;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -11,14 +10,15 @@ use std::time::{Duration, Instant};
 use engine::{AddTorrent, EngineConfig, EngineHandle, Event, Supervisor};
 use net::{Network, Pool};
 use protocol::metainfo::{LoadLimits, Metainfo};
+use tracker::settings::HttpSettings;
+use tracker::{Settings, Tracker, TrackerHandle};
 
 use self::payload::Folder;
-use self::tracker::Tracker;
 use super::transfer::Transfer;
 use super::transfer::goal::Goal;
 use super::transfer::tracked::Tracked;
 use crate::cli::{CreateArgs, Date, DemoArgs, FeedArgs, Format, SigningArgs};
-use crate::failure::{Failure, reason};
+use crate::failure::{Failure, plain};
 use crate::json::{Line, seconds};
 use crate::screen::{Screen, Style};
 use crate::shutdown::Shutdown;
@@ -28,6 +28,9 @@ use crate::wire;
 
 /// Name of the payload.
 const NAME: &str = "demo.bin";
+
+/// Seconds that clients are told to wait between announces.
+const INTERVAL: u32 = 2;
 
 /// How long the seeder may take with its farewell.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -72,11 +75,10 @@ async fn demo(args: &DemoArgs, folder: &Folder, screen: &Screen) -> Result<(), F
         format_args!("{} of random bytes", args.size),
     )?;
 
-    let tracker = Tracker::start(&network, pool.pool())
-        .map_err(|error| Failure::Failed(format!("tracker: {}", reason(&error))))?;
-    say(screen, "tracker", tracker.url())?;
+    let (tracker, url) = tracker(folder)?;
+    say(screen, "tracker", &url)?;
 
-    let torrent = torrent(&original, &tracker.url(), folder, screen)?;
+    let torrent = torrent(&original, &url, folder, screen)?;
     let hash = shown_hash(torrent.hashes());
     let pieces = torrent.geometry();
     let piece_len = Size(pieces.piece_len().into());
@@ -115,6 +117,7 @@ async fn demo(args: &DemoArgs, folder: &Folder, screen: &Screen) -> Result<(), F
     transfer.run().await?;
     let took = started.elapsed();
     seeder.shutdown(FAREWELL).await;
+    tracker.stop().await;
 
     verify(&original, &target.join(NAME), took, screen).await
 }
@@ -128,6 +131,20 @@ async fn unless_stopped<T>(
         outcome = part => outcome,
         _ = shutdown.asked() => Err(Failure::Failed("stopped before the end".to_owned())),
     }
+}
+
+/// Starts a tracker at any port of the loopback address, which keeps nothing; returns it with its URL.
+fn tracker(folder: &Folder) -> Result<(TrackerHandle, String), Failure> {
+    let mut settings = Settings::in_memory();
+    settings.http = vec![HttpSettings::new((Ipv4Addr::LOCALHOST, 0).into())];
+    settings.announce.interval = INTERVAL;
+    settings.announce.min_interval = INTERVAL;
+    let launched = Tracker::launch(settings, folder.path());
+    let (_, tracker) =
+        launched.map_err(|error| Failure::Failed(plain(&format!("tracker: {error}"))))?;
+    let at = tracker.listening().http.first().copied();
+    let url = at.map(|at| format!("http://{at}/announce"));
+    Ok((tracker, url.unwrap_or_default()))
 }
 
 /// Makes the torrent of the payload.

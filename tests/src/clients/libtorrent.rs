@@ -1,7 +1,10 @@
 //! libtorrent through its Python binding: `tests/interop/lt_peer.py` is the program.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use serde_json::Value;
 
 use super::{Encryption, Job, Running, Stage, Transport};
 use crate::process::Process;
@@ -87,6 +90,20 @@ pub fn create(version: &str, path: &Path, out: &Path, piece_len: u64, kind: &str
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Has libtorrent ask the tracker of a torrent how many there are; returns its last word.
+///
+/// # Panics
+/// When it fails.
+pub fn scrape(version: &str, source: &str, listen: SocketAddr) -> Value {
+    let mut command = program(version);
+    command.args(["scrape", source, "--listen", &listen.to_string()]);
+    let output = command.output().expect("python runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let last = said.lines().last().unwrap_or_default();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {said}{errors}"))
 }
 
 /// Where `tests/setup` installs what Python needs.

@@ -205,6 +205,7 @@ impl Connection<std::net::TcpStream> {
     /// Does without waiting what can be done: most connections that are not kept are over then, and the runtime never hears of
     /// them.
     pub(super) fn step(&mut self, thread: &mut Thread) -> Step {
+        let mut idle = Step::Silent;
         loop {
             while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
                 match self.stream.write(rest) {
@@ -227,9 +228,12 @@ impl Connection<std::net::TcpStream> {
             room[..begun].copy_from_slice(&self.kept);
             match self.stream.read(&mut room[begun..]) {
                 Ok(0) => return Step::Over,
-                Ok(came) => self.take_in(begun, came, thread),
+                Ok(came) => {
+                    self.take_in(begun, came, thread);
+                    idle = Step::Answered;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return if begun > 0 { Step::Long } else { Step::Waits };
+                    return if begun > 0 { Step::Long } else { idle };
                 }
                 Err(_) => return Step::Over,
             }
@@ -242,8 +246,10 @@ impl Connection<std::net::TcpStream> {
 pub(super) enum Step {
     /// It has ended.
     Over,
-    /// Nothing has come yet.
-    Waits,
+    /// Nothing has come.
+    Silent,
+    /// What has come was answered, and more may come.
+    Answered,
     /// It takes longer than a look.
     Long,
 }

@@ -16,28 +16,81 @@ use super::connection::{Connection, Step, Thread, serve};
 /// How long a connection is looked at now and then after its first answer, before the runtime waits for what else it brings.
 const LINGER: Duration = Duration::from_micros(1500);
 
+/// How long it is waited between such looks while nothing else happens.
+const PAUSE: Duration = Duration::from_millis(1);
+
 /// Connections that the runtime does not know.
 #[derive(Debug)]
 pub(super) struct Fresh {
     thread: Rc<RefCell<Thread>>,
-    /// With the time from which on the runtime waits for them, the earliest first.
-    waiting: VecDeque<(Instant, Connection<TcpStream>)>,
+    /// Those that have brought nothing yet, and how often each was looked at.
+    silent: VecDeque<(u32, Connection<TcpStream>)>,
+    /// Those that were answered, with the time from which on the runtime waits for them, the earliest first.
+    answered: VecDeque<(Instant, Connection<TcpStream>)>,
+    hope: Hope,
+}
+
+/// How often it is worth looking at once whether a request has come behind its connection: where the network is quick it comes
+/// some microseconds later, and else the looks are for nothing.
+#[derive(Debug, Default)]
+struct Hope {
+    /// More for each connection whose request was found so, and half for each whose was not.
+    credit: u32,
+    /// Connections since it was tried without hope.
+    since: u32,
+}
+
+impl Hope {
+    const MOST: u32 = 64;
+    /// One in so many connections is looked at without hope.
+    const TRIES: u32 = 64;
+    /// Looks at a connection with hope.
+    const LOOKS: u32 = 16;
+
+    /// Looks that the next connection is worth.
+    const fn looks(&mut self) -> u32 {
+        self.since += 1;
+        if self.credit > 0 || self.since >= Self::TRIES {
+            self.since = 0;
+            return Self::LOOKS;
+        }
+        1
+    }
+
+    fn found(&mut self) {
+        self.credit = (self.credit + 1).min(Self::MOST);
+    }
+
+    const fn missed(&mut self) {
+        self.credit /= 2;
+    }
 }
 
 impl Fresh {
     pub(super) fn new(thread: &Rc<RefCell<Thread>>) -> Self {
         Self {
             thread: Rc::clone(thread),
-            waiting: VecDeque::new(),
+            silent: VecDeque::new(),
+            answered: VecDeque::new(),
+            hope: Hope::default(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.silent.len() + self.answered.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.silent.is_empty() && self.answered.is_empty()
+    }
+
+    /// Waits until there should be another look.
+    pub(super) async fn pause(&self) {
+        if self.silent.is_empty() {
+            tokio::time::sleep(PAUSE).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Answers what has come by a new connection.
@@ -50,27 +103,54 @@ impl Fresh {
         drop(thread);
         match step {
             Step::Over => {}
-            Step::Waits => self
-                .waiting
-                .push_back((Instant::now() + LINGER, connection)),
+            Step::Silent => {
+                let looks = self.hope.looks();
+                self.silent.push_back((looks, connection));
+            }
+            Step::Answered => self.linger(connection),
             Step::Long => self.hand_over(connection),
         }
     }
 
     /// Looks at all that wait, and hands those over that have waited long enough.
     pub(super) fn look(&mut self) {
+        for _ in 0..self.silent.len() {
+            let Some((looks, mut connection)) = self.silent.pop_front() else {
+                break;
+            };
+            let step = connection.step(&mut self.thread.borrow_mut());
+            if step != Step::Silent {
+                self.hope.found();
+            }
+            match step {
+                Step::Over => {}
+                Step::Silent if looks > 1 => self.silent.push_back((looks - 1, connection)),
+                Step::Silent => {
+                    self.hope.missed();
+                    self.hand_over(connection);
+                }
+                Step::Answered => self.linger(connection),
+                Step::Long => self.hand_over(connection),
+            }
+        }
         let now = Instant::now();
-        for _ in 0..self.waiting.len() {
-            let Some((until, mut connection)) = self.waiting.pop_front() else {
+        for _ in 0..self.answered.len() {
+            let Some((until, mut connection)) = self.answered.pop_front() else {
                 return;
             };
             let step = connection.step(&mut self.thread.borrow_mut());
             match step {
                 Step::Over => {}
-                Step::Waits if now < until => self.waiting.push_back((until, connection)),
-                Step::Waits | Step::Long => self.hand_over(connection),
+                Step::Silent if now < until => self.answered.push_back((until, connection)),
+                Step::Answered => self.linger(connection),
+                Step::Silent | Step::Long => self.hand_over(connection),
             }
         }
+    }
+
+    fn linger(&mut self, connection: Connection<TcpStream>) {
+        let until = Instant::now() + LINGER;
+        self.answered.push_back((until, connection));
     }
 
     /// Has the runtime wait for what else comes.

@@ -33,9 +33,6 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Connections that are taken before those that are there have their turn.
 const AT_ONCE: usize = 64;
 
-/// How long new connections wait for another look while no others come.
-const LOOK: Duration = Duration::from_millis(1);
-
 /// Bounds of an HTTP tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
@@ -214,7 +211,7 @@ impl Worker {
                     fresh.look();
                     tokio::task::yield_now().await;
                 }
-                () = tokio::time::sleep(LOOK), if looks => fresh.look(),
+                () = fresh.pause(), if looks => fresh.look(),
             }
         }
     }

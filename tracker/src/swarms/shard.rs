@@ -9,6 +9,7 @@ use protocol::id::InfoHash;
 
 use super::family::Family;
 use super::member::Counts;
+use super::rows::Rows;
 use super::rules::Rules;
 
 /// A torrent and its peers.
@@ -23,8 +24,7 @@ pub(super) struct Torrent {
 
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    /// In no order, without gaps.
-    pub(super) torrents: Vec<Torrent>,
+    pub(super) torrents: Rows<Torrent>,
     index: HashTable<u32>,
     /// Peers of all torrents, of IPv4 and IPv6.
     pub(super) totals: (Counts, Counts),
@@ -79,9 +79,6 @@ impl Shard {
         let Self {
             torrents, index, ..
         } = self;
-        if torrents.len() == torrents.capacity() {
-            torrents.reserve_exact((torrents.len() / 16).max(4));
-        }
         let at = torrents.len();
         torrents.push(Torrent::new(info_hash));
         index.insert_unique(hash, at as u32, |at| {
@@ -92,7 +89,7 @@ impl Shard {
 
     /// Takes the torrent at `at` out; another may have its place then, from further behind.
     pub(super) fn remove(&mut self, at: usize, rules: &Rules) -> Torrent {
-        let forget = |index: &mut HashTable<u32>, torrents: &[Torrent], at: usize| {
+        let forget = |index: &mut HashTable<u32>, torrents: &Rows<Torrent>, at: usize| {
             let hash = rules.hash(&torrents[at].hash.0);
             if let Ok(entry) = index.find_entry(hash, |found| *found as usize == at) {
                 entry.remove();
@@ -108,8 +105,7 @@ impl Shard {
         }
         let torrent = self.torrents.swap_remove(at);
         self.completed -= u64::from(torrent.completed());
-        if self.torrents.len() * 4 < self.torrents.capacity() && self.torrents.capacity() > 64 {
-            self.torrents.shrink_to_fit();
+        if self.torrents.len() * 4 < self.index.capacity() && self.index.capacity() > 64 {
             let Self {
                 torrents, index, ..
             } = self;
@@ -168,7 +164,7 @@ impl Shard {
 
     /// Bytes on the heap, as they were asked for.
     pub(super) fn heap(&self) -> usize {
-        self.torrents.capacity() * size_of::<Torrent>()
+        self.torrents.heap()
             + self.index.allocation_size()
             + self.pending.capacity() * size_of::<(InfoHash, u32)>()
             + self.torrents.iter().map(Torrent::heap).sum::<usize>()

@@ -76,7 +76,7 @@ impl Swarms {
             let shard = shard.lock();
             let here = shard.torrents.len();
             let room = most - page.len();
-            let torrents = shard.torrents.iter().skip(offset).take(room);
+            let torrents = shard.torrents.skip(offset).take(room);
             page.extend(torrents.map(TorrentView::new));
             offset = offset.saturating_sub(here);
             if page.len() == most {
