@@ -19,6 +19,7 @@
 
 mod add;
 mod answer;
+mod habit;
 mod label;
 mod lines;
 mod names;
@@ -28,6 +29,10 @@ mod request;
 
 pub use add::{Add, Added, Blob, Origin};
 pub use answer::{Answer, Code, Done, Refusal};
+pub use habit::{
+    Feed, FeedItem, FeedState, FeedsOf, PreviewOf, Rule, RulesOf, Then, Watch, Watched, WatchesOf,
+    Wish,
+};
 pub use label::{CategoriesOf, Category, LabelsOf, label, tags};
 pub use lines::{Lines, TooLong};
 pub use names::{Named, Names, Unnamed};

@@ -25,6 +25,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ),
     ("tracker", Some(&["protocol", "actors"])),
     ("control", Some(&["protocol"])),
+    ("habits", Some(&["protocol", "control"])),
     ("bin", None),
     ("benches", None),
     ("tests", None),
@@ -40,6 +41,7 @@ const BANNED: &[(&str, &[&str])] = &[
     ("storage", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
     ("state", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
     ("control", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
+    ("habits", &["tokio", "actix", "actix-rt", "mio", "socket2"]),
     ("net", &["actix", "actix-rt"]),
 ];
 

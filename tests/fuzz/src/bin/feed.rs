@@ -1,0 +1,39 @@
+//! Feeds: whatever bytes a server sends, reading them ends, and what is read can be judged by rules and is remembered as the same
+//! item. The first byte says which alphabet and rules.
+#![no_main]
+
+use control::Rule;
+use habits::{Document, Memory, Rules, Verdict};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Some((first, data)) = data.split_first() else {
+        return;
+    };
+    let at = "http://feeds.example/feed.xml".parse().ok();
+    let Ok(document) = Document::read(data, at.as_ref()) else {
+        return;
+    };
+    assert!(document.items.len() <= 2000);
+    let rule = Rule {
+        name: "rule".to_owned(),
+        include: vec!["a*b ?".to_owned(), "e".to_owned()],
+        exclude: vec!["x".to_owned()],
+        episodes: (first & 1 > 0).then(|| "1x1-,2".to_owned()),
+        once: first & 2 > 0,
+        min_size: (first & 4 > 0).then_some(1),
+        ..Rule::default()
+    };
+    let rules = Rules::new(first & 8 > 0, &[rule]).expect("rules");
+    let mut memory = Memory::default();
+    for item in &document.items {
+        if let Verdict::Take(rule) = rules.judge(item, &memory) {
+            assert!(item.torrent.is_some());
+            memory.note(item, rule.as_deref());
+            assert_eq!(rules.judge(item, &memory), Verdict::Taken);
+        }
+    }
+    memory.renew(&document.items);
+    let kept = serde_json::to_vec(&memory).expect("JSON");
+    assert_eq!(serde_json::from_slice::<Memory>(&kept).expect("read back"), memory);
+    rules.preview(document, memory);
+});
