@@ -15,7 +15,7 @@ use crate::failure::{Failure, reason};
 use crate::units::Size;
 
 /// Most bytes of a torrent that is fetched over HTTP: 30 MiB.
-const MAX_FETCHED: usize = 30 << 20;
+pub(crate) const MAX_FETCHED: usize = 30 << 20;
 
 /// A torrent, or what names one.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Add, CategoriesOf, LabelsOf, Query};
+use crate::{Add, CategoriesOf, FeedsOf, LabelsOf, PreviewOf, Query, RulesOf, WatchesOf};
 
 /// A line to the daemon.
 ///
@@ -33,6 +33,8 @@ pub enum Ask {
     Check(Which),
     /// Send what happens, from now on or since a moment before.
     Events(Events),
+    /// The feeds, changed first where that is asked for, or one of them looked at.
+    Feeds(FeedsOf),
     /// The files of a torrent.
     Files(FilesOf),
     /// Have torrents go through so many others, or none.
@@ -49,12 +51,16 @@ pub enum Ask {
     Pause(Which),
     /// The peers that a torrent is connected to.
     Peers(Show),
+    /// What would be taken from a feed now.
+    Preview(PreviewOf),
     /// Announce torrents as soon as that is allowed.
     Reannounce(Which),
     /// Remove torrents.
     Remove(Removal),
     /// Let torrents go on.
     Resume(Which),
+    /// The rules of a feed, changed.
+    Rules(RulesOf),
     /// The settings, changed first where that is asked for.
     Settings(SettingsChange),
     /// All that is known of a torrent.
@@ -65,6 +71,8 @@ pub enum Ask {
     Stats(Nothing),
     /// The trackers of a torrent, changed first where that is asked for.
     Trackers(TrackersOf),
+    /// The watched folders, changed first where that is asked for.
+    Watches(WatchesOf),
 }
 
 /// Which torrents are meant.

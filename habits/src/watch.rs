@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// How long a file must not have changed before it is taken.
 const SETTLED: Duration = Duration::from_millis(1500);
 
@@ -16,12 +18,12 @@ const MOST: usize = 10_000;
 const MOST_TOLD: usize = 100;
 
 /// How a file was when it was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp {
     /// Bytes.
     pub len: u64,
     /// When it was written to last: nanoseconds since 1970.
-    pub written: i128,
+    pub written: i64,
 }
 
 /// What became of a file that was to be taken.

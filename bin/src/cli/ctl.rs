@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use engine::Sort;
 use engine::settings::Value;
 
-use super::ctl_habits::{CategoriesArgs, TagArgs};
+use super::ctl_habits::{CategoriesArgs, FeedsArgs, TagArgs, WatchArgs};
 use super::settings::assignment;
 use crate::units::Rate;
 
@@ -55,6 +55,10 @@ pub(crate) enum CtlCommand {
     Trackers(TrackersArgs),
     /// List the peers that a torrent is connected to
     Peers(OneArgs),
+    /// List or change the folders whose .torrent and .magnet files are taken
+    Watch(WatchArgs),
+    /// List, try out or change the feeds that torrents are taken from
+    Feeds(FeedsArgs),
     /// Put torrents in a category, or give them tags or take them away
     Tag(TagArgs),
     /// List or change categories

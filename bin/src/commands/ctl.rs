@@ -3,6 +3,7 @@
 mod add;
 mod client;
 mod events;
+mod habits;
 mod labels;
 mod list;
 mod settings;
@@ -80,6 +81,8 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
             let trackers = connect()?.ask(Ask::Trackers(of.into()))?;
             talk.table::<Tracker>(&trackers, "trackers", tables::trackers)
         }
+        CtlCommand::Watch(args) => habits::watch(args, &mut connect()?, &talk),
+        CtlCommand::Feeds(args) => habits::feeds(args, &mut connect()?, &talk),
         CtlCommand::Tag(args) => labels::tag(args, &mut connect()?, &talk),
         CtlCommand::Categories(args) => labels::categories(args, &mut connect()?, &talk),
         CtlCommand::Events(events) => events::run(events, connect()?, &talk),
@@ -275,7 +278,8 @@ mod tests {
         let source = concat!(
             include_str!("../../../control/src/record.rs"),
             include_str!("../../../control/src/add.rs"),
-            include_str!("../../../control/src/label.rs")
+            include_str!("../../../control/src/label.rs"),
+            include_str!("../../../control/src/habit.rs")
         );
         let places = [
             ("struct Torrent", "torrent."),
@@ -286,6 +290,11 @@ mod tests {
             ("struct Stats", "stats."),
             ("struct Added", "added."),
             ("struct Category", "category."),
+            ("struct Watched", "watch."),
+            ("struct Wish", "wish."),
+            ("struct FeedState", "feed."),
+            ("struct Rule", "rule."),
+            ("struct FeedItem", "item."),
         ];
         page::names_fields("`ctl`", source, &places);
     }

@@ -16,7 +16,7 @@ use crate::daemon::bulletin::{Bulletin, News, missed};
 use crate::daemon::desk::Desk;
 use crate::daemon::place::Place;
 use crate::daemon::server::Server;
-use crate::daemon::{idle_api, kept, notify};
+use crate::daemon::{habits, idle_api, kept, notify};
 use crate::failure::{Failure, reason};
 use crate::metrics::{self, Metrics};
 use crate::screen::{Screen, Style};
@@ -102,6 +102,7 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     let bulletin = desk.bulletin().clone();
     let reporting = bulletin.clone().report(session.engine.clone());
     let _reporting = session.pool().spawn(reporting);
+    let _habits = habits::start(&desk, session.pool());
     let idle_api = open_api(&args, &session, screen).await?;
     let metrics = open_metrics(&args, &session).await?;
     let socket = place.listen()?;
@@ -420,6 +421,8 @@ async fn watch(
 mod tests {
     use engine::Event;
 
+    use crate::daemon::habits;
+
     use crate::json::page;
 
     #[test]
@@ -434,6 +437,7 @@ mod tests {
             "stopping",
             "missed",
         ];
+        let own: Vec<&str> = own.into_iter().chain(habits::WORDS).collect();
         for word in own.iter().chain(Event::WORDS) {
             let start = format!("| `{word}` |");
             assert!(rows.iter().any(|row| row.starts_with(&start)), "{word}");

@@ -195,7 +195,7 @@ impl Wanted {
         for word in words {
             match Category::of_word(word) {
                 Some(category) => wanted.categories = wanted.categories.with(category),
-                None if Event::WORDS.contains(&word.as_str()) => wanted.words.push(word.clone()),
+                None if is_word(word) => wanted.words.push(word.clone()),
                 None => return Err(word.clone()),
             }
         }
@@ -218,6 +218,11 @@ impl Wanted {
         let rare: Categories = rare.collect();
         (rare != Categories::NONE).then_some(rare)
     }
+}
+
+/// Whether it is the word of an event, of the engine's or of the daemon's own.
+fn is_word(word: &str) -> bool {
+    Event::WORDS.contains(&word) || super::habits::WORDS.contains(&word)
 }
 
 /// The info-hashes of torrents, also of those that were just removed.

@@ -3,6 +3,7 @@
 mod adding;
 mod bounds;
 mod changing;
+mod habits;
 mod labels;
 mod looking;
 
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::bulletin::Bulletin;
 use super::categories::Categories;
+use super::habits::{Feeding, Watching};
 use super::server::Guests;
 use crate::cli::DaemonArgs;
 use crate::wire::{Circuits, Session, Wires};
@@ -36,6 +38,8 @@ pub(crate) struct Desk {
     /// The folder for content of which nothing is said.
     output: PathBuf,
     categories: Categories,
+    feeds: Feeding,
+    watches: Watching,
     /// The settings without those that were kept.
     begun: Settings,
     dht: Option<std::net::SocketAddr>,
@@ -58,6 +62,8 @@ impl Desk {
     ) -> Result<Self, StateError> {
         Ok(Self {
             categories: Categories::load(keeper)?,
+            feeds: Feeding::load(keeper)?,
+            watches: Watching::load(keeper)?,
             engine: session.engine.clone(),
             keeper: Arc::clone(keeper),
             circuits: session.circuits.clone(),
@@ -116,6 +122,7 @@ impl Desk {
             Ask::Check(which) => self.check(which).await,
             // Whoever has the connection does that.
             Ask::Events(_) => Err(Refusal::new(Code::Wrong, "events are sent, not answered")),
+            Ask::Feeds(of) => self.feeds(of).await,
             Ask::Files(of) => self.files(of).await,
             Ask::Hops(of) => self.set_hops(of).await,
             Ask::Label(of) => self.label(of).await,
@@ -124,9 +131,11 @@ impl Desk {
             Ask::Move(of) => self.relocate(of).await,
             Ask::Pause(which) => self.pause(which).await,
             Ask::Peers(show) => self.peers(show.torrent).await,
+            Ask::Preview(of) => self.preview(of).await,
             Ask::Reannounce(which) => self.reannounce(which).await,
             Ask::Remove(removal) => self.remove(removal).await,
             Ask::Resume(which) => self.resume(which).await,
+            Ask::Rules(of) => self.change_rules(of).await,
             Ask::Settings(change) => self.change_settings(change).await,
             Ask::Show(show) => self.show(show.torrent).await,
             Ask::Shutdown(_) => {
@@ -135,6 +144,7 @@ impl Desk {
             }
             Ask::Stats(_) => value(&self.stats()),
             Ask::Trackers(of) => self.trackers(of).await,
+            Ask::Watches(of) => self.watches(of).await,
         }
     }
 

@@ -2,9 +2,11 @@
 
 mod channel;
 mod ending;
+mod feeds;
 mod figures;
 mod sorting;
 mod torrents;
+mod watching;
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -68,6 +70,12 @@ impl Daemon {
             so(&last)
         });
         last
+    }
+
+    /// As [`Self::until`], of a torrent that need not be there yet.
+    pub(crate) fn until_there(&self, torrent: &str, so: impl Fn(&Value) -> bool) -> Value {
+        crate::running::until(|| self.ctl(&["show", torrent]).code == 0);
+        self.until(torrent, so)
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{Blob, Origin};
+use crate::{Blob, Feed, Origin, Rule, Then, Watch, Wish};
 
 fn parsed(line: &str) -> Result<Request, Wrong> {
     Request::parse(line.as_bytes())
@@ -121,6 +121,71 @@ fn add() -> impl Strategy<Value = Ask> {
     })
 }
 
+fn wish() -> impl Strategy<Value = Wish> {
+    let wish = (prop::option::of(text()), texts(), any::<bool>());
+    wish.prop_map(|(dir, tags, paused)| Wish {
+        category: dir.clone(),
+        dir,
+        tags,
+        paused,
+        hops: paused.then_some(2),
+    })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    (text(), texts(), any::<[bool; 3]>(), small(), wish()).prop_map(
+        |(name, include, [regex, once, off], size, add)| Rule {
+            episodes: include.first().cloned(),
+            exclude: include.clone(),
+            include,
+            name,
+            regex,
+            min_size: size,
+            max_size: size,
+            once,
+            off,
+            add,
+        },
+    )
+}
+
+fn habits() -> impl Strategy<Value = Ask> {
+    let rules = prop::collection::vec(rule(), 0..3);
+    let then = prop::sample::select(vec![Then::Keep, Then::Delete, Then::Rename]);
+    prop_oneof![
+        (text(), then, wish(), prop::option::of(text())).prop_map(|(dir, then, add, remove)| {
+            let set = Some(Watch { dir, then, add });
+            Ask::Watches(WatchesOf { set, remove })
+        }),
+        (text(), 0..1_000_000_u64, any::<[bool; 2]>(), rules, wish()).prop_map(
+            |(name, every, [all, only_new], rules, add)| {
+                let feed = Feed {
+                    url: name.clone(),
+                    name: name.clone(),
+                    every,
+                    all,
+                    only_new,
+                    rules,
+                    add,
+                };
+                Ask::Feeds(FeedsOf {
+                    set: Some(feed),
+                    remove: all.then(|| name.clone()),
+                    fetch: only_new.then_some(name),
+                })
+            }
+        ),
+        (text(), prop::option::of(rule()), prop::option::of(text()))
+            .prop_map(|(feed, set, remove)| Ask::Rules(RulesOf { feed, set, remove })),
+        (
+            text(),
+            prop::option::of(rule()),
+            prop::option::of(any::<u8>())
+        )
+            .prop_map(|(feed, rule, hops)| Ask::Preview(PreviewOf { feed, rule, hops })),
+    ]
+}
+
 fn sorting() -> impl Strategy<Value = Ask> {
     prop_oneof![
         (texts(), any::<bool>(), prop::option::of(text())).prop_map(|(torrents, all, category)| {
@@ -214,6 +279,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         text().prop_map(|file| Ask::Backup(Backup { file })),
         content(),
         sorting(),
+        habits(),
         text().prop_map(|torrent| Ask::Show(Show { torrent })),
         text().prop_map(|torrent| Ask::Peers(Show { torrent })),
         (texts(), any::<u8>()).prop_map(|(torrents, hops)| Ask::Hops(HopsOf { torrents, hops })),

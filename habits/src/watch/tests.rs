@@ -16,7 +16,7 @@ fn at(milliseconds: u64) -> Duration {
 fn found(files: &[(&str, u64)]) -> BTreeMap<String, Stamp> {
     let stamp = |len| Stamp {
         len,
-        written: i128::from(len),
+        written: len.cast_signed(),
     };
     files
         .iter()

@@ -8,6 +8,7 @@ use std::time::Duration;
 use control::{Add, Added, Code, Origin, Refusal, label, tags};
 use engine::{AddTorrent, Existing, Labels, Limits, TorrentId};
 use futures_util::stream::{self, StreamExt as _};
+use net::Network;
 use protocol::metainfo::Metainfo;
 use protocol::web_seed::{Kind, WebSeed};
 use serde::Serialize;
@@ -43,7 +44,16 @@ struct Wish {
 
 impl Desk {
     /// Adds torrents; each is answered for itself.
-    pub(super) async fn add(&self, mut add: Add) -> Result<AllAdded, Refusal> {
+    pub(super) async fn add(&self, add: Add) -> Result<AllAdded, Refusal> {
+        let torrents = self.add_each(add).await?;
+        Ok(AllAdded { torrents })
+    }
+
+    /// Adds torrents; what became of each, in their order.
+    ///
+    /// # Errors
+    /// [`Refusal`], where what is wanted of them cannot be.
+    pub(crate) async fn add_each(&self, mut add: Add) -> Result<Vec<Added>, Refusal> {
         let origins = std::mem::take(&mut add.torrents);
         let wish = self.wish(add)?;
         let wish = &wish;
@@ -56,9 +66,7 @@ impl Desk {
                 },
             }
         });
-        Ok(AllAdded {
-            torrents: added.buffered(AT_A_TIME).collect().await,
-        })
+        Ok(added.buffered(AT_A_TIME).collect().await)
     }
 
     fn wish(&self, add: Add) -> Result<Wish, Refusal> {
@@ -142,6 +150,17 @@ impl Desk {
         }
     }
 
+    /// The network of torrents of which so many hops are said.
+    pub(crate) async fn way(&self, hops: Option<u8>) -> Result<Network, Refusal> {
+        match hops.unwrap_or_default() {
+            0 => Ok(self.direct.network()),
+            hops => {
+                let network = self.circuits.network(hops).await;
+                network.map_err(|why| Refusal::new(Code::NoRoute, why))
+            }
+        }
+    }
+
     /// Reads what is known of a torrent; what has to be fetched is so on the torrent's own way.
     async fn read(&self, origin: Origin, hops: Option<u8>) -> Result<Source, Refusal> {
         let wrong = |failure: Failure| {
@@ -160,13 +179,7 @@ impl Desk {
                     let why = format!("{url}: torrents are fetched by http and https only");
                     return Err(Refusal::new(Code::Wrong, why));
                 }
-                let network = match hops.unwrap_or_default() {
-                    0 => self.direct.network(),
-                    hops => {
-                        let network = self.circuits.network(hops).await;
-                        network.map_err(|why| Refusal::new(Code::NoRoute, why))?
-                    }
-                };
+                let network = self.way(hops).await?;
                 Source::read(&url, &network).await.map_err(|failure| {
                     let code = if let Failure::NotFound(_) = failure {
                         Code::NotFound

@@ -2,8 +2,25 @@
 //! item. The first byte says which alphabet and rules.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use control::Rule;
 use habits::{Document, Memory, Rules, Verdict};
+
+static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| (0..16).map(rules).collect());
+
+fn rules(bits: u8) -> Rules {
+    let rule = Rule {
+        name: "rule".to_owned(),
+        include: vec!["a*b ?".to_owned(), "e".to_owned()],
+        exclude: vec!["x".to_owned()],
+        episodes: (bits & 1 > 0).then(|| "1x1-,2".to_owned()),
+        once: bits & 2 > 0,
+        min_size: (bits & 4 > 0).then_some(1),
+        ..Rule::default()
+    };
+    Rules::new(bits & 8 > 0, &[rule]).expect("rules")
+}
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((first, data)) = data.split_first() else {
@@ -14,16 +31,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         return;
     };
     assert!(document.items.len() <= 2000);
-    let rule = Rule {
-        name: "rule".to_owned(),
-        include: vec!["a*b ?".to_owned(), "e".to_owned()],
-        exclude: vec!["x".to_owned()],
-        episodes: (first & 1 > 0).then(|| "1x1-,2".to_owned()),
-        once: first & 2 > 0,
-        min_size: (first & 4 > 0).then_some(1),
-        ..Rule::default()
-    };
-    let rules = Rules::new(first & 8 > 0, &[rule]).expect("rules");
+    let rules = &RULES[usize::from(first % 16)];
     let mut memory = Memory::default();
     for item in &document.items {
         if let Verdict::Take(rule) = rules.judge(item, &memory) {

@@ -1,0 +1,517 @@
+//! Watched folders. The system tells when something happens in them; who cannot be told, as of folders of other machines, looks now and
+//! then.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use control::{Blob, Code, Origin, Refusal, Then, Watch, Watched};
+use engine::Category;
+use habits::{Outcome, Stamp, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use parking_lot::Mutex;
+use protocol::metainfo::LoadLimits;
+use serde_json::{Map, Value, json};
+use state::{Keeper, StateError};
+use tokio::sync::Notify;
+
+use super::taking::take;
+use crate::daemon::desk::Desk;
+use crate::failure::reason;
+use crate::source::Source;
+
+/// What the names of folders begin with in the store, and of what was taken from them and stays.
+const PREFIX: &str = "watch.";
+const TAKEN: &str = "watched.";
+
+/// Folders that may be watched.
+const MOST: usize = 100;
+
+/// Files of a folder that are looked at.
+const MOST_FILES: usize = 10_000;
+
+/// Links of a .magnet file.
+const MOST_LINKS: usize = 1000;
+
+/// Bytes of a .magnet file.
+const MOST_LINK_BYTES: usize = 1 << 20;
+
+/// How often folders are looked at of which the system tells, and of which it does not.
+const SELDOM: Duration = Duration::from_secs(60);
+const OFTEN: Duration = Duration::from_secs(10);
+
+/// How long it is waited for more, when something has happened.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// The watched folders.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    keeper: Arc<Keeper>,
+    all: Mutex<BTreeMap<PathBuf, Folder>>,
+    /// Something is to be looked at.
+    bell: Arc<Notify>,
+}
+
+/// A watched folder.
+#[derive(Debug)]
+struct Folder {
+    watch: Watch,
+    watcher: Watcher,
+    /// What is kept of what was taken and stays.
+    kept: BTreeSet<(String, Stamp)>,
+    taken: u64,
+    error: Option<String>,
+}
+
+impl Folder {
+    fn new(watch: Watch, kept: Vec<(String, Stamp)>) -> Self {
+        Self {
+            watcher: Watcher::new(kept.clone()),
+            kept: kept.into_iter().collect(),
+            watch,
+            taken: 0,
+            error: None,
+        }
+    }
+}
+
+impl Watching {
+    /// Those that were kept.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub(crate) fn load(keeper: &Arc<Keeper>) -> Result<Self, StateError> {
+        let mut taken: BTreeMap<String, Vec<(String, Stamp)>> =
+            super::kept(keeper, TAKEN)?.into_iter().collect();
+        let folders = super::kept::<Watch>(keeper, PREFIX)?.into_iter();
+        let folders = folders.map(|(dir, watch)| {
+            let kept = taken.remove(&dir).unwrap_or_default();
+            (PathBuf::from(dir), Folder::new(watch, kept))
+        });
+        Ok(Self {
+            all: Mutex::new(folders.collect()),
+            keeper: Arc::clone(keeper),
+            bell: Arc::default(),
+        })
+    }
+
+    /// Watches a folder, or in another way than before.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(crate) fn set(&self, mut watch: Watch) -> Result<(), Refusal> {
+        let dir = plain(&watch.dir);
+        watch.dir = dir.display().to_string();
+        if !dir.is_absolute() {
+            let why = "a folder is named from the root";
+            return Err(Refusal::new(Code::Wrong, why));
+        }
+        if !dir.is_dir() {
+            let why = format!("{}: there is no such folder", dir.display());
+            return Err(Refusal::new(Code::NotFound, why));
+        }
+        let failed = |why: String| Refusal::new(Code::Failed, why);
+        let mut all = self.all.lock();
+        if all.len() >= MOST && !all.contains_key(&dir) {
+            return Err(failed(format!("{MOST} folders are watched already")));
+        }
+        super::keep(
+            &self.keeper,
+            &format!("{PREFIX}{}", watch.dir),
+            Some(&watch),
+        )
+        .map_err(failed)?;
+        match all.get_mut(&dir) {
+            Some(folder) => folder.watch = watch,
+            None => drop(all.insert(dir, Folder::new(watch, Vec::new()))),
+        }
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    /// Watches a folder no longer.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(crate) fn remove(&self, dir: &str) -> Result<(), Refusal> {
+        let path = plain(dir);
+        let dir = path.display();
+        let mut all = self.all.lock();
+        if !all.contains_key(&path) {
+            let why = format!("{dir}: this folder is not watched");
+            return Err(Refusal::new(Code::NotFound, why));
+        }
+        for prefix in [PREFIX, TAKEN] {
+            super::keep(&self.keeper, &format!("{prefix}{dir}"), None::<&Watch>)
+                .map_err(|why| Refusal::new(Code::Failed, why))?;
+        }
+        all.remove(&path);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    /// How they all are.
+    pub(crate) fn told(&self) -> Vec<Watched> {
+        let all = self.all.lock();
+        let told = all.values().map(|folder| Watched {
+            dir: folder.watch.dir.clone(),
+            then: folder.watch.then,
+            add: folder.watch.add.clone(),
+            taken: folder.taken,
+            refused: folder.watcher.refused(),
+            error: folder.error.clone(),
+        });
+        told.collect()
+    }
+
+    fn dirs(&self) -> Vec<PathBuf> {
+        self.all.lock().keys().cloned().collect()
+    }
+
+    fn watch_of(&self, dir: &Path) -> Option<Watch> {
+        self.all.lock().get(dir).map(|folder| folder.watch.clone())
+    }
+
+    /// A folder was looked at; what is to be taken from it now.
+    fn looked(
+        &self,
+        dir: &Path,
+        found: io::Result<BTreeMap<String, Stamp>>,
+        now: Duration,
+    ) -> Vec<String> {
+        let mut all = self.all.lock();
+        let Some(folder) = all.get_mut(dir) else {
+            return Vec::new();
+        };
+        match found {
+            Ok(found) => {
+                folder.error = None;
+                folder.watcher.look(&found, now)
+            }
+            Err(error) => {
+                folder.error = Some(reason(&error));
+                Vec::new()
+            }
+        }
+    }
+
+    /// What became of a file; why it is refused, where that has just been decided.
+    fn done(&self, dir: &Path, name: &str, outcome: Outcome, now: Duration) -> Option<String> {
+        let mut all = self.all.lock();
+        let folder = all.get_mut(dir)?;
+        folder.watcher.done(name, outcome, now)
+    }
+
+    fn count(&self, dir: &Path) {
+        if let Some(folder) = self.all.lock().get_mut(dir) {
+            folder.taken += 1;
+        }
+    }
+
+    /// Keeps which files were taken and stay, where that has changed.
+    fn keep_taken(&self, dir: &Path) {
+        let mut all = self.all.lock();
+        let Some(folder) = all.get_mut(dir) else {
+            return;
+        };
+        if folder.error.is_some() || folder.kept == *folder.watcher.kept() {
+            return;
+        }
+        folder.kept.clone_from(folder.watcher.kept());
+        let name = format!("{TAKEN}{}", folder.watch.dir);
+        if let Err(why) = super::keep(&self.keeper, &name, Some(&folder.kept)) {
+            tracing::warn!(why, "what was taken from a folder is not kept");
+        }
+    }
+
+    /// When the next file has settled.
+    fn due(&self) -> Option<Duration> {
+        let all = self.all.lock();
+        let due = all.values().filter(|folder| folder.error.is_none());
+        due.filter_map(|folder| folder.watcher.due()).min()
+    }
+}
+
+/// A path as it is kept: without what does not count in it.
+fn plain(dir: &str) -> PathBuf {
+    Path::new(dir).components().collect()
+}
+
+/// Watches the folders of a desk; does not return.
+pub(super) async fn run(desk: Arc<Desk>) {
+    let watching = desk.watching();
+    let begun = Instant::now();
+    let mut ears = Ears::new(&watching.bell);
+    loop {
+        let dirs = watching.dirs();
+        // System calls, perhaps to another machine.
+        let heard = tokio::task::spawn_blocking(move || {
+            let all = ears.listen(&dirs);
+            let looked: Vec<_> = dirs.iter().map(|dir| (dir.clone(), look(dir))).collect();
+            (ears, all, looked)
+        });
+        let Ok((back, all_heard, looked)) = heard.await else {
+            return;
+        };
+        ears = back;
+        for (dir, found) in looked {
+            for name in watching.looked(&dir, found, begun.elapsed()) {
+                deal_with(&desk, &dir, &name, begun).await;
+            }
+            watching.keep_taken(&dir);
+        }
+        let wait = if all_heard { SELDOM } else { OFTEN };
+        let wait = watching
+            .due()
+            .map_or(wait, |due| due.saturating_sub(begun.elapsed()).min(wait));
+        let none = watching.dirs().is_empty();
+        tokio::select! {
+            biased;
+            () = watching.bell.notified() => tokio::time::sleep(GATHER).await,
+            () = tokio::time::sleep(wait), if !none => {}
+        }
+    }
+}
+
+/// Takes the torrents of a file.
+async fn deal_with(desk: &Arc<Desk>, dir: &Path, name: &str, begun: Instant) {
+    let watching = desk.watching();
+    let Some(watch) = watching.watch_of(dir) else {
+        return;
+    };
+    let outcome = match taken_from(desk, dir, name, &watch).await {
+        Ok(added) => {
+            for added in added.into_iter().flatten() {
+                watching.count(dir);
+                let line = json!({"event": "watch_taken", "file": dir.join(name), "info_hash": added.info_hash, "name": added.name});
+                tell(desk, "watch_taken", Category::Status, line);
+            }
+            let path = dir.join(name);
+            let done = tokio::task::spawn_blocking(move || put_away(&path, watch.then));
+            match done.await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(error)) => {
+                    tracing::warn!(name, %error, "a file that was taken stays where it is");
+                    Outcome::Kept
+                }
+                Err(_) => return,
+            }
+        }
+        Err(outcome) => outcome,
+    };
+    if let Some(why) = watching.done(dir, name, outcome, begun.elapsed()) {
+        let line = json!({"event": "watch_failed", "file": dir.join(name), "error": why});
+        tell(desk, "watch_failed", Category::Errors, line);
+    }
+}
+
+/// Adds the torrents of a file; those that were not there before.
+async fn taken_from(
+    desk: &Arc<Desk>,
+    dir: &Path,
+    name: &str,
+    watch: &Watch,
+) -> Result<Vec<Option<control::Added>>, Outcome> {
+    let path = dir.join(name);
+    let later = |why: String| Outcome::Later(why);
+    let read = tokio::task::spawn_blocking(move || origins(&path));
+    let origins = read.await.map_err(|error| later(error.to_string()))?;
+    let mut all = Vec::new();
+    for origin in origins? {
+        let added = take(desk, origin, &watch.add).await;
+        all.push(added.map_err(|refusal| match refusal.code {
+            Code::Wrong | Code::NotFound => Outcome::Bad(refusal.message),
+            Code::Ambiguous
+            | Code::Busy
+            | Code::Duplicate
+            | Code::Failed
+            | Code::NoRoute
+            | Code::Other
+            | Code::Stopped
+            | Code::Unknown => later(refusal.message),
+        })?);
+    }
+    Ok(all)
+}
+
+/// What a file names.
+fn origins(path: &Path) -> Result<Vec<Origin>, Outcome> {
+    let magnets = path
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("magnet"));
+    let most = if magnets {
+        MOST_LINK_BYTES
+    } else {
+        LoadLimits::default().bencode.bytes
+    };
+    let read = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path)?;
+        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error| {
+        let why = reason(&error);
+        if error.kind() == io::ErrorKind::NotFound {
+            Outcome::Gone
+        } else if error.kind() == io::ErrorKind::PermissionDenied {
+            Outcome::Bad(why)
+        } else {
+            Outcome::Later(why)
+        }
+    })?;
+    if bytes.len() > most {
+        return Err(Outcome::Bad("it is too large".to_owned()));
+    }
+    if !magnets {
+        return Ok(vec![Origin::File(Blob(bytes))]);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let links = lines.take(MOST_LINKS).map(|line| {
+        if Source::is_link(line) {
+            return Ok(Origin::Link(line.to_owned()));
+        }
+        let why = "it has lines that are neither magnet links nor info-hashes";
+        Err(Outcome::Bad(why.to_owned()))
+    });
+    let links: Vec<Origin> = links.collect::<Result<_, _>>()?;
+    if links.is_empty() {
+        return Err(Outcome::Bad("there is nothing in it".to_owned()));
+    }
+    Ok(links)
+}
+
+/// Does with a file that was taken what is wanted.
+fn put_away(path: &Path, then: Then) -> io::Result<Outcome> {
+    match then {
+        Then::Keep => return Ok(Outcome::Kept),
+        Then::Delete => fs::remove_file(path)?,
+        Then::Rename => {
+            let named = |number: u32| {
+                let mut name = path.as_os_str().to_owned();
+                name.push(".added");
+                if number > 0 {
+                    name.push(format!(".{number}"));
+                }
+                PathBuf::from(name)
+            };
+            let free = (0..10_000).map(named).find(|path| !path.exists());
+            let free = free.ok_or(io::ErrorKind::AlreadyExists)?;
+            fs::rename(path, free)?;
+        }
+    }
+    Ok(Outcome::Gone)
+}
+
+/// The files of a folder that may be taken.
+fn look(dir: &Path) -> io::Result<BTreeMap<String, Stamp>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+            continue;
+        };
+        if !Watcher::is_ours(&name) || found.len() >= MOST_FILES {
+            continue;
+        }
+        // It may be gone by now.
+        let Ok(metadata) = fs::metadata(entry.path()) else {
+            continue;
+        };
+        if !metadata.is_file() {
+            continue;
+        }
+        let written = metadata.modified()?.duration_since(UNIX_EPOCH);
+        let written = written.unwrap_or_default().as_nanos();
+        let stamp = Stamp {
+            len: metadata.len(),
+            written: i64::try_from(written).unwrap_or(i64::MAX),
+        };
+        found.insert(name, stamp);
+    }
+    Ok(found)
+}
+
+/// Puts a line of ours among the events.
+pub(super) fn tell(desk: &Desk, word: &'static str, about: Category, line: Value) {
+    let line: Map<String, Value> = match line {
+        Value::Object(line) => line,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            return;
+        }
+    };
+    desk.bulletin().tell((word, about.into()), line);
+}
+
+/// Hears from the system what happens in folders.
+struct Ears {
+    watcher: Option<RecommendedWatcher>,
+    /// Which folder it was that is listened to; another of that name is another folder.
+    heard: BTreeMap<PathBuf, (u64, u64)>,
+}
+
+impl Ears {
+    fn new(bell: &Arc<Notify>) -> Self {
+        let bell = Arc::clone(bell);
+        let ring = move |event: notify::Result<Event>| {
+            // That we read them is no news.
+            let written = AccessKind::Close(AccessMode::Write);
+            let news = event.as_ref().map_or(true, |event| match event.kind {
+                EventKind::Access(kind) => kind == written,
+                EventKind::Any
+                | EventKind::Create(_)
+                | EventKind::Modify(_)
+                | EventKind::Remove(_)
+                | EventKind::Other => true,
+            });
+            if news {
+                bell.notify_one();
+            }
+        };
+        let watcher = notify::recommended_watcher(ring)
+            .inspect_err(|error| tracing::warn!(%error, "folders are looked at now and then"))
+            .ok();
+        Self {
+            watcher,
+            heard: BTreeMap::new(),
+        }
+    }
+
+    /// Listens to these folders and no others; says whether all of them are heard.
+    fn listen(&mut self, dirs: &[PathBuf]) -> bool {
+        let Some(watcher) = &mut self.watcher else {
+            return dirs.is_empty();
+        };
+        let gone: Vec<PathBuf> = self
+            .heard
+            .keys()
+            .filter(|dir| !dirs.contains(dir))
+            .cloned()
+            .collect();
+        for dir in gone {
+            let _ = watcher.unwatch(&dir);
+            self.heard.remove(&dir);
+        }
+        for dir in dirs {
+            let now = fs::metadata(dir).map(|it| (it.dev(), it.ino())).ok();
+            if now.is_some() && self.heard.get(dir) == now.as_ref() {
+                continue;
+            }
+            if self.heard.remove(dir).is_some() {
+                let _ = watcher.unwatch(dir);
+            }
+            let Some(now) = now else { continue };
+            match watcher.watch(dir, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.heard.insert(dir.clone(), now)),
+                Err(error) => tracing::debug!(%error, "a folder is looked at now and then"),
+            }
+        }
+        self.heard.len() == dirs.len()
+    }
+}
