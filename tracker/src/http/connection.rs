@@ -66,8 +66,10 @@ pub(super) struct Connection<S> {
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The other side closed it, or was told that it would be.
+    /// The other side was told that it would be closed.
     Closed,
+    /// The other side has closed it.
+    Gone,
     /// What came was no request.
     Misfit,
 }
@@ -141,8 +143,11 @@ where
         }
         Poll::Pending
     });
-    if let Ok(End::Misfit) = end.await {
-        thread.borrow_mut().misfit();
+    match end.await {
+        // The other side has closed it, and nothing is left to be said.
+        Ok(End::Gone) => return,
+        Ok(End::Closed) | Err(_) => {}
+        Ok(End::Misfit) => thread.borrow_mut().misfit(),
     }
     // Whether that ends in time, or at all, is the other side's matter.
     let _ = tokio::time::timeout(patience.request, connection.close()).await;
@@ -165,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut free))?;
             let came = free.filled().len();
             if came == 0 {
-                return Poll::Ready(Ok(End::Closed));
+                return Poll::Ready(Ok(End::Gone));
             }
             self.take_in(begun, came, thread);
         }

@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,11 +12,15 @@ use tokio::time::Instant;
 use super::Who;
 use super::connection::{Connection, Step, Thread, serve};
 
-/// How long a connection is looked at now and then after its first answer, before the runtime waits for what else it brings.
-const LINGER: Duration = Duration::from_micros(1500);
-
-/// How long it is waited between such looks while nothing else happens.
+/// How long it is waited between looks while nothing else happens.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// The longest pause between looks at a connection that was answered. The first is [`PAUSE`], and each is twice the one before;
+/// after this one the runtime waits for what else the connection brings.
+const LAST_PAUSE: Duration = Duration::from_millis(4);
+
+/// How soon after its answer a connection is looked at, where others come meanwhile: who is done with one closes it before the next.
+const FIRST_LOOK: Duration = Duration::from_micros(20);
 
 /// Connections that the runtime does not know.
 #[derive(Debug)]
@@ -25,9 +28,19 @@ pub(super) struct Fresh {
     thread: Rc<RefCell<Thread>>,
     /// Those that have brought nothing yet, and how often each was looked at.
     silent: VecDeque<(u32, Connection<TcpStream>)>,
-    /// Those that were answered, with the time from which on the runtime waits for them, the earliest first.
-    answered: VecDeque<(Instant, Connection<TcpStream>)>,
+    /// Those that were answered.
+    answered: VecDeque<Answered>,
     hope: Hope,
+}
+
+/// A connection that was answered.
+#[derive(Debug)]
+struct Answered {
+    connection: Connection<TcpStream>,
+    /// When it is looked at next.
+    at: Instant,
+    /// For how long it was left alone before that.
+    pause: Duration,
 }
 
 /// How often it is worth looking at once whether a request has come behind its connection: where the network is quick it comes
@@ -54,7 +67,7 @@ impl Hope {
             self.since = 0;
             return Self::LOOKS;
         }
-        1
+        0
     }
 
     fn found(&mut self) {
@@ -103,10 +116,10 @@ impl Fresh {
         drop(thread);
         match step {
             Step::Over => {}
-            Step::Silent => {
-                let looks = self.hope.looks();
-                self.silent.push_back((looks, connection));
-            }
+            Step::Silent => match self.hope.looks() {
+                0 => self.hand_over(connection),
+                looks => self.silent.push_back((looks, connection)),
+            },
             Step::Answered => self.linger(connection),
             Step::Long => self.hand_over(connection),
         }
@@ -135,39 +148,43 @@ impl Fresh {
         }
         let now = Instant::now();
         for _ in 0..self.answered.len() {
-            let Some((until, mut connection)) = self.answered.pop_front() else {
+            let Some(mut answered) = self.answered.pop_front() else {
                 return;
             };
-            let step = connection.step(&mut self.thread.borrow_mut());
+            if now < answered.at {
+                self.answered.push_back(answered);
+                continue;
+            }
+            let step = answered.connection.step(&mut self.thread.borrow_mut());
             match step {
                 Step::Over => {}
-                Step::Silent if now < until => self.answered.push_back((until, connection)),
-                Step::Answered => self.linger(connection),
-                Step::Silent | Step::Long => self.hand_over(connection),
+                Step::Silent if answered.pause < LAST_PAUSE => {
+                    answered.pause *= 2;
+                    answered.at = now + answered.pause;
+                    self.answered.push_back(answered);
+                }
+                Step::Answered => self.linger(answered.connection),
+                Step::Silent | Step::Long => self.hand_over(answered.connection),
             }
         }
     }
 
     fn linger(&mut self, connection: Connection<TcpStream>) {
-        let until = Instant::now() + LINGER;
-        self.answered.push_back((until, connection));
+        self.answered.push_back(Answered {
+            connection,
+            at: Instant::now() + FIRST_LOOK,
+            pause: PAUSE,
+        });
     }
 
     /// Has the runtime wait for what else comes.
     fn hand_over(&self, connection: Connection<TcpStream>) {
         let thread = Rc::clone(&self.thread);
-        match connection.convert(tokio_stream) {
+        match connection.convert(tokio::net::TcpStream::from_std) {
             Ok(connection) => {
                 tokio::task::spawn_local(async move { serve(connection, &thread).await });
             }
             Err(error) => tracing::debug!(%error, "waiting for a connection"),
         }
     }
-}
-
-/// A stream that the runtime waits for.
-pub(super) fn tokio_stream(stream: TcpStream) -> io::Result<tokio::net::TcpStream> {
-    // Answers are written whole.
-    let _ = stream.set_nodelay(true);
-    tokio::net::TcpStream::from_std(stream)
 }

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use super::connection::{Connection, Patience, Thread, serve};
-use super::fresh::{Fresh, tokio_stream};
+use super::fresh::Fresh;
 use super::stats::{HttpCounts, HttpStats};
 use super::{HttpRules, Who};
 use crate::core::Core;
@@ -187,7 +187,9 @@ impl Worker {
                         tokio::time::sleep(BREATH).await;
                         continue;
                     };
-                    for _ in 0..AT_ONCE {
+                    let mut left = AT_ONCE;
+                    while left > 0 {
+                        left -= 1;
                         match ready.try_io(|listener| accept(listener.get_ref())) {
                             Ok(Ok((stream, from))) => {
                                 let open = Rc::strong_count(&thread) - 2 + fresh.len();
@@ -209,7 +211,9 @@ impl Worker {
                         }
                     }
                     fresh.look();
-                    tokio::task::yield_now().await;
+                    if left == 0 {
+                        tokio::task::yield_now().await;
+                    }
                 }
                 () = fresh.pause(), if looks => fresh.look(),
             }
@@ -230,7 +234,7 @@ fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
 fn take(stream: TcpStream, from: SocketAddr, tls: &Tls, thread: &Rc<RefCell<Thread>>) {
     let who = Who(from.ip());
     thread.borrow_mut().counts.note_connection(who);
-    let Ok(stream) = tokio_stream(stream) else {
+    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
         return;
     };
     let thread = Rc::clone(thread);
@@ -256,6 +260,8 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
+    // Connections have it from here: answers are written whole.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&at.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
