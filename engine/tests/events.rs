@@ -319,6 +319,38 @@ fn who_breaks_the_protocol_is_told_of_with_what_it_did() {
 }
 
 #[test]
+fn nothing_is_fetched_where_there_is_too_little_room_until_there_is_more() {
+    simulate(async {
+        let sim = Sim::new(7);
+        let payload = Payload::new(7, 40_000_000, PIECE);
+        let seeder = start(&sim, 1, |_| {});
+        let leecher = start(&sim, 2, |config| {
+            config.settings.disk.keep_free = engine::units::Size(1 << 50);
+            config.settings.limits.down = Some(500_000);
+        });
+        seeder.seed(&payload).await;
+        let source = Source::Metainfo(payload.metainfo());
+        let id = leecher
+            .add_with(source, |add| add.peers = vec![addr(1)])
+            .await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let held = leecher.handle.status(id).expect("it is there");
+        let why = held.reason.clone().unwrap_or_default();
+        assert!(why.contains("little room"), "{held:?}");
+        assert!(held.done < 20_000_000, "{held:?}");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let later = leecher.handle.status(id).expect("it is there");
+        assert_eq!((later.done, later.down_rate), (held.done, 0));
+        let none = engine::settings::Patch::new()
+            .with("disk.keep_free", 0)
+            .with("limits.down", 0);
+        leecher.handle.set_settings(none).await.expect("it can be");
+        assert!(leecher.finishes(id, Duration::from_secs(600)).await);
+        sim
+    });
+}
+
+#[test]
 fn want_of_room_is_told_once_and_so_is_its_end() {
     simulate(async {
         let sim = Sim::new(5);

@@ -300,6 +300,8 @@ settings! {
         retry_after: Duration = S * 2, S..=HOUR, "";
         /// Room where torrents keep their content below which it is warned of; 0 for never.
         least_free: Size = Size(1 << 30), Size(0)..=Size(1 << 50), "";
+        /// Room where torrents keep their content below which nothing more is fetched there, until there is more again; 0 to fetch until the disk is full. It is looked every five seconds. What is there is served meanwhile.
+        keep_free: Size = Size(0), Size(0)..=Size(1 << 50), "";
     }
 }
 

@@ -257,6 +257,7 @@ impl Awake {
             | Control::Hold(_)
             | Control::Voices(_)
             | Control::Look
+            | Control::Room(_)
             | Control::Reannounce
             | Control::Relocate(..)
             | Control::Retune
@@ -289,6 +290,7 @@ pub(super) fn change_asleep(record: &mut state::Torrent, control: &Control) -> b
         | Control::Voices(_)
         | Control::Conflict
         | Control::Look
+        | Control::Room(_)
         | Control::Retune
         | Control::Sift => {}
         Control::AddPeer(_)

@@ -12,15 +12,19 @@ use dht::DhtHandle;
 use net::RateLimiter;
 use net::utp::UtpFigures;
 
+use crate::torrent::messages::Control;
 use crate::{Category, Event, Metrics, Warning};
 
 use super::{Child, Supervisor};
 
-/// How often it is looked how much room there is.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked how much room there is, where nothing is fetched any more when there is too little.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Every so many times it is looked where it is only told.
+const SELDOM: u32 = 6;
 
 /// Folders that are looked at; who has more of them looks himself.
-const MOST_DIRS: usize = 64;
+const MOST_DIRS: usize = 256;
 
 /// What is sent for each byte that is received, at least: an acknowledgement of 40 bytes for two segments of 1,448, and as much
 /// again for requests.
@@ -33,6 +37,10 @@ pub(super) struct Told {
     external: [Option<IpAddr>; 2],
     /// Folders with too little room.
     scarce: BTreeSet<PathBuf>,
+    /// Folders with so little room that nothing is fetched there.
+    full: BTreeSet<PathBuf>,
+    /// How often it could have been looked.
+    turns: u32,
     /// It is being looked.
     looking: bool,
     no_seats: bool,
@@ -59,8 +67,13 @@ impl Supervisor {
 
     /// Looks how much room there is where torrents keep their content.
     pub(super) fn look_for_room(&mut self, ctx: &mut Context<Self>) {
-        let least = self.settings.get().disk.least_free.0;
-        if least == 0 || self.told.looking {
+        let settings = self.settings.get();
+        let (least, keep) = (settings.disk.least_free.0, settings.disk.keep_free.0);
+        drop(settings);
+        self.told.turns = self.told.turns.wrapping_add(1);
+        let often = keep > 0 || !self.told.full.is_empty();
+        let now = often || least > 0 && self.told.turns.is_multiple_of(SELDOM);
+        if !now || self.told.looking {
             return;
         }
         let mut dirs: BTreeSet<PathBuf> = BTreeSet::new();
@@ -82,6 +95,22 @@ impl Supervisor {
             });
             tell(&me, Room(room.collect()));
         });
+    }
+
+    /// Has torrents fetch nothing where there is too little room, and go on where there is enough again.
+    fn hold_back(&mut self, room: &BTreeMap<PathBuf, u64>, keep: u64) {
+        let full = room.iter().filter(|(_, free)| **free < keep);
+        let full: BTreeSet<PathBuf> = full.map(|(dir, _)| dir.clone()).collect();
+        let before = std::mem::replace(&mut self.told.full, full);
+        if before.is_empty() && self.told.full.is_empty() {
+            return;
+        }
+        for child in self.torrents.values() {
+            let Some(awake) = child.awake() else { continue };
+            let dir = &awake.add.dir;
+            // One that has just begun does not know yet; one that was moved may not know any more.
+            child.tell(Control::Room(!self.told.full.contains(dir)));
+        }
     }
 
     /// All figures but those of the DHT.
@@ -171,7 +200,10 @@ impl Handler<Room> for Supervisor {
 
     fn handle(&mut self, room: Room, _: &mut Context<Self>) {
         self.told.looking = false;
-        let least = self.settings.get().disk.least_free.0;
+        let settings = self.settings.get();
+        let (least, keep) = (settings.disk.least_free.0, settings.disk.keep_free.0);
+        drop(settings);
+        self.hold_back(&room.0, keep);
         for (dir, free) in room.0 {
             if free < least {
                 if self.told.scarce.insert(dir.clone()) {

@@ -47,6 +47,7 @@ use crate::torrent::local_data::Local;
 use crate::torrent::messages::Control;
 use crate::torrent::metadata::MetadataFetch;
 use crate::torrent::missing::Footing;
+use crate::torrent::modes::Room;
 use crate::torrent::moving::Moves;
 use crate::torrent::newer::Newer;
 use crate::torrent::peers::{Peers, Rate};
@@ -213,6 +214,8 @@ pub(crate) struct Torrent {
     pub(crate) sharing: Sharing,
     /// Somebody has connected to us by TCP.
     pub(crate) reachable: bool,
+    /// Whether there is room where its content goes.
+    pub(crate) room: Room,
     pub(crate) reported_complete: bool,
     /// What it does not do any more.
     pub(crate) rest: Rest,
@@ -300,6 +303,7 @@ impl Torrent {
             voices: setup.voices,
             sharing: Sharing::default(),
             reachable: false,
+            room: Room::Enough,
             reported_complete: false,
             add,
             setup,
@@ -498,6 +502,7 @@ impl Handler<Control> for Torrent {
             Control::Files(order) => self.on_file_order(order, ctx),
             Control::Sequential(sequential) => self.set_sequential(sequential),
             Control::Labels(labels) => self.add.labels = labels,
+            Control::Room(room) => self.find_room(room),
             Control::Modes(on, off) => self.turn(on, off, ctx),
             Control::Reannounce => self.reannounce(),
             Control::Trackers(trackers) => {

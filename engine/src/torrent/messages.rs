@@ -64,6 +64,8 @@ pub(crate) enum Control {
     UploadSlots(Option<u32>),
     /// Fetch in order, or no longer.
     Sequential(bool),
+    /// Whether there is room where its content goes.
+    Room(bool),
     /// Other labels.
     Labels(Option<Arc<Labels>>),
     /// Wait for a turn in the queue, or have it.

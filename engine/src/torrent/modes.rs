@@ -12,6 +12,15 @@ use crate::queue::{Voice, Voices};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::News;
 
+/// Whether there is room where the content of a torrent goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// There is enough.
+    Enough,
+    /// There is so little that nothing more is fetched.
+    Little,
+}
+
 impl Torrent {
     /// Turns switches on, and then others off.
     pub(super) fn turn(&mut self, on: Modes, off: Modes, ctx: &mut Context<Self>) {
@@ -61,7 +70,18 @@ impl Torrent {
 
     /// Whether it may ask for anything.
     pub(super) const fn may_ask(&self) -> bool {
-        !self.add.upload_only
+        !self.add.upload_only && matches!(self.room, Room::Enough)
+    }
+
+    /// There is room for what it fetches, or no longer.
+    pub(super) fn find_room(&mut self, room: bool) {
+        let room_now = if room { Room::Enough } else { Room::Little };
+        if self.room != room_now {
+            self.room = room_now;
+            if !self.add.upload_only {
+                self.turn_upload_only(!room);
+            }
+        }
     }
 
     fn turn_super_seed(&mut self, on: bool) {

@@ -11,6 +11,7 @@ use crate::metrics::Counters;
 use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
+use crate::torrent::modes::Room;
 use crate::torrent::peers::PeerEntry;
 use crate::{Categories, Event, PeerStatus, Source, State, TorrentId, TorrentStatus};
 
@@ -198,6 +199,9 @@ impl Torrent {
         };
         if finished {
             return self.reason_of_hidden();
+        }
+        if self.room == Room::Little {
+            return Some("there is little room left on its disk".to_owned());
         }
         if self.down_rate.bytes_per_s > 0 {
             return None;
