@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dht::DhtHandle;
+use net::port_map::Ports;
 use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, Op, StoreError};
@@ -404,6 +405,7 @@ pub(crate) enum Command {
     ),
     Pause(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Metrics(oneshot::Sender<Result<(Metrics, Option<DhtHandle>), CommandError>>),
+    WatchPorts(Ports, oneshot::Sender<Result<(), CommandError>>),
     Recheck(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Remove(TorrentId, bool, oneshot::Sender<Result<(), CommandError>>),
     /// The torrents of the queue, in order.

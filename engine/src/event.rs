@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::id::InfoHashes;
+use net::port_map::Mapped;
+use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
 use protocol::tracker::AnnounceEvent;
 
@@ -20,7 +21,7 @@ use crate::{
 
 pub use self::categories::{Categories, Category};
 pub use self::hub::{Events, NoEvent};
-pub use self::parting::{Parting, Refusal, Warning};
+pub use self::parting::{Parting, Refusal, Rejection, Warning};
 
 /// A change in the engine.
 #[derive(Clone, Debug)]
@@ -133,6 +134,36 @@ pub enum Event {
         /// What was tried, and what the system says.
         reason: Arc<str>,
     },
+    /// A node of the DHT announced a peer to ours, which keeps it for others.
+    DhtAnnounced {
+        /// The node's address.
+        from: SocketAddr,
+        /// Of which torrent the peer is.
+        info_hash: InfoHash,
+        /// The peer's port; its address is the node's.
+        port: u16,
+    },
+    /// A node of the DHT asks ours for peers.
+    DhtAsked {
+        /// The node's address.
+        from: SocketAddr,
+        /// Of which torrent.
+        info_hash: InfoHash,
+    },
+    /// Our node of the DHT asks another for peers.
+    DhtAsks {
+        /// The other's address.
+        to: SocketAddr,
+        /// Of which torrent.
+        info_hash: InfoHash,
+    },
+    /// Nothing is found in the DHT for now: for a minute no node has answered, or our own has ended.
+    DhtFailed {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Our node of the DHT has met another that answers: look-ups can begin.
+    DhtReady,
     /// Nodes of the DHT named peers, which need not all be new.
     DhtPeers {
         /// Of which torrent.
@@ -188,6 +219,19 @@ pub enum Event {
         /// From where.
         addr: SocketAddr,
     },
+    /// A peer asks for bytes that there are none of; it was refused.
+    InvalidRequest {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The peer's address.
+        addr: SocketAddr,
+        /// The piece's number, as it was asked for.
+        piece: u32,
+        /// The first byte, as it was asked for.
+        begin: u32,
+        /// Bytes, as they were asked for.
+        len: u32,
+    },
     /// The engine listens for peers.
     Listening {
         /// Address and port.
@@ -200,6 +244,11 @@ pub enum Event {
         id: TorrentId,
         /// The files.
         files: Arc<[LocalFile]>,
+    },
+    /// Peers of the local network cannot be found, nor told of us: its groups cannot be joined. It is tried again.
+    LocalFailed {
+        /// What the system says.
+        reason: Arc<str>,
     },
     /// A peer of the local network told of itself (BEP 14).
     LocalPeer {
@@ -214,6 +263,16 @@ pub enum Event {
         dir: PathBuf,
         /// Bytes that can still be written there.
         free: u64,
+    },
+    /// The gateway of the local network gave no port, or takes none back: others may not reach us.
+    MapFailed {
+        /// Our port that was asked for last, if one was ever given.
+        port: Option<u16>,
+    },
+    /// The gateway of the local network forwards a port to ours.
+    Mapped {
+        /// The port, and where the world sees it.
+        port: Mapped,
     },
     /// What peers sent as metadata is not what the link names; it is fetched again.
     MetadataFailed {
@@ -244,6 +303,18 @@ pub enum Event {
         dir: PathBuf,
         /// Why it did not.
         error: MoveFailure,
+    },
+    /// Nothing leaves by a route any more: what all goes through, or is bound to, is gone. Nothing goes another way meanwhile.
+    NetworkDown {
+        /// The route's hops; 0 is the direct way.
+        hops: u8,
+        /// What is gone, for a person to read.
+        reason: Arc<str>,
+    },
+    /// Something leaves by a route again, after [`Event::NetworkDown`].
+    NetworkUp {
+        /// The route's hops.
+        hops: u8,
     },
     /// There is a newer version of the torrent, which its publisher has signed (BEP 46). Nothing becomes of that by itself:
     /// the torrent stays as it is, and the newer one is another torrent that may be added.
@@ -365,6 +436,13 @@ pub enum Event {
         /// Which torrent.
         id: TorrentId,
     },
+    /// What was kept of a torrent's progress does not count: its content is checked.
+    ResumeRejected {
+        /// Which torrent.
+        id: TorrentId,
+        /// Why.
+        why: Rejection,
+    },
     /// Content that lay on this machine was looked through, and what was right of it copied, as it was asked for.
     Reused {
         /// Which torrent.
@@ -429,6 +507,22 @@ pub enum Event {
         url: String,
         /// Why.
         reason: String,
+    },
+    /// A tracker has given an id that it is told again with each announce.
+    TrackerId {
+        /// Of which torrent.
+        id: TorrentId,
+        /// The tracker.
+        url: String,
+        /// The id, as far as it is text.
+        tracker_id: String,
+    },
+    /// A torrent has other trackers than before.
+    TrackersChanged {
+        /// Which torrent.
+        id: TorrentId,
+        /// How many it has.
+        trackers: usize,
     },
     /// A tracker has something to tell people.
     TrackerWarning {

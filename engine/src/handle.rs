@@ -396,6 +396,15 @@ impl EngineHandle {
         Ok(metrics)
     }
 
+    /// Tells from now on, as [`Event::Mapped`](crate::Event::Mapped) and [`Event::MapFailed`](crate::Event::MapFailed), which ports
+    /// the gateway gives; whoever asks it for them hands in the view. Another one takes the place of one that was handed in before.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`].
+    pub async fn watch_ports(&self, ports: net::port_map::Ports) -> Result<(), CommandError> {
+        self.ask(|reply| Command::WatchPorts(ports, reply)).await
+    }
+
     /// Events of these categories from now on. A listener that is `capacity` of them behind, at least 1, loses the oldest and
     /// is told how many; nobody waits for it. Where a lot happens, as with blocks, whoever must not miss the rest listens
     /// to that by itself.

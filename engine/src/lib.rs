@@ -92,7 +92,9 @@ pub use command::{
 };
 pub use config::{DhtDoor, EngineConfig, Limits};
 pub use encryption::{Encryption, Wire};
-pub use event::{Categories, Category, Event, Events, NoEvent, Parting, Refusal, Warning};
+pub use event::{
+    Categories, Category, Event, Events, NoEvent, Parting, Refusal, Rejection, Warning,
+};
 pub use handle::EngineHandle;
 pub use history::History;
 pub use labels::Labels;

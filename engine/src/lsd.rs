@@ -27,8 +27,10 @@ use smallvec::SmallVec;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use crate::event::hub::Hub;
 use crate::peer::driver::now;
 use crate::settings::Live;
+use crate::{Category, Event};
 use gate::Gate;
 use rounds::Rounds;
 
@@ -100,6 +102,9 @@ pub(crate) struct Lsd {
     cookie: Arc<str>,
     rounds: Rounds,
     torrents: BTreeMap<InfoHash, Recipient<Neighbour>>,
+    events: Hub,
+    /// No group could be joined the last time, and that was told.
+    failed: bool,
     heard: mpsc::Sender<Heard>,
     sockets: Vec<Member>,
     joined: Option<Instant>,
@@ -121,7 +126,7 @@ impl Lsd {
         network: Network,
         pool: Pool,
         listen: Option<SocketAddr>,
-        settings: Live,
+        (settings, events): (Live, Hub),
         seed: u64,
     ) -> Addr<Self> {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -137,6 +142,8 @@ impl Lsd {
                 rounds: Rounds::new(&settings.get().local_discovery),
                 settings,
                 torrents: BTreeMap::new(),
+                events,
+                failed: false,
                 heard,
                 sockets: Vec::new(),
                 joined: None,
@@ -151,7 +158,7 @@ impl Lsd {
         self.joined = Some(now);
         let own = self.listen.map(|listen| listen.ip());
         let own = own.filter(|ip| !ip.is_unspecified());
-        let mut sockets = Vec::new();
+        let (mut sockets, mut failure) = (Vec::new(), None);
         let _runtime = self.pool.handle().enter();
         for group in [GROUP_V4, GROUP_V6] {
             match self.network.multicast(group, own) {
@@ -169,9 +176,23 @@ impl Lsd {
                         });
                     }
                 }
-                Err(error) => tracing::debug!(%group, %error, "no local service discovery"),
+                Err(error) => {
+                    tracing::debug!(%group, %error, "no local service discovery");
+                    failure = Some(error);
+                }
             }
         }
+        // One family is enough.
+        let failure = failure.filter(|_| sockets.is_empty());
+        if let Some(error) = &failure
+            && !self.failed
+        {
+            let about = Category::Connections.and_errors();
+            let reason = || error.to_string().into();
+            let event = || Event::LocalFailed { reason: reason() };
+            self.events.tell_of(about, event);
+        }
+        self.failed = failure.is_some();
         self.sockets = sockets;
     }
 

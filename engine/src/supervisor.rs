@@ -11,6 +11,7 @@ mod errands;
 mod husbandry;
 mod line;
 pub(crate) mod messages;
+mod outer;
 mod publish;
 mod routes;
 mod session;
@@ -37,6 +38,7 @@ use tokio::time::Instant;
 use self::child::{Child, Leaving};
 use self::errands::Errands;
 use self::line::Line;
+use self::outer::Outer;
 use self::routes::OpenRoutes;
 use self::session::Session;
 use self::sights::Told;
@@ -100,6 +102,7 @@ pub struct Supervisor {
     session: Option<Session>,
     me: Option<Addr<Self>>,
     told: Told,
+    outer: Outer,
     /// No torrent is added any more.
     stopping: bool,
     dirty: bool,
@@ -204,6 +207,7 @@ impl Supervisor {
             session,
             me: None,
             told: Told::default(),
+            outer: Outer::default(),
             stopping: false,
             dirty: false,
             published: Instant::now(),
@@ -261,10 +265,12 @@ impl Actor for Supervisor {
         self.bound_storage();
         self.tune_dht(&crate::settings::Dht::default());
         self.begin_session(ctx);
+        self.await_dht();
         ctx.run_interval(BALANCE_EVERY, |supervisor, _| {
             supervisor.balance();
             supervisor.mind();
             supervisor.warn_of_limits();
+            supervisor.look_outside();
             supervisor.tell_stats();
         });
         ctx.run_interval(sights::LOOK_EVERY, Self::look_for_room);

@@ -5,6 +5,8 @@ mod common;
 mod liars;
 #[path = "trackerless/named.rs"]
 mod named;
+#[path = "trackerless/told.rs"]
+mod told;
 #[path = "trackerless/updates.rs"]
 mod updates;
 
@@ -292,50 +294,6 @@ fn peers_are_sought_there_or_not_as_is_set() {
         let on = Patch::new().with("dht.enabled", true);
         leecher.handle.set_settings(on).await.expect("settings");
         assert!(leecher.finishes(id, Duration::from_secs(30)).await);
-        sim
-    });
-}
-
-#[test]
-fn figures_of_the_dht_tell_queries_by_kind_in_both_directions() {
-    simulate(async {
-        let sim = Sim::new(31);
-        let (nodes, bootstrap) = network(&sim, 20);
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        let payload = Payload::new(31, 300_000, PIECE);
-        let seeder = Node::start(&sim, 501, &bootstrap);
-        seeder.seed(&payload).await;
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        let figures = seeder.handle.metrics().await.expect("it runs");
-        let of = |name: &str| figures.get(&format!("dht.dht_{name}")).expect("a figure");
-        assert!(of("nodes") >= 8 && of("get_peers_out") >= 8 && of("find_node_out") >= 1);
-        assert!(of("announce_peer_out") >= 8);
-        let kinds = [
-            "announce_peer",
-            "find_node",
-            "get",
-            "get_peers",
-            "ping",
-            "put",
-        ];
-        let sum = |way: &str| {
-            kinds
-                .iter()
-                .map(|kind| of(&format!("{kind}_{way}")))
-                .sum::<u64>()
-        };
-        let status = seeder.dht.status().await.expect("it runs");
-        let samples = |way: &str| of(&format!("sample_infohashes_{way}"));
-        assert_eq!(sum("out") + samples("out"), status.counters.queries_out);
-        assert_eq!(sum("in") + samples("in"), status.counters.queries_in);
-        assert!(kinds.iter().all(|kind| of(&format!("invalid_{kind}")) == 0));
-        let mut stored = 0;
-        for (_, node) in &nodes {
-            let counters = node.status().await.expect("it runs").counters;
-            let kind = protocol::krpc::MethodKind::AnnouncePeer as usize;
-            stored += counters.queries_in_of[kind];
-        }
-        assert_eq!(stored, of("announce_peer_out"));
         sim
     });
 }

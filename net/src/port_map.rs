@@ -132,7 +132,22 @@ impl PortMap {
 #[derive(Clone, Debug)]
 pub struct Ports(Arc<Mutex<Standing>>);
 
+impl PartialEq for Ports {
+    /// Whether they are views of the same ports.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl Ports {
+    /// A view of ports that are ours for good, for who was given them in another way.
+    pub fn of(mapped: Vec<Mapped>) -> Self {
+        Self(Arc::new(Mutex::new(Standing {
+            mapped,
+            asked: true,
+        })))
+    }
+
     /// Those that are given now.
     pub fn now(&self) -> Vec<Mapped> {
         self.0.lock().mapped.clone()

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use net::port_map::Ports;
 use net::{Outage, OwnedPool, Task};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -42,19 +43,8 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line {
-    /// The router forwards a port to ours.
-    Mapped {
-        transport: String,
-        port: u16,
-        external_port: u16,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        external_ip: Option<String>,
-        by: String,
-    },
     /// Figures are served.
     Metrics { addr: String },
-    /// The only way out, a proxy or what everything is bound to, is gone or is back.
-    Network { up: bool, reason: String },
     /// Torrents are at work, and the command channel is open.
     Serving {
         pid: u32,
@@ -267,9 +257,7 @@ fn tell_metrics(
 /// Puts a line of the daemon's own among the events.
 fn say(bulletin: &Bulletin, line: &Line) {
     let word = match line {
-        Line::Mapped { .. } => "mapped",
         Line::Metrics { .. } => "metrics",
-        Line::Network { .. } => "network",
         Line::Serving { .. } => "serving",
         Line::StateSaved { .. } => "state_saved",
         Line::Stopping => "stopping",
@@ -367,7 +355,7 @@ async fn watch(
     screen: &Screen,
 ) {
     let mut health = health.subscribe();
-    let mut told = Vec::new();
+    let mut ports: Option<Ports> = None;
     let mut outage: Option<Outage> = None;
     let mut tick = tokio::time::interval(LOOK);
     loop {
@@ -386,21 +374,11 @@ async fn watch(
             }
             _ = tick.tick() => {}
         }
-        if let Some(ports) = session.ports() {
-            let now = ports.now();
-            for port in now.iter().filter(|port| !told.contains(*port)) {
-                say(
-                    bulletin,
-                    &Line::Mapped {
-                        transport: port.transport.to_string(),
-                        port: port.internal,
-                        external_port: port.external,
-                        external_ip: port.ip.map(|ip| ip.to_string()),
-                        by: port.by.to_string(),
-                    },
-                );
-            }
-            told = now;
+        let given = session.ports();
+        if let Some(given) = given.filter(|given| ports.as_ref() != Some(given)) {
+            // It cannot be told to an engine that has ended, and need not.
+            let _ = session.engine.watch_ports(given.clone()).await;
+            ports = Some(given);
         }
         let now = session.network().outage();
         if now.is_some() != outage.is_some() {
@@ -409,9 +387,7 @@ async fn watch(
                 (None, Some(was)) => was.over(),
                 (None, None) => String::new(),
             };
-            let up = now.is_none();
-            screen.warn(if up { "note" } else { "warning" }, &reason);
-            say(bulletin, &Line::Network { up, reason });
+            screen.warn(if now.is_none() { "note" } else { "warning" }, &reason);
         }
         outage = now;
     }
@@ -428,15 +404,7 @@ mod tests {
     #[test]
     fn the_page_for_users_has_a_row_for_each_event() {
         let rows = page::rows("`daemon`");
-        let own = [
-            "serving",
-            "mapped",
-            "metrics",
-            "network",
-            "state_saved",
-            "stopping",
-            "missed",
-        ];
+        let own = ["serving", "metrics", "state_saved", "stopping", "missed"];
         let own: Vec<&str> = own.into_iter().chain(habits::WORDS).collect();
         for word in own.iter().chain(Event::WORDS) {
             let start = format!("| `{word}` |");

@@ -48,6 +48,7 @@ pub(crate) fn torrent_of(event: &Event) -> Option<TorrentId> {
         | Event::FilesCompleted { id, .. }
         | Event::FilesRenamed { id, .. }
         | Event::Finished { id, .. }
+        | Event::InvalidRequest { id, .. }
         | Event::LocalData { id, .. }
         | Event::LocalPeer { id, .. }
         | Event::MetadataFailed { id }
@@ -68,6 +69,7 @@ pub(crate) fn torrent_of(event: &Event) -> Option<TorrentId> {
         | Event::PrioritiesSet { id }
         | Event::Recovered { id }
         | Event::Removed { id, .. }
+        | Event::ResumeRejected { id, .. }
         | Event::Resumed { id }
         | Event::Reused { id, .. }
         | Event::Route { id, .. }
@@ -75,6 +77,8 @@ pub(crate) fn torrent_of(event: &Event) -> Option<TorrentId> {
         | Event::StateChanged { id, .. }
         | Event::TrackerAnnounce { id, .. }
         | Event::TrackerError { id, .. }
+        | Event::TrackerId { id, .. }
+        | Event::TrackersChanged { id, .. }
         | Event::TrackerReply { id, .. }
         | Event::TrackerWarning { id, .. }
         | Event::Unsaved { id, .. }
@@ -93,6 +97,10 @@ fn more(event: &Event) -> Value {
     let peer = of_peer(event);
     if !peer.is_null() {
         return peer;
+    }
+    let outer = of_network(event);
+    if !outer.is_null() {
+        return outer;
     }
     let shown = |path: &Path| path.display().to_string();
     match event {
@@ -132,6 +140,7 @@ fn more(event: &Event) -> Value {
         Event::PieceFailed { piece, .. } | Event::PieceFinished { piece, .. } => {
             json!({"piece": piece})
         }
+        Event::ResumeRejected { why, .. } => json!({"error": why.to_string()}),
         Event::Reused { pieces, bytes, .. } => json!({"pieces": pieces, "bytes": bytes}),
         Event::Route { hops, blocked, .. } => json!({"hops": hops, "blocked": blocked.as_deref()}),
         Event::Stats { metrics } => {
@@ -147,9 +156,55 @@ fn more(event: &Event) -> Value {
         Event::TrackerError { url, reason, .. } | Event::WebSeedError { url, reason, .. } => {
             json!({"url": url, "error": reason})
         }
+        Event::TrackerId {
+            url, tracker_id, ..
+        } => json!({"url": url, "tracker_id": tracker_id}),
+        Event::TrackersChanged { trackers, .. } => json!({"trackers": trackers}),
         Event::TrackerReply { url, peers, .. } => json!({"url": url, "peers": peers}),
         Event::TrackerWarning { url, message, .. } => json!({"url": url, "message": message}),
         Event::Unsaved { path, reason, .. } => json!({"path": shown(path), "error": reason}),
+        _ => Value::Null,
+    }
+}
+
+/// What is told of an event about the DHT, a way out or a port of the gateway.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the engine may tell of more than is told here"
+)]
+fn of_network(event: &Event) -> Value {
+    match event {
+        Event::DhtAnnounced {
+            from,
+            info_hash,
+            port,
+        } => json!({"addr": from.to_string(), "hash": info_hash.to_string(), "port": port}),
+        Event::DhtAsked {
+            from: addr,
+            info_hash,
+        }
+        | Event::DhtAsks {
+            to: addr,
+            info_hash,
+        } => json!({"addr": addr.to_string(), "hash": info_hash.to_string()}),
+        Event::DhtFailed { reason } | Event::LocalFailed { reason } => {
+            json!({"error": &**reason})
+        }
+        Event::MapFailed { port } => json!({"port": port}),
+        Event::Mapped { port } => {
+            let mut fields = json!({
+                "transport": port.transport.to_string(),
+                "port": port.internal,
+                "external_port": port.external,
+                "by": port.by.to_string(),
+            });
+            if let (Some(ip), Value::Object(fields)) = (port.ip, &mut fields) {
+                fields.insert("external_ip".to_owned(), ip.to_string().into());
+            }
+            fields
+        }
+        Event::NetworkDown { hops, reason } => json!({"hops": hops, "error": &**reason}),
+        Event::NetworkUp { hops } => json!({"hops": hops}),
         _ => Value::Null,
     }
 }
@@ -162,6 +217,13 @@ fn more(event: &Event) -> Value {
 fn of_peer(event: &Event) -> Value {
     match event {
         Event::BlockAsked {
+            addr,
+            piece,
+            begin,
+            len,
+            ..
+        }
+        | Event::InvalidRequest {
             addr,
             piece,
             begin,

@@ -208,7 +208,13 @@ impl Announcer {
         }
     }
 
-    fn learn(&mut self, tracker: TrackerKey, reply: &AnnounceReply, now: Instant) {
+    /// Takes up an answer; returns the id that the tracker has given, where it is another than before.
+    fn learn(
+        &mut self,
+        tracker: TrackerKey,
+        reply: &AnnounceReply,
+        now: Instant,
+    ) -> Option<String> {
         let interval = reply.interval.unwrap_or(DEFAULT_INTERVAL);
         let most = interval.mul_f64(JITTER.0).min(JITTER.1);
         let late = most.mul_f64(self.rng.random_range(0.0..1.0));
@@ -218,9 +224,9 @@ impl Announcer {
             interval.saturating_add(late),
             reply.min_interval,
         );
-        if let Some(id) = &reply.tracker_id {
-            self.tracker_ids.insert(tracker, id.clone());
-        }
+        let id = reply.tracker_id.as_ref()?;
+        let before = self.tracker_ids.insert(tracker, id.clone());
+        (before.as_ref() != Some(id)).then(|| String::from_utf8_lossy(id).into_owned())
     }
 
     /// Leaves: forgets announces that never went out, and tells every tracker that knows us, until `deadline` or for as long
@@ -349,8 +355,10 @@ impl Handler<Answered> for Announcer {
         }
         let outcome = match answered.outcome {
             Ok(reply) => {
-                self.learn(tracker, &reply, now);
-                Ok(told(reply))
+                let named = self.learn(tracker, &reply, now);
+                let mut told = told(reply);
+                told.tracker_id = named;
+                Ok(told)
             }
             Err(error) => {
                 self.tiers.failed(tracker, now, retry(&error));
@@ -387,5 +395,6 @@ fn told(reply: AnnounceReply) -> Heard {
             downloaded: reply.downloaded,
         },
         warning: reply.warning,
+        tracker_id: None,
     }
 }

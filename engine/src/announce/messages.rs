@@ -83,4 +83,6 @@ pub(crate) struct Heard {
     pub(crate) swarm: SwarmCounts,
     /// Something for people.
     pub(crate) warning: Option<String>,
+    /// The id that it has given, where it is another than before.
+    pub(crate) tracker_id: Option<String>,
 }

@@ -15,6 +15,8 @@ pub enum Category {
     Connections,
     /// What the DHT finds.
     Dht,
+    /// What nodes of the DHT ask ours, and ours them: hundreds a second. It is told within a second of the first listener.
+    DhtQueries,
     /// Whatever went wrong, beside the subject that it belongs to.
     Errors,
     /// Files that are whole.
@@ -41,11 +43,12 @@ pub enum Category {
 
 impl Category {
     /// All of them.
-    pub const EACH: [Self; 15] = [
+    pub const EACH: [Self; 16] = [
         Self::Blocked,
         Self::Blocks,
         Self::Connections,
         Self::Dht,
+        Self::DhtQueries,
         Self::Errors,
         Self::Files,
         Self::Peers,
@@ -66,6 +69,7 @@ impl Category {
             Self::Blocks => "blocks",
             Self::Connections => "connections",
             Self::Dht => "dht",
+            Self::DhtQueries => "dht_queries",
             Self::Errors => "errors",
             Self::Files => "files",
             Self::Peers => "peers",

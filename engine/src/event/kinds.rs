@@ -9,30 +9,35 @@ macro_rules! kinds {
             /// Words for programs, as [`Event::word`] gives them.
             pub const WORDS: &[&str] = &[$($word),*];
 
-            /// What it is about.
-            pub const fn category(&self) -> Category {
-                match self {
-                    $(Self::$kind { .. } => Category::$category,)*
-                }
-            }
-
-            /// All that it is about: beside its category [`Category::Errors`], where something went wrong.
-            pub const fn categories(&self) -> Categories {
+            /// Its word, its category, and all that it is about.
+            const fn kind(&self) -> (&'static str, Category, Categories) {
                 match self {
                     $(Self::$kind { .. } => {
-                        Categories::NONE.with(Category::$category)$(.with(Category::$errors))?
+                        let category = Category::$category;
+                        let about = Categories::NONE.with(category)$(.with(Category::$errors))?;
+                        ($word, category, about)
                     })*
-                }
-            }
-
-            /// One word for programs.
-            pub const fn word(&self) -> &'static str {
-                match self {
-                    $(Self::$kind { .. } => $word,)*
                 }
             }
         }
     };
+}
+
+impl Event {
+    /// One word for programs.
+    pub const fn word(&self) -> &'static str {
+        self.kind().0
+    }
+
+    /// What it is about.
+    pub const fn category(&self) -> Category {
+        self.kind().1
+    }
+
+    /// All that it is about: beside its category [`Category::Errors`], where something went wrong.
+    pub const fn categories(&self) -> Categories {
+        self.kind().2
+    }
 }
 
 kinds! {
@@ -47,7 +52,12 @@ kinds! {
     CheckFinished = "check_finished": Status;
     DataDeleted = "data_deleted": Storage;
     DeleteFailed = "delete_failed": Storage + Errors;
+    DhtAnnounced = "dht_announced": DhtQueries;
+    DhtAsked = "dht_asked": DhtQueries;
+    DhtAsks = "dht_asks": DhtQueries;
+    DhtFailed = "dht_failed": Dht + Errors;
     DhtPeers = "dht_peers": Dht;
+    DhtReady = "dht_ready": Dht;
     DuePiece = "due_piece": Pieces;
     Error = "error": Status + Errors;
     ExternalIp = "external_ip": Status;
@@ -55,14 +65,20 @@ kinds! {
     FilesRenamed = "files_renamed": Storage;
     Finished = "finished": Status;
     Incoming = "incoming": Connections;
+    InvalidRequest = "invalid_request": Peers;
     Listening = "listening": Status;
     LocalData = "local_data": Storage;
+    LocalFailed = "local_failed": Connections + Errors;
     LocalPeer = "local_peer": Connections;
     LowSpace = "low_space": Storage + Errors;
+    MapFailed = "map_failed": Status + Errors;
+    Mapped = "mapped": Status;
     MetadataFailed = "metadata_failed": Status + Errors;
     MetadataReceived = "metadata_received": Status;
     MoveFailed = "move_failed": Storage + Errors;
     Moved = "moved": Storage;
+    NetworkDown = "network_down": Status + Errors;
+    NetworkUp = "network_up": Status;
     Newer = "newer": Status;
     Paused = "paused": Status;
     PeerBanned = "peer_banned": Peers + Errors;
@@ -78,6 +94,7 @@ kinds! {
     PrioritiesSet = "priorities_set": Storage;
     Recovered = "recovered": Status;
     Removed = "removed": Status;
+    ResumeRejected = "resume_rejected": Storage + Errors;
     Resumed = "resumed": Status;
     Reused = "reused": Storage;
     Route = "route": Status;
@@ -87,8 +104,10 @@ kinds! {
     Stats = "stats": Stats;
     TrackerAnnounce = "tracker_announce": Trackers;
     TrackerError = "tracker_error": Trackers + Errors;
+    TrackerId = "tracker_id": Trackers;
     TrackerReply = "tracker_reply": Trackers;
     TrackerWarning = "tracker_warning": Trackers + Errors;
+    TrackersChanged = "trackers_changed": Trackers;
     Unsaved = "unsaved": Storage + Errors;
     WebSeedBanned = "web_seed_banned": Peers + Errors;
     WebSeedError = "web_seed_error": Peers + Errors;

@@ -130,3 +130,31 @@ impl fmt::Display for Warning {
         }
     }
 }
+
+/// Why what was kept of a torrent's progress does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// Files are not as they were.
+    Changed,
+    /// It is of other pieces, or of another choice of files.
+    Other,
+    /// The machine went down before all had reached the disk.
+    Restarted,
+    /// The torrent was still at work when it was kept, and has not come to rest.
+    Unfinished,
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Changed => "files are not as they were",
+            Self::Other => "it is of other pieces or another choice of files",
+            Self::Restarted => "the machine went down before all had reached the disk",
+            Self::Unfinished => "the torrent had not come to rest",
+            Self::Unreadable => "it cannot be read",
+        })
+    }
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use protocol::geometry::BlockRef;
-use protocol::peer::{PeerRequest, Tally};
+use protocol::peer::{PeerRequest, RawRequest, Tally};
 use tracing::Span;
 
 use crate::event::hub::Hub;
@@ -195,6 +195,19 @@ impl Watch {
                 begin: request.begin(),
                 len: request.len(),
             });
+    }
+
+    /// The peer asks for bytes that there are none of.
+    pub(crate) fn asked_in_vain(&self, raw: &RawRequest) {
+        let (id, addr) = (self.id, self.addr);
+        let event = || Event::InvalidRequest {
+            id,
+            addr,
+            piece: raw.piece,
+            begin: raw.begin,
+            len: raw.len,
+        };
+        self.events.tell_of(Category::Peers, event);
     }
 
     /// What the peer asked for is on its way.

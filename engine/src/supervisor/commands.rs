@@ -39,6 +39,10 @@ impl StreamHandler<Command> for Supervisor {
             Command::Metrics(reply) => {
                 let _ = reply.send(Ok((self.measure(), self.dht())));
             }
+            Command::WatchPorts(ports, reply) => {
+                self.watch_ports(ports);
+                let _ = reply.send(Ok(()));
+            }
             Command::Pause(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Pause));
             }

@@ -130,6 +130,7 @@ impl OpenRoutes {
         let network = engine.network.clone();
         let lsd = engine.local_discovery.then(|| {
             let (pool, settings) = (engine.pool.clone(), self.settings.clone());
+            let settings = (settings, self.events.clone());
             crate::lsd::Lsd::launch(network, pool, listen, settings, self.seed)
         });
         let setup = ReachSetup {

@@ -69,7 +69,7 @@ use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::{Announcers, Scrapes, Trackers};
 use crate::torrent::wanted::{Notes, Wanted};
 use crate::torrent::web_seeds::WebSeeds;
-use crate::{AddTorrent, Source, TorrentError, TorrentId};
+use crate::{AddTorrent, Event, Source, TorrentError, TorrentId};
 
 /// How often a torrent samples its rates and looks after its connections.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
@@ -506,7 +506,12 @@ impl Handler<Control> for Torrent {
             Control::Modes(on, off) => self.turn(on, off, ctx),
             Control::Reannounce => self.reannounce(),
             Control::Trackers(trackers) => {
+                let (id, count) = (self.id, trackers.iter().map(Vec::len).sum());
                 self.add.trackers = Some(trackers);
+                self.event(Event::TrackersChanged {
+                    id,
+                    trackers: count,
+                });
                 self.announce_anew(ctx);
             }
             Control::Relocate(order, reply) => self.relocate(order, reply, ctx),

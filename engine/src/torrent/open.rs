@@ -281,6 +281,21 @@ impl Torrent {
     }
 }
 
+impl Torrent {
+    /// Goes to work on a store that is open, or checks what it holds.
+    fn on_opened(&mut self, Opened { store, known }: Opened, ctx: &mut Context<Self>) {
+        self.note_known(&known);
+        let Some(have) = known.have else {
+            if let Some(why) = known.rejected {
+                let id = self.id;
+                self.event(Event::ResumeRejected { id, why });
+            }
+            return self.check(store, known.partial, ctx);
+        };
+        self.take_up(store, (have, known.partial), ctx);
+    }
+}
+
 impl Handler<DiskReply> for Torrent {
     type Result = ();
 
@@ -291,13 +306,7 @@ impl Handler<DiskReply> for Torrent {
             DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => {
                 self.relocating.settled = true;
                 match outcome {
-                    Ok(Opened { store, known }) => {
-                        self.note_known(&known);
-                        match known.have {
-                            Some(have) => self.take_up(store, (have, known.partial), ctx),
-                            None => self.check(store, known.partial, ctx),
-                        }
-                    }
+                    Ok(opened) => self.on_opened(opened, ctx),
                     Err(error) => self.fail_storage(&error),
                 }
             }

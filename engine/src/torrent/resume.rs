@@ -27,7 +27,7 @@ use crate::peer::driver::now;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::messages::News;
 use crate::torrent::rest::is_alone;
-use crate::{Event, Memory, TorrentId};
+use crate::{Event, Memory, Rejection, TorrentId};
 
 use ledger::Entry;
 pub(crate) use ledger::Ledger;
@@ -93,6 +93,8 @@ pub(crate) struct Known {
     pub(crate) ours: bool,
     /// What a store says of that already.
     pub(crate) vouched: Option<Vouched>,
+    /// Why what was kept does not count, where something was.
+    pub(crate) rejected: Option<Rejection>,
 }
 
 /// What a record in a store vouches for the pieces by.

@@ -277,6 +277,13 @@ impl Torrent {
         self.heard.note((Arc::clone(url), hash), heard.swarm);
         self.learn_own_address();
         let id = self.id;
+        if let Some(tracker_id) = heard.tracker_id {
+            self.event(Event::TrackerId {
+                id,
+                url: url.to_string(),
+                tracker_id,
+            });
+        }
         if let Some(message) = heard.warning {
             let url = url.to_string();
             self.event(Event::TrackerWarning { id, url, message });

@@ -119,3 +119,31 @@ fn a_tracker_that_is_busy_is_left_alone_for_as_long_as_it_says_in_either_form() 
         });
     }
 }
+
+#[test]
+fn an_id_that_a_tracker_gives_is_told_once_and_said_to_it_again() {
+    simulate(async {
+        let mut scene = Scene::new(|_| {});
+        let named = Behaviour {
+            tracker_id: Some(b"me again".to_vec()),
+            ..Behaviour::default()
+        };
+        let tracker = scene.tracker("60.0.0.1", named);
+        let id = scene.add(1, &["http://60.0.0.1/announce"]).await;
+        sleep(4000).await;
+        let told = std::iter::from_fn(|| scene.events.try_recv().ok());
+        let mut ids = Vec::new();
+        for event in told {
+            if let Event::TrackerId { id, tracker_id, .. } = event {
+                ids.push((id, tracker_id));
+            }
+        }
+        assert_eq!(ids, [(id, "me again".to_owned())]);
+        let seen = tracker.announces();
+        assert!(seen.len() >= 2, "{seen:?}");
+        assert_eq!(
+            seen[1].announce.tracker_id.as_deref(),
+            Some(&b"me again"[..])
+        );
+    });
+}

@@ -27,6 +27,7 @@ pub(crate) struct Behaviour {
     pub(crate) peers: Vec<SocketAddr>,
     pub(crate) external: Option<IpAddr>,
     pub(crate) warning: Option<String>,
+    pub(crate) tracker_id: Option<Vec<u8>>,
     /// Refuses, and says how many minutes later to come back.
     pub(crate) refuse: Option<(String, Option<u64>)>,
     /// Answers HTTP requests with this status and these headers, and nothing else.
@@ -284,6 +285,7 @@ impl State {
                 .collect(),
             external_ip: self.behaviour.external,
             warning: self.behaviour.warning.clone(),
+            tracker_id: self.behaviour.tracker_id.clone(),
             ..AnnounceReply::default()
         };
         encode_announce(&reply, PeerForm::Compact)

@@ -77,6 +77,7 @@ impl Driver {
             Event::Port(port) => self.on_port(port),
             Event::Rejected(block) => self.on_rejected(block),
             Event::Request(request) => self.watch.asked(&request),
+            Event::InvalidRequest(raw) => self.watch.asked_in_vain(&raw),
             Event::MetadataRequest { piece } => self.on_metadata_request(piece),
             Event::MetadataData {
                 piece,

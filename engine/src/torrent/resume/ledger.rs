@@ -11,6 +11,7 @@ use state::{Batch, Keeper, Progress, TorrentKey};
 use storage::Store;
 use storage::resume::{BlockBits, FileStamp, Record};
 
+use crate::Rejection;
 use crate::memory::Trouble;
 use crate::state_file;
 use crate::torrent::resume::{Known, Partials, Vouched};
@@ -97,7 +98,7 @@ impl Ledger {
                 Ok(None) => Known::default(),
                 Err(error) => {
                     tracing::warn!(torrent = %key, %error, "progress cannot be read: everything is checked");
-                    Known::default()
+                    Known::rejected(Rejection::Unreadable)
                 }
             },
         }
@@ -166,8 +167,16 @@ fn vouched(store: &Store, progress: Progress, wanted: Option<&[usize]>) -> Known
     let there = progress.start.is_empty()
         || start_of_machine().is_some_and(|start| start == progress.start);
     if !same || !there {
+        let why = if same {
+            Rejection::Restarted
+        } else {
+            Rejection::Other
+        };
+        // What was forgotten vouches for nothing, and that is no fault of it.
+        let forgotten = progress.start == UNKNOWN;
         return Known {
             ours: true,
+            rejected: (!forgotten).then_some(why),
             ..Known::default()
         };
     }
@@ -186,6 +195,11 @@ fn vouched(store: &Store, progress: Progress, wanted: Option<&[usize]>) -> Known
         have: trusted.then_some(progress.have),
         ours: true,
         vouched: trusted.then_some(by),
+        rejected: (!trusted).then_some(if progress.clean {
+            Rejection::Changed
+        } else {
+            Rejection::Unfinished
+        }),
         ..Known::default()
     }
 }
@@ -197,18 +211,23 @@ fn load_file(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Known {
         Ok(None) => return Known::default(),
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "resume data is of no use: everything is checked");
-            return Known::default();
+            return Known::rejected(Rejection::Unreadable);
         }
     };
     let same = record.have.len() == store.geometry().pieces()
         && circumstances(wanted).is_some_and(|now| now == record.extra);
     if !same {
-        return Known::default();
+        return Known::rejected(Rejection::Other);
     }
     let trusted = record.clean && record.files == store.stamps();
     Known {
         have: trusted.then_some(record.have),
         partial: record.partial,
+        rejected: (!trusted).then_some(if record.clean {
+            Rejection::Changed
+        } else {
+            Rejection::Unfinished
+        }),
         ..Known::default()
     }
 }
@@ -248,4 +267,14 @@ fn circumstances(wanted: Option<&[usize]>) -> Option<Vec<u8>> {
     wanted.dedup();
     bytes.extend(wanted.iter().flat_map(|file| (*file as u64).to_be_bytes()));
     Some(bytes)
+}
+
+impl Known {
+    /// What is known where that which was kept does not count.
+    fn rejected(why: Rejection) -> Self {
+        Self {
+            rejected: Some(why),
+            ..Self::default()
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::geometry::{BlockRef, PieceIndex};
 use crate::peer::extension::{Extension, ExtensionHandshake};
 use crate::peer::handshake::Handshake;
-use crate::peer::message::HashRequest;
+use crate::peer::message::{HashRequest, RawRequest};
 use crate::peer::requests::PeerRequest;
 
 /// What the peer did.
@@ -56,6 +56,8 @@ pub enum Event<'a> {
     },
     /// It asks for a block; the request is in the queue, see [`Session::next_request`](super::Session::next_request).
     Request(PeerRequest),
+    /// It asks for bytes that do not exist, or of a length that nobody serves, and was rejected (fast extension).
+    InvalidRequest(RawRequest),
     /// It took a request back; the request was in the queue and is no more, and was rejected (fast extension).
     Cancelled(PeerRequest),
     /// It will not answer a request of ours, which is no longer in flight.

@@ -284,7 +284,7 @@ impl Session {
                 SessionError::InvalidRequests,
             )?;
             self.refuse(raw);
-            return Ok(None);
+            return Ok(Some(Event::InvalidRequest(raw)));
         };
         if self.us.choking && !self.allowed_to_them.contains(&request.piece()) {
             self.tally.choked_requests += 1;

@@ -167,6 +167,7 @@ pub(super) fn own(event: Event<'_>) -> Event<'static> {
         Event::Request(r) => Event::Request(r),
         Event::Cancelled(r) => Event::Cancelled(r),
         Event::Rejected(b) => Event::Rejected(b),
+        Event::InvalidRequest(raw) => Event::InvalidRequest(raw),
         Event::Suggested(p) => Event::Suggested(p),
         Event::AllowedFast(p) => Event::AllowedFast(p),
         Event::Port(p) => Event::Port(p),

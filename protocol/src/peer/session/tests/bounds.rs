@@ -26,7 +26,8 @@ fn requests_for_nothing_are_rejected_until_it_is_enough() {
         len: 1,
     };
     for _ in 0..MAX_INVALID_REQUESTS {
-        assert_eq!(lone.peer(&[Message::Request(bad)]), Ok(vec![]));
+        let events = lone.peer(&[Message::Request(bad)]);
+        assert_eq!(events, Ok(vec![Event::InvalidRequest(bad)]));
         assert_eq!(lone.sent(), [Message::Reject(bad)]);
     }
     let error = lone.peer(&[Message::Request(bad)]);
