@@ -25,9 +25,9 @@ use std::time::Duration;
 
 use engine::settings::Patch;
 use engine::{EngineConfig, EngineHandle, Memory, Settings, Supervisor};
-use net::port_map::{PortMap, Ports, Transport};
+use net::port_map::{Asking, PortMap, Ports, Transport};
 use net::ports::{Datagrams, Transports};
-use net::utp::UtpOptions;
+use net::utp::{Patience, UtpOptions};
 use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
@@ -121,6 +121,7 @@ pub(crate) fn start(
     let mut settings =
         settings::layered(&common.settings, &Patch::new(), settings::of_flags(common))?;
     let ports = PortTries::of(&settings);
+    let asking = asking(&settings);
     // What it says was done when the way was opened.
     settings.network = engine::settings::NetworkSettings::default();
     let state_dir = common.state.clone().or_else(default_state_dir);
@@ -150,7 +151,7 @@ pub(crate) fn start(
         None => None,
     };
     let (_, engine) = Supervisor::launch(config).map_err(Failure::failed)?;
-    let port_map = port_map(common, listen, &network, pool.pool());
+    let port_map = port_map(common, (listen, asking), &network, pool.pool());
     let reading = filter.map(|file| {
         pool.pool()
             .spawn(file.follow(engine.clone(), screen.clone()))
@@ -265,17 +266,29 @@ impl Running {
 /// Asks the router for the port that peers come in by, unless that is not wanted or nobody outside could use it.
 fn port_map(
     common: &Common,
-    listen: Option<SocketAddr>,
+    (listen, asking): (Option<SocketAddr>, Asking),
     network: &Network,
     pool: &Pool,
 ) -> Option<PortMap> {
-    let listen = listen.filter(|at| !common.no_portmap && !at.ip().is_loopback())?;
+    let wanted = !common.no_portmap && (asking.upnp || asking.nat_pmp);
+    let listen = listen.filter(|at| wanted && !at.ip().is_loopback())?;
     let tcp = common.transport != transfer::Transport::Utp;
     let udp = common.transport != transfer::Transport::Tcp || !common.no_dht;
     let ports = [(Transport::Tcp, tcp), (Transport::Udp, udp)].into_iter();
     let ports = ports.filter(|(_, wanted)| *wanted);
     let ports = ports.map(|(transport, _)| (transport, listen.port()));
-    Some(PortMap::start(network.clone(), ports.collect(), pool))
+    let (network, ports) = (network.clone(), ports.collect());
+    Some(PortMap::asking(network, ports, pool, asking))
+}
+
+/// How the router is asked for ports, by the settings.
+fn asking(settings: &Settings) -> Asking {
+    Asking {
+        upnp: settings.network.upnp,
+        nat_pmp: settings.network.nat_pmp,
+        lease: settings.network.port_lease,
+        router: settings.network.router,
+    }
 }
 
 /// Threads for connections: one per core, within reason.
@@ -297,13 +310,15 @@ pub(crate) fn plain_network() -> Network {
     Network::real(RealOptions::default())
 }
 
-/// What is tried where the port for peers is taken.
+/// What is tried where the port for peers is taken, and how long peers are waited for there.
 #[derive(Clone, Copy, Debug)]
 struct PortTries {
     /// So many ports after it.
     more: u16,
     /// Any at all.
     any: bool,
+    /// How long uTP waits there.
+    patience: Patience,
 }
 
 impl PortTries {
@@ -311,6 +326,12 @@ impl PortTries {
         Self {
             more: u16::try_from(settings.network.port_tries).unwrap_or(u16::MAX),
             any: settings.network.any_port,
+            patience: Patience {
+                syn_timeout: settings.network.utp_connect_timeout,
+                syn_resends: settings.network.utp_connect_resends,
+                data_resends: settings.network.utp_data_resends,
+                fin_resends: settings.network.utp_end_resends,
+            },
         }
     }
 }
@@ -337,7 +358,8 @@ fn doors(
         transfer::Transport::Tcp => Transports::Tcp,
         transfer::Transport::Utp => Transports::Utp,
     };
-    let options = UtpOptions::default();
+    let mut options = UtpOptions::default();
+    options.patience = Some(ports.patience);
     let Some(proxy) = common.proxy()? else {
         let at = (listen, ports.more);
         let mut open = net::ports::open(network, at, transports, pool, &options);

@@ -5,10 +5,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use actix::{Actor, Context, Handler, Message, Recipient, SyncArbiter, SyncContext};
 use net::Pool;
+use parking_lot::Mutex;
 
 /// Work for the Disk: from a Torrent, a few a second, each for a batch of pieces.
 #[derive(Message)]
@@ -91,34 +92,44 @@ impl Drop for Running {
 #[derive(Clone)]
 pub(crate) struct Disk {
     load: Arc<Load>,
-    jobs: Recipient<Job>,
+    jobs: Arc<Mutex<Recipient<Job>>>,
     pool: Option<Pool>,
-    threads: usize,
+    threads: Arc<AtomicUsize>,
+    /// Those that it began with.
+    usual: usize,
+}
+
+/// Begins to do jobs with so many threads.
+fn begin(threads: usize) -> Recipient<Job> {
+    if threads == 0 {
+        return Inline.start().recipient();
+    }
+    SyncArbiter::start(threads, || Worker).recipient()
 }
 
 impl Disk {
     /// Starts the Disk with `threads` threads; with 0 its jobs run in the calling thread's arbiter.
     pub(crate) fn start(threads: usize, pool: &Pool) -> Self {
-        if threads == 0 {
-            return Self {
-                load: Arc::default(),
-                jobs: Inline.start().recipient(),
-                pool: None,
-                threads,
-            };
-        }
-        let jobs = SyncArbiter::start(threads, || Worker).recipient();
         Self {
             load: Arc::default(),
-            jobs,
-            pool: Some(pool.clone()),
-            threads,
+            jobs: Arc::new(Mutex::new(begin(threads))),
+            pool: (threads > 0).then(|| pool.clone()),
+            threads: Arc::new(AtomicUsize::new(threads)),
+            usual: threads,
         }
     }
 
     /// Threads that do jobs at the same time, at least 1.
     pub(crate) fn threads(&self) -> usize {
-        self.threads.max(1)
+        self.threads.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Has so many threads do jobs from now on, or as many as it began with, for 0. What waits for those before is done by them.
+    pub(crate) fn set_threads(&self, threads: usize) {
+        let threads = if threads == 0 { self.usual } else { threads };
+        if self.threads.swap(threads, Ordering::Relaxed) != threads {
+            *self.jobs.lock() = begin(threads);
+        }
     }
 
     /// Does a job of milliseconds.
@@ -129,7 +140,8 @@ impl Disk {
             let _running = Running::begin(load);
             job();
         };
-        actors::tell_recipient(&self.jobs, Job(Box::new(job)));
+        let jobs = self.jobs.lock().clone();
+        actors::tell_recipient(&jobs, Job(Box::new(job)));
     }
 
     /// What there is to do.
@@ -156,5 +168,46 @@ impl fmt::Debug for Disk {
         f.debug_struct("Disk")
             .field("threads", &self.threads)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::time::Duration;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Whether so many jobs are done at the same time.
+    async fn are_together(disk: &Disk, jobs: usize) -> bool {
+        let barrier = Arc::new(Barrier::new(jobs));
+        let mut done = Vec::new();
+        for _ in 0..jobs {
+            let (tell, told) = oneshot::channel();
+            let barrier = Arc::clone(&barrier);
+            disk.short(move || {
+                barrier.wait();
+                let _ = tell.send(());
+            });
+            done.push(told);
+        }
+        let all = futures_util::future::join_all(done);
+        let together = tokio::time::timeout(Duration::from_secs(5), all).await;
+        together.is_ok_and(|all| all.iter().all(Result::is_ok))
+    }
+
+    #[test]
+    fn as_many_threads_do_jobs_as_is_said() {
+        actix_rt::System::new().block_on(async {
+            let disk = Disk::start(1, &Pool::current());
+            disk.set_threads(3);
+            assert_eq!(disk.threads(), 3);
+            assert!(are_together(&disk, 3).await);
+            disk.set_threads(0);
+            assert_eq!(disk.threads(), 1);
+            assert!(are_together(&disk, 1).await);
+        });
     }
 }

@@ -38,7 +38,8 @@ pub use self::places::ProxyUrl;
 pub use self::preset::Preset;
 pub use self::tree::{
     Choking, Connections, Dht, Disk, GROUPS, Identity, LimitSettings, LocalDiscovery, Metadata,
-    NetworkSettings, Peers, Picking, QueueSettings, Seeding, Settings, Trackers, Wires,
+    NetworkSettings, Peers, Picking, QueueSettings, Seeding, Settings, Trackers, WebSeedSettings,
+    Wires,
 };
 pub use self::value::Value;
 

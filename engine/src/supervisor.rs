@@ -263,6 +263,8 @@ impl Actor for Supervisor {
             self.event(&Event::Listening { addr });
         }
         self.bound_storage();
+        self.disk
+            .set_threads(self.settings.get().disk.threads as usize);
         self.tune_dht(&crate::settings::Dht::default());
         self.begin_session(ctx);
         self.await_dht();

@@ -25,8 +25,36 @@ use self::datagrams::Talk;
 use self::upnp::Upnp;
 use crate::{Network, Pool, Scope, Task};
 
-/// For how long ports are asked for, in seconds: two hours are customary (RFC 6886, section 3.3).
-const LIFETIME: u32 = 7200;
+/// How ports are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// Whether by UPnP.
+    pub upnp: bool,
+    /// Whether by PCP and NAT-PMP.
+    pub nat_pmp: bool,
+    /// For how long; two hours are customary (RFC 6886, section 3.3), by UPnP one is asked for at most.
+    pub lease: Duration,
+    /// The gateway to ask, where it is not the one of the default route.
+    pub router: Option<IpAddr>,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self {
+            upnp: true,
+            nat_pmp: true,
+            lease: Duration::from_secs(7200),
+            router: None,
+        }
+    }
+}
+
+impl Asking {
+    /// In seconds, as it goes over the wire.
+    fn seconds(&self) -> u32 {
+        u32::try_from(self.lease.as_secs()).unwrap_or(u32::MAX)
+    }
+}
 
 /// After which a gateway that gave nothing is asked again; twice that the next time, but not more than [`PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
@@ -98,13 +126,24 @@ pub struct PortMap {
 }
 
 impl PortMap {
-    /// Asks for these ports, as long as it lives.
+    /// Asks for these ports in all ways, as long as it lives.
     pub fn start(network: Network, ports: Vec<(Transport, u16)>, pool: &Pool) -> Self {
+        Self::asking(network, ports, pool, Asking::default())
+    }
+
+    /// Asks for these ports so, as long as it lives.
+    pub fn asking(
+        network: Network,
+        ports: Vec<(Transport, u16)>,
+        pool: &Pool,
+        asking: Asking,
+    ) -> Self {
         let standing = Arc::<Mutex<Standing>>::default();
         let (stop, stopped) = oneshot::channel();
         let keeper = Keeper {
             network,
             ports,
+            asking,
             standing: Arc::clone(&standing),
         };
         Self {
@@ -172,6 +211,7 @@ struct Standing {
 struct Keeper {
     network: Network,
     ports: Vec<(Transport, u16)>,
+    asking: Asking,
     standing: Arc<Mutex<Standing>>,
 }
 
@@ -223,7 +263,11 @@ impl Keeper {
         let gateways = self.network.gateways().unwrap_or_default();
         let near =
             |gateway: &Gateway| Scope::of(gateway.at).is_some_and(|scope| scope < Scope::Global);
-        gateways.into_iter().find(near)
+        let named = |gateway: Gateway| Gateway {
+            at: self.asking.router.unwrap_or(gateway.at),
+            ..gateway
+        };
+        gateways.into_iter().map(named).find(near)
     }
 
     /// Keeps the ports at one gateway until there is another, or the end: true.
@@ -232,8 +276,8 @@ impl Keeper {
             return false;
         };
         let mut ways = Ways {
-            datagrams: Talk::new(gateway, socket),
-            upnp: Upnp::new(self.network.clone(), gateway),
+            datagrams: Talk::new(gateway, socket, self.asking.seconds()),
+            upnp: Upnp::new(self.network.clone(), gateway, self.asking.seconds()),
             misses: 0,
         };
         loop {
@@ -263,13 +307,13 @@ impl Keeper {
     async fn ask_for_all(&self, ways: &mut Ways) -> Duration {
         let by_upnp = ways.upnp.is_found();
         let mut round = Round::default();
-        if by_upnp {
+        if by_upnp && self.asking.upnp {
             round = ways.upnp.ask_for_all(&self.ports).await;
         }
-        if round.given.is_empty() {
+        if round.given.is_empty() && self.asking.nat_pmp {
             round = ways.datagrams.ask_for_all(&self.ports).await;
         }
-        if round.given.is_empty() && !by_upnp {
+        if round.given.is_empty() && !by_upnp && self.asking.upnp {
             round = ways.upnp.ask_for_all(&self.ports).await;
         }
         let pause = round.again.unwrap_or_else(|| {

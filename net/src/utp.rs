@@ -42,6 +42,7 @@ mod timers;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -78,6 +79,21 @@ pub struct UtpOptions {
     pub windows: Option<usize>,
     /// What chance is drawn from; `None` asks the system.
     pub seed: Option<u64>,
+    /// How long is waited for others, and how often they are asked again; `None` is as usual.
+    pub patience: Option<Patience>,
+}
+
+/// How long the other end of a stream is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long the first SYN may stay without an answer; the next ones twice as long each.
+    pub syn_timeout: Duration,
+    /// How often a SYN is sent again.
+    pub syn_resends: u32,
+    /// How often data is sent again without a sign of life.
+    pub data_resends: u32,
+    /// How often the end of a stream is told again.
+    pub fin_resends: u32,
 }
 
 /// Opens uTP streams on a socket. Clones are the same socket.
@@ -108,7 +124,9 @@ pub fn start(
     let (foreign, queues) = others::channels();
     let connections = options.connections.unwrap_or(CONNECTIONS);
     let budget = Budget::new(options.windows.unwrap_or(WINDOWS));
-    let shared = Arc::new(Shared::new(socket, budget, Table::new(connections, rng)));
+    let shared = Arc::new(
+        Shared::new(socket, budget, Table::new(connections, rng)).waiting(options.patience),
+    );
     let driver = Driver::new(Arc::clone(&shared), foreign);
     let handle = Arc::new(Handle {
         shared,

@@ -12,7 +12,7 @@ use net::{Cut, Filter, Network, Pool, RealOptions};
 use parking_lot::Mutex;
 
 use super::circuits::Circuits;
-use super::{PortTries, dht, doors, listen_address, plain_network, port_map};
+use super::{PortTries, asking, dht, doors, listen_address, plain_network, port_map};
 use crate::cli::transfer::{Common, ProxyUrl};
 use crate::failure::{Failure, reason};
 
@@ -144,7 +144,8 @@ impl Wires {
                 *missing = dht::start(&common, place, network, &self.pool, state)?;
             }
         }
-        open.port_map = port_map(&common, doors.listen, &doors.network, &self.pool);
+        let place = (doors.listen, asking(settings));
+        open.port_map = port_map(&common, place, &doors.network, &self.pool);
         Ok(Direct {
             network: doors.network,
             listen: doors.listen,

@@ -14,7 +14,7 @@ use super::circuits::Circuits;
 use super::direct_way::{Open, Wires, settled};
 use super::filter::FilterFile;
 use super::way::{direct_network, within};
-use super::{GIVE_BACK, PortTries, direct, pool, port_map};
+use super::{GIVE_BACK, PortTries, asking, direct, pool, port_map};
 use crate::cli::DaemonArgs;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -79,7 +79,7 @@ impl Session {
             (state, pool.pool()),
             Open {
                 cut,
-                port_map: port_map(common, listen, &network, pool.pool()),
+                port_map: port_map(common, (listen, asking(&settings)), &network, pool.pool()),
                 network,
                 dht,
             },

@@ -25,7 +25,7 @@ use crate::announce::farewells::Weight;
 use crate::announce::messages::{Announce, Announced, Heard, Progress};
 use crate::announce::queue::Urgency;
 use crate::announce::settings::AnnounceMode;
-use crate::announce::tiers::{Announce as Due, Event as Stage, Retry, Tiers, TrackerKey};
+use crate::announce::tiers::{Announce as Due, Event as Stage, Manners, Retry, Tiers, TrackerKey};
 use crate::announce::tracker::Tracker;
 use crate::event::hub::Hub;
 use crate::metrics::Counters;
@@ -102,8 +102,12 @@ impl Announcer {
     /// Starts the actor; it announces at once.
     pub(crate) fn launch(setup: AnnouncerSetup, torrent: Recipient<Announced>) -> Addr<Self> {
         let mut rng = StdRng::seed_from_u64(setup.seed);
+        let mut tiers = Tiers::new(&setup.trackers, setup.mode, now(), &mut rng);
+        if setup.desk.config().prefer_udp {
+            tiers.prefer_udp();
+        }
         let announcer = Self {
-            tiers: Tiers::new(&setup.trackers, setup.mode, now(), &mut rng),
+            tiers,
             key: rng.next_u32(),
             setup,
             torrent,
@@ -344,6 +348,11 @@ impl Handler<Answered> for Announcer {
 
     fn handle(&mut self, answered: Answered, ctx: &mut Context<Self>) {
         let now = now();
+        let config = self.setup.desk.config();
+        self.tiers.set_manners(Manners {
+            least_interval: config.least_interval,
+            first_pause: config.retry_after,
+        });
         let tracker = answered.tracker;
         self.under_way.remove(&(tracker, answered.farewell));
         let heard = match &answered.outcome {

@@ -118,6 +118,8 @@ impl Desk {
             announce_port: None,
             announce_ip: None,
             num_want: Trackers::default().num_want,
+            least_interval: Trackers::default().least_interval,
+            retry_after: Trackers::default().retry_after,
             ..told
         }
     }

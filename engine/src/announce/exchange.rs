@@ -26,9 +26,6 @@ use crate::settings::Live;
 /// How much longer than the first family the second is waited for.
 const SECOND_FAMILY: Duration = Duration::from_secs(5);
 
-/// The largest answer that is read, packed or unpacked: 170,000 peers.
-const MOST_REPLY: usize = 1 << 20;
-
 /// Why an announce failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AnnounceError {
@@ -269,8 +266,8 @@ impl Exchanges {
         let url = Url::parse(url).map_err(|_| AnnounceError::Unusable("not a URL"))?;
         let mut request = Request::new(url);
         request.deadline = self.patience();
-        request.limits.body = MOST_REPLY;
-        request.limits.unpacked = MOST_REPLY;
+        let most = usize::try_from(self.settings.get().trackers.max_reply.0).unwrap_or(usize::MAX);
+        (request.limits.body, request.limits.unpacked) = (most, most);
         request.policy = Arc::new(Guard::TRACKER);
         request.family = family;
         self.http.get(&request).await.map_err(|error| {

@@ -16,9 +16,10 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use crate::announce::settings::AnnounceMode;
+use crate::announce::tracker::{Kind, Tracker as Place};
 use lane::Lane;
 use tracker::Tracker;
-pub use tracker::{Condition, Retry};
+pub use tracker::{Condition, Manners, Retry};
 
 /// Names a tracker of a torrent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,6 +75,7 @@ pub struct Tiers {
     farewells: Option<BTreeSet<TrackerKey>>,
     /// Trackers that are being told that we leave.
     leaving: BTreeSet<TrackerKey>,
+    manners: Manners,
 }
 
 impl Tiers {
@@ -120,6 +122,36 @@ impl Tiers {
             lanes: orders.into_iter().map(lane).collect(),
             farewells: None,
             leaving: BTreeSet::new(),
+            manners: Manners::default(),
+        }
+    }
+
+    /// Puts up with trackers so from now on.
+    pub const fn set_manners(&mut self, manners: Manners) {
+        self.manners = manners;
+    }
+
+    /// Has trackers of a tier that are asked by UDP come before those at the same host that are asked by HTTP.
+    pub fn prefer_udp(&mut self) {
+        let known: Vec<Option<(Kind, Arc<str>)>> = self
+            .trackers
+            .iter()
+            .map(|tracker| Place::parse(&tracker.url).map(|place| (place.kind, place.host)))
+            .collect();
+        let of = |key: &TrackerKey| known.get(key.0).and_then(Option::as_ref);
+        for tier in self.lanes.iter_mut().flat_map(|lane| &mut lane.order) {
+            for first in 0..tier.len() {
+                let later = tier.get(first + 1..).unwrap_or_default();
+                let Some((Kind::Http, host)) = tier.get(first).and_then(of) else {
+                    continue;
+                };
+                let better = later.iter().position(|key| {
+                    of(key).is_some_and(|(kind, at)| *kind == Kind::Udp && at == host)
+                });
+                if let Some(better) = better {
+                    tier.swap(first, first + 1 + better);
+                }
+            }
         }
     }
 
@@ -156,7 +188,7 @@ impl Tiers {
             state.knows_us = false;
             return;
         }
-        let interval = state.answered(now, interval, min_interval);
+        let interval = state.answered(now, interval, min_interval, self.manners);
         if let Some(lane) = lane.and_then(|lane| self.lanes.get_mut(lane)) {
             lane.due = now + interval;
             if event == Event::Completed {
@@ -183,7 +215,7 @@ impl Tiers {
             return;
         }
         if let Some(state) = self.trackers.get_mut(tracker.0) {
-            state.failed(now, retry);
+            state.failed(now, retry, self.manners);
         }
     }
 

@@ -41,11 +41,12 @@ impl Preset {
             Self::Default => "For a desktop: changes nothing.",
             Self::HighPerformanceSeed => {
                 "For a machine that does nothing but seed many torrents to many peers: thousands of connections and slots, many dials at \
-                 a time, peers that take long are let go of sooner, and trackers are asked by many at once."
+                 a time, peers that take long or say nothing are let go of sooner, TCP yields to nothing, and trackers are asked by many at once."
             }
             Self::MinMemoryUsage => {
                 "For a small device: few connections, few requests and few addresses kept, and few things done at a time. What memory \
-                 goes into is buffers of connections, lists of peers and requests that wait."
+                 goes into is buffers of connections, lists of peers, requests that wait, pieces that are begun, what the DHT stores for others and \
+                 maps of files."
             }
         }
     }
@@ -60,11 +61,18 @@ impl Preset {
                 .with("connections.per_torrent", 2_000_u32)
                 .with("connections.half_open", 200_u32)
                 .with("connections.connect_timeout", s(10))
-                .with("connections.useless_after", s(60))
+                .with("connections.idle_timeout", s(20))
+                .with("connections.useless_after", s(20))
+                .with("limits.mixed_mode", "prefer-tcp")
                 .with("choking.slots", 200_u32)
+                .with("peers.request_timeout", s(10))
+                .with("peers.most_failures", 1_u32)
+                .with("peers.choked_requests", 10_u32)
                 .with("trackers.max_in_flight", 200_u32)
                 .with("trackers.max_in_flight_per_host", 50_u32)
-                .with("dht.at_once", 64_u32),
+                .with("dht.at_once", 64_u32)
+                .with("disk.open_files", 500_u32)
+                .with("disk.threads", 8_u32),
             Self::MinMemoryUsage => Patch::new()
                 .with("connections.max", 40_u32)
                 .with("connections.per_torrent", 20_u32)
@@ -73,11 +81,23 @@ impl Preset {
                 .with("choking.slots", 4_u32)
                 .with("peers.known", 200_u32)
                 .with("peers.max_requests", 200_u32)
-                .with("peers.accept_requests", 250_u32)
+                .with("peers.accept_requests", 100_u32)
+                .with("peers.most_failures", 2_u32)
+                .with("peers.choked_requests", 10_u32)
+                .with("picking.begun_first", true)
                 .with("trackers.max_in_flight", 4_u32)
                 .with("trackers.max_in_flight_per_host", 2_u32)
                 .with("trackers.num_want", 30_u32)
-                .with("dht.at_once", 4_u32),
+                .with("trackers.max_reply", "256KiB")
+                .with("web_seeds.at_work", 1_u32)
+                .with("web_seeds.lanes", 1_u32)
+                .with("web_seeds.max_request", "1MiB")
+                .with("dht.at_once", 4_u32)
+                .with("dht.stored_peers", 2_000_u32)
+                .with("dht.stored_items", 100_u32)
+                .with("disk.open_files", 16_u32)
+                .with("disk.mapped", "32MiB")
+                .with("disk.threads", 1_u32),
         }
     }
 }

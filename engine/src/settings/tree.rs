@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use net::Bind;
-use storage::{Preallocate, WriteMode};
+use storage::{Preallocate, ReadMode, WriteMode};
 
 use super::hosts::Hosts;
 use super::key::settings;
@@ -196,6 +196,22 @@ settings! {
         any_port: bool = false, (), "";
         /// The address or the network interface that everything is bound to, or nothing leaves; an empty text for what the program was told.
         bind: Option<Bind> = None, (), "";
+        /// Whether the router is asked for a port by UPnP, unless the program was told not to ask it.
+        upnp: bool = true, (), "";
+        /// Whether it is asked by PCP and NAT-PMP, unless the program was told not to ask it.
+        nat_pmp: bool = true, (), "";
+        /// For how long ports are asked for; they are asked for again in time.
+        port_lease: Duration = HOUR * 2, S * 120..=HOUR * 24, "";
+        /// The router to ask, where it is not the one of the default route; it must be in a local network. An empty text for that one.
+        router: Option<IpAddr> = None, (), "";
+        /// How long a first question by uTP waits for an answer; the next ones twice as long each.
+        utp_connect_timeout: Duration = S, Duration::from_millis(100)..=S * 60, "";
+        /// How often a question by uTP whether somebody is there is asked again.
+        utp_connect_resends: u32 = 3, 0..=10, "times";
+        /// How often data is sent again by uTP without a sign of life before a connection is given up.
+        utp_data_resends: u32 = 6, 1..=30, "times";
+        /// How often the end of a uTP connection is told again.
+        utp_end_resends: u32 = 2, 0..=10, "times";
         /// The proxy that everything goes through, or nothing leaves: socks5:// or http://, with a user and a password where it wants them, which are kept and told as they are; an empty text for what the program was told.
         proxy: Option<ProxyUrl> = None, (), "";
     }
@@ -229,10 +245,31 @@ settings! {
         udp_timeout: Duration = S * 45, S..=S * 600, "";
         /// The longest time that farewells may take when a torrent or the engine stops.
         farewell: Duration = S * 10, Duration::ZERO..=S * 600, "";
+        /// Whether of a tracker that a tier names by HTTP and by UDP, at the same host, the latter is asked first. Holds for torrents that begin to announce from then on.
+        prefer_udp: bool = true, (), "";
+        /// The least time between two announces to a tracker, whatever it asks for, unless there is news.
+        least_interval: Duration = S * 60, S * 10..=HOUR, "";
+        /// How long a tracker that failed is left alone by a torrent; twice as long after each further failure, up to half an hour.
+        retry_after: Duration = S * 5, S..=S * 1800, "";
+        /// The largest answer of a tracker that is read, packed or unpacked.
+        max_reply: Size = Size(1 << 20), Size(1 << 10)..=Size(64 << 20), "";
         /// The port to tell trackers, where it is not the one that is listened on (a forwarded port).
         announce_port: Option<u16> = None, (), "";
         /// The address to tell trackers, where they would see a wrong one; few heed it.
         announce_ip: Option<IpAddr> = None, (), "";
+    }
+    /// Servers that have the content of torrents (BEP 17, BEP 19).
+    web_seeds: WebSeedSettings {
+        /// Those that a torrent works with at a time.
+        at_work: u32 = 4, 0..=64, "servers";
+        /// Connections to one of them at most.
+        lanes: u32 = 4, 1..=4, "connections";
+        /// How long one may send nothing in the middle of an answer.
+        silence: Duration = S * 20, S..=S * 600, "";
+        /// How long one that failed is left alone, unless it says how long itself; twice as long after each further failure, up to half an hour.
+        retry_after: Duration = S * 10, S..=S * 1800, "";
+        /// Bytes of the longest request.
+        max_request: Size = Size(16 << 20), Size(128 << 10)..=Size(1 << 30), "";
     }
     /// What torrents do in the DHT.
     dht: Dht {
@@ -288,6 +325,10 @@ settings! {
     disk: Disk {
         /// How blocks are written: by positioned writes ("pwrite"), or through a map of a file that has its full size ("map"). Holds for torrents that open their files from then on.
         write: WriteMode = WriteMode::Pwrite, (), "";
+        /// How content is read: through a map of its file ("map"), or by positioned reads, for network drives whose maps cannot be trusted ("pread"). Holds for torrents that open their files from then on.
+        read: ReadMode = ReadMode::Map, (), "";
+        /// Threads that hash and check; 0 for as many as the program begins with.
+        threads: u32 = 0, 0..=256, "threads";
         /// Whether files grow as blocks come ("sparse"), or get all their room at the start ("full"). Holds for torrents that open their files from then on.
         preallocate: Preallocate = Preallocate::Sparse, (), "";
         /// Files that are open at a time.

@@ -1,6 +1,6 @@
 //! Keys that are one of some words.
 
-use storage::{Preallocate, WriteMode};
+use storage::{Preallocate, ReadMode, WriteMode};
 
 use super::value::{Setting, not};
 use super::{Value, WrongKind};
@@ -63,6 +63,10 @@ words! {
     Preallocate {
         "sparse" => Self::Sparse,
         "full" => Self::Full,
+    }
+    ReadMode {
+        "map" => Self::Map,
+        "pread" => Self::Pread,
     }
     SeedMode {
         "round-robin" => Self::RoundRobin,

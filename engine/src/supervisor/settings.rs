@@ -64,6 +64,7 @@ impl Supervisor {
         }
         self.seats.set_most(now.connections.max as usize);
         self.bound_storage();
+        self.disk.set_threads(now.disk.threads as usize);
         if before.dht != now.dht {
             self.tune_dht(&before.dht);
         }

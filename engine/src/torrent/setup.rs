@@ -64,6 +64,7 @@ impl Setup {
         let settings = self.settings.get();
         storage::StoreOptions {
             write: settings.disk.write,
+            read: settings.disk.read,
             preallocate: settings.disk.preallocate,
             ..self.store_base.clone()
         }

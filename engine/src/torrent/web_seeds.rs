@@ -20,7 +20,7 @@ use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::peers::Rate;
 use crate::torrent::picker::{Hurry, PeerPieces, Start};
 use crate::torrent::report::counted;
-use crate::torrent::web_seeds::list::{Standing, WebList};
+use crate::torrent::web_seeds::list::{Manners, Standing, WebList};
 use crate::web::actor::WebSeed;
 use crate::web::messages::{Hungry, WebOrder};
 use crate::web::shared::Wiring;
@@ -200,6 +200,7 @@ impl Torrent {
         if !self.setup.reach.web_seeds {
             return;
         }
+        list.set_manners(Manners::of(&self.setup.settings.get().web_seeds));
         for seed in self.web_seeds.at_work.values() {
             // It has done what it can do, and begins anew with all that is missing.
             let idle = seed
@@ -235,6 +236,7 @@ impl Torrent {
                 client: self.setup.reach.http.clone().keeping(Keep::default()),
                 down: self.down.clone(),
                 tcp: self.setup.tcp[0].clone(),
+                settings: self.setup.settings.clone(),
                 limit_local: self.setup.settings.get().limits.local,
                 traffic: Arc::clone(&traffic),
                 torrent_traffic: Arc::clone(&self.traffic),

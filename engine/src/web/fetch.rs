@@ -15,6 +15,7 @@ use tokio::time::{timeout, timeout_at};
 
 use crate::content::Traffic;
 use crate::peer::driver::now;
+use crate::settings::Live;
 use crate::web::landing::Landing;
 use crate::web::messages::WebEnded;
 use crate::web::reply::{Head, MOST_WORDS, Verdict, judge};
@@ -23,9 +24,6 @@ use crate::web::words;
 
 /// How long the head of a reply may take, redirects and connections included.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
-
-/// How long a server may be silent in a body.
-const SILENCE: Duration = Duration::from_secs(20);
 
 /// How long the end of a body may take whose bytes have all come, so that the connection can be used again.
 const END_WITHIN: Duration = Duration::from_millis(500);
@@ -89,6 +87,8 @@ pub(super) struct Body {
 #[derive(Debug)]
 pub(super) struct Reader {
     throttle: Throttle,
+    /// How long a server may be silent.
+    settings: Live,
     /// The limit holds for the server.
     pub(super) limited: bool,
     /// Since when a limit keeps us from reading.
@@ -99,9 +99,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(throttle: Throttle) -> Self {
+    pub(super) fn new(throttle: Throttle, settings: Live) -> Self {
         Self {
             throttle,
+            settings,
             limited: true,
             held_since: None,
             held: Duration::ZERO,
@@ -131,8 +132,9 @@ impl Reader {
             tokio::task::yield_now().await;
         }
         let mut silent_since = now();
+        let silence = self.settings.get().web_seeds.silence;
         loop {
-            let latest = (silent_since + SILENCE).min(landing.patience());
+            let latest = (silent_since + silence).min(landing.patience());
             let step = self.step(&mut body.reply);
             let outcome = timeout_at(latest.into(), step).await;
             let held = self.held();

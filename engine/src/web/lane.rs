@@ -41,7 +41,7 @@ struct Lane {
 pub(super) async fn run(shared: Arc<Shared>, number: usize) -> WebEnded {
     let wiring = &shared.wiring;
     let throttle = wiring.down.throttle().and(wiring.tcp.throttle());
-    let reader = Reader::new(throttle);
+    let reader = Reader::new(throttle, shared.wiring.settings.clone());
     let mut lane = Lane {
         shared,
         number,

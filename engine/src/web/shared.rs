@@ -17,6 +17,7 @@ use protocol::web_seed::{Kind, Part, WebSeed};
 use crate::content::{Content, Traffic};
 use crate::peer::key::PeerKey;
 use crate::peer::messages::Fact;
+use crate::settings::Live;
 use crate::torrent::crowd::is_limited;
 use crate::web::messages::{Hungry, WebEnded};
 use crate::web::pace::{MOST_LANES, Pace};
@@ -51,6 +52,8 @@ pub(crate) struct Wiring {
     pub(crate) down: RateLimiter,
     /// Limit of what is received by TCP.
     pub(crate) tcp: RateLimiter,
+    /// How much is asked for and how long is waited.
+    pub(crate) settings: Live,
     /// They hold for servers of the local network too.
     pub(crate) limit_local: bool,
     /// Counters of this source.
@@ -114,6 +117,12 @@ impl Shared {
     pub(super) fn take_job(&self, lane: usize) -> Option<Job> {
         let mut state = self.state.lock();
         let state = &mut *state;
+        let settings = self.wiring.settings.get();
+        state.pace.set_bounds(
+            settings.web_seeds.lanes as usize,
+            settings.web_seeds.max_request.0,
+        );
+        drop(settings);
         let lanes = if state.whole_files {
             1
         } else {

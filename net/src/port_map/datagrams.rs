@@ -10,7 +10,7 @@ use protocol::port_mapping::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{By, Gateway, LIFETIME, Mapped, Round};
+use super::{By, Gateway, Mapped, Round};
 use crate::DatagramSocket;
 
 /// The waits for an answer: together 3.5 s, and for both protocols twice that. Who has one answers within milliseconds.
@@ -26,6 +26,8 @@ pub(super) struct Talk {
     socket: Arc<dyn DatagramSocket>,
     /// The same for every request for a port: who knows it may change the mapping.
     nonce: [u8; 12],
+    /// For how many seconds ports are asked for.
+    lease: u32,
     speaks: Protocol,
     /// The ports that the gateway may have given, and whether it has said so.
     asked: BTreeMap<(Transport, u16), bool>,
@@ -56,11 +58,12 @@ enum Outcome {
 }
 
 impl Talk {
-    pub(super) fn new(gateway: Gateway, socket: Arc<dyn DatagramSocket>) -> Self {
+    pub(super) fn new(gateway: Gateway, socket: Arc<dyn DatagramSocket>, lease: u32) -> Self {
         Self {
             gateway,
             socket,
             nonce: rand::random(),
+            lease,
             speaks: Protocol::Pcp,
             asked: BTreeMap::new(),
         }
@@ -75,7 +78,7 @@ impl Talk {
                 transport: *transport,
                 internal: *port,
                 external: *port,
-                lifetime: LIFETIME,
+                lifetime: self.lease,
             };
             let grant = match self.ask(&wish).await {
                 Outcome::Granted(grant) => grant,

@@ -58,7 +58,7 @@ async fn serve(socket: Arc<dyn DatagramSocket>, knows: Knows, heard: Arc<Mutex<V
             (2, Knows::Pcp | Knows::PcpForLong) => {
                 heard.lock().push((2, word(40), long(4)));
                 let mut answer = vec![2, 0x81, 0, 0];
-                let lifetime = long(4).min(if knows == Knows::Pcp { 60 } else { LIFETIME });
+                let lifetime = long(4).min(if knows == Knows::Pcp { 60 } else { 7200 });
                 answer.extend(lifetime.to_be_bytes());
                 answer.extend([0; 16]);
                 answer.extend(&request[24..42]);
@@ -105,6 +105,11 @@ struct Scene {
 }
 
 fn scene(knows: Knows, at: &str) -> Scene {
+    asking(knows, (at, at), Asking::default())
+}
+
+/// A gateway, one that the routes name, and what asks them.
+fn asking(knows: Knows, (at, routed): (&str, &str), asking: Asking) -> Scene {
     let sim = Sim::new(6);
     let host = |text: &str| sim.host(HostOptions::at(ip(text))).network();
     let (client, gateway) = (host("10.0.0.2"), host(at));
@@ -112,14 +117,14 @@ fn scene(knows: Knows, at: &str) -> Scene {
     let socket = gateway.datagram("0.0.0.0:5351".parse().unwrap()).unwrap();
     let serving = Pool::current().spawn(serve(socket, knows, Arc::clone(&heard)));
     let known = vec![Gateway {
-        at: ip(at),
+        at: ip(routed),
         own: ip("10.0.0.2"),
     }];
     let gateways = Arc::new(Mutex::new(known));
     let routed = Routed(Arc::clone(client.binder()), Arc::clone(&gateways));
     let network = client.with_binder(Arc::new(routed));
     Scene {
-        map: PortMap::start(network, PORTS.to_vec(), &Pool::current()),
+        map: PortMap::asking(network, PORTS.to_vec(), &Pool::current(), asking),
         heard,
         gateways,
         serving,
@@ -145,7 +150,7 @@ async fn ports_are_asked_for_by_either_protocol_renewed_and_given_back() {
         sleep(Duration::from_secs(20)).await;
         assert_eq!(scene.map.ports().now(), given(by));
         assert!(!scene.map.ports().is_refused());
-        let first = [(version, 7, LIFETIME); 2];
+        let first = [(version, 7, 7200); 2];
         assert_eq!(*scene.heard.lock(), first);
         // Half of the minute that was given.
         sleep(Duration::from_secs(30)).await;
@@ -160,7 +165,7 @@ async fn ports_are_asked_for_by_either_protocol_renewed_and_given_back() {
 async fn ports_that_were_given_for_long_are_asked_for_again_every_few_minutes() {
     let scene = scene(Knows::PcpForLong, "10.0.0.1");
     sleep(Duration::from_secs(1000)).await;
-    assert_eq!(*scene.heard.lock(), [(2, 7, LIFETIME); 8]);
+    assert_eq!(*scene.heard.lock(), [(2, 7, 7200); 8]);
     assert_eq!(scene.map.ports().now(), given(By::Pcp));
 }
 
@@ -168,7 +173,7 @@ async fn ports_that_were_given_for_long_are_asked_for_again_every_few_minutes() 
 async fn what_was_being_asked_for_at_the_end_is_given_back_without_waiting() {
     let scene = scene(Knows::Mute, "10.0.0.1");
     sleep(Duration::from_millis(300)).await;
-    assert_eq!(*scene.heard.lock(), [(2, 7, LIFETIME)]);
+    assert_eq!(*scene.heard.lock(), [(2, 7, 7200)]);
     let begin = Instant::now();
     let heard = Arc::clone(&scene.heard);
     let (map, _serving) = (scene.map, scene.serving);
@@ -203,4 +208,32 @@ async fn what_another_gateway_gave_is_forgotten() {
     scene.gateways.lock().clear();
     sleep(Duration::from_secs(65)).await;
     assert!(scene.map.ports().now().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_router_that_is_named_is_asked_for_as_long_as_is_said_and_only_as_is_said() {
+    let named = Asking {
+        lease: Duration::from_secs(600),
+        router: Some(ip("10.0.0.1")),
+        ..Asking::default()
+    };
+    let heard = |scene: &Scene| scene.heard.lock().clone();
+    let scene = asking(Knows::Pcp, ("10.0.0.1", "10.0.0.77"), named);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(heard(&scene), [(2, 7, 600); 2]);
+    let mute = Asking {
+        nat_pmp: false,
+        ..Asking::default()
+    };
+    let scene = asking(Knows::Pcp, ("10.0.0.1", "10.0.0.1"), mute);
+    sleep(Duration::from_secs(1000)).await;
+    assert!(heard(&scene).is_empty());
+    // One of the Internet is never asked, whoever names it.
+    let far = Asking {
+        router: Some(ip("9.9.9.1")),
+        ..Asking::default()
+    };
+    let scene = asking(Knows::Pcp, ("9.9.9.1", "10.0.0.1"), far);
+    sleep(Duration::from_secs(1000)).await;
+    assert!(heard(&scene).is_empty());
 }

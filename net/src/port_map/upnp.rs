@@ -24,7 +24,7 @@ use super::{By, CHECK_EVERY, Gateway, Mapped, Round, SHORTEST};
 use crate::Network;
 use crate::http::Client;
 
-/// For how long ports are asked for, in seconds: what others ask for, so that gateways know it.
+/// For how long ports are asked for at most, in seconds: what others ask for, so that gateways know it.
 const LEASE: u32 = 3600;
 
 /// Descriptions that are fetched in one search at most: a gateway may be other devices, too.
@@ -41,6 +41,8 @@ pub(super) struct Upnp {
     network: Network,
     client: Client,
     gateway: Gateway,
+    /// For how many seconds ports are asked for.
+    lease: u32,
     igd: Option<Igd>,
     held: BTreeMap<(Transport, u16), Held>,
     /// What the gateway may have given, by the number that it knows it by.
@@ -72,11 +74,12 @@ struct Asked {
 }
 
 impl Upnp {
-    pub(super) fn new(network: Network, gateway: Gateway) -> Self {
+    pub(super) fn new(network: Network, gateway: Gateway, lease: u32) -> Self {
         Self {
             client: igd::client(network.clone()),
             network,
             gateway,
+            lease: lease.min(LEASE),
             igd: None,
             held: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -143,7 +146,8 @@ impl Upnp {
             if held.is_none() {
                 let number =
                     before.map_or_else(|| New(self.beside(*key)), |held| Again(held.known_by));
-                held = ask(igd, &mut self.asked, *key, number).await?;
+                let port = (key.0, key.1, self.lease);
+                held = ask(igd, &mut self.asked, port, number).await?;
             }
             let Some(port) = held else {
                 self.held.remove(key);
@@ -200,7 +204,7 @@ enum Number {
 async fn ask(
     igd: &Igd,
     all_asked: &mut BTreeMap<(Transport, u16), Asked>,
-    (transport, internal): (Transport, u16),
+    (transport, internal, lease): (Transport, u16, u32),
     number: Number,
 ) -> Result<Option<Held>, Silent> {
     let (Again(external) | New(external)) = number;
@@ -208,7 +212,7 @@ async fn ask(
         transport,
         internal,
         external,
-        lifetime: LEASE,
+        lifetime: lease,
     };
     let mut offer = match number {
         Again(_) => Offer::again(wish, igd.own()),

@@ -11,6 +11,7 @@ use protocol::utp::{Config, Connection, Ids};
 use rand::RngExt;
 use tokio::time::Instant;
 
+use super::Patience;
 use super::budget::Budget;
 use super::conn::{Conn, Key, State};
 use super::figures::Counts;
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) budget: Budget,
     pub(super) counts: Counts,
     work: Mutex<Work>,
+    patience: Option<Patience>,
 }
 
 /// What the driver has to do, and what it has done.
@@ -48,16 +50,29 @@ impl Shared {
             budget,
             counts: Counts::default(),
             work: Mutex::default(),
+            patience: None,
         }
+    }
+
+    /// The same, but others are waited for so, if it is said how.
+    pub(super) const fn waiting(mut self, patience: Option<Patience>) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The machine's limits for a peer.
     pub(super) fn config(&self, peer: SocketAddr) -> Config {
-        let config = if peer.is_ipv6() {
+        let mut config = if peer.is_ipv6() {
             Config::ipv6()
         } else {
             Config::default()
         };
+        if let Some(patience) = &self.patience {
+            config.syn_timeout = patience.syn_timeout;
+            config.syn_resends = patience.syn_resends;
+            config.data_resends = patience.data_resends;
+            config.fin_resends = patience.fin_resends;
+        }
         config
             .behind(self.socket.overhead(peer))
             .within(self.socket.max_payload())

@@ -395,3 +395,46 @@ async fn what_looks_like_a_packet_and_is_none_is_counted() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(a.dialer.figures().invalid, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn others_are_waited_for_as_is_said() {
+    let sim = Sim::new(SEED);
+    let hole = host(
+        &sim,
+        "9.0.0.9",
+        Link {
+            loss: 1.0,
+            ..Link::default()
+        },
+    );
+    let to: SocketAddr = "9.0.0.9:9".parse().unwrap();
+    let (network, mut took) = (host(&sim, "1.0.0.1", Link::default()).network(), Vec::new());
+    let brief = Patience {
+        syn_timeout: Duration::from_millis(200),
+        syn_resends: 1,
+        data_resends: 2,
+        fin_resends: 0,
+    };
+    for (port, patience) in [(10, None), (11, Some(brief))] {
+        let at = format!("1.0.0.1:{port}").parse().unwrap();
+        let options = UtpOptions {
+            seed: Some(1),
+            patience,
+            ..UtpOptions::default()
+        };
+        let socket = network.datagram(at).unwrap();
+        let (dialer, _listener, _others) = start(socket, &Pool::current(), &options);
+        let begin = tokio::time::Instant::now();
+        assert!(dialer.dial(to).await.is_err());
+        took.push(begin.elapsed());
+        let config = dialer.handle.shared.config(to);
+        let usual = protocol::utp::Config::default();
+        let waits = [config.data_resends, config.fin_resends];
+        let due = patience.map_or([usual.data_resends, usual.fin_resends], |_| [2, 0]);
+        assert_eq!(waits, due);
+    }
+    assert!(took[0] > Duration::from_secs(10), "{took:?}");
+    let brief = Duration::from_millis(600)..Duration::from_millis(700);
+    assert!(brief.contains(&took[1]), "{took:?}");
+    drop(hole);
+}

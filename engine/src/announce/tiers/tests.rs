@@ -347,3 +347,54 @@ fn a_postponed_announce_is_no_failure_and_goes_to_the_next_tier() {
     lab.now += wait;
     assert_eq!(&*lab.wait().0.url, "a");
 }
+
+#[test]
+fn trackers_are_put_up_with_as_is_said() {
+    let now = Instant::now();
+    let urls = vec![vec!["http://a/x".to_owned()]];
+    let mut rng = SmallRng::seed_from_u64(1);
+    let mut tiers = Tiers::new(&urls, AnnounceMode::Strict, now, &mut rng);
+    tiers.set_manners(Manners {
+        least_interval: Duration::from_secs(600),
+        first_pause: Duration::from_secs(30),
+    });
+    let first = tiers.next(now).unwrap();
+    tiers.failed(first.tracker, now, Retry::Default);
+    assert!(tiers.next(now + Duration::from_secs(29)).is_none());
+    let now = now + Duration::from_secs(30);
+    let second = tiers.next(now).unwrap();
+    let minute = Duration::from_secs(60);
+    tiers.succeeded(second.tracker, now, minute, Some(minute));
+    assert!(tiers.next(now + Duration::from_secs(599)).is_none());
+    assert!(tiers.next(now + Duration::from_secs(600)).is_some());
+}
+
+#[test]
+fn a_tracker_is_asked_by_udp_before_http_where_that_is_said_and_others_keep_their_order() {
+    let tier: Vec<String> = ["http://a:1/x", "udp://a:2/x", "http://b/x", "udp://c:3/x"]
+        .map(str::to_owned)
+        .to_vec();
+    for seed in 0..50 {
+        let now = Instant::now();
+        let order = |prefer: bool| {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let tier = std::slice::from_ref(&tier);
+            let mut tiers = Tiers::new(tier, AnnounceMode::Strict, now, &mut rng);
+            if prefer {
+                tiers.prefer_udp();
+            }
+            let urls = std::iter::from_fn(|| {
+                let next = tiers.next(now)?;
+                tiers.failed(next.tracker, now, Retry::Never);
+                Some(next.url.to_string())
+            });
+            urls.collect::<Vec<_>>()
+        };
+        let at = |order: &[String], url: &str| order.iter().position(|it| it == url).unwrap();
+        let (plain, better) = (order(false), order(true));
+        assert!(at(&better, "udp://a:2/x") < at(&better, "http://a:1/x"));
+        for other in ["http://b/x", "udp://c:3/x"] {
+            assert_eq!(at(&plain, other), at(&better, other));
+        }
+    }
+}

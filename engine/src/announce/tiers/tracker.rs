@@ -3,14 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The pause after a tracker's first failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-
 /// The longest pause after failures in a row, unless the tracker asks for more.
 const LONGEST_PAUSE: Duration = Duration::from_mins(30);
-
-/// A tracker that asks for announces more often than this is not heeded.
-const SHORTEST_INTERVAL: Duration = Duration::from_mins(1);
 
 /// A tracker that asks for announces less often than this is not heeded: it would never see us again.
 const LONGEST_INTERVAL: Duration = Duration::from_hours(24);
@@ -20,6 +14,24 @@ const DEFAULT_MIN_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The longest of such times that is heeded.
 const LONGEST_MIN_INTERVAL: Duration = Duration::from_hours(1);
+
+/// How trackers are put up with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manners {
+    /// A tracker that asks for announces more often than this is not heeded.
+    pub least_interval: Duration,
+    /// The pause after a tracker's first failure.
+    pub first_pause: Duration,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            least_interval: Duration::from_mins(1),
+            first_pause: Duration::from_secs(5),
+        }
+    }
+}
 
 /// When a tracker that failed may be asked again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,10 +100,12 @@ impl Tracker {
         now: Instant,
         interval: Duration,
         min_interval: Option<Duration>,
+        manners: Manners,
     ) -> Duration {
-        let interval = interval.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+        let interval = interval.clamp(manners.least_interval, LONGEST_INTERVAL);
         let least = min_interval.unwrap_or(DEFAULT_MIN_INTERVAL);
         let least = least.min(interval).min(LONGEST_MIN_INTERVAL);
+        let least = least.max(manners.least_interval);
         self.knows_us = true;
         self.failures = 0;
         self.failed_until = None;
@@ -100,7 +114,7 @@ impl Tracker {
     }
 
     /// It did not answer, or with a failure.
-    pub(super) fn failed(&mut self, now: Instant, retry: Retry) {
+    pub(super) fn failed(&mut self, now: Instant, retry: Retry, manners: Manners) {
         if let Retry::Postponed(wait) = retry {
             self.failed_until = Some(now + wait.min(LONGEST_INTERVAL));
             self.tried = self.knows_us || self.failures > 0;
@@ -108,7 +122,7 @@ impl Tracker {
         }
         self.failures = self.failures.saturating_add(1);
         let times = 1_u32 << (self.failures - 1).min(20);
-        let pause = FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE);
+        let pause = manners.first_pause.saturating_mul(times).min(LONGEST_PAUSE);
         self.failed_until = Some(match retry {
             Retry::Default | Retry::Never | Retry::Postponed(_) => now + pause,
             Retry::After(asked) => now + pause.max(asked.min(LONGEST_INTERVAL)),

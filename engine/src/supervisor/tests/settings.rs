@@ -4,6 +4,7 @@ mod dht;
 mod dialling;
 mod network;
 mod picking;
+mod servers;
 mod transports;
 
 use std::net::{IpAddr, SocketAddr};
@@ -580,4 +581,28 @@ fn a_torrent_that_failed_tries_again_after_the_time_that_is_said() {
         engine.until(|status| status.state == State::Seeding).await;
         assert!(before.elapsed() < Duration::from_secs(10));
     });
+}
+
+#[test]
+fn content_is_read_as_is_said() {
+    for (read, mapped) in [("pread", false), ("map", true)] {
+        play(async {
+            let scene = Scene::new(30, 4_000_000, 64 * 1024);
+            let budget = storage::Budget::default();
+            let shared = budget.clone();
+            let seed = scene
+                .engine_with(0, true, &[], |config| {
+                    config.storage.budget = shared;
+                    let patch = Patch::new().with("disk.read", read);
+                    config.settings = config.settings.with(&patch).unwrap();
+                })
+                .await;
+            let slow =
+                |config: &mut crate::EngineConfig| config.settings.limits.down = Some(200_000);
+            let leecher = scene.engine_with(1, false, &[addr(0)], slow).await;
+            leecher.until(|status| status.done > 1_000_000).await;
+            assert_eq!(budget.usage().mapped > 0, mapped, "{read}");
+            drop(seed);
+        });
+    }
 }

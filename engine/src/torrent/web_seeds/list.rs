@@ -9,16 +9,11 @@ use protocol::magnet::Magnet;
 use protocol::metainfo::Metainfo;
 use protocol::web_seed::{Kind, WebSeed};
 
+use crate::settings::WebSeedSettings;
 use crate::web::messages::WebEnded;
 
 /// Web seeds that are remembered; a torrent that names more is served as well by these.
 const MOST: usize = 64;
-
-/// Web seeds that a torrent works with at a time.
-const AT_WORK: usize = 4;
-
-/// How long a server is left alone after its first failure; twice as long after each further one.
-const FIRST_REST: Duration = Duration::from_secs(10);
 
 /// The longest that a server is left alone, unless it wants more itself.
 const LONGEST_REST: Duration = Duration::from_mins(30);
@@ -79,6 +74,35 @@ pub(crate) enum Standing {
 #[derive(Debug, Default)]
 pub(crate) struct WebList {
     known: Vec<Known>,
+    manners: Manners,
+}
+
+/// How servers are put up with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// Web seeds that a torrent works with at a time.
+    pub(crate) at_work: usize,
+    /// How long a server is left alone after its first failure; twice as long after each further one.
+    pub(crate) first_rest: Duration,
+}
+
+impl Manners {
+    /// As the settings say.
+    pub(crate) const fn of(settings: &WebSeedSettings) -> Self {
+        Self {
+            at_work: settings.at_work as usize,
+            first_rest: settings.retry_after,
+        }
+    }
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            at_work: 4,
+            first_rest: Duration::from_secs(10),
+        }
+    }
 }
 
 impl WebList {
@@ -114,7 +138,15 @@ impl WebList {
                 lacks_until: None,
             })
             .collect();
-        Self { known }
+        Self {
+            known,
+            manners: Manners::default(),
+        }
+    }
+
+    /// Puts up with servers so from now on.
+    pub(crate) const fn set_manners(&mut self, manners: Manners) {
+        self.manners = manners;
     }
 
     /// All of them, by number.
@@ -129,7 +161,7 @@ impl WebList {
     /// The next one to work with, if there is one and not enough are at work; it is at work from now on.
     pub(crate) fn next(&mut self, now: Instant) -> Option<usize> {
         let at_work = |known: &&Known| known.standing == Standing::AtWork;
-        if self.known.iter().filter(at_work).count() >= AT_WORK {
+        if self.known.iter().filter(at_work).count() >= self.manners.at_work {
             return None;
         }
         let free = |known: &Known| match &known.standing {
@@ -177,10 +209,11 @@ impl WebList {
                 reason,
                 retry_after,
             } => {
-                let doubled = FIRST_REST * 2_u32.saturating_pow(known.failures.min(16));
+                let doubled =
+                    self.manners.first_rest * 2_u32.saturating_pow(known.failures.min(16));
                 known.failures += 1;
                 let rest = doubled.min(LONGEST_REST);
-                let rest = retry_after.map_or(rest, |told| told.max(FIRST_REST));
+                let rest = retry_after.map_or(rest, |told| told.max(self.manners.first_rest));
                 Standing::Resting(now + rest, Arc::clone(reason))
             }
             WebEnded::Useless(reason) => {
@@ -286,13 +319,17 @@ mod tests {
         now += Duration::from_secs(7200);
         assert_eq!(list.next(now), Some(0));
         list.ended(0, &failed(None), 1000, now);
-        now += 8 * FIRST_REST;
+        now += 8 * Manners::default().first_rest;
         assert_eq!(list.next(now), None, "nothing came of it");
         now += LONGEST_REST;
         assert_eq!(list.next(now), Some(0));
         list.served(0);
         list.ended(0, &failed(None), 1000, now);
-        assert_eq!(list.next(now + FIRST_REST), Some(0), "it was of use");
+        assert_eq!(
+            list.next(now + Manners::default().first_rest),
+            Some(0),
+            "it was of use"
+        );
         for _ in 0..40 {
             list.ended(0, &failed(None), 0, now);
         }

@@ -401,3 +401,29 @@ async fn the_end_does_not_wait_for_a_gateway_that_does_not() {
     played.map.release(Duration::from_millis(500)).await;
     assert_eq!(begin.elapsed(), Duration::from_millis(500));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_by_upnp_where_that_is_not_to_be_and_else_for_no_longer_than_is_said() {
+    for (upnp, lease) in [(false, 600), (true, 600)] {
+        let sim = Sim::new(10);
+        let client = sim.host(HostOptions::at(ip("10.0.0.2"))).network();
+        let gateway = sim.host(HostOptions::at(ip(GATEWAY))).network();
+        let igd = Igd::new(gateway, ip(GATEWAY), Ways::default());
+        let _tasks = [igd.answer_searches(), igd.answer_requests()];
+        let known = vec![Gateway {
+            at: ip(GATEWAY),
+            own: ip("10.0.0.2"),
+        }];
+        let routed = Routed(Arc::clone(client.binder()), Arc::new(Mutex::new(known)));
+        let direct = client.with_binder(Arc::new(routed));
+        let asking = Asking {
+            upnp,
+            lease: Duration::from_secs(lease),
+            ..Asking::default()
+        };
+        let map = PortMap::asking(direct, PORTS.to_vec(), &Pool::current(), asking);
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(map.ports().now().is_empty(), !upnp);
+        assert_eq!(igd.heard().is_empty(), !upnp, "{:?}", igd.heard());
+    }
+}
