@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use protocol::bencode::{self, Limits};
 use protocol::id::InfoHash;
 use serde::{Deserialize, Serialize};
+use storage::{Call, Watcher};
 
 use crate::AddTorrent;
 use crate::torrent::picker::Priority;
@@ -158,20 +159,25 @@ fn parse(bytes: &[u8]) -> Option<Choices> {
     Some(note.into())
 }
 
-/// Keeps choices: whatever happens, either these or the former are found afterwards.
+/// Keeps choices: whatever happens, either these or the former are found afterwards. `watch` is asked before each call.
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn save(path: &Path, choices: &Choices) -> io::Result<()> {
+pub(crate) fn save(path: &Path, choices: &Choices, watch: &Watcher) -> io::Result<()> {
     let body = bencode::typed::to_bytes(&Note::from(choices)).map_err(io::Error::other)?;
     let new = path.with_extension("choices.new");
     let write = || {
+        watch.ask(Call::Create, &new)?;
         let mut file = File::create(&new)?;
         file.write_all(&body)?;
+        watch.ask(Call::Sync, &new)?;
         file.sync_data()?;
+        watch.ask(Call::Rename, &new)?;
         fs::rename(&new, path)?;
-        path.parent()
-            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        path.parent().map_or(Ok(()), |dir| {
+            watch.ask(Call::Sync, dir)?;
+            File::open(dir)?.sync_all()
+        })
     };
     let written = write();
     if written.is_err() {
@@ -217,7 +223,7 @@ mod tests {
         ) {
             let dir = tempfile::tempdir().unwrap();
             let path = path(dir.path(), InfoHash([7; 20]));
-            save(&path, &choices).unwrap();
+            save(&path, &choices, &Watcher::default()).unwrap();
             prop_assert_eq!(load(dir.path(), &[[1; 20], [7; 20]]), Some(choices));
             let mut bytes = fs::read(&path).unwrap();
             bytes.truncate(at.index(bytes.len()));

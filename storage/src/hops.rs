@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use protocol::id::InfoHash;
 
+use crate::watch::{Call, Watcher};
+
 /// The note of a torrent. `None` where there is no note: nobody has said anything yet.
 pub type Noted = Option<u8>;
 
@@ -80,38 +82,43 @@ fn load_one(path: PathBuf) -> Result<Noted, NoteError> {
 }
 
 /// Keeps by how many hops it goes what has these names, under each of them; when this returns, a note of hops outlives a
-/// power cut. One of the direct way need not: what it takes the place of leads elsewhere at most through more hops.
+/// power cut. One of the direct way need not, but is whole where it is: what it takes the place of leads elsewhere at most through more
+/// hops. `watch` is asked before each call.
 ///
 /// # Errors
 /// [`NoteError::Io`]; under the other names it is kept nevertheless.
-pub fn save(dir: &Path, names: &[[u8; 20]], hops: u8) -> Result<(), NoteError> {
+pub fn save(dir: &Path, names: &[[u8; 20]], hops: u8, watch: &Watcher) -> Result<(), NoteError> {
     let mut done = Ok(());
     let mut changed = false;
     for path in names.iter().map(|name| path(dir, name)) {
         if matches!(load_one(path.clone()), Ok(Some(known)) if known == hops) {
             continue;
         }
-        match replace(&path, hops) {
+        match replace(&path, hops, watch) {
             Ok(()) => changed = true,
             Err(source) => done = Err(NoteError::Io { path, source }),
         }
     }
     if changed && hops > 0 {
-        let synced = File::open(dir).and_then(|dir| dir.sync_all());
+        let synced = watch
+            .ask(Call::Sync, dir)
+            .and_then(|()| File::open(dir)?.sync_all());
         let path = dir.to_owned();
         synced.map_err(|source| NoteError::Io { path, source })?;
     }
     done
 }
 
-fn replace(path: &Path, hops: u8) -> io::Result<()> {
+fn replace(path: &Path, hops: u8, watch: &Watcher) -> io::Result<()> {
     let new = path.with_extension("hops.new");
     let write = || {
+        watch.ask(Call::Create, &new)?;
         let mut file = File::create(&new)?;
         file.write_all(&encode(hops))?;
-        if hops > 0 {
-            file.sync_data()?;
-        }
+        // One that a power cut left empty would keep the torrent from the direct way, too.
+        watch.ask(Call::Sync, &new)?;
+        file.sync_data()?;
+        watch.ask(Call::Rename, &new)?;
         std::fs::rename(&new, path)
     };
     write().inspect_err(|_| {
@@ -140,7 +147,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(load(dir.path(), &[A, B]).unwrap(), None);
         for hops in [3, 0, 255, 1, 1] {
-            save(dir.path(), &[A], hops).unwrap();
+            save(dir.path(), &[A], hops, &Watcher::default()).unwrap();
             assert_eq!(load(dir.path(), &[A]).unwrap(), Some(hops));
         }
         assert_eq!(load(dir.path(), &[B]).unwrap(), None);
@@ -158,11 +165,11 @@ mod tests {
     #[test]
     fn of_several_names_the_one_with_most_hops_counts() {
         let dir = tempfile::tempdir().unwrap();
-        save(dir.path(), &[B], 0).unwrap();
+        save(dir.path(), &[B], 0, &Watcher::default()).unwrap();
         assert_eq!(load(dir.path(), &[A, B]).unwrap(), Some(0));
-        save(dir.path(), &[A], 2).unwrap();
+        save(dir.path(), &[A], 2, &Watcher::default()).unwrap();
         assert_eq!(load(dir.path(), &[A, B]).unwrap(), Some(2));
-        save(dir.path(), &[A, B], 1).unwrap();
+        save(dir.path(), &[A, B], 1, &Watcher::default()).unwrap();
         assert_eq!(load(dir.path(), &[B]).unwrap(), Some(1));
     }
 
@@ -186,19 +193,19 @@ mod tests {
             let refused = load(dir.path(), &[B, A]);
             assert!(matches!(refused, Err(NoteError::Damaged(_))), "{bytes:?}");
         }
-        save(dir.path(), &[A], 2).unwrap();
+        save(dir.path(), &[A], 2, &Watcher::default()).unwrap();
         assert_eq!(load(dir.path(), &[A]).unwrap(), Some(2));
     }
 
     #[test]
     fn a_note_that_cannot_be_kept_leaves_the_old_one_and_the_other_names_have_the_new_one() {
         let dir = tempfile::tempdir().unwrap();
-        save(dir.path(), &[A], 2).unwrap();
+        save(dir.path(), &[A], 2, &Watcher::default()).unwrap();
         // Nothing can be written over a folder.
         std::fs::create_dir(path(dir.path(), &B).with_extension("hops.new")).unwrap();
-        save(dir.path(), &[B, A], 3).unwrap_err();
+        save(dir.path(), &[B, A], 3, &Watcher::default()).unwrap_err();
         assert_eq!(load(dir.path(), &[A]).unwrap(), Some(3));
         assert_eq!(load(dir.path(), &[B]).unwrap(), None);
-        save(&dir.path().join("nowhere"), &[A], 3).unwrap_err();
+        save(&dir.path().join("nowhere"), &[A], 3, &Watcher::default()).unwrap_err();
     }
 }

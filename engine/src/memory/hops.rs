@@ -3,6 +3,7 @@
 use protocol::id::InfoHashes;
 use protocol::krpc::item::mutable_target;
 use state::{Batch, Hops, Keeper};
+use storage::Watcher;
 use storage::hops::{self as notes, NoteError};
 
 use super::{Memory, Trouble};
@@ -49,7 +50,7 @@ impl Settled {
 }
 
 /// Finds out by how many hops it goes what has these names, of which that was said. In a folder of files it is kept at once; a store
-/// is only read. Waits for the disk.
+/// is only read. Waits for the disk; `watch` is asked first.
 ///
 /// # Errors
 /// [`Trouble`]: something was kept, and it is not known what.
@@ -57,6 +58,7 @@ pub(crate) fn settle(
     memory: &Memory,
     names: &[[u8; 20]],
     said: Option<u8>,
+    watch: &Watcher,
 ) -> Result<Settled, Trouble> {
     match memory {
         Memory::None => Ok(Settled::new(said.unwrap_or_default(), false)),
@@ -66,7 +68,7 @@ pub(crate) fn settle(
                 None => notes::load(dir, names).map_err(Trouble::from)?,
             };
             let settled = Settled::new(said.or(kept).unwrap_or_default(), kept.is_some());
-            let saved = notes::save(dir, names, settled.hops);
+            let saved = notes::save(dir, names, settled.hops, watch);
             Ok(Settled {
                 unsaved: saved.err().map(Trouble::from),
                 choices: choices::load(dir, names),

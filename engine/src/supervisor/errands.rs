@@ -65,9 +65,10 @@ impl Supervisor {
             self.errands.under_way = true;
             let (done, settled) = oneshot::channel();
             let (memory, asked) = (self.config.memory.clone(), names.clone());
+            let watch = self.config.storage.watch.clone();
             let asleep = self.asleep_in(&errand);
             self.disk.apart(move || {
-                let settled = hops::settle(&memory, &asked, said);
+                let settled = hops::settle(&memory, &asked, said, &watch);
                 let details = match (asleep, memory.keeper()) {
                     (Some(key), Some(keeper)) => keeper.details(key).ok(),
                     (None, _) | (_, None) => None,

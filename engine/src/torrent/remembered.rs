@@ -12,6 +12,7 @@ use actors::{tell, tell_recipient};
 use bytes::Bytes;
 use protocol::metainfo::Metainfo;
 use state::{Batch, Keeper, TorrentKey};
+use storage::Watcher;
 
 use crate::memory::Trouble;
 use crate::memory::records::metainfo_of;
@@ -95,7 +96,8 @@ impl Place {
         match self {
             Self::File(path) => {
                 let new = path.with_extension("torrent.new");
-                let replaced = state_file::replace((path, &new), &bytes, || Ok(()));
+                let replaced =
+                    state_file::replace((path, &new), &bytes, &Watcher::default(), || Ok(()));
                 replaced.map_err(|error| Trouble {
                     path: path.clone(),
                     reason: error.to_string(),

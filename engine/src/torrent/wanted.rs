@@ -166,12 +166,13 @@ impl Torrent {
         self.notes.asked += 1;
         let (number, newest) = (self.notes.asked, Arc::clone(&self.notes.written));
         let (id, supervisor) = (self.id, self.setup.supervisor.clone());
+        let watch = self.setup.store_base.watch.clone();
         move || {
             let mut newest = newest.lock();
             let Some(path) = path.filter(|_| *newest < number) else {
                 return Ok(());
             };
-            choices::save(&path, &kept).inspect_err(|error| {
+            choices::save(&path, &kept, &watch).inspect_err(|error| {
                 tracing::warn!(path = %path.display(), %error, "choices of files could not be saved");
                 let reason = error.to_string();
                 let event = Event::Unsaved { id, path, reason };

@@ -10,6 +10,7 @@ use protocol::krpc::NodeId;
 use protocol::krpc::item::{MAX_SALT, MAX_VALUE, MutableItem as SignedItem, mutable_target};
 use protocol::magnet::MutableItem;
 use state::Batch;
+use storage::Watcher;
 
 use crate::{Memory, state_file};
 
@@ -53,7 +54,9 @@ pub(super) fn save(memory: &Memory, item: &Item) {
         Memory::Files(dir) => {
             let path = dir.join(file_name(&target));
             let new = path.with_extension("item.new");
-            if let Err(error) = state_file::replace((&path, &new), &bytes, || Ok(())) {
+            if let Err(error) =
+                state_file::replace((&path, &new), &bytes, &Watcher::default(), || Ok(()))
+            {
                 tracing::warn!(path = %path.display(), %error, "what was published could not be saved");
             }
         }

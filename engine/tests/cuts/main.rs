@@ -39,6 +39,8 @@ const FORGIVEN: Duration = Duration::from_secs(3);
 struct Plan {
     seed: u64,
     power: bool,
+    /// What is remembered lies in files, and not in a store.
+    files: bool,
     /// One change in so many, from this one on.
     one_in: usize,
     from: usize,
@@ -48,7 +50,7 @@ struct Plan {
 
 /// Plays a session, and cuts it off; says how many changes there were, and how many cuts.
 fn cut(plan: Plan) -> (usize, usize) {
-    let played = play(plan.seed);
+    let played = play(plan.seed, plan.files);
     let mut times = 0;
     let mut store = Cuts::of(&played.disk_before);
     let mut power = Power::new(&played.moments[0].tree);
@@ -85,6 +87,7 @@ fn cut(plan: Plan) -> (usize, usize) {
             );
             let how = How {
                 power: plan.power,
+                at: k,
                 fetch: times % plan.fetch == 0,
             };
             let disk = store.disk(*of_store);
@@ -101,7 +104,8 @@ fn check(played: &Played, k: usize, revived: &Revived, how: How, what: &str) {
     let mut expected = BTreeSet::new();
     for life in &played.lives {
         let found = revived.torrents.get(&life.id.number());
-        let kept = life.added <= k && life.removing.is_none_or(|(from, _)| k <= from);
+        let going = life.is_going(k, played.files);
+        let kept = life.added <= k && !going;
         assert!(!kept || found.is_some(), "{what}: {:?} is lost", life.id);
         let gone = life.removed.is_some_and(|from| from <= k);
         assert!(!gone || found.is_none(), "{what}: {:?} is back", life.id);
@@ -109,11 +113,15 @@ fn check(played: &Played, k: usize, revived: &Revived, how: How, what: &str) {
             check_torrent(played, life, found, (k, how), what);
             expected.extend(files(played, found));
         }
-        let stays = life
-            .removing
-            .is_some_and(|(from, delete)| from < k && !delete);
-        if stays {
-            // Its content belongs to whoever had it removed.
+        let stays = life.removing.is_some_and(|(_, delete)| {
+            // A file says nothing of a torrent that was about to go: nobody adds it again.
+            let undone = played.files && life.removed.is_none_or(|gone| k < gone);
+            going && (!delete || undone)
+        });
+        // Nobody was told yet that it is there.
+        let comes = played.files && k < life.added;
+        if stays || comes {
+            // Its content belongs to whoever had it removed, or did not have it added.
             for (.., dir) in &life.places {
                 expected.extend(
                     revived
@@ -136,10 +144,15 @@ fn check(played: &Played, k: usize, revived: &Revived, how: How, what: &str) {
             .collect();
         assert!(more.is_empty(), "{what}: {more:?} is left over");
     }
-    // What was not written whole is written over by the next one.
+    // What was not written whole is written over by the next one. Who is not added again deals with none.
     let mut notes = revived.notes.iter();
-    let whole = notes.find(|path| !path.to_string_lossy().ends_with(".new"));
-    assert_eq!(whole, None, "{what}: a note stays");
+    let whole = notes.find(|path| path.extension().is_some_and(|end| end == "move"));
+    let mut lives = played.lives.iter();
+    let going = lives.any(|life| life.is_going(k, true));
+    assert!(
+        whole.is_none() || played.files && going,
+        "{what}: {whole:?} stays"
+    );
 }
 
 /// Where the files of a torrent may lie.
@@ -155,7 +168,7 @@ fn check_torrent(played: &Played, life: &Life, found: &Found, (k, how): (usize, 
     let wrong: Vec<_> = found.have.difference(&found.right).collect();
     assert!(wrong.is_empty(), "{what}: claims {wrong:?}");
     // One whose content is being deleted is paused, and its content forgotten.
-    if life.removing.is_some_and(|(from, _)| from < k) {
+    if life.is_going(k, played.files) {
         return;
     }
     assert!(
@@ -164,7 +177,9 @@ fn check_torrent(played: &Played, life: &Life, found: &Found, (k, how): (usize, 
     );
     if life.added <= k {
         let mut paused = at(&life.paused, k);
-        assert!(paused.any(|it| *it == found.paused), "{what}: paused");
+        let paused = paused.any(|it| *it == found.paused);
+        // A file does not say it.
+        assert!(played.files || paused, "{what}: paused");
         let mut places = at(&life.places, k);
         assert!(places.any(|it| *it == found.dir), "{what}: place");
         let mut names = at(&life.names, k);
@@ -192,6 +207,7 @@ fn check_torrent(played: &Played, life: &Life, found: &Found, (k, how): (usize, 
 const SPARSE: Plan = Plan {
     seed: 0,
     power: false,
+    files: false,
     one_in: 29,
     from: 0,
     fetch: 5,
@@ -242,6 +258,23 @@ fn a_disk_that_fails_with_all_that_is_on_it_loses_nothing() {
     assert!(runs > 10, "{runs} runs");
 }
 
+#[test]
+fn files_of_resume_data_survive_kills_and_power_cuts_as_well() {
+    for power in [false, true] {
+        for seed in 0..2 {
+            let (changes, times) = cut(Plan {
+                seed,
+                from: seed as usize,
+                power,
+                files: true,
+                one_in: 17,
+                ..SPARSE
+            });
+            assert!(changes > 200 && times > 10, "{times} of {changes}");
+        }
+    }
+}
+
 /// For `./soak cuts`: every call.
 #[test]
 #[ignore = "takes minutes: ./soak cuts"]
@@ -261,17 +294,19 @@ fn a_cut_at_every_change_loses_nothing() {
     let seeds =
         std::env::var("TRIBLER_CRASH_SEEDS").map_or(4, |seeds| seeds.parse().expect("a number"));
     for seed in 0..seeds {
-        for power in [false, true] {
+        for (power, files) in [(false, false), (true, false), (false, true), (true, true)] {
             let begin = Instant::now();
             let (changes, times) = cut(Plan {
                 seed,
                 power,
+                files,
                 one_in: 1,
                 ..SPARSE
             });
             let how = if power { "power cuts" } else { "kills" };
+            let of = if files { "files" } else { "a store" };
             let time = begin.elapsed().as_secs();
-            println!("seed {seed}: {changes} changes, {times} {how}, {time} s");
+            println!("seed {seed}, {of}: {changes} changes, {times} {how}, {time} s");
         }
     }
 }

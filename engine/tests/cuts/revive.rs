@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{EngineHandle, Memory, State, Supervisor, TorrentId};
+use engine::{
+    AddTorrent, Categories, EngineHandle, Event, Memory, Source, State, Supervisor, TorrentId,
+};
 use net::sim::{HostOptions, Sim};
 use state::{Batch, Keeper};
+use storage::resume::Record;
 
 use crate::common::folder::Folder;
 use crate::common::sim::{self as world, addr, ip, simulate};
-use crate::script::{PIECE, Played, keeper, seeder};
+use crate::script::{PIECE, Played, at, keeper, seeder};
 use crate::sim::SimDisk;
 use crate::tree::Tree;
 
@@ -46,6 +49,8 @@ pub(crate) struct Revived {
 pub(crate) struct How {
     /// The machine was started anew.
     pub(crate) power: bool,
+    /// Before which change it was cut off.
+    pub(crate) at: usize,
     /// The rest is fetched in the end.
     pub(crate) fetch: bool,
 }
@@ -64,6 +69,11 @@ pub(crate) fn revive(
     let (send, receive) = std::sync::mpsc::channel();
     simulate(async move {
         let sim = Sim::new(played.seed);
+        if played.files {
+            let torrents = with_files(played, &sim, &root, how, what).await;
+            send.send(torrents).expect("somebody waits");
+            return sim;
+        }
         let keeper = Arc::new(keeper(disk));
         if how.power {
             start_machine(&keeper);
@@ -121,6 +131,88 @@ pub(crate) fn revive(
         torrents: receive.recv().expect("it was played"),
         left,
         notes,
+    }
+}
+
+/// Adds the torrents again that there were, as far as their user knows.
+async fn with_files(
+    played: &Played,
+    sim: &Sim,
+    root: &Path,
+    how: How,
+    what: &str,
+) -> BTreeMap<u64, Found> {
+    let state = root.join("state");
+    if how.power {
+        start_machine_of_files(&state);
+    }
+    let mut config = world::config(&sim.host(HostOptions::at(ip(2))), played.seed + 2);
+    config.memory = Memory::Files(state);
+    let (_, handle) = Supervisor::launch(config).expect("an engine");
+    let mut events = handle.events(Categories::ALL, 1 << 14);
+    let mut added = Vec::new();
+    for life in &played.lives {
+        let going = life.is_going(how.at, true);
+        if how.at < life.added || going {
+            continue;
+        }
+        // Whoever heard that it has moved says so: that is told before the old folder is empty.
+        let there = |dir: &&PathBuf| fs::read_dir(dir.join("t")).is_ok_and(|it| it.count() > 0);
+        let mut dirs = at(&life.places, how.at).peekable();
+        let first = dirs.peek().copied().expect("a place");
+        let dir = dirs.find(there).unwrap_or(first).clone();
+        let source = Source::Metainfo(Arc::clone(&played.folders[life.folder].metainfo));
+        let add = AddTorrent::new(source, dir.clone());
+        added.push((life, handle.add(add).await.expect("added"), dir));
+    }
+    settle(&handle, what).await;
+    while let Ok(event) = events.try_recv() {
+        if let Event::Moved { id, dir, .. } = event {
+            let moved = added.iter_mut().find(|(_, it, _)| *it == id);
+            moved.expect("it is there").2 = dir;
+        }
+    }
+    let mut torrents = BTreeMap::new();
+    let mut by_new_number = BTreeMap::new();
+    for (life, id, dir) in added {
+        let status = handle.status(id).expect("it is there");
+        let renamed = handle.renamed_files(id).await.expect("asked");
+        let name = renamed.get(&0).map(|path| path.to_string_lossy());
+        let name = name.map_or_else(|| "t/0".into(), std::borrow::Cow::into_owned);
+        let found = Found {
+            right: right(&played.folders[life.folder], &dir, &name),
+            folder: life.folder,
+            name,
+            dir,
+            paused: false,
+            state: status.state.clone(),
+            have: handle.pieces(id).await.expect("asked").ones().collect(),
+        };
+        by_new_number.insert(id.number(), found.clone());
+        torrents.insert(life.id.number(), found);
+    }
+    if how.fetch {
+        fetch(played, sim, &handle, &by_new_number, what).await;
+    }
+    handle.shutdown(Duration::from_secs(10)).await;
+    torrents
+}
+
+/// Has files of resume data be of another start of the machine, which they begin with what they say of the circumstances.
+fn start_machine_of_files(state: &Path) {
+    for found in fs::read_dir(state).into_iter().flatten() {
+        let path = found.expect("listed").path();
+        if path.extension().is_none_or(|end| end != "resume") {
+            continue;
+        }
+        let record = fs::read(&path).ok().map(|bytes| Record::decode(&bytes));
+        // One that did not come to the disk whole stays so.
+        if let Some(Ok(mut record)) = record {
+            if let Some(first) = record.extra.first_mut() {
+                *first ^= 1;
+            }
+            fs::write(&path, record.encode()).expect("written");
+        }
     }
 }
 

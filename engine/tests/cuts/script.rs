@@ -29,6 +29,8 @@ const RATE: u64 = 60_000;
 /// What was told and what was true, each with the number of changes by then.
 pub(crate) struct Played {
     pub(crate) seed: u64,
+    /// What is remembered lies in files, and not in a store.
+    pub(crate) files: bool,
     pub(crate) root: TempDir,
     /// Where the other host has the content.
     pub(crate) seeds: TempDir,
@@ -42,6 +44,8 @@ pub(crate) struct Played {
 /// A torrent, and what became of it.
 pub(crate) struct Life {
     pub(crate) id: TorrentId,
+    /// Which of the folders it has.
+    pub(crate) folder: usize,
     pub(crate) added: usize,
     /// It was told to go, and whether with its content.
     pub(crate) removing: Option<(usize, bool)>,
@@ -54,6 +58,14 @@ pub(crate) struct Life {
     /// The names of its first file, likewise.
     pub(crate) names: Vec<(usize, usize, String)>,
     pub(crate) seen: Vec<Seen>,
+}
+
+impl Life {
+    /// Whether anything of its removal may have been done before a change; where that is about files, some of it is not watched.
+    pub(crate) fn is_going(&self, at: usize, files: bool) -> bool {
+        self.removing
+            .is_some_and(|(from, _)| from < at || files && from == at)
+    }
 }
 
 /// What a torrent had verified.
@@ -143,7 +155,7 @@ impl Player {
         }
     }
 
-    async fn add(&mut self, folder: &Folder, dir: &str, paused: bool) {
+    async fn add(&mut self, (number, folder): (usize, &Folder), dir: &str, paused: bool) {
         let dir = self.root.join(dir);
         let source = Source::Metainfo(Arc::clone(&folder.metainfo));
         let mut add = AddTorrent::new(source, dir.clone());
@@ -154,6 +166,7 @@ impl Player {
         let added = self.recorder.len();
         self.lives.push(Life {
             id,
+            folder: number,
             added,
             removing: None,
             removed: None,
@@ -219,8 +232,9 @@ impl Player {
     }
 }
 
-/// Plays the session with a seed. With an even one moves are by names, with an odd one by copies.
-pub(crate) fn play(seed: u64) -> Played {
+/// Plays the session with a seed, where what is remembered lies in `files` or in a store. With an even one moves are by names, with
+/// an odd one by copies.
+pub(crate) fn play(seed: u64, files: bool) -> Played {
     let (send, receive) = std::sync::mpsc::channel();
     simulate(async move {
         let sim = Sim::new(seed);
@@ -237,7 +251,11 @@ pub(crate) fn play(seed: u64) -> Played {
         let recorder = Recorder::new(root.path(), &disk, apart);
         let host = sim.host(HostOptions::at(ip(1)));
         let mut config = world::config(&host, seed + 1);
-        config.memory = Memory::Store(Arc::clone(&keeper));
+        config.memory = if files {
+            Memory::Files(root.path().join("state"))
+        } else {
+            Memory::Store(Arc::clone(&keeper))
+        };
         config.storage.watch = recorder.watcher();
         config.storage.read = ReadMode::Pread;
         let (_, handle) = Supervisor::launch(config).expect("an engine");
@@ -249,10 +267,10 @@ pub(crate) fn play(seed: u64) -> Played {
             root: root.path().to_owned(),
             lives: Vec::new(),
         };
-        player.add(&folders[0], "data/0", false).await;
+        player.add((0, &folders[0]), "data/0", false).await;
         player.run(6).await;
-        player.add(&folders[1], "data/1", false).await;
-        player.add(&folders[2], "data/2", true).await;
+        player.add((1, &folders[1]), "data/1", false).await;
+        player.add((2, &folders[2]), "data/2", true).await;
         player.run(4).await;
         player.move_to(0, "else/0").await;
         player.pause(0, true).await;
@@ -267,7 +285,7 @@ pub(crate) fn play(seed: u64) -> Played {
         player.pause(2, true).await;
         player.remove(0, seed % 4 >= 2).await;
         // Another one of the same name, and elsewhere.
-        player.add(&folders[0], "data/3", false).await;
+        player.add((0, &folders[0]), "data/3", false).await;
         player.run(8).await;
         player.handle.shutdown(Duration::from_secs(10)).await;
         drop(keeper);
@@ -278,6 +296,7 @@ pub(crate) fn play(seed: u64) -> Played {
         }
         let played = Played {
             seed,
+            files,
             root,
             seeds,
             folders,

@@ -202,7 +202,7 @@ fn what_was_kept_of_a_hybrid_by_its_other_hash_is_heeded_as_soon_as_that_is_know
         let v1 = hashes.get_v1().expect("a hybrid");
         let names: Vec<[u8; 20]> = hashes.names().map(|name| name.0).collect();
         let other = names.iter().find(|name| **name != v1.0).expect("another");
-        hops::save(records.path(), &[*other], 2).expect("kept");
+        hops::save(records.path(), &[*other], 2, &storage::Watcher::default()).expect("kept");
 
         let host = scene.sim.host(HostOptions::at(ip(9)));
         let seed = Node::start(host.clone(), config(&host, 57));

@@ -210,7 +210,7 @@ fn state_dir(common: &Common) -> Option<PathBuf> {
 
 fn keep(dir: &Path, names: &[[u8; 20]], number: u8) -> Result<(), String> {
     std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-    hops::save(dir, names, number).map_err(|error| error.to_string())
+    hops::save(dir, names, number, &storage::Watcher::default()).map_err(|error| error.to_string())
 }
 
 fn counted(hops: u8) -> String {

@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use protocol::bitfield::Bitfield;
 use protocol::id::InfoHash;
 use state::{Batch, Keeper, Progress, TorrentKey};
-use storage::Store;
 use storage::resume::{BlockBits, FileStamp, Record};
+use storage::{Call, Store};
 
 use crate::Rejection;
 use crate::memory::Trouble;
@@ -244,13 +244,15 @@ fn save_file(store: &Store, info_hash: InfoHash, entry: Entry, path: &Path) -> i
     };
     // Not synced: a record that a power cut damages is found out by its digest, and leads to a check.
     let new = path.with_extension("new");
-    state_file::replace((path, &new), &record.encode(), || {
+    let watch = &store.options().watch;
+    state_file::replace((path, &new), &record.encode(), watch, || {
         if !clean {
             return Ok(());
         }
         // Someone waits for an orderly end, and ext4 brings a file to the disk that takes the place of another, which
         // takes its time behind a fast download. A process that is killed just here finds no record: it checks what is
         // there, and fetches unfinished pieces anew.
+        watch.ask(Call::Remove, path)?;
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),
