@@ -75,7 +75,7 @@ pub struct TorrentStatus {
     pub moving: Option<MoveStatus>,
     /// The size of the swarm, as trackers told last.
     pub swarm: SwarmCounts,
-    /// Time since it was added.
+    /// Time since it was added, when this was told: a torrent that does nothing tells nothing.
     pub age: Duration,
     /// What it is waiting for, for a person to read, where it is waiting.
     pub reason: Option<String>,

@@ -270,6 +270,7 @@ impl Actor for Supervisor {
         self.await_dht();
         ctx.run_interval(BALANCE_EVERY, |supervisor, _| {
             supervisor.balance();
+            supervisor.watch_direct();
             supervisor.mind();
             supervisor.warn_of_limits();
             supervisor.look_outside();

@@ -191,14 +191,14 @@ impl Supervisor {
             };
             self.line.husbandry.clocks.remove(&first);
             let runs = |child: &Child| child.awake().is_some_and(|awake| awake.clock.running[0]);
-            if self.torrents.get(&first.1).is_some_and(runs)
-                && let Some(session) = &mut self.session
-            {
-                session.stirred.insert(first.1);
-                self.line
-                    .husbandry
-                    .clocks
-                    .insert((now + KEEP_CLOCKS, first.1));
+            if self.torrents.get(&first.1).is_some_and(runs) {
+                if let Some(session) = &mut self.session {
+                    session.stirred.insert(first.1);
+                }
+                let again = (now + KEEP_CLOCKS, first.1);
+                self.line.husbandry.clocks.insert(again);
+                // A seed that nobody fetches from tells nothing, and gives its time all the same.
+                self.stand(first.1);
             }
         }
     }

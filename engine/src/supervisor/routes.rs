@@ -42,6 +42,8 @@ pub(super) struct OpenRoute {
     failures: u32,
     /// It lacked circuits when it was last looked.
     cut_off: bool,
+    /// Nothing left by it when the Supervisor looked last.
+    blocked: bool,
 }
 
 /// All routes by their hops.
@@ -151,6 +153,7 @@ impl OpenRoutes {
             listener,
             failures: 0,
             cut_off: false,
+            blocked: false,
         };
         self.open.insert(0, route);
         Ok(())
@@ -204,6 +207,7 @@ impl OpenRoutes {
             listener,
             failures: 0,
             cut_off: true,
+            blocked: false,
             reach: Reach::open(route, setup),
         })
     }
@@ -225,6 +229,7 @@ impl OpenRoutes {
             listener: None,
             failures: failures + 1,
             cut_off: false,
+            blocked: false,
         }
     }
 
@@ -355,6 +360,21 @@ impl Supervisor {
         ctx.run_later(LOOK, move |supervisor, ctx| {
             supervisor.watch(hops, number, ctx);
         });
+    }
+
+    /// Tells the torrents on the direct way of an outage of it, as long as it lasts and when it is over: those that have nothing
+    /// to do do not look by themselves.
+    pub(super) fn watch_direct(&mut self) {
+        let Some(route) = self.routes.open.get_mut(&0) else {
+            return;
+        };
+        let blocked = route.reach.blocked().is_some();
+        if std::mem::replace(&mut route.blocked, blocked) || blocked {
+            let users = self.torrents.values().filter(|child| child.hops == 0);
+            for child in users.filter(|child| !child.is_leaving()) {
+                child.say(Control::Look);
+            }
+        }
     }
 
     /// What a torrent reaches the world by that went by so many hops before: where there are no such routes here, one that is

@@ -222,6 +222,19 @@ pub(crate) struct Torrent {
     pub(crate) exit: ExitGuard<TorrentId>,
 }
 
+impl Active {
+    /// Whether it has everything that is wanted, and nothing of it is written, hashed or told.
+    pub(crate) fn has_nothing_to_do(&self) -> bool {
+        self.finished
+            && self.batches == 0
+            && self.gather.is_empty()
+            && self.trials.are_over()
+            && self.pieces.is_empty()
+            && !self.ring_due
+            && !self.wanted.is_under_way()
+    }
+}
+
 impl Torrent {
     /// A torrent that begins when it is started as an actor. Of a magnet link the metadata may be `known` from an earlier
     /// life.

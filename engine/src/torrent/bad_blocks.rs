@@ -41,6 +41,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Trials(BTreeMap<PieceIndex, Trial>);
 
+impl Trials {
+    /// Whether no piece is on trial.
+    pub(super) fn are_over(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 /// What is known of a piece that failed: found out on the Disk.
 #[derive(Debug)]
 pub(crate) struct Evidence {

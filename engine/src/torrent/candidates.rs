@@ -155,6 +155,12 @@ impl Candidates {
         true
     }
 
+    /// When an address can be dialled next.
+    pub(crate) fn dialled_next(&self, now: Instant) -> Option<Instant> {
+        let ready = self.index.first_ready().map(|_| now);
+        ready.or_else(|| self.index.first_waiting().map(|(due, _)| due))
+    }
+
     /// The best address to dial now. It stays first until [`dialing`](Self::dialing) is called for it.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
         while let Some((due, addr)) = self.index.first_waiting()

@@ -57,6 +57,14 @@ impl Torrent {
         }
     }
 
+    /// When somebody can be dialled next, if anybody is to be.
+    pub(super) fn dials_next(&self, now: Instant) -> Option<Instant> {
+        let done = matches!(&self.phase, Phase::Active(active) if active.finished);
+        let dials = !done || self.setup.settings.get().connections.dial_when_done;
+        let at = self.candidates.dialled_next(now);
+        at.filter(|_| dials && self.transports().is_some())
+    }
+
     /// By what means a peer is dialled.
     ///
     /// Behind a NAT that lets nobody in, a few connections should be of uTP: others learn from them at which of its ports we can

@@ -81,6 +81,11 @@ impl Moves {
         self.under_way.as_ref().map(|moving| &moving.reach)
     }
 
+    /// Whether nothing left by the route when it was last looked at.
+    pub(super) const fn are_blocked(&self) -> bool {
+        self.blocked.is_some() || self.silent
+    }
+
     /// Whether the old route is still being left.
     pub(super) const fn are_under_way(&self) -> bool {
         self.under_way.is_some()

@@ -16,6 +16,9 @@ use crate::torrent::messages::News;
 /// How long a torrent rests before it goes to sleep: who looks at it, or goes on with it, often does so soon.
 pub(crate) const SLEEPS_AFTER: Duration = Duration::from_secs(30);
 
+/// How long a seed has had nothing to do before it is not looked after every second any more.
+const IDLES_AFTER: Duration = Duration::from_secs(3);
+
 /// The rest of a torrent.
 #[derive(Debug, Default)]
 pub(crate) struct Rest {
@@ -42,11 +45,22 @@ pub(crate) struct Sleep;
 impl Torrent {
     /// When it has to look after something next even if nothing happens.
     pub(super) fn next_tick(&mut self, now: Instant) -> Option<Instant> {
-        if !self.is_at_rest() {
+        let at_rest = self.is_at_rest();
+        if !at_rest && !self.has_nothing_to_tend() {
             self.rest.since = None;
             return Some(self.last_tick + TICK);
         }
         let since = *self.rest.since.get_or_insert(now);
+        if !at_rest {
+            // It has told how it stands by then.
+            let idle = now >= since + IDLES_AFTER;
+            let tick = self.last_tick + TICK;
+            return if idle {
+                self.dials_next(now).map(|at| at.max(tick))
+            } else {
+                Some(tick)
+            };
+        }
         if self.setup.memory.keeper().is_none() || !self.is_kept() {
             return None;
         }
@@ -62,13 +76,33 @@ impl Torrent {
         None
     }
 
+    /// Whether it is a seed that nobody fetches from, on the direct way: of an outage of that the Supervisor tells.
+    fn has_nothing_to_tend(&self) -> bool {
+        let Phase::Active(active) = &self.phase else {
+            return false;
+        };
+        active.has_nothing_to_do()
+            && self.is_quiet()
+            && self.is_saved()
+            && self.trouble.is_none()
+            && self.late_layers.is_none()
+            && self.due.is_empty()
+            && !self.add.share
+            && self.setup.reach.hops == 0
+            && self.setup.reach.hidden.is_none()
+            && !self.moves.are_blocked()
+    }
+
     /// Whether it was paused, and nothing of it is under way any more.
     fn is_at_rest(&self) -> bool {
-        matches!(self.phase, Phase::Paused)
-            && self.settling.is_none()
+        matches!(self.phase, Phase::Paused) && self.announcers.is_empty() && self.is_quiet()
+    }
+
+    /// Whether nobody is connected, and nothing that was asked of it is under way.
+    fn is_quiet(&self) -> bool {
+        self.settling.is_none()
             && self.peers.len() == 0
             && self.web_seeds.are_idle()
-            && self.announcers.is_empty()
             && self.scrapes.are_idle()
             && !self.renames.is_under_way()
             && !self.relocating.is_under_way()

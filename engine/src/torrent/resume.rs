@@ -176,6 +176,16 @@ impl Torrent {
         }
     }
 
+    /// Whether what is kept is what there is, or nothing is kept.
+    pub(super) fn is_saved(&self) -> bool {
+        let Phase::Active(active) = &self.phase else {
+            return true;
+        };
+        let kept = self.saved == Some(active.progress());
+        let missed = self.saves.missed.load(Ordering::Relaxed);
+        self.setup.memory.is_none() || (kept && !missed)
+    }
+
     /// Whether what is kept is what there is, on the disk.
     fn is_sealed(&self) -> bool {
         let Phase::Active(active) = &self.phase else {

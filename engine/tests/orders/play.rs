@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::{AddTorrent, Source, State};
+use engine::{AddTorrent, Categories, Event, Source, State};
 use net::sim::Sim;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -198,12 +198,14 @@ impl Game {
         self.went[number] = wish.went.iter().copied().chain(went).collect();
         self.tell(|| format!("remove {number}, content {delete}"));
         let handle = &self.world.session.handle;
+        let mut events = handle.events(Categories::USUAL, 1 << 12);
         handle.remove(wish.id, delete).await.expect("removed");
-        let mut snapshots = handle.snapshots();
-        let gone = snapshots
-            .wait_for(|snapshot| snapshot.torrents.iter().all(|status| status.id != wish.id));
+        let gone = async {
+            let is = |event: &Event| matches!(event, Event::Removed { id, .. } if *id == wish.id);
+            while !is(&events.recv().await.expect("the engine lives")) {}
+        };
         let gone = timeout(PATIENCE, gone).await;
-        assert!(gone.is_ok_and(|gone| gone.is_ok()), "{number} is not gone");
+        assert!(gone.is_ok(), "{number} is not gone");
         for place in 0..PLACES {
             if delete {
                 oracle::assert_only(&self.world, number, place, &wish, &[]);

@@ -140,3 +140,22 @@ fn a_torrent_that_sleeps_is_removed_with_its_content() {
         assert!(!engine.dir.path().join("payload").exists());
     });
 }
+
+#[test]
+fn a_seed_that_nobody_fetches_from_has_no_timer_and_serves_who_comes() {
+    play(async {
+        let scene = Scene::new(23, 300_000, 16 * 1024);
+        let records = TempDir::new().unwrap();
+        let keep = Memory::Store(keeper(&records));
+        let change = |config: &mut crate::EngineConfig| config.memory = keep;
+        let seeder = scene.engine_with(0, true, &[], change).await;
+        seeder.until(|status| status.state == State::Seeding).await;
+        sleep(Duration::from_secs(20)).await;
+        let before = timers();
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(timers(), before);
+        let fetcher = scene.engine(1, false, &[addr(0)]).await;
+        fetcher.completes(&scene).await;
+        seeder.until(|status| status.uploaded >= 300_000).await;
+    });
+}
