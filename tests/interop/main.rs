@@ -231,7 +231,7 @@ isolated_test! {
 isolated_test! {
     fn a_super_seeder_serves_a_swarm(
         lab, limit = 400, needs = [
-            Need::Ours, Libtorrent("2.1.1").need(), Qbittorrent.need(), Transmission.need(), Aria2.need(), TRACKER,
+            Need::Ours, Libtorrent("2.1.1").need(), Qbittorrent.need(), Transmission.need(), Aria2.need(),
         ]
     ) {
         let theirs = Libtorrent("2.1.1");

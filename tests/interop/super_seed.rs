@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use support::Lab;
-use support::clients::opentracker::Opentracker;
+use support::clients::tracker::OurTracker;
 use support::clients::{Client, Orders, finish, home};
 use support::content::Content;
 use support::payload::Payload;
@@ -15,10 +15,10 @@ const DONE: Duration = Duration::from_secs(120);
 pub(crate) fn exchange(lab: &Lab, seeder: Client, leechers: [Client; 3]) {
     let tracker_at = lab.address();
     let payload = Payload::single("super.bin", 12_000_001, 31);
-    let urls = [Opentracker::url(tracker_at, "http")];
+    let urls = [OurTracker::url(tracker_at, "http", false)];
     let content = Content::described(lab, payload, 64 * 1024, &urls);
     let own = lab.folder(&format!("tracker {}", tracker_at.port()));
-    let _tracker = Opentracker::start(tracker_at, &[content.torrent.info_hash], &own);
+    let _tracker = OurTracker::start(tracker_at, lab.address(), false, &own);
     let (_, at_seeder) = home(lab, "super seed");
     let orders = Orders {
         super_seed: true,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use support::clients::opentracker::Opentracker;
+use support::clients::tracker::OurTracker;
 use support::clients::{Job, finish, home};
 use support::ours::Ours;
 use support::payload::Payload;
@@ -14,7 +14,7 @@ use support::{Lab, Need, isolated_test};
 
 isolated_test! {
     fn a_full_tmpfs_stops_one_torrent_until_there_is_room(
-        lab, limit = 150, needs = [Need::Ours, Need::Tracker]
+        lab, limit = 150, needs = [Need::Ours]
     ) {
         let mount = |at: &Path| must(&["mount", "-t", "tmpfs", "-o", "size=6m", "none", text(at)]);
         let room = |at: &Path| must(&["mount", "-o", "remount,size=40m", text(at)]);
@@ -24,7 +24,7 @@ isolated_test! {
 
 isolated_test! {
     fn room_that_cannot_be_reserved_is_one_error_and_one_recovery(
-        lab, limit = 150, needs = [Need::Ours, Need::Tracker]
+        lab, limit = 150, needs = [Need::Ours]
     ) {
         let mount = |at: &Path| must(&["mount", "-t", "tmpfs", "-o", "size=6m", "none", text(at)]);
         let room = |at: &Path| must(&["mount", "-o", "remount,size=40m", text(at)]);
@@ -35,7 +35,7 @@ isolated_test! {
 
 isolated_test! {
     fn a_full_ext4_stops_one_torrent_until_there_is_room(
-        lab, limit = 150, needs = [Need::Ours, Need::Root, Need::Program("mkfs.ext4"), Need::Tracker]
+        lab, limit = 150, needs = [Need::Ours, Need::Root, Need::Program("mkfs.ext4")]
     ) {
         let image = lab.dir().join("disk");
         let mount = |at: &Path| {
@@ -69,12 +69,11 @@ fn one_torrent_waits_while_another_goes_on(
     for payload in [&small, &other] {
         payload.write(&data).expect("the payload");
         let path = data.join(format!("{}.torrent", payload.name));
-        let url = Opentracker::url(tracker_at, "http");
+        let url = OurTracker::url(tracker_at, "http", false);
         torrents
             .push(Torrent::write(&path, payload, &data, 256 * 1024, &[url]).expect("a torrent"));
     }
-    let hashes: Vec<[u8; 20]> = torrents.iter().map(|torrent| torrent.info_hash).collect();
-    let tracker = Opentracker::start(tracker_at, &hashes, &lab.folder("tracker"));
+    let tracker = OurTracker::start(tracker_at, lab.address(), false, &lab.folder("tracker"));
     let mut seeders = Vec::new();
     for torrent in &torrents {
         let (home, listen) = home(lab, "seeder");

@@ -24,9 +24,8 @@ const TOKEN: &str = "the token of the tests";
 pub struct OurTracker {
     /// Where it answers clients.
     pub address: SocketAddr,
-    private: bool,
     api: SocketAddr,
-    process: Process,
+    _process: Process,
 }
 
 impl OurTracker {
@@ -57,9 +56,8 @@ impl OurTracker {
         );
         let tracker = Self {
             address,
-            private,
             api,
-            process,
+            _process: process,
         };
         if private {
             let body = format!(r#"{{"key":"{KEY}","seconds_valid":600}}"#);
@@ -79,24 +77,19 @@ impl OurTracker {
         format!("{scheme}://{address}/announce{key}")
     }
 
-    /// Whether who has no key is refused.
-    pub const fn is_private(&self) -> bool {
-        self.private
-    }
-
     /// What it knows of a torrent.
     pub fn torrent(&self, info_hash: &[u8; 20]) -> Value {
         self.ask("GET", &format!("/api/v1/torrent/{}", hex(info_hash)), "")
     }
 
+    /// How many complete peers it knows.
+    pub fn seeds(&self, info_hash: &[u8; 20]) -> u64 {
+        self.torrent(info_hash)["seeders"].as_u64().unwrap_or(0)
+    }
+
     /// Its figures.
     pub fn stats(&self) -> Value {
         self.ask("GET", "/api/v1/stats", "")
-    }
-
-    /// Its process.
-    pub const fn process(&mut self) -> &mut Process {
-        &mut self.process
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> Value {
