@@ -6,10 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use actix::{Actor, Context, Handler, Message, Recipient, SyncArbiter, SyncContext};
 use net::Pool;
 use parking_lot::Mutex;
+
+use crate::metrics::Spread;
+use crate::peer::driver::now;
 
 /// Work for the Disk: from a Torrent, a few a second, each for a batch of pieces.
 #[derive(Message)]
@@ -62,9 +66,19 @@ fn run(job: Job) {
 pub(crate) struct Load {
     waiting: AtomicU64,
     running: AtomicU64,
+    jobs: AtomicU64,
+    /// How long jobs had waited.
+    pub(crate) waited: Spread,
+    /// How long they took.
+    pub(crate) took: Spread,
 }
 
 impl Load {
+    /// Jobs that were ever given.
+    pub(crate) fn jobs(&self) -> u64 {
+        self.jobs.load(Ordering::Relaxed)
+    }
+
     /// Jobs that wait for a thread, and those that are being done.
     pub(crate) fn get(&self) -> [u64; 2] {
         [&self.waiting, &self.running].map(|of| of.load(Ordering::Relaxed))
@@ -72,19 +86,23 @@ impl Load {
 }
 
 /// A job that is being done; it is done, or has panicked, when this goes.
-struct Running(Arc<Load>);
+struct Running(Arc<Load>, Instant);
 
 impl Running {
-    fn begin(load: Arc<Load>) -> Self {
+    /// A job begins that was given at a time.
+    fn begin(load: Arc<Load>, given: Instant) -> Self {
+        let now = now();
+        load.waited.add(now.saturating_duration_since(given));
         load.waiting.fetch_sub(1, Ordering::Relaxed);
         load.running.fetch_add(1, Ordering::Relaxed);
-        Self(load)
+        Self(load, now)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
+        self.0.took.add(now().saturating_duration_since(self.1));
     }
 }
 
@@ -135,9 +153,11 @@ impl Disk {
     /// Does a job of milliseconds.
     pub(crate) fn short(&self, job: impl FnOnce() + Send + 'static) {
         self.load.waiting.fetch_add(1, Ordering::Relaxed);
+        self.load.jobs.fetch_add(1, Ordering::Relaxed);
+        let given = now();
         let load = Arc::clone(&self.load);
         let job = move || {
-            let _running = Running::begin(load);
+            let _running = Running::begin(load, given);
             job();
         };
         let jobs = self.jobs.lock().clone();

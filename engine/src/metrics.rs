@@ -4,6 +4,7 @@
 
 mod census;
 mod exposition;
+mod histogram;
 mod table;
 mod takeover;
 
@@ -13,6 +14,8 @@ use protocol::peer::Tally;
 
 pub(crate) use self::census::Census;
 pub use self::exposition::Exposition;
+pub use self::histogram::Histogram;
+pub(crate) use self::histogram::Spread;
 pub(crate) use self::table::{Counters, Head};
 
 /// Whether a figure only grows.
@@ -22,6 +25,8 @@ pub enum Kind {
     Counter,
     /// It is how it stands at the moment.
     Gauge,
+    /// It says how many took how long: a [`Histogram`].
+    Histogram,
 }
 
 /// What a figure is.
@@ -48,13 +53,16 @@ pub struct Metric {
 
 /// All figures of an engine at one moment; see [`EngineHandle::metrics`](crate::EngineHandle::metrics).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Metrics(Vec<Metric>);
+pub struct Metrics(Vec<Metric>, Vec<Histogram>);
 
 impl Default for Metrics {
     /// All of them 0.
     fn default() -> Self {
         let all = Self::ALL.iter();
-        Self(all.map(|about| Metric { about, value: 0 }).collect())
+        Self(
+            all.map(|about| Metric { about, value: 0 }).collect(),
+            Self::HISTOGRAMS.iter().map(Histogram::empty).collect(),
+        )
     }
 }
 
@@ -70,11 +78,28 @@ impl Metrics {
         self.0.iter()
     }
 
+    /// How long things took, in the order of [`Metrics::HISTOGRAMS`].
+    pub fn histograms(&self) -> impl Iterator<Item = &Histogram> {
+        self.1.iter()
+    }
+
+    /// Takes over how long things took.
+    pub(crate) fn spread(&mut self, name: &str, spread: &Spread) {
+        let found = self.1.iter_mut().find(|of| of.about.name == name);
+        debug_assert!(found.is_some(), "{name} is in the table");
+        if let Some(histogram) = found {
+            histogram.take(spread);
+        }
+    }
+
     /// Adds them to a page.
     pub fn write(&self, page: &mut Exposition) {
         for Metric { about, value } in &self.0 {
             page.family(about.name, about.kind, about.unit, about.help);
             page.sample(&[], value);
+        }
+        for histogram in &self.1 {
+            page.histogram(histogram);
         }
     }
 

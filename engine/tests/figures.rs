@@ -84,6 +84,14 @@ fn each_kind_of_message_is_counted_on_both_sides() {
                 assert!(sent.is_some() && heard, "{kind}: {sent:?} {came:?}");
             }
         }
+        let jobs = takes
+            .histograms()
+            .find(|of| of.about.name == "disk.job_seconds");
+        let given = takes.get("disk.num_jobs");
+        assert!(
+            given > Some(0) && jobs.map(engine::metrics::Histogram::count) == given,
+            "{given:?}"
+        );
         let blocks = LEN.div_ceil(16 * 1024) as u64;
         let [asked, brought, have_all, handshakes] =
             ["request", "piece", "have_all", "ext_handshake"].map(|kind| {

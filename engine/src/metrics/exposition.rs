@@ -6,7 +6,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::Kind;
+use super::{Histogram, Kind};
 
 /// A page of figures.
 #[derive(Clone, Debug)]
@@ -37,6 +37,7 @@ impl Exposition {
         let (word, end) = match kind {
             Kind::Counter => ("counter", "_total"),
             Kind::Gauge => ("gauge", ""),
+            Kind::Histogram => ("histogram", ""),
         };
         let _ = writeln!(self.text, "# TYPE {name} {word}");
         if !unit.is_empty() && name.ends_with(&format!("_{unit}")) {
@@ -44,6 +45,22 @@ impl Exposition {
         }
         let _ = writeln!(self.text, "# HELP {name} {}", escaped(help));
         self.name = name + end;
+    }
+
+    /// A figure that says how many took how long.
+    pub fn histogram(&mut self, of: &Histogram) {
+        let about = of.about;
+        self.family(about.name, about.kind, about.unit, about.help);
+        let mut so_far = 0;
+        for (at, count) in of.buckets.iter().enumerate() {
+            so_far += count;
+            let bound = Histogram::bound(at).map(|bound| format!("{:?}", bound.as_secs_f64()));
+            let bound = bound.as_deref().unwrap_or("+Inf");
+            let _ = writeln!(self.text, "{}_bucket{{le=\"{bound}\"}} {so_far}", self.name);
+        }
+        let _ = writeln!(self.text, "{}_count {so_far}", self.name);
+        let sum = of.sum.as_secs_f64();
+        let _ = writeln!(self.text, "{}_sum {sum:?}", self.name);
     }
 
     /// A value of the figure that was begun last.

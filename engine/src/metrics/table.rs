@@ -161,7 +161,6 @@ table! {
         wasted_twice = "ses.waste_piece_end_game": "Bytes of blocks that others had brought meanwhile, or that were given up on.";
         blocks_read = "disk.num_blocks_read": "Blocks that were read to be sent.";
         blocks_written = "disk.num_blocks_written": "Blocks that were written.";
-        disk_jobs = "disk.num_jobs": "Jobs that were given to the threads for hashes and checks.";
         announces = "tracker.num_tracker_announces": "Announces that were made.";
     }
     messages {
@@ -222,6 +221,7 @@ table! {
         UploadOnly = "ses.num_upload_only_torrents": "Torrents that have all that they want, which is not all.";
     }
     counters {
+        "disk.num_jobs": "Jobs that were given to the threads for hashes and checks.";
         "net.recv_payload_bytes" in "bytes": "Payload received from peers and web seeds, whatever became of it.";
         "net.sent_payload_bytes" in "bytes": "Payload sent to peers.";
         "net.recv_redundant_bytes" in "bytes": "Payload received that was there already, came too late or was bad.";
@@ -285,4 +285,22 @@ table! {
         "dht.dht_torrents": "Torrents of which the DHT node keeps peers.";
         "dht.dht_peers": "Peers that the DHT node keeps.";
     }
+}
+
+impl Metrics {
+    /// What says how long things took, in the order in which it is told.
+    pub const HISTOGRAMS: &[About] = &[
+        about(
+            "disk.job_seconds",
+            Kind::Histogram,
+            "seconds",
+            "How long jobs for hashes and checks took, reading included.",
+        ),
+        about(
+            "disk.job_wait_seconds",
+            Kind::Histogram,
+            "seconds",
+            "How long jobs for hashes and checks had waited for a thread.",
+        ),
+    ];
 }

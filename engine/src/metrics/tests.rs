@@ -53,3 +53,34 @@ fn figures_are_found_by_name_and_written_with_their_meaning() {
     }
     assert!(text.ends_with("\n# EOF\n"));
 }
+
+#[test]
+fn what_took_long_is_counted_by_how_long_and_written_as_buckets_that_grow() {
+    use std::time::Duration;
+    let spread = Spread::default();
+    for micros in [0, 100, 101, 2_000, 70_000_000] {
+        spread.add(Duration::from_micros(micros));
+    }
+    let mut metrics = Metrics::default();
+    metrics.spread("disk.job_seconds", &spread);
+    let told = metrics.histograms().next().unwrap();
+    assert_eq!((told.count(), told.buckets[0], told.buckets[1]), (5, 2, 1));
+    assert_eq!(told.sum, Duration::from_micros(70_002_201));
+    let mut page = Exposition::new("tribler");
+    metrics.write(&mut page);
+    let text = page.finish();
+    for line in [
+        "# TYPE tribler_disk_job_seconds histogram",
+        "# UNIT tribler_disk_job_seconds seconds",
+        "tribler_disk_job_seconds_bucket{le=\"0.0001\"} 2",
+        "tribler_disk_job_seconds_bucket{le=\"0.001\"} 3",
+        "tribler_disk_job_seconds_bucket{le=\"0.005\"} 4",
+        "tribler_disk_job_seconds_bucket{le=\"60.0\"} 4",
+        "tribler_disk_job_seconds_bucket{le=\"+Inf\"} 5",
+        "tribler_disk_job_seconds_count 5",
+        "tribler_disk_job_seconds_sum 70.002201",
+        "tribler_disk_job_wait_seconds_count 0",
+    ] {
+        assert!(text.lines().any(|of| of == line), "{line}\n{text}");
+    }
+}

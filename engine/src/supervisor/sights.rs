@@ -118,7 +118,10 @@ impl Supervisor {
         let mut all = Metrics::default();
         all.count(self.events.counters());
         self.board.measure(&mut all);
-        let [waiting, running] = self.disk.load().get();
+        let load = self.disk.load();
+        let [waiting, running] = load.get();
+        all.spread("disk.job_seconds", &load.took);
+        all.spread("disk.job_wait_seconds", &load.waited);
         let usage = self.config.storage.budget.usage();
         let desks = self.routes.iter().map(|route| route.reach.desk.counts());
         let announces = desks.fold([0, 0], |[queued, asked], (more, under_way)| {
@@ -143,6 +146,7 @@ impl Supervisor {
             ("net.limiter_up_queue", up.0 as u64),
             ("net.limiter_up_bytes", up.1),
             ("peer.num_seats_taken", self.seats.taken() as u64),
+            ("disk.num_jobs", load.jobs()),
             ("disk.queued_disk_jobs", waiting),
             ("disk.num_running_disk_jobs", running),
             ("disk.file_pool_size", usage.open_files as u64),
