@@ -71,7 +71,7 @@ pub(crate) fn download(lab: &Lab, hops: u8, extent: Extent) {
             "nothing comes\n{}",
             leech.process().last_words()
         );
-        for at in through(&world.state) {
+        for at in through(&world.state, "data") {
             if let Some(role) = nodes.kill(at) {
                 let at = lab.address();
                 fence.allow(at.ip());
@@ -119,19 +119,19 @@ pub(crate) fn download(lab: &Lab, hops: u8, extent: Extent) {
 }
 
 /// Bytes of the content that our side says it has.
-fn done(leech: &Ours) -> u64 {
+pub(crate) fn done(leech: &Ours) -> u64 {
     let progress = leech.event("progress");
     let done = progress.and_then(|event| event["done"].as_u64());
     done.unwrap_or(0)
 }
 
-/// The nodes of the first circuit for data that is ready.
-fn through(state: &Path) -> Vec<SocketAddr> {
+/// The nodes of the circuit for a purpose that is ready and has carried most.
+pub(crate) fn through(state: &Path, purpose: &str) -> Vec<SocketAddr> {
     let report = circuits(state);
-    let all = report["circuits"].as_array().expect("circuits");
+    let all = report["circuits"].as_array().expect("circuits").iter();
     let ready = all
-        .iter()
-        .find(|circuit| circuit["purpose"] == "data" && circuit["state"] == "ready");
+        .filter(|circuit| circuit["purpose"] == purpose && circuit["state"] == "ready")
+        .max_by_key(|circuit| circuit["bytes"].as_u64());
     let nodes = ready.and_then(|circuit| circuit["through"].as_array());
     let nodes = nodes.into_iter().flatten();
     let addrs = nodes.filter_map(|node| node["addr"].as_str()?.parse().ok());

@@ -45,6 +45,12 @@ isolated_test! {
 }
 
 isolated_test! {
+    fn who_downloads_in_hiding_goes_on_when_nodes_die(lab, limit = 240, needs = [Need::Ours]) {
+        through::hidden_with_deaths(lab);
+    }
+}
+
+isolated_test! {
     fn two_libtorrents_behind_one_socks5_server_find_seeds_by_a_udp_tracker_and_get_their_torrents(
         lab, limit = 300, needs = [Need::Ours, LIBTORRENT, Need::Tracker]
     ) {

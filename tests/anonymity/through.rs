@@ -10,6 +10,8 @@ use support::overlay::Testnet;
 use support::payload::Payload;
 use support::wait;
 
+use crate::leaks::{self, done};
+
 const NODES: usize = 20;
 const LEN: u64 = 24_000_001;
 const READY: Duration = Duration::from_secs(30);
@@ -70,6 +72,50 @@ pub(crate) fn hidden(lab: &Lab, seed_hops: u8, leech_hops: u8) {
     lab.report(&format!(
         "| hidden | seed behind {seed_hops} hops, downloader behind {leech_hops} | {:.1} s |",
         begin.elapsed().as_secs_f64()
+    ));
+    seed.process().stop();
+}
+
+/// Downloads in hiding from who seeds in hiding, while nodes die that both go through.
+pub(crate) fn hidden_with_deaths(lab: &Lab) {
+    const DEATHS: u64 = 2;
+    let net = Testnet::start(lab, NODES);
+    let content = Content::new(lab, Payload::single("deaths.bin", LEN, 73));
+    let mut flags = net.flags();
+    flags.extend(["--hops", "1"]);
+    let mut seed = Ours::start_with(&content.seed(lab.address()), &lab.folder("seed"), &flags);
+    finish(&mut seed, READY, "the seed");
+    let (dir, at) = home(lab, "leech");
+    let state = lab.folder("leech home");
+    flags.extend(["--max-down", "400KiB/s"]);
+    let job = content.download(&dir, at, Vec::new());
+    let mut leech = Ours::start_with(&job, &state, &flags);
+    let mut worst = Duration::ZERO;
+    for death in 1..=DEATHS {
+        let far = LEN * death / (DEATHS + 2);
+        let come = wait::until(DONE, || (done(&leech) > far).then_some(()));
+        assert!(come.is_some(), "{}", leech.process().last_words());
+        let ways = leaks::through(&state.join("state"), "rendezvous");
+        let dead = ways.iter().find(|at| net.kill(**at));
+        println!("{:?} is dead, of {ways:?}", dead.expect("one of its nodes"));
+        // What is on its way comes all the same.
+        let (died, mut last, mut still) = (Instant::now(), done(&leech), Instant::now());
+        while died.elapsed() < Duration::from_secs(15) {
+            std::thread::sleep(Duration::from_millis(50));
+            let there = done(&leech);
+            if there > last {
+                worst = worst.max(still.elapsed());
+                (last, still) = (there, Instant::now());
+            }
+        }
+        worst = worst.max(still.elapsed());
+    }
+    finish(&mut leech, DONE, "the download");
+    content.assert_arrived(&dir);
+    assert!(worst < Duration::from_secs(15), "{worst:?}");
+    lab.report(&format!(
+        "| hidden | {DEATHS} nodes died on the way | nothing came for {:.1} s at most |",
+        worst.as_secs_f64()
     ));
     seed.process().stop();
 }

@@ -78,6 +78,23 @@ impl Testnet {
         nodes.filter_map(|event| event["pid"].as_u64()).collect()
     }
 
+    /// Kills the node at an address, if it is one of its nodes.
+    pub fn kill(&self, at: SocketAddr) -> bool {
+        let is_there = |event: &&Value| {
+            event["event"] == "node" && event["addr"].as_str() == Some(&at.to_string())
+        };
+        let node = events(&self.process)
+            .into_iter()
+            .find(|event| is_there(&event));
+        let pid = node.and_then(|event| event["pid"].as_u64());
+        pid.is_some_and(|pid| {
+            let status = Command::new("kill")
+                .args(["-s", "KILL", &pid.to_string()])
+                .status();
+            status.is_ok_and(|status| status.success())
+        })
+    }
+
     /// Ends it as a user does.
     pub fn stop(&mut self) {
         self.process.stop();

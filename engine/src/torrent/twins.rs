@@ -11,7 +11,8 @@
 //! simultaneous.
 //!
 //! A peer that comes back from an outage has lost the older one. It dials again then although it had dialled before, from the same
-//! host, and nothing was heard of it for a while.
+//! host, and nothing was heard of it for a while. A hidden peer has no host; both ends of a new link with it let go of the old one,
+//! for there is a new one only where the old one has fallen silent.
 
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A connection that carried nothing for so long makes way for a new one that the same host dials: the peer may have lost it in
 /// an outage, of which this end hears nothing.
 const QUIET: Duration = Duration::from_secs(10);
+
+/// The same of a hidden peer, that has no host: a link is made again when another one has been silent for longer than that. Who
+/// else would know its peer id, which is drawn for this torrent and way alone, and told at the far end of links only?
+const QUIET_LINK: Duration = Duration::from_secs(2);
 
 /// A connection, as one end sees it.
 #[derive(Clone, Copy, Debug)]
@@ -118,10 +123,15 @@ impl Torrent {
         let (Some(older), Some(newer)) = (self.peers.get(older), self.peers.get(newer)) else {
             return false;
         };
-        let same_host = older.addr.ip().to_canonical() == newer.addr.ip().to_canonical();
-        let quiet = newer
+        let quiet_for = newer
             .since
-            .is_some_and(|since| since.saturating_duration_since(older.last_payload) >= QUIET);
+            .map(|since| since.saturating_duration_since(older.last_payload));
+        let is_hidden = |peer: &PeerEntry| self.setup.reach.is_hidden(peer.addr);
+        if is_hidden(older) && is_hidden(newer) {
+            return older.outgoing == newer.outgoing && quiet_for >= Some(QUIET_LINK);
+        }
+        let same_host = older.addr.ip().to_canonical() == newer.addr.ip().to_canonical();
+        let quiet = quiet_for >= Some(QUIET);
         !older.outgoing && !newer.outgoing && same_host && quiet
     }
 
