@@ -42,6 +42,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
     memory.renew(&document.items);
     let kept = serde_json::to_vec(&memory).expect("JSON");
-    assert_eq!(serde_json::from_slice::<Memory>(&kept).expect("read back"), memory);
+    assert_eq!(
+        serde_json::from_slice::<Memory>(&kept).expect("read back"),
+        memory
+    );
     rules.preview(document, memory);
 });
