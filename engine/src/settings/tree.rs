@@ -247,7 +247,7 @@ settings! {
         farewell: Duration = S * 10, Duration::ZERO..=S * 600, "";
         /// Whether of a tracker that a tier names by HTTP and by UDP, at the same host, the latter is asked first. Holds for torrents that begin to announce from then on.
         prefer_udp: bool = true, (), "";
-        /// The least time between two announces to a tracker, whatever it asks for, unless there is news.
+        /// A tracker that asks for announces more often than this is not heeded.
         least_interval: Duration = S * 60, S * 10..=HOUR, "";
         /// How long a tracker that failed is left alone by a torrent; twice as long after each further failure, up to half an hour.
         retry_after: Duration = S * 5, S..=S * 1800, "";

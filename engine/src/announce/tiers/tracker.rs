@@ -105,7 +105,6 @@ impl Tracker {
         let interval = interval.clamp(manners.least_interval, LONGEST_INTERVAL);
         let least = min_interval.unwrap_or(DEFAULT_MIN_INTERVAL);
         let least = least.min(interval).min(LONGEST_MIN_INTERVAL);
-        let least = least.max(manners.least_interval);
         self.knows_us = true;
         self.failures = 0;
         self.failed_until = None;
