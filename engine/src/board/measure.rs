@@ -46,6 +46,7 @@ impl Board {
             ("error", "ses.num_error_torrents", 0),
             ("seeding", "ses.num_seeding_torrents", 0),
             ("paused", "ses.num_stopped_torrents", 0),
+            ("queued", "ses.num_queued_torrents", 0),
         ];
         let [mut all, mut blocked, mut peers, mut seeds, mut down, mut up] = [0; 6];
         for facts in table.present() {

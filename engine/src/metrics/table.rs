@@ -253,6 +253,7 @@ table! {
         "ses.num_downloading_torrents": "Torrents that fetch pieces, or the metadata.";
         "ses.num_error_torrents": "Torrents that stopped with an error.";
         "ses.num_seeding_torrents": "Torrents that serve all that they want.";
+        "ses.num_queued_torrents": "Torrents that wait for their turn in the queue.";
         "ses.num_stopped_torrents": "Torrents that stand still, as they were told to.";
         "ses.num_blocked_torrents": "Torrents of which nothing leaves by their route.";
         "peer.num_peers_connected": "Connected peers.";

@@ -63,6 +63,8 @@ fn so_many_download_at_a_time_in_the_order_of_the_queue_and_all_come_through() {
         .await;
         sleep(Duration::from_secs(2)).await;
         assert_eq!(states(&session, &ids), "dqqq");
+        let figures = session.handle.metrics().await.expect("it runs");
+        assert_eq!(figures.get("ses.num_queued_torrents"), Some(3));
         assert!(
             !session.data().join("1").exists(),
             "who waits has nothing open"
