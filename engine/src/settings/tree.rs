@@ -188,7 +188,7 @@ settings! {
     }
     /// The direct way into the network, where the program opens it by the settings: the daemon, `download` and `seed` do. When a key is changed, what was open is closed first and nothing leaves by it any more; then the way is opened as is said, torrents and our node of the DHT go on by it, and circuits begin anew from there.
     network: NetworkSettings {
-        /// Where peers connect, by TCP and uTP; all addresses of both families are [::]; an empty text for where the program was told to listen. Behind a proxy nobody can connect.
+        /// Where peers connect, by TCP and uTP; the unspecified address of IPv6 stands for all addresses of both families; an empty text for where the program was told to listen. Behind a proxy nobody can connect.
         listen: Option<SocketAddr> = None, (), "";
         /// How many ports after that one are tried where it is taken.
         port_tries: u32 = 9, 0..=1000, "ports";
