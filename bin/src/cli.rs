@@ -2,6 +2,7 @@
 
 pub(crate) mod ctl;
 pub(crate) mod ctl_habits;
+pub(crate) mod ctl_modes;
 pub(crate) mod daemon;
 pub(crate) mod dht;
 pub(crate) mod kept;

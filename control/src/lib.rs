@@ -22,6 +22,7 @@ mod answer;
 mod habit;
 mod label;
 mod lines;
+mod mode;
 mod names;
 mod query;
 mod record;
@@ -35,6 +36,7 @@ pub use habit::{
 };
 pub use label::{CategoriesOf, Category, LabelsOf, label, tags};
 pub use lines::{Lines, TooLong};
+pub use mode::{ModesOf, QueueOf, Queued, SeedingOf, WebSeedsOf};
 pub use names::{Named, Names, Unnamed};
 pub use query::{Page, Query};
 pub use record::{File, Peer, Setting, Stats, Torrent, Tracker};

@@ -21,7 +21,7 @@ pub struct Torrent {
     /// Its tags.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// What it is doing: `checking`, `downloading`, `error`, `metadata`, `paused` or `seeding`.
+    /// What it is doing: `checking`, `downloading`, `error`, `metadata`, `paused`, `queued` or `seeding`.
     pub state: String,
     /// Through how many others it goes; 0 is the direct way.
     pub hops: u8,
@@ -82,6 +82,21 @@ pub struct Tracker {
     pub tier: usize,
     /// Its address, which may hold a key of the user.
     pub url: String,
+    /// How it stands: `announcing`, `failed`, `given_up`, `untried` or `working`. Empty where that is not asked for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub state: String,
+    /// Seconds until it may be asked again, where that has to be waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+    /// Peers that have everything, as it told last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<u32>,
+    /// Peers that have not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leechers: Option<u32>,
+    /// What it said for people, or why it failed the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A peer of a torrent.

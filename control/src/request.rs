@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Add, CategoriesOf, FeedsOf, LabelsOf, PreviewOf, Query, RulesOf, WatchesOf};
+use crate::{
+    Add, CategoriesOf, FeedsOf, LabelsOf, ModesOf, PreviewOf, Query, QueueOf, RulesOf, WatchesOf,
+    WebSeedsOf,
+};
 
 /// A line to the daemon.
 ///
@@ -53,6 +56,8 @@ pub enum Ask {
     Peers(Show),
     /// What would be taken from a feed now.
     Preview(PreviewOf),
+    /// The queue, changed first where that is asked for.
+    Queue(QueueOf),
     /// Announce torrents as soon as that is allowed.
     Reannounce(Which),
     /// Remove torrents.
@@ -61,6 +66,8 @@ pub enum Ask {
     Resume(Which),
     /// The rules of a feed, changed.
     Rules(RulesOf),
+    /// Turn switches of torrents, and say until when they are seeded.
+    Set(ModesOf),
     /// The settings, changed first where that is asked for.
     Settings(SettingsChange),
     /// All that is known of a torrent.
@@ -73,6 +80,8 @@ pub enum Ask {
     Trackers(TrackersOf),
     /// The watched folders, changed first where that is asked for.
     Watches(WatchesOf),
+    /// The web seeds of a torrent, changed first where that is asked for.
+    WebSeeds(WebSeedsOf),
 }
 
 /// Which torrents are meant.

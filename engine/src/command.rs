@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dht::DhtHandle;
 use net::port_map::Ports;
+use protocol::id::InfoHash;
 use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, Op, StoreError};
@@ -93,6 +94,10 @@ pub struct AddTorrent {
     pub use_web_seeds: bool,
     /// Web seeds that the user names: URLs as in BEP 19.
     pub web_seeds: Vec<String>,
+    /// Fetch from those that the torrent and its link name, too.
+    pub use_named_web_seeds: bool,
+    /// Where it is fetched in order: these pieces, from the first to the last of both, before all others. This is not kept.
+    pub sequential_range: Option<(u32, u32)>,
     /// Its category and tags; see [`Labels::shared`].
     pub labels: Option<Arc<Labels>>,
     /// Add it, but do nothing until it is resumed.
@@ -199,6 +204,8 @@ impl AddTorrent {
             super_seed: false,
             use_web_seeds: true,
             web_seeds: Vec::new(),
+            use_named_web_seeds: true,
+            sequential_range: None,
             labels: None,
             paused: false,
             managed: true,
@@ -275,6 +282,9 @@ pub enum CommandError {
     /// A setting is not known, or cannot have that value; none was changed.
     #[error(transparent)]
     Settings(SettingsError),
+    /// This is no address of a web seed.
+    #[error("{0}: a web seed is an http or https address")]
+    NotWebSeed(String),
     /// What is kept of the torrent cannot be read, for this reason.
     #[error("what is kept of the torrent cannot be read: {0}")]
     Unreadable(Arc<str>),
@@ -393,6 +403,12 @@ pub(crate) enum Command {
         Option<u8>,
         oneshot::Sender<Result<u8, CommandError>>,
     ),
+    Find(
+        InfoHash,
+        oneshot::Sender<Result<Option<TorrentId>, CommandError>>,
+    ),
+    /// Have all torrents stand still, or no longer.
+    Halt(bool, oneshot::Sender<Result<(), CommandError>>),
     Limit(
         Option<TorrentId>,
         Limits,

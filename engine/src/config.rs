@@ -44,6 +44,8 @@ pub struct EngineConfig {
     pub disk_threads: usize,
     /// Threads that run torrents; 0 runs them in the calling thread.
     pub torrent_threads: usize,
+    /// Have all torrents stand still until [`EngineHandle::resume_all`](crate::EngineHandle::resume_all).
+    pub paused: bool,
     /// The seed of every random choice; `None` takes one from the system.
     pub seed: Option<u64>,
     /// The client name that peers and trackers are told.
@@ -87,6 +89,7 @@ impl EngineConfig {
             storage: StoreOptions::default(),
             disk_threads: (cores / 2).max(1),
             torrent_threads: (cores / 4).clamp(1, 4),
+            paused: false,
             seed: None,
             client: format!("tribler-rs/{}", env!("CARGO_PKG_VERSION")),
         }

@@ -3,8 +3,11 @@
 mod files;
 mod labels;
 mod modes;
+mod pieces;
 mod queue;
+mod session;
 mod storage;
+mod web_seeds;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

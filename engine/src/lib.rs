@@ -121,5 +121,7 @@ pub use supervisor::messages::{
 pub use supervisor::{StartError, Supervisor};
 pub use torrent::files::FileError;
 pub use torrent::picker::Priority;
+pub use torrent::pieces::{BegunPiece, BlockStatus};
 pub use torrent::relocation::MoveFailure;
+pub use torrent::tracker_list::{TrackerState, TrackerStatus};
 pub use updates::{Published, ResolveError};

@@ -197,7 +197,7 @@ impl Supervisor {
             shelf: Shelf::default(),
             turns: Turns::default(),
             checks: Checks::new(config.settings.queue.checking),
-            line: Line::new(&config.settings),
+            line: Line::new(&config.settings, config.paused),
             next_id: 1,
             snapshots,
             board: handle.board.clone(),

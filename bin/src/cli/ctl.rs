@@ -7,6 +7,7 @@ use engine::Sort;
 use engine::settings::Value;
 
 use super::ctl_habits::{CategoriesArgs, FeedsArgs, TagArgs, WatchArgs};
+use super::ctl_modes::{QueueArgs, SetArgs, WebSeedsArgs};
 use super::settings::assignment;
 use crate::units::Rate;
 
@@ -51,6 +52,12 @@ pub(crate) enum CtlCommand {
     Move(MoveArgs),
     /// List the files of a torrent, or say how much some are wanted
     Files(FilesArgs),
+    /// Turn switches of torrents, and say until when they are seeded
+    Set(SetArgs),
+    /// List the torrents that wait or download, in order, or move some
+    Queue(QueueArgs),
+    /// List or change the web seeds of a torrent
+    WebSeeds(WebSeedsArgs),
     /// List or change the trackers of a torrent
     Trackers(TrackersArgs),
     /// List the peers that a torrent is connected to

@@ -6,6 +6,7 @@ mod events;
 mod habits;
 mod labels;
 mod list;
+mod modes;
 mod settings;
 mod tables;
 
@@ -85,6 +86,9 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
         CtlCommand::Feeds(args) => habits::feeds(args, &mut connect()?, &talk),
         CtlCommand::Tag(args) => labels::tag(args, &mut connect()?, &talk),
         CtlCommand::Categories(args) => labels::categories(args, &mut connect()?, &talk),
+        CtlCommand::Set(set) => modes::set(set, &mut connect()?, &talk),
+        CtlCommand::Queue(queue) => modes::queue(queue, &mut connect()?, &talk),
+        CtlCommand::WebSeeds(of) => modes::web_seeds(of, &mut connect()?, &talk),
         CtlCommand::Events(events) => events::run(events, connect()?, &talk),
         CtlCommand::Settings(of) => settings::run(of, &mut connect()?, &talk),
         CtlCommand::Stats => talk.stats(connect()?.ask(Ask::Stats(Nothing {}))?),

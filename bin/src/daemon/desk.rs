@@ -6,6 +6,7 @@ mod changing;
 mod habits;
 mod labels;
 mod looking;
+mod modes;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -136,6 +137,8 @@ impl Desk {
             Ask::Remove(removal) => self.remove(removal).await,
             Ask::Resume(which) => self.resume(which).await,
             Ask::Rules(of) => self.change_rules(of).await,
+            Ask::Queue(of) => self.queue(of).await,
+            Ask::Set(of) => self.set_modes(of).await,
             Ask::Settings(change) => self.change_settings(change).await,
             Ask::Show(show) => self.show(show.torrent).await,
             Ask::Shutdown(_) => {
@@ -145,6 +148,7 @@ impl Desk {
             Ask::Stats(_) => value(&self.stats()),
             Ask::Trackers(of) => self.trackers(of).await,
             Ask::Watches(of) => self.watches(of).await,
+            Ask::WebSeeds(of) => self.web_seeds(of).await,
         }
     }
 
@@ -205,6 +209,7 @@ fn refused(error: &CommandError) -> Refusal {
         CommandError::Settings(_)
         | CommandError::NoHash
         | CommandError::NoSuchFile(_)
+        | CommandError::NotWebSeed(_)
         | CommandError::NotMoving => Code::Wrong,
         CommandError::GivenUp
         | CommandError::Moving

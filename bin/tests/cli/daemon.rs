@@ -6,6 +6,7 @@ mod feeds;
 mod figures;
 mod sorting;
 mod torrents;
+mod turns;
 mod watching;
 
 use std::os::unix::net::UnixStream;

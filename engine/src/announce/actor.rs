@@ -329,6 +329,11 @@ impl Handler<Announce> for Announcer {
             }
             Announce::Completed => self.tiers.set_event(now, Stage::Completed),
             Announce::Hurry => self.tiers.hurry(now),
+            Announce::Standing(reply) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(self.tiers.statuses());
+                return;
+            }
             Announce::WantPeers => self.tiers.want_more_peers(now),
             Announce::Farewell {
                 weight,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::SwarmCounts;
 use crate::announce::farewells::Weight;
+use crate::announce::tiers::TrackerStatus;
 
 /// What a tracker is told of our progress; written by the Torrent, read at each announce.
 #[derive(Debug, Default)]
@@ -47,6 +48,8 @@ pub(crate) enum Announce {
     Completed,
     /// The user wants an announce: try those again that failed, and ask the others as soon as they allow.
     Hurry,
+    /// Say how each tracker stands.
+    Standing(oneshot::Sender<Vec<TrackerStatus>>),
     /// Peers are few: ask as soon as the trackers allow.
     WantPeers,
     /// Tell every tracker that heard of us that we stop, then end.

@@ -14,7 +14,7 @@ use crate::torrent::renames;
 use crate::{CommandError, FileError, FileReader, Priority, ReadAhead, TorrentId};
 
 impl EngineHandle {
-    async fn order_files<T>(
+    pub(super) async fn order_files<T>(
         &self,
         id: TorrentId,
         order: impl FnOnce(Reply<T>) -> FileOrder,

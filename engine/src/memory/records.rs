@@ -87,7 +87,11 @@ impl Kept {
         details.trackers.clone_from(&add.trackers);
         details.peers.clone_from(&add.peers);
         details.reuse.clone_from(&add.reuse.dirs);
-        details.web_seeds = (!add.web_seeds.is_empty()).then(|| {
+        let others = !add.use_named_web_seeds;
+        details.web_seeds = (others || !add.web_seeds.is_empty()).then(|| {
+            if others {
+                return add.web_seeds.clone();
+            }
             // What is kept takes the place of what the metadata names.
             let mut urls = match &add.source {
                 Source::Metainfo(metainfo) => metainfo.web_seeds().to_vec(),
@@ -185,6 +189,7 @@ impl Kept {
             },
             trackers: details.trackers.clone(),
             web_seeds: details.web_seeds.clone().unwrap_or_default(),
+            use_named_web_seeds: details.web_seeds.is_none(),
             labels: Labels::of(torrent),
             paused: switches.paused,
             max_peers: torrent.max_peers.map(|most| most as usize),

@@ -251,6 +251,12 @@ impl Awake {
             Control::Labels(labels) => add.labels.clone_from(labels),
             Control::Modes(on, off) => add.set_modes(*on, *off),
             Control::Seeding(rule) => add.seeding = *rule,
+            Control::WebSeeds(urls) => {
+                add.web_seeds.clone_from(urls);
+                add.use_named_web_seeds = false;
+            }
+            Control::ClearPeers => add.forget_peers(),
+            Control::Range(range) => add.sequential_range = *range,
             Control::Ask(_)
             | Control::Conflict
             | Control::Files(_)
@@ -303,7 +309,10 @@ pub(super) fn change_asleep(record: &mut state::Torrent, control: &Control) -> b
         | Control::Resume
         | Control::Reuse(_)
         | Control::Scrape(_)
-        | Control::Trackers(_) => return false,
+        | Control::Trackers(_)
+        | Control::WebSeeds(_)
+        | Control::ClearPeers
+        | Control::Range(_) => return false,
         #[cfg(test)]
         Control::Panic => return false,
     }

@@ -53,6 +53,14 @@ impl StreamHandler<Command> for Supervisor {
             Command::Shift(id, to, reply) => {
                 let _ = reply.send(self.shift(id, to));
             }
+            Command::Find(hash, reply) => {
+                let known = self.by_hash.get(&hash).copied();
+                let _ = reply.send(Ok(known.filter(|id| self.child(*id).is_ok())));
+            }
+            Command::Halt(halted, reply) => {
+                self.halt(halted);
+                let _ = reply.send(Ok(()));
+            }
             Command::History(id, reply) => self.history(id, reply),
             Command::Reach(hops, reply) => {
                 let reach = self.reach(hops, ctx).map_err(CommandError::Route);

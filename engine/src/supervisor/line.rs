@@ -22,23 +22,26 @@ pub(super) struct Line {
     pub(super) queue: Queue,
     pub(super) places: Places,
     pub(super) husbandry: Husbandry,
+    /// All torrents stand still.
+    pub(super) halted: bool,
     /// What is told of torrents is not acted upon: they are being put back.
     closed: bool,
 }
 
 impl Line {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, halted: bool) -> Self {
         Self {
             queue: Queue::new(rules(settings), now()),
             places: Places::default(),
             husbandry: Husbandry::default(),
+            halted,
             closed: false,
         }
     }
 
-    /// Whether the queue has a torrent wait.
+    /// Whether a torrent has to wait: for its turn, or because all stand still.
     pub(super) fn holds(&self, id: TorrentId) -> bool {
-        self.queue.has(id) && !self.queue.runs(id)
+        self.halted || self.queue.has(id) && !self.queue.runs(id)
     }
 }
 
@@ -140,7 +143,7 @@ impl Supervisor {
     /// Whether a torrent that comes has to wait for its turn.
     pub(super) fn queues(&mut self, id: TorrentId, (managed, paused): (bool, bool)) -> bool {
         if !managed || paused {
-            return false;
+            return self.line.halted && !paused;
         }
         let standing = Standing {
             kind: Kind::Download,
@@ -248,6 +251,18 @@ impl Supervisor {
             // It hears when it begins.
             Life::Awake(_) | Life::Waking(_) => {}
         }
+    }
+
+    /// Has all torrents stand still, or no longer.
+    pub(super) fn halt(&mut self, halted: bool) {
+        if std::mem::replace(&mut self.line.halted, halted) == halted {
+            return;
+        }
+        let all: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        for id in all {
+            self.hold_or_not(id);
+        }
+        self.publish();
     }
 
     /// Where a torrent may announce, as far as the queue has to do with it.

@@ -518,6 +518,12 @@ impl Handler<Control> for Torrent {
             Control::Room(room) => self.find_room(room),
             Control::Modes(on, off) => self.turn(on, off, ctx),
             Control::Reannounce => self.reannounce(),
+            Control::WebSeeds(urls) => self.set_web_seeds(urls),
+            Control::ClearPeers => self.clear_peers(),
+            Control::Range(range) => {
+                self.add.sequential_range = range;
+                self.set_sequential(self.add.sequential);
+            }
             Control::Trackers(trackers) => {
                 let (id, count) = (self.id, trackers.iter().map(Vec::len).sum());
                 self.add.trackers = Some(trackers);

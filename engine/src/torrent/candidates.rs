@@ -318,6 +318,14 @@ impl Candidates {
         gone
     }
 
+    /// Forgets all addresses, those of connected peers too; who is banned stays so.
+    pub fn forget_all(&mut self) {
+        let all: Vec<SocketAddr> = self.index.iter().map(|(addr, _)| addr).collect();
+        for addr in all {
+            self.index.remove(addr);
+        }
+    }
+
     /// Takes note of where others reach us, by IPv4 and by IPv6: we are no peer of ours there, and of addresses that are as
     /// good otherwise, those are dialled first that both ends prefer (BEP 40).
     pub fn set_own(&mut self, own: [Option<SocketAddr>; 2]) {

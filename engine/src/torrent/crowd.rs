@@ -87,6 +87,15 @@ impl Torrent {
         reach.network.blocks(addr.ip()) && !reach.is_hidden(addr)
     }
 
+    /// Lets go of all peers, and forgets all addresses.
+    pub(crate) fn clear_peers(&mut self) {
+        self.add.peers.clear();
+        self.candidates.forget_all();
+        for (_, peer) in self.peers.iter() {
+            peer.order(Order::Close(Ended::Dismissed));
+        }
+    }
+
     /// Lets go of the peers and web seeds that the network does not talk to any more.
     pub(crate) fn sift(&mut self) {
         for (_, peer) in self.peers.iter() {

@@ -36,6 +36,12 @@ pub(crate) enum FileOrder {
     Due(u32, Duration, Reply<()>),
     /// Have a piece, or any, at no time any more.
     NotDue(Option<u32>, Reply<()>),
+    /// Take a piece from outside.
+    AddPiece(u32, Bytes, Reply<()>),
+    /// Have the disk take what was written.
+    Flush(Reply<()>),
+    /// Take this as the metadata.
+    Metadata(Bytes, Reply<()>),
     /// Read a piece.
     ReadPiece(u32, Reply<Bytes>),
     /// Let a file be read while it is fetched.
@@ -68,6 +74,9 @@ pub enum FileError {
     /// The torrent has no such piece.
     #[error("the torrent has no piece number {0}")]
     NoSuchPiece(u32),
+    /// The metadata is there already, the torrent is not looking for it, or this is not it.
+    #[error("this is not the metadata that is looked for")]
+    NotMetadata,
     /// The file or piece is not wanted.
     #[error("it is not wanted: give it a priority first")]
     NotWanted,
@@ -139,6 +148,11 @@ impl Torrent {
             FileOrder::NotDue(piece, reply) => {
                 self.clear_due(piece);
                 let _ = reply.send(Ok(()));
+            }
+            FileOrder::AddPiece(piece, data, reply) => self.add_piece((piece, data), reply, ctx),
+            FileOrder::Flush(reply) => self.flush(reply),
+            FileOrder::Metadata(info, reply) => {
+                let _ = reply.send(self.be_given_metadata(&info, ctx));
             }
             FileOrder::ReadPiece(piece, reply) => self.read_piece(piece, reply, ctx),
             FileOrder::Read(file, ahead, reply) => self.open_reader((file, ahead), reply, ctx),

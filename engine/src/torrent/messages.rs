@@ -21,11 +21,13 @@ use crate::reach::Reach;
 use crate::torrent::bad_blocks::Evidence;
 use crate::torrent::files::FileOrder;
 use crate::torrent::hash_desk::HashAnswer;
+use crate::torrent::pieces::{BegunPiece, Given};
 use crate::torrent::relocation::{MoveOrder, MoveReply};
 use crate::torrent::renames;
 use crate::torrent::rest::Tired;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
+use crate::torrent::tracker_list::TrackerStatus;
 use crate::{
     Choices, CommandError, Event, Labels, Limits, Modes, PeerInfo, Reuse, SeedingRule, SwarmCounts,
     TorrentError, TorrentId, TorrentStatus, Wire,
@@ -76,6 +78,12 @@ pub(crate) enum Control {
     Seeding(SeedingRule),
     /// Turn switches on, and then others off.
     Modes(Modes, Modes),
+    /// Fetch from these web seeds, and no others.
+    WebSeeds(Vec<String>),
+    /// Let go of all peers, and forget all addresses.
+    ClearPeers,
+    /// Have these pieces in order before all others, from the first to the last.
+    Range(Option<(u32, u32)>),
     /// Do something with files.
     Files(FileOrder),
     /// Announce to trackers, the DHT and the local networks as soon as they allow.
@@ -117,6 +125,12 @@ pub(crate) enum Question {
     Pieces(oneshot::Sender<Bitfield>),
     /// The trackers, by tier.
     Trackers(oneshot::Sender<Vec<Vec<String>>>),
+    /// The trackers, and how each stands.
+    TrackerList(oneshot::Sender<Vec<TrackerStatus>>),
+    /// The pieces that have begun.
+    Begun(oneshot::Sender<Vec<BegunPiece>>),
+    /// The web seeds, as they are named.
+    WebSeeds(oneshot::Sender<Vec<String>>),
     /// Who is connected.
     Peers(oneshot::Sender<Vec<PeerInfo>>),
 }
@@ -200,6 +214,8 @@ pub(crate) enum DiskReply {
         /// What came of it.
         outcome: Result<(), StoreError>,
     },
+    /// A piece from outside is written, or cannot be.
+    Given(Box<Given>),
     /// Files have other names, beside their old ones.
     Renamed(renames::Outcome),
     /// There may be room again: the files could be prepared.

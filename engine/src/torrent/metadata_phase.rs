@@ -12,6 +12,7 @@ use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Greeting, Order};
 use crate::torrent::actor::{Phase, Torrent};
+use crate::torrent::files::FileError;
 use crate::torrent::messages::News;
 use crate::torrent::metadata::Progress;
 use crate::{Category, CommandError, Event, Source, TorrentError};
@@ -135,6 +136,19 @@ impl Torrent {
             pieces: settings.metadata.pieces,
             ..usual
         }
+    }
+
+    /// Takes the info dictionary from somebody who has it.
+    pub(super) fn be_given_metadata(
+        &mut self,
+        info: &[u8],
+        ctx: &mut Context<Self>,
+    ) -> Result<(), FileError> {
+        if !matches!(self.phase, Phase::Metadata(_)) || !self.hashes.describe(info) {
+            return Err(FileError::NotMetadata);
+        }
+        self.on_metadata_complete(info, ctx);
+        Ok(())
     }
 
     fn on_metadata_complete(&mut self, info: &[u8], ctx: &mut Context<Self>) {

@@ -348,6 +348,7 @@ impl Handler<DiskReply> for Torrent {
                     }
                 }
             }
+            DiskReply::Given(given) => self.on_given(*given),
             DiskReply::Renamed(outcome) => self.on_renamed(outcome, ctx),
             DiskReply::Wanted { run, outcome } => self.on_wanted(run, outcome, ctx),
             DiskReply::Rested { number, known } => self.on_rested(number, known, ctx),

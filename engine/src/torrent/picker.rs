@@ -384,6 +384,12 @@ impl Picker {
             .collect()
     }
 
+    /// Whether somebody is asked for a block of a piece that has begun.
+    pub fn is_requested(&self, piece: PieceIndex, block: u32) -> bool {
+        let partial = self.slot(piece).and_then(|slot| self.partials.get(slot));
+        partial.is_some_and(|partial| !partial.holders(block).is_empty())
+    }
+
     /// Whether the piece is being verified.
     pub fn is_full(&self, piece: PieceIndex) -> bool {
         self.stage[piece.index()] == Stage::Full

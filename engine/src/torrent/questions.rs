@@ -30,6 +30,13 @@ impl Torrent {
             Question::Trackers(reply) => {
                 let _ = reply.send(self.trackers());
             }
+            Question::TrackerList(reply) => self.list_trackers(reply),
+            Question::Begun(reply) => {
+                let _ = reply.send(self.begun_pieces());
+            }
+            Question::WebSeeds(reply) => {
+                let _ = reply.send(self.web_seed_urls());
+            }
             Question::Pieces(reply) => {
                 let _ = reply.send(self.pieces());
             }

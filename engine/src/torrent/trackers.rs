@@ -19,6 +19,7 @@ use crate::queue::Voice;
 use crate::torrent::actor::Torrent;
 use crate::torrent::candidates::Source;
 use crate::torrent::messages::Scraped;
+use crate::torrent::tracker_list::Said;
 use crate::{CommandError, Event, Source as TorrentSource, SwarmCounts};
 
 /// Peers of one announce that are noted; trackers send 50 to 200.
@@ -35,6 +36,8 @@ const SLOW_TRACKER: Duration = Duration::from_secs(4);
 pub(crate) struct Trackers {
     /// The size of the swarm, by tracker and hash.
     counts: BTreeMap<(Arc<str>, InfoHash), SwarmCounts>,
+    /// What each said for people, or why it failed, the last time.
+    words: BTreeMap<(Arc<str>, InfoHash), String>,
     /// Which answered last, by hash.
     last: BTreeMap<InfoHash, Arc<str>>,
     /// Whether one failed or refused since the torrent went online.
@@ -86,6 +89,11 @@ impl Announcers {
         self.0.values()
     }
 
+    /// Each with the hash that it announces.
+    pub(crate) fn by_hash(&self) -> impl Iterator<Item = (&InfoHash, &Addr<Announcer>)> {
+        self.0.iter()
+    }
+
     /// Gives them up to whoever lets them say farewell.
     pub(crate) fn take(&mut self) -> impl ExactSizeIterator<Item = Addr<Announcer>> + use<> {
         std::mem::take(&mut self.0).into_values()
@@ -121,6 +129,29 @@ impl Trackers {
                 "asking the trackers, none of which has answered yet"
             }
             (true, false) => "asking the trackers",
+        }
+    }
+
+    /// What each said last.
+    pub(super) fn said(&self) -> Said {
+        let mut said: Said = BTreeMap::new();
+        for (key, counts) in &self.counts {
+            said.entry(key.clone()).or_default().0 = *counts;
+        }
+        for (key, words) in &self.words {
+            said.entry(key.clone()).or_default().1 = Some(words.clone());
+        }
+        said
+    }
+
+    /// A tracker said something for people, or failed for this reason, or neither.
+    fn note_words(&mut self, tracker: (Arc<str>, InfoHash), words: Option<String>) {
+        match words {
+            None => drop(self.words.remove(&tracker)),
+            Some(words) if self.words.len() < MOST_COUNTS || self.words.contains_key(&tracker) => {
+                self.words.insert(tracker, words);
+            }
+            Some(_) => {}
         }
     }
 
@@ -275,6 +306,8 @@ impl Torrent {
             self.dismiss_all();
         }
         self.heard.note((Arc::clone(url), hash), heard.swarm);
+        self.heard
+            .note_words((Arc::clone(url), hash), heard.warning.clone());
         self.learn_own_address();
         let id = self.id;
         if let Some(tracker_id) = heard.tracker_id {
@@ -319,6 +352,8 @@ impl Handler<Announced> for Torrent {
             }
             Err(reason) => {
                 let first = !std::mem::replace(&mut self.heard.failed, true);
+                let key = (Arc::clone(&announced.url), announced.hash);
+                self.heard.note_words(key, Some(reason.to_string()));
                 if first && self.is_online() {
                     self.seek(ctx);
                 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use actix::{Context, Handler};
 use protocol::bitfield::Bitfield;
@@ -330,15 +329,6 @@ impl Active {
             });
         }
         (assignments, full)
-    }
-
-    /// The state of a piece's blocks, which begins here if nobody is at it.
-    fn activate(&mut self, piece: PieceIndex) -> Arc<ActivePiece> {
-        let active = self
-            .pieces
-            .entry(piece)
-            .or_insert_with(|| self.content.store.activate(piece));
-        Arc::clone(active)
     }
 
     /// Blocks of padding are there from the start; returns the piece if it has no others.

@@ -192,11 +192,12 @@ impl Torrent {
             Source::Magnet(magnet) => Some(magnet.as_ref()),
             Source::Metainfo(_) => None,
         };
-        let by_user = &self.add.web_seeds;
-        let list = self
-            .web_seeds
-            .list
-            .get_or_insert_with(|| WebList::new(by_user, metainfo, magnet));
+        let named = (self.add.web_seeds.as_slice(), self.add.use_named_web_seeds);
+        let list = self.web_seeds.list.get_or_insert_with(|| {
+            let mut list = WebList::default();
+            list.replace(named, metainfo, magnet);
+            list
+        });
         if !self.setup.reach.web_seeds {
             return;
         }
@@ -257,6 +258,42 @@ impl Torrent {
             if self.web_seeds.past.len() > REMEMBERED {
                 self.web_seeds.past.pop_first();
             }
+        }
+    }
+
+    /// The web seeds of BEP 19, as they are named.
+    pub(super) fn web_seed_urls(&self) -> Vec<String> {
+        let mut urls = self.add.web_seeds.clone();
+        if self.add.use_named_web_seeds {
+            let named = self.metainfo.as_ref().map(|it| it.web_seeds().to_vec());
+            let linked = match &self.add.source {
+                Source::Magnet(magnet) => magnet.web_seeds.clone(),
+                Source::Metainfo(_) => Vec::new(),
+            };
+            for url in named.into_iter().flatten().chain(linked) {
+                if !urls.contains(&url) {
+                    urls.push(url);
+                }
+            }
+        }
+        urls
+    }
+
+    /// Fetches from these web seeds from now on, and from no others.
+    pub(super) fn set_web_seeds(&mut self, urls: Vec<String>) {
+        self.add.web_seeds = urls;
+        self.add.use_named_web_seeds = false;
+        let (Some(metainfo), Some(list)) = (&self.metainfo, &mut self.web_seeds.list) else {
+            return;
+        };
+        let magnet = match &self.add.source {
+            Source::Magnet(magnet) => Some(magnet.as_ref()),
+            Source::Metainfo(_) => None,
+        };
+        let gone = list.replace((&self.add.web_seeds, false), metainfo, magnet);
+        let at_work = self.web_seeds.at_work.values();
+        for seed in at_work.filter(|seed| gone.contains(&seed.number)) {
+            tell(&seed.actor, WebOrder::Close);
         }
     }
 

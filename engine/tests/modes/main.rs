@@ -7,6 +7,7 @@ mod common;
 #[path = "../session/scene.rs"]
 mod scene;
 
+mod given;
 mod kept;
 mod queue;
 mod seeding;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{AddTorrent, AnnounceMode, EngineConfig, Source, Supervisor};
+use engine::{AddTorrent, AnnounceMode, EngineConfig, Source, Supervisor, TrackerState};
 use net::Pool;
 use net::sim::HostOptions;
 use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
@@ -51,6 +51,54 @@ fn every_mode_announces_to_as_many_trackers_as_it_says() {
             }
         });
     }
+}
+
+#[test]
+fn it_is_told_how_each_tracker_stands() {
+    simulate(async {
+        let scene = Scene::new(|config| config.settings.trackers.mode = AnnounceMode::EveryTracker);
+        let said = Behaviour {
+            counts: (3, 4),
+            warning: Some("be kind".to_owned()),
+            ..Behaviour::default()
+        };
+        let refuses = Behaviour {
+            refuse: Some(("no".to_owned(), None)),
+            ..Behaviour::default()
+        };
+        let _trackers = [("60.0.0.1", said), ("60.0.0.2", refuses)]
+            .map(|(at, behaviour)| scene.tracker(at, behaviour));
+        let urls = ["http://60.0.0.1/announce", "http://60.0.0.2/announce"];
+        scene.add(1, &urls).await;
+        sleep(3).await;
+        let id = scene.engine.snapshot().torrents[0].id;
+        let list = scene.engine.tracker_list(id).await.expect("asked");
+        let states: Vec<_> = list
+            .iter()
+            .map(|it| (it.url.as_str(), it.tier, it.state))
+            .collect();
+        assert_eq!(
+            states,
+            [
+                (urls[0], 0, TrackerState::Working),
+                (urls[1], 1, TrackerState::Failed(1))
+            ]
+        );
+        assert_eq!(list[0].swarm.seeds, Some(3));
+        assert_eq!(list[0].message.as_deref(), Some("be kind"));
+        assert!(
+            list[1]
+                .message
+                .as_deref()
+                .is_some_and(|it| it.contains("no")),
+            "{list:?}"
+        );
+        assert!(list.iter().all(|it| it.next.is_some()));
+        scene.engine.pause(id).await.expect("paused");
+        sleep(20).await;
+        let list = scene.engine.tracker_list(id).await.expect("asked");
+        assert!(list.iter().all(|it| it.state == TrackerState::Untried));
+    });
 }
 
 #[test]

@@ -33,6 +33,40 @@ fn peers_and_a_web_seed_share_the_work() {
 }
 
 #[test]
+fn web_seeds_are_added_and_taken_off_while_a_torrent_runs() {
+    simulate(async {
+        let scene = Scene::new(19);
+        let file = scene.serve(3_000_000, Manners::default());
+        let metainfo = single(&file.content, &[here("/f")]);
+        let source = Source::Metainfo(metainfo);
+        let engine = Engine::start(&scene.client, 1, source, |add| {
+            add.limits.down = Some(100_000);
+        })
+        .await;
+        let id = engine.until(|status| status.done > 500_000).await.id;
+        let handle = &engine.handle;
+        assert_eq!(handle.web_seeds(id).await, Ok(vec![here("/f")]));
+        handle
+            .remove_web_seed(id, &here("/f"))
+            .await
+            .expect("taken off");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let before = engine.status();
+        assert!(before.web_seeds.is_empty());
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(engine.status().done, before.done, "it is asked no more");
+        let refused = handle.add_web_seed(id, "nothing").await;
+        assert_eq!(
+            refused,
+            Err(engine::CommandError::NotWebSeed("nothing".to_owned()))
+        );
+        handle.add_web_seed(id, &here("/f")).await.expect("added");
+        engine.arrives(&file.content).await;
+        scene.sim
+    });
+}
+
+#[test]
 fn the_limit_of_the_torrent_holds_for_web_seeds() {
     simulate(async {
         let scene = Scene::new(13);

@@ -197,7 +197,10 @@ pub(super) fn files(files: &[File]) -> String {
 
 pub(super) fn trackers(trackers: &[Tracker]) -> String {
     trackers.iter().fold(String::new(), |mut text, tracker| {
-        let _ = writeln!(text, "{} {}", tracker.tier, printable(&tracker.url));
+        let url = printable(&tracker.url);
+        let said = tracker.message.as_deref().map(printable);
+        let said = said.map_or_else(String::new, |said| format!("  {said}"));
+        let _ = writeln!(text, "{} {:<10} {url}{said}", tracker.tier, tracker.state);
         text
     })
 }

@@ -57,11 +57,28 @@ impl Desk {
         let mut shown = value(&torrent(&found))?;
         let known = |number: Option<u32>| number.map_or(Value::Null, Value::from);
         let trackers = self.engine.trackers(id).await;
+        let history = self.engine.history(id).await.unwrap_or_default();
+        let queue = self.engine.queue().await.unwrap_or_default();
+        let position = queue.iter().position(|one| *one == id);
+        let modes: Vec<&str> = found.modes.iter().map(engine::Mode::word).collect();
+        let seeding = control::SeedingOf {
+            forever: found.seeding.forever,
+            ratio_per_mille: found.seeding.ratio_per_mille,
+            seconds: found.seeding.seconds,
+            idle_seconds: found.seeding.idle_seconds,
+        };
         let web_seeds = found.web_seeds.iter().map(|seed| seed.url.clone());
         if let Value::Object(map) = &mut shown {
             let more = json!({
                 "wasted": found.wasted,
                 "age": seconds(found.age),
+                "modes": modes,
+                "seeding": seeding,
+                "position": position,
+                "all_downloaded": history.downloaded,
+                "all_uploaded": history.uploaded,
+                "active_seconds": history.active.as_secs(),
+                "seeding_seconds": history.finished.as_secs(),
                 "swarm_seeds": known(found.swarm.seeds),
                 "swarm_leechers": known(found.swarm.leechers),
                 "web_seeds": web_seeds.collect::<Vec<_>>(),
@@ -161,7 +178,18 @@ impl Desk {
             let replaced = self.engine.replace_trackers(id, wanted.clone()).await;
             replaced.map_err(|error| refused(&error))?;
         }
-        Ok(json!({"trackers": tracker_rows(wanted)}))
+        let list = self.engine.tracker_list(id).await;
+        let list = list.map_err(|error| refused(&error))?;
+        let rows = list.into_iter().map(|tracker| Tracker {
+            tier: tracker.tier,
+            url: tracker.url,
+            state: tracker.state.word().to_owned(),
+            next: tracker.next.map(|next| next.as_secs()),
+            seeds: tracker.swarm.seeds,
+            leechers: tracker.swarm.leechers,
+            message: tracker.message,
+        });
+        Ok(json!({"trackers": rows.collect::<Vec<_>>()}))
     }
 
     /// Sums over all torrents, and of the process.
@@ -205,8 +233,13 @@ pub(super) fn is_tracker(url: &str) -> bool {
 
 fn tracker_rows(tiers: Vec<Vec<String>>) -> Vec<Tracker> {
     let tiers = tiers.into_iter().enumerate();
-    let rows =
-        tiers.flat_map(|(tier, urls)| urls.into_iter().map(move |url| Tracker { tier, url }));
+    let rows = tiers.flat_map(|(tier, urls)| {
+        urls.into_iter().map(move |url| Tracker {
+            tier,
+            url,
+            ..Tracker::default()
+        })
+    });
     rows.collect()
 }
 

@@ -59,6 +59,13 @@ pub(super) fn piece_priorities(add: &AddTorrent, metainfo: &Metainfo) -> Vec<Pri
     if !add.sequential {
         return pieces;
     }
+    if let Some((first, last)) = add.sequential_range {
+        let range = pieces.iter_mut().take((last as usize).saturating_add(1));
+        for piece in range.skip(first as usize).filter(|it| it.is_wanted()) {
+            *piece = Priority::new(piece.get() + 1);
+        }
+        return pieces;
+    }
     let usual = pieces.clone();
     let ends = metainfo
         .files()

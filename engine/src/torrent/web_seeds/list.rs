@@ -15,6 +15,9 @@ use crate::web::messages::WebEnded;
 /// Web seeds that are remembered; a torrent that names more is served as well by these.
 const MOST: usize = 64;
 
+/// Web seeds that are remembered of one life of a torrent, those counted that were taken off.
+const MOST_EVER: usize = 1024;
+
 /// The longest that a server is left alone, unless it wants more itself.
 const LONGEST_REST: Duration = Duration::from_mins(30);
 
@@ -35,6 +38,8 @@ pub(crate) struct Known {
     /// Bytes that came from it while it was at work before.
     pub(crate) downloaded: u64,
     failures: u32,
+    /// It is named no longer.
+    gone: bool,
     /// The pieces that could be had from it when its work last ended, where those were not all.
     has: Option<Bitfield>,
     /// Until when it is believed that it lacks something.
@@ -107,41 +112,71 @@ impl Default for Manners {
 
 impl WebList {
     /// The web seeds that the metadata, the magnet link and the user name, the user's first.
-    pub(crate) fn new(by_user: &[String], metainfo: &Metainfo, magnet: Option<&Magnet>) -> Self {
+    #[cfg(test)]
+    fn new(by_user: &[String], metainfo: &Metainfo, magnet: Option<&Magnet>) -> Self {
+        let mut list = Self::default();
+        list.replace((by_user, true), metainfo, magnet);
+        list
+    }
+
+    /// Other web seeds: the user's, and those that the metadata and the magnet link name where these are `named`, too. What is
+    /// known of those that were there stays. Gives the numbers of those that go.
+    pub(crate) fn replace(
+        &mut self,
+        (by_user, named): (&[String], bool),
+        metainfo: &Metainfo,
+        magnet: Option<&Magnet>,
+    ) -> Vec<usize> {
         let linked = magnet.map_or(&[][..], |magnet| &magnet.web_seeds);
-        let right = |by_user| move |url: &String| (Kind::GetRight, url.clone(), by_user);
-        let named = (by_user.iter().map(right(true)))
-            .chain(metainfo.web_seeds().iter().map(right(false)))
-            .chain(linked.iter().map(right(false)))
+        // A stranger's word is not the user's because the user left it there.
+        let strange = |url: &String| metainfo.web_seeds().contains(url) || linked.contains(url);
+        let by_user = by_user
+            .iter()
+            .map(|url| (Kind::GetRight, url, !strange(url)));
+        let right = |url| (Kind::GetRight, url, false);
+        let others = (metainfo.web_seeds().iter().map(right))
+            .chain(linked.iter().map(right))
+            .filter(|_| named)
             .chain(
                 metainfo
                     .http_seeds()
                     .iter()
-                    .map(|url| (Kind::Hoffman, url.clone(), false)),
+                    .map(|url| (Kind::Hoffman, url, false)),
             );
         let mut seen = BTreeSet::new();
-        let known = named
-            .filter_map(|(kind, url, by_user)| Some((WebSeed::new(kind, &url)?, by_user)))
+        let due: Vec<(WebSeed, bool)> = by_user
+            .chain(others)
+            .filter_map(|(kind, url, by_user)| Some((WebSeed::new(kind, url)?, by_user)))
             // The metadata's end in a slash where they name a folder.
             .filter(|(seed, _)| {
                 seen.insert((seed.kind, seed.url().trim_end_matches('/').to_owned()))
             })
             .take(MOST)
-            .map(|(seed, by_user)| Known {
-                seed,
-                by_user,
-                whole_files: false,
-                standing: Standing::Ready,
-                downloaded: 0,
-                failures: 0,
-                has: None,
-                lacks_until: None,
-            })
             .collect();
-        Self {
-            known,
-            manners: Manners::default(),
+        let mut gone = Vec::new();
+        for (number, known) in self.known.iter_mut().enumerate() {
+            let stays = due.iter().any(|(seed, _)| *seed == known.seed);
+            if !stays && !known.gone {
+                gone.push(number);
+            }
+            known.gone = !stays;
         }
+        for (seed, by_user) in due {
+            if self.known.len() < MOST_EVER && !self.known.iter().any(|known| known.seed == seed) {
+                self.known.push(Known {
+                    seed,
+                    by_user,
+                    whole_files: false,
+                    standing: Standing::Ready,
+                    downloaded: 0,
+                    failures: 0,
+                    gone: false,
+                    has: None,
+                    lacks_until: None,
+                });
+            }
+        }
+        gone
     }
 
     /// Puts up with servers so from now on.
@@ -151,7 +186,8 @@ impl WebList {
 
     /// All of them, by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Known)> {
-        self.known.iter().enumerate()
+        let all = self.known.iter().enumerate();
+        all.filter(|(_, known)| !known.gone)
     }
 
     pub(crate) fn get_mut(&mut self, number: usize) -> Option<&mut Known> {
@@ -160,7 +196,7 @@ impl WebList {
 
     /// The next one to work with, if there is one and not enough are at work; it is at work from now on.
     pub(crate) fn next(&mut self, now: Instant) -> Option<usize> {
-        let at_work = |known: &&Known| known.standing == Standing::AtWork;
+        let at_work = |known: &&Known| known.standing == Standing::AtWork && !known.gone;
         if self.known.iter().filter(at_work).count() >= self.manners.at_work {
             return None;
         }
@@ -170,7 +206,7 @@ impl WebList {
             Standing::AtWork | Standing::Banned => false,
         };
         let (number, next) = (self.known.iter_mut().enumerate())
-            .filter(|(_, known)| free(known))
+            .filter(|(_, known)| free(known) && !known.gone)
             .min_by_key(|(number, known)| (known.failures, *number))?;
         next.standing = Standing::AtWork;
         Some(number)
