@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use engine::board::Board;
-use engine::{Filter, Query, Sort, State, SwarmCounts, TorrentId, TorrentStatus};
+use engine::{
+    Filter, Modes, Query, SeedingRule, Sort, State, SwarmCounts, TorrentId, TorrentStatus,
+};
 use protocol::id::{InfoHash, InfoHashes};
 
 const TORRENTS: u64 = 50_000;
@@ -39,6 +41,9 @@ fn status(number: u64, round: u64) -> TorrentStatus {
         ),
         labels: None,
         state,
+        queue: None,
+        seeding: SeedingRule::default(),
+        modes: Modes::default(),
         hops: (random % 4) as u8,
         blocked: None,
         size: random % (1 << 40),

@@ -159,9 +159,21 @@ impl Tiers {
     /// One is under way at a time in strict mode; farewells go out all at once.
     pub fn next(&mut self, now: Instant) -> Option<Announce> {
         if let Some(farewells) = &mut self.farewells {
-            let tracker = farewells.pop_first()?;
-            self.leaving.insert(tracker);
-            return Some(self.announce(tracker, Event::Stopped));
+            while let Some(tracker) = farewells.pop_first() {
+                let mut lanes = self.lanes.iter_mut();
+                let untold =
+                    lanes.find(|lane| lane.completed && lane.keys().any(|it| it == tracker));
+                let Some(lane) = untold else {
+                    self.leaving.insert(tracker);
+                    return Some(self.announce(tracker, Event::Stopped));
+                };
+                // Its farewell comes after the answer.
+                if lane.in_flight.is_none() {
+                    lane.in_flight = Some((tracker, Event::Completed));
+                    return Some(self.announce(tracker, Event::Completed));
+                }
+            }
+            return None;
         }
         let (tracker, event) = self
             .lanes
@@ -226,7 +238,7 @@ impl Tiers {
 
     /// Something happened that a tracker should hear of. [`Event::Completed`] is told once, at once.
     /// [`Event::Stopped`] goes to every tracker that knows us, and ends everything else; what is in flight should still
-    /// be answered. [`Event::Started`] begins anew after that.
+    /// be answered, and a completion that was not told yet is told first. [`Event::Started`] begins anew after that.
     pub fn set_event(&mut self, now: Instant, event: Event) {
         match event {
             Event::Completed => self.lanes.iter_mut().for_each(|lane| lane.completed = true),

@@ -26,6 +26,38 @@ fn stopped_goes_to_those_who_know_us_only() {
 }
 
 #[test]
+fn who_leaves_right_after_completing_tells_of_that_first() {
+    let mut lab = Lab::new(&[&["a"]]);
+    lab.round(&["a"]);
+    lab.tiers.set_event(lab.now, Event::Completed);
+    lab.tiers.set_event(lab.now, Event::Stopped);
+    let (completed, _) = lab.wait();
+    assert_eq!(completed.event, Event::Completed);
+    assert_eq!(lab.tiers.next(lab.now), None);
+    lab.work(&completed);
+    let (stopped, _) = lab.wait();
+    assert_eq!(stopped.event, Event::Stopped);
+    lab.work(&stopped);
+    assert!(lab.tiers.is_done());
+}
+
+#[test]
+fn who_completes_and_leaves_while_an_announce_is_under_way_tells_of_both_after_it() {
+    let mut lab = Lab::new(&[&["a"]]);
+    let (started, _) = lab.wait();
+    lab.tiers.set_event(lab.now, Event::Completed);
+    lab.tiers.set_event(lab.now, Event::Stopped);
+    assert_eq!(lab.tiers.next(lab.now), None);
+    lab.work(&started);
+    for event in [Event::Completed, Event::Stopped] {
+        let (announce, _) = lab.wait();
+        assert_eq!(announce.event, event);
+        lab.work(&announce);
+    }
+    assert!(lab.tiers.is_done());
+}
+
+#[test]
 fn nobody_is_told_of_the_end_if_nobody_knows_us() {
     let mut lab = Lab::new(&[&["a"]]);
     let (started, _) = lab.wait();
