@@ -79,7 +79,13 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     let output = output(&args, place.dir())?;
     let health = Arc::new(tokio::sync::watch::Sender::new(None));
     let keeper = open_state(place.dir(), &health, screen)?;
-    let settings = kept::settings(&keeper, screen).map_err(|error| failed(&error))?;
+    let given = [
+        args.common.bind.as_ref().map(|_| "network.bind"),
+        args.common.proxy.as_ref().map(|_| "network.proxy"),
+    ];
+    let given: Vec<&str> = given.into_iter().flatten().collect();
+    let settings =
+        kept::settings(&keeper, &given, screen).map_err(|error| Failure::failed(&error))?;
     let session = Session::start(
         (&args, &settings),
         (place.dir(), &keeper),
