@@ -1,4 +1,5 @@
-//! Commands are answered while the disk of the content stalls for half a minute at every call.
+//! Commands are answered while the disk of the content stalls for half a minute at every call. The store lies on another: what is
+//! added is there after a crash as soon as that is answered, so that an answer waits for the disk of the store.
 
 mod common;
 
@@ -8,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{Node, Payload, in_system};
-use engine::{AddTorrent, CommandError, EngineHandle, Limits, Source, TorrentId};
+use engine::{AddTorrent, CommandError, EngineHandle, Limits, Memory, Source, TorrentId};
+use state::{Folder, Keeper, KeeperOptions};
 use storage::{MoveExisting, ReadMode, Watcher};
 
 /// How long a call takes while the disk stalls.
@@ -135,8 +137,13 @@ fn no_command_waits_for_a_disk_that_stalls() {
         let seeder = Node::start().await;
         seeder.seed(&first).await;
         let watch = gate.watcher();
+        let records = tempfile::tempdir().expect("a folder");
+        let folder = Arc::new(Folder::new(records.path().to_owned()));
+        let (keeper, _) = Keeper::open(folder, KeeperOptions::default()).expect("a store");
+        let memory = Memory::Store(Arc::new(keeper));
         let node = Node::start_with(|config| {
             config.storage.watch = watch;
+            config.memory = memory;
             config.storage.read = ReadMode::Pread;
         })
         .await;
