@@ -27,7 +27,7 @@ mod writer;
 pub use database::{Change, Database, DatabaseError, Lists};
 pub use list_file::{ListFileError, read_list};
 pub use none::Nothing;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, TlsError, WordsError};
 pub use sqlite::Sqlite;
 pub use state::{StoreCounts, StoreState};
 

@@ -103,7 +103,7 @@ pub const KEYS: &[KeyInfo] = &[
     key("access.list_file", "", "a file", "Info-hashes that are on the list beside those of the database: 40 hexadecimal digits a line, # begins a comment").live(),
     key("database.kind", "\"sqlite\"", "\"none\", \"sqlite\" or \"postgresql\"", "What keeps the list, keys and completions; several trackers may share one PostgreSQL"),
     key("database.path", "\"tracker.db\"", "a file", "Of SQLite, from the folder of the tracker's state"),
-    key("database.url", "\"\"", "a URL", "Of PostgreSQL: postgresql://user:password@host/database, or host=/run/postgresql dbname=tracker"),
+    key("database.url", "\"\"", "a URL", "Of PostgreSQL: postgresql://user:password@host/database, or host=/run/postgresql dbname=tracker; with sslmode and its like as libpq has them"),
     key("database.completed", "true", "true or false", "Completions of torrents are kept; torrents that were completed stay when their last peer has left"),
     key("database.write_seconds", "5", "seconds", "Between writes of completions; what a crash may lose").within(1, 3600).live(),
     key("database.reload_seconds", "60", "seconds", "Between looks at the list and keys that other trackers have written to PostgreSQL; 0 is never").within(0, DAY).live(),

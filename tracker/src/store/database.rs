@@ -2,6 +2,7 @@
 
 use protocol::id::InfoHash;
 
+use super::postgres::{TlsError, WordsError};
 use crate::access::{Key, Unix};
 
 /// What people have decided.
@@ -36,6 +37,12 @@ pub enum DatabaseError {
     /// PostgreSQL.
     #[error("{}", words(.0))]
     Postgres(#[from] postgres::Error),
+    /// What its URL says of TLS.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// The files of certificates that its URL names.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// What it keeps is not what it should be.
     #[error("{table} has what cannot be read: {value}")]
     Content {
@@ -67,7 +74,7 @@ impl DatabaseError {
             ),
             // Wrong passwords and databases that are not there may be mended on the server.
             Self::Postgres(_) | Self::Away => true,
-            Self::Content { .. } | Self::Folder { .. } => false,
+            Self::Words(_) | Self::Tls(_) | Self::Content { .. } | Self::Folder { .. } => false,
         }
     }
 }

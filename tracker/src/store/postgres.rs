@@ -2,12 +2,22 @@
 
 use std::time::Duration;
 
+use postgres::config::{Host, SslMode};
 use postgres::{Client, Config, NoTls};
 use protocol::id::InfoHash;
+
+mod certificate;
+mod tls;
+mod words;
+
+pub use tls::TlsError;
+pub use words::WordsError;
 
 use super::database::{
     Change, Database, DatabaseError, Lists, count, hex, moment, parse_hash, parse_key, unix,
 };
+use tls::Connector;
+use words::{Mode, Words};
 
 /// How long it is waited for a connection, and for the answer of a server that is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +40,8 @@ const TABLES: &str = "
 /// its own, so that it must be used by a thread that is in none.
 pub struct Postgres {
     config: Config,
+    /// `None` where connections are never under TLS.
+    tls: Option<Connector>,
     client: Option<Client>,
     /// This run.
     writer: String,
@@ -44,12 +56,15 @@ impl std::fmt::Debug for Postgres {
 }
 
 impl Postgres {
-    /// The database that a URL names, or words such as `host=/run/postgresql dbname=tracker`. Nothing is connected to yet.
+    /// The database that a URL names, or words such as `host=/run/postgresql dbname=tracker`, with `sslmode` and its like as libpq
+    /// has them. Nothing is connected to yet.
     ///
     /// # Errors
-    /// [`DatabaseError`] where it names none.
+    /// [`DatabaseError`] where it names none, or files of TLS that cannot be used.
     pub fn new(url: &str) -> Result<Self, DatabaseError> {
-        let mut config: Config = url.parse()?;
+        let (words, rest) = words::split(url)?;
+        let mut config: Config = rest.parse()?;
+        let tls = prepare(&words, &mut config)?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(PATIENCE);
         }
@@ -61,6 +76,7 @@ impl Postgres {
         }
         Ok(Self {
             config,
+            tls,
             client: None,
             writer: format!("{:032x}", rand::random::<u128>()),
         })
@@ -76,7 +92,10 @@ impl Postgres {
         let mut client = if let Some(client) = open {
             client
         } else {
-            let mut client = self.config.connect(NoTls)?;
+            let mut client = match &self.tls {
+                None => self.config.connect(NoTls)?,
+                Some(tls) => self.config.connect(tls.clone())?,
+            };
             client.batch_execute(TABLES)?;
             client
         };
@@ -84,6 +103,26 @@ impl Postgres {
         self.client = Some(client);
         Ok(done)
     }
+}
+
+/// Sets how connections are made under TLS, and has what begins it; by sockets of the system there is none.
+fn prepare(words: &Words, config: &mut Config) -> Result<Option<Connector>, TlsError> {
+    if config.get_hosts().is_empty() {
+        // Certificates are for names, and an address is one.
+        for addr in config.get_hostaddrs().to_vec() {
+            config.host(&addr.to_string());
+        }
+    }
+    let is_remote = |host: &Host| matches!(host, Host::Tcp(_));
+    if words.mode == Mode::Disable || !config.get_hosts().iter().any(is_remote) {
+        config.ssl_mode(SslMode::Disable);
+        return Ok(None);
+    }
+    config.ssl_mode(match words.mode {
+        Mode::Disable | Mode::Prefer => SslMode::Prefer,
+        Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+    });
+    Connector::new(words).map(Some)
 }
 
 impl Database for Postgres {

@@ -7,6 +7,7 @@
 
 mod load;
 mod server;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::Path;

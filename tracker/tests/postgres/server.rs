@@ -1,8 +1,9 @@
 //! A PostgreSQL of the test's own.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,11 @@ pub(crate) struct Server {
     folder: TempDir,
     programs: PathBuf,
     running: Option<Child>,
+    port: u16,
 }
+
+/// What the socket in the folder is named by, where nothing else is said.
+const PORT: u16 = 5432;
 
 impl Server {
     /// An empty database that nobody serves yet; `None` where PostgreSQL is not installed.
@@ -39,12 +44,9 @@ impl Server {
             folder,
             programs,
             running: None,
+            port: PORT,
         };
-        if is_root() {
-            let path = server.folder.path();
-            let owned = Command::new("chown").arg("postgres").arg(path).status();
-            assert!(owned.unwrap().success());
-        }
+        give(server.folder.path());
         let made = server
             .program("initdb")
             .args(["-A", "trust", "-U", "tracker", "--no-sync", "-D"])
@@ -60,8 +62,24 @@ impl Server {
         Some(server)
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Has it do something in its database, without a password by the socket in its folder.
+    pub(crate) fn tell(&self, what: &str) {
+        let mut program = self.program("psql");
+        let program = program.args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]);
+        let told = program
+            .args(["-d", &self.url(), "-c", what])
+            .output()
+            .unwrap();
+        let why = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success(), "{why}");
     }
 
     /// A program of PostgreSQL, which refuses to be run by root.
@@ -86,20 +104,28 @@ impl Server {
 
     fn url(&self) -> String {
         format!(
-            "host={} user=tracker dbname=postgres",
-            self.folder.path().display()
+            "host={} port={} user=tracker dbname=postgres",
+            self.folder.path().display(),
+            self.port
         )
     }
 
     /// Serves, and waits until it answers.
     pub(crate) fn start(&mut self) {
+        self.start_at(PORT, &["listen_addresses="]);
+    }
+
+    /// The same with these settings, a port among them.
+    pub(crate) fn start_at(&mut self, port: u16, settings: &[&str]) {
+        self.port = port;
         let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
         let child = self
             .program("postgres")
             .arg("-D")
             .arg(self.data())
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-k"])
+            .args(["-c", "fsync=off", "-k"])
             .arg(self.folder.path())
+            .args(settings.iter().flat_map(|setting| ["-c", setting]))
             .stderr(log)
             .stdout(Stdio::null())
             .spawn()
@@ -108,6 +134,8 @@ impl Server {
         let end = Instant::now() + LONG;
         let url = self.url();
         while apart(|| Postgres::new(&url).unwrap().lists().is_err()) {
+            let ended = self.running.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "it has ended: {}", self.log());
             assert!(Instant::now() < end, "no answer: {}", self.log());
             std::thread::yield_now();
         }
@@ -157,8 +185,19 @@ impl Drop for Server {
 }
 
 /// Does something where no runtime is: the database has one of its own.
-fn apart<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn apart<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(act).join().unwrap())
+}
+
+/// Lets the server have a file, which nobody else can read then, or a folder.
+pub(crate) fn give(path: &Path) {
+    if path.is_file() {
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    }
+    if is_root() {
+        let owned = Command::new("chown").arg("postgres").arg(path).status();
+        assert!(owned.unwrap().success());
+    }
 }
 
 fn is_root() -> bool {
