@@ -8,6 +8,7 @@
 mod answer;
 mod connection;
 mod fresh;
+mod habit;
 mod reply;
 mod request;
 mod server;

@@ -47,6 +47,8 @@ pub struct HttpAnswerer {
     policy: Policy,
     picked: Picked,
     body: Vec<u8>,
+    /// The connection closes behind the next answer, whatever its client wishes.
+    closes_next: bool,
 }
 
 /// What was answered.
@@ -76,6 +78,7 @@ impl HttpAnswerer {
             rules,
             picked: Picked::default(),
             body: Vec::new(),
+            closes_next: false,
         }
     }
 
@@ -109,7 +112,12 @@ impl HttpAnswerer {
 
     /// Whether another request may follow this one.
     pub const fn keeps(&self, head: &Head<'_>) -> bool {
-        head.keep_alive && !self.rules.closes
+        head.keep_alive && !self.rules.closes && !self.closes_next
+    }
+
+    /// Says whether the connection of the next request closes behind its answer, though its client and the rules would keep it.
+    pub(super) const fn close_next(&mut self, closes: bool) {
+        self.closes_next = closes;
     }
 
     fn decide(

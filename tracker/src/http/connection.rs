@@ -12,6 +12,7 @@ use rand::rngs::SmallRng;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
+use super::habit::Habit;
 use super::request::{HeadError, MAX_HEAD, read_head};
 use super::stats::{HttpCounts, HttpStats};
 use super::{HttpAnswerer, HttpRules, Who};
@@ -39,6 +40,7 @@ pub(super) struct Thread {
     answerer: HttpAnswerer,
     rng: SmallRng,
     room: Box<[u8; ROOM]>,
+    pub(super) habit: Habit,
     pub(super) counts: HttpCounts,
     /// Where others see the counts.
     stats: Arc<HttpStats>,
@@ -55,6 +57,10 @@ pub(super) struct Connection<S> {
     /// Answers that the stream has not taken.
     unsent: Vec<u8>,
     sent: usize,
+    /// Requests that were answered, up to two.
+    answered: u8,
+    /// It closes behind its first answer, though its client might send another request.
+    spared: bool,
     /// No request will be answered any more.
     last: bool,
     /// More may come than was read.
@@ -96,6 +102,7 @@ impl Thread {
             core,
             rng,
             room: Box::new([0; ROOM]),
+            habit: Habit::default(),
             counts: HttpCounts::default(),
             stats,
             patience,
@@ -143,7 +150,9 @@ where
         }
         Poll::Pending
     });
-    match end.await {
+    let end = end.await;
+    connection.note_end(&mut thread.borrow_mut());
+    match end {
         // The other side has closed it, and nothing is left to be said.
         Ok(End::Gone) => return,
         Ok(End::Closed) | Err(_) => {}
@@ -228,11 +237,18 @@ impl Connection<std::net::TcpStream> {
             if self.last {
                 return if self.more { Step::Long } else { Step::Over };
             }
+            if idle == Step::Answered && self.kept.is_empty() {
+                // Whoever asks again has this answer first.
+                return idle;
+            }
             let begun = self.kept.len();
             let room = &mut thread.room[..];
             room[..begun].copy_from_slice(&self.kept);
             match self.stream.read(&mut room[begun..]) {
-                Ok(0) => return Step::Over,
+                Ok(0) => {
+                    self.note_end(thread);
+                    return Step::Over;
+                }
                 Ok(came) => {
                     self.take_in(begun, came, thread);
                     idle = Step::Answered;
@@ -240,7 +256,10 @@ impl Connection<std::net::TcpStream> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return if begun > 0 { Step::Long } else { idle };
                 }
-                Err(_) => return Step::Over,
+                Err(_) => {
+                    self.note_end(thread);
+                    return Step::Over;
+                }
             }
         }
     }
@@ -268,10 +287,18 @@ impl<S> Connection<S> {
             kept: Vec::new(),
             unsent: Vec::new(),
             sent: 0,
+            answered: 0,
+            spared: false,
             last: false,
             more: false,
             due: Instant::now() + patience.request,
         }
+    }
+
+    /// The same, which closes behind its first answer if `spared`.
+    pub(super) const fn spared(mut self, spared: bool) -> Self {
+        self.spared = spared;
+        self
     }
 
     /// The same by what `convert` makes of the stream.
@@ -285,6 +312,8 @@ impl<S> Connection<S> {
             kept: self.kept,
             unsent: self.unsent,
             sent: self.sent,
+            answered: self.answered,
+            spared: self.spared,
             last: self.last,
             more: self.more,
             due: self.due,
@@ -313,8 +342,14 @@ impl<S> Connection<S> {
                 Ok(Some(head)) => {
                     let (who, out) = (self.who, &mut self.unsent);
                     let rng = &mut thread.rng;
+                    let is_lone = self.answered == 0 && rest.len() == head.len;
+                    thread.answerer.close_next(self.spared && is_lone);
                     let answer = thread.answerer.answer(&head, who, now, rng, out);
                     thread.counts.note(answer, who);
+                    self.answered = (self.answered + 1).min(2);
+                    if self.answered == 2 {
+                        thread.habit.used();
+                    }
                     self.last = !thread.answerer.keeps(&head) || out.len() > MOST_UNSENT;
                     rest = &rest[head.len..];
                 }
@@ -344,6 +379,13 @@ impl<S> Connection<S> {
             self.due = Instant::now() + thread.patience.request;
         }
         read
+    }
+
+    /// Has it count what became of a connection that was kept, where it has ended.
+    const fn note_end(&self, thread: &mut Thread) {
+        if self.answered == 1 && !self.last {
+            thread.habit.alone();
+        }
     }
 
     fn wait_for_request(&mut self, thread: &Thread) {

@@ -1,5 +1,8 @@
 //! Threads that answer connections, each by a listening socket of its own: the system spreads connections over them.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,8 +11,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use nix::sys::socket::setsockopt;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
@@ -32,6 +38,21 @@ const BREATH: Duration = Duration::from_millis(100);
 
 /// Connections that are taken before those that are there have their turn.
 const AT_ONCE: usize = 64;
+
+/// Has the system give connections when their first bytes are there, or a second later: one look at each is enough then for nearly all,
+/// and who connects only is not seen before.
+#[cfg(target_os = "linux")]
+#[derive(Clone, Copy, Debug)]
+struct WithRequest;
+
+#[cfg(target_os = "linux")]
+nix::setsockopt_impl!(
+    WithRequest,
+    libc::IPPROTO_TCP,
+    libc::TCP_DEFER_ACCEPT,
+    bool,
+    nix::sys::socket::sockopt::SetBool
+);
 
 /// Bounds of an HTTP tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +221,10 @@ impl Worker {
                                 } else {
                                     fresh.take(stream, from);
                                 }
+                                if !waits(ready.get_inner()) {
+                                    ready.clear_ready();
+                                    break;
+                                }
                             }
                             Ok(Err(error)) => {
                                 tracing::debug!(%error, "taking a connection");
@@ -215,10 +240,17 @@ impl Worker {
                         tokio::task::yield_now().await;
                     }
                 }
-                () = fresh.pause(), if looks => fresh.look(),
+                () = Fresh::pause(), if looks => fresh.look(),
             }
         }
     }
+}
+
+/// Whether a connection waits: to ask costs less than to take one in vain.
+fn waits(listener: &TcpListener) -> bool {
+    let mut asked = [PollFd::new(listener, PollFlags::IN)];
+    // What cannot be asked is tried.
+    !matches!(poll(&mut asked, Some(&Timespec::default())), Ok(0))
 }
 
 /// Takes a connection that waits, if one does.
@@ -252,183 +284,33 @@ fn take(stream: TcpStream, from: SocketAddr, tls: &Tls, thread: &Rc<RefCell<Thre
     });
 }
 
-fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+/// Refuses an address that another program listens at: one that shares it, too, would have a part of the connections.
+pub(crate) fn must_be_free(at: SocketAddr) -> io::Result<()> {
+    unbound(at)?.bind(&at.into())
+}
+
+fn unbound(at: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
     if at.is_ipv6() {
         socket.set_only_v6(!at.ip().is_unspecified())?;
     }
+    // Connections of an earlier run may still be there.
     socket.set_reuse_address(true)?;
+    Ok(socket)
+}
+
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = unbound(at)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     // Connections have it from here: answers are written whole.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&at.into())?;
+    #[cfg(target_os = "linux")]
+    {
+        // Where the system cannot do it, connections come without their requests.
+        let _ = setsockopt(&socket, WithRequest, &true);
+    }
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::Ipv4Addr;
-
-    use super::*;
-    use crate::access::Mode;
-    use crate::policy::Policy;
-    use crate::swarms::SwarmOptions;
-
-    /// Longer than anything that is waited for here takes.
-    const LONG: Duration = Duration::from_secs(60);
-
-    fn server(workers: usize, limits: HttpLimits) -> HttpServer {
-        server_with(workers, HttpRules::default(), limits)
-    }
-
-    fn server_with(workers: usize, rules: HttpRules, limits: HttpLimits) -> HttpServer {
-        let core = Core::new(
-            SwarmOptions::default(),
-            Mode::default(),
-            Policy::default(),
-            None,
-        );
-        let at = (Ipv4Addr::LOCALHOST, 0).into();
-        HttpServer::start(&Arc::new(core), at, workers, (rules, limits), None).unwrap()
-    }
-
-    fn connect(server: &HttpServer) -> TcpStream {
-        let stream = TcpStream::connect(server.local_addr()).unwrap();
-        stream.set_read_timeout(Some(LONG)).unwrap();
-        stream
-    }
-
-    /// All that comes until the other side closes.
-    fn rest(mut stream: TcpStream) -> String {
-        let mut text = Vec::new();
-        stream.read_to_end(&mut text).unwrap();
-        String::from_utf8_lossy(&text).into_owned()
-    }
-
-    fn announce(port: u16, more: &str) -> String {
-        let id = "a".repeat(20);
-        format!(
-            "GET /announce?info_hash={id}&peer_id={id}&port={port}&compact=1 HTTP/1.1\r\n{more}\r\n"
-        )
-    }
-
-    #[test]
-    fn requests_that_come_together_are_answered_in_their_order() {
-        let mut server = server(2, HttpLimits::default());
-        let mut stream = connect(&server);
-        let all = [
-            announce(1, ""),
-            "GET /health_check HTTP/1.1\r\n\r\n".to_owned(),
-            announce(2, "connection: close\r\n"),
-            announce(3, ""),
-        ];
-        stream.write_all(all.concat().as_bytes()).unwrap();
-        let text = rest(stream);
-        let statuses = text.matches("HTTP/1.1 200 OK").count();
-        assert_eq!(statuses, 3, "nothing is answered behind the last: {text}");
-        assert!(text.contains(r#"{"status":"Ok"}"#) && text.contains("10:incompletei2e"));
-        server.stop();
-        let counts = server.counts();
-        assert_eq!(
-            (counts.connections, counts.announces, counts.others),
-            (1, 2, 1)
-        );
-    }
-
-    #[test]
-    fn where_connections_are_not_kept_each_has_one_answer() {
-        let rules = HttpRules {
-            closes: true,
-            ..HttpRules::default()
-        };
-        let mut server = server_with(1, rules, HttpLimits::default());
-        let mut stream = connect(&server);
-        let two = announce(1, "") + &announce(2, "");
-        stream.write_all(two.as_bytes()).unwrap();
-        let text = rest(stream);
-        assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 1, "{text}");
-        assert!(text.contains("connection: close"));
-        server.stop();
-        assert_eq!(server.counts().announces, 1);
-    }
-
-    #[test]
-    fn a_request_may_come_byte_by_byte() {
-        let server = server(1, HttpLimits::default());
-        let mut stream = connect(&server);
-        stream.set_nodelay(true).unwrap();
-        for byte in announce(1, "connection: close\r\n").bytes() {
-            stream.write_all(&[byte]).unwrap();
-        }
-        assert!(rest(stream).ends_with("5:peers0:6:peers60:e"));
-    }
-
-    #[test]
-    fn who_is_slow_or_speaks_something_else_is_shown_out() {
-        let patience = Patience {
-            request: Duration::from_millis(50),
-            idle: LONG,
-        };
-        let limits = HttpLimits {
-            patience,
-            ..HttpLimits::default()
-        };
-        let mut server = server(1, limits);
-        let mut slow = connect(&server);
-        slow.write_all(b"GET /announce?").unwrap();
-        assert_eq!(rest(slow), "");
-        assert_eq!(rest(connect(&server)), "", "nothing comes at all");
-        let mut alien = connect(&server);
-        alien.write_all(b"\x16\x03\x01\x00\x00").unwrap();
-        assert!(rest(alien).starts_with("HTTP/1.1 400"));
-        let mut long = connect(&server);
-        let line = format!("GET /announce?{}", "a".repeat(super::super::MAX_HEAD));
-        long.write_all(line.as_bytes()).unwrap();
-        assert!(rest(long).starts_with("HTTP/1.1 431"));
-        // Between requests there is more time.
-        let mut idle = connect(&server);
-        idle.write_all(announce(1, "").as_bytes()).unwrap();
-        let mut some = [0; 16];
-        idle.read_exact(&mut some).unwrap();
-        server.stop();
-        assert_eq!(server.counts().misfits, 4);
-    }
-
-    #[test]
-    fn there_are_only_so_many_connections() {
-        let limits = HttpLimits {
-            connections: 2,
-            ..HttpLimits::default()
-        };
-        let mut server = server(1, limits);
-        let held: Vec<_> = (0..2)
-            .map(|_| {
-                let mut stream = connect(&server);
-                stream.write_all(announce(1, "").as_bytes()).unwrap();
-                stream.read_exact(&mut [0; 16]).unwrap();
-                stream
-            })
-            .collect();
-        let mut third = connect(&server);
-        // It may be closed before or while this is written.
-        let _ = third.write_all(announce(1, "").as_bytes());
-        let mut some = [0; 16];
-        assert!(!third.read(&mut some).is_ok_and(|len| len > 0));
-        drop(held);
-        server.stop();
-        assert_eq!(server.counts().turned_away, 1);
-    }
-
-    #[test]
-    fn stopping_does_not_wait_for_idle_connections() {
-        let mut server = server(2, HttpLimits::default());
-        let idle = connect(&server);
-        server.stop();
-        // Closed, or never taken.
-        let mut some = [0; 1];
-        assert!(!(&idle).read(&mut some).is_ok_and(|len| len > 0));
-    }
 }

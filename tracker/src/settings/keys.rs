@@ -113,7 +113,7 @@ pub const KEYS: &[KeyInfo] = &[
     key("http.compact", "false", "true or false", "Clients that do not say `compact` get compact lists"),
     key("http.absent_left_is_none", "false", "true or false", "A client that does not say what is left has everything, as Torrust takes it"),
     key("http.tells_address", "false", "true or false", "Clients hear their address (BEP 24)"),
-    key("http.keep_alive", "true", "true or false", "Connections stay open for further requests"),
+    key("http.keep_alive", "true", "true or false", "Connections stay open for further requests, unless hardly any client sends one"),
     key("http.connections", "50000", "connections", "At a time").within(1, 1_000_000),
     key("http.request_seconds", "5", "seconds", "For a request to come whole, and for its answer to be taken").within(1, 600),
     key("http.idle_seconds", "60", "seconds", "Between requests").within(1, 3600),
