@@ -1,13 +1,14 @@
-//! What swarms cost, as bytes of the process for each peer and torrent: `memory [PEERS TORRENTS]`, one swarm of a million where
-//! nothing is said.
+//! What swarms cost, as bytes of the process for each peer and torrent, and how long clients wait while all of them are taken out
+//! because they are silent: `memory [PEERS TORRENTS]`, one swarm of a million where nothing is said.
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use protocol::id::{InfoHash, PeerId};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use tracker::swarms::{Announced, Picked, Report, Seconds, SwarmOptions, Swarms};
+use tracker::swarms::{Announced, Picked, Report, Seconds, SwarmOptions, Swarms, Sweep};
 
 const MILLION: u32 = 1_000_000;
 
@@ -33,7 +34,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         std::io::stdout(),
         "{peers} peers of {torrents} torrents: {mib:.1} MiB, {a_peer:.1} bytes a peer, {a_torrent:.1} a torrent ({asked:.1} asked for)"
     )?;
+    let (all, longest) = sweep(&swarms);
+    assert_eq!(swarms.totals().torrents, 0);
+    writeln!(
+        std::io::stdout(),
+        "all taken out in {all:?}; the longest lock was held for {longest:?}"
+    )?;
     Ok(())
+}
+
+/// Takes everybody out; tells how long that took, and for how long a lock was held at most.
+fn sweep(swarms: &Swarms) -> (Duration, Duration) {
+    let mut sweep = Sweep::default();
+    let (mut all, mut longest) = (Duration::ZERO, Duration::ZERO);
+    loop {
+        let began = Instant::now();
+        let is_over = swarms.sweep(&mut sweep, Seconds::new(2));
+        let took = began.elapsed();
+        all += took;
+        longest = longest.max(took);
+        if is_over {
+            return (all, longest);
+        }
+    }
 }
 
 fn announce(swarms: &Swarms, torrent: u32, peer: u32) {

@@ -17,13 +17,14 @@ mod tests;
 mod token;
 mod when;
 
+pub use crate::web::{Asked, Reply};
 pub(crate) use health::{Health, Service};
 
 use crate::access::Key;
 use crate::settings::Secret;
 use crate::store::StoreError;
-use crate::tracker::WeakHandle;
-use crate::web::{Answers, Asked, Reply, TEXT};
+use crate::tracker::{TrackerHandle, WeakHandle};
+use crate::web::{Answers, TEXT};
 use shown::{ShownKey, ShownStats, ShownTorrent};
 use token::{Refused, may_use};
 
@@ -36,9 +37,10 @@ const MOST_NAMED: usize = 200;
 /// Peers that are shown of a torrent at most.
 const MOST_PEERS: usize = 10_000;
 
-/// The management API.
+/// The management API of a tracker. The tracker serves one itself, by its settings; programs may have another behind a server of
+/// their own. It does not keep the tracker running.
 #[derive(Debug)]
-pub(crate) struct Api {
+pub struct Api {
     tracker: WeakHandle,
     pub(crate) tokens: ArcSwap<BTreeMap<String, Secret>>,
     /// Refused tokens have the status of Torrust.
@@ -47,7 +49,7 @@ pub(crate) struct Api {
 
 impl Answers for Api {
     fn answer(&self, asked: Asked) -> Pin<Box<dyn Future<Output = Reply> + '_>> {
-        Box::pin(async move { self.decide(&asked).await })
+        Box::pin(async move { self.reply(&asked).await })
     }
 }
 
@@ -59,15 +61,21 @@ struct NewKey {
 }
 
 impl Api {
-    pub(crate) fn new(tracker: WeakHandle, tokens: BTreeMap<String, Secret>, compat: bool) -> Self {
+    /// One for whoever shows one of these tokens, which have names for people. With `compat`, refused tokens have the status and
+    /// text that Torrust has for them.
+    pub fn new(tracker: &TrackerHandle, tokens: BTreeMap<String, Secret>, compat: bool) -> Self {
         Self {
-            tracker,
+            tracker: tracker.downgrade(),
             tokens: ArcSwap::from_pointee(tokens),
             compat,
         }
     }
 
-    async fn decide(&self, asked: &Asked) -> Reply {
+    /// The answer to a request.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave a change of lists or keys done.
+    pub async fn reply(&self, asked: &Asked) -> Reply {
         let path: Vec<&str> = asked.path.trim_start_matches('/').split('/').collect();
         if path == ["api", "health_check"] && asked.method == "GET" {
             return Reply::json(r#"{"status":"Ok"}"#);

@@ -6,6 +6,7 @@
 //! - [`udp`]: the UDP tracker; [`http`]: the HTTP tracker.
 //! - [`tracker`]: the actor that owns all of it, and the handle for programs that have a tracker within; [`tls`]: certificates.
 //! - [`store`]: what is kept in a database.
+//! - [`api`]: the management API.
 //! - [`settings`]: all that can be set, in TOML.
 //!
 //! # What not
@@ -16,7 +17,7 @@
 //! - Who asks is never told of itself, and who has everything of no other who has.
 
 pub mod access;
-mod api;
+pub mod api;
 mod clock;
 mod core;
 mod hex;

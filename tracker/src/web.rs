@@ -36,20 +36,28 @@ const MOST_BODY: usize = 64 * 1024;
 
 /// A request, whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) query: String,
-    pub(crate) authorization: Option<String>,
-    pub(crate) body: Vec<u8>,
+pub struct Asked {
+    /// `GET` and the like.
+    pub method: String,
+    /// What stands before the `?`, from its first `/` on.
+    pub path: String,
+    /// What stands behind it, as it came.
+    pub query: String,
+    /// `Authorization`, where it is text.
+    pub authorization: Option<String>,
+    /// What follows the head.
+    pub body: Vec<u8>,
 }
 
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) kind: &'static str,
-    pub(crate) body: String,
+pub struct Reply {
+    /// The status of HTTP.
+    pub status: u16,
+    /// `Content-Type`.
+    pub kind: &'static str,
+    /// What follows the head.
+    pub body: String,
 }
 
 pub(crate) const JSON: &str = "application/json";

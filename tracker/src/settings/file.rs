@@ -100,7 +100,7 @@ impl Settings {
     }
 
     /// Every number, by its key.
-    fn numbers(&self) -> Vec<(&'static str, u32)> {
+    pub(super) fn numbers(&self) -> Vec<(&'static str, u32)> {
         let (announce, swarms, database) = (&self.announce, &self.swarms, &self.database);
         let mut numbers = vec![
             ("workers", self.workers.into()),

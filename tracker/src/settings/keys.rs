@@ -63,7 +63,7 @@ impl KeyInfo {
         }
     }
 
-    fn short(&self) -> &'static str {
+    pub(super) fn short(&self) -> &'static str {
         self.name.rsplit('.').next().unwrap_or(self.name)
     }
 

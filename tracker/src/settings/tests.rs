@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A file with one key.
@@ -171,4 +173,47 @@ fn secrets_are_not_shown() {
         !shown.contains("password") && !shown.contains("0123456789"),
         "{shown}"
     );
+}
+
+/// A line of a file: a key that there is or not, with a value that it takes or not; or no line at all.
+fn line() -> impl Strategy<Value = String> {
+    let known = proptest::sample::select(KEYS).prop_map(|key| key.short().to_owned());
+    let table = proptest::sample::select(KEYS).prop_map(|key| key.section().to_owned());
+    let value = prop_oneof![
+        any::<u32>().prop_map(|number| number.to_string()),
+        (0..100_u32).prop_map(|number| number.to_string()),
+        any::<bool>().prop_map(|yes| yes.to_string()),
+        (0..=u16::MAX).prop_map(|port| format!("\"127.0.0.1:{port}\"")),
+        proptest::sample::select(KEYS).prop_map(|key| key.default.to_owned()),
+        "\"[ -~]{0,24}\"",
+    ];
+    prop_oneof![
+        4 => (known, value).prop_map(|(key, value)| format!("{key} = {value}")),
+        2 => table,
+        1 => "[ -~\t\u{e9}]{0,30}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_taken_whole_or_refused_at_one_place(
+        lines in proptest::collection::vec(line(), 0..12),
+    ) {
+        let text = lines.join("\n");
+        match Settings::from_toml(&text) {
+            Ok(read) => {
+                prop_assert_eq!(read.check(), Ok(()));
+                for (name, number) in read.numbers() {
+                    let key = KEYS.iter().find(|key| key.name == name).unwrap();
+                    let (least, most) = key.range.unwrap();
+                    prop_assert!((least..=most).contains(&number.into()), "{}", name);
+                }
+            }
+            Err(SettingsError::Text { line, message }) => {
+                prop_assert!((1..=lines.len().max(1)).contains(&line), "{}: {}", line, text);
+                prop_assert!(!message.is_empty() && !message.contains('\n'));
+            }
+            Err(other) => prop_assert!(!other.to_string().is_empty()),
+        }
+    }
 }

@@ -56,7 +56,7 @@ impl TrackerHandle {
         }
     }
 
-    pub(super) fn downgrade(&self) -> WeakHandle {
+    pub(crate) fn downgrade(&self) -> WeakHandle {
         WeakHandle {
             commands: self.commands.downgrade(),
             core: Arc::clone(&self.core),

@@ -87,7 +87,7 @@ impl Servers {
             settings.private_key.as_deref(),
         )?;
         let tokens = settings.tokens.clone();
-        let api = Api::new(handle.downgrade(), tokens, settings.torrust_compat);
+        let api = Api::new(handle, tokens, settings.torrust_compat);
         let api = Arc::new(api);
         let answers = Arc::<Api>::clone(&api);
         let server = WebServer::start("tracker-api", settings.bind, tls.clone(), answers);
