@@ -24,7 +24,7 @@ pub(crate) use kept::{BackupArgs, From, ImportArgs, RestoreArgs};
 pub(crate) use nodes::{
     BootstrapServerArgs, CircuitsArgs, ExitArgs, NodeArgs, RelayArgs, TestnetArgs,
 };
-pub(crate) use tracker::TrackerArgs;
+pub(crate) use tracker::{TrackerArgs, TrackerCommand};
 pub(crate) use transfer::{DownloadArgs, SeedArgs};
 
 use crate::units::Size;
@@ -134,7 +134,7 @@ pub(crate) enum Command {
     Relay(Box<RelayArgs>),
     /// Relay circuits of others, and let what comes through them out, until Ctrl-C
     Exit(Box<ExitArgs>),
-    /// Run a tracker, by HTTP and UDP, until Ctrl-C
+    /// Run a tracker, by HTTP and UDP, until Ctrl-C; or announce to others, scrape and check them
     Tracker(Box<TrackerArgs>),
     /// Introduce members of the overlay to each other until Ctrl-C
     BootstrapServer(BootstrapServerArgs),

@@ -38,6 +38,18 @@ impl Failure {
         }
     }
 
+    /// The same where settings were to be checked: that they are wrong is what was asked for, and no wrong usage.
+    pub(crate) fn of_checked(self) -> Self {
+        match self {
+            Self::Usage(text) => Self::Failed(text),
+            failure @ (Self::Failed(_)
+            | Self::Told
+            | Self::NotFound(_)
+            | Self::Unreachable(_)
+            | Self::Anonymity(_)) => failure,
+        }
+    }
+
     /// The process's exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {

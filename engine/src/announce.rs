@@ -2,6 +2,7 @@
 //! torrents meet.
 
 pub(crate) mod actor;
+mod client;
 pub(crate) mod desk;
 mod exchange;
 mod families;
@@ -14,3 +15,6 @@ pub mod tiers;
 mod tracker;
 mod udp;
 mod votes;
+
+pub use client::TrackerClient;
+pub use exchange::AnnounceError;

@@ -85,6 +85,7 @@ mod web;
 
 pub use announce::farewells::Farewells;
 pub use announce::settings::AnnounceMode;
+pub use announce::{AnnounceError, TrackerClient};
 pub use board::{Changes, Filter, Page, Query, Sort};
 pub use choices::Choices;
 pub use command::{

@@ -112,7 +112,21 @@ impl Store {
         Self::with(database, settings, core)
     }
 
-    /// The same with a database of one's own.
+    /// Whether the files that the settings name can be read, and the URL of a server be understood; a file of SQLite is not opened.
+    ///
+    /// # Errors
+    /// [`OpenError`] of the first problem.
+    pub fn check(settings: &Settings) -> Result<(), OpenError> {
+        if let Some(path) = &settings.access.list_file {
+            read_list(path)?;
+        }
+        if settings.database.kind == DatabaseKind::PostgreSql {
+            Postgres::new(&settings.database.url.0)?;
+        }
+        Ok(())
+    }
+
+    /// The same as [`open`](Self::open) with a database of one's own.
     ///
     /// # Errors
     /// As [`open`](Self::open).

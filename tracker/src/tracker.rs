@@ -34,6 +34,7 @@ use crate::core::Core;
 use crate::settings::{Settings, SettingsError};
 use crate::store::{OpenError, Store};
 use crate::swarms::Sweep;
+use crate::tls::Tls;
 use handle::Command;
 use servers::Servers;
 use watch::Watch;
@@ -118,6 +119,23 @@ impl Tracker {
             since_sweep: 0,
         };
         Ok((tracker.start(), handle))
+    }
+
+    /// Whether a tracker could start with these settings, as far as they and the files that they name tell: certificates, the list
+    /// and what the database's URL says. Nothing is listened at or connected to, and nothing is written.
+    ///
+    /// # Errors
+    /// [`StartError`] of the first problem.
+    pub fn check(settings: &Settings) -> Result<(), StartError> {
+        settings.check()?;
+        let http = settings.http.iter();
+        let http = http.map(|http| (&http.certificate, &http.private_key));
+        let api = settings.api.iter();
+        let api = api.map(|api| (&api.certificate, &api.private_key));
+        for (certificate, key) in http.chain(api) {
+            Tls::of(certificate.as_deref(), key.as_deref())?;
+        }
+        Ok(Store::check(settings)?)
     }
 
     /// The figures of this moment.

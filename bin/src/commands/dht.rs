@@ -234,7 +234,7 @@ impl Work<'_> {
 }
 
 /// The info-hash that an argument names.
-fn info_hash(torrent: &str) -> Result<InfoHash, Failure> {
+pub(super) fn info_hash(torrent: &str) -> Result<InfoHash, Failure> {
     let hashes = match Source::read_local(torrent)? {
         Source::Magnet(magnet) => magnet.hashes,
         Source::Torrent(metainfo) => Some(metainfo.hashes()),

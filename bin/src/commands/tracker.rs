@@ -1,4 +1,6 @@
-//! `tracker`: runs a tracker until told to end.
+//! `tracker`: runs a tracker until told to end, or asks others.
+
+mod ask;
 
 use std::path::PathBuf;
 
@@ -54,6 +56,9 @@ enum Line {
 }
 
 pub(crate) fn run(args: &TrackerArgs, screen: &Screen) -> Result<(), Failure> {
+    if let Some(what) = &args.what {
+        return wire::run(ask::run(what, screen));
+    }
     if args.print_config {
         return screen.write(&commented());
     }
@@ -62,15 +67,9 @@ pub(crate) fn run(args: &TrackerArgs, screen: &Screen) -> Result<(), Failure> {
     }
     let settings = settings(args);
     if args.check {
-        let checked = settings.map_err(|failure| match failure {
-            Failure::Usage(text) => Failure::Failed(text),
-            failure @ (Failure::Failed(_)
-            | Failure::Told
-            | Failure::NotFound(_)
-            | Failure::Unreachable(_)
-            | Failure::Anonymity(_)) => failure,
-        });
-        return checked.map(|_| ());
+        let checked = settings
+            .and_then(|settings| Tracker::check(&settings).map_err(|error| start_failure(&error)));
+        return checked.map_err(Failure::of_checked);
     }
     wire::run(serve(args, settings?, screen))
 }

@@ -28,7 +28,8 @@ const SECOND_FAMILY: Duration = Duration::from_secs(5);
 
 /// Why an announce failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AnnounceError {
+#[non_exhaustive]
+pub enum AnnounceError {
     /// The tracker said no.
     #[error("the tracker says: {reason}")]
     Refused {
@@ -64,12 +65,12 @@ pub(crate) enum AnnounceError {
 
 impl AnnounceError {
     /// Whether the tracker said something.
-    pub(crate) const fn is_answer(&self) -> bool {
+    pub const fn is_answer(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Unreadable(_))
     }
 
     /// Whether the tracker may be down.
-    pub(crate) const fn is_silence(&self) -> bool {
+    pub const fn is_silence(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Busy { .. })
     }
 }
