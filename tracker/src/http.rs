@@ -19,5 +19,6 @@ mod tests;
 pub use answer::{HttpAnswer, HttpAnswerer, HttpRules, Who};
 pub use connection::Patience;
 pub use request::{Head, HeadError, MAX_HEAD, read_head};
+pub(crate) use server::must_be_free;
 pub use server::{HttpLimits, HttpServer};
 pub use stats::HttpCounts;

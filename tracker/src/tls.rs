@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
@@ -54,15 +54,24 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, StartError>
     if chain.is_empty() {
         return Err(wrong(certificate, &"there is no certificate in it"));
     }
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+        if matches!(error, pem::Error::NoItemsFound) {
+            return wrong(key, &"there is no private key in it");
+        }
+        wrong(key, &error)
+    })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| wrong(certificate, &error))?;
     let config = config.with_no_client_auth();
-    let mut config = config
-        .with_single_cert(chain, secret)
-        .map_err(|error| wrong(key, &error))?;
+    let mut config = config.with_single_cert(chain, secret).map_err(|error| {
+        if matches!(error, rustls::Error::InconsistentKeys(_)) {
+            let whose = format!("it is not the key of {}", certificate.display());
+            return wrong(key, &whose);
+        }
+        wrong(key, &error)
+    })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -16,4 +16,5 @@ pub(crate) use answer::report;
 pub use answer::{Answer, Answerer, Silence};
 pub use connection::ConnectionIds;
 pub use server::UdpServer;
+pub(crate) use server::must_be_free;
 pub use stats::UdpCounts;

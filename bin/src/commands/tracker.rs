@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracker::settings::{DatabaseKind, HttpSettings, Settings, UdpSettings, commented};
-use tracker::tracker::{StartError, Statistics};
+use tracker::tracker::{Listening, StartError, Statistics};
 use tracker::{Tracker, TrackerHandle};
 
 use super::unit;
@@ -93,8 +93,15 @@ fn settings(args: &TrackerArgs) -> Result<Settings, Failure> {
         settings.database.kind = DatabaseKind::None;
     }
     if settings.udp.is_empty() && settings.http.is_empty() {
-        let text = "nobody could ask this tracker anything: say --udp, --http, or --config with [[udp]] or [[http]] in it";
-        return Err(Failure::Usage(text.to_owned()));
+        let how = match &args.config {
+            Some(path) => format!(
+                "open [[udp]] or [[http]] in {}, or say --udp or --http",
+                path.display()
+            ),
+            None => "say --udp, --http, or --config with [[udp]] or [[http]] in it".to_owned(),
+        };
+        let text = format!("nobody could ask this tracker anything: {how}");
+        return Err(Failure::Usage(text));
     }
     settings
         .check()
@@ -109,8 +116,13 @@ async fn serve(args: &TrackerArgs, settings: Settings, screen: &Screen) -> Resul
     }
     let mut reload = signal(SignalKind::hangup()).map_err(Failure::failed)?;
     let folder = folder(args, &settings)?;
+    let schemes: Vec<&str> = settings.http.iter().map(scheme).collect();
     let (_, tracker) = Tracker::launch(settings, &folder).map_err(|error| start_failure(&error))?;
-    tell(screen, &listening(&tracker))?;
+    if screen.style() == Style::Json {
+        screen.json(&listening(&tracker))?;
+    } else {
+        screen.say(welcome(tracker.listening(), &schemes))?;
+    }
     notify::ready();
     let watched = async {
         loop {
@@ -153,6 +165,26 @@ fn start_failure(error: &StartError) -> Failure {
     } else {
         Failure::Failed(text)
     }
+}
+
+/// How an HTTP tracker is asked.
+const fn scheme(http: &HttpSettings) -> &'static str {
+    if http.certificate.is_some() {
+        "https"
+    } else {
+        "http"
+    }
+}
+
+/// Where servers listen, for people.
+fn welcome(at: &Listening, schemes: &[&str]) -> String {
+    let udp = at.udp.iter().map(|at| format!("udp://{at}"));
+    let http = schemes.iter().zip(&at.http);
+    let http = http.map(|(scheme, at)| format!("{scheme}://{at}/announce"));
+    let api = at.api.iter().map(|at| format!("API at {at}"));
+    let health = at.health.iter().map(|at| format!("health at {at}"));
+    let all: Vec<String> = udp.chain(http).chain(api).chain(health).collect();
+    format!("listening: {}", all.join(", "))
 }
 
 fn listening(tracker: &TrackerHandle) -> Line {
@@ -227,20 +259,8 @@ fn tell(screen: &Screen, line: &Line) -> Result<(), Failure> {
         return screen.json(line);
     }
     match line {
-        Line::Listening {
-            udp,
-            http,
-            api,
-            health,
-            ..
-        } => {
-            let udp = udp.iter().map(|at| format!("udp://{at}"));
-            let http = http.iter().map(|at| format!("http://{at}/announce"));
-            let api = api.iter().map(|at| format!("API at {at}"));
-            let health = health.iter().map(|at| format!("health at {at}"));
-            let all: Vec<String> = udp.chain(http).chain(api).chain(health).collect();
-            screen.say(format_args!("listening: {}", all.join(", ")))
-        }
+        // People are told where by URLs.
+        Line::Listening { .. } => Ok(()),
         Line::Reloaded {
             changed,
             at_next_start,
@@ -320,6 +340,24 @@ mod tests {
                 .unwrap()
                 .workers,
             1
+        );
+    }
+
+    #[test]
+    fn people_are_told_the_urls_of_trackers() {
+        let at = |port| ([127, 0, 0, 1], port).into();
+        let listening = Listening {
+            udp: vec![at(1)],
+            http: vec![at(2), at(3)],
+            api: Some(at(4)),
+            health: None,
+        };
+        let mut secure = HttpSettings::new(at(0));
+        secure.certificate = Some("c".into());
+        let schemes = [scheme(&HttpSettings::new(at(0))), scheme(&secure)];
+        assert_eq!(
+            welcome(&listening, &schemes),
+            "listening: udp://127.0.0.1:1, http://127.0.0.1:2/announce, https://127.0.0.1:3/announce, API at 127.0.0.1:4"
         );
     }
 

@@ -34,6 +34,14 @@ pub enum DatabaseError {
     /// SQLite.
     #[error("{0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// SQLite, when a file was opened.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// PostgreSQL.
     #[error("{}", words(.0))]
     Postgres(#[from] postgres::Error),
@@ -74,7 +82,11 @@ impl DatabaseError {
             ),
             // Wrong passwords and databases that are not there may be mended on the server.
             Self::Postgres(_) | Self::Away => true,
-            Self::Words(_) | Self::Tls(_) | Self::Content { .. } | Self::Folder { .. } => false,
+            Self::Words(_)
+            | Self::Tls(_)
+            | Self::File { .. }
+            | Self::Content { .. }
+            | Self::Folder { .. } => false,
         }
     }
 }

@@ -44,11 +44,16 @@ impl Sqlite {
                 source,
             })?;
         }
+        // SQLite names the file here.
         let connection = Connection::open(path)?;
         connection.busy_timeout(PATIENCE)?;
-        connection.execute_batch(TABLES)?;
+        let made = connection.execute_batch(TABLES);
         // The file is of one tracker at a time: what earlier runs wrote last, they will not write again.
-        connection.execute("DELETE FROM writers", [])?;
+        let made = made.and_then(|()| connection.execute("DELETE FROM writers", []));
+        made.map_err(|source| DatabaseError::File {
+            path: path.display().to_string(),
+            source,
+        })?;
         Ok(Self {
             connection,
             writer: format!("{:032x}", rand::random::<u128>()),

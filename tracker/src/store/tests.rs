@@ -269,7 +269,12 @@ fn what_is_no_database_is_told_at_the_start() {
     let settings = settings();
     let core = core(&settings);
     let error = Store::open(&settings, folder.path(), &core).unwrap_err();
-    assert!(error.to_string().contains("not a database"), "{error}");
+    let named = format!("the database: {}: ", path.display());
+    let text = error.to_string();
+    assert!(
+        text.starts_with(&named) && text.ends_with("not a database"),
+        "{text}"
+    );
 
     std::fs::remove_file(&path).unwrap();
     drop(Sqlite::open(&path).unwrap());

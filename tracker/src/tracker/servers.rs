@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::{StartError, TrackerHandle};
 use crate::api::{Api, Health, Service};
 use crate::core::Core;
-use crate::http::{HttpCounts, HttpServer};
+use crate::http::{self, HttpCounts, HttpServer};
 use crate::settings::{ApiSettings, Settings};
 use crate::tls::Tls;
-use crate::udp::{UdpCounts, UdpServer};
+use crate::udp::{self, UdpCounts, UdpServer};
 use crate::web::WebServer;
 
 /// Where servers listen, in the order of the settings.
@@ -48,6 +48,13 @@ impl Servers {
     ) -> Result<Self, StartError> {
         let workers = settings.threads();
         let at = |at| move |source| StartError::Listen { at, source };
+        // Two addresses of ours may have something in common, such as [::] and 0.0.0.0: all are looked at before one is taken.
+        for udp in &settings.udp {
+            udp::must_be_free(udp.bind).map_err(at(udp.bind))?;
+        }
+        for http in &settings.http {
+            http::must_be_free(http.bind).map_err(at(http.bind))?;
+        }
         let udp = settings.udp.iter().map(|udp| {
             let server = UdpServer::start(core, udp.bind, workers);
             server.map_err(at(udp.bind))

@@ -155,10 +155,62 @@ async fn a_taken_address_and_a_certificate_that_is_none_are_told_at_the_start() 
     settings.http[0].bind = taken.local_addr().unwrap();
     let error = Tracker::launch(settings.clone(), Path::new("")).unwrap_err();
     assert!(matches!(error, StartError::Listen { at, .. } if at == settings.http[0].bind));
+    settings.http[0].bind = LOOPBACK;
     settings.http[0].certificate = Some("nowhere.pem".into());
     settings.http[0].private_key = Some("nowhere.pem".into());
     let error = Tracker::launch(settings, Path::new("")).unwrap_err();
     assert!(error.to_string().starts_with("nowhere.pem: "), "{error}");
+}
+
+#[actix_rt::test]
+async fn what_another_tracker_listens_at_is_not_shared_with_it() {
+    let first = Tracker::launch(settings(), Path::new("")).unwrap().1;
+    let (udp, http) = (first.listening().udp[0], first.listening().http[0]);
+    for (udp, http, taken) in [(udp, LOOPBACK, udp), (LOOPBACK, http, http)] {
+        let mut settings = settings();
+        settings.udp[0].bind = udp;
+        settings.http[0].bind = http;
+        let error = Tracker::launch(settings, Path::new("")).unwrap_err();
+        assert!(
+            matches!(error, StartError::Listen { at, .. } if at == taken),
+            "{error}"
+        );
+    }
+    // Where nobody answers any more, the next may.
+    first.stop().await;
+    let mut settings = settings();
+    settings.udp[0].bind = udp;
+    settings.http[0].bind = http;
+    Tracker::launch(settings, Path::new("")).unwrap();
+}
+
+#[test]
+fn files_of_certificates_that_do_not_fit_are_told_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let of = || Tls::of(Some(&certificate), Some(&key));
+    assert!(of().unwrap().is_some());
+    let good = std::fs::read(&key).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    certify(other.path());
+    std::fs::copy(other.path().join("key.pem"), &key).unwrap();
+    let error = of().unwrap_err().to_string();
+    let words = format!("it is not the key of {}", certificate.display());
+    assert_eq!(error, format!("{}: {words}", key.display()));
+    std::fs::write(&key, "").unwrap();
+    let error = of().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("{}: there is no private key in it", key.display())
+    );
+    std::fs::write(&key, good).unwrap();
+    std::fs::write(&certificate, "").unwrap();
+    let error = of().unwrap_err().to_string();
+    assert!(
+        error.ends_with("certificate.pem: there is no certificate in it"),
+        "{error}"
+    );
 }
 
 /// Writes a certificate for `localhost` and its key, and returns the certificate.

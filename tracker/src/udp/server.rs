@@ -83,12 +83,22 @@ impl Drop for UdpServer {
     }
 }
 
-fn open(at: SocketAddr) -> io::Result<UdpSocket> {
+/// Refuses an address that another program has: one that shares it, too, would take a part of what comes.
+pub(crate) fn must_be_free(at: SocketAddr) -> io::Result<()> {
+    unbound(at)?.bind(&at.into())
+}
+
+fn unbound(at: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     if at.is_ipv6() {
         // Where all addresses are meant, IPv4 has a socket of its own or is served by this one: as the system is set.
         socket.set_only_v6(!at.ip().is_unspecified())?;
     }
+    Ok(socket)
+}
+
+fn open(at: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = unbound(at)?;
     socket.set_reuse_port(true)?;
     // The system gives as much as its administrator allows.
     let _ = socket.set_recv_buffer_size(BUFFER);
