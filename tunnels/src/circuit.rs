@@ -23,7 +23,7 @@ const UNHEARD: Duration = Duration::from_millis(900);
 const LATE: Duration = Duration::from_secs(6);
 
 /// Pings of which the answers are still taken.
-const MAX_PINGS: usize = 8;
+const MAX_PINGS: usize = 16;
 
 /// What a circuit is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,6 +156,8 @@ pub(crate) struct Circuit {
     /// The layer between the two ends of an end-to-end circuit.
     pub(crate) end_to_end: Option<Session>,
     pub(crate) linked: bool,
+    /// Whether it is only kept to take the place of another one.
+    pub(crate) spare: bool,
     pub(crate) alias: Option<Alias>,
     /// HTTP requests whose replies are waited for.
     pub(crate) requests: BTreeSet<u32>,
@@ -209,13 +211,14 @@ impl Circuit {
             early: 0,
             took: None,
             asked_here: 0,
-            ways: 2,
+            ways: 3,
             tries: 6,
             task: Task::Nothing,
             answer_by: None,
             ask_again: now,
             end_to_end: None,
             linked: false,
+            spare: false,
             alias: None,
             requests: BTreeSet::new(),
         }
@@ -227,6 +230,21 @@ impl Circuit {
         } else {
             State::Ready
         }
+    }
+
+    /// Through whom it goes, or is to: its ends, the hops that have joined, and the one that is asked.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &PublicKey> {
+        let ends = [Some(&self.first), self.exit.as_ref()]
+            .into_iter()
+            .flatten();
+        let hops = self.hops.iter().map(|hop| &hop.key);
+        let asked = self.asked.iter().map(|asked| &asked.key);
+        ends.map(|hop| &hop.key).chain(hops).chain(asked)
+    }
+
+    /// Whether another one is built in its place where it comes to no end: see [`Circuit::ways`].
+    pub(crate) fn goes_another_way(&self) -> bool {
+        self.ways > 0 && !matches!(self.purpose, Purpose::Data | Purpose::Introduction)
     }
 
     /// See [`CircuitInfo::is_silent`].

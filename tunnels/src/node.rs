@@ -9,6 +9,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "messages are handed over")]
 
 mod build;
+mod doubt;
 mod event;
 mod exit;
 mod extend;
@@ -31,6 +32,7 @@ use rand::RngExt;
 pub use event::{Counters, Event, Handled, Reason, Refusal, Transmit};
 #[cfg(test)]
 pub(crate) use hidden::MAX_SWARMS;
+pub(crate) use meet::MAX_LINKS;
 use receive::Inner;
 
 use crate::alias::Alias;

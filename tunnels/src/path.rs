@@ -23,8 +23,10 @@ pub(crate) struct Used {
     /// How many circuits begin at each, and end at each.
     pub(crate) firsts: BTreeMap<PublicKey, usize>,
     pub(crate) exits: BTreeMap<PublicKey, usize>,
-    /// Where circuits of the kind begin already: these stand in for each other, and are not to die together.
+    /// Where more circuits of the kind begin than at others: these stand in for each other, and are not to die together.
     pub(crate) alike: BTreeSet<PublicKey>,
+    /// Through whom circuits of the kind go.
+    pub(crate) through: BTreeSet<PublicKey>,
     /// Those that perhaps are not there, and how often each was missed.
     pub(crate) doubted: BTreeMap<PublicKey, usize>,
     /// Where circuits of the kind begin whatever speaks against it, as long as these nodes answer.
@@ -78,8 +80,15 @@ pub(crate) fn choose(
         let times = used.exits.get(&hop.key).copied().unwrap_or_default();
         let begins = used.lasting.as_ref();
         let begins = begins.is_some_and(|lasting| lasting.contains(&hop.key));
-        let against =
-            usize::from(used.doubted.contains_key(&hop.key)) + times + usize::from(begins);
+        let [doubted, through] = [
+            used.doubted.contains_key(&hop.key),
+            used.through.contains(&hop.key),
+        ];
+        let against = [doubted, through, begins]
+            .map(usize::from)
+            .iter()
+            .sum::<usize>()
+            + times;
         (goal == 1 && used.is_no_first(hop), against)
     });
     let exit = exits.remove(0);

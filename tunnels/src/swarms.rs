@@ -141,8 +141,8 @@ impl Swarms {
             }
             Event::Linked { info_hash, circuit } => {
                 let swarm = self.joined.get_mut(info_hash)?;
-                let seeder = node.link_with(*circuit)?;
-                let is_new = swarm.linked(now, *circuit, seeder);
+                let seeder = node.link_with(*circuit)?.to_vec();
+                let is_new = swarm.linked(now, node, (*circuit, &seeder));
                 let reached = Reached::by(node, *info_hash, *circuit);
                 reached.filter(|_| is_new)
             }

@@ -18,18 +18,12 @@ use crate::hidden::Task;
 use crate::message::{Answer, read_candidates};
 use crate::{Head, path};
 
-/// How long a node that did not answer is taken last.
-const DOUBT: Duration = Duration::from_secs(30);
-
 /// How long a hop may take to join at least, where the one before was fast.
 const LEAST_PATIENCE: Duration = Duration::from_millis(1200);
 
 /// How many nodes the last hop of a circuit that is built is asked to pass on to: for datagrams, where one of several exits will do,
 /// and for hidden peers.
 const MAX_ASKED: (u8, u8) = (3, 2);
-
-/// How long one that has ended what it had just begun to do for us is.
-const DISTRUST: Duration = Duration::from_secs(600);
 
 impl Node {
     /// Begins a circuit of our own. Hops that are not given are chosen.
@@ -49,9 +43,10 @@ impl Node {
         let lasting = self.lasting_firsts(purpose);
         let circuits = self.circuits.values();
         let exits = circuits.clone().filter_map(|circuit| circuit.exit.as_ref());
-        let alike = circuits.clone().filter(|it| it.purpose == purpose);
+        let alike = self.alike(now, purpose);
         let used = path::Used {
-            alike: alike.map(|it| it.first.key.clone()).collect(),
+            alike: crowded(alike.clone().map(|it| &it.first), lasting.as_ref()),
+            through: alike.flat_map(Circuit::nodes).cloned().collect(),
             firsts: count(circuits.map(|circuit| &circuit.first)),
             exits: count(exits),
             doubted: self.missed(),
@@ -77,8 +72,18 @@ impl Node {
         Ok(id)
     }
 
+    /// The circuits of a kind that answer: they stand in for each other.
+    pub(super) fn alike(
+        &self,
+        now: Instant,
+        purpose: Purpose,
+    ) -> impl Iterator<Item = &Circuit> + Clone {
+        let circuits = self.circuits.values();
+        circuits.filter(move |it| it.purpose == purpose && !it.is_silent(now))
+    }
+
     /// Where circuits begin, if they are of those that others can have us build.
-    fn lasting_firsts(&mut self, purpose: Purpose) -> Option<BTreeSet<PublicKey>> {
+    pub(super) fn lasting_firsts(&mut self, purpose: Purpose) -> Option<BTreeSet<PublicKey>> {
         if purpose == Purpose::Data {
             return None;
         }
@@ -115,50 +120,17 @@ impl Node {
         circuit.seal(wire, &Message::Data { to, from, data }, out)
     }
 
-    /// A circuit does not answer: its hops are taken last for a while.
-    pub(crate) fn doubt(&mut self, now: Instant, id: CircuitId) {
-        let hops = self.circuits.get(&id).into_iter();
-        let hops = hops.flat_map(|circuit| circuit.hops.iter().map(|hop| hop.key.clone()));
-        let hops: Vec<PublicKey> = hops.collect();
-        for key in hops {
-            self.doubt_node(key, now + DOUBT);
-        }
-    }
-
-    /// A circuit was ended by one of its hops: if that was its exit, it is not to be the next one's, too.
-    pub(super) fn doubt_exit(&mut self, now: Instant, id: CircuitId) {
-        let circuit = self.circuits.get(&id);
-        let ready = circuit
-            .filter(|circuit| circuit.purpose == Purpose::Data && circuit.state() == State::Ready);
-        let exit = ready.and_then(|circuit| circuit.hops.last());
-        if let Some(key) = exit.map(|hop| hop.key.clone()) {
-            self.doubt_node(key, now + DOUBT);
-        }
-    }
-
-    /// A node that has ended what it had just begun to do for us is taken last for a long while.
-    pub(crate) fn distrust(&mut self, now: Instant, key: PublicKey) {
-        self.doubt_node(key, now + DISTRUST);
-    }
-
-    fn doubt_node(&mut self, key: PublicKey, until: Instant) {
-        let (doubted, missed) = self.doubts.entry(key).or_insert((until, 0));
-        *doubted = until.max(*doubted);
-        *missed = missed.saturating_add(1);
-    }
-
-    /// How often each node was missed lately.
-    fn missed(&self) -> BTreeMap<PublicKey, usize> {
-        let doubts = self.doubts.iter();
-        doubts
-            .map(|(key, (_, missed))| (key.clone(), *missed))
-            .collect()
-    }
-
     /// Asks at the next tick whether a circuit still stands.
     pub(crate) fn probe(&mut self, now: Instant, id: CircuitId) {
         if let Some(circuit) = self.circuits.get_mut(&id) {
             circuit.next_ping = now;
+        }
+    }
+
+    /// A circuit is only kept to take the place of another one, and asked half as often whether it stands; or no more.
+    pub(crate) fn set_spare(&mut self, id: CircuitId, spare: bool) {
+        if let Some(circuit) = self.circuits.get_mut(&id) {
+            circuit.spare = spare;
         }
     }
 
@@ -271,11 +243,11 @@ impl Node {
         };
         let astray = !is_first && circuit.asked_here >= most;
         let tries = if astray { 0 } else { circuit.tries };
-        self.doubt_node(asked.key, now + DOUBT);
+        let anew = is_first && circuit.goes_another_way();
+        self.doubt_node(now, asked.key);
         let mut others = asked.others;
-        if tries == 0 || others.is_empty() {
+        if tries == 0 || others.is_empty() || anew {
             self.go_another_way(now, id);
-            self.end_circuit(id, Closed::NoHops, Reason::Unneeded);
             return;
         }
         let (key, addr) = others.remove(0);
@@ -286,21 +258,24 @@ impl Node {
         }
     }
 
-    /// A circuit to where somebody waits cannot be built to its end: another one is, a few times. A node that has joined, and whose
-    /// word of it was lost, is reached by another way only.
+    /// A circuit cannot be built to its end. If it is one to where somebody waits, another one is, a few times: a node that has
+    /// joined, and whose word of it was lost, is reached by another way only.
     fn go_another_way(&mut self, now: Instant, id: CircuitId) {
         let Some(circuit) = self.circuits.get_mut(&id) else {
             return;
         };
-        if matches!(circuit.purpose, Purpose::Data | Purpose::Introduction) || circuit.ways == 0 {
-            return;
-        }
-        let (purpose, goal, exit) = (circuit.purpose, circuit.goal, circuit.exit.clone());
-        let (task, ways) = (std::mem::take(&mut circuit.task), circuit.ways - 1);
-        if let Ok(id) = self.create_circuit(now, purpose, goal, exit)
+        let again = circuit.goes_another_way();
+        let (purpose, goal) = (circuit.purpose, circuit.goal);
+        // A seeder is free to say where it waits.
+        let free = purpose == Purpose::RendezvousSeeder;
+        let exit = circuit.exit.clone().filter(|_| !free);
+        let (task, ways) = (std::mem::take(&mut circuit.task), circuit.ways);
+        self.end_circuit(id, Closed::NoHops, Reason::Unneeded);
+        if again
+            && let Ok(id) = self.create_circuit(now, purpose, goal, exit)
             && let Some(circuit) = self.circuits.get_mut(&id)
         {
-            (circuit.task, circuit.ways) = (task, ways);
+            (circuit.task, circuit.ways) = (task, ways - 1);
         }
     }
 
@@ -488,6 +463,19 @@ impl Node {
     pub(super) const fn number(&self, kind: Kind) -> Option<u8> {
         kind.number(self.config.dialect)
     }
+}
+
+/// The nodes at which more circuits begin than at the one of `all` at which the fewest do.
+fn crowded<'a>(
+    firsts: impl Iterator<Item = &'a Hop>,
+    all: Option<&BTreeSet<PublicKey>>,
+) -> BTreeSet<PublicKey> {
+    let mut times = count(firsts);
+    let all = all.into_iter().flatten();
+    let fewest = all.map(|key| times.get(key).copied().unwrap_or_default());
+    let fewest = fewest.min().unwrap_or_default();
+    times.retain(|_, times| *times > fewest);
+    times.into_keys().collect()
 }
 
 /// How often each node is one of those.

@@ -9,6 +9,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use super::{CircuitId, Closed, Hop, Node, Purpose, Reason};
+use crate::circuit::Circuit;
 use crate::hidden::{Task, network_of};
 use crate::{Flags, path};
 
@@ -70,7 +71,7 @@ impl Node {
                 if let Some(exit) = exit {
                     used.insert(exit.key.clone());
                 }
-                wanted = self.middle_hops(list, &used, id);
+                wanted = self.middle_hops(now, list, &used, id);
             }
         }
         if wanted.is_empty() {
@@ -86,10 +87,14 @@ impl Node {
     /// their addresses.
     fn middle_hops(
         &mut self,
+        now: Instant,
         list: &[Vec<u8>],
         used: &BTreeSet<PublicKey>,
         id: CircuitId,
     ) -> Vec<(PublicKey, Option<SocketAddr>)> {
+        let circuit = self.circuits.get(&id);
+        let purpose = circuit.map_or(Purpose::Data, |circuit| circuit.purpose);
+        let lasting = self.lasting_firsts(purpose);
         let circuit = self.circuits.get(&id);
         let ends = circuit.iter().flat_map(|circuit| {
             let exit = circuit.exit.as_ref().map(|exit| exit.addr);
@@ -115,14 +120,17 @@ impl Node {
             named.into_iter().map(|key| (key, None)).collect();
         // One node that dies is not to end several circuits at once.
         let mut elsewhere: BTreeSet<&PublicKey> = BTreeSet::new();
-        for (_, other) in self.circuits.iter().filter(|(other, _)| **other != id) {
-            elsewhere.extend(other.hops.iter().map(|hop| &hop.key));
-            elsewhere.extend(other.asked.iter().map(|asked| &asked.key));
+        for other in self.circuits.values().filter(|other| other.id != id) {
+            elsewhere.extend(other.nodes());
         }
+        // Those that stand in for each other have none in common, be it where one of them may yet begin.
+        let alike = self.alike(now, purpose).filter(|other| other.id != id);
+        let mut alike: BTreeSet<&PublicKey> = alike.flat_map(Circuit::nodes).collect();
+        alike.extend(lasting.iter().flatten());
         wanted.sort_by_key(|(key, _)| {
             let doubted = self.doubts.contains_key(key);
             let doubtful = u8::from(doubted) + u8::from(elsewhere.contains(key));
-            (is_near(key), doubtful)
+            (is_near(key), doubtful + 2 * u8::from(alike.contains(key)))
         });
         let mut own = path::with_flags(&self.candidates, Flags::RELAY, &seen);
         let mut others = Vec::new();

@@ -11,11 +11,11 @@ use crate::crypto::{Session, Side, answer, conclude};
 use crate::hidden::{Link, Meet, Task};
 use crate::message::{Answer, Rendezvous, read_rendezvous, write_rendezvous};
 
-/// The most downloaders that a seeder waits for in one swarm.
-const MAX_MEETINGS: usize = 16;
+/// The most circuits by which a seeder waits for downloaders in one swarm, or is linked with them.
+const MAX_MEETINGS: usize = 48;
 
-/// The most links with one seeder: one that is used and one that is ready to take its place.
-const MAX_LINKS: usize = 2;
+/// The most links with one seeder: one that is used, and two that are ready to take its place.
+pub(crate) const MAX_LINKS: usize = 3;
 
 impl Node {
     /// A downloader wants a link with us.

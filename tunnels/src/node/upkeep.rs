@@ -77,12 +77,15 @@ impl Node {
             Purpose::RendezvousDownloader => circuit.linked,
             Purpose::Data | Purpose::Introduction => true,
         };
-        // Who is suspected is asked with each tick, for one answer that was lost means nothing.
+        // Who is suspected is asked twice with each tick, for one answer that was lost means nothing.
         let ready = circuit.state() == State::Ready;
         let asks_again = ready && circuit.unanswered.is_some();
         let due = asks_again || now >= circuit.next_ping || circuit.is_unheard(now);
         if !pinged || circuit.hops.is_empty() || !due {
             return;
+        }
+        if asks_again {
+            self.ask_whether_there(now, id);
         }
         self.ask_whether_there(now, id);
     }
@@ -92,7 +95,8 @@ impl Node {
         let Some(circuit) = self.circuits.get_mut(&id) else {
             return;
         };
-        circuit.next_ping = now + self.config.ping_interval;
+        let seldom = if circuit.spare { 2 } else { 1 };
+        circuit.next_ping = now + self.config.ping_interval * seldom;
         let number = self.entropy.identifier();
         circuit.pinged(now, number);
         if let Err(why) = self.say(id, &Message::Ping(number)) {

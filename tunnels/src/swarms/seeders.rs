@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::links::Links;
+use super::links::{LINKS, Links};
 use crate::message::IntroPoint;
 use crate::node::Node;
 
@@ -25,7 +25,7 @@ const CONTACT: (Duration, Duration) = (Duration::from_secs(4), Duration::from_se
 /// How long it may where it was linked with just now, and how often it is then asked at this pace.
 const HURRIED: (Duration, u8) = (Duration::from_secs(2), 5);
 
-/// How long after a first link with the only seeder it is asked for a second one.
+/// How long after a link with the only seeder it is asked for others.
 const SECOND: Duration = Duration::from_millis(500);
 
 /// How long a seeder is remembered that nobody names any more.
@@ -66,7 +66,7 @@ impl Seeders {
     /// There is a link with one.
     pub(super) fn linked(&mut self, now: Instant, key: &[u8]) {
         if let Some(seeder) = self.0.get_mut(key) {
-            (seeder.named, seeder.missed) = (now, 0);
+            (seeder.named, seeder.missed, seeder.pause) = (now, 0, CONTACT.0);
             seeder.next_contact = seeder.next_contact.min(now + SECOND);
         }
     }
@@ -122,13 +122,15 @@ impl Seeders {
             .all(|pair| matches!(pair, [a, b] if a == b));
         for (key, seeder) in &mut self.0 {
             let there = linked.iter().filter(|of| *of == key).count();
-            // Who is the only one is linked with twice, the second time after the first one stands.
-            let wanted = 1 + usize::from(alone && links.has(key));
+            // With who is the only one there are more links, after the first one stands.
+            let wanted = if alone && links.has(key) { LINKS } else { 1 };
             if room == 0 || now < seeder.next_contact || there >= wanted {
                 continue;
             }
             let ways = if seeder.missed > 0 { 2 } else { 1 };
-            let asked = seeder.points.iter().take(ways.min(room));
+            let ways = ways.max(wanted - there).min(room);
+            // One who is introduced by few nodes is asked by way of the same one more than once.
+            let asked = seeder.points.iter().cycle().take(ways);
             let asked = asked.map(|point| node.contact(now, info_hash, point).is_ok());
             let asked = asked.filter(|asked| *asked).count();
             if asked == 0 {
@@ -136,7 +138,8 @@ impl Seeders {
                 continue;
             }
             room -= asked;
-            seeder.points.rotate_left(asked);
+            let points = seeder.points.len().max(1);
+            seeder.points.rotate_left(asked % points);
             seeder.next_contact = now + seeder.pause;
             if seeder.missed > 0 {
                 seeder.missed -= 1;

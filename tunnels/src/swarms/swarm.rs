@@ -126,14 +126,19 @@ impl Swarm {
             self.lose(now, id, true);
         }
         let new = found.links.iter();
-        let new = new.filter(|(id, seeder)| self.linked(now, **id, seeder));
+        let new = new.filter(|(id, seeder)| self.linked(now, node, (**id, seeder)));
         new.map(|(id, _)| *id).collect()
     }
 
     /// A circuit leads to a hidden peer; true where it is new and to be told of.
-    pub(super) fn linked(&mut self, now: Instant, circuit: CircuitId, seeder: &[u8]) -> bool {
+    pub(super) fn linked(
+        &mut self,
+        now: Instant,
+        node: &mut Node,
+        (circuit, seeder): (CircuitId, &[u8]),
+    ) -> bool {
         self.seeders.linked(now, seeder);
-        self.links.add(now, circuit, seeder)
+        self.links.add(now, node, (circuit, seeder))
     }
 
     /// A link is gone, if it was one: its seeder is asked again, at once if the link has lasted, or nobody has hung up.
@@ -151,7 +156,7 @@ impl Swarm {
     }
 
     /// Sees which links answer; gives those that take the place of such as do not.
-    pub(super) fn listen(&mut self, now: Instant, node: &Node) -> Vec<CircuitId> {
+    pub(super) fn listen(&mut self, now: Instant, node: &mut Node) -> Vec<CircuitId> {
         let missed = self.links.listen(now, node);
         for seeder in &missed {
             self.seeders.miss(now, seeder);
@@ -159,7 +164,7 @@ impl Swarm {
         if !missed.is_empty() {
             self.look_again(now);
         }
-        self.links.promote()
+        self.links.promote(node)
     }
 
     /// Seeders are looked for at once, which costs no circuit.
@@ -202,12 +207,17 @@ impl Swarm {
     }
 
     pub(super) fn give_up_dead(&self, now: Instant, node: &mut Node) {
-        for id in self.links.ids().chain(self.introductions.keys().copied()) {
+        // The hops of a link were doubted when it fell silent.
+        let links = self.links.ids().map(|id| (id, false));
+        let ways = self.introductions.keys().map(|id| (*id, true));
+        for (id, to_be_doubted) in links.chain(ways) {
             let circuit = node.own(id);
             let circuit = circuit.filter(|circuit| circuit.state() == State::Ready);
             let silent = circuit.and_then(|circuit| circuit.unanswered);
             if silent.is_some_and(|since| now >= since + DEAD) {
-                node.doubt(now, id);
+                if to_be_doubted {
+                    node.doubt(now, id);
+                }
                 node.close_circuit(id);
             }
         }

@@ -14,6 +14,7 @@ use crate::{Alias, Dialect, Flags, Pool, State};
 
 mod attacks;
 mod deaths;
+mod spares;
 
 const SWARM: [u8; 20] = [0x5a; 20];
 
