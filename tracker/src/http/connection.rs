@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,6 +11,10 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
+
+mod step;
+
+pub(super) use step::Step;
 
 use super::habit::Habit;
 use super::request::{HeadError, MAX_HEAD, read_head};
@@ -213,69 +217,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         Ok(())
     }
-}
-
-impl Connection<std::net::TcpStream> {
-    /// Does without waiting what can be done: most connections that are not kept are over then, and the runtime never hears of
-    /// them.
-    pub(super) fn step(&mut self, thread: &mut Thread) -> Step {
-        let mut idle = Step::Silent;
-        loop {
-            while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
-                match self.stream.write(rest) {
-                    Ok(0) => return Step::Over,
-                    Ok(written) => self.sent += written,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::Long,
-                    Err(_) => return Step::Over,
-                }
-            }
-            if self.sent > 0 {
-                self.unsent.clear();
-                self.sent = 0;
-                self.wait_for_request(thread);
-            }
-            if self.last {
-                return if self.more { Step::Long } else { Step::Over };
-            }
-            if idle == Step::Answered && self.kept.is_empty() {
-                // Whoever asks again has this answer first.
-                return idle;
-            }
-            let begun = self.kept.len();
-            let room = &mut thread.room[..];
-            room[..begun].copy_from_slice(&self.kept);
-            match self.stream.read(&mut room[begun..]) {
-                Ok(0) => {
-                    self.note_end(thread);
-                    return Step::Over;
-                }
-                Ok(came) => {
-                    self.take_in(begun, came, thread);
-                    idle = Step::Answered;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return if begun > 0 { Step::Long } else { idle };
-                }
-                Err(_) => {
-                    self.note_end(thread);
-                    return Step::Over;
-                }
-            }
-        }
-    }
-}
-
-/// Where a connection stands that the runtime does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// It has ended.
-    Over,
-    /// Nothing has come.
-    Silent,
-    /// What has come was answered, and more may come.
-    Answered,
-    /// It takes longer than a look.
-    Long,
 }
 
 impl<S> Connection<S> {

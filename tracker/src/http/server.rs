@@ -1,8 +1,5 @@
 //! Threads that answer connections, each by a listening socket of its own: the system spreads connections over them.
 
-#[cfg(test)]
-mod tests;
-
 use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,6 +19,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
+
+#[cfg(test)]
+mod tests;
 
 use super::connection::{Connection, Patience, Thread, serve};
 use super::fresh::Fresh;
