@@ -8,10 +8,11 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::failure::Failure;
 use crate::screen::Screen;
 
-/// What is logged where nobody asked: what a person should act on.
-const DEFAULT: &str = "error";
+/// What is logged where nobody asked: what a person should act on. The warnings of a tracker are about what its clients do to it, and
+/// nobody else tells its operator.
+const DEFAULT: &str = "error,tracker=warn";
 
-/// Starts logging by `--log`, else by `RUST_LOG`, else errors only.
+/// Starts logging by `--log`, else by `RUST_LOG`, else by [`DEFAULT`].
 ///
 /// # Errors
 /// [`Failure::Usage`] where the filter cannot be understood.
@@ -106,7 +107,42 @@ impl Write for Line<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    #[test]
+    fn operators_of_trackers_are_told_warnings_and_others_are_not() {
+        let filter = EnvFilter::new(DEFAULT);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&written);
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(move || Shared(Arc::clone(&into)))
+            .finish();
+        tracing::subscriber::with_default(logs, || {
+            tracing::warn!(target: "tracker::tracker::watch", "at the limit");
+            tracing::info!(target: "tracker::tracker", "read again");
+            tracing::warn!(target: "engine::torrent", "slow");
+            tracing::error!(target: "engine::torrent", "broken");
+        });
+        let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+        let said = ["at the limit", "read again", "slow", "broken"].map(|it| text.contains(it));
+        assert_eq!(said, [true, false, false, true], "{text}");
+    }
+
+    /// A text that is written from several places.
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn a_filter_names_levels_and_parts_of_the_program() {

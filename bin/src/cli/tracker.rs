@@ -78,12 +78,12 @@ pub(crate) struct AnnounceArgs {
     pub(crate) url: String,
     /// The torrent: an info-hash, magnet link or .torrent file
     pub(crate) torrent: String,
-    /// Where the peer listens
-    #[arg(long, value_name = "PORT", default_value_t = 6881, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) port: u16,
+    /// Where the peer listens [default: a port at random, so that no client of this host is taken for it]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
     /// What to announce; the peer stays on the tracker's list then [default: that it starts, and that it stops when the
     /// answer is there]
-    #[arg(long, value_name = "EVENT")]
+    #[arg(long, value_name = "EVENT", requires = "port")]
     pub(crate) event: Option<TrackerEvent>,
     /// The peer has everything
     #[arg(long, conflicts_with = "left")]
