@@ -1,5 +1,5 @@
-//! Cells of tunnels with 1400 bytes of payload: what a relay spends on one, what the ends of a circuit do, sealing alone, and
-//! the memory of a circuit that nobody uses.
+//! Cells of tunnels with 1400 bytes of payload: what a relay spends on one, what the ends of a circuit do, sealing alone, also by
+//! each back end of the machine, and the memory of a circuit that nobody uses.
 
 #![allow(
     missing_docs,
@@ -149,6 +149,25 @@ impl Path {
         }
     }
 
+    /// A fresh cell of the exit, as it comes to the originator.
+    fn answer(&mut self) -> Vec<u8> {
+        let mut packet = self.reply();
+        for at in (1..self.nodes.len() - 1).rev() {
+            let (mut buffer, range) = framed(&packet);
+            let from = self.addrs[at + 1];
+            match self.nodes[at].handle_datagram(self.now, from, &mut buffer, range) {
+                Handled::Forward { at, .. } => packet = buffer[at].to_vec(),
+                Handled::Done
+                | Handled::Data { .. }
+                | Handled::Exit { .. }
+                | Handled::Refused(_) => {
+                    panic!("no way back")
+                }
+            }
+        }
+        packet
+    }
+
     /// A fresh cell of the exit.
     fn reply(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -223,6 +242,9 @@ fn cells(c: &mut Criterion) {
                     path.nodes[0].send_data(path.circuit, to, black_box(&data), &mut out)
                 });
             });
+            group.bench_function(format!("{name}: answer over {hops} hops"), |b| {
+                b.iter_custom(|n| handle(&mut path, (0, 1), n, Path::answer));
+            });
         }
     }
     group.finish();
@@ -266,6 +288,29 @@ fn layers(c: &mut Criterion) {
     group.finish();
 }
 
+/// The cipher of the newer dialect alone, by each back end that the machine has.
+fn back_ends(c: &mut Criterion) {
+    let mut group = c.benchmark_group("ChaCha20-Poly1305");
+    for len in [100, LEN] {
+        group.throughput(Throughput::Bytes(len as u64));
+        for (name, key) in aead::Key::available(&[7; aead::KEY]) {
+            let (mut message, nonce) = (vec![7; len], [1; aead::NONCE]);
+            group.bench_function(format!("{name}: seal {len} bytes"), |b| {
+                b.iter(|| key.seal(nonce, black_box(&mut message)));
+            });
+            let tag = key.seal(nonce, &mut message).expect("a short message");
+            let mut sealed = message.clone();
+            group.bench_function(format!("{name}: copy and open {len} bytes"), |b| {
+                b.iter(|| {
+                    sealed.copy_from_slice(&message);
+                    key.open(nonce, black_box(&mut sealed), tag)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 /// Builds circuits through one relay and asks what it holds afterwards.
 fn memory(c: &mut Criterion) {
     const CIRCUITS: usize = 1000;
@@ -293,5 +338,5 @@ fn memory(c: &mut Criterion) {
     let _ = c;
 }
 
-criterion_group!(benches, memory, cells, layers);
+criterion_group!(benches, memory, cells, layers, back_ends);
 criterion_main!(benches);

@@ -55,11 +55,19 @@ impl Run {
         true
     }
 
+    /// Whether it has no room for another datagram as long as its first.
+    pub const fn is_full(&self) -> bool {
+        self.count > 0 && !self.has_room(self.segment)
+    }
+
     fn takes(&self, len: usize) -> bool {
         let all_alike = self.segment.saturating_mul(self.count) == self.bytes.len();
-        let room = self.bytes.len().saturating_add(len) <= MOST_BYTES;
         let fits = (1..=self.segment).contains(&len);
-        all_alike && room && fits && self.count < MOST_DATAGRAMS
+        all_alike && fits && self.has_room(len)
+    }
+
+    const fn has_room(&self, len: usize) -> bool {
+        self.count < MOST_DATAGRAMS && self.bytes.len().saturating_add(len) <= MOST_BYTES
     }
 
     /// As [`Run::push`]; what does not go together with the datagram is sent first.
@@ -128,6 +136,14 @@ mod tests {
         assert_eq!(run(&[0, 0]).1, [true, false]);
         let nothing_follows_a_shorter_one = run(&[1400, 5, 5]).1;
         assert_eq!(nothing_follows_a_shorter_one, [true, true, false]);
+    }
+
+    #[test]
+    fn a_run_is_full_when_it_has_no_room_for_another_of_its_length() {
+        assert!(!Run::default().is_full());
+        assert!(!run(&[1500]).0.is_full() && !run(&[1500; 39]).0.is_full());
+        assert!(run(&[1500; 40]).0.is_full() && run(&[1; MOST_DATAGRAMS]).0.is_full());
+        assert!(!run(&[1500, 7]).0.is_full() && run(&[60_000]).0.is_full());
     }
 
     #[test]

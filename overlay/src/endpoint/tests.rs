@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use net::sim::{HostOptions, Sim};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
@@ -147,6 +148,62 @@ fn a_hook_takes_datagrams_in_the_pump_and_leaves_the_rest_to_the_inbox() {
         let taken = cells.0.lock().clone();
         assert_eq!(taken.iter().filter(|message| **message < 255).count(), 2);
         assert_eq!(taken.last(), Some(&255));
+    });
+}
+
+#[test]
+fn others_get_their_turn_and_what_was_put_off_is_sent_while_much_comes() {
+    /// What happened: a datagram, a flush, a turn of somebody else's.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Step {
+        Datagram,
+        Flush,
+        Turn,
+    }
+
+    #[derive(Default)]
+    struct Steps(Mutex<Vec<Step>>, Notify);
+
+    impl Hook for Steps {
+        fn receive(&self, _: SocketAddrV4, _: &mut [u8]) -> bool {
+            self.0.lock().push(Step::Datagram);
+            true
+        }
+
+        fn flush(&self) {
+            self.0.lock().push(Step::Flush);
+            self.1.notify_one();
+        }
+    }
+
+    const MANY: usize = 300;
+
+    simulate(async {
+        let sim = Sim::new(6);
+        let (a, b) = (endpoint(&sim, 1), endpoint(&sim, 2));
+        let steps = Arc::new(Steps::default());
+        let _inbox = b.open(Some(prefix(1)), Some(steps.clone()));
+        let other = steps.clone();
+        tokio::task::spawn_local(async move {
+            loop {
+                other.1.notified().await;
+                other.0.lock().push(Step::Turn);
+            }
+        });
+        for _ in 0..MANY {
+            a.send(SocketAddrV4::new(ip(2), PORT), &packet(1, 1));
+        }
+        sleep(Duration::from_secs(1)).await;
+        let steps = steps.0.lock().clone();
+        let count = |of: Step| steps.iter().filter(|step| **step == of).count();
+        assert_eq!(count(Step::Datagram), MANY);
+        let most = |between: Step| {
+            let parts = steps.split(|step| *step == between);
+            let datagrams = parts.map(|part| part.iter().filter(|it| **it == Step::Datagram));
+            datagrams.map(Iterator::count).max()
+        };
+        assert!(most(Step::Flush) <= Some(64), "{:?}", most(Step::Flush));
+        assert!(most(Step::Turn) <= Some(64), "{:?}", most(Step::Turn));
     });
 }
 

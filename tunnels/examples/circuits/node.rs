@@ -20,6 +20,9 @@ use crate::{Outcome, from_hex, hex};
 /// How long anything may take that is asked of a node.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Circuits that are built at once where many are wanted.
+const AT_ONCE: usize = 50;
+
 struct Ours {
     tunnels: Tunnels,
     events: mpsc::Receiver<Event>,
@@ -276,14 +279,24 @@ impl Ours {
         Ok(json!({"linked": true}))
     }
 
-    /// Keeps so many circuits, and says how many there are after a while.
+    /// Keeps so many circuits, and says how many there are after a while. They are begun here, some at a time: by itself a node
+    /// begins few.
     async fn many(&mut self, command: &Value) -> Outcome<Value> {
         let hops = u8::try_from(number(command, "hops")?)?;
         let wanted = usize::try_from(number(command, "circuits")?)?;
         self.tunnels.want(hops, wanted, 0);
         let begun = Instant::now();
         while self.ready() < wanted && begun.elapsed() < PATIENCE * 4 {
-            sleep(Duration::from_millis(100)).await;
+            self.tunnels.with(|node, now| {
+                let building = node.circuits().filter(|one| one.state == State::Building);
+                let room = AT_ONCE.saturating_sub(building.count());
+                let missing = wanted.saturating_sub(node.circuits().count());
+                (0..missing.min(room)).try_for_each(|_| {
+                    node.create_circuit(now, Purpose::Data, hops, None)
+                        .map(|_| ())
+                })
+            })?;
+            sleep(Duration::from_millis(20)).await;
         }
         Ok(json!({"circuits": self.ready(), "seconds": begun.elapsed().as_secs_f64()}))
     }

@@ -6,7 +6,6 @@ pub(crate) mod sealed;
 use std::fmt;
 use std::io::{Cursor, Write};
 
-use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use thiserror::Error;
 
 use super::gcm::Gcm;
@@ -48,7 +47,7 @@ enum Cipher {
     /// AES-128-GCM; the nonce is the salt and the counter in decimal digits, so that its length is 5 to 23 bytes.
     Gcm(Gcm),
     /// ChaCha20-Poly1305; the nonce is the salt and the counter, 12 bytes.
-    ChaCha(Box<LessSafeKey>),
+    ChaCha(aead::Key),
 }
 
 impl Layer {
@@ -62,10 +61,9 @@ impl Layer {
     }
 
     pub(super) fn chacha(key: &[u8; 32], salt: [u8; 4]) -> Option<Self> {
-        let unbound = UnboundKey::new(&CHACHA20_POLY1305, key).ok()?;
         Some(Self {
             salt,
-            cipher: Cipher::ChaCha(Box::new(LessSafeKey::new(unbound))),
+            cipher: Cipher::ChaCha(aead::Key::new(key)?),
             #[cfg(test)]
             key: sealed::name(key),
         })
@@ -84,11 +82,7 @@ impl Layer {
                 let nonce = DecimalNonce::new(self.salt, counter);
                 gcm.seal(nonce.as_bytes(), message)?
             }
-            Cipher::ChaCha(key) => {
-                let nonce = binary_nonce(self.salt, counter);
-                let sealed = key.seal_in_place_separate_tag(nonce, Aad::empty(), message);
-                sealed.ok()?.as_ref().try_into().ok()?
-            }
+            Cipher::ChaCha(key) => key.seal(binary_nonce(self.salt, counter), message)?,
         };
         Some(())
     }
@@ -107,8 +101,8 @@ impl Layer {
                 gcm.open(nonce.as_bytes(), sealed)
             }
             Cipher::ChaCha(key) => {
-                let nonce = binary_nonce(self.salt, counter);
-                key.open_in_place(nonce, Aad::empty(), sealed).is_ok()
+                let (message, tag) = sealed.split_last_chunk_mut().ok_or(OpenError::Short)?;
+                key.open(binary_nonce(self.salt, counter), message, *tag)
             }
         };
         if opened {
@@ -151,12 +145,8 @@ impl DecimalNonce {
     }
 }
 
-fn binary_nonce(salt: [u8; 4], counter: u64) -> Nonce {
-    let mut nonce = [0; 12];
-    let bytes = salt.into_iter().chain(counter.to_be_bytes());
-    nonce
-        .iter_mut()
-        .zip(bytes)
-        .for_each(|(to, from)| *to = from);
-    Nonce::assume_unique_for_key(nonce)
+fn binary_nonce(salt: [u8; 4], counter: u64) -> [u8; aead::NONCE] {
+    let [a, b, c, d] = salt;
+    let [e, f, g, h, i, j, k, l] = counter.to_be_bytes();
+    [a, b, c, d, e, f, g, h, i, j, k, l]
 }

@@ -12,8 +12,9 @@ use crate::CircuitId;
 /// The most runs that wait.
 const RUNS: usize = 32;
 
-/// Waits until a batch of received datagrams has been handled. Those that leave by one socket for one address go out in the
-/// order in which they were put in, and with one system call as long as they have the same length.
+/// Waits until a batch of received datagrams has been handled, or as many have come together as one system call takes. Those
+/// that leave by one socket for one address go out in the order in which they were put in, and with one call as long as they
+/// have the same length.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: Vec<(Door, Run)>,
@@ -72,6 +73,10 @@ impl Outbox {
         if let Some((_, run)) = last
             && run.push(to, &[], datagram)
         {
+            // The next node works on these while we do on those behind them.
+            if run.is_full() {
+                self.send(endpoint);
+            }
             return;
         }
         if self.waiting.len() >= RUNS {
@@ -100,5 +105,42 @@ impl Outbox {
             run.clear();
             self.spare.push(run);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use net::Pool;
+    use net::sim::{HostOptions, Sim};
+    use overlay::endpoint::EndpointConfig;
+
+    use super::*;
+    use crate::testing::virtual_time::simulate;
+
+    #[test]
+    fn what_fills_a_system_call_does_not_wait_for_what_comes_behind_it() {
+        simulate(async {
+            let host = Sim::new(1).host(HostOptions::at(IpAddr::V4(Ipv4Addr::new(20, 0, 0, 1))));
+            let any = (Ipv4Addr::UNSPECIFIED, 7759).into();
+            let socket = host.network().datagram(any).unwrap();
+            let endpoint = Endpoint::launch(EndpointConfig::new(socket, Pool::current()));
+            let (mut outbox, datagram) = (Outbox::default(), [7; 1450]);
+            let [one, two] = [2, 3].map(|last| SocketAddrV4::new([20, 0, 0, last].into(), 1));
+            let sent = || endpoint.counters().sent;
+            outbox.push(&endpoint, two, &datagram);
+            let full = (1..200).find(|_| {
+                outbox.push(&endpoint, one, &datagram);
+                sent() > 0
+            });
+            // What waited before goes out before.
+            assert_eq!(full.map(|full| full + 1), Some(sent()));
+            assert!(full.is_some_and(|full| full >= 32), "{full:?}");
+            outbox.push(&endpoint, one, &datagram);
+            assert_eq!(full.map(|full| full + 1), Some(sent()));
+            outbox.send(&endpoint);
+            assert_eq!(full.map(|full| full + 2), Some(sent()));
+        });
     }
 }

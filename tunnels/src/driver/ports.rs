@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::inbox::Inbox;
 use crate::node::Node;
 use crate::{Alias, CircuitId, Pool, Purpose};
@@ -134,8 +136,8 @@ impl Ports {
             }
         }
         let known = self.flows.get(&(circuit, from));
-        let takers: Vec<u64> = match (known, purpose) {
-            (Some(known), _) => known.clone(),
+        let takers: SmallVec<[u64; MAX_TAKERS]> = match (known, purpose) {
+            (Some(known), _) => SmallVec::from_slice(known),
             (None, Purpose::Data) => {
                 self.strangers.note(now, circuit, from);
                 let users = self.users.get(&circuit).into_iter().flatten();
