@@ -12,7 +12,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use engine::board::Board;
 use engine::{
-    Filter, Modes, Query, SeedingRule, Sort, State, SwarmCounts, TorrentId, TorrentStatus,
+    Filter, Labels, Modes, Query, SeedingRule, Sort, State, SwarmCounts, TorrentId, TorrentStatus,
 };
 use protocol::id::{InfoHash, InfoHashes};
 
@@ -22,6 +22,22 @@ const TORRENTS: u64 = 50_000;
 const fn stirred(number: u64) -> u64 {
     let number = (number ^ (number >> 31)).wrapping_mul(0x7fb5_d329_728e_a185);
     (number ^ (number >> 27)).wrapping_mul(0x81da_def4_bc2d_d44d)
+}
+
+/// Those of a torrent: one of three has some.
+fn labels(random: u64) -> Option<Arc<Labels>> {
+    let labels = match random % 6 {
+        0 => Labels {
+            category: Some("films".to_owned()),
+            ..Labels::default()
+        },
+        1 => Labels {
+            tags: ["seen".to_owned(), "liked".to_owned()].into(),
+            ..Labels::default()
+        },
+        _ => Labels::default(),
+    };
+    labels.shared()
 }
 
 /// A torrent whose name begins as many do, in a state of its own; `round` is the time at which it stands so.
@@ -39,7 +55,7 @@ fn status(number: u64, round: u64) -> TorrentStatus {
             "The.Same.Beginning.of.a.Long.Name.{:06}.1080p",
             random % 1_000_000
         ),
-        labels: None,
+        labels: labels(random),
         state,
         queue: None,
         seeding: SeedingRule::default(),
@@ -115,6 +131,27 @@ fn pages(c: &mut Criterion) {
                 ..Filter::default()
             },
         ),
+        (
+            "text_of_few",
+            Filter {
+                text: Some("77.1080".to_owned()),
+                ..Filter::default()
+            },
+        ),
+        (
+            "no_category",
+            Filter {
+                category: Some(String::new()),
+                ..Filter::default()
+            },
+        ),
+        (
+            "tag",
+            Filter {
+                tags: vec!["seen".to_owned()],
+                ..Filter::default()
+            },
+        ),
     ];
     for (name, filter) in filters {
         for sort in [Sort::Added, Sort::Name, Sort::DownRate, Sort::Ratio] {
@@ -122,7 +159,8 @@ fn pages(c: &mut Criterion) {
                 filter: filter.clone(),
                 sort,
                 descending: true,
-                offset: TORRENTS as usize / 4,
+                // Where the fewest fit, there is a page still.
+                offset: TORRENTS as usize / 200,
                 limit: Some(100),
             };
             group.bench_function(format!("page_{}_{name}", sort.word()), |b| {

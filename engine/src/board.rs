@@ -1,22 +1,24 @@
 //! How all torrents stand, for whoever asks for a part of it: what has changed since, or one page of a sorted and filtered list.
 //!
 //! The Supervisor writes each change as it hears of it, and readers look for themselves: none of them asks an actor, and none
-//! takes more than it needs. What is sorted and filtered by lies side by side in one array, so that looking at 50,000
-//! torrents does not touch 50,000 places in memory; names are kept in order.
+//! takes more than it needs. What is sorted and filtered by lies side by side in one array, and so do names, so that looking at
+//! 50,000 torrents does not touch 50,000 places in memory; names are kept in order, too.
 
 mod facts;
 mod measure;
+mod names;
 mod page;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
 use self::facts::Facts;
 use self::measure::Moved;
+use self::names::Names;
 pub use self::page::{Filter, Page, Query, Sort};
-use crate::{TorrentId, TorrentStatus};
+use crate::{Labels, TorrentId, TorrentStatus};
 
 /// Removals that are remembered. Who has not looked for longer gets everything anew.
 const REMOVALS: usize = 10_000;
@@ -51,21 +53,21 @@ struct Table {
     /// Places without a torrent.
     free: Vec<u32>,
     places: BTreeMap<TorrentId, u32>,
-    /// All names in small letters, in order, with the places.
-    names: BTreeSet<(Arc<str>, TorrentId, u32)>,
+    names: Names,
     /// When which torrent went.
     removed: VecDeque<(u64, TorrentId)>,
     /// Removals up to this revision are forgotten.
     forgotten: u64,
     /// What torrents had moved that are gone, or began anew.
     past: Moved,
+    /// Bytes a second that all torrents together receive.
+    down_rate: u64,
 }
 
 #[derive(Debug)]
 struct Row {
     facts: Facts,
-    /// In small letters.
-    name: Arc<str>,
+    labels: Option<Arc<Labels>>,
     status: Option<Arc<TorrentStatus>>,
 }
 
@@ -80,10 +82,11 @@ impl Board {
             rows: Vec::new(),
             free: Vec::new(),
             places: BTreeMap::new(),
-            names: BTreeSet::new(),
+            names: Names::new(),
             removed: VecDeque::new(),
             forgotten: first,
             past: Moved::default(),
+            down_rate: 0,
         })))
     }
 
@@ -142,12 +145,12 @@ impl Table {
         }
         let facts = Facts::of(status);
         self.past.began_anew(&row.facts, &facts);
+        self.down_rate = self.down_rate - row.facts.down_rate + facts.down_rate;
         row.facts = facts;
+        row.labels.clone_from(&status.labels);
         if old.is_none_or(|old| old.name != status.name) {
-            let name: Arc<str> = status.name.to_lowercase().into();
-            let old = std::mem::replace(&mut row.name, Arc::clone(&name));
-            self.names.remove(&(old, id, place));
-            self.names.insert((name, id, place));
+            self.names.remove(id, place);
+            self.names.insert(&status.name, id, place);
         }
         let revision = self.next_revision();
         if let Some(of) = self.revisions.get_mut(at) {
@@ -157,12 +160,12 @@ impl Table {
     }
 
     fn add(&mut self, id: TorrentId, status: &Arc<TorrentStatus>) {
-        let name: Arc<str> = status.name.to_lowercase().into();
         let row = Row {
             facts: Facts::of(status),
-            name: Arc::clone(&name),
+            labels: status.labels.clone(),
             status: Some(Arc::clone(status)),
         };
+        self.down_rate += row.facts.down_rate;
         let revision = self.next_revision();
         let place = if let Some(place) = self.free.pop() {
             let at = place as usize;
@@ -176,7 +179,7 @@ impl Table {
             (self.rows.len() - 1) as u32
         };
         self.places.insert(id, place);
-        self.names.insert((name, id, place));
+        self.names.insert(&status.name, id, place);
     }
 
     fn remove(&mut self, id: TorrentId) {
@@ -186,11 +189,12 @@ impl Table {
         let at = place as usize;
         if let (Some(row), Some(of)) = (self.rows.get_mut(at), self.revisions.get_mut(at)) {
             row.status = None;
+            row.labels = None;
             *of = 0;
             self.past.gone(&row.facts);
-            self.names
-                .remove(&(std::mem::replace(&mut row.name, "".into()), id, place));
+            self.down_rate -= row.facts.down_rate;
         }
+        self.names.remove(id, place);
         self.free.push(place);
         let revision = self.next_revision();
         self.removed.push_back((revision, id));

@@ -50,7 +50,7 @@ use crate::disk::Disk;
 use crate::event::hub::Hub;
 use crate::handle::COMMAND_QUEUE;
 use crate::listener::{self, Arrival};
-use crate::mixed::{Flow, Shares};
+use crate::mixed::Shares;
 use crate::seats::Seats;
 use crate::settings::{Live, SettingsError};
 use crate::shelf::Shelf;
@@ -236,13 +236,7 @@ impl Supervisor {
         if self.settings.get().limits.mixed_mode == MixedMode::PreferTcp {
             return;
         }
-        let mut flows = [Flow::default(); 2];
-        for child in self.torrents.values().filter_map(Child::awake) {
-            for (sum, flow) in flows.iter_mut().zip(child.flows) {
-                *sum = *sum + flow;
-            }
-        }
-        self.shares.second(flows);
+        self.shares.second();
     }
 
     fn event(&self, event: &Event) {
@@ -351,8 +345,8 @@ impl Handler<News> for Supervisor {
             }
             News::WhenKept(kept) => self.tell_when_kept(kept),
             News::Flows(id, flows) => {
-                if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
-                    awake.flows = flows;
+                if self.torrents.get(&id).and_then(Child::awake).is_some() {
+                    self.shares.moves(id, flows);
                 }
             }
             News::Tired(id, tired) => self.put_to_sleep(id, tired),

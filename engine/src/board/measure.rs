@@ -31,8 +31,7 @@ impl Moved {
 impl Board {
     /// Bytes of payload that all torrents together receive in a second.
     pub(crate) fn down_rate(&self) -> u64 {
-        let table = self.0.read();
-        table.present().map(|facts| facts.down_rate).sum()
+        self.0.read().down_rate
     }
 
     /// Takes the figures that torrents make together.

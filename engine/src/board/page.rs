@@ -165,18 +165,14 @@ pub struct Page {
 /// A filter that is ready to be asked often.
 struct Sieve<'a> {
     filter: &'a Filter,
-    /// In small letters.
-    text: Option<String>,
+    /// By place: whether the text is in the name.
+    text: Option<Vec<bool>>,
 }
 
 impl Sieve<'_> {
-    fn passes(&self, row: &Row) -> bool {
+    fn passes(&self, at: usize, row: &Row) -> bool {
         let (filter, facts) = (self.filter, &row.facts);
-        let labels = || {
-            row.status
-                .as_ref()
-                .and_then(|status| status.labels.as_deref())
-        };
+        let labels = || row.labels.as_deref();
         let is = |wanted: Option<bool>, is: bool| wanted.is_none_or(|wanted| wanted == is);
         row.status.is_some()
             && filter.category.as_ref().is_none_or(|wanted| {
@@ -201,7 +197,7 @@ impl Sieve<'_> {
             && self
                 .text
                 .as_ref()
-                .is_none_or(|text| row.name.contains(text.as_str()))
+                .is_none_or(|with| with.get(at).is_some_and(|with| *with))
     }
 }
 
@@ -209,7 +205,11 @@ impl Table {
     pub(super) fn page(&self, query: &Query) -> Page {
         let sieve = Sieve {
             filter: &query.filter,
-            text: query.filter.text.as_ref().map(|text| text.to_lowercase()),
+            text: query
+                .filter
+                .text
+                .as_ref()
+                .map(|text| self.names.with(&text.to_lowercase())),
         };
         let (fitting, places) = if query.sort == Sort::Name {
             self.by_name(query, &sieve)
@@ -228,17 +228,17 @@ impl Table {
 
     /// How many fit, and the places of the page's.
     fn by_name(&self, query: &Query, sieve: &Sieve<'_>) -> (usize, Vec<u32>) {
-        let mut names = self.names.iter();
+        let mut names = self.names.in_order();
         let next = || {
-            let next = if query.descending {
+            if query.descending {
                 names.next_back()
             } else {
                 names.next()
-            };
-            next.map(|(_, _, place)| *place)
+            }
         };
         // In one go over what lies side by side: names are in another order.
-        let passes: Vec<bool> = self.rows.iter().map(|row| sieve.passes(row)).collect();
+        let rows = self.rows.iter().enumerate();
+        let passes: Vec<bool> = rows.map(|(at, row)| sieve.passes(at, row)).collect();
         let fitting = passes.iter().filter(|passes| **passes).count();
         let fits = |place: &u32| passes.get(*place as usize).is_some_and(|passes| *passes);
         let page = std::iter::from_fn(next).filter(fits);
@@ -251,9 +251,10 @@ impl Table {
 
     /// As [`Self::by_name`]. Only what is on the page is put in order.
     fn by_number(&self, query: &Query, sieve: &Sieve<'_>) -> (usize, Vec<u32>) {
-        let fitting = (0..).zip(&self.rows).filter(|(_, row)| sieve.passes(row));
+        let rows = self.rows.iter().enumerate();
+        let fitting = rows.filter(|(at, row)| sieve.passes(*at, row));
         let mut keys: Vec<(u64, u64, u32)> = fitting
-            .map(|(place, row)| (query.sort.key(&row.facts), row.facts.id, place))
+            .map(|(at, row)| (query.sort.key(&row.facts), row.facts.id, at as u32))
             .collect();
         let all = keys.len();
         let from = query.offset.min(all);

@@ -36,6 +36,7 @@ impl Supervisor {
         let Some(record) = child.record() else { return };
         child.tell(Sleep);
         child.life = Life::Asleep(record.encode().into());
+        self.shares.rests(id);
         for name in child.hashes.names() {
             if let Some(route) = self.routes.get(child.hops) {
                 route.tags.remove(name);

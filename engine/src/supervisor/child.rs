@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 
 use crate::memory::hops::Names;
 use crate::memory::records::Kept;
-use crate::mixed::Flow;
 use crate::modes::{keep_modes, modes_of};
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::Control;
@@ -87,8 +86,6 @@ pub(super) struct Awake {
     pub(super) lives: u32,
     /// Its actor failed too often, and is gone.
     pub(super) given_up: bool,
-    /// What its connections move, down first.
-    pub(super) flows: [Flow; 2],
     /// What it had done before this life of it.
     pub(super) before: Traffic,
     /// For how long it has done what in this life.
@@ -213,7 +210,6 @@ impl Awake {
             restarts: RestartPolicy::new(RESTARTS.0, RESTARTS.1),
             lives: 0,
             given_up: false,
-            flows: <[Flow; 2]>::default(),
             before: Traffic::default(),
             clock: Clock::default(),
             said: Cell::new(0),

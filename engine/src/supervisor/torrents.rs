@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 
 use crate::lookups::Unseek;
 use crate::lsd::Unwatch;
-use crate::mixed::Flow;
 use crate::reach::Reach;
 use crate::torrent::actor::Torrent;
 use crate::torrent::messages::{Control, Stop};
@@ -273,8 +272,8 @@ impl Supervisor {
         let error = TorrentError::Internal;
         if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
             awake.given_up = true;
-            awake.flows = <[Flow; 2]>::default();
         }
+        self.shares.rests(id);
         let last = self
             .torrents
             .get(&id)
@@ -326,8 +325,8 @@ impl Supervisor {
         if let Some(awake) = self.torrents.get_mut(&id).and_then(Child::awake_mut) {
             awake.actor = actor;
             awake.said.set(0);
-            awake.flows = <[Flow; 2]>::default();
         }
+        self.shares.rests(id);
     }
 
     /// Drops a torrent whose actor is gone.
@@ -335,6 +334,7 @@ impl Supervisor {
         self.keep_traffic();
         self.line.queue.leave(id);
         self.line.places.remove(id);
+        self.shares.rests(id);
         if let Some(child) = self.torrents.remove(&id) {
             for name in child.hashes.names() {
                 if self.by_hash.get(&name) == Some(&id) {
