@@ -45,7 +45,7 @@ pub(crate) struct Told {
     /// Its word.
     pub(crate) word: &'static str,
     /// Its line, a line feed at the end.
-    pub(crate) line: Vec<u8>,
+    pub(crate) line: Box<[u8]>,
 }
 
 /// Somebody who follows what happens.
@@ -98,7 +98,7 @@ impl Bulletin {
             seq,
             categories,
             word,
-            line,
+            line: line.into(),
         }));
         self.0.last.send_replace(seq);
     }

@@ -17,7 +17,7 @@ use engine::{CommandError, EngineHandle, Settings, TorrentId, TorrentStatus};
 use serde::Serialize;
 use serde_json::Value;
 use state::{Keeper, StateError};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::bulletin::Bulletin;
 use super::categories::Categories;
@@ -41,6 +41,8 @@ pub(crate) struct Desk {
     categories: Categories,
     feeds: Feeding,
     watches: Watching,
+    /// Turns of torrents that are added.
+    adding: Semaphore,
     /// The settings without those that were kept.
     begun: Settings,
     dht: Option<std::net::SocketAddr>,
@@ -73,6 +75,7 @@ impl Desk {
             guests: Guests::default(),
             args: Arc::clone(args),
             output,
+            adding: Semaphore::new(adding::AT_A_TIME),
             begun: session.settings.clone(),
             dht: session.dht_addr(),
             settings: Mutex::new(()),

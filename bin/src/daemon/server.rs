@@ -335,7 +335,7 @@ async fn send(
 ) {
     loop {
         let line = match follower.next().await {
-            News::Told(told) if wanted.takes(told.word, told.categories) => told.line.clone(),
+            News::Told(told) if wanted.takes(told.word, told.categories) => told.line.to_vec(),
             News::Told(_) => continue,
             News::Missed(count) => line_of(&missed(count)),
         };

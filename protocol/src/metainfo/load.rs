@@ -87,6 +87,7 @@ fn from_value(value: Value<'_>, limits: &LoadLimits) -> Result<Metainfo, Metainf
         }
     }
     names::make_unique(&mut layout.files, limits.duplicate_names)?;
+    layout.files.shrink_to_fit();
 
     let info_bytes = Bytes::copy_from_slice(value.raw());
     let pieces = match info.pieces.filter(|_| v1) {

@@ -19,8 +19,9 @@ use crate::failure::Failure;
 use crate::selection::Selection;
 use crate::source::{Source, shown_hash};
 
-/// Torrents that are added at a time.
-const AT_A_TIME: usize = 256;
+/// Torrents that are added at a time, whoever adds them: each takes several times the memory that it has later, and a few of
+/// them together are enough to wait for the disk once.
+pub(super) const AT_A_TIME: usize = 64;
 
 /// How often, and after how long each time, it is looked whether a torrent is on the list.
 const LOOKS: u32 = 200;
@@ -58,6 +59,11 @@ impl Desk {
         let wish = self.wish(add)?;
         let wish = &wish;
         let added = stream::iter(origins).map(|origin| async move {
+            // Whoever has to be asked for it first holds nobody up.
+            let _turn = match origin {
+                Origin::Url(_) => None,
+                Origin::File(_) | Origin::Link(_) => self.adding.acquire().await.ok(),
+            };
             match self.add_one(origin, wish).await {
                 Ok(added) => added,
                 Err((added, refusal)) => Added {
