@@ -8,13 +8,17 @@
 //! A decision walks over the torrents that run, as far as they are limited, and those that it starts; never over all that wait.
 //! Where nothing is limited, a torrent starts when it comes, and nobody is walked over.
 
+mod line;
 pub(crate) mod places;
 mod rank;
+mod voices;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use self::line::{Line, Order, Runs};
 pub(crate) use self::rank::Rank;
+pub(crate) use self::voices::{Voice, Voices};
 use crate::TorrentId;
 
 /// For so long a seed that was started keeps its place before others of its kind.
@@ -50,28 +54,6 @@ pub(crate) enum Kind {
     Seed,
 }
 
-/// Where torrents announce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Voice {
-    Dht,
-    Trackers,
-    LocalDiscovery,
-}
-
-/// Where a torrent may announce, as far as the queue has to do with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Voices([bool; 3]);
-
-impl Voices {
-    /// Everywhere.
-    pub(crate) const ALL: Self = Self([true; 3]);
-
-    /// Whether there.
-    pub(crate) const fn has(self, voice: Voice) -> bool {
-        self.0[voice as usize]
-    }
-}
-
 /// What is to be done with a torrent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -82,9 +64,6 @@ pub(crate) enum Turn {
     /// It announces so from now on, as long as it runs; at first it does so everywhere.
     Voices(TorrentId, Voices),
 }
-
-/// Where a torrent stands among those of its kind: the smaller first.
-type Order = (u64, TorrentId);
 
 /// How a torrent stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,23 +82,6 @@ struct Entry {
     /// When it takes no place any more, or since when it does not, where hardly anything moves.
     quiet: Option<Instant>,
     voices: Voices,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Runs {
-    No,
-    /// And takes a place.
-    Busy,
-    /// And takes none.
-    Slow,
-}
-
-/// Torrents of one kind, in order.
-#[derive(Debug, Default)]
-struct Line {
-    waiting: BTreeSet<Order>,
-    busy: BTreeSet<Order>,
-    slow: BTreeSet<Order>,
 }
 
 /// See the module's documentation.
@@ -418,125 +380,6 @@ impl Queue {
     fn line(&mut self, kind: Kind) -> &mut Line {
         &mut self.lines[kind as usize]
     }
-
-    /// Says who announces where, of those that are in front.
-    fn give_voices(&mut self, kinds: [Kind; 2], turns: &mut Vec<Turn>) {
-        let mut others: BTreeMap<TorrentId, Voices> = BTreeMap::new();
-        for voice in 0..3 {
-            let due: Option<BTreeSet<TorrentId>> = self.rules.voices[voice].map(|most| {
-                let running = kinds
-                    .iter()
-                    .flat_map(|kind| self.lines[*kind as usize].running());
-                running.take(most as usize).collect()
-            });
-            let (mut gained, mut lost) = (Vec::new(), Vec::new());
-            match due {
-                Some(due) => {
-                    gained.extend(due.iter().copied());
-                    lost.extend(self.heard[voice].difference(&due).copied());
-                    self.heard[voice] = due;
-                }
-                // Nobody is told to be silent any more.
-                None if std::mem::take(&mut self.lifted[voice]) => {
-                    gained.extend(self.entries.keys().copied());
-                    self.heard[voice].clear();
-                }
-                None => {}
-            }
-            for (id, on) in (gained.into_iter().map(|id| (id, true)))
-                .chain(lost.into_iter().map(|id| (id, false)))
-            {
-                let Some(entry) = self.entries.get_mut(&id) else {
-                    continue;
-                };
-                if entry.runs != Runs::No && entry.voices.0[voice] != on {
-                    entry.voices.0[voice] = on;
-                    others.insert(id, entry.voices);
-                }
-            }
-        }
-        turns.extend(
-            others
-                .into_iter()
-                .map(|(id, voices)| Turn::Voices(id, voices)),
-        );
-    }
-}
-
-impl Line {
-    const fn set(&mut self, runs: Runs) -> &mut BTreeSet<Order> {
-        match runs {
-            Runs::No => &mut self.waiting,
-            Runs::Busy => &mut self.busy,
-            Runs::Slow => &mut self.slow,
-        }
-    }
-
-    /// Those that run, in order.
-    fn running(&self) -> impl Iterator<Item = TorrentId> + '_ {
-        merged(&self.busy, &self.slow).map(|((_, id), _)| *id)
-    }
-
-    /// Who starts and who stops, where so many of the kind may run and so many are left in all, which are counted down.
-    fn grant(
-        &self,
-        slots: Option<u64>,
-        left: &mut Option<u64>,
-    ) -> (Vec<TorrentId>, Vec<TorrentId>) {
-        let (mut starts, mut stops) = (Vec::new(), Vec::new());
-        // Slow ones take no slot, only what is left of all; those at the front stay.
-        let mut slow = self.slow.iter();
-        let mut slow_kept = 0;
-        let mut slots = slots.unwrap_or(u64::MAX);
-        let mut busy_kept = 0;
-        let limited = left.is_some();
-        let mut room = left.unwrap_or(u64::MAX);
-        let mut next_slow = if limited { slow.next() } else { None };
-        for (order, runs) in merged(&self.busy, &self.waiting) {
-            while let Some(before) = next_slow.filter(|before| *before < order && room > 0) {
-                let _ = before;
-                room -= 1;
-                slow_kept += 1;
-                next_slow = slow.next();
-            }
-            if slots == 0 || room == 0 {
-                break;
-            }
-            slots -= 1;
-            room = room.saturating_sub(u64::from(limited));
-            if runs {
-                busy_kept += 1;
-            } else {
-                starts.push(order.1);
-            }
-        }
-        while next_slow.is_some() && room > 0 {
-            room -= 1;
-            slow_kept += 1;
-            next_slow = slow.next();
-        }
-        stops.extend(self.busy.iter().skip(busy_kept).map(|(_, id)| *id));
-        if limited {
-            stops.extend(self.slow.iter().skip(slow_kept).map(|(_, id)| *id));
-        }
-        if let Some(left) = left {
-            *left = room;
-        }
-        (starts, stops)
-    }
-}
-
-/// Both sets in order, with whether it is of the first.
-fn merged<'a>(
-    first: &'a BTreeSet<Order>,
-    second: &'a BTreeSet<Order>,
-) -> impl Iterator<Item = (&'a Order, bool)> {
-    let (mut first, mut second) = (first.iter().peekable(), second.iter().peekable());
-    std::iter::from_fn(move || match (first.peek(), second.peek()) {
-        (Some(one), Some(other)) if one > other => second.next().map(|it| (it, false)),
-        (Some(_), _) => first.next().map(|it| (it, true)),
-        (None, _) => second.next().map(|it| (it, false)),
-    })
 }
 
 fn order(id: TorrentId, standing: &Standing) -> Order {

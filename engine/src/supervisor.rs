@@ -18,6 +18,7 @@ mod session;
 mod settings;
 mod sights;
 mod torrents;
+mod traffic;
 mod waking;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Paths below a folder, with and without the kernel's help.
 
 use std::fs as std_fs;
+use std::io::IoSlice;
 use std::os::unix::fs::symlink;
 
 use super::*;
