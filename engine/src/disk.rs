@@ -3,7 +3,9 @@
 //! A job is a closure that ends by telling its result to whoever asked. Jobs of one torrent may overtake each other
 //! where there are several threads.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -106,11 +108,51 @@ impl Drop for Running {
     }
 }
 
+/// Bringing to the disk what was written, in turn.
+type SyncJob = Box<dyn FnOnce() + Send>;
+
+/// Syncs that are made at a time: each has a thread wait, and a disk gains little by more.
+const SYNCS_AT_ONCE: usize = 4;
+
+/// What is to be brought to the disk.
+#[derive(Default)]
+struct Syncs {
+    waiting: VecDeque<SyncJob>,
+    running: usize,
+}
+
+impl Syncs {
+    /// One more is to be made; says whether somebody has to come to [make](Self::make) them.
+    fn add(&mut self, sync: SyncJob) -> bool {
+        self.waiting.push_back(sync);
+        let free = self.running < SYNCS_AT_ONCE;
+        self.running += usize::from(free);
+        free
+    }
+
+    /// The next one; whoever finds none goes.
+    fn next(&mut self) -> Option<SyncJob> {
+        let next = self.waiting.pop_front();
+        self.running -= usize::from(next.is_none());
+        next
+    }
+
+    /// Makes all that wait.
+    fn make(syncs: &Mutex<Self>) {
+        let next = || syncs.lock().next();
+        while let Some(sync) = next() {
+            // The others are made nevertheless; the panic is in the log by then.
+            let _ = catch_unwind(AssertUnwindSafe(sync));
+        }
+    }
+}
+
 /// The way to the Disk. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Disk {
     load: Arc<Load>,
     jobs: Arc<Mutex<Recipient<Job>>>,
+    syncs: Arc<Mutex<Syncs>>,
     pool: Option<Pool>,
     threads: Arc<AtomicUsize>,
     /// Those that it began with.
@@ -131,6 +173,7 @@ impl Disk {
         Self {
             load: Arc::default(),
             jobs: Arc::new(Mutex::new(begin(threads))),
+            syncs: Arc::default(),
             pool: (threads > 0).then(|| pool.clone()),
             threads: Arc::new(AtomicUsize::new(threads)),
             usual: threads,
@@ -172,6 +215,14 @@ impl Disk {
     /// Does a job that a command waits for, on what the engine remembers: never behind jobs on content, whose disk may stall.
     pub(crate) fn apart(&self, job: impl FnOnce() + Send + 'static) {
         self.long(job);
+    }
+
+    /// Brings to the disk what was written, beside all other jobs; where many torrents ask for that, in turn.
+    pub(crate) fn sync(&self, sync: impl FnOnce() + Send + 'static) {
+        if self.syncs.lock().add(Box::new(sync)) {
+            let syncs = Arc::clone(&self.syncs);
+            self.long(move || Syncs::make(&syncs));
+        }
     }
 
     /// Does a job that may take minutes, beside the short ones.
@@ -216,6 +267,42 @@ mod tests {
         let all = futures_util::future::join_all(done);
         let together = tokio::time::timeout(Duration::from_secs(5), all).await;
         together.is_ok_and(|all| all.iter().all(Result::is_ok))
+    }
+
+    #[test]
+    fn syncs_take_turns_and_one_that_panics_takes_none_along() {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        actix_rt::System::new().block_on(async {
+            let disk = Disk::start(1, &Pool::new(runtime.handle().clone()));
+            let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let mut done = Vec::new();
+            for number in 0..50 {
+                let (tell, told) = oneshot::channel();
+                let (at_once, most) = (Arc::clone(&at_once), Arc::clone(&most));
+                disk.sync(move || {
+                    assert!(number % 10 != 3, "one that panics");
+                    let now = at_once.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(now, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    at_once.fetch_sub(1, Ordering::SeqCst);
+                    let _ = tell.send(());
+                });
+                done.push(told);
+            }
+            let all = futures_util::future::join_all(done);
+            let all = tokio::time::timeout(Duration::from_secs(10), all).await;
+            let done = all
+                .expect("all were made")
+                .iter()
+                .filter(|it| it.is_ok())
+                .count();
+            assert_eq!(done, 45);
+            assert!((1..=SYNCS_AT_ONCE).contains(&most.load(Ordering::SeqCst)));
+        });
+        runtime.shutdown_background();
     }
 
     #[test]

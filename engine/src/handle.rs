@@ -263,7 +263,8 @@ impl EngineHandle {
         self.question(id, Question::Availability).await
     }
 
-    /// Bytes of each file, pads included, that are there and verified; nothing of a torrent that is not at work.
+    /// Bytes of each file, pads included, that are there and verified; of a torrent that is not at work, that were when it last was.
+    /// Nothing where the metadata is not known.
     ///
     /// # Errors
     /// As [`Self::set_max_peers`].

@@ -55,6 +55,7 @@ pub mod smart_ban;
 mod stock;
 mod super_seed;
 mod swarms;
+mod syncs;
 pub(crate) mod tracker_list;
 mod trackerless;
 mod trackers;

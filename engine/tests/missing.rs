@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::sim::simulate;
 use engine::{CommandError, Event, Existing, MoveFailure, State, TorrentError};
-use scene::{Engine, Scene, listing};
+use scene::{Engine, Other, Scene, listing};
 use storage::{ErrorKind, MoveError, MoveExisting};
 
 const LENS: [usize; 3] = [700_000, 10, 300_000];
@@ -96,6 +96,47 @@ fn a_later_run_without_a_store_fetches_into_the_folder_that_it_is_told() {
             let peer = first.again(&scene, &first.dir, |_| {}).await;
             peer.finished().await;
             scene.assert_content(&peer.dir);
+        }
+        Scene::new(9, &LENS).await.sim
+    });
+}
+
+#[test]
+fn a_later_run_without_a_store_does_not_fetch_anew_where_a_disk_was_unmounted() {
+    simulate(async {
+        for left in [Left::Nothing, Left::Empty] {
+            let scene = Scene::new(6, &LENS).await;
+            // What a disk is that is mounted at a folder, as far as paths can tell.
+            let Some(disk) = Other::new(&scene) else {
+                return scene.sim;
+            };
+            let mount = scene.dir("mount");
+            std::os::unix::fs::symlink(disk.path(), &mount).expect("linked");
+            let first = half(&scene).await;
+            let dir = mount.join("downloads");
+            let peer = first.again(&scene, &dir, |_| {}).await;
+            peer.until(|status| status.done > 300_000).await;
+            peer.handle.shutdown(Duration::from_secs(5)).await;
+            // It is unmounted.
+            fs::remove_file(&mount).expect("removed");
+            fs::create_dir(&mount).expect("made");
+            if left == Left::Empty {
+                fs::create_dir(&dir).expect("made");
+            }
+            let peer = peer.again(&scene, &dir, |_| {}).await;
+            is_missing(&peer).await;
+            // It is mounted again.
+            fs::remove_dir_all(&mount).expect("removed");
+            std::os::unix::fs::symlink(disk.path(), &mount).expect("linked");
+            peer.finished().await;
+            scene.assert_content(&dir);
+            assert!(peer.status().downloaded <= 1_000_010 - 300_000 + 65_536);
+            // Who deletes it on the disk where it was has it fetched there.
+            peer.handle.shutdown(Duration::from_secs(5)).await;
+            fs::remove_dir_all(&dir).expect("removed");
+            let peer = peer.again(&scene, &dir, |_| {}).await;
+            peer.finished().await;
+            scene.assert_content(&dir);
         }
         Scene::new(9, &LENS).await.sim
     });

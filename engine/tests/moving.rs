@@ -12,8 +12,9 @@ use std::fs;
 use std::time::Duration;
 
 use common::sim::simulate;
-use engine::{CommandError, Event, MoveFailure, State};
+use engine::{BegunPiece, BlockStatus, CommandError, Event, MoveFailure, Priority, State};
 use scene::{Engine, Other, Scene, listing};
+use storage::resume::Record;
 use storage::{Call, MoveError, MoveExisting, Watcher};
 
 /// Bytes of files of which some are copied before the torrent comes to rest.
@@ -71,6 +72,86 @@ fn a_download_goes_on_while_it_is_copied_and_fetches_nothing_twice() {
         assert!(fetched < size + (1 << 20), "{fetched} of {size}");
         scene.sim
     });
+}
+
+#[test]
+fn blocks_that_stay_behind_are_not_claimed_where_the_content_went() {
+    simulate(async {
+        let scene = Scene::new(21, &SMALL).await;
+        let Some(other) = Other::new(&scene) else {
+            return scene.sim;
+        };
+        scene.seeder.limit_up(60_000).await;
+        let first = scene.download(2, &[], |_| {}).await;
+        first.until(|status| status.done > 200_000).await;
+        let is_begun = async || {
+            let begun = first.handle.begun_pieces(first.id).await.unwrap();
+            let written = |piece: &BegunPiece| piece.blocks.contains(&BlockStatus::Written);
+            begun.iter().any(written)
+        };
+        while !is_begun().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        first.handle.pause(first.id).await.unwrap();
+        first.until(|status| status.state == State::Paused).await;
+        let record = first.state().join(format!("{}.resume", wire(&scene)));
+        let noted = Record::load(&record).unwrap().unwrap();
+        assert!(!noted.partial.is_empty(), "a piece has begun");
+        let peer = first.again_as(&scene, |add| add.paused = true).await;
+        // What was noted does not hold for another choice of files: what is to be moved is found by a check.
+        let want = |priority| peer.handle.set_file_priority(peer.id, 2, priority);
+        want(Priority::SKIP).await.unwrap();
+        peer.move_to(other.path(), MoveExisting::Fail)
+            .await
+            .unwrap();
+        peer.until_moved().await.unwrap();
+        want(Priority::NORMAL).await.unwrap();
+        // It dies.
+        let peer = peer.restart(&scene, other.path(), |_| {}).await;
+        peer.finished().await;
+        scene.assert_content(other.path());
+        let events = peer.events();
+        let failed = |event: &&Event| matches!(event, Event::PieceFailed { .. });
+        let failed = events.iter().find(failed);
+        assert!(failed.is_none(), "{failed:?}");
+        scene.sim
+    });
+}
+
+#[test]
+fn content_of_which_nothing_is_known_is_looked_at_before_it_is_copied() {
+    simulate(async {
+        let scene = Scene::new(22, &SMALL).await;
+        scene.seeder.limit_up(400_000).await;
+        let first = scene.download(2, &[], |_| {}).await;
+        first.until(|status| status.done > 300_000).await;
+        first.handle.shutdown(Duration::from_secs(5)).await;
+        fs::remove_file(first.state().join(format!("{}.resume", wire(&scene)))).unwrap();
+        // One file system, whose folders are mounted at two places: names lead nowhere.
+        let from = first.dir.clone();
+        let watch = Watcher::new(move |call, path| {
+            let apart = call == Call::Rename && path.starts_with(&from);
+            let exdev = || std::io::Error::from_raw_os_error(18);
+            if apart { Err(exdev()) } else { Ok(()) }
+        });
+        let change = |config: &mut engine::EngineConfig| config.storage.watch = watch;
+        let peer = first.again(&scene, &first.dir, change).await;
+        peer.handle.pause(peer.id).await.unwrap();
+        peer.until(|status| status.state == State::Paused).await;
+        let to = scene.dir("elsewhere");
+        peer.move_to(&to, MoveExisting::Fail).await.unwrap();
+        peer.until_moved().await.unwrap();
+        peer.handle.resume(peer.id).await.unwrap();
+        peer.finished().await;
+        scene.assert_content(&to);
+        let (size, fetched) = (peer.status().size, peer.status().downloaded);
+        assert!(fetched < size - 300_000 + 65_536, "{fetched} of {size}");
+        scene.sim
+    });
+}
+
+fn wire(scene: &Scene) -> protocol::id::InfoHash {
+    scene.folder.metainfo.hashes().wire()
 }
 
 #[test]

@@ -21,6 +21,42 @@ impl Store {
         Ok(())
     }
 
+    /// Brings to the disk what was written since the last time, and the names of the files that it is in: from then on a power
+    /// cut takes none of it.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush), and names the first folder that could not be synced.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        let inner = &self.0;
+        let files: Vec<u32> = inner.unsynced_files().collect();
+        let unnamed: Vec<u32> = files
+            .iter()
+            .copied()
+            .filter(|file| !inner.is_named(*file))
+            .collect();
+        inner.bring(&files)?;
+        let mut folders = BTreeSet::new();
+        for file in &unnamed {
+            let path = inner.relative(*file);
+            folders.extend(path.ancestors().skip(1).map(Path::to_path_buf));
+        }
+        self.sync_folders(folders)?;
+        for file in unnamed {
+            inner.note_named(file);
+        }
+        Ok(())
+    }
+
+    /// Whether there is anything for [`sync`](Self::sync) to do.
+    pub fn is_unsynced(&self) -> bool {
+        self.0.unsynced_files().next().is_some()
+    }
+
+    /// Takes it that nothing of the files has reached the disk yet, whoever wrote them.
+    pub fn presume_unsynced(&self) {
+        self.0.presume_unsynced();
+    }
+
     /// Brings the names of all files to the disk, and of the folders that they lie in below the chosen one; with
     /// [`flush`](Self::flush) everything that there is.
     ///

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::inner::Inner;
+use crate::inner::{AWAIT, Inner, START};
 use crate::platform;
 
 /// Bounds on what stores may hold at once; clones are the same budget.
@@ -275,7 +275,7 @@ impl Shared {
         }
         for (store, file) in started.drain(..) {
             if let Some(store) = store.upgrade() {
-                store.sync_step(file, platform::await_writeback);
+                store.sync_step(file, AWAIT);
             }
         }
         let dirty = std::mem::take(&mut *self.dirty.lock());
@@ -284,7 +284,7 @@ impl Shared {
                 continue;
             };
             self.synced(strong.take_dirty(file));
-            strong.sync_step(file, platform::start_writeback);
+            strong.sync_step(file, START);
             started.push((store, file));
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +11,7 @@ use protocol::geometry::Geometry;
 
 use crate::active::Registry;
 use crate::budget::{OpenTicket, WindowKey};
-use crate::error::{Cause, ErrorKind, Op, StoreError};
+use crate::error::{Cause, Op, StoreError};
 use crate::layout::{FileKind, Layout, Segment};
 use crate::map::Window;
 use crate::platform::{self, Access, Root, Stat};
@@ -20,7 +19,10 @@ use crate::reserve::Reserved;
 use crate::spec::{PieceHashes, Preallocate, StoreOptions, WriteMode};
 use crate::watch::Call;
 
+mod unsynced;
 mod windows;
+
+pub(crate) use unsynced::{AWAIT, FINISH, START};
 
 /// What clones of a store share. Files are named by their index in the layout; one index more names the part file.
 #[derive(Debug)]
@@ -72,6 +74,10 @@ const PREPARED: u8 = 1;
 const IN_PART: u8 = 2;
 /// Slot flag: the user wants the file.
 const WANTED: u8 = 4;
+/// Slot flag: bytes were written that have not reached the disk for sure.
+const UNSYNCED: u8 = 8;
+/// Slot flag: the file's name has reached the disk.
+const NAMED: u8 = 16;
 
 impl Inner {
     pub(crate) fn new(
@@ -326,7 +332,7 @@ impl Inner {
     pub(crate) fn forget(&self, file: u32) {
         let slot = &self.slots[file as usize];
         let closed = slot.open.write().take();
-        slot.flags.fetch_and(!PREPARED, Ordering::AcqRel);
+        slot.flags.fetch_and(!(PREPARED | NAMED), Ordering::AcqRel);
         for shard in &self.windows {
             let mut shard = shard.lock();
             let dropped: Vec<_> = shard
@@ -347,7 +353,7 @@ impl Inner {
         for slot in &self.slots {
             let closed = slot.open.write().take();
             drop(closed);
-            slot.flags.fetch_and(!PREPARED, Ordering::AcqRel);
+            slot.flags.fetch_and(!(PREPARED | NAMED), Ordering::AcqRel);
         }
     }
 
@@ -369,54 +375,6 @@ impl Inner {
             return Err(self.error(Op::Read, file, Cause::Unlinked));
         }
         Ok(stat)
-    }
-
-    /// Counts written bytes; `true` if the file had none before.
-    #[inline]
-    pub(crate) fn add_dirty(&self, file: u32, bytes: u64) -> bool {
-        self.slots[file as usize]
-            .dirty
-            .fetch_add(bytes, Ordering::AcqRel)
-            == 0
-    }
-
-    pub(crate) fn take_dirty(&self, file: u32) -> u64 {
-        self.slots[file as usize].dirty.swap(0, Ordering::AcqRel)
-    }
-
-    /// Files with unsynced bytes.
-    pub(crate) fn dirty_files(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.slots.len() as u32)
-            .filter(|file| self.slots[*file as usize].dirty.load(Ordering::Acquire) > 0)
-    }
-
-    /// Does one step of bringing a file to the disk on behalf of whichever store; an error is kept for this store's
-    /// next write or flush.
-    pub(crate) fn sync_step(self: &Arc<Self>, file: u32, step: fn(&File) -> io::Result<()>) {
-        let done = self.reader(file).and_then(|open| {
-            let asked = self.may(Call::Sync, file);
-            let done = asked.and_then(|()| Ok(step(&open.file)?));
-            done.map_err(|cause| self.error(Op::Sync, file, cause))
-        });
-        // A file that was removed has nothing left to bring to the disk.
-        if let Err(error) = done
-            && error.kind() != ErrorKind::Vanished
-        {
-            *self.sync_error.lock() = Some(error);
-            self.sync_failed.store(true, Ordering::Release);
-        }
-    }
-
-    /// The error that a sync step met since the last call.
-    #[inline]
-    pub(crate) fn take_sync_error(&self) -> Result<(), StoreError> {
-        if self.sync_failed.load(Ordering::Acquire) {
-            self.sync_failed.store(false, Ordering::Release);
-            if let Some(error) = self.sync_error.lock().take() {
-                return Err(error);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -23,6 +23,7 @@ mod note;
 mod survey;
 
 pub use note::{MoveNote, MoveStage, MoveWay};
+pub(crate) use survey::nearest;
 
 /// What becomes of files that lie already where content is moved to. Bytes that verify are never written over, whatever is
 /// chosen.
@@ -98,6 +99,11 @@ impl Relocation {
     /// What has to be kept of it.
     pub fn note(&self) -> &MoveNote {
         &self.note
+    }
+
+    /// The content where it was.
+    pub fn source(&self) -> &Store {
+        &self.from
     }
 
     /// The content where it goes.

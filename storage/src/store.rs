@@ -255,6 +255,11 @@ impl Store {
                 first = Err(inner.error(Op::Remove, file, cause));
             }
         }
+        if let Err(error) = inner.remove_taken(&root)
+            && first.is_ok()
+        {
+            first = Err(error);
+        }
         // Folders sort before what they hold.
         for folder in folders.into_iter().rev() {
             root.remove_dir(&folder);

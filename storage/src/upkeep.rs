@@ -7,6 +7,8 @@ use std::path::Path;
 
 use crate::error::Cause;
 use crate::layout::FileKind;
+use crate::platform;
+use crate::relocate::nearest;
 use crate::{Call, Op, Store, StoreError};
 
 /// Bytes that [`Store::probe_room`] writes: enough for the blocks of several peers, so that a disk that passes can be used.
@@ -57,6 +59,24 @@ impl Store {
         let mut entries = fs::read_dir(self.root()).map_err(|error| fail(error.into()))?;
         if entries.next().is_none() {
             return Err(fail(Cause::EmptyFolder));
+        }
+        Ok(())
+    }
+
+    /// By what the file system of the chosen folder is known again, or where that is not there, of the first folder above it that is.
+    pub fn file_system(&self) -> Option<u64> {
+        platform::file_system(&nearest(self.root())).ok()
+    }
+
+    /// As [`find`](Self::find), for content that lay on a [file system](Self::file_system) when its folder was last seen: where the
+    /// folder lies on the same one now, its content was removed on purpose.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find_on(&self, file_system: u64) -> Result<(), StoreError> {
+        let elsewhere = self.file_system().is_some_and(|here| here != file_system);
+        if elsewhere && !self.has_data() {
+            return Err(StoreError::new(Op::Find, self.root(), Cause::OtherDevice));
         }
         Ok(())
     }

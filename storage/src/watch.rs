@@ -32,6 +32,8 @@ pub enum Call {
     Reserve,
     /// Bringing a file or a folder to the disk.
     Sync,
+    /// Telling the disk to write a file, or waiting for that; a power cut may take what was written nevertheless.
+    StartSync,
     /// Giving a file another name or folder.
     Rename,
     /// Removing a file or a link.

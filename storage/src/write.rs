@@ -1,10 +1,10 @@
 //! The write path: chunks of blocks to positioned vectored writes.
 
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::sync::Arc;
 
 use crate::error::{Cause, Op, StoreError};
-use crate::inner::Inner;
+use crate::inner::{FINISH, Inner, START};
 use crate::platform;
 use crate::spec::WriteMode;
 use crate::watch::Call;
@@ -126,24 +126,23 @@ impl Inner {
 
     /// Brings every written byte to the disk.
     pub(crate) fn flush(self: &Arc<Self>) -> Result<(), StoreError> {
-        let dirty: Vec<u32> = self.dirty_files().collect();
+        self.bring(&self.unsynced_files().collect::<Vec<_>>())
+    }
+
+    /// Brings files to the disk.
+    pub(crate) fn bring(self: &Arc<Self>, files: &[u32]) -> Result<(), StoreError> {
         let mut first = self.take_sync_error();
         // All at once first, so that the disk can order the work.
-        for file in &dirty {
-            self.sync_step(*file, platform::start_writeback);
+        for file in files {
+            self.sync_step(*file, START);
         }
-        for file in dirty {
-            let bytes = self.take_dirty(file);
-            self.options.budget.0.synced(bytes);
-            self.sync_step(file, sync_data);
+        for file in files {
+            self.take_unsynced(*file);
+            self.sync_step(*file, FINISH);
         }
         if first.is_ok() {
             first = self.take_sync_error();
         }
         first
     }
-}
-
-fn sync_data(file: &std::fs::File) -> io::Result<()> {
-    file.sync_data()
 }

@@ -57,14 +57,16 @@ isolated_test! {
         assert_eq!(sum(|it| it.kills), kills);
         lab.report(&format!(
             "{kills} kills in {} s: {} torrents added, {} removed, {} moves, {} claims compared with the disk, {} with what was there 5 s \
-             before the kill",
+             before a kill, which {} had something of",
             begin.elapsed().as_secs(),
             sum(|it| it.added),
             sum(|it| it.removed),
             sum(|it| it.moved),
             sum(|it| it.claims),
             sum(|it| it.remembered),
+            sum(|it| it.aged),
         ));
+        assert!(kills < 100 || sum(|it| it.aged) > kills / 10, "hardly anything was old enough to be remembered");
     }
 }
 

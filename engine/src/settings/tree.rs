@@ -337,6 +337,8 @@ settings! {
         mapped: Size = Size(512 << 20), Size(0)..=Size(1 << 50), "";
         /// How often progress is noted, so that it survives a crash. Verified pieces that are not noted are hashed again.
         save_every: Duration = S * 5, S..=HOUR, "";
+        /// How often what a torrent has written is brought to the disk, so that a power cut takes nothing older; 0 to leave it to the system, which takes its time. It is looked once a second.
+        sync_every: Duration = S * 2, Duration::ZERO..=HOUR, "";
         /// How long a torrent whose files could not be read or written stands still before it tries again; twice as long each time that comes to nothing, up to sixteen times.
         retry_after: Duration = S * 2, S..=HOUR, "";
         /// Room where torrents keep their content below which it is warned of; 0 for never.

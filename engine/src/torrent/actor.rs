@@ -65,6 +65,7 @@ use crate::torrent::share::Sharing;
 use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::super_seed::gifts::Gifts;
 use crate::torrent::swarms::Swarms;
+use crate::torrent::syncs::Syncs;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::{Announcers, Scrapes, Trackers};
 use crate::torrent::wanted::{Notes, Wanted};
@@ -169,6 +170,8 @@ pub(crate) struct Torrent {
     pub(crate) last_save: Instant,
     /// Which save of progress comes when.
     pub(crate) saves: Saves,
+    /// What it has brought to the disk.
+    pub(crate) syncs: Syncs,
     /// Bytes that were wanted, and those of them that were there, when it was last at work.
     pub(crate) rested_at: Option<(u64, u64)>,
     /// How often it has come to rest.
@@ -291,6 +294,7 @@ impl Torrent {
             saved: None,
             last_save: now,
             saves: Saves::default(),
+            syncs: Syncs::default(),
             rested_at: setup.rested,
             rests: 0,
             settling: None,
@@ -440,6 +444,7 @@ impl Torrent {
         self.rate_peers();
         self.feed_hungry();
         self.save_if_due(now);
+        self.sync_if_due(now, ctx);
         self.tell_recovery(now);
         self.publish();
     }

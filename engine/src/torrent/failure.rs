@@ -9,7 +9,7 @@ use storage::{ErrorKind, Op, Store, StoreError};
 use crate::peer::driver::now;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::DiskReply;
-use crate::torrent::resume::{Known, Ledger};
+use crate::torrent::resume::Known;
 use crate::{Event, TorrentError};
 
 /// How long a torrent that failed stands still at most before it tries again, unless the settings say more for the first time.
@@ -174,8 +174,7 @@ impl Torrent {
             let wanted = |file: usize| wanted.get(file).is_some_and(|wanted| *wanted);
             let probed = Store::open(spec, options).and_then(|store| {
                 if settled {
-                    let vouched = || ledger.as_ref().is_some_and(Ledger::vouches);
-                    footing.find(&store, existing, vouched)?;
+                    footing.find(&store, existing, ledger.as_ref())?;
                 }
                 if lacking {
                     return store.probe_room();

@@ -189,6 +189,13 @@ pub(crate) enum DiskReply {
     },
     /// The check found nothing but a file of another kind.
     Foreign(PathBuf),
+    /// What was written could not be brought to the disk.
+    Unsynced {
+        /// For which time at work.
+        run: u64,
+        /// Why.
+        error: StoreError,
+    },
     /// The progress of a torrent at rest is saved.
     Rested {
         /// Which rest.

@@ -50,20 +50,25 @@ impl Footing {
         self,
         store: &Store,
         existing: Existing,
-        vouched: impl FnOnce() -> bool,
+        ledger: Option<&Ledger>,
     ) -> Result<(), StoreError> {
         // Who replaces whatever is there has it fetched anew where nothing is.
-        let sought = existing != Existing::Replace && !store.has_data() && (self.held || vouched());
-        if sought {
+        if existing == Existing::Replace || store.has_data() {
+            return Ok(());
+        }
+        if self.held || ledger.is_some_and(Ledger::vouches) {
             store.find(self.device)?;
         }
-        Ok(())
+        match ledger.and_then(Ledger::ground) {
+            Some(ground) if ground.is_of(store) => store.find_on(ground.file_system),
+            _ => Ok(()),
+        }
     }
 }
 
 impl Ledger {
-    /// Whether an earlier run had content in this folder, whatever has become of it. A file does not say in which: who names
-    /// another folder now, or the same one after its content was deleted, has it fetched there.
+    /// Whether an earlier run had content in this folder, whatever has become of it. A file does not say so: who names another
+    /// folder now, or the same one after its content was deleted, has it fetched there. It has the [ground](Self::ground).
     pub(super) fn vouches(&self) -> bool {
         match self {
             Self::File(..) => false,

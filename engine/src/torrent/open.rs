@@ -23,7 +23,7 @@ use crate::torrent::missing::Footing;
 use crate::torrent::padding;
 use crate::torrent::picker::Picker;
 use crate::torrent::relocation::Found;
-use crate::torrent::resume::{self, Known, Ledger, Partials};
+use crate::torrent::resume::{self, Known, Ledger, Partials, Vouched};
 use crate::torrent::smart_ban::SmartBan;
 use crate::torrent::wanted::{self, Wanted};
 use crate::trees::Trees;
@@ -351,6 +351,7 @@ impl Handler<DiskReply> for Torrent {
             DiskReply::Given(given) => self.on_given(*given),
             DiskReply::Renamed(outcome) => self.on_renamed(outcome, ctx),
             DiskReply::Wanted { run, outcome } => self.on_wanted(run, outcome, ctx),
+            DiskReply::Unsynced { run, error } => self.on_unsynced(run, &error),
             DiskReply::Rested { number, known } => self.on_rested(number, known, ctx),
             DiskReply::Verified { run, verified } => self.on_verified(run, verified, ctx),
             DiskReply::Adopted(outcome) if matches!(self.phase, Phase::Checking(_)) => {
@@ -387,9 +388,7 @@ fn open_store(
     let pieces = spec.geometry.pieces();
     let stored: Vec<bool> = spec.files.iter().map(|file| file.wanted).collect();
     let store = Store::open(spec, options)?;
-    footing.find(&store, existing, || {
-        ledger.as_ref().is_some_and(Ledger::vouches)
-    })?;
+    footing.find(&store, existing, ledger.as_ref())?;
     if existing == Existing::Serve && (trust || !store.has_data()) {
         store.probe_files(|file| stored.get(file).is_some_and(|wanted| *wanted))?;
     }
@@ -412,6 +411,10 @@ fn open_store(
     if existing != Existing::Serve {
         store.reclaim()?;
         store.prepare()?;
+        // A run before this one may have written it a moment before it was killed.
+        if known.vouched != Some(Vouched::Synced) && store.has_data() {
+            store.presume_unsynced();
+        }
     }
     Ok(Opened { store, known })
 }

@@ -2,6 +2,8 @@
 
 use actors::tell;
 use protocol::bitfield::Bitfield;
+use storage::Store;
+use tokio::sync::oneshot;
 
 use crate::PeerInfo;
 use crate::announce::messages::Announce;
@@ -10,6 +12,7 @@ use crate::peer::messages::Holdings;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::Question;
 use crate::torrent::peers::PeerEntry;
+use crate::torrent::resume::Ledger;
 
 impl Torrent {
     /// Answers; whoever does not wait any more is not told.
@@ -18,9 +21,7 @@ impl Torrent {
             Question::Availability(reply) => {
                 let _ = reply.send(self.availability());
             }
-            Question::FileProgress(reply) => {
-                let _ = reply.send(self.file_progress());
-            }
+            Question::FileProgress(reply) => self.file_progress(reply),
             Question::Limits(reply) => {
                 let _ = reply.send(self.add.limits);
             }
@@ -59,11 +60,28 @@ impl Torrent {
             .collect()
     }
 
-    fn file_progress(&self) -> Vec<u64> {
-        let Phase::Active(active) = &self.phase else {
-            return Vec::new();
+    /// Of one that is not at work, what was known when it last was, as its status has it.
+    fn file_progress(&self, reply: oneshot::Sender<Vec<u64>>) {
+        if let Phase::Active(active) = &self.phase {
+            let progress = active.content.store.file_progress(active.picker.have());
+            let _ = reply.send(progress);
+            return;
+        }
+        let Some(Ok(spec)) = self.layout() else {
+            let _ = reply.send(Vec::new());
+            return;
         };
-        active.content.store.file_progress(active.picker.have())
+        let known = self.known.as_ref().and_then(|known| known.have.clone());
+        let (ledger, options) = (self.ledger(), self.setup.storage());
+        self.setup.disk.apart(move || {
+            let pieces = spec.geometry.pieces();
+            let have = known.or_else(|| ledger.as_ref().and_then(Ledger::have));
+            let have = have.filter(|have| have.len() == pieces);
+            let have = have.unwrap_or_else(|| Bitfield::new(pieces));
+            let store = Store::open(spec, options);
+            let progress = store.map(|store| store.file_progress(&have));
+            let _ = reply.send(progress.unwrap_or_default());
+        });
     }
 
     fn pieces(&self) -> Bitfield {

@@ -307,6 +307,7 @@ impl Torrent {
         };
         let (resume, note) = (self.ledger(), self.move_note());
         let (wanted, footing) = (self.wanted_files(), self.footing());
+        let finding = self.finding();
         let Some(it) = &mut self.relocating.under_way else {
             return;
         };
@@ -332,6 +333,7 @@ impl Torrent {
             resume,
             wanted,
             footing,
+            finding,
             note,
             shared: Arc::clone(&it.shared),
             turn: self.setup.turns.of(self.id),
@@ -484,7 +486,7 @@ impl Torrent {
         if !matches!(self.phase, Phase::Paused) {
             self.halt(Phase::Paused);
         }
-        let note = self.move_note();
+        let (note, finding) = (self.move_note(), self.finding());
         let Some(it) = &self.relocating.under_way else {
             return;
         };
@@ -492,6 +494,7 @@ impl Torrent {
             relocation,
             done,
             known,
+            finding,
             note,
             shared: Arc::clone(&it.shared),
             turn: self.setup.turns.of(self.id),

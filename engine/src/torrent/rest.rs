@@ -84,6 +84,7 @@ impl Torrent {
         active.has_nothing_to_do()
             && self.is_quiet()
             && self.is_saved()
+            && !self.has_to_sync()
             && self.trouble.is_none()
             && self.late_layers.is_none()
             && self.due.is_empty()

@@ -7,6 +7,8 @@
 //! machine: a block is noted after it was written, so it is there unless somebody else changed the files. If it is not,
 //! the piece fails its hash and is fetched whole; nobody is blamed for a block of an earlier run, for it has no sender.
 
+mod finding;
+mod ground;
 mod ledger;
 
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ use crate::torrent::messages::News;
 use crate::torrent::rest::is_alone;
 use crate::{Event, Memory, Rejection, TorrentId};
 
+pub(super) use finding::Finding;
 use ledger::Entry;
 pub(crate) use ledger::Ledger;
 
@@ -169,7 +172,7 @@ impl Torrent {
             return;
         }
         if let Some(save) = self.saving(true) {
-            self.setup.disk.long(move || {
+            self.setup.disk.sync(move || {
                 save.run();
                 save.seal();
             });
@@ -237,7 +240,7 @@ impl Torrent {
             let files = Some(store.stamps());
             then(Some(Known { files, ..known }));
             if let Some(save) = save.filter(|save| save.ledger.is_store()) {
-                disk.long(move || save.seal());
+                disk.sync(move || save.seal());
             }
         });
     }

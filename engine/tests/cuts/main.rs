@@ -27,11 +27,11 @@ use cuts::{Cut, Cuts};
 use engine::State;
 use faults::{Whose, everywhere};
 use power::Power;
-use revive::{Found, How, Revived, revive};
+use revive::{Found, How, Revived, part_file, revive};
 use script::{Life, Played, at, play};
 
 /// How old a verified piece may be at most that is forgotten: five seconds, less the two for which a store that writes beside
-/// the engine waits before it commits. (This one commits at once.)
+/// the engine waits before it commits, and a disk may take to write what is brought to it. (These do so at once.)
 const FORGIVEN: Duration = Duration::from_secs(3);
 
 /// Which cuts are made.
@@ -155,10 +155,11 @@ fn check(played: &Played, k: usize, revived: &Revived, how: How, what: &str) {
     );
 }
 
-/// Where the files of a torrent may lie.
+/// Where the files of a torrent may lie, and what is kept of those that are not wanted.
 fn files(played: &Played, found: &Found) -> impl Iterator<Item = PathBuf> {
+    let parts = part_file(&played.folders[found.folder]);
     let rest = (1..played.folders[found.folder].files.len()).map(|number| format!("t/{number}"));
-    let names = rest.chain([found.name.clone()]);
+    let names = rest.chain([found.name.clone(), parts]);
     names.map(|name| found.dir.join(name))
 }
 
@@ -189,18 +190,17 @@ fn check_torrent(played: &Played, life: &Life, found: &Found, (k, how): (usize, 
         // What the disk has kept is found, if only by a check.
         let unseen: Vec<_> = found.right.difference(&found.have).collect();
         assert!(unseen.is_empty(), "{what}: does not see {unseen:?}");
-    } else {
-        let now = played.moments[k].time;
-        let old = life
-            .seen
-            .iter()
-            .rfind(|seen| seen.at <= k && seen.time + FORGIVEN <= now);
-        let forgotten: Vec<_> = old
-            .iter()
-            .flat_map(|old| old.have.difference(&found.have))
-            .collect();
-        assert!(forgotten.is_empty(), "{what}: has forgotten {forgotten:?}");
     }
+    let now = played.moments[k].time;
+    let old = life
+        .seen
+        .iter()
+        .rfind(|seen| seen.at <= k && seen.time + FORGIVEN <= now);
+    let forgotten: Vec<_> = old
+        .iter()
+        .flat_map(|old| old.have.difference(&found.have))
+        .collect();
+    assert!(forgotten.is_empty(), "{what}: has forgotten {forgotten:?}");
 }
 
 /// One cut in so many, so that all of them are a matter of seconds.

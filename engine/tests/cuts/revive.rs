@@ -250,19 +250,29 @@ async fn settle(handle: &EngineHandle, what: &str) {
     panic!("{what}: {:?}", handle.snapshot());
 }
 
+/// Where bytes of files lie that are not wanted, below the folder of the content.
+pub(crate) fn part_file(folder: &Folder) -> String {
+    format!(".{}.parts", folder.metainfo.hashes().wire())
+}
+
 /// The pieces that are right on the disk.
 fn right(folder: &Folder, dir: &Path, first: &str) -> BTreeSet<u32> {
+    let parts = fs::read(dir.join(part_file(folder))).unwrap_or_default();
+    let begins = |number: usize| folder.files[..number].iter().map(Vec::len).sum();
     let read = |number: usize| {
         let path = if number == 0 {
             dir.join(first)
         } else {
             dir.join(format!("t/{number}"))
         };
-        let mut bytes = fs::read(path).unwrap_or_default();
+        let mut bytes = fs::read(path).unwrap_or_else(|_| {
+            let begin: usize = begins(number);
+            parts.get(begin..).map(<[u8]>::to_vec).unwrap_or_default()
+        });
+        bytes.truncate(folder.files[number].len());
         // What is not there is not right.
         let lacking = folder.files[number].get(bytes.len()..).unwrap_or_default();
         bytes.extend(lacking.iter().map(|byte| !byte));
-        bytes.truncate(folder.files[number].len());
         bytes
     };
     let there: Vec<u8> = (0..folder.files.len()).flat_map(read).collect();
@@ -287,6 +297,8 @@ async fn fetch(
         if matches!(found.state, State::Error(_)) {
             handle.recheck(id).await.expect("it is there");
         }
+        let all = handle.set_file_priorities(id, Vec::new());
+        all.await.expect("set");
         handle.add_peer(id, addr(0)).await.expect("it is there");
     }
     for _ in 0..600 {

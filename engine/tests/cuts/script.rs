@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
-    AddTorrent, Categories, EngineHandle, Event, Events, Memory, Source, Supervisor, TorrentId,
+    AddTorrent, Categories, EngineHandle, Event, Events, Memory, Priority, Source, Supervisor,
+    TorrentId,
 };
 use net::sim::{HostOptions, Sim};
 use protocol::metainfo::Version;
@@ -131,6 +132,8 @@ struct Player {
     recorder: Recorder,
     root: PathBuf,
     lives: Vec<Life>,
+    /// Files that are not wanted of the next torrent that is added.
+    unwanted: Vec<usize>,
 }
 
 impl Player {
@@ -161,6 +164,8 @@ impl Player {
         let mut add = AddTorrent::new(source, dir.clone());
         add.peers = vec![addr(0)];
         add.paused = paused;
+        let unwanted = self.unwanted.iter().map(|file| (*file, Priority::SKIP));
+        add.choices.files = unwanted.collect();
         let from = self.recorder.len();
         let id = self.handle.add(add).await.expect("added");
         let added = self.recorder.len();
@@ -211,6 +216,12 @@ impl Player {
             }
         }
         panic!("it does not move");
+    }
+
+    async fn want(&mut self, life: usize, file: usize) {
+        let id = self.lives[life].id;
+        let set = self.handle.set_file_priority(id, file, Priority::NORMAL);
+        set.await.expect("set");
     }
 
     async fn rename(&mut self, life: usize, name: &str) {
@@ -266,6 +277,7 @@ pub(crate) fn play(seed: u64, files: bool) -> Played {
             recorder: recorder.clone(),
             root: root.path().to_owned(),
             lives: Vec::new(),
+            unwanted: Vec::new(),
         };
         player.add((0, &folders[0]), "data/0", false).await;
         player.run(6).await;
@@ -284,8 +296,11 @@ pub(crate) fn play(seed: u64, files: bool) -> Played {
         player.move_to(0, "else/again/0").await;
         player.pause(2, true).await;
         player.remove(0, seed % 4 >= 2).await;
-        // Another one of the same name, and elsewhere.
+        // Another one of the same name, and elsewhere; of a file that is not wanted for a while only what pieces share is kept.
+        player.unwanted = vec![2];
         player.add((0, &folders[0]), "data/3", false).await;
+        player.run(8).await;
+        player.want(3, 2).await;
         player.run(8).await;
         player.handle.shutdown(Duration::from_secs(10)).await;
         drop(keeper);

@@ -51,6 +51,8 @@ fn a_part_of_a_torrent_is_shown_as_such_while_it_sleeps_and_after_it_woke() {
             .await;
         let before = session.status(id);
         assert!(before.done > 300_000 && before.done < before.wanted);
+        let files = session.handle.file_progress(id).await;
+        assert_eq!(files, Ok(vec![before.done]));
         // Killed, too.
         tokio::time::sleep(std::time::Duration::from_secs(4)).await;
         let killed = session.killed();
@@ -64,6 +66,7 @@ fn a_part_of_a_torrent_is_shown_as_such_while_it_sleeps_and_after_it_woke() {
             assert_eq!(shown(), expected);
             // It is asked something, for which it wakes.
             assert_eq!(session.handle.peers(id).await, Ok(Vec::new()));
+            assert_eq!(session.handle.file_progress(id).await, files);
             tokio::time::sleep(std::time::Duration::from_secs(3)).await;
             assert_eq!(shown(), expected);
         }

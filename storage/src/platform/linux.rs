@@ -469,6 +469,15 @@ impl Stat {
     }
 }
 
+/// By what the file system that a folder or file lies on is known again: its own number, which most have for good, or that of its
+/// device.
+pub(crate) fn file_system(path: &Path) -> Result<u64, Cause> {
+    match fs::statvfs(path)?.f_fsid {
+        0 => Ok(fs::stat(path)?.st_dev),
+        own => Ok(own),
+    }
+}
+
 /// Whether a component that has neither `/` nor NUL is one plain name here.
 pub(crate) fn component_is_plain(_component: &str) -> bool {
     true

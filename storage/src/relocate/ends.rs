@@ -16,6 +16,9 @@ impl Relocation {
     /// # Errors
     /// [`MoveError::Apart`] where it has to be done [by copies](Self::by_copies); else why it is not possible.
     pub fn rename(&self) -> Result<(), MoveError> {
+        // Whoever opens it at the new folder does not know what of it has reached the disk.
+        self.from.presume_unsynced();
+        self.from.flush()?;
         self.from.close_files();
         let (here, there) = match self.roots() {
             Err(error) if self.is_nowhere(&error) => return Ok(()),
@@ -84,6 +87,8 @@ impl Relocation {
                 }
             }
         }
+        // What lay there already counts as well, and loses its other copy.
+        self.to.presume_unsynced();
         self.to.flush()?;
         self.sync_folders(&there)?;
         self.to.close_files();

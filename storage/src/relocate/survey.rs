@@ -13,6 +13,7 @@ use crate::error::{Cause, Op, StoreError};
 use crate::inner::Inner;
 use crate::layout::FileKind;
 use crate::platform::{Root, Standing, StandingKind};
+use crate::resume::BlockBits;
 use crate::{RecheckOptions, Store};
 
 /// Bytes that are compared at a time.
@@ -142,6 +143,45 @@ impl Relocation {
         self.note.left = left.map(|(file, _)| *file).collect();
         sources.retain(|file, _| !self.note.left.contains(file));
         Ok(sources)
+    }
+
+    /// Has those files move, too, that were to stay because they held nothing, and in which pieces lie by now that are verified or
+    /// begun. Says whether there are any, for then the note has to be kept again. Nobody may be writing.
+    ///
+    /// # Errors
+    /// [`MoveError::Exists`] where something stands in the way of such a file; and why it could not be looked for.
+    pub fn take_along(
+        &mut self,
+        have: Option<&Bitfield>,
+        partial: &BTreeMap<u32, BlockBits>,
+    ) -> Result<bool, MoveError> {
+        let inner = &self.from.0;
+        let holds = |piece: PieceIndex| {
+            have.is_some_and(|have| have.get(piece)) || partial.contains_key(&piece.get())
+        };
+        let left = self.note.left.iter().copied();
+        let more: Vec<u32> = left
+            .filter(|file| inner.pieces_in(*file).any(holds))
+            .collect();
+        if more.is_empty() {
+            return Ok(false);
+        }
+        let there = match self.to.0.open_root(false) {
+            Err(cause) if cause.is_not_found() => None,
+            other => {
+                Some(other.map_err(|cause| StoreError::new(Op::Rename, &self.note.to, cause))?)
+            }
+        };
+        for file in more {
+            let path = inner.relative(file);
+            let stands = there.as_ref().map_or(Ok(None), |there| there.look(&path));
+            let stands = stands.map_err(|cause| self.to.0.error(Op::Rename, file, cause))?;
+            if stands.is_some() {
+                return Err(MoveError::Exists(self.target_path(file)));
+            }
+            self.note.left.remove(&file);
+        }
+        Ok(true)
     }
 
     fn is_link(&self, file: u32) -> bool {
@@ -292,7 +332,7 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// The folder itself, or the first one above it that is there.
-fn nearest(path: &Path) -> PathBuf {
+pub(crate) fn nearest(path: &Path) -> PathBuf {
     let path = absolute(path);
     let mut above = path.ancestors();
     let there = above.find(|path| path.exists());

@@ -5,6 +5,7 @@ mod adopt;
 mod arrived;
 mod basics;
 mod crumbs;
+mod durable;
 mod full;
 mod hostile;
 mod layouts;

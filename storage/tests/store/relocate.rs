@@ -494,6 +494,66 @@ fn a_file_that_becomes_wanted_on_the_way_has_its_bytes_where_it_goes() {
 }
 
 #[test]
+fn an_unwanted_file_in_which_a_piece_has_begun_meanwhile_goes_along() {
+    for by_blocks in [false, true] {
+        let mut scene = Scene::new();
+        let store = scene.store(&Watcher::default());
+        // It is there with all its length, and nothing of it is ours yet.
+        let unwanted = scene.path("from/t/unwanted");
+        fs::write(&unwanted, vec![0; LENS[4] as usize]).unwrap();
+        let last = scene.torrent.spec.geometry.pieces() - 1;
+        let last = scene.torrent.spec.geometry.piece(last).unwrap();
+        let none = Bitfield::new(scene.have.len());
+        let never = AtomicBool::new(false);
+        let to = scene.path("to");
+        let begun = store.relocate(&to, MoveExisting::Adopt, &none, &never);
+        let (mut relocation, mut done) = begun.unwrap();
+        assert!(relocation.note().left.contains(&5));
+        assert_eq!(
+            relocation.take_along(Some(&none), &BTreeMap::new()),
+            Ok(false)
+        );
+        let store = scene.store(&Watcher::default());
+        scene.torrent.write(&store, last);
+        if by_blocks {
+            let blocks = store.activate_with(last, |_| true);
+            scene.partial.insert(last.get(), BlockBits::of(&blocks));
+        } else {
+            scene.have.insert(last);
+        }
+        assert_eq!(
+            relocation.take_along(Some(&scene.have), &scene.partial),
+            Ok(true)
+        );
+        scene
+            .go(&mut relocation, &mut done, &Watcher::default())
+            .unwrap();
+        let mut verdicts = Vec::new();
+        let there = scene.store_at(&to, &Watcher::default());
+        there.verify(&[last], &mut verdicts);
+        assert!(verdicts[0].is_good(), "{verdicts:?}");
+        assert!(!unwanted.exists());
+    }
+}
+
+#[test]
+fn nothing_takes_the_place_of_what_stands_where_a_file_would_go_along() {
+    let scene = Scene::new();
+    let store = scene.store(&Watcher::default());
+    fs::write(scene.path("from/t/unwanted"), "of no use").unwrap();
+    let none = Bitfield::new(scene.have.len());
+    let never = AtomicBool::new(false);
+    let to = scene.path("to");
+    fs::create_dir_all(to.join("t")).unwrap();
+    fs::write(to.join("t/unwanted"), "mine").unwrap();
+    let begun = store.relocate(&to, MoveExisting::Adopt, &none, &never);
+    let (mut relocation, _) = begun.unwrap();
+    let taken = relocation.take_along(Some(&Bitfield::full(none.len())), &BTreeMap::new());
+    assert_eq!(taken, Err(MoveError::Exists(to.join("t/unwanted"))));
+    assert_eq!(fs::read(to.join("t/unwanted")).unwrap(), b"mine");
+}
+
+#[test]
 fn an_empty_file_goes_along_whether_it_is_wanted_or_not() {
     for way in [MoveWay::Rename, MoveWay::Copy] {
         let scene = Scene::new();

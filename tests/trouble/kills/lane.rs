@@ -21,6 +21,9 @@ use super::{Item, PATIENCE, add, start};
 /// How old a verified piece may be at most that is forgotten.
 const FORGIVEN: Duration = Duration::from_secs(5);
 
+/// How many of its rounds are so long that there is something older than that at their end.
+const LONG: f64 = 0.2;
+
 /// One daemon, and what its user knows of it.
 pub(super) struct Lane {
     number: usize,
@@ -44,6 +47,8 @@ pub(super) struct Counts {
     pub(super) removed: usize,
     pub(super) moved: usize,
     pub(super) claims: usize,
+    /// Torrents that had something at a kill that was old enough.
+    pub(super) aged: usize,
     pub(super) remembered: usize,
 }
 
@@ -119,7 +124,11 @@ impl Lane {
     /// Starts the daemon, has it work, and kills it at some moment of that.
     pub(super) fn round(&mut self) {
         let mut daemon = self.start();
-        let moment = Duration::from_millis(30 + self.rng.below(2_500));
+        let moment = if self.rng.chance(LONG) {
+            FORGIVEN + Duration::from_millis(1_000 + self.rng.below(3_000))
+        } else {
+            Duration::from_millis(30 + self.rng.below(2_500))
+        };
         self.killed = std::thread::scope(|scope| {
             let killer = scope.spawn(|| {
                 wait::pause(moment);
@@ -184,6 +193,12 @@ impl Lane {
             let old = known.seen.iter();
             let old = old.filter(|(when, _)| *when + FORGIVEN <= self.killed);
             known.old = known.old.max(old.map(|(_, done)| *done).max().unwrap_or(0));
+            self.counts.aged += usize::from(
+                known
+                    .seen
+                    .iter()
+                    .any(|(when, _)| *when + FORGIVEN <= self.killed),
+            );
             // Younger ones grow old only if they are seen again.
             known.seen.clear();
             known.moves = false;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use protocol::bitfield::Bitfield;
 use storage::{
@@ -13,7 +13,7 @@ use storage::{
 use super::{MoveFailure, STEP, Shared};
 use crate::Existing;
 use crate::torrent::missing::Footing;
-use crate::torrent::resume::{self, Known, Ledger};
+use crate::torrent::resume::{self, Finding, Known, Ledger};
 use crate::turns::Turn;
 
 /// Looks at both folders, and notes the move.
@@ -28,6 +28,7 @@ pub(super) struct Survey {
     pub(super) wanted: Option<Vec<usize>>,
     /// What should be at the old folder.
     pub(super) footing: Footing,
+    pub(super) finding: Finding,
     pub(super) note: Option<PathBuf>,
     pub(super) shared: Arc<Shared>,
     pub(super) turn: Turn,
@@ -60,8 +61,8 @@ impl Survey {
             }
         };
         // Content that cannot be found may have been moved to the new folder by hand, and nowhere else.
-        let vouched = || self.resume.as_ref().is_some_and(Ledger::vouches);
-        let found = self.footing.find(&store, Existing::Complete, vouched);
+        let ledger = self.resume.as_ref();
+        let found = self.footing.find(&store, Existing::Complete, ledger);
         if let Err(error) = found
             && !store.has_data_at(&self.to)
         {
@@ -84,9 +85,9 @@ impl Survey {
             if let Some(moved) = begun(&all).ok().filter(by_names) {
                 moved
             } else {
-                let have = store.recheck(&RecheckOptions::default(), &|_| (), cancel);
-                let have = have.map_err(MoveError::from)?;
+                let have = find(&store, &self.finding, cancel)?;
                 let moved = begun(&have)?;
+                known.partial.clear();
                 known.have = Some(have);
                 moved
             }
@@ -109,6 +110,7 @@ pub(super) struct Swap {
     pub(super) relocation: Relocation,
     pub(super) done: Bitfield,
     pub(super) known: Known,
+    pub(super) finding: Finding,
     pub(super) note: Option<PathBuf>,
     pub(super) shared: Arc<Shared>,
     pub(super) turn: Turn,
@@ -157,9 +159,20 @@ impl Swap {
     }
 
     fn go(&mut self) -> Result<(), MoveFailure> {
+        let Known { have, partial, .. } = &self.known;
+        if self.relocation.take_along(have.as_ref(), partial)? {
+            keep(&self.relocation, self.note.as_deref(), &self.watch)?;
+        }
         if self.relocation.note().way == MoveWay::Rename {
             match self.relocation.rename() {
                 Err(MoveError::Apart) => {
+                    if self.known.have.is_none() {
+                        // Only what is known to be there is copied, and the rest goes.
+                        let store = self.relocation.source();
+                        let have = find(store, &self.finding, &AtomicBool::new(false))?;
+                        self.known.partial.clear();
+                        self.known.have = Some(have);
+                    }
                     self.relocation = self.relocation.clone().by_copies();
                     keep(&self.relocation, self.note.as_deref(), &self.watch)?;
                 }
@@ -188,6 +201,17 @@ impl Swap {
             _ => kept,
         }
     }
+}
+
+/// Finds out what is there of content that nobody writes to, and keeps that; what was cancelled knows less.
+fn find(store: &Store, finding: &Finding, cancel: &AtomicBool) -> Result<Bitfield, MoveFailure> {
+    let have = store.recheck(&RecheckOptions::default(), &|_| (), cancel);
+    let have = have.map_err(MoveError::from)?;
+    if cancel.load(Ordering::Relaxed) {
+        return Err(MoveFailure::Cancelled);
+    }
+    finding.keep(store, &have).map_err(MoveFailure::Unkept)?;
+    Ok(have)
 }
 
 /// Keeps how far a move has come, where anything is kept.

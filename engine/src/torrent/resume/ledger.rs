@@ -14,6 +14,7 @@ use storage::{Call, Store};
 use crate::Rejection;
 use crate::memory::Trouble;
 use crate::state_file;
+use crate::torrent::resume::ground::Ground;
 use crate::torrent::resume::{Known, Partials, Vouched};
 
 /// Where Linux tells which start of the machine this is.
@@ -102,6 +103,24 @@ impl Ledger {
                 }
             },
         }
+    }
+
+    /// The pieces that were there when that was noted last, whatever has become of them.
+    pub(in crate::torrent) fn have(&self) -> Option<Bitfield> {
+        match self {
+            Self::File(path, _) => Record::load(path).ok().flatten().map(|it| it.have),
+            Self::Store(keeper, key) => keeper.progress(*key).ok().flatten().map(|it| it.have),
+        }
+    }
+
+    /// Where a file says that content was, if there was any.
+    pub(in crate::torrent) fn ground(&self) -> Option<Ground> {
+        let Self::File(path, _) = self else {
+            return None;
+        };
+        let record = Record::load(path).ok().flatten()?;
+        let held = record.have.count() > 0 || !record.partial.is_empty();
+        Ground::split(&record.extra).1.filter(|_| held)
     }
 
     /// Forgets it: nothing is vouched for any more.
@@ -214,8 +233,9 @@ fn load_file(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Known {
             return Known::rejected(Rejection::Unreadable);
         }
     };
+    let (then, _) = Ground::split(&record.extra);
     let same = record.have.len() == store.geometry().pieces()
-        && circumstances(wanted).is_some_and(|now| now == record.extra);
+        && circumstances(wanted).is_some_and(|now| now == then);
     if !same {
         return Known::rejected(Rejection::Other);
     }
@@ -234,13 +254,15 @@ fn load_file(store: &Store, path: &Path, wanted: Option<&[usize]>) -> Known {
 
 fn save_file(store: &Store, info_hash: InfoHash, entry: Entry, path: &Path) -> io::Result<()> {
     let clean = entry.clean;
+    let mut extra = circumstances(entry.wanted.as_deref()).unwrap_or_default();
+    Ground::append(store, &mut extra);
     let record = Record {
         info_hash,
         have: entry.have,
         partial: entry.partial,
         files: store.stamps(),
         clean,
-        extra: circumstances(entry.wanted.as_deref()).unwrap_or_default(),
+        extra,
     };
     // Not synced: a record that a power cut damages is found out by its digest, and leads to a check.
     let new = path.with_extension("new");
