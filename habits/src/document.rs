@@ -3,17 +3,24 @@
 use std::borrow::Cow;
 
 use protocol::id::{InfoHash, InfoHashV2};
+use protocol::xml::{self, Attributes, Manner, Step};
 use url::Url;
 
 use crate::date;
 use crate::item::{Item, Torrent};
-use crate::xml::{self, Attributes, Step};
 
 /// Bytes of the largest document.
 const MOST_BYTES: usize = 8 << 20;
 
 /// The most items of a document; further ones do not count.
 const MOST_ITEMS: usize = 2000;
+
+/// How feeds are read: two thousand items of fifty elements.
+const MANNER: Manner = Manner {
+    most_elements: 100_000,
+    longest_text: 16 << 10,
+    forgiving: true,
+};
 
 /// Characters of a title; what is behind them is cut off.
 const LONGEST_TITLE: usize = 1000;
@@ -72,7 +79,7 @@ impl Document {
         }
         let text = decoded(bytes);
         let mut reading = Reading::new(at);
-        let read = xml::read(&text, |step| reading.step(step));
+        let read = xml::read(&text, MANNER, |step| reading.step(step));
         let head: String = text.trim_start().chars().take(15).collect();
         match (reading.kind, read) {
             (Some(true), Ok(())) => Ok(reading.document),
@@ -84,6 +91,7 @@ impl Document {
                 xml::XmlError::Truncated => "it is cut short",
                 xml::XmlError::Malformed => "it is no XML",
                 xml::XmlError::TooMany => "it has too many elements",
+                xml::XmlError::DocumentType | _ => "it has a document type",
             })),
             (None, Ok(())) => Err(FeedError::Unknown),
         }

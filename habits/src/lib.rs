@@ -10,7 +10,7 @@
 //! No sockets, no files and no clock: `bin` fetches, looks and adds, and says what time it is.
 //!
 //! # Map of modules
-//! `xml`: elements one after the other, within bounds. `document`, `item`, `date`: what a feed says. `episode`: what titles say.
+//! `document`, `item`, `date`: what a feed says. `episode`: what titles say.
 //! `pattern`, `rules`: what is wanted. `memory`: what was taken. `pace`: when. `watch`: folders.
 //!
 //! # Invariants
@@ -27,7 +27,6 @@ mod pace;
 mod pattern;
 mod rules;
 mod watch;
-mod xml;
 
 pub use document::{Document, FeedError};
 pub use episode::{Episode, Episodes, Which};

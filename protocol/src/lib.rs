@@ -28,6 +28,7 @@
 //! - [`web_seed`]: the requests and replies of web seeds.
 //! - [`retry_after`]: how long a server wants to be left alone.
 //! - [`utp`]: streams over datagrams.
+//! - [`xml`]: what is read of XML.
 //! - [`base64`]: as basic authentication writes it.
 //! - [`crc32c`]: the checksum of node ids and peer priorities.
 //!
@@ -59,3 +60,4 @@ mod testing;
 pub mod tracker;
 pub mod utp;
 pub mod web_seed;
+pub mod xml;

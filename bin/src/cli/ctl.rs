@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use engine::Sort;
 use engine::settings::Value;
 
-use super::ctl_habits::{CategoriesArgs, FeedsArgs, TagArgs, WatchArgs};
+use super::ctl_habits::{CategoriesArgs, FeedsArgs, TagArgs, WatchArgs, WishArgs};
 use super::ctl_modes::{QueueArgs, SetArgs, WebSeedsArgs};
 use super::settings::assignment;
 use crate::units::Rate;
@@ -97,18 +97,8 @@ pub(crate) struct AddArgs {
     /// A .torrent file, a folder of them, a magnet link, http(s) URL of a .torrent, info-hash, or `-` (standard input)
     #[arg(required = true)]
     pub(crate) source: Vec<String>,
-    /// The folder of the content, which may lie there already [default: that of the daemon]
-    #[arg(long, visible_alias = "output", short = 'o', value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-    /// Put them in this category, whose folder they go to unless --data names another
-    #[arg(long, value_name = "NAME")]
-    pub(crate) category: Option<String>,
-    /// Give them this tag; repeatable
-    #[arg(long, value_name = "TAG")]
-    pub(crate) tag: Vec<String>,
-    /// Do nothing until they are resumed
-    #[arg(long)]
-    pub(crate) paused: bool,
+    #[command(flatten)]
+    pub(crate) wish: WishArgs,
     /// Which files, by number (0,3-7) or pattern ('*.mkv'); the rest is not written
     #[arg(long, value_name = "FILES")]
     pub(crate) files: Vec<String>,
@@ -124,9 +114,6 @@ pub(crate) struct AddArgs {
     /// Give out each piece about once, for the first seed of a swarm
     #[arg(long)]
     pub(crate) super_seed: bool,
-    /// Through how many others everything goes: 0 (direct) to 3 [default: as it went before, or as the daemon's --hops says]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
-    pub(crate) hops: Option<u8>,
     /// Connect straight to this peer; repeatable
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) peer: Vec<std::net::SocketAddr>,

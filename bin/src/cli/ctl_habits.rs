@@ -51,11 +51,11 @@ pub(crate) enum CategoriesCommand {
     },
 }
 
-/// What is wanted of torrents that come by themselves.
-#[derive(Args, Debug, Default)]
+/// What is wanted of torrents that are added.
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct WishArgs {
-    /// The folder of their content [default: that of the category, or of the daemon]
-    #[arg(long, value_name = "DIR")]
+    /// The folder of their content, which may lie there already [default: that of the category, or of the daemon]
+    #[arg(long, visible_alias = "output", short = 'o', value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Put them in this category
     #[arg(long, value_name = "NAME")]
@@ -66,7 +66,8 @@ pub(crate) struct WishArgs {
     /// They do nothing until they are resumed
     #[arg(long)]
     pub(crate) paused: bool,
-    /// Through how many others they go, and what is fetched for them: 0 (direct) to 3 [default: as the daemon's --hops says]
+    /// Through how many others they go, and what is fetched for them: 0 (direct) to 3 [default: as they went before, or as the
+    /// daemon's --hops says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=3))]
     pub(crate) hops: Option<u8>,
 }

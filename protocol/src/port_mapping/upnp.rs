@@ -21,14 +21,32 @@ pub mod description;
 mod offer;
 pub mod soap;
 pub mod ssdp;
-mod xml;
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
+pub use crate::xml::{DEEPEST, XmlError};
+use crate::xml::{Manner, Step};
 pub use offer::{MOST_TRIES, Offer};
-pub use xml::{DEEPEST, LONGEST_TEXT, MOST_ELEMENTS, XmlError};
+
+/// The most elements of a document. Descriptions of gateways have some hundred.
+pub const MOST_ELEMENTS: usize = 4096;
+
+/// The most bytes of text that an element may have; one with more counts as if it had none.
+pub const LONGEST_TEXT: usize = 1024;
+
+/// Reads what a gateway has written. Attributes are not looked at, and so prefixes mean nothing.
+fn read(document: &[u8], step: impl FnMut(Step<'_>)) -> Result<(), XmlError> {
+    // Whoever does not write UTF-8 does so in the names of devices, which are not looked at.
+    let document = String::from_utf8_lossy(document);
+    let manner = Manner {
+        most_elements: MOST_ELEMENTS,
+        longest_text: LONGEST_TEXT,
+        forgiving: false,
+    };
+    crate::xml::read(&document, manner, step)
+}
 
 /// What a gateway's service forwards ports by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

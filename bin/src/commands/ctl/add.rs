@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use control::{Add, Added, Ask, Blob, Code, Origin, Refusal};
 use protocol::metainfo::LoadLimits;
 
-use super::client::{Client, text_of};
+use super::client::Client;
+use super::habits::wished;
 use super::{Talk, failure, read};
 use crate::cli::ctl::AddArgs;
 use crate::failure::{Failure, reason};
@@ -147,23 +148,20 @@ impl Outcome {
 
 /// What is wanted of each of the torrents.
 fn wish(args: &AddArgs) -> Result<Add, Failure> {
-    let dir = args.data.as_deref().map(|dir| {
-        let whole = std::path::absolute(dir).map_err(|error| Failure::on_file(dir, &error))?;
-        text_of(&whole)
-    });
+    let wish = wished(args.wish.clone())?;
     let bytes = |rate: Option<Rate>| rate.map(|rate| rate.0.unwrap_or(0));
     Ok(Add {
         torrents: Vec::new(),
-        dir: dir.transpose()?,
-        category: args.category.clone(),
-        tags: args.tag.clone(),
-        paused: args.paused,
+        dir: wish.dir,
+        category: wish.category,
+        tags: wish.tags,
+        paused: wish.paused,
         files: args.files.clone(),
         sequential: args.sequential,
         no_check: args.no_check,
         overwrite: args.overwrite,
         super_seed: args.super_seed,
-        hops: args.hops,
+        hops: wish.hops,
         peers: args.peer.iter().map(ToString::to_string).collect(),
         trackers: args.tracker.clone(),
         web_seeds: args.web_seed.clone(),

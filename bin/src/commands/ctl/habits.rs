@@ -86,7 +86,8 @@ pub(super) fn feeds(args: FeedsArgs, client: &mut Client, talk: &Talk<'_>) -> Re
     talk.table::<FeedState>(&answer, "feeds", feed_list)
 }
 
-fn wished(args: WishArgs) -> Result<Wish, Failure> {
+/// What flags say that is wanted of torrents.
+pub(super) fn wished(args: WishArgs) -> Result<Wish, Failure> {
     Ok(Wish {
         dir: args.data.as_deref().map(absolute).transpose()?,
         category: args.category,

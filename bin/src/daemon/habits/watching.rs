@@ -1,29 +1,28 @@
 //! Watched folders. The system tells when something happens in them; who cannot be told, as of folders of other machines, looks now and
 //! then.
 
+mod ears;
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use control::{Blob, Code, Origin, Refusal, Then, Watch, Watched};
+use control::{Code, Refusal, Watch, Watched};
 use engine::Category;
 use habits::{Outcome, Stamp, Watcher};
-use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use parking_lot::Mutex;
-use protocol::metainfo::LoadLimits;
 use serde_json::{Map, Value, json};
 use state::{Keeper, StateError};
 use tokio::sync::Notify;
 
+use self::ears::Ears;
+use self::files::{look, origins, put_away};
 use super::taking::take;
 use crate::daemon::desk::Desk;
 use crate::failure::reason;
-use crate::source::Source;
 
 /// What the names of folders begin with in the store, and of what was taken from them and stays.
 const PREFIX: &str = "watch.";
@@ -31,15 +30,6 @@ const TAKEN: &str = "watched.";
 
 /// Folders that may be watched.
 const MOST: usize = 100;
-
-/// Files of a folder that are looked at.
-const MOST_FILES: usize = 10_000;
-
-/// Links of a .magnet file.
-const MOST_LINKS: usize = 1000;
-
-/// Bytes of a .magnet file.
-const MOST_LINK_BYTES: usize = 1 << 20;
 
 /// How often folders are looked at of which the system tells, and of which it does not.
 const SELDOM: Duration = Duration::from_secs(60);
@@ -339,105 +329,6 @@ async fn taken_from(
     Ok(all)
 }
 
-/// What a file names.
-fn origins(path: &Path) -> Result<Vec<Origin>, Outcome> {
-    let magnets = path
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("magnet"));
-    let most = if magnets {
-        MOST_LINK_BYTES
-    } else {
-        LoadLimits::default().bencode.bytes
-    };
-    let read = || -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let file = fs::File::open(path)?;
-        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error| {
-        let why = reason(&error);
-        if error.kind() == io::ErrorKind::NotFound {
-            Outcome::Gone
-        } else if error.kind() == io::ErrorKind::PermissionDenied {
-            Outcome::Bad(why)
-        } else {
-            Outcome::Later(why)
-        }
-    })?;
-    if bytes.len() > most {
-        return Err(Outcome::Bad("it is too large".to_owned()));
-    }
-    if !magnets {
-        return Ok(vec![Origin::File(Blob(bytes))]);
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let links = lines.take(MOST_LINKS).map(|line| {
-        if Source::is_link(line) {
-            return Ok(Origin::Link(line.to_owned()));
-        }
-        let why = "it has lines that are neither magnet links nor info-hashes";
-        Err(Outcome::Bad(why.to_owned()))
-    });
-    let links: Vec<Origin> = links.collect::<Result<_, _>>()?;
-    if links.is_empty() {
-        return Err(Outcome::Bad("there is nothing in it".to_owned()));
-    }
-    Ok(links)
-}
-
-/// Does with a file that was taken what is wanted.
-fn put_away(path: &Path, then: Then) -> io::Result<Outcome> {
-    match then {
-        Then::Keep => return Ok(Outcome::Kept),
-        Then::Delete => fs::remove_file(path)?,
-        Then::Rename => {
-            let named = |number: u32| {
-                let mut name = path.as_os_str().to_owned();
-                name.push(".added");
-                if number > 0 {
-                    name.push(format!(".{number}"));
-                }
-                PathBuf::from(name)
-            };
-            let free = (0..10_000).map(named).find(|path| !path.exists());
-            let free = free.ok_or(io::ErrorKind::AlreadyExists)?;
-            fs::rename(path, free)?;
-        }
-    }
-    Ok(Outcome::Gone)
-}
-
-/// The files of a folder that may be taken.
-fn look(dir: &Path) -> io::Result<BTreeMap<String, Stamp>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
-            continue;
-        };
-        if !Watcher::is_ours(&name) || found.len() >= MOST_FILES {
-            continue;
-        }
-        // It may be gone by now.
-        let Ok(metadata) = fs::metadata(entry.path()) else {
-            continue;
-        };
-        if !metadata.is_file() {
-            continue;
-        }
-        let written = metadata.modified()?.duration_since(UNIX_EPOCH);
-        let written = written.unwrap_or_default().as_nanos();
-        let stamp = Stamp {
-            len: metadata.len(),
-            written: i64::try_from(written).unwrap_or(i64::MAX),
-        };
-        found.insert(name, stamp);
-    }
-    Ok(found)
-}
-
 /// Puts a line of ours among the events.
 pub(super) fn tell(desk: &Desk, word: &'static str, about: Category, line: Value) {
     let line: Map<String, Value> = match line {
@@ -447,71 +338,4 @@ pub(super) fn tell(desk: &Desk, word: &'static str, about: Category, line: Value
         }
     };
     desk.bulletin().tell((word, about.into()), line);
-}
-
-/// Hears from the system what happens in folders.
-struct Ears {
-    watcher: Option<RecommendedWatcher>,
-    /// Which folder it was that is listened to; another of that name is another folder.
-    heard: BTreeMap<PathBuf, (u64, u64)>,
-}
-
-impl Ears {
-    fn new(bell: &Arc<Notify>) -> Self {
-        let bell = Arc::clone(bell);
-        let ring = move |event: notify::Result<Event>| {
-            // That we read them is no news.
-            let written = AccessKind::Close(AccessMode::Write);
-            let news = event.as_ref().map_or(true, |event| match event.kind {
-                EventKind::Access(kind) => kind == written,
-                EventKind::Any
-                | EventKind::Create(_)
-                | EventKind::Modify(_)
-                | EventKind::Remove(_)
-                | EventKind::Other => true,
-            });
-            if news {
-                bell.notify_one();
-            }
-        };
-        let watcher = notify::recommended_watcher(ring)
-            .inspect_err(|error| tracing::warn!(%error, "folders are looked at now and then"))
-            .ok();
-        Self {
-            watcher,
-            heard: BTreeMap::new(),
-        }
-    }
-
-    /// Listens to these folders and no others; says whether all of them are heard.
-    fn listen(&mut self, dirs: &[PathBuf]) -> bool {
-        let Some(watcher) = &mut self.watcher else {
-            return dirs.is_empty();
-        };
-        let gone: Vec<PathBuf> = self
-            .heard
-            .keys()
-            .filter(|dir| !dirs.contains(dir))
-            .cloned()
-            .collect();
-        for dir in gone {
-            let _ = watcher.unwatch(&dir);
-            self.heard.remove(&dir);
-        }
-        for dir in dirs {
-            let now = fs::metadata(dir).map(|it| (it.dev(), it.ino())).ok();
-            if now.is_some() && self.heard.get(dir) == now.as_ref() {
-                continue;
-            }
-            if self.heard.remove(dir).is_some() {
-                let _ = watcher.unwatch(dir);
-            }
-            let Some(now) = now else { continue };
-            match watcher.watch(dir, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.heard.insert(dir.clone(), now)),
-                Err(error) => tracing::debug!(%error, "a folder is looked at now and then"),
-            }
-        }
-        self.heard.len() == dirs.len()
-    }
 }

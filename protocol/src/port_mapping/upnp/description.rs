@@ -3,7 +3,8 @@
 use url::Url;
 
 use super::Service;
-use super::xml::{self, Step, XmlError};
+use super::XmlError;
+use crate::xml::Step;
 
 /// The largest description that is worth reading, in bytes. Those of gateways have some ten thousand.
 pub const MOST_BYTES: usize = 128 * 1024;
@@ -30,8 +31,8 @@ pub fn read(document: &[u8], location: &Url) -> Result<Vec<Control>, XmlError> {
     let mut base = String::new();
     let mut found: Vec<(Service, String)> = Vec::new();
     let (mut service, mut control) = (None, String::new());
-    xml::read(document, |step| match step {
-        Step::Begin("service") => (service, control) = (None, String::new()),
+    super::read(document, |step| match step {
+        Step::Begin("service", _) => (service, control) = (None, String::new()),
         Step::End("serviceType", text) => service = Service::of(text),
         Step::End("controlURL", text) => text.clone_into(&mut control),
         Step::End("URLBase", text) => text.clone_into(&mut base),
@@ -43,7 +44,7 @@ pub fn read(document: &[u8], location: &Url) -> Result<Vec<Control>, XmlError> {
                 found.push((service, std::mem::take(&mut control)));
             }
         }
-        Step::Begin(_) | Step::End(..) => {}
+        Step::Begin(..) | Step::End(..) => {}
     })?;
     // Some devices write an address there that they had once.
     let base = Url::parse(&base).ok();

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::Service;
-use super::xml::{self, Step, XmlError};
+use super::XmlError;
 use crate::port_mapping::Transport;
+use crate::xml::Step;
 
 /// The largest reply that is worth reading, in bytes.
 pub const MOST_BYTES: usize = 32 * 1024;
@@ -148,8 +149,8 @@ impl Call {
     pub fn read(&self, document: &[u8]) -> Result<Reply, SoapError> {
         let (mut told, mut refused) = (Told::default(), None);
         let (mut answered, mut fault) = (false, false);
-        xml::read(document, |step| match step {
-            Step::Begin(name) => {
+        super::read(document, |step| match step {
+            Step::Begin(name, _) => {
                 fault |= name == "Fault";
                 answered |= name.strip_suffix("Response") == Some(self.name());
             }
