@@ -200,7 +200,12 @@ fn direct(
     config.listen = doors.listen;
     config.local_discovery = common.proxy.is_none();
     let socket = doors.datagrams.as_ref().map(|open| Arc::clone(&open.dht));
-    let dht = dht::start(common, (listen, socket), &network, pool.pool(), state)?;
+    let place = dht::Place {
+        listen,
+        socket,
+        more: doors.more,
+    };
+    let dht = dht::start(common, place, &network, pool.pool(), state)?;
     config.tracker_socket = doors.datagrams.map(|open| open.trackers);
     config.dht = dht.as_ref().map(dht::Running::door);
     Ok((config, dht))
@@ -311,7 +316,7 @@ pub(crate) fn plain_network() -> Network {
 }
 
 /// What is tried where the port for peers is taken, and how long peers are waited for there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct PortTries {
     /// So many ports after it.
     more: u16,
@@ -319,6 +324,8 @@ struct PortTries {
     any: bool,
     /// How long uTP waits there.
     patience: Patience,
+    /// Further addresses that the port is opened at.
+    also: Vec<IpAddr>,
 }
 
 impl PortTries {
@@ -332,6 +339,7 @@ impl PortTries {
                 data_resends: settings.network.utp_data_resends,
                 fin_resends: settings.network.utp_end_resends,
             },
+            also: settings.network.also_at.0.clone(),
         }
     }
 }
@@ -344,6 +352,8 @@ struct Doors {
     listen: Option<SocketAddr>,
     /// The sockets for the DHT and for trackers, where uTP has one.
     datagrams: Option<Datagrams>,
+    /// The port at further addresses, and the sockets there.
+    more: Vec<(SocketAddr, Option<Datagrams>)>,
 }
 
 /// Opens the port for peers, by the transports that are wanted; behind a proxy, only what leads out.
@@ -361,12 +371,18 @@ fn doors(
     let mut options = UtpOptions::default();
     options.patience = Some(ports.patience);
     let Some(proxy) = common.proxy()? else {
-        let at = (listen, ports.more);
-        let mut open = net::ports::open(network, at, transports, pool, &options);
+        if listen.ip().is_unspecified() && !ports.also.is_empty() {
+            let why = format!(
+                "the setting network.also_at names further addresses, and {listen} is all of them: name one address, by network.listen or --listen"
+            );
+            return Err(Failure::Usage(why));
+        }
+        let at = (listen, ports.more, ports.also.as_slice());
+        let mut open = net::ports::open_also(network, at, transports, pool, &options);
         if ports.any && matches!(&open, Err(error) if error.kind() == std::io::ErrorKind::AddrInUse)
         {
-            let anywhere = (SocketAddr::new(listen.ip(), 0), 0);
-            open = net::ports::open(network, anywhere, transports, pool, &options);
+            let anywhere = (SocketAddr::new(listen.ip(), 0), 0, ports.also.as_slice());
+            open = net::ports::open_also(network, anywhere, transports, pool, &options);
         }
         let open = open.map_err(|error| {
             Failure::Failed(format!("cannot listen on {listen}: {}", reason(&error)))
@@ -375,6 +391,7 @@ fn doors(
             network: open.network,
             listen: Some(open.addr),
             datagrams: open.datagrams,
+            more: open.more,
         });
     };
     let transports = if proxy.has_datagrams() {
@@ -389,6 +406,7 @@ fn doors(
         network,
         listen: None,
         datagrams,
+        more: Vec::new(),
     })
 }
 

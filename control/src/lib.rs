@@ -39,7 +39,7 @@ pub use lines::{Lines, TooLong};
 pub use mode::{ModesOf, QueueOf, Queued, SeedingOf, WebSeedsOf};
 pub use names::{Named, Names, Unnamed};
 pub use query::{Page, Query};
-pub use record::{File, Peer, Setting, Stats, Torrent, Tracker};
+pub use record::{File, Peer, Resources, Sample, Setting, Stats, Torrent, Tracker};
 pub use request::{
     Ask, Backup, Events, Existing, FilesOf, HopsOf, LimitsOf, MoveOf, Nothing, Removal, Request,
     SettingsChange, Show, TrackersOf, Which, Wrong,

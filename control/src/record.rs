@@ -151,6 +151,39 @@ pub struct Setting {
     pub kept: bool,
 }
 
+/// What the process takes of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// What was read of late, oldest first.
+    pub samples: Vec<Sample>,
+    /// Files and connections that the system lets the process have open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub most_files: Option<u64>,
+    /// What is short now, for a person to read.
+    pub short: Vec<String>,
+}
+
+/// What the process took of the machine at a moment. What the system does not tell is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sample {
+    /// The moment: seconds since 1970.
+    pub time: f64,
+    /// Processor time since the one before, in percent of one core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<f64>,
+    /// Bytes of memory that it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Bytes of memory that were left, on the machine or in the control group of the process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available: Option<u64>,
+    /// Files and connections that were open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+}
+
 /// Sums over all torrents, and of the process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -62,6 +62,8 @@ pub enum Ask {
     Reannounce(Which),
     /// Remove torrents.
     Remove(Removal),
+    /// What the process takes of the machine.
+    Resources(Nothing),
     /// Let torrents go on.
     Resume(Which),
     /// The rules of a feed, changed.

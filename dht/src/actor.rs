@@ -151,6 +151,7 @@ impl DhtNode {
             orders,
             commands,
             said,
+            siblings: Arc::new([]),
         }
     }
 

@@ -1,6 +1,5 @@
 //! The door for everyone who is not an actix actor.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,8 @@ use protocol::krpc::NodeId;
 use protocol::tracker::compact::CompactNode;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::command::{Client, Command, Finished, Order, SIGHT_QUEUE, Said, UPDATE_QUEUE, Update};
+use crate::command::{Client, Command, Order, SIGHT_QUEUE, Said, UPDATE_QUEUE};
+use crate::search::{Leg, Search};
 use crate::{
     AnnounceAs, DhtError, GetPeers, Item, NewItem, Outcome, PeersOutcome, Pong, Request, Sampling,
     Scrape, Sight, Status, StoredOutcome, Tuning, Wanted,
@@ -28,15 +28,12 @@ pub struct DhtHandle {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) said: Arc<Mutex<Said>>,
+    /// Nodes of this host at other addresses.
+    pub(crate) siblings: Arc<[Self]>,
 }
 
-/// A job under way, step by step. Dropping it ends the job.
-#[derive(Debug)]
-pub struct Search {
-    updates: mpsc::Receiver<Update>,
-    done: Option<oneshot::Receiver<Finished>>,
-    rest: VecDeque<Update>,
-}
+/// Nodes that a sibling is told of.
+const SHARED: usize = 32;
 
 impl DhtHandle {
     /// Begins any job.
@@ -44,15 +41,24 @@ impl DhtHandle {
     /// # Errors
     /// [`DhtError::Stopped`].
     pub async fn start(&self, request: Request) -> Result<Search, DhtError> {
+        Ok(Search::new(vec![self.leg(request).await?]))
+    }
+
+    async fn leg(&self, request: Request) -> Result<Leg, DhtError> {
         let (updates, steps) = mpsc::channel(UPDATE_QUEUE);
         let (done, end) = oneshot::channel();
         let client = Client { updates, done };
         self.order(Order::Start(Box::new(request), client)).await?;
-        Ok(Search {
-            updates: steps,
-            done: Some(end),
-            rest: VecDeque::new(),
-        })
+        Ok(Leg::new(steps, end))
+    }
+
+    /// The same node, together with others that this host has at other addresses (BEP 45). To everyone else they are nodes like any
+    /// others, each with an id and a table of its own. All of them look for the peers of torrents and announce us from their addresses,
+    /// and what one is told of settings and of nodes they all are; the rest is for this one alone.
+    #[must_use]
+    pub fn with_siblings(mut self, siblings: Vec<Self>) -> Self {
+        self.siblings = siblings.into();
+        self
     }
 
     /// Looks for the peers of a torrent, and announces us afterwards where that is asked for.
@@ -60,7 +66,12 @@ impl DhtHandle {
     /// # Errors
     /// [`DhtError::Stopped`].
     pub async fn get_peers(&self, get: GetPeers) -> Result<Search, DhtError> {
-        self.start(Request::GetPeers(get)).await
+        let mut legs = vec![self.leg(Request::GetPeers(get)).await?];
+        for sibling in self.siblings.iter() {
+            // One that has ended holds nobody up.
+            legs.extend(sibling.leg(Request::GetPeers(get)).await.ok());
+        }
+        Ok(Search::new(legs))
     }
 
     /// Announces us to the nodes nearest to a torrent.
@@ -153,6 +164,9 @@ impl DhtHandle {
     /// # Errors
     /// [`DhtError::Stopped`].
     pub async fn add_node(&self, node: SocketAddr) -> Result<(), DhtError> {
+        for sibling in self.siblings.iter() {
+            let _ = sibling.order(Order::AddNode(node)).await;
+        }
         self.order(Order::AddNode(node)).await
     }
 
@@ -168,7 +182,34 @@ impl DhtHandle {
     /// [`DhtHandle::add_node`] for those who cannot wait: where the node is busy, the hint is lost. Says whether it was
     /// taken.
     pub fn hint_node(&self, node: SocketAddr) -> bool {
+        for sibling in self.siblings.iter() {
+            sibling.hint_node(node);
+        }
         self.orders.try_send(Order::AddNode(node)).is_ok()
+    }
+
+    /// Waits until the node knows others, and tells those of its siblings of them that know nobody yet: what one has found out
+    /// spares the others to ask the hosts that all begin with.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    ///
+    /// # Cancel safety
+    /// Who was told remains so.
+    pub async fn share(&self) -> Result<(), DhtError> {
+        if self.siblings.is_empty() {
+            return Ok(());
+        }
+        self.usable().await?;
+        let known = self.contacts().await?;
+        for sibling in self.siblings.iter() {
+            if sibling.contacts().await.is_ok_and(|own| own.is_empty()) {
+                for node in known.iter().take(SHARED) {
+                    let _ = sibling.order(Order::AddNode(node.addr)).await;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What the node knows and has done.
@@ -204,6 +245,9 @@ impl DhtHandle {
 
     /// Has the node behave otherwise from now on, whoever drives it. What was said last holds.
     pub fn tune(&self, tuning: Tuning) {
+        for sibling in self.siblings.iter() {
+            sibling.tune(tuning);
+        }
         self.said.lock().tuning = Some(tuning);
         // Where the queue is full, the actor takes it up with what it does next.
         let _ = self.commands.try_send(Command::Tune);
@@ -224,6 +268,9 @@ impl DhtHandle {
     /// Has these hosts asked first from now on, when nobody is known; those that the node was started with, where there are none.
     /// What was said last holds.
     pub fn set_bootstrap(&self, hosts: Vec<(String, u16)>) {
+        for sibling in self.siblings.iter() {
+            sibling.set_bootstrap(hosts.clone());
+        }
         self.said.lock().bootstrap = Some(hosts);
         let _ = self.commands.try_send(Command::Tune);
     }
@@ -249,11 +296,17 @@ impl DhtHandle {
         }
     }
 
-    /// Stops the node; its table is saved first, if that is done by the deadline.
+    /// Stops the node, and its siblings; its table is saved first, if that is done by the deadline.
     pub async fn shutdown(&self, deadline: Duration) {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Shutdown(deadline, reply);
-        if self.commands.send(command).await.is_ok() {
+        let mut answers = Vec::new();
+        for node in self.siblings.iter().chain([self]) {
+            let (reply, answer) = oneshot::channel();
+            let command = Command::Shutdown(deadline, reply);
+            if node.commands.send(command).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        for answer in answers {
             let _ = answer.await;
         }
     }
@@ -269,48 +322,5 @@ impl DhtHandle {
     async fn order(&self, order: Order) -> Result<(), DhtError> {
         let sent = self.orders.send(order).await;
         sent.map_err(|_| DhtError::Stopped)
-    }
-}
-
-impl Search {
-    /// The next step; the last one is [`Update::Done`], and then there is none.
-    ///
-    /// # Errors
-    /// [`DhtError::Stopped`] when the node stopped before the job ended.
-    ///
-    /// # Cancel safety
-    /// No step is lost when the future is dropped.
-    pub async fn next(&mut self) -> Result<Option<Update>, DhtError> {
-        if let Some(update) = self.updates.recv().await {
-            return Ok(Some(update));
-        }
-        if let Some(done) = &mut self.done {
-            let finished = done.await;
-            self.done = None;
-            let finished = finished.map_err(|_| DhtError::Stopped)?;
-            let progress = finished.progress;
-            if !finished.peers.is_empty() {
-                self.rest.push_back(Update::Peers(finished.peers, progress));
-            }
-            let samples = finished.samples.into_iter();
-            self.rest
-                .extend(samples.map(|sampled| Update::Sampled(sampled, progress)));
-            self.rest
-                .push_back(Update::Done(finished.outcome, progress));
-        }
-        Ok(self.rest.pop_front())
-    }
-
-    /// Waits for the end.
-    ///
-    /// # Errors
-    /// [`DhtError::Stopped`] when the node stopped before the job ended.
-    pub async fn finish(mut self) -> Result<Outcome, DhtError> {
-        while let Some(update) = self.next().await? {
-            if let Update::Done(outcome, _) = update {
-                return Ok(outcome);
-            }
-        }
-        Err(DhtError::Stopped)
     }
 }

@@ -46,6 +46,7 @@ mod proven;
 mod request;
 mod rtt;
 mod saved;
+mod search;
 mod sight;
 pub mod sim;
 mod size;
@@ -59,7 +60,7 @@ pub use command::Update;
 pub use config::NodeConfig;
 pub use error::DhtError;
 pub use family::Family;
-pub use handle::{DhtHandle, Search};
+pub use handle::DhtHandle;
 pub use items::{Item, ItemLimits};
 pub use limits::Rates;
 pub use node::{Counters, FamilyStatus, MAX_JOBS, Node, Status};
@@ -69,5 +70,6 @@ pub use request::{
     Sampled, Sampling, Scrape, StoredOutcome, Transmit, Wanted,
 };
 pub use saved::Saved;
+pub use search::Search;
 pub use sight::Sight;
 pub use tuning::Tuning;

@@ -96,6 +96,11 @@ pub struct AddTorrent {
     pub web_seeds: Vec<String>,
     /// Fetch from those that the torrent and its link name, too.
     pub use_named_web_seeds: bool,
+    /// Hold its peers and web seeds to the IP filter of the network, where that has one. Of its trackers, which it may share with
+    /// other torrents, the settings decide.
+    pub use_ip_filter: bool,
+    /// While it has everything and goes by a route with hidden swarms, have their peers find it.
+    pub hidden_seeding: bool,
     /// Where it is fetched in order: these pieces, from the first to the last of both, before all others. This is not kept.
     pub sequential_range: Option<(u32, u32)>,
     /// Its category and tags; see [`Labels::shared`].
@@ -205,6 +210,8 @@ impl AddTorrent {
             use_web_seeds: true,
             web_seeds: Vec::new(),
             use_named_web_seeds: true,
+            use_ip_filter: true,
+            hidden_seeding: true,
             sequential_range: None,
             labels: None,
             paused: false,

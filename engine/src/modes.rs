@@ -32,11 +32,15 @@ pub enum Mode {
     PeerExchange,
     /// It is fetched from its web seeds, too.
     WebSeeds,
+    /// The IP filter holds for its peers and web seeds.
+    IpFilter,
+    /// While it has everything and goes through circuits, hidden peers find it.
+    HiddenSeeding,
 }
 
 impl Mode {
     /// All of them.
-    pub const EACH: [Self; 11] = [
+    pub const EACH: [Self; 13] = [
         Self::Managed,
         Self::Sequential,
         Self::SuperSeed,
@@ -48,6 +52,8 @@ impl Mode {
         Self::LocalDiscovery,
         Self::PeerExchange,
         Self::WebSeeds,
+        Self::IpFilter,
+        Self::HiddenSeeding,
     ];
 
     /// Its word in commands and lists.
@@ -64,6 +70,8 @@ impl Mode {
             Self::LocalDiscovery => "local_discovery",
             Self::PeerExchange => "peer_exchange",
             Self::WebSeeds => "web_seeds",
+            Self::IpFilter => "ip_filter",
+            Self::HiddenSeeding => "hidden_seeding",
         }
     }
 
@@ -147,6 +155,8 @@ impl AddTorrent {
             Mode::LocalDiscovery => self.use_local_discovery,
             Mode::PeerExchange => self.use_peer_exchange,
             Mode::WebSeeds => self.use_web_seeds,
+            Mode::IpFilter => self.use_ip_filter,
+            Mode::HiddenSeeding => self.hidden_seeding,
         };
         Mode::EACH.into_iter().filter(on).collect()
     }
@@ -175,6 +185,8 @@ impl AddTorrent {
             Mode::LocalDiscovery => &mut self.use_local_discovery,
             Mode::PeerExchange => &mut self.use_peer_exchange,
             Mode::WebSeeds => &mut self.use_web_seeds,
+            Mode::IpFilter => &mut self.use_ip_filter,
+            Mode::HiddenSeeding => &mut self.hidden_seeding,
         } = on;
     }
 }
@@ -194,6 +206,8 @@ pub(crate) fn modes_of(record: &state::Torrent) -> Modes {
         Mode::LocalDiscovery => switches.local_discovery,
         Mode::PeerExchange => switches.peer_exchange,
         Mode::WebSeeds => switches.web_seeds,
+        Mode::IpFilter => switches.ip_filter,
+        Mode::HiddenSeeding => switches.hidden_seeding,
     };
     Mode::EACH.into_iter().filter(on).collect()
 }
@@ -214,6 +228,8 @@ pub(crate) fn keep_modes(record: &mut state::Torrent, modes: Modes) {
             Mode::LocalDiscovery => &mut switches.local_discovery,
             Mode::PeerExchange => &mut switches.peer_exchange,
             Mode::WebSeeds => &mut switches.web_seeds,
+            Mode::IpFilter => &mut switches.ip_filter,
+            Mode::HiddenSeeding => &mut switches.hidden_seeding,
         } = modes.has(mode);
     }
 }

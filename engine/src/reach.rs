@@ -1,12 +1,12 @@
 //! What a torrent reaches the world by: an open route with all that was opened on it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use actix::Addr;
 use dht::AnnounceAs;
-use net::http::{Client, HeaderValue};
-use net::{DatagramSocket, Family, Network, Outage};
+use net::http::{Client, HeaderValue, Keep};
+use net::{DatagramSocket, Family, Network, Outage, Pass};
 use protocol::id::PeerId;
 use rand::Rng;
 
@@ -27,6 +27,8 @@ pub(crate) struct Reach {
     pub(crate) hops: u8,
     pub(crate) policy: RoutePolicy,
     pub(crate) network: Network,
+    /// Of who is not always held to the network's filter.
+    pass: Option<Pass>,
     pub(crate) listen_port: Option<u16>,
     pub(crate) desk: Desk,
     /// Makes the requests of web seeds.
@@ -122,6 +124,7 @@ impl Reach {
             closed: None,
             seed,
             network,
+            pass: None,
         }
     }
 
@@ -140,6 +143,7 @@ impl Reach {
             hops: setup.hops,
             policy: RoutePolicy::Anonymous,
             network,
+            pass: None,
             listen_port: None,
             desk,
             http,
@@ -152,6 +156,25 @@ impl Reach {
             client: None,
             closed: Some(why),
             seed,
+        }
+    }
+
+    /// Holds what its owner does to the filter of the network, or does not; others have routes and passes of their own.
+    pub(crate) fn heed_filter(&mut self, heeds: bool) {
+        if self.pass.is_none() && !heeds {
+            (self.network, self.pass) = self.network.clone().with_pass();
+        }
+        if let Some(pass) = &self.pass {
+            pass.open(!heeds);
+        }
+    }
+
+    /// What makes the requests of a web seed.
+    pub(crate) fn web_client(&self) -> Client {
+        let client = self.http.clone().keeping(Keep::default());
+        match self.pass {
+            Some(_) => client.on(self.network.clone()),
+            None => client,
         }
     }
 
@@ -244,7 +267,7 @@ fn counters(
         direct,
         socket,
         client: client.clone(),
-        families: listened_families(listen),
+        families: listened_families(listen, network.listening()),
         seed,
     });
     (
@@ -261,12 +284,13 @@ fn header_of(client: Option<&str>) -> HeaderValue {
 }
 
 /// The families by which peers can reach us; none where we do not listen.
-fn listened_families(listen: Option<SocketAddr>) -> Vec<Family> {
-    match listen {
-        Some(SocketAddr::V4(_)) => vec![Family::V4],
-        // All addresses of IPv6 are all of IPv4, too.
-        Some(SocketAddr::V6(addr)) if addr.ip().is_unspecified() => vec![Family::V4, Family::V6],
-        Some(SocketAddr::V6(_)) => vec![Family::V6],
-        None => Vec::new(),
-    }
+fn listened_families(listen: Option<SocketAddr>, more: &[IpAddr]) -> Vec<Family> {
+    let Some(listen) = listen else {
+        return Vec::new();
+    };
+    let ips = || [listen.ip()].into_iter().chain(more.iter().copied());
+    // All addresses of IPv6 are all of IPv4, too.
+    let all = ips().any(|ip| ip.is_ipv6() && ip.is_unspecified());
+    let has = |family: &Family| all || ips().any(|ip| Family::of(ip) == *family);
+    [Family::V4, Family::V6].into_iter().filter(has).collect()
 }

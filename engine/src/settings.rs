@@ -11,6 +11,7 @@
 //! An engine reads its settings where it uses them, so that a change holds at once; what has to be done about a change is done
 //! by the Supervisor and each Torrent when they hear of it.
 
+mod addresses;
 mod docs;
 mod error;
 mod file;
@@ -26,6 +27,7 @@ mod tuning;
 mod value;
 mod words;
 
+pub use self::addresses::Addresses;
 pub use self::docs::reference;
 pub use self::error::{SettingsError, Wrong, WrongKind};
 pub use self::file::Layers;
@@ -38,8 +40,8 @@ pub use self::places::ProxyUrl;
 pub use self::preset::Preset;
 pub use self::tree::{
     Choking, Connections, Dht, Disk, GROUPS, Identity, LimitSettings, LocalDiscovery, Metadata,
-    NetworkSettings, Peers, Picking, QueueSettings, Seeding, Settings, Trackers, WebSeedSettings,
-    Wires,
+    NetworkSettings, Peers, Picking, QueueSettings, ResourceSettings, Seeding, Settings, Trackers,
+    WebSeedSettings, Wires,
 };
 pub use self::value::Value;
 

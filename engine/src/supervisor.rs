@@ -254,9 +254,7 @@ impl Actor for Supervisor {
                 commands.poll_recv(cx)
             }));
         }
-        if let Some(addr) = self.listen() {
-            self.event(&Event::Listening { addr });
-        }
+        self.tell_listening();
         self.bound_storage();
         self.disk
             .set_threads(self.settings.get().disk.threads as usize);

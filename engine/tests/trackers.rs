@@ -8,6 +8,8 @@ mod choice;
 mod home;
 #[path = "trackers/partial.rs"]
 mod partial;
+#[path = "trackers/preferences.rs"]
+mod preferences;
 #[path = "trackers/scale.rs"]
 mod scale;
 #[path = "trackers/scrapes.rs"]

@@ -1,6 +1,8 @@
 //! Whom an engine talks to, and whom its limits hold for.
 
 mod common;
+#[path = "ways/exempt.rs"]
+mod exempt;
 #[path = "ways/proxied.rs"]
 mod proxied;
 

@@ -179,6 +179,15 @@ impl Resolver for CutResolver {
             Ok(found)
         })
     }
+
+    fn texts<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<Vec<u8>>>> {
+        Box::pin(async move {
+            self.cut.check()?;
+            let found = self.inner.texts(host).await?;
+            self.cut.check()?;
+            Ok(found)
+        })
+    }
 }
 
 struct CutBinder {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use arc_swap::ArcSwap;
@@ -16,28 +17,89 @@ use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Netw
 
 /// Whom a network does not talk to. Clones are the same list, which may be replaced at any time.
 #[derive(Clone, Default)]
-pub struct Filter(Arc<ArcSwap<IpFilter>>);
+pub struct Filter(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    list: ArcSwap<IpFilter>,
+    /// Passes that are open.
+    open: AtomicUsize,
+}
 
 impl Filter {
     /// Does not talk to those on the list.
     pub fn new(list: IpFilter) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(list)))
+        let filter = Self::default();
+        filter.set(list);
+        filter
     }
 
     /// Replaces the list. Streams that are open go on; whoever owns them ends those that are now forbidden.
     pub fn set(&self, list: IpFilter) {
-        self.0.store(Arc::new(list));
+        self.0.list.store(Arc::new(list));
     }
 
     /// Whether nobody is to talk to this address.
     pub fn blocks(&self, ip: IpAddr) -> bool {
-        self.0.load().blocks(ip)
+        self.0.list.load().blocks(ip)
+    }
+
+    /// Whether the list does not hold for somebody.
+    fn has_open_pass(&self) -> bool {
+        self.0.open.load(Ordering::Acquire) > 0
     }
 }
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.load().fmt(f)
+        self.0.list.load().fmt(f)
+    }
+}
+
+/// Whether the filter of a network holds for who has this and [the network that came with it](Network::with_pass). Clones are the
+/// same pass, and it is closed at first.
+///
+/// While any pass of a filter is open, peers come in from everywhere, because it is not known before their handshake for whom they
+/// are: whoever takes them in looks at [`Network::blocks`].
+#[derive(Clone)]
+pub struct Pass(Arc<PassInner>);
+
+struct PassInner {
+    filter: Filter,
+    open: AtomicBool,
+}
+
+impl Pass {
+    /// Opens it, so that the filter does not hold any more, or closes it.
+    pub fn open(&self, open: bool) {
+        if self.0.open.swap(open, Ordering::AcqRel) != open {
+            let passes = &self.0.filter.0.open;
+            if open {
+                passes.fetch_add(1, Ordering::AcqRel);
+            } else {
+                passes.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.open.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for PassInner {
+    fn drop(&mut self) {
+        if *self.open.get_mut() {
+            self.filter.0.open.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pass")
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,10 +115,11 @@ impl Network {
     /// list is not meant for them.
     #[must_use]
     pub fn filtered_but(self, filter: &Filter, spared: fn(SocketAddr) -> bool) -> Self {
-        let rule = Rule::List {
+        let list = List {
             filter: filter.clone(),
             spared,
         };
+        let rule = Rule::Door(list.clone());
         let dialer = FilterDialer {
             inner: Arc::clone(self.dialer()),
             rule: rule.clone(),
@@ -67,7 +130,25 @@ impl Network {
         };
         self.with_dialer(Arc::new(dialer))
             .with_binder(Arc::new(binder))
-            .with_filter(filter.clone())
+            .with_filter(Held { list, pass: None })
+    }
+
+    /// The same network with a pass of its own, if it has a filter: others are held to the filter whether it is open or not.
+    #[must_use]
+    pub fn with_pass(self) -> (Self, Option<Pass>) {
+        let Some(held) = self.held() else {
+            return (self, None);
+        };
+        let list = held.list.clone();
+        let pass = Pass(Arc::new(PassInner {
+            filter: list.filter.clone(),
+            open: AtomicBool::new(false),
+        }));
+        let held = Held {
+            list,
+            pass: Some(pass.clone()),
+        };
+        (self.with_filter(held), Some(pass))
     }
 
     /// The same network, but each of its datagram sockets is [`shunning`] some addresses.
@@ -95,14 +176,66 @@ fn forbidden() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
+/// Those on a list, but for some.
+#[derive(Clone)]
+struct List {
+    filter: Filter,
+    spared: fn(SocketAddr) -> bool,
+}
+
+impl List {
+    fn blocks(&self, addr: SocketAddr) -> bool {
+        self.filter.blocks(addr.ip()) && !(self.spared)(addr)
+    }
+}
+
+/// What a network is held to by its filter, beyond what its doors refuse to everyone.
+#[derive(Clone)]
+pub(crate) struct Held {
+    list: List,
+    pass: Option<Pass>,
+}
+
+impl Held {
+    fn is_exempt(&self) -> bool {
+        self.pass.as_ref().is_some_and(Pass::is_open)
+    }
+
+    /// Whether this address is not to be talked to.
+    pub(crate) fn blocks(&self, ip: IpAddr) -> bool {
+        self.list.filter.blocks(ip) && !self.is_exempt()
+    }
+
+    /// Whether there is somebody at this address who is not to be talked to.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where that is so.
+    pub(crate) fn admit(&self, to: SocketAddr) -> io::Result<()> {
+        if !self.is_exempt() && self.list.blocks(to) {
+            return Err(forbidden());
+        }
+        Ok(())
+    }
+
+    /// The same of a datagram that a door has let through.
+    fn refuses(&self, addr: SocketAddr) -> bool {
+        self.list.filter.has_open_pass() && !self.is_exempt() && self.list.blocks(addr)
+    }
+
+    /// The same socket, but held to the filter.
+    pub(crate) fn hold(&self, inner: Arc<dyn DatagramSocket>) -> Arc<dyn DatagramSocket> {
+        let rule = Rule::Held(self.clone());
+        Arc::new(FilterSocket { inner, rule })
+    }
+}
+
 /// Who is refused.
 #[derive(Clone)]
 enum Rule {
-    /// Those on a list, but for some.
-    List {
-        filter: Filter,
-        spared: fn(SocketAddr) -> bool,
-    },
+    /// Those on a list, unless somebody has an open pass.
+    Door(List),
+    /// Those who are let through for somebody else.
+    Held(Held),
     /// These.
     Shunned(fn(SocketAddr) -> bool),
 }
@@ -110,7 +243,8 @@ enum Rule {
 impl Rule {
     fn blocks(&self, addr: SocketAddr) -> bool {
         match self {
-            Self::List { filter, spared } => filter.blocks(addr.ip()) && !spared(addr),
+            Self::Door(list) => !list.filter.has_open_pass() && list.blocks(addr),
+            Self::Held(held) => held.refuses(addr),
             Self::Shunned(shunned) => shunned(addr),
         }
     }
@@ -410,6 +544,48 @@ mod tests {
             ours.blocks(addr("1.0.0.2:0").ip()),
             "hosts there are still blocked"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_is_its_owners_alone_and_ends_with_it() {
+        let sim = Sim::new(7);
+        let host = |ip: &str| sim.host(HostOptions::at(ip.parse().unwrap())).network();
+        let filter = Filter::new(IpFilter::parse(b"1.0.0.2").unwrap());
+        let (none, no_pass) = host("1.0.0.9").with_pass();
+        assert!(no_pass.is_none() && !none.blocks(addr("1.0.0.2:0").ip()));
+        let ours = host("1.0.0.1").filtered(&filter);
+        let theirs = host("1.0.0.2");
+        let _door = theirs.listen(addr("0.0.0.0:80")).unwrap();
+        let heard = theirs.datagram(addr("0.0.0.0:9")).unwrap();
+        let bad = addr("1.0.0.2:80");
+        let (exempt, pass) = ours.clone().with_pass();
+        let pass = pass.unwrap();
+        let socket = exempt.datagram(addr("0.0.0.0:9")).unwrap();
+        let held = ours.datagram(addr("0.0.0.0:8")).unwrap();
+        let mut knocks = ours.listen(addr("0.0.0.0:80")).unwrap();
+        for open in [true, false, true] {
+            pass.open(open);
+            pass.open(open);
+            assert_eq!(exempt.dial(bad).await.is_ok(), open);
+            assert_eq!(exempt.dial_peer(bad).await.is_ok(), open);
+            assert_eq!(exempt.blocks(bad.ip()), !open);
+            assert!(ours.dial(bad).await.is_err() && ours.dial_utp_first(bad).await.is_err());
+            assert!(ours.blocks(bad.ip()));
+            let to = SocketAddr::new(bad.ip(), 9);
+            assert_eq!(socket.send_to(b"x", to).await.is_ok(), open);
+            assert!(held.send_to(b"x", to).await.is_err());
+            for port in [8, 9] {
+                let us = SocketAddr::new(addr("1.0.0.1:0").ip(), port);
+                heard.send_to(b"y", us).await.unwrap();
+            }
+            let _knock = theirs.dial(addr("1.0.0.1:80")).await;
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(socket.recv_from(&mut [0; 9]).now_or_never().is_some(), open);
+            assert!(held.recv_from(&mut [0; 9]).now_or_never().is_none());
+            assert_eq!(knocks.accept().now_or_never().is_some(), open);
+        }
+        drop((exempt, pass, socket));
+        assert!(!filter.has_open_pass());
     }
 
     #[tokio::test(start_paused = true)]

@@ -63,6 +63,13 @@ impl Client {
         }
     }
 
+    /// The same client on another network.
+    #[must_use]
+    pub fn on(mut self, network: Network) -> Self {
+        self.network = network.with_cached_names();
+        self
+    }
+
     /// Calls itself otherwise from now on, as do its clones.
     pub fn rename(&self, user_agent: HeaderValue) {
         self.user_agent.store(Arc::new(user_agent));

@@ -63,7 +63,7 @@ pub mod utp;
 pub use ciphered::Ciphered;
 pub use cut::Cut;
 pub use datagram::DatagramSocket;
-pub use filter::Filter;
+pub use filter::{Filter, Pass};
 pub use limit::{RateLimiter, Throttle};
 pub use network::{Binder, Located, Network};
 pub use outlet::{Outage, Outlet};

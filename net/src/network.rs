@@ -10,13 +10,14 @@ use futures_util::future::{Either, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
+use crate::filter::Held;
 use crate::nowhere::Nowhere;
 use crate::outlet::{Outage, Outlet};
 use crate::port_map::Gateway;
 use crate::real::{RealDialer, RealOptions, SourceBinder};
-use crate::resolve::{Cached, SystemResolver, ip_literal};
+use crate::resolve::{Cached, Dns, NameServers, SystemResolver, ip_literal};
 use crate::utp::{UtpDialer, UtpFigures};
-use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Filter, Listener, Resolver, Subnet};
+use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Resolver, Subnet};
 
 /// How often it is looked whether there are circuits.
 const LOOK: Duration = Duration::from_millis(100);
@@ -94,8 +95,10 @@ pub struct Network {
     utp_socket: Option<UtpDialer>,
     binder: Arc<dyn Binder>,
     resolver: Arc<dyn Resolver>,
-    filter: Option<Filter>,
+    filter: Option<Held>,
     outlet: Option<Arc<dyn Outlet>>,
+    /// Where its port for peers is open.
+    listening: Arc<[IpAddr]>,
 }
 
 impl fmt::Debug for Network {
@@ -107,9 +110,11 @@ impl fmt::Debug for Network {
 impl Network {
     /// The operating system's network.
     pub fn real(options: RealOptions) -> Self {
-        let dialer = Arc::new(RealDialer::new(options));
-        let binder = Arc::new(SourceBinder::new(options));
-        Self::new(dialer, binder, Arc::new(SystemResolver))
+        let dialer: Arc<dyn Dialer> = Arc::new(RealDialer::new(options));
+        let binder: Arc<dyn Binder> = Arc::new(SourceBinder::new(options));
+        let servers = NameServers::of_system();
+        let texts = Dns::new(Arc::clone(&dialer), Arc::clone(&binder), servers);
+        Self::new(dialer, binder, Arc::new(SystemResolver::with_texts(texts)))
     }
 
     /// A network from its parts.
@@ -124,10 +129,23 @@ impl Network {
             utp_socket: None,
             filter: None,
             outlet: None,
+            listening: Arc::new([]),
             dialer,
             binder,
             resolver,
         }
+    }
+
+    /// The same network, with a port for peers that is open at these addresses.
+    #[must_use]
+    pub(crate) fn listening_at(mut self, ips: Vec<IpAddr>) -> Self {
+        self.listening = ips.into();
+        self
+    }
+
+    /// The addresses at which its [port for peers](crate::ports::open) is open.
+    pub fn listening(&self) -> &[IpAddr] {
+        &self.listening
     }
 
     /// No network: whatever is tried fails at once, because the network is down.
@@ -183,15 +201,35 @@ impl Network {
         self
     }
 
-    /// The same network, with the list that its doors heed.
-    pub(crate) fn with_filter(mut self, filter: Filter) -> Self {
+    /// The same network, held to a filter.
+    pub(crate) fn with_filter(mut self, filter: Held) -> Self {
         self.filter = Some(filter);
         self
     }
 
     /// Whether this network does not talk to an address.
     pub fn blocks(&self, ip: IpAddr) -> bool {
-        self.filter.as_ref().is_some_and(|filter| filter.blocks(ip))
+        self.filter.as_ref().is_some_and(|held| held.blocks(ip))
+    }
+
+    /// What this network is held to, where it has a filter.
+    pub(crate) const fn held(&self) -> Option<&Held> {
+        self.filter.as_ref()
+    }
+
+    fn admit(&self, to: SocketAddr) -> io::Result<()> {
+        self.filter.as_ref().map_or(Ok(()), |held| held.admit(to))
+    }
+
+    fn admitted<'a>(
+        &'a self,
+        dialer: &'a dyn Dialer,
+        to: SocketAddr,
+    ) -> BoxFuture<'a, io::Result<BoxStream>> {
+        match self.admit(to) {
+            Ok(()) => dialer.dial(to),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 
     /// The same network, with what knows whether its only way out is there.
@@ -283,7 +321,7 @@ impl Network {
 
     /// Connects to a peer at `to`; see [`Dialer::dial`] for errors and cancel safety.
     pub fn dial_peer(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
-        self.peers.dial(to)
+        self.admitted(&*self.peers, to)
     }
 
     /// Whether peers can be dialled by uTP alone.
@@ -303,6 +341,7 @@ impl Network {
     ///
     /// `Unsupported` where there is no uTP; else as [`Dialer::dial`].
     pub async fn dial_utp(&self, to: SocketAddr) -> io::Result<BoxStream> {
+        self.admit(to)?;
         match (&self.utp, &self.utp_socket) {
             (Some(utp), _) => utp.alone.dial(to).await,
             (None, Some(socket)) => socket.dial(to).await,
@@ -318,14 +357,14 @@ impl Network {
     /// As [`Dialer::dial`].
     pub async fn dial_utp_first(&self, to: SocketAddr) -> io::Result<BoxStream> {
         match &self.utp {
-            Some(utp) => utp.first.dial(to).await,
+            Some(utp) => self.admitted(&*utp.first, to).await,
             None => self.dial_peer(to).await,
         }
     }
 
     /// Connects to `to`; see [`Dialer::dial`] for errors and cancel safety.
     pub fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
-        self.dialer.dial(to)
+        self.admitted(&*self.dialer, to)
     }
 
     /// Connects to whichever of several addresses of one host answers first.
@@ -397,7 +436,11 @@ impl Network {
     ///
     /// As [`Binder::datagram`].
     pub fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
-        self.binder.datagram(at)
+        let socket = self.binder.datagram(at)?;
+        Ok(match &self.filter {
+            Some(held) => held.hold(socket),
+            None => socket,
+        })
     }
 
     /// Binds a datagram socket at `at`, or, when its port is taken, at the next free one of the `more` ports after it.
@@ -460,6 +503,18 @@ impl Network {
     /// As [`Resolver::lookup`].
     pub async fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         self.resolver.lookup(host, port).await
+    }
+
+    /// The text records of a host; see [`Resolver::texts`]. Nobody is asked here for what is looked up at the far end of this way.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where names are looked up at the far end; else as [`Resolver::texts`].
+    pub async fn texts(&self, host: &str) -> io::Result<Vec<Vec<u8>>> {
+        if self.dialer.takes_names() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.resolver.texts(host).await
     }
 }
 

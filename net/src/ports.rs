@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use crate::network::near;
 use crate::port_map::Gateway;
-use crate::utp::{self, Others, UtpListener, UtpOptions};
+use crate::resolve::canonical;
+use crate::utp::{self, Others, UtpDialer, UtpListener, UtpOptions};
 use crate::{
     Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Network, Pool, Subnet,
 };
@@ -44,10 +45,16 @@ pub struct Datagrams {
     pub trackers: Arc<dyn DatagramSocket>,
 }
 
-impl From<Others> for Datagrams {
-    fn from(others: Others) -> Self {
+impl Datagrams {
+    /// Those of a network. Its filter holds for the DHT, whoever else it does not hold for; of trackers those who ask them look
+    /// themselves.
+    fn of(others: Others, network: &Network) -> Self {
+        let dht: Arc<dyn DatagramSocket> = others.dht;
         Self {
-            dht: others.dht,
+            dht: match network.held() {
+                Some(held) => held.hold(dht),
+                None => dht,
+            },
             trackers: others.trackers,
         }
     }
@@ -62,6 +69,8 @@ pub struct OpenPort {
     pub datagrams: Option<Datagrams>,
     /// The address, with the port that was really given.
     pub addr: SocketAddr,
+    /// The same port at the further addresses that were asked for, in their order, and the sockets for others there.
+    pub more: Vec<(SocketAddr, Option<Datagrams>)>,
 }
 
 /// Opens TCP and UDP at one port, or the one of them that is needed. When the port is taken for either, the next one of
@@ -77,31 +86,65 @@ pub fn open(
     pool: &Pool,
     options: &UtpOptions,
 ) -> io::Result<OpenPort> {
+    open_also(network, (at, more, &[]), transports, pool, options)
+}
+
+/// As [`open`], but at further addresses of this host, too: who comes to any of them is taken where it is listened at the first one, and
+/// peers are dialled by uTP from the first that has their family.
+///
+/// # Errors
+///
+/// As [`Network::listen_near`], whichever address it is about.
+pub fn open_also(
+    network: &Network,
+    (at, more, also): (SocketAddr, u16, &[IpAddr]),
+    transports: Transports,
+    pool: &Pool,
+    options: &UtpOptions,
+) -> io::Result<OpenPort> {
     let _runtime = pool.handle().enter();
     let mut tries = ANY_PORT_TRIES;
-    let (tcp, udp) = loop {
-        let opened = near(at, more, |at| pair(network, at, transports));
+    let opened = loop {
+        let opened = near(at, more, |at| pairs(network, at, also, transports));
         match opened {
             // A port that is free for one may be taken for the other.
             Err(error) if at.port() == 0 && is_taken(&error) && tries > 0 => tries -= 1,
             other => break other?,
         }
     };
-    let addr = match (&tcp, &udp) {
-        (Some(tcp), _) => tcp.local_addr(),
-        (None, Some(udp)) => udp.local_addr(),
-        (None, None) => return Err(io::ErrorKind::InvalidInput.into()),
-    };
-    let mut door = Door { tcp, utp: None };
+    let mut places = Vec::with_capacity(opened.len());
+    let (mut doors, mut dialers) = (Vec::new(), Vec::new());
+    for (tcp, udp) in opened {
+        let addr = match (&tcp, &udp) {
+            (Some(tcp), _) => tcp.local_addr(),
+            (None, Some(udp)) => udp.local_addr(),
+            (None, None) => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let mut door = Door { tcp, utp: None };
+        let mut datagrams = None;
+        if let Some(udp) = udp {
+            let (dialer, listener, others) = utp::start(udp, pool, options);
+            door.utp = Some(listener);
+            datagrams = Some(Datagrams::of(others, network));
+            dialers.push((addr, dialer));
+        }
+        doors.push(door);
+        places.push((addr, datagrams));
+    }
+    let mut places = places.into_iter();
+    let (addr, datagrams) = places.next().ok_or(io::ErrorKind::InvalidInput)?;
+    let more: Vec<_> = places.collect();
     let mut peers = Arc::clone(network.dialer());
-    let mut network = network.clone();
-    let mut datagrams = None;
-    if let Some(udp) = udp {
-        let (dialer, listener, others) = utp::start(udp, pool, options);
-        door.utp = Some(listener);
-        datagrams = Some(others.into());
-        network = network.with_utp_socket(dialer.clone());
-        let dialer: Arc<dyn Dialer> = Arc::new(dialer);
+    let ips = [addr].into_iter().chain(more.iter().map(|(addr, _)| *addr));
+    let mut network = network
+        .clone()
+        .listening_at(ips.map(|addr| addr.ip()).collect());
+    if let Some((_, first)) = dialers.first() {
+        network = network.with_utp_socket(first.clone());
+        let dialer: Arc<dyn Dialer> = match dialers.as_slice() {
+            [(_, only)] => Arc::new(only.clone()),
+            _ => Arc::new(ByFamily(dialers)),
+        };
         let first = utp_first(&dialer, transports, &peers);
         network = network.with_utp(Arc::clone(&dialer), first);
         peers = with_utp(peers, transports, dialer);
@@ -109,7 +152,7 @@ pub fn open(
     let binder = PortBinder {
         inner: Arc::clone(network.binder()),
         addr,
-        door: Mutex::new(Some(door)),
+        doors: Mutex::new(Some(Doors { doors, turn: 0 })),
     };
     Ok(OpenPort {
         network: network
@@ -117,7 +160,27 @@ pub fn open(
             .with_peer_dialer(peers),
         datagrams,
         addr,
+        more,
     })
+}
+
+/// Dials by the first socket that is of the family.
+struct ByFamily(Vec<(SocketAddr, UtpDialer)>);
+
+impl Dialer for ByFamily {
+    fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
+        let to = canonical(to);
+        let reaches = |at: &SocketAddr| {
+            at.is_ipv4() == to.is_ipv4() || at.is_ipv6() && at.ip().is_unspecified()
+        };
+        let mut all = self.0.iter();
+        match all.find(|(at, _)| reaches(at)) {
+            Some((_, dialer)) => dialer.dial(to),
+            None => Box::pin(std::future::ready(Err(
+                io::ErrorKind::AddrNotAvailable.into()
+            ))),
+        }
+    }
 }
 
 /// Makes a network that peers are only reached by, and cannot come in by, dial peers by the transports that are wanted;
@@ -138,10 +201,11 @@ pub fn outgoing(
     }
     let _runtime = pool.handle().enter();
     // Without its listener, uTP answers nobody who wants to open a stream.
-    let (dialer, _, others) = utp::start(network.datagram(at)?, pool, options);
+    let (dialer, _, others) = utp::start(network.binder().datagram(at)?, pool, options);
     let network = network.clone().with_utp_socket(dialer.clone());
     let peers = with_utp(Arc::clone(network.dialer()), transports, Arc::new(dialer));
-    Ok((network.with_peer_dialer(peers), Some(others.into())))
+    let datagrams = Datagrams::of(others, &network);
+    Ok((network.with_peer_dialer(peers), Some(datagrams)))
 }
 
 /// Dials peers by uTP, or by both.
@@ -177,14 +241,37 @@ type Pair = (Option<Box<dyn Listener>>, Option<Arc<dyn DatagramSocket>>);
 
 fn pair(network: &Network, at: SocketAddr, transports: Transports) -> io::Result<Pair> {
     if transports == Transports::Utp {
-        return Ok((None, Some(network.datagram(at)?)));
+        return Ok((None, Some(network.binder().datagram(at)?)));
     }
     let tcp = network.listen(at)?;
     if transports == Transports::Tcp {
         return Ok((Some(tcp), None));
     }
-    let udp = network.datagram(SocketAddr::new(at.ip(), tcp.local_addr().port()))?;
+    let at = SocketAddr::new(at.ip(), tcp.local_addr().port());
+    let udp = network.binder().datagram(at)?;
     Ok((Some(tcp), Some(udp)))
+}
+
+/// The same port at several addresses, the first of which chooses it where any will do.
+fn pairs(
+    network: &Network,
+    at: SocketAddr,
+    also: &[IpAddr],
+    transports: Transports,
+) -> io::Result<Vec<Pair>> {
+    let first = pair(network, at, transports)?;
+    let port = match &first {
+        (Some(tcp), _) => tcp.local_addr().port(),
+        (None, Some(udp)) => udp.local_addr().port(),
+        (None, None) => at.port(),
+    };
+    let mut all = vec![first];
+    for ip in also {
+        let at = SocketAddr::new(*ip, port);
+        let opened = pair(network, at, transports);
+        all.push(opened.map_err(|error| io::Error::new(error.kind(), format!("{at}: {error}")))?);
+    }
+    Ok(all)
 }
 
 fn is_taken(error: &io::Error) -> bool {
@@ -220,15 +307,15 @@ impl Dialer for Race {
 struct PortBinder {
     inner: Arc<dyn Binder>,
     addr: SocketAddr,
-    door: Mutex<Option<Door>>,
+    doors: Mutex<Option<Doors>>,
 }
 
 impl Binder for PortBinder {
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
         if at == self.addr
-            && let Some(door) = self.door.lock().take()
+            && let Some(doors) = self.doors.lock().take()
         {
-            return Ok(Box::new(door));
+            return Ok(Box::new(doors));
         }
         self.inner.listen(at)
     }
@@ -251,6 +338,35 @@ impl Binder for PortBinder {
         own: Option<IpAddr>,
     ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
         self.inner.multicast(group, own)
+    }
+}
+
+/// Takes streams at several addresses.
+struct Doors {
+    /// There is at least one.
+    doors: Vec<Door>,
+    /// Who is looked at first, so that none of them keeps others waiting.
+    turn: usize,
+}
+
+impl Listener for Doors {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(BoxStream, SocketAddr)>> {
+        let count = self.doors.len();
+        for step in 0..count {
+            let at = (self.turn + step) % count;
+            if let Some(door) = self.doors.get_mut(at)
+                && let Poll::Ready(accepted) = door.poll_accept(cx)
+            {
+                self.turn = at + 1;
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        let first = self.doors.first().map(Listener::local_addr);
+        first.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 }
 

@@ -24,6 +24,18 @@ pub trait Resolver: Send + Sync {
     /// `NotFound` when the host has no address; else what the look-up says.
     fn lookup<'a>(&'a self, host: &'a str, port: u16)
     -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
+
+    /// The text records of a host; none where it has none.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where no text records can be asked for; else what the look-up says.
+    fn texts<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<Vec<u8>>>> {
+        let _ = host;
+        let why = "text records cannot be asked for here";
+        let outcome = Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        Box::pin(std::future::ready(outcome))
+    }
 }
 
 impl fmt::Debug for dyn Resolver + '_ {
@@ -47,9 +59,18 @@ pub fn ip_literal(host: &str) -> Option<IpAddr> {
 /// The operating system's resolver (`getaddrinfo`), run on tokio's blocking threads.
 ///
 /// It asks the servers that the system is configured with, by the system's own routes: a bound source address does
-/// not hold for it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemResolver;
+/// not hold for it. It has no way to ask for text records: those are asked for by another, where there is one.
+#[derive(Debug, Default)]
+pub struct SystemResolver {
+    texts: Option<Dns>,
+}
+
+impl SystemResolver {
+    /// Asks for text records by this.
+    pub fn with_texts(texts: Dns) -> Self {
+        Self { texts: Some(texts) }
+    }
+}
 
 impl Resolver for SystemResolver {
     fn lookup<'a>(
@@ -73,6 +94,13 @@ impl Resolver for SystemResolver {
             }
             Ok(found)
         })
+    }
+
+    fn texts<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<Vec<u8>>>> {
+        match &self.texts {
+            Some(dns) => dns.texts(host),
+            None => LiteralsOnly.texts(host),
+        }
     }
 }
 
@@ -132,9 +160,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_system_resolver_answers_literals_and_the_name_of_this_host() {
-        let addrs = SystemResolver.lookup("[::1]", 80).await.unwrap();
+        let system = SystemResolver::default();
+        let addrs = system.lookup("[::1]", 80).await.unwrap();
         assert_eq!(addrs, ["[::1]:80".parse().unwrap()]);
-        let addrs = SystemResolver.lookup("localhost", 7).await.unwrap();
+        let addrs = system.lookup("localhost", 7).await.unwrap();
         assert!(!addrs.is_empty());
         assert!(
             addrs

@@ -168,6 +168,25 @@ impl Sim {
             .with(|world, _| world.names.insert(name.to_ascii_lowercase(), ips));
     }
 
+    /// Gives a host a text record that every host's resolver finds.
+    pub fn text(&self, name: &str, text: &[u8]) {
+        let name = name.to_ascii_lowercase();
+        self.shared.with(|world, _| {
+            world.texts.entry(name).or_default().push(text.to_vec());
+        });
+    }
+
+    /// Takes all text records of a host away.
+    pub fn forget_texts(&self, name: &str) {
+        let name = name.to_ascii_lowercase();
+        self.shared.with(|world, _| world.texts.remove(&name));
+    }
+
+    /// How often any host has asked for text records.
+    pub fn text_look_ups(&self) -> usize {
+        self.shared.with(|world, _| world.text_look_ups)
+    }
+
     /// Sets the path between two hosts, both ways; `None` makes it follow from their links again.
     pub fn set_path(&self, a: &Host, b: &Host, path: Option<Path>) {
         self.shared
@@ -318,6 +337,23 @@ impl Resolver for Door {
                 Some(ips) if !ips.is_empty() => Ok(join(&ips)),
                 _ => Err(io::ErrorKind::NotFound.into()),
             }
+        })
+    }
+
+    fn texts<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<Vec<u8>>>> {
+        Box::pin(async move {
+            let name = host.to_ascii_lowercase();
+            let (found, online, round_trip) = self.host.with(|world, _, id| {
+                world.text_look_ups += 1;
+                let found = world.texts.get(&name).cloned();
+                let state = world.host(id);
+                (found, state.online, state.link.latency * 2)
+            });
+            if !online {
+                return pending().await;
+            }
+            sleep(round_trip).await;
+            Ok(found.unwrap_or_default())
         })
     }
 }

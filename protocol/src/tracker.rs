@@ -3,6 +3,7 @@
 //! # Map of modules
 //! - [`compact`]: peers and nodes as 6, 18, 26 and 38 bytes (BEP 23, 7, 5, 32).
 //! - [`http`]: URLs and replies of HTTP trackers (BEP 3, 7, 21, 23, 24, 31, 48), queries and replies of a server.
+//! - [`preferences`]: which trackers a host says in DNS that it runs (BEP 34).
 //! - [`udp`]: datagrams of UDP trackers (BEP 15, 41) and the client's exchange of them.
 //!
 //! One [`Announce`] and one [`AnnounceReply`] serve all of them.
@@ -14,6 +15,7 @@ use crate::id::{InfoHash, PeerId};
 
 pub mod compact;
 pub mod http;
+pub mod preferences;
 pub mod udp;
 
 /// The interval of a tracker that does not tell one: 30 minutes, as deployed clients assume.

@@ -88,7 +88,8 @@ pub struct Content {
 /// Yes or no, each for a torrent.
 ///
 /// # Format
-/// A whole number; the switches are its bits in this order, the first is the lowest.
+/// A whole number; the switches are its bits in this order, the first is the lowest. That of [`hidden_seeding`](Self::hidden_seeding) is set
+/// where it is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -125,6 +126,8 @@ pub struct Switches {
     pub ip_filter: bool,
     /// What other torrents have is copied instead of fetched (BEP 38).
     pub reuse: bool,
+    /// Hidden peers find it while it has everything. Records from before there was this switch have it on.
+    pub hidden_seeding: bool,
 }
 
 /// Until when a torrent is seeded: the first bound that is reached ends it; without one the session's rule holds.
@@ -306,9 +309,13 @@ impl Switches {
         web_seeds: true,
         ip_filter: true,
         reuse: false,
+        hidden_seeding: true,
     };
 
-    fn bits(&mut self) -> [&mut bool; 15] {
+    /// Bits that say the contrary of their switch.
+    const CONTRARY: u32 = 1 << 15;
+
+    fn bits(&mut self) -> [&mut bool; 16] {
         [
             &mut self.paused,
             &mut self.managed,
@@ -325,6 +332,7 @@ impl Switches {
             &mut self.web_seeds,
             &mut self.ip_filter,
             &mut self.reuse,
+            &mut self.hidden_seeding,
         ]
     }
 }
@@ -340,7 +348,8 @@ impl Field for Switches {
         let mut copy = *self;
         let bits = copy.bits();
         let set = bits.iter().enumerate().filter(|(_, on)| ***on);
-        set.map(|(bit, _)| 1_u32 << bit).sum::<u32>().put(out);
+        let set: u32 = set.map(|(bit, _)| 1_u32 << bit).sum();
+        (set ^ Self::CONTRARY).put(out);
     }
 
     fn parse(from: &mut Reader<'_>) -> Result<Self, RecordError> {
@@ -351,6 +360,7 @@ impl Field for Switches {
         if number >> bits.len() != 0 {
             return Err(damaged);
         }
+        let number = number ^ Self::CONTRARY;
         for (bit, on) in bits.into_iter().enumerate() {
             *on = number >> bit & 1 == 1;
         }

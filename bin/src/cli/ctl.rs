@@ -76,6 +76,8 @@ pub(crate) enum CtlCommand {
     Settings(SettingsArgs),
     /// Show sums over all torrents
     Stats,
+    /// Show what the daemon takes of the machine
+    Resources,
     /// Have torrents go through so many others, or the direct way with 0
     Hops(HopsArgs),
     /// Hash what torrents have on disk again

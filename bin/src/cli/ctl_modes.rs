@@ -11,8 +11,8 @@ use crate::units::Span;
 pub(crate) struct SetArgs {
     #[command(flatten)]
     pub(crate) which: WhichArgs,
-    /// Turn on: managed, sequential, super_seed, upload_only, share, stop_when_ready, trackers, dht, local_discovery, peer_exchange or
-    /// web_seeds; several with commas, repeatable
+    /// Turn on: managed, sequential, super_seed, upload_only, share, stop_when_ready, trackers, dht, local_discovery, peer_exchange,
+    /// web_seeds, ip_filter (held to --ip-filter) or hidden_seeding (hidden peers find it); several with commas, repeatable
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     pub(crate) on: Vec<String>,
     /// Turn off, in the same words

@@ -12,7 +12,7 @@ mod tables;
 
 use control::{
     Ask, Backup, Code, Existing, File, FilesOf, HopsOf, LimitsOf, MoveOf, Nothing, Peer, Refusal,
-    Removal, Show, Stats, Torrent, Tracker, TrackersOf, Which,
+    Removal, Resources, Show, Stats, Torrent, Tracker, TrackersOf, Which,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -91,6 +91,7 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
         CtlCommand::WebSeeds(of) => modes::web_seeds(of, &mut connect()?, &talk),
         CtlCommand::Events(events) => events::run(events, connect()?, &talk),
         CtlCommand::Settings(of) => settings::run(of, &mut connect()?, &talk),
+        CtlCommand::Resources => talk.resources(connect()?.ask(Ask::Resources(Nothing {}))?),
         CtlCommand::Stats => talk.stats(connect()?.ask(Ask::Stats(Nothing {}))?),
         CtlCommand::Backup(backup) => back_up(&backup, &mut connect()?, &talk),
         CtlCommand::Shutdown => {
@@ -208,6 +209,14 @@ impl Talk<'_> {
         self.screen.write(&tables::torrent(&torrent, &more))
     }
 
+    fn resources(&self, answer: Value) -> Result<(), Failure> {
+        if self.json {
+            return self.screen.json(&answer);
+        }
+        let resources: Resources = read(answer)?;
+        self.screen.write(&tables::resources(&resources))
+    }
+
     fn stats(&self, answer: Value) -> Result<(), Failure> {
         if self.json {
             return self.screen.json(&answer);
@@ -291,6 +300,8 @@ mod tests {
             ("struct Tracker", "tracker."),
             ("struct Peer", "peer."),
             ("struct Setting", "setting."),
+            ("struct Resources", "resources."),
+            ("struct Sample", "sample."),
             ("struct Stats", "stats."),
             ("struct Added", "added."),
             ("struct Category", "category."),

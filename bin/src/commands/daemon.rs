@@ -99,6 +99,9 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     let reporting = bulletin.clone().report(session.engine.clone());
     let _reporting = session.pool().spawn(reporting);
     let _habits = habits::start(&desk, session.pool());
+    let _resources =
+        desk.resources()
+            .watch(session.engine.clone(), bulletin.clone(), session.pool());
     let idle_api = open_api(&args, &session, screen).await?;
     let metrics = open_metrics(&args, &session).await?;
     let socket = place.listen()?;
@@ -326,11 +329,24 @@ fn show_one(news: &News, screen: &Screen) -> Result<(), Failure> {
         News::Missed(count) if json => return screen.json(&missed(*count)),
         News::Missed(_) => return Ok(()),
     };
-    if told.word != "error" && told.word != "recovered" {
-        return Ok(());
-    }
     let line: Map<String, Value> = serde_json::from_slice(&told.line).unwrap_or_default();
     let word = |name| line.get(name).and_then(Value::as_str).unwrap_or_default();
+    match told.word {
+        "error" | "recovered" => {}
+        "low_space" => {
+            let free = line.get("free").and_then(Value::as_u64).unwrap_or_default();
+            let dir = crate::text::printable(word("dir"));
+            let free = crate::units::Size(free);
+            screen.warn("warning", format_args!("{dir}: {free} of room are left"));
+            return Ok(());
+        }
+        "resource_short" => {
+            let why = crate::text::printable(word("reason"));
+            screen.warn("warning", format_args!("{why}"));
+            return Ok(());
+        }
+        _ => return Ok(()),
+    }
     let hash = word("info_hash");
     if told.word == "recovered" {
         return screen.say(format_args!("{hash}: goes on"));
@@ -403,15 +419,15 @@ async fn watch(
 mod tests {
     use engine::Event;
 
-    use crate::daemon::habits;
-
+    use crate::daemon::{habits, resources};
     use crate::json::page;
 
     #[test]
     fn the_page_for_users_has_a_row_for_each_event() {
         let rows = page::rows("`daemon`");
         let own = ["serving", "metrics", "state_saved", "stopping", "missed"];
-        let own: Vec<&str> = own.into_iter().chain(habits::WORDS).collect();
+        let own = own.into_iter().chain(habits::WORDS);
+        let own: Vec<&str> = own.chain(resources::WORDS).collect();
         for word in own.iter().chain(Event::WORDS) {
             let start = format!("| `{word}` |");
             assert!(rows.iter().any(|row| row.starts_with(&start)), "{word}");

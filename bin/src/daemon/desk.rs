@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use super::bulletin::Bulletin;
 use super::categories::Categories;
 use super::habits::{Feeding, Watching};
+use super::resources::Resources;
 use super::server::Guests;
 use crate::cli::DaemonArgs;
 use crate::wire::{Circuits, Session, Wires};
@@ -40,6 +41,7 @@ pub(crate) struct Desk {
     output: PathBuf,
     categories: Categories,
     feeds: Feeding,
+    resources: Resources,
     watches: Watching,
     /// Turns of torrents that are added.
     adding: Semaphore,
@@ -66,6 +68,7 @@ impl Desk {
         Ok(Self {
             categories: Categories::load(keeper)?,
             feeds: Feeding::load(keeper)?,
+            resources: Resources::default(),
             watches: Watching::load(keeper)?,
             engine: session.engine.clone(),
             keeper: Arc::clone(keeper),
@@ -92,6 +95,11 @@ impl Desk {
     /// The engine.
     pub(crate) const fn engine(&self) -> &EngineHandle {
         &self.engine
+    }
+
+    /// What the process takes of the machine.
+    pub(crate) const fn resources(&self) -> &Resources {
+        &self.resources
     }
 
     /// Who talks to the daemon.
@@ -138,6 +146,7 @@ impl Desk {
             Ask::Preview(of) => self.preview(of).await,
             Ask::Reannounce(which) => self.reannounce(which).await,
             Ask::Remove(removal) => self.remove(removal).await,
+            Ask::Resources(_) => value(&self.resources.told()),
             Ask::Resume(which) => self.resume(which).await,
             Ask::Rules(of) => self.change_rules(of).await,
             Ask::Queue(of) => self.queue(of).await,

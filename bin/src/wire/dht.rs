@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use dht::{DhtConfig, DhtHandle, DhtNode, PUBLIC_BOOTSTRAP};
 use engine::DhtDoor;
-use net::{DatagramSocket, Network, Pool};
+use net::ports::Datagrams;
+use net::{DatagramSocket, Network, Pool, Task};
 
 use super::lone_dht::all_here;
 use super::{BEHIND_PROXY, PORT_TRIES};
@@ -24,11 +25,35 @@ const SAVE: Duration = Duration::from_millis(250);
 /// A node and where it is.
 #[derive(Debug)]
 pub(super) struct Running {
+    /// With its siblings at further addresses.
     node: DhtHandle,
+    /// The node without them.
+    alone: DhtHandle,
     /// Its address.
     pub(super) at: SocketAddr,
-    /// What the table is written to before it takes the place of the last one.
-    part: Option<PathBuf>,
+    /// What tables are written to before they take the place of the last ones.
+    parts: Vec<PathBuf>,
+    /// Tells siblings of nodes.
+    sharing: Option<Task<()>>,
+    origin: Origin,
+}
+
+/// What each node begins with.
+#[derive(Clone, Debug)]
+struct Origin {
+    bootstrap: Vec<(String, u16)>,
+    restrict_networks: bool,
+    state: Option<PathBuf>,
+}
+
+/// Where a node is to be.
+pub(super) struct Place {
+    /// Where peers are listened for.
+    pub(super) listen: SocketAddr,
+    /// The socket that is open there already, if one is.
+    pub(super) socket: Option<Arc<dyn DatagramSocket>>,
+    /// Further addresses, each for a node of its own, and the sockets there.
+    pub(super) more: Vec<(SocketAddr, Option<Datagrams>)>,
 }
 
 /// Starts a node at the address where peers are listened for, unless none is wanted; on the socket that is open there
@@ -41,7 +66,7 @@ pub(super) struct Running {
 /// [`Failure::Failed`] where the port is taken; [`Failure::Usage`] where the proxy carries no datagrams.
 pub(super) fn start(
     common: &Common,
-    (listen, socket): (SocketAddr, Option<Arc<dyn DatagramSocket>>),
+    place: Place,
     network: &Network,
     pool: &Pool,
     state: Option<&Path>,
@@ -57,13 +82,12 @@ pub(super) fn start(
         let why = "--dht-bootstrap: an HTTP proxy carries no datagrams, so there is no DHT";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let [v4, v6] = sockets(proxy.is_some(), (listen, socket), network, pool)?;
+    let listen = place.listen;
+    let [v4, v6] = sockets(proxy.is_some(), (listen, place.socket), network, pool)?;
     let at = v6.as_ref().or(v4.as_ref());
     let at = at.map_or(listen, |socket| socket.local_addr());
-    let mut config = DhtConfig::new(v4, v6, network.clone(), pool.clone());
     let alone = listen.ip().is_loopback();
-    config.file = state.map(|state| state.join(TABLE));
-    config.bootstrap = if !common.dht_bootstrap.is_empty() {
+    let bootstrap: Vec<(String, u16)> = if !common.dht_bootstrap.is_empty() {
         let hosts = common.dht_bootstrap.iter();
         hosts.map(|at| (at.host.clone(), at.port)).collect()
     } else if alone {
@@ -74,10 +98,41 @@ pub(super) fn start(
             .map(|(host, port)| ((*host).to_owned(), *port))
             .collect()
     };
-    config.node.restrict_networks = !(alone || all_here(&config.bootstrap));
-    let node = DhtNode::launch(config);
-    let part = state.map(|state| state.join(TABLE).with_extension("new"));
-    Ok(Some(Running { node, at, part }))
+    let origin = Origin {
+        restrict_networks: !(alone || all_here(&bootstrap)),
+        bootstrap,
+        state: state.map(Path::to_owned),
+    };
+    let (node, part) = origin.launch(TABLE, [v4, v6], network, pool);
+    let mut running = Running {
+        alone: node.clone(),
+        node,
+        at,
+        parts: part.into_iter().collect(),
+        sharing: None,
+        origin,
+    };
+    running.join(place.more, network, pool)?;
+    Ok(Some(running))
+}
+
+impl Origin {
+    /// Starts a node that keeps its table in this file; gives what that is written to first.
+    fn launch(
+        &self,
+        file: &str,
+        [v4, v6]: [Option<Arc<dyn DatagramSocket>>; 2],
+        network: &Network,
+        pool: &Pool,
+    ) -> (DhtHandle, Option<PathBuf>) {
+        let mut config = DhtConfig::new(v4, v6, network.clone(), pool.clone());
+        config.file = self.state.as_ref().map(|state| state.join(file));
+        config.bootstrap.clone_from(&self.bootstrap);
+        config.node.restrict_networks = self.restrict_networks;
+        let part = self.state.as_ref();
+        let part = part.map(|state| state.join(file).with_extension("new"));
+        (DhtNode::launch(config), part)
+    }
 }
 
 /// The sockets of a node, for IPv4 and IPv6: the one that is open already, if one is.
@@ -112,15 +167,52 @@ impl Running {
     pub(super) fn rebind(
         &mut self,
         proxied: bool,
-        (listen, socket): (SocketAddr, Option<Arc<dyn DatagramSocket>>),
+        place: Place,
         network: &Network,
         pool: &Pool,
     ) -> Result<(), Failure> {
-        let [v4, v6] = sockets(proxied, (listen, socket), network, pool)?;
+        let [v4, v6] = sockets(proxied, (place.listen, place.socket), network, pool)?;
         if let Some(socket) = v6.as_ref().or(v4.as_ref()) {
             self.at = socket.local_addr();
         }
-        self.node.rebind(v4, v6, network.clone());
+        self.alone.rebind(v4, v6, network.clone());
+        self.join(place.more, network, pool)
+    }
+
+    /// Has nodes at further addresses beside the one that there is, and those that were there before no more.
+    fn join(
+        &mut self,
+        more: Vec<(SocketAddr, Option<Datagrams>)>,
+        network: &Network,
+        pool: &Pool,
+    ) -> Result<(), Failure> {
+        let mut siblings = Vec::new();
+        for (at, datagrams) in more {
+            let socket = match datagrams {
+                Some(datagrams) => datagrams.dht,
+                None => {
+                    let _runtime = pool.handle().enter();
+                    network.datagram(at).map_err(|error| {
+                        Failure::Failed(format!("cannot open UDP at {at}: {}", reason(&error)))
+                    })?
+                }
+            };
+            let sockets = if at.is_ipv4() {
+                [Some(socket), None]
+            } else {
+                [None, Some(socket)]
+            };
+            let file = format!("dht-{}.table", at.ip().to_string().replace(':', "."));
+            let (node, part) = self.origin.launch(&file, sockets, network, pool);
+            self.parts.extend(part);
+            siblings.push(node);
+        }
+        self.node = self.alone.clone().with_siblings(siblings);
+        let node = self.node.clone();
+        self.sharing = Some(pool.spawn(async move {
+            // The node has ended.
+            let _ = node.share().await;
+        }));
         Ok(())
     }
 
@@ -137,7 +229,7 @@ impl Running {
     pub(super) async fn stop(&self) {
         self.node.shutdown(SAVE).await;
         // A save that failed, or ran out of time, may leave a part of a file.
-        if let Some(part) = &self.part {
+        for part in &self.parts {
             let _ = std::fs::remove_file(part);
         }
     }

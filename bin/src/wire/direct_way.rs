@@ -134,7 +134,11 @@ impl Wires {
         let doors = doors(&common, (listen, ports), &outward, &self.pool)?;
         open.network = doors.network.clone();
         let socket = doors.datagrams.as_ref().map(|open| Arc::clone(&open.dht));
-        let place = (doors.listen.unwrap_or(listen), socket);
+        let place = dht::Place {
+            listen: doors.listen.unwrap_or(listen),
+            socket,
+            more: doors.more,
+        };
         match &mut open.dht {
             // What an HTTP proxy does not carry waits until it is gone.
             _ if !datagrams => {}

@@ -1,9 +1,11 @@
 //! `daemon` and `ctl`, as processes that talk to each other.
 
+mod addresses;
 mod channel;
 mod ending;
 mod feeds;
 mod figures;
+mod resources;
 mod sorting;
 mod torrents;
 mod turns;

@@ -23,4 +23,5 @@ mod support;
 mod testnet;
 mod tracker;
 mod transfer;
+mod tribler_settings;
 mod usage;

@@ -359,3 +359,85 @@ fn a_node_goes_on_by_other_sockets_with_all_that_it_knows() {
         assert!(nodes[5].ping(there).await.unwrap().is_some());
     });
 }
+
+/// Two nodes of one host, each at an address of its own; only the first knows anybody.
+fn siblings(sim: &Sim, numbers: [u16; 2]) -> (DhtHandle, DhtHandle) {
+    let ips = numbers.map(ip).to_vec();
+    let host = sim.host(HostOptions {
+        ips,
+        ..HostOptions::at(ip(numbers[0]))
+    });
+    let network = host.network();
+    let [first, second] = numbers.map(|number| {
+        let socket = network.datagram(addr(number)).unwrap();
+        let mut config = DhtConfig::new(Some(socket), None, network.clone(), Pool::current());
+        config.seed = Some(u64::from(number));
+        if number == numbers[0] {
+            config.bootstrap = vec![(ip(0).to_string(), PORT)];
+        }
+        DhtNode::launch(config)
+    });
+    (first.with_siblings(vec![second.clone()]), second)
+}
+
+#[test]
+fn nodes_of_one_host_are_different_nodes_that_announce_it_at_each_address() {
+    simulate(async {
+        let sim = Sim::new(11);
+        let nodes = network(&sim, 40).await;
+        let (both, second) = siblings(&sim, [100, 200]);
+        assert!(second.contacts().await.unwrap().is_empty());
+        both.share().await.unwrap();
+        sleep(Duration::from_secs(60)).await;
+        let id = |status: crate::Status| status.families[0].as_ref().unwrap().id;
+        let ids = [
+            id(both.status().await.unwrap()),
+            id(second.status().await.unwrap()),
+        ];
+        assert_ne!(ids[0], ids[1]);
+        assert!(second.contacts().await.unwrap().len() >= 12);
+        let hash = InfoHash([9; 20]);
+        let announce = AnnounceAs {
+            port: Some(5),
+            seed: false,
+        };
+        let stored = both.announce(hash, announce).await.unwrap();
+        assert!(stored.nodes >= 12, "{stored:?}");
+        let found = peers_of(&nodes[30], hash).await;
+        assert_eq!(
+            found,
+            [100, 200].map(|number| SocketAddr::new(ip(number), 5))
+        );
+        // What both find is told once, and so is the end.
+        assert_eq!(peers_of(&both, hash).await, found);
+        second.shutdown(Duration::from_secs(1)).await;
+        assert_eq!(peers_of(&both, hash).await, found);
+        both.shutdown(Duration::from_secs(1)).await;
+        let ended = both.get_peers(GetPeers::new(hash)).await;
+        assert_eq!(ended.err(), Some(DhtError::Stopped));
+    });
+}
+
+/// The peers that a node finds, in order; each is told once, and the end last.
+async fn peers_of(node: &DhtHandle, hash: InfoHash) -> Vec<SocketAddr> {
+    let mut search = node.get_peers(GetPeers::new(hash)).await.unwrap();
+    let mut found = Vec::new();
+    let mut ended = 0;
+    while let Some(update) = search.next().await.unwrap() {
+        assert_eq!(ended, 0, "nothing follows the end");
+        match update {
+            Update::Peers(peers, progress) => {
+                found.extend(peers);
+                assert!(progress.found >= found.len());
+            }
+            Update::Done(_, progress) => {
+                ended += 1;
+                assert!(progress.answered > 0 && progress.found == found.len());
+            }
+            Update::Progress(_) | Update::Sampled(..) => {}
+        }
+    }
+    assert_eq!(ended, 1);
+    found.sort_unstable();
+    found
+}

@@ -39,6 +39,9 @@ const JITTER: (f64, Duration) = (0.05, Duration::from_mins(1));
 /// The port that trackers are told where nobody can connect to us. Many drop or refuse announces of port 0.
 const NOWHERE: u16 = 1;
 
+/// How long a tracker is left alone whose host says that it runs none.
+const SAID_NO: Duration = Duration::from_mins(30);
+
 /// What an Announcer is made of.
 pub(crate) struct AnnouncerSetup {
     /// The trackers, by tier.
@@ -301,10 +304,12 @@ fn retry(error: &AnnounceError) -> Retry {
             None => Retry::Default,
         },
         AnnounceError::Unusable(_) => Retry::Never,
+        AnnounceError::NoTracker => Retry::After(SAID_NO),
         AnnounceError::Busy { pause, .. } => Retry::After(*pause),
         AnnounceError::Down(pause) => Retry::Postponed(*pause),
         AnnounceError::Unreachable(_)
         | AnnounceError::Unreadable(_)
+        | AnnounceError::Filtered
         | AnnounceError::Unfinished => Retry::Default,
     }
 }

@@ -128,6 +128,7 @@ impl Desk {
     pub(crate) fn retune(&self) {
         let bounds = Bounds::of(&self.0.settings.get().trackers);
         self.0.line.lock().queue.set_bounds(bounds, now());
+        self.0.exchanges.retune();
         self.0.grant();
     }
 
@@ -254,7 +255,9 @@ impl Turn {
         self.outcome = match outcome {
             Err(error) if error.is_silence() => Outcome::Silent,
             // It was not asked at all.
-            Err(AnnounceError::Unusable(_)) => Outcome::Abandoned,
+            Err(
+                AnnounceError::Unusable(_) | AnnounceError::NoTracker | AnnounceError::Filtered,
+            ) => Outcome::Abandoned,
             Ok(_) | Err(_) => Outcome::Answered,
         };
     }

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use net::http::{Client, Guard, HeaderValue, Keep, Request, Response, Url, header};
-use net::{Family, Located, Network, Scope};
+use net::{Family, Located, Network, Pass, Scope};
 use protocol::id::InfoHash;
 use protocol::retry_after;
 use protocol::tracker::http::{ReplyError, announce_url, parse_announce, parse_scrape, scrape_url};
@@ -18,6 +18,7 @@ use protocol::tracker::{Announce, AnnounceReply, RetryIn, ScrapeEntry};
 
 use crate::announce::desk::DeskSetup;
 use crate::announce::families::Families;
+use crate::announce::preferences::Known;
 use crate::announce::tracker::{Kind, Tracker};
 use crate::announce::udp::Udp;
 use crate::peer::driver::now;
@@ -55,6 +56,14 @@ pub enum AnnounceError {
     /// The address is of no kind that we can speak to, or must not be spoken to.
     #[error("{0}")]
     Unusable(&'static str),
+    /// The IP filter holds for trackers, and has its address.
+    #[error("the IP filter blocks the tracker's address (the setting trackers.ip_filter)")]
+    Filtered,
+    /// Its host says in DNS that it runs none that could be asked (BEP 34).
+    #[error(
+        "the tracker's host says in DNS that it runs no such tracker (BEP 34; the setting trackers.dns_preferences)"
+    )]
+    NoTracker,
     /// It did not answer others of late, and is asked again after this time.
     #[error("the tracker does not answer; it is tried again in {} s", .0.as_secs())]
     Down(Duration),
@@ -82,22 +91,37 @@ pub(crate) struct Exchanges {
     http: Client,
     udp: Udp,
     families: Families,
+    /// Which trackers hosts say that they run; nobody is asked where that would tell of what goes through circuits.
+    preferences: Option<Known>,
+    /// Whether trackers are held to the network's filter.
+    pass: Option<Pass>,
 }
 
 impl Exchanges {
     /// Asks through the network of a desk, and in its name.
     pub(crate) fn new(desk: DeskSetup) -> Self {
-        let network = desk.network.with_cached_names();
+        let (network, pass) = desk.network.with_cached_names().with_pass();
         let keep = Keep {
             per_server: desk.settings.get().trackers.max_in_flight_per_host as usize,
             ..Keep::default()
         };
-        Self {
+        let exchanges = Self {
             settings: desk.settings,
             http: Client::new(network.clone(), desk.client).keeping(keep),
             udp: Udp::new(network.clone(), desk.pool, desk.socket),
             network,
             families: Families::new(desk.families),
+            preferences: desk.direct.then(Known::default),
+            pass,
+        };
+        exchanges.retune();
+        exchanges
+    }
+
+    /// Takes up settings that have changed.
+    pub(crate) fn retune(&self) {
+        if let Some(pass) = &self.pass {
+            pass.open(!self.settings.get().trackers.ip_filter);
         }
     }
 
@@ -116,12 +140,42 @@ impl Exchanges {
         self.http.tidy()
     }
 
-    /// Announces by every family that we listen on and the tracker has (BEP 7). The answer is that of all families
-    /// together, and of the peers only those that the tracker may name.
+    /// The places at which a tracker is asked, one after the other until one answers.
+    async fn places(&self, tracker: &Tracker) -> Result<Vec<Tracker>, AnnounceError> {
+        let wanted = self.settings.get().trackers.dns_preferences;
+        let Some(known) = self.preferences.as_ref().filter(|_| wanted) else {
+            return Ok(vec![tracker.clone()]);
+        };
+        let places = known.places(&self.network, tracker).await;
+        if places.is_empty() {
+            return Err(AnnounceError::NoTracker);
+        }
+        Ok(places)
+    }
+
+    /// Announces where the tracker's host wants to be asked.
     ///
     /// # Cancel safety
     /// Dropping the future abandons the announce, which the tracker may have heard nevertheless.
     pub(crate) async fn announce(
+        &self,
+        tracker: &Tracker,
+        question: &Announce,
+        seed: u64,
+    ) -> Result<AnnounceReply, AnnounceError> {
+        let mut outcome = Err(AnnounceError::NoTracker);
+        for place in self.places(tracker).await? {
+            outcome = self.announce_at(&place, question, seed).await;
+            if !matches!(&outcome, Err(error) if error.is_silence()) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Announces by every family that we listen on and the tracker has (BEP 7). The answer is that of all families
+    /// together, and of the peers only those that the tracker may name.
+    async fn announce_at(
         &self,
         tracker: &Tracker,
         question: &Announce,
@@ -167,8 +221,25 @@ impl Exchanges {
         answer.ok_or_else(|| failure.unwrap_or(nobody))
     }
 
-    /// Scrapes some torrents (BEP 48); those that the tracker does not know may be missing.
+    /// Scrapes some torrents (BEP 48) where the tracker's host wants to be asked; those that the tracker does not know may be
+    /// missing.
     pub(crate) async fn scrape(
+        &self,
+        tracker: &Tracker,
+        torrents: &[InfoHash],
+        seed: u64,
+    ) -> Result<BTreeMap<InfoHash, ScrapeEntry>, AnnounceError> {
+        let mut outcome = Err(AnnounceError::NoTracker);
+        for place in self.places(tracker).await? {
+            outcome = self.scrape_at(&place, torrents, seed).await;
+            if !matches!(&outcome, Err(error) if error.is_silence()) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn scrape_at(
         &self,
         tracker: &Tracker,
         torrents: &[InfoHash],
@@ -221,6 +292,10 @@ impl Exchanges {
             return Err(AnnounceError::Unusable(
                 "the policy forbids the tracker's address",
             ));
+        }
+        addrs.retain(|addr| !self.network.blocks(addr.ip()));
+        if addrs.is_empty() {
+            return Err(AnnounceError::Filtered);
         }
         Ok(addrs)
     }

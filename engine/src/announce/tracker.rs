@@ -48,6 +48,33 @@ impl Tracker {
             port,
         })
     }
+
+    /// Whether it is asked by TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.place.0.starts_with("https:")
+    }
+
+    /// The tracker of the same host that is spoken to so, at another port; the path and what is behind it stay. What was asked by TLS
+    /// still is, and so is what is not asked by HTTP yet and is to be at the port for that.
+    pub(crate) fn at(&self, kind: Kind, port: u16) -> Option<Self> {
+        if (kind, port) == (self.kind, self.port) {
+            return Some(self.clone());
+        }
+        let tls = self.is_secure() || self.kind == Kind::Udp && port == 443;
+        let scheme = match kind {
+            Kind::Http if tls => "https",
+            Kind::Http => "http",
+            Kind::Udp => "udp",
+        };
+        // Schemes that browsers know cannot be set in place of others.
+        let (_, rest) = self.text.split_once("://")?;
+        let mut url = Url::parse(&format!("{scheme}://{rest}")).ok()?;
+        url.set_port(Some(port)).ok()?;
+        if self.kind == Kind::Udp && kind == Kind::Http && url.path() == "/" {
+            url.set_path("/announce");
+        }
+        Self::parse(&url.as_str().into())
+    }
 }
 
 impl fmt::Debug for Tracker {

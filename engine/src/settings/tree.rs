@@ -6,6 +6,7 @@ use std::time::Duration;
 use net::Bind;
 use storage::{Preallocate, ReadMode, WriteMode};
 
+use super::addresses::Addresses;
 use super::hosts::Hosts;
 use super::key::settings;
 use super::names::{ClientName, Fingerprint};
@@ -183,6 +184,8 @@ settings! {
         ratio: f64 = 2.0, 0.0..=1_000_000.0, "times";
         /// How long torrents are seeded, where that is the mode.
         time: Duration = HOUR, Duration::ZERO..=HOUR * 240_000, "";
+        /// Whether torrents that go through circuits and have everything are found by hidden peers; of those that are added from then on, and of which nothing else is said (`ctl set`).
+        hidden: bool = true, (), "";
         /// How often a piece is to go out for each time that it comes, of torrents that share: only so many come.
         share_target: u32 = 3, 1..=1000, "times";
     }
@@ -190,6 +193,8 @@ settings! {
     network: NetworkSettings {
         /// Where peers connect, by TCP and uTP; the unspecified address of IPv6 stands for all addresses of both families; an empty text for where the program was told to listen. Behind a proxy nobody can connect.
         listen: Option<SocketAddr> = None, (), "";
+        /// Further addresses of this machine where peers connect, at the same port. At each our node of the DHT is a node of its own, which finds and announces torrents there, too (BEP 45). `listen` names one address then, and not all of them.
+        also_at: Addresses = Addresses::default(), (), "";
         /// How many ports after that one are tried where it is taken.
         port_tries: u32 = 9, 0..=1000, "ports";
         /// Whether any port will do where all of them are taken.
@@ -247,6 +252,10 @@ settings! {
         farewell: Duration = S * 10, Duration::ZERO..=S * 600, "";
         /// Whether of a tracker that a tier names by HTTP and by UDP, at the same host, the latter is asked first. Holds for torrents that begin to announce from then on.
         prefer_udp: bool = true, (), "";
+        /// Whether the IP filter holds for trackers, too.
+        ip_filter: bool = true, (), "";
+        /// Whether the hosts of trackers are asked by DNS which trackers they run, and these are asked in the order that they say (BEP 34): by UDP or HTTP, at which ports, or none. Nobody is asked for what goes through circuits or a proxy.
+        dns_preferences: bool = true, (), "";
         /// A tracker that asks for announces more often than this is not heeded.
         least_interval: Duration = S * 60, S * 10..=HOUR, "";
         /// How long a tracker that failed is left alone by a torrent; twice as long after each further failure, up to half an hour.
@@ -345,6 +354,25 @@ settings! {
         least_free: Size = Size(1 << 30), Size(0)..=Size(1 << 50), "";
         /// Room where torrents keep their content below which nothing more is fetched there, until there is more again; 0 to fetch until the disk is full. It is looked every five seconds. What is there is served meanwhile.
         keep_free: Size = Size(0), Size(0)..=Size(1 << 50), "";
+    }
+    /// What the process takes of the machine. The daemon looks after that; of room on disks see `disk`.
+    resources: ResourceSettings {
+        /// Whether it is looked at, and warned of what is short by the event `resource_short`.
+        enabled: bool = true, (), "";
+        /// How often.
+        every: Duration = S * 5, S..=HOUR, "";
+        /// Looks that are remembered.
+        history: u32 = 120, 1..=100_000, "looks";
+        /// How much of all cores may be used for a minute before it is warned of; 0 for never.
+        cpu: u32 = 95, 0..=100, "percent";
+        /// Memory that the process may have before it is warned of; 0 for never.
+        memory: Size = Size(0), Size(0)..=Size(1 << 50), "";
+        /// Memory that is left on the machine, or in the control group of the process, below which it is warned of; 0 for never.
+        least_memory: Size = Size(64 << 20), Size(0)..=Size(1 << 50), "";
+        /// How much of the files and connections that the system lets the process have may be open before it is warned of; 0 for never.
+        open_files: u32 = 90, 0..=100, "percent";
+        /// How much the system prefers the process to others: 5 as it was started, and each step less by one step of `nice`. Made greater again, it holds where the system allows that, and from the next start elsewhere.
+        priority: u32 = 5, 0..=5, "";
     }
 }
 

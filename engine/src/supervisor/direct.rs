@@ -2,7 +2,6 @@
 
 use actix::Context;
 
-use crate::Event;
 use crate::torrent::messages::Control;
 
 use super::Supervisor;
@@ -48,9 +47,7 @@ impl Supervisor {
             }
         }
         self.tune_dht(&crate::settings::Dht::default());
-        if let Some(addr) = self.listen() {
-            self.event(&Event::Listening { addr });
-        }
+        self.tell_listening();
         self.publish();
         for (hops, number) in self.routes.others() {
             self.reopen((hops, number), ctx);

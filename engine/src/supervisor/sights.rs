@@ -1,7 +1,7 @@
 //! What the Supervisor sees by itself, and tells of: where we are seen, how much room there is, what may cost speed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,17 @@ impl Supervisor {
             {
                 self.event(&Event::ExternalIp { ip: *ip });
             }
+        }
+    }
+
+    /// Tells where peers can connect, if anywhere.
+    pub(super) fn tell_listening(&self) {
+        let Some(addr) = self.listen() else { return };
+        self.event(&Event::Listening { addr });
+        let more = self.config.network.listening().iter();
+        for ip in more.filter(|ip| **ip != addr.ip()) {
+            let addr = SocketAddr::new(*ip, addr.port());
+            self.event(&Event::Listening { addr });
         }
     }
 

@@ -245,9 +245,10 @@ impl Torrent {
         id: TorrentId,
         hashes: InfoHashes,
         (add, known): (AddTorrent, Option<Arc<Metainfo>>),
-        setup: Setup,
+        mut setup: Setup,
         exit: ExitGuard<TorrentId>,
     ) -> Self {
+        setup.reach.heed_filter(add.use_ip_filter);
         let now = now();
         let mut rng = StdRng::seed_from_u64(setup.reach.seed_of(id, (setup.life, 0)));
         let metainfo = match &add.source {

@@ -58,11 +58,15 @@ impl Torrent {
             self.leave_hidden();
             return;
         };
+        let seeding = matches!(&self.phase, Phase::Active(active) if active.finished);
+        if seeding && !self.add.hidden_seeding {
+            self.leave_hidden();
+            return;
+        }
         if self.hidden.again.is_some_and(|again| now < again) {
             return;
         }
         self.hidden.again = None;
-        let seeding = matches!(&self.phase, Phase::Active(active) if active.finished);
         for hash in self.hashes.names() {
             let joined = self.hidden.joined.get(&hash);
             if joined.is_some_and(|joined| joined.seeding == seeding) {

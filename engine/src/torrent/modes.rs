@@ -46,6 +46,7 @@ impl Torrent {
                 }
             }
             Mode::Trackers => self.announce_anew(ctx),
+            Mode::IpFilter => self.heed_filter(),
             Mode::Dht if !on => self.leave_dht(),
             Mode::LocalDiscovery if !on => self.leave_neighbours(),
             Mode::Dht | Mode::LocalDiscovery => {
@@ -53,8 +54,19 @@ impl Torrent {
                     self.go_online(ctx);
                 }
             }
+            Mode::HiddenSeeding => self.tend_hidden(now(), ctx),
             // The Supervisor's, and what is looked at where it is used.
             Mode::Managed | Mode::PeerExchange | Mode::WebSeeds => {}
+        }
+    }
+
+    /// Holds what it does to the filter of its network, or does not.
+    pub(super) fn heed_filter(&mut self) {
+        self.setup.reach.heed_filter(self.add.use_ip_filter);
+        if self.add.use_ip_filter {
+            self.sift();
+        } else if self.is_online() {
+            self.seek_peers_again();
         }
     }
 

@@ -162,6 +162,7 @@ impl Torrent {
             self.on_ended(key, &Ended::Dismissed);
         }
         self.setup.reach = moving.reach;
+        self.setup.reach.heed_filter(self.add.use_ip_filter);
         self.moves.silent = false;
         if moving.forgets {
             self.forget_route();

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use actix::{Addr, AsyncContext, Context};
 use actors::tell;
-use net::http::{Guard, Keep};
+use net::http::Guard;
 use protocol::bitfield::Bitfield;
 
 use crate::content::Traffic;
@@ -234,7 +234,7 @@ impl Torrent {
                 whole_files: known.whole_files,
                 metainfo: Arc::clone(metainfo),
                 content: Arc::clone(&active.content),
-                client: self.setup.reach.http.clone().keeping(Keep::default()),
+                client: self.setup.reach.web_client(),
                 down: self.down.clone(),
                 tcp: self.setup.tcp[0].clone(),
                 settings: self.setup.settings.clone(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Encryption, EngineConfig, HiddenSwarms, RoutePolicy, Source};
+use engine::{Encryption, EngineConfig, HiddenSwarms, Mode, Modes, RoutePolicy, Source};
 use net::sim::HostOptions;
 use net::{Listener, Pool};
 use parking_lot::Mutex;
@@ -101,6 +101,34 @@ fn hidden_swarms_bring_peers_are_joined_again_by_a_seed_and_left_with_the_route(
         scene.us.handle.set_hops(id, 0).await.expect("moved");
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(swarms.joined()[2..], [(true, false)]);
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn who_does_not_want_hidden_peers_to_find_what_it_has_is_left_alone_by_them() {
+    simulate(async {
+        let scene = Scene::new(29, RoutePolicy::Anonymous).await;
+        let swarms = Arc::<Swarms>::default();
+        let given: Arc<dyn HiddenSwarms> = Arc::<Swarms>::clone(&swarms);
+        *scene.routes.hidden.lock() = Some(given);
+        let source = Source::Metainfo(scene.payload.metainfo());
+        let id = scene.us.add_with(source, |add| {
+            add.hops = Some(2);
+            add.hidden_seeding = false;
+        });
+        let id = id.await;
+        assert!(scene.us.finishes(id, PATIENCE).await);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(swarms.joined(), [(false, false)], "it was a downloader");
+        let switch = Modes::NONE.with(Mode::HiddenSeeding, true);
+        let turn = |on, off| scene.us.handle.set_modes(id, on, off);
+        turn(switch, Modes::NONE).await.expect("turned");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(swarms.joined()[1..], [(true, true)]);
+        turn(Modes::NONE, switch).await.expect("turned");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(swarms.joined()[1..], [(true, false)]);
         scene.sim.clone()
     });
 }

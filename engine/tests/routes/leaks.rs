@@ -113,6 +113,7 @@ impl World {
         magnet.trackers = vec![
             "http://50.0.0.80:80/announce".to_owned(),
             "udp://50.0.0.80:80/announce".to_owned(),
+            "http://tracker.example/announce".to_owned(),
         ];
         magnet.web_seeds = vec![self.web.url("/payload")];
         magnet.nodes = vec![(ip(0x20_0000).to_string(), DHT_PORT)];
@@ -169,6 +170,7 @@ fn nothing_leaves_from_our_own_address_however_the_torrent_could_be_had() {
             scene.us.handle.shutdown(Duration::from_secs(10)).await;
             sleep(Duration::from_secs(10)).await;
             scene.nothing_left_from(scene.us.host.ip());
+            assert_eq!(scene.sim.text_look_ups(), 0);
             for other in (1..=3).filter(|other| *other != hops) {
                 scene.no_peer_was_spoken_to_by(exit(other));
             }

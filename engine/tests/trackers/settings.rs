@@ -221,3 +221,38 @@ fn other_trackers_take_the_place_of_those_before() {
         assert!(events(1).ends_with(&[AnnounceEvent::Started]));
     });
 }
+
+#[test]
+fn the_filter_holds_for_trackers_as_long_as_it_is_to() {
+    simulate(async {
+        let list = net::filter::IpFilter::parse(b"60.0.0.0-60.0.0.9").expect("a list");
+        let filter = net::Filter::new(list);
+        let mut scene = Scene::new(|config| {
+            config.network = config.network.clone().filtered(&filter);
+        });
+        let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        scene.sim.name("t.example", vec![ip("60.0.0.1")]);
+        for (number, url) in [
+            (1, "http://60.0.0.1/announce"),
+            (2, "udp://60.0.0.1:80"),
+            (3, "http://t.example/announce"),
+        ] {
+            scene.add(number, &[url]).await;
+            let why = scene.said().await.expect_err("it is on the list");
+            assert!(why.contains("trackers.ip_filter"), "{why}");
+        }
+        sleep(60).await;
+        assert_eq!(tracker.heard(), 0);
+        set(&scene, "trackers.ip_filter", false).await;
+        sleep(1000).await;
+        let hashes: std::collections::BTreeSet<_> = tracker
+            .announces()
+            .iter()
+            .map(|seen| seen.announce.info_hash)
+            .collect();
+        assert_eq!(hashes.len(), 3);
+        set(&scene, "trackers.ip_filter", true).await;
+        scene.add(4, &["http://60.0.0.1/announce"]).await;
+        while scene.said().await.is_ok() {}
+    });
+}

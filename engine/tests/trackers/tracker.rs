@@ -56,6 +56,7 @@ pub(crate) struct Seen {
     pub(crate) announce: Announce,
     /// The address that it says is the client's.
     pub(crate) told_ip: Option<IpAddr>,
+    pub(crate) by_udp: bool,
 }
 
 #[derive(Default)]
@@ -175,7 +176,7 @@ impl State {
                     let told = query.split('&').find_map(|part| part.strip_prefix("ip="));
                     let told = told.and_then(|ip| ip.parse().ok());
                     let query = parse_announce_query(Some(query)).map_err(io::Error::other)?;
-                    self.announced(from, query.announce, told).await;
+                    self.announced((from, false), query.announce, told).await;
                     ("200 OK".to_owned(), self.reply())
                 }
             };
@@ -219,7 +220,7 @@ impl State {
             } => {
                 assert_eq!(connection, id_of(from), "an id of another");
                 let told = announce.ipv4.map(IpAddr::from);
-                self.announced(from, announce, told).await;
+                self.announced((from, true), announce, told).await;
                 Response::Announce {
                     transaction,
                     interval: 1800,
@@ -243,7 +244,12 @@ impl State {
         let _ = socket.send_to(&response.encode(), from).await;
     }
 
-    async fn announced(&self, from: SocketAddr, announce: Announce, told_ip: Option<IpAddr>) {
+    async fn announced(
+        &self,
+        (from, by_udp): (SocketAddr, bool),
+        announce: Announce,
+        told_ip: Option<IpAddr>,
+    ) {
         {
             let mut seen = self.seen.lock();
             seen.announces.push(Seen {
@@ -251,6 +257,7 @@ impl State {
                 from,
                 announce,
                 told_ip,
+                by_udp,
             });
             seen.at_once += 1;
             seen.most_at_once = seen.most_at_once.max(seen.at_once);

@@ -114,3 +114,65 @@ async fn one_port_serves_both_and_a_taken_one_is_passed_over() {
     assert_ne!(again.addr.port(), first.addr.port());
     word(&again, &first).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn peers_come_in_at_each_address_and_are_dialled_from_one_of_their_family() {
+    let sim = Sim::new(4);
+    let ips = ["1.0.0.1", "1.0.0.2", "2a00::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+    let options = HostOptions {
+        ips: ips.to_vec(),
+        ..HostOptions::at(ips[0])
+    };
+    let ours = sim.host(options).network();
+    let utp = UtpOptions {
+        seed: Some(1),
+        ..UtpOptions::default()
+    };
+    // The port is taken at one of the further addresses: the next one is tried at all of them.
+    let _taken = ours.listen(SocketAddr::new(ips[1], 80)).unwrap();
+    for transports in [Transports::Tcp, Transports::Utp] {
+        let at = (SocketAddr::new(ips[0], 80), 9, &ips[1..]);
+        let here = open_also(&ours, at, transports, &Pool::current(), &utp).unwrap();
+        assert_eq!(
+            here.addr.port(),
+            if transports == Transports::Tcp {
+                81
+            } else {
+                80
+            }
+        );
+        let more: Vec<SocketAddr> = here.more.iter().map(|(addr, _)| *addr).collect();
+        let due = ips[1..]
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, here.addr.port()));
+        assert_eq!(more, due.collect::<Vec<_>>());
+        assert_eq!(here.network.listening(), ips);
+        let mut door = here.network.listen(here.addr).unwrap();
+        for (number, at) in [here.addr, more[0], more[1]].into_iter().enumerate() {
+            let last = number as u16 + 10 * transports as u16 + 1;
+            let ip: IpAddr = match at {
+                SocketAddr::V4(_) => [3, 0, 0, last as u8].into(),
+                SocketAddr::V6(_) => [0x2b00, 0, 0, 0, 0, 0, 0, last].into(),
+            };
+            let theirs = sim.host(HostOptions::at(ip)).network();
+            let peer = open(
+                &theirs,
+                (SocketAddr::new(ip, 0), 0),
+                transports,
+                &Pool::current(),
+                &utp,
+            );
+            let peer = peer.unwrap();
+            let (dialled, accepted) = tokio::join!(peer.network.dial_peer(at), door.accept());
+            let (_, from) = accepted.unwrap();
+            assert!(dialled.is_ok() && from.ip() == ip, "{transports:?} {at}");
+            let mut theirs = peer.network.listen(peer.addr).unwrap();
+            let back = here.network.dial_peer(peer.addr);
+            let (back, came) = tokio::join!(back, theirs.accept());
+            assert!(
+                back.is_ok() && ips.contains(&came.unwrap().1.ip()),
+                "{transports:?} {at}"
+            );
+        }
+    }
+}

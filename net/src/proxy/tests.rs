@@ -320,12 +320,18 @@ async fn what_cannot_go_through_the_proxy_is_refused() {
         let refused = |error: io::Error| error.kind() == io::ErrorKind::Unsupported;
         assert!(network.listen(at("0.0.0.0:1")).is_err_and(refused));
         assert!(network.lookup("tracker.test", 1).await.is_err_and(refused));
+        assert!(network.texts("tracker.test").await.is_err_and(refused));
         let group = at("239.192.152.143:6771");
         assert!(network.multicast(group, None).unwrap().is_empty());
         assert_eq!(network.datagram(at("0.0.0.0:1")).is_ok(), datagrams);
         let bad = network.dial_name("a b", 1).await.unwrap_err();
         assert_eq!(bad.kind(), io::ErrorKind::InvalidInput);
     }
+    assert_eq!(
+        scene.sim.text_look_ups(),
+        0,
+        "nobody is asked behind the proxy's back"
+    );
     let plain = scene.client.network();
     let refused = plain.dial_name("tracker.test", 1).await.unwrap_err();
     assert_eq!(refused.kind(), io::ErrorKind::Unsupported);

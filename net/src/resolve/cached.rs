@@ -80,6 +80,11 @@ impl Resolver for Cached {
             Ok(found)
         })
     }
+
+    /// Not remembered here.
+    fn texts<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<Vec<u8>>>> {
+        self.inner.texts(host)
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig,
 };
+use hickory_resolver::proto::rr::RData;
 use parking_lot::Mutex;
 
 use self::provider::Provider;
@@ -192,6 +193,25 @@ impl Resolver for Dns {
                 return Err(io::ErrorKind::NotFound.into());
             }
             Ok(addrs)
+        })
+    }
+
+    fn texts<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<Vec<u8>>>> {
+        Box::pin(async move {
+            // A name that is whole is not tried in the domains of this machine.
+            let name = format!("{}.", host.trim_end_matches('.'));
+            let found = match self.asker()?.txt_lookup(name).await {
+                Ok(found) => found,
+                Err(error) if error.is_no_records_found() => return Ok(Vec::new()),
+                Err(error) => return Err(io::Error::other(error)),
+            };
+            let texts = found.answers().iter().filter_map(|record| {
+                let RData::TXT(text) = &record.data else {
+                    return None;
+                };
+                Some(text.txt_data.concat())
+            });
+            Ok(texts.collect())
         })
     }
 }

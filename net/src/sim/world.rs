@@ -30,6 +30,9 @@ pub(super) struct World {
     pub(super) rng: Rng,
     pub(super) trace: Tracer,
     pub(super) names: BTreeMap<String, Vec<IpAddr>>,
+    pub(super) texts: BTreeMap<String, Vec<Vec<u8>>>,
+    /// How often these were asked for.
+    pub(super) text_look_ups: usize,
     pub(super) conns: Conns,
     hosts: Vec<HostState>,
     nats: Vec<Nat>,
@@ -84,6 +87,8 @@ impl World {
             rng: Rng::new(seed),
             trace: Tracer::new(),
             names: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            text_look_ups: 0,
             conns: Conns::default(),
             hosts: Vec::new(),
             nats: Vec::new(),

@@ -32,11 +32,26 @@ fn path() -> impl Strategy<Value = PathBuf> {
 }
 
 fn switches() -> impl Strategy<Value = Switches> {
-    (0_u32..1 << 15).prop_map(|bits| {
+    (0_u32..1 << 16).prop_map(|bits| {
         let mut bytes = Vec::new();
         bits.put(&mut bytes);
         Switches::parse(&mut Reader::new(&bytes)).unwrap()
     })
+}
+
+#[test]
+fn a_record_that_says_nothing_of_hidden_seeding_has_it() {
+    let read = |bits: u32| {
+        let mut bytes = Vec::new();
+        bits.put(&mut bytes);
+        Switches::parse(&mut Reader::new(&bytes)).map(|switches| switches.hidden_seeding)
+    };
+    assert!(read((1 << 15) - 1).unwrap());
+    assert!(!read(1 << 15).unwrap());
+    assert!(read(1 << 16).is_err());
+    let mut written = Vec::new();
+    Switches::USUAL.put(&mut written);
+    assert_eq!(u32::parse(&mut Reader::new(&written)).unwrap() >> 15, 0);
 }
 
 fn content() -> impl Strategy<Value = Content> {

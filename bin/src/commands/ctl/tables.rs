@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use control::{File, Peer, Stats, Torrent, Tracker};
+use control::{File, Peer, Resources, Stats, Torrent, Tracker};
 use serde_json::Value;
 
 use crate::text::{printable, shorten};
@@ -125,6 +125,53 @@ pub(super) fn torrent(torrent: &Torrent, more: &Value) -> String {
     for seed in rows("web_seeds").unwrap_or_default() {
         lines.push(("web seed", printable(seed.as_str().unwrap_or_default())));
     }
+    columns(&lines)
+}
+
+/// What the process takes of the machine: now, on average, and at most.
+pub(super) fn resources(resources: &Resources) -> String {
+    let all = || resources.samples.iter();
+    let last = resources.samples.last().cloned().unwrap_or_default();
+    let span = resources
+        .samples
+        .first()
+        .map_or(0.0, |first| last.time - first.time);
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), |it| Size(it).to_string());
+    let cpu: Vec<f64> = all().filter_map(|sample| sample.cpu).collect();
+    let mean = cpu.iter().sum::<f64>() / cpu.len().max(1) as f64;
+    let mut lines = vec![
+        (
+            "looked at",
+            format!(
+                "{} times in {}",
+                resources.samples.len(),
+                Span(Duration::from_secs_f64(span.max(0.0).round()))
+            ),
+        ),
+        (
+            "processor",
+            format!(
+                "{} of a core, {mean:.1} % on average",
+                last.cpu
+                    .map_or_else(|| "-".to_owned(), |it| format!("{it:.1} %"))
+            ),
+        ),
+        (
+            "memory",
+            format!(
+                "{}, {} at most",
+                size(last.memory),
+                size(all().filter_map(|sample| sample.memory).max())
+            ),
+        ),
+        ("available", size(last.available)),
+    ];
+    if let Some(open) = last.open_files {
+        let most = resources.most_files;
+        let most = most.map_or_else(|| "any number".to_owned(), |most| most.to_string());
+        lines.push(("open files", format!("{open} of {most}")));
+    }
+    lines.extend(resources.short.iter().map(|why| ("short", printable(why))));
     columns(&lines)
 }
 

@@ -233,6 +233,7 @@ impl Desk {
             add.existing = Existing::Replace;
         }
         add.super_seed = wish.add.super_seed;
+        add.hidden_seeding = self.engine.settings().seeding.hidden;
         add.labels = wish.labels.clone().shared();
         add.paused = wish.add.paused;
         add.use_trackers = !common.no_trackers;

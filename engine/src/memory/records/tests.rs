@@ -55,6 +55,8 @@ fn unusual(source: Source) -> AddTorrent {
         use_local_discovery: false,
         super_seed: true,
         use_web_seeds: false,
+        use_ip_filter: false,
+        hidden_seeding: false,
         web_seeds: vec!["http://d/".to_owned()],
         labels: Labels {
             category: Some("category".to_owned()),

@@ -1,5 +1,6 @@
 use std::net::Ipv4Addr;
 
+use protocol::tracker::preferences::{Carrier, Preferences};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -10,19 +11,31 @@ fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-/// The answer to a question: `a.test` has an address, `long.test` one that only fits into TCP, others none.
+/// Asks for text records.
+const TXT: u8 = 16;
+
+/// What `a.test` says of its trackers, in two pieces.
+const TEXT: [&[u8]; 2] = [b"BITTORRENT UDP:13", b"37 TCP:80"];
+
+/// The answer to a question: `a.test` has an address and a text, `long.test` an address that only fits into TCP, others none.
 fn answer(question: &[u8], over_udp: bool) -> Vec<u8> {
     let name = question[12..].split(|byte| *byte == 0).next().unwrap();
-    let wants_v4 = question[12 + name.len() + 2] == 1;
+    let kind = question[12 + name.len() + 2];
+    let (wants_v4, wants_text) = (kind == 1, kind == TXT && name == b"\x01a\x04test");
     let (known, long) = (name == b"\x01a\x04test", name == b"\x04long\x04test");
     let truncated = long && over_udp;
-    let has = (known || long) && wants_v4 && !truncated;
+    let has = (known || long) && wants_v4 && !truncated || wants_text;
     let code = if known || long { 0 } else { 3 };
     let mut out = question[..2].to_vec();
     out.extend([0x81 | u8::from(truncated) << 1, 0x80 | code]);
     out.extend([0, 1, 0, u8::from(has), 0, 0, 0, 0]);
     out.extend(&question[12..12 + name.len() + 5]);
-    if has {
+    if wants_text {
+        let pieces = TEXT.map(|piece| [&[piece.len() as u8], piece].concat());
+        let text = pieces.concat();
+        out.extend([0xc0, 12, 0, TXT, 0, 1, 0, 0, 0, 60, 0, text.len() as u8]);
+        out.extend(text);
+    } else if has {
         out.extend([
             0xc0,
             12,
@@ -97,6 +110,31 @@ async fn names_are_asked_for_over_the_network_that_is_given() {
     assert_eq!(dns.lookup("[::1]", 1).await.unwrap(), [addr("[::1]:1")]);
     let error = dns.lookup("nobody.test", 1).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
+    assert_eq!(dns.texts("A.test").await.unwrap(), [TEXT.concat()]);
+    assert!(dns.texts("nobody.test").await.unwrap().is_empty());
+    assert!(dns.texts("long.test").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_real_server_on_this_machine_is_asked_for_texts() {
+    let network = Network::real(crate::RealOptions::default());
+    let socket = network.datagram(addr("127.0.0.1:0")).unwrap();
+    let at = socket.local_addr();
+    let _serving = Pool::current().spawn(async move {
+        let mut buffer = [0; 1000];
+        loop {
+            let (len, from) = socket.recv_from(&mut buffer).await.unwrap();
+            let answer = answer(&buffer[..len], true);
+            socket.send_to(&answer, from).await.unwrap();
+        }
+    });
+    let (dialer, binder) = (Arc::clone(network.dialer()), Arc::clone(network.binder()));
+    let dns = Dns::new(dialer, binder, NameServers::these(vec![at]));
+    let network = network.with_resolver(Arc::new(crate::resolve::SystemResolver::with_texts(dns)));
+    let texts = network.with_cached_names().texts("a.test").await.unwrap();
+    let said = texts.iter().map(Vec::as_slice);
+    let said = Preferences::of_records(said).unwrap();
+    assert_eq!(said.ways(), [(Carrier::Udp, 1337), (Carrier::Tcp, 80)]);
 }
 
 #[test]
