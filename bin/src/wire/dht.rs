@@ -188,14 +188,13 @@ impl Running {
     ) -> Result<(), Failure> {
         let mut siblings = Vec::new();
         for (at, datagrams) in more {
-            let socket = match datagrams {
-                Some(datagrams) => datagrams.dht,
-                None => {
-                    let _runtime = pool.handle().enter();
-                    network.datagram(at).map_err(|error| {
-                        Failure::Failed(format!("cannot open UDP at {at}: {}", reason(&error)))
-                    })?
-                }
+            let socket = if let Some(datagrams) = datagrams {
+                datagrams.dht
+            } else {
+                let _runtime = pool.handle().enter();
+                network.datagram(at).map_err(|error| {
+                    Failure::Failed(format!("cannot open UDP at {at}: {}", reason(&error)))
+                })?
             };
             let sockets = if at.is_ipv4() {
                 [Some(socket), None]

@@ -44,8 +44,9 @@ impl Torrent {
         let under_way = Arc::clone(&self.syncs.under_way);
         let (store, run, me) = (active.content.store.clone(), active.run, ctx.address());
         self.setup.disk.sync(move || {
-            let _under_way = under_way;
-            if let Err(error) = store.sync() {
+            let brought = store.sync();
+            drop(under_way);
+            if let Err(error) = brought {
                 tell(&me, DiskReply::Unsynced { run, error });
             }
         });

@@ -146,7 +146,9 @@ impl DecimalNonce {
 }
 
 fn binary_nonce(salt: [u8; 4], counter: u64) -> [u8; aead::NONCE] {
-    let [a, b, c, d] = salt;
-    let [e, f, g, h, i, j, k, l] = counter.to_be_bytes();
-    [a, b, c, d, e, f, g, h, i, j, k, l]
+    let mut nonce = [0; aead::NONCE];
+    let (before, after) = nonce.split_at_mut(salt.len());
+    before.copy_from_slice(&salt);
+    after.copy_from_slice(&counter.to_be_bytes());
+    nonce
 }

@@ -19,10 +19,10 @@ fn plain(r: u128, message: &[u8]) -> u128 {
     let mut sum: Plain = [0; 5];
     for block in blocks.chunks(16) {
         let block = u128::from_le_bytes(block.try_into().unwrap());
-        let [a, b, c, d] = words(block);
+        let words = words(block).into_iter().chain([1]);
         let mut product = [0_u64; 10];
         let mut carried = 0;
-        for (word, more) in sum.iter_mut().zip([a, b, c, d, 1]) {
+        for (word, more) in sum.iter_mut().zip(words) {
             carried += *word + more;
             (*word, carried) = (carried & 0xffff_ffff, carried >> 32);
         }

@@ -32,7 +32,7 @@ fn peers_and_nodes_meet_a_daemon_at_each_address_and_nodes_take_it_for_several()
         TcpStream::connect(at).unwrap();
         let args = ["dht", "ping", at, "--listen", "127.78.1.9:0", "--json"];
         until(|| {
-            let asked = run(&args);
+            let asked = run(args);
             let id = asked.json_lines().iter().find_map(|line| {
                 let id = line["id"].as_str();
                 id.map(str::to_owned)
