@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use protocol::bitfield::Bitfield;
+use protocol::geometry::Geometry;
 
 use crate::error::{Cause, Op, StoreError};
 use crate::spec::{FileSpec, StoreSpec};
@@ -116,6 +118,18 @@ impl Layout {
     /// Whether the range lies inside the torrent.
     pub(crate) fn contains(&self, offset: u64, len: u64) -> bool {
         offset.checked_add(len).is_some_and(|end| end <= self.total)
+    }
+
+    /// Bytes of each file that lie in the given pieces, in file order; pads count like files.
+    pub(crate) fn progress(&self, geometry: &Geometry, have: &Bitfield) -> Vec<u64> {
+        let mut out = vec![0; self.files.len()];
+        for piece in have.ones().filter_map(|index| geometry.piece(index)) {
+            let len = u64::from(geometry.len_of(piece));
+            for segment in self.segments(geometry.offset_of(piece), len) {
+                out[segment.file as usize] += segment.len;
+            }
+        }
+        out
     }
 
     /// The stretches of the range, which lies inside the torrent.

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use protocol::bitfield::Bitfield;
 use protocol::geometry::Geometry;
 use protocol::metainfo::{FileEntry, Metainfo};
 
 use crate::budget::Budget;
+use crate::error::StoreError;
+use crate::layout::Layout;
 use crate::watch::Watcher;
 
 /// A torrent's content on disk: where, which files, and by which digests pieces are checked.
@@ -32,6 +35,14 @@ pub struct StoreSpec {
 pub struct MissingPieceLayers;
 
 impl StoreSpec {
+    /// As [`Store::file_progress`](crate::Store::file_progress), without a store and without a look at the disk.
+    ///
+    /// # Errors
+    /// As [`Store::open`](crate::Store::open) for files that no store can have.
+    pub fn file_progress(&self, have: &Bitfield) -> Result<Vec<u64>, StoreError> {
+        Ok(Layout::new(self)?.progress(&self.geometry, have))
+    }
+
     /// The content that a torrent describes, all files wanted. A hybrid torrent is checked by its digests of both kinds,
     /// as far as its piece layers are known.
     ///

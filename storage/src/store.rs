@@ -326,16 +326,7 @@ impl Store {
 
     /// Bytes of each file that lie in the given pieces, in file order; pads count like files.
     pub fn file_progress(&self, have: &Bitfield) -> Vec<u64> {
-        let inner = &self.0;
-        let geometry = &inner.geometry;
-        let mut out = vec![0; inner.layout.files().len()];
-        for piece in have.ones().filter_map(|index| geometry.piece(index)) {
-            let len = u64::from(geometry.len_of(piece));
-            for segment in inner.layout.segments(geometry.offset_of(piece), len) {
-                out[segment.file as usize] += segment.len;
-            }
-        }
-        out
+        self.0.layout.progress(&self.0.geometry, have)
     }
 
     /// The files that have bytes in a piece, by their index in the specification; pads and links are none.

@@ -96,6 +96,8 @@ impl Torrent {
         let me: Addr<Self> = ctx.address();
         let existing = self.add.existing;
         let first = self.runs == 0 && !self.saves.ours;
+        let (id, claims, dir) = (self.id, self.setup.claims.clone(), self.add.dir.clone());
+        let metainfo = self.metainfo.clone();
         self.setup.disk.long(move || {
             let _turn = turn;
             let outcome = store.recheck(
@@ -103,17 +105,24 @@ impl Torrent {
                 &|at| progress.set(size, (at.done, at.total)),
                 &progress.cancelled,
             );
+            // A file that has not the right length may be another torrent's, which it is right for.
+            let odd = store.odd_sizes();
+            let writes = |file: usize| odd.iter().any(|(at, _)| *at == file);
+            let claim = metainfo.map(|metainfo| claims.claim(id, &dir, &metainfo, writes));
+            let claim = claim.transpose();
             let none = outcome.as_ref().is_ok_and(|have| have.count() == 0);
-            let foreign = none && first && existing == Existing::Complete;
-            if let Some((at, _)) = store.odd_sizes().first().filter(|_| foreign) {
+            let foreign = none && first && existing == Existing::Complete && claim.is_ok();
+            if let Some((at, _)) = odd.first().filter(|_| foreign) {
                 tell(&me, DiskReply::Foreign(store.path_of(*at)));
                 return;
             }
             if existing != Existing::Serve
+                && claim.is_ok()
                 && let Err(error) = store.cut_to_size()
             {
                 tracing::warn!(%error, "the file stays longer than the torrent says");
             }
+            let claim = claim.ok().flatten();
             if !progress.cancelled.load(Ordering::Relaxed) {
                 let opened = outcome.map(|have| Opened {
                     store,
@@ -123,7 +132,7 @@ impl Torrent {
                         ..Known::default()
                     },
                 });
-                tell(&me, DiskReply::Checked(opened));
+                tell(&me, DiskReply::Checked(opened, claim));
             }
         });
     }

@@ -15,6 +15,7 @@ use protocol::metainfo::Metainfo;
 use storage::{Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
+use crate::claims::Claim;
 use crate::mixed::Flow;
 use crate::queue::Voices;
 use crate::reach::Reach;
@@ -167,8 +168,8 @@ pub(crate) struct Stop {
 pub(crate) enum DiskReply {
     /// The store is open.
     Opened(Result<Opened, StoreError>),
-    /// The check has ended; nothing is known where it was cancelled.
-    Checked(Result<Opened, StoreError>),
+    /// The check has ended; nothing is known where it was cancelled. Files that it cut off are claimed.
+    Checked(Result<Opened, StoreError>, Option<Claim>),
     /// What lies elsewhere was taken over.
     Adopted(Result<(Opened, storage::Adopted), StoreError>),
     /// The content is at this folder: it was being moved when an earlier run ended.

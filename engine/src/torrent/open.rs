@@ -310,7 +310,7 @@ impl Handler<DiskReply> for Torrent {
                     Err(error) => self.fail_storage(&error),
                 }
             }
-            DiskReply::Checked(outcome) if matches!(self.phase, Phase::Checking(_)) => {
+            DiskReply::Checked(outcome, claim) if matches!(self.phase, Phase::Checking(_)) => {
                 match outcome {
                     Ok(Opened { store, known }) => match known.have {
                         Some(have) => {
@@ -324,6 +324,8 @@ impl Handler<DiskReply> for Torrent {
                     },
                     Err(error) => self.fail_storage(&error),
                 }
+                // What is written to is claimed anew by now.
+                drop(claim);
             }
             DiskReply::Foreign(path) if matches!(self.phase, Phase::Checking(_)) => {
                 self.fail(TorrentError::Foreign(path));
@@ -363,7 +365,7 @@ impl Handler<DiskReply> for Torrent {
             // Answers to questions that a command has overtaken.
             DiskReply::Adopted(_)
             | DiskReply::Opened(_)
-            | DiskReply::Checked(_)
+            | DiskReply::Checked(..)
             | DiskReply::Elsewhere(_)
             | DiskReply::Reopen { .. }
             | DiskReply::Stuck(_)

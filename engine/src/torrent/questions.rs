@@ -2,7 +2,6 @@
 
 use actors::tell;
 use protocol::bitfield::Bitfield;
-use storage::Store;
 use tokio::sync::oneshot;
 
 use crate::PeerInfo;
@@ -72,15 +71,13 @@ impl Torrent {
             return;
         };
         let known = self.known.as_ref().and_then(|known| known.have.clone());
-        let (ledger, options) = (self.ledger(), self.setup.storage());
+        let ledger = self.ledger();
         self.setup.disk.apart(move || {
             let pieces = spec.geometry.pieces();
             let have = known.or_else(|| ledger.as_ref().and_then(Ledger::have));
             let have = have.filter(|have| have.len() == pieces);
             let have = have.unwrap_or_else(|| Bitfield::new(pieces));
-            let store = Store::open(spec, options);
-            let progress = store.map(|store| store.file_progress(&have));
-            let _ = reply.send(progress.unwrap_or_default());
+            let _ = reply.send(spec.file_progress(&have).unwrap_or_default());
         });
     }
 

@@ -147,3 +147,29 @@ fn no_two_torrents_write_to_one_file() {
         assert_eq!(outcome(&twin, &engine, dir.path(), |_| {}).await, Ok(()));
     });
 }
+
+#[test]
+fn what_another_torrent_has_beyond_the_end_of_a_file_stays() {
+    play(async {
+        let scene = Scene::new(4, 100_000, 16 * 1024);
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("payload");
+        fs::write(&path, &scene.payload).unwrap();
+        let (_, engine) = scene.launch(2, |_| {});
+        assert_eq!(outcome(&scene, &engine, dir.path(), |_| {}).await, Ok(()));
+        // One that is the beginning of the same, and one that may replace what it finds.
+        for (seed, existing, expected) in [
+            (4, Existing::Complete, Ok(())),
+            (
+                5,
+                Existing::Replace,
+                Err(TorrentError::Claimed(path.clone())),
+            ),
+        ] {
+            let other = Scene::new(seed, 70_000, 16 * 1024);
+            let set = |add: &mut AddTorrent| add.existing = existing;
+            assert_eq!(outcome(&other, &engine, dir.path(), set).await, expected);
+            assert!(fs::read(&path).unwrap() == scene.payload, "{existing:?}");
+        }
+    });
+}
