@@ -55,6 +55,8 @@ fn status(number: u64, round: u64) -> TorrentStatus {
             "The.Same.Beginning.of.a.Long.Name.{:06}.1080p",
             random % 1_000_000
         ),
+        dir: std::path::Path::new("/content").into(),
+        added: number.cast_signed(),
         labels: labels(random),
         state,
         queue: None,
@@ -63,6 +65,7 @@ fn status(number: u64, round: u64) -> TorrentStatus {
         hops: (random % 4) as u8,
         blocked: None,
         size: random % (1 << 40),
+        pieces: 1 << 10,
         wanted: 1 << 30,
         done: random % (1 << 30),
         downloaded: random % (1 << 30),

@@ -1,7 +1,7 @@
 //! The state of an engine at one moment, for anyone who asks, without asking an actor.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,10 @@ pub struct TorrentStatus {
     pub hashes: InfoHashes,
     /// Its name; of a magnet link without metadata, the link's display name or the info-hash.
     pub name: String,
+    /// The folder that its content goes to; its own name is below that. Torrents with the same folder share the path.
+    pub dir: Arc<Path>,
+    /// When it was added: seconds since 1970.
+    pub added: i64,
     /// Its category and tags, where it has any.
     pub labels: Option<Arc<Labels>>,
     /// What it is doing.
@@ -45,6 +49,8 @@ pub struct TorrentStatus {
     pub blocked: Option<Arc<str>>,
     /// Bytes of all files, without padding between them (BEP 47), which no figure here counts; 0 while unknown.
     pub size: u64,
+    /// Its pieces; 0 while unknown.
+    pub pieces: u32,
     /// Bytes of the wanted pieces.
     pub wanted: u64,
     /// Bytes of the wanted pieces that are there and verified; of a torrent that stands still, when it last moved.

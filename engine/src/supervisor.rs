@@ -8,6 +8,7 @@ mod child;
 mod commands;
 mod direct;
 mod errands;
+mod folders;
 mod husbandry;
 mod line;
 pub(crate) mod messages;
@@ -38,6 +39,7 @@ use tokio::time::Instant;
 
 use self::child::{Child, Leaving};
 use self::errands::Errands;
+use self::folders::Folders;
 use self::line::Line;
 use self::outer::Outer;
 use self::routes::OpenRoutes;
@@ -93,6 +95,7 @@ pub struct Supervisor {
     turns: Turns,
     checks: Checks,
     line: Line,
+    folders: Folders,
     next_id: u64,
     snapshots: watch::Sender<Arc<Snapshot>>,
     board: Board,
@@ -210,6 +213,7 @@ impl Supervisor {
             told: Told::default(),
             outer: Outer::default(),
             stopping: false,
+            folders: Folders::default(),
             dirty: false,
             published: Instant::now(),
             pressing: false,

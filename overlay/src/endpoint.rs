@@ -72,6 +72,10 @@ pub struct EndpointCounters {
     pub overrun: u64,
     /// Not sent because the system had no room, or refused.
     pub unsent: u64,
+    /// Bytes of those that were received.
+    pub received_bytes: u64,
+    /// Bytes of those that were sent.
+    pub sent_bytes: u64,
 }
 
 /// The door to an endpoint. Cheap to clone; the endpoint ends with the last one, and all inboxes with it.
@@ -104,6 +108,15 @@ struct Shared {
     alien: AtomicU64,
     overrun: AtomicU64,
     unsent: AtomicU64,
+    received_bytes: AtomicU64,
+    sent_bytes: AtomicU64,
+}
+
+impl Shared {
+    fn count_sent(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone, Default)]
@@ -142,6 +155,8 @@ impl Endpoint {
             alien: AtomicU64::new(0),
             overrun: AtomicU64::new(0),
             unsent: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
         });
         let restarts = RestartPolicy::new(RESTARTS.0, RESTARTS.1);
         EndpointActor::new(Arc::clone(&shared), config.pool, heard, restarts).start();
@@ -186,6 +201,9 @@ impl Endpoint {
             Err(_) => &self.shared.unsent,
         };
         count.fetch_add(1, Ordering::Relaxed);
+        if sent.is_ok() {
+            self.shared.count_sent(datagram.len());
+        }
         sent.is_ok()
     }
 
@@ -204,6 +222,7 @@ impl Endpoint {
             count.fetch_add(bytes.div_ceil(segment) as u64, Ordering::Relaxed);
         };
         count(&self.shared.sent, sent);
+        self.shared.count_sent(sent);
         count(&self.shared.unsent, datagrams.len() - sent);
     }
 
@@ -242,6 +261,8 @@ impl Endpoint {
             alien: read(&self.shared.alien),
             overrun: read(&self.shared.overrun),
             unsent: read(&self.shared.unsent),
+            received_bytes: read(&self.shared.received_bytes),
+            sent_bytes: read(&self.shared.sent_bytes),
         }
     }
 

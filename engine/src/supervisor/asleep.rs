@@ -140,6 +140,8 @@ pub(super) fn status_of(id: TorrentId, record: &state::Torrent) -> TorrentStatus
         id,
         hashes: record.hashes,
         name: record.name.clone(),
+        dir: record.dir.as_path().into(),
+        added: record.added,
         labels: Labels::of(record),
         state: if record.switches.paused {
             State::Paused
@@ -152,6 +154,7 @@ pub(super) fn status_of(id: TorrentId, record: &state::Torrent) -> TorrentStatus
         hops: record.hops,
         blocked: None,
         size,
+        pieces: record.content.map_or(0, |content| content.pieces),
         wanted: rested.wanted,
         done: rested.done,
         downloaded: 0,

@@ -34,6 +34,8 @@ pub(super) struct Child {
     /// It had everything that was wanted when it was last known.
     pub(super) seeds: bool,
     pub(super) hashes: InfoHashes,
+    /// When it was added: seconds since 1970.
+    pub(super) added: i64,
     pub(super) status: Option<Arc<TorrentStatus>>,
     /// It was told to end: for good, or because the engine does.
     pub(super) leaving: Option<Leaving>,
@@ -129,6 +131,7 @@ impl Child {
             held: false,
             seeds: record.completed.is_some(),
             hashes: record.hashes,
+            added: record.added,
             status: None,
             leaving: None,
             waiters: Vec::new(),

@@ -285,6 +285,7 @@ impl Supervisor {
         let reach = self.reach_kept(kept.torrent.hops, ctx);
         let hashes = kept.torrent.hashes;
         let hops = kept.torrent.hops;
+        let added = kept.torrent.added;
         let actor = self.launch_torrent((id, hashes, reach), Start::new(add.clone()), ctx);
         let awake = Awake::new(actor, add, Some(kept));
         let child = Child {
@@ -293,6 +294,7 @@ impl Supervisor {
             held,
             seeds: false,
             hashes,
+            added,
             status: None,
             leaving: None,
             waiters: Vec::new(),

@@ -21,6 +21,7 @@ use crate::{
 
 use super::child::{Awake, Life, Start};
 use super::errands::Errand;
+use super::folders::seconds_since_1970;
 use super::session::Session;
 use super::{Child, Leaving, Supervisor};
 
@@ -74,6 +75,7 @@ impl Supervisor {
             held,
             seeds: false,
             hashes,
+            added: seconds_since_1970(),
             status: None,
             leaving: None,
             waiters: Vec::new(),
@@ -141,6 +143,7 @@ impl Supervisor {
         if status.queue != queue {
             Arc::make_mut(&mut status).queue = queue;
         }
+        self.folders.share(child.added, &mut status);
         if child.held
             && child.awake().is_none()
             && status.state == (State::Checking { done: 0, total: 0 })

@@ -135,6 +135,8 @@ impl Torrent {
             id: self.id,
             hashes: self.hashes,
             name: self.name(),
+            dir: self.add.dir.as_path().into(),
+            added: 0,
             labels: self.add.labels.clone(),
             state: self.state(),
             queue: None,
@@ -143,6 +145,10 @@ impl Torrent {
             hops: route.hops,
             blocked: route.blocked(),
             size,
+            pieces: self
+                .metainfo
+                .as_ref()
+                .map_or(0, |metainfo| metainfo.geometry().pieces()),
             wanted,
             done,
             downloaded: Traffic::get(&self.traffic.down),

@@ -61,6 +61,8 @@ async fn take(shared: &Shared, batch: &mut Batch, mut given: usize) -> usize {
 /// Gives a datagram to whom it is for; says whether a hook has seen it.
 fn take_one(shared: &Shared, routes: &Routes, datagram: &mut [u8], from: SocketAddr) -> bool {
     shared.received.fetch_add(1, Ordering::Relaxed);
+    let length = datagram.len() as u64;
+    shared.received_bytes.fetch_add(length, Ordering::Relaxed);
     let SocketAddr::V4(from) = from else {
         shared.alien.fetch_add(1, Ordering::Relaxed);
         return false;

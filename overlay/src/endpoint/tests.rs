@@ -91,6 +91,9 @@ fn datagrams_of_one_length_are_sent_together_and_counted_one_by_one() {
         }
         assert_eq!(inbox.recv().await.unwrap().bytes, last);
         assert_eq!((a.counters().sent, a.counters().unsent), (4, 0));
+        let bytes = run.len() as u64;
+        let counted = (a.counters().sent_bytes, b.counters().received_bytes);
+        assert_eq!(counted, (bytes, bytes));
     });
 }
 
