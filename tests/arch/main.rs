@@ -30,6 +30,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("tracker", Some(&["protocol", "actors"])),
     ("control", Some(&["protocol"])),
     ("habits", Some(&["protocol", "control"])),
+    ("api", Some(&["protocol", "engine", "control"])),
     ("bin", None),
     ("benches", None),
     ("tests", None),

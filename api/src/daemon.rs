@@ -1,0 +1,77 @@
+//! What stands behind the API.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use control::{Ask, Refusal};
+use engine::EngineHandle;
+use serde_json::{Map, Value};
+
+/// A future of a method that is called through a trait object.
+pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A daemon, as its API sees it.
+pub trait Daemon: Send + Sync + 'static {
+    /// Its engine.
+    fn engine(&self) -> &EngineHandle;
+
+    /// Does what is asked, as if it came over the command channel.
+    fn ask(&self, ask: Ask) -> Promise<'_, Result<Value, Refusal>>;
+
+    /// Follows what happens from now on: the events of the command channel.
+    fn follow(&self) -> Box<dyn Follow>;
+
+    /// The folder for content of which nothing is said, from the root.
+    fn content_dir(&self) -> PathBuf;
+
+    /// Bytes of what is kept, on the disk.
+    fn state_size(&self) -> u64;
+
+    /// The part in the overlay, once there is one.
+    fn overlay(&self) -> Option<OverlayFigures>;
+
+    /// Fetches a .torrent file over HTTP, on the way of torrents of which so many hops are said. The address is a client's: it leads to
+    /// nobody who is not in the open net, unless the daemon's user has allowed that.
+    fn fetch<'a>(&'a self, url: &'a str, hops: Option<u8>)
+    -> Promise<'a, Result<Vec<u8>, Refusal>>;
+
+    /// All figures, as a page of OpenMetrics.
+    fn figures(&self) -> Promise<'_, String>;
+
+    /// What [`Self::remember`] has kept, by its names.
+    fn remembered(&self) -> Map<String, Value>;
+
+    /// Keeps values under names, for this run and later ones; null forgets one.
+    ///
+    /// # Errors
+    /// Why it is not kept, for a person to read.
+    fn remember(&self, values: Map<String, Value>) -> Promise<'_, Result<(), String>>;
+}
+
+/// What a part in the overlay has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverlayFigures {
+    /// Bytes of the datagrams that were sent.
+    pub sent: u64,
+    /// Bytes of the datagrams that were received.
+    pub received: u64,
+    /// For how long there has been one.
+    pub uptime: Duration,
+}
+
+/// Somebody who follows what happens in a daemon. Whoever does not ask for a while costs nothing, and hears how much it missed.
+pub trait Follow: Send {
+    /// The next event whose word is among these; cancel safe.
+    fn next<'a>(&'a mut self, words: &'a [&'a str]) -> Promise<'a, News>;
+}
+
+/// What there is for who follows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// An event: its word, and all that is told of it.
+    Told(&'static str, Map<String, Value>),
+    /// So many events are no longer there.
+    Missed(u64),
+}

@@ -1,0 +1,147 @@
+//! Downloads are changed and removed.
+
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use control::{Ask, Existing, HopsOf, MoveOf, Removal, Which};
+use engine::{Category, EngineHandle, Events, NoEvent, Priority, TorrentId};
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::asked::{self, Object};
+use crate::problem::{Answer, Problem};
+use crate::shared::Shared;
+
+/// How long it is waited for that a download is no longer in the list.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Events that may wait meanwhile; it is looked again where there were more.
+const EVENTS: usize = 64;
+
+/// Removes a download.
+pub(super) async fn remove(
+    State(shared): State<Shared>,
+    Path(hash): Path<String>,
+    request: Request,
+) -> Result<Answer, Problem> {
+    let said = asked::object(request).await?;
+    let data = said.flag("remove_data")?;
+    let data = data.ok_or_else(|| Problem::wrong("remove_data parameter missing"))?;
+    let (id, hash) = super::find(&shared, &hash).await?;
+    let events = shared.engine().events(Category::Status.into(), EVENTS);
+    let removal = Removal {
+        torrents: vec![hash.to_string()],
+        data,
+        ..Removal::default()
+    };
+    shared.daemon().ask(Ask::Remove(removal)).await?;
+    // It first tells its trackers that it leaves, and may have much to delete: that goes on.
+    let _ = timeout(WAIT, gone(shared.engine(), id, events)).await;
+    Ok(Answer(
+        json!({"removed": true, "infohash": hash.to_string()}),
+    ))
+}
+
+/// Waits until a torrent is no longer in the list, or nobody can say.
+async fn gone(engine: &EngineHandle, id: TorrentId, mut events: Events) {
+    while engine.status(id).is_some() {
+        if let Err(NoEvent::Closed) = events.recv().await {
+            return;
+        }
+    }
+}
+
+/// Changes a download.
+pub(super) async fn change(
+    State(shared): State<Shared>,
+    Path(hash): Path<String>,
+    request: Request,
+) -> Result<Answer, Problem> {
+    let (id, hash) = super::find(&shared, &hash).await?;
+    let said = asked::object(request).await?;
+    let hops = said.number("anon_hops")?;
+    if hops.is_some() && said.0.len() > 1 {
+        let why = "anon_hops must be the only parameter in this request";
+        return Err(Problem::wrong(why));
+    }
+    let hash = hash.to_string();
+    let order = order(&hash, &said)?;
+    if let Some(chosen) = said.numbers("selected_files")? {
+        choose(&shared, id, &chosen).await?;
+    }
+    if let Some(hops) = hops {
+        let hops = u8::try_from(hops).ok().filter(|hops| *hops <= 3);
+        let hops = hops.ok_or_else(|| Problem::wrong("anon_hops is 0 to 3"))?;
+        let torrents = vec![hash.clone()];
+        shared
+            .daemon()
+            .ask(Ask::Hops(HopsOf { torrents, hops }))
+            .await?;
+    }
+    if let Some(order) = order {
+        shared.daemon().ask(order).await?;
+    }
+    Ok(Answer(json!({"modified": true, "infohash": hash})))
+}
+
+/// What `state` stands for.
+fn order(hash: &str, said: &Object) -> Result<Option<Ask>, Problem> {
+    let which = || Which {
+        torrents: vec![hash.to_owned()],
+        all: false,
+    };
+    let order = match said.text("state")? {
+        None => return Ok(None),
+        Some("resume") => Ask::Resume(which()),
+        Some("stop") => Ask::Pause(which()),
+        Some("recheck") => Ask::Check(which()),
+        Some("move_storage") => {
+            let dir = said.text("dest_dir")?;
+            let dir = dir.ok_or_else(|| Problem::wrong("dest_dir parameter missing"))?;
+            let path = std::path::Path::new(dir);
+            if !path.is_absolute() {
+                return Err(Problem::wrong(format!(
+                    "dest_dir: {dir}: a folder is named from the root"
+                )));
+            }
+            if !path.is_dir() {
+                let why = format!("Target directory ({dir}) does not exist");
+                return Err(Problem::wrong(why));
+            }
+            Ask::Move(MoveOf {
+                torrents: vec![hash.to_owned()],
+                dir: Some(dir.to_owned()),
+                existing: Existing::Adopt,
+                cancel: false,
+            })
+        }
+        Some(_) => return Err(Problem::wrong("unknown state parameter")),
+    };
+    Ok(Some(order))
+}
+
+/// Has these files wanted, and no others.
+async fn choose(shared: &Shared, id: TorrentId, chosen: &[u64]) -> Result<(), Problem> {
+    let engine = shared.engine();
+    let Some(metainfo) = engine.metainfo(id).await? else {
+        return Err(Problem::wrong("its files are not known yet"));
+    };
+    let files = metainfo.files();
+    let is_file = |index: &u64| {
+        let file = usize::try_from(*index).ok().and_then(|at| files.get(at));
+        file.is_some_and(|file| !file.attr.pad)
+    };
+    if !chosen.iter().all(is_file) {
+        return Err(Problem::wrong("index out of range"));
+    }
+    let mut priorities = engine.file_priorities(id).await?;
+    for (index, of) in (0..).zip(&mut priorities) {
+        if !chosen.contains(&index) {
+            *of = Priority::SKIP;
+        } else if !of.is_wanted() {
+            *of = Priority::NORMAL;
+        }
+    }
+    engine.set_file_priorities(id, priorities).await?;
+    Ok(())
+}

@@ -1,0 +1,231 @@
+//! What is known of torrents beside their status: what they moved in earlier runs, and how their trackers stand.
+//!
+//! Both take a question to the torrent, or a look at the disk, so that they are asked for once and then kept until an event says
+//! otherwise. Events are taken when somebody asks for the list: nothing is done while nobody does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::{
+    Category, EngineHandle, Event, Events, NoEvent, State, TorrentId, TorrentStatus, TrackerState,
+    TrackerStatus,
+};
+use futures_util::stream::{self, StreamExt as _};
+use parking_lot::Mutex;
+use protocol::id::InfoHash;
+use serde::Serialize;
+
+/// Questions that are under way at a time.
+const AT_A_TIME: usize = 64;
+
+/// Events that may wait for the next look; where there are more, all is asked for anew.
+const WAITING: usize = 4096;
+
+/// Looks for a moment in which nothing moves between two questions.
+const LOOKS: usize = 3;
+
+/// Hashes of torrents that are gone which are remembered.
+const GONE: usize = 10_000;
+
+/// A tracker of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct TrackerRow {
+    pub(crate) url: String,
+    pub(crate) peers: u64,
+    pub(crate) status: String,
+}
+
+/// What is known of a torrent beside its status.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Page {
+    /// Bytes from others and to others in earlier runs.
+    pub(crate) before: [u64; 2],
+    /// `None` while nobody has asked for them, or they are others now.
+    pub(crate) trackers: Option<Arc<[TrackerRow]>>,
+}
+
+/// Keeps pages.
+pub(crate) struct Ledger(Mutex<Inner>);
+
+struct Inner {
+    events: Events,
+    pages: BTreeMap<TorrentId, Page>,
+    hashes: BTreeMap<TorrentId, InfoHash>,
+}
+
+impl Ledger {
+    pub(crate) fn new(engine: &EngineHandle) -> Self {
+        let categories = [Category::Status, Category::Trackers].into_iter().collect();
+        Self(Mutex::new(Inner {
+            events: engine.events(categories, WAITING),
+            pages: BTreeMap::new(),
+            hashes: BTreeMap::new(),
+        }))
+    }
+
+    /// Has all pages that a list of these torrents needs. Those at rest are not asked for their trackers, for which they would
+    /// have to be woken; `awake` names one that is asked in any case.
+    pub(crate) async fn fill(
+        &self,
+        engine: &EngineHandle,
+        torrents: &[Arc<TorrentStatus>],
+        awake: Option<TorrentId>,
+    ) {
+        let lacking: Vec<(TorrentId, bool, bool)> = {
+            let mut inner = self.0.lock();
+            inner.take_events();
+            let lacks = torrents.iter().filter_map(|status| {
+                let page = inner.pages.get(&status.id);
+                let asks = is_at_work(&status.state) || awake == Some(status.id);
+                let trackers = asks && page.is_none_or(|page| page.trackers.is_none());
+                (page.is_none() || trackers).then_some((status.id, page.is_none(), trackers))
+            });
+            lacks.collect()
+        };
+        let asked = stream::iter(lacking).map(|(id, before, trackers)| async move {
+            let before = if before {
+                earlier(engine, id).await
+            } else {
+                None
+            };
+            let trackers = if trackers {
+                engine.tracker_list(id).await.ok().map(rows)
+            } else {
+                None
+            };
+            (id, before, trackers)
+        });
+        let mut asked = asked.buffer_unordered(AT_A_TIME);
+        while let Some((id, before, trackers)) = asked.next().await {
+            let mut inner = self.0.lock();
+            let page = inner.pages.entry(id).or_default();
+            if let Some(before) = before {
+                page.before = before;
+            }
+            if let Some(trackers) = trackers {
+                page.trackers = Some(trackers);
+            }
+        }
+    }
+
+    /// The pages of torrents, in their order.
+    pub(crate) fn pages(&self, torrents: &[Arc<TorrentStatus>]) -> Vec<Page> {
+        let inner = self.0.lock();
+        let page = |status: &Arc<TorrentStatus>| inner.pages.get(&status.id).cloned();
+        let pages = torrents.iter().map(page);
+        pages.map(Option::unwrap_or_default).collect()
+    }
+
+    /// Remembers the hashes of torrents, by which those are named that are gone later.
+    pub(crate) fn note(&self, torrents: &[Arc<TorrentStatus>]) {
+        let mut inner = self.0.lock();
+        for status in torrents {
+            inner.hashes.insert(status.id, status.hashes.wire());
+        }
+    }
+
+    /// The hashes of torrents that are gone, as far as they were ever told of.
+    pub(crate) fn gone(&self, engine: &EngineHandle, removed: &[TorrentId]) -> Vec<String> {
+        let mut inner = self.0.lock();
+        let known = removed.iter().filter_map(|id| inner.hashes.get(id));
+        let known = known.map(InfoHash::to_string).collect();
+        let most = engine.snapshot().torrents.len() + 2 * GONE;
+        // Their numbers rise, so that the first are the longest here; those that are still there are noted again when they change.
+        if inner.hashes.len() > most {
+            inner.hashes.retain(|id, _| engine.status(*id).is_some());
+        }
+        known
+    }
+}
+
+impl Inner {
+    /// Lets go of what events say is another now.
+    fn take_events(&mut self) {
+        loop {
+            match self.events.try_recv() {
+                Ok(event) => self.take(&event),
+                Err(NoEvent::Missed(_)) => self.pages.clear(),
+                Err(NoEvent::Empty | NoEvent::Closed | _) => return,
+            }
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "of all that happens only this is of interest"
+    )]
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Removed { id, .. } => {
+                self.pages.remove(id);
+            }
+            Event::MetadataReceived { id, .. }
+            | Event::Paused { id }
+            | Event::Resumed { id }
+            | Event::StateChanged { id, .. }
+            | Event::TrackerAnnounce { id, .. }
+            | Event::TrackerError { id, .. }
+            | Event::TrackerReply { id, .. }
+            | Event::TrackerWarning { id, .. }
+            | Event::TrackersChanged { id, .. } => {
+                if let Some(page) = self.pages.get_mut(id) {
+                    page.trackers = None;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a torrent can be asked without being woken.
+pub(crate) const fn is_at_work(state: &State) -> bool {
+    !matches!(state, State::Paused | State::Queued)
+}
+
+/// What a torrent moved in earlier runs.
+async fn earlier(engine: &EngineHandle, id: TorrentId) -> Option<[u64; 2]> {
+    let mut earlier = None;
+    for _ in 0..LOOKS {
+        let before = engine.status(id)?;
+        let all = engine.history(id).await.ok()?;
+        let after = engine.status(id)?;
+        let now = [after.downloaded, after.uploaded];
+        earlier = Some([
+            all.downloaded.saturating_sub(now[0]),
+            all.uploaded.saturating_sub(now[1]),
+        ]);
+        if now == [before.downloaded, before.uploaded] {
+            break;
+        }
+    }
+    earlier
+}
+
+/// A hybrid is announced under both of its hashes: its trackers are told once.
+fn rows(trackers: Vec<TrackerStatus>) -> Arc<[TrackerRow]> {
+    let mut rows: Vec<TrackerRow> = Vec::new();
+    for tracker in trackers {
+        let count = |count: Option<u32>| u64::from(count.unwrap_or_default());
+        let peers = count(tracker.swarm.seeds) + count(tracker.swarm.leechers);
+        match rows.iter_mut().find(|row| row.url == tracker.url) {
+            Some(row) => row.peers = row.peers.max(peers),
+            None => rows.push(TrackerRow {
+                peers,
+                status: words(tracker.state, tracker.message),
+                url: tracker.url,
+            }),
+        }
+    }
+    rows.into()
+}
+
+fn words(state: TrackerState, message: Option<String>) -> String {
+    let usual = match state {
+        TrackerState::Working => return "Working".to_owned(),
+        TrackerState::Announcing => "Updating",
+        TrackerState::Untried => "Not contacted yet",
+        TrackerState::GivenUp => "Disabled",
+        TrackerState::Failed(_) | _ => "Not working",
+    };
+    message.unwrap_or_else(|| usual.to_owned())
+}

@@ -1,0 +1,277 @@
+//! What happens, as a stream: Server-Sent Events, or lines of JSON in the older version.
+//!
+//! Events come from the numbered list that the daemon keeps for everyone who follows, so that a client that does not read has only
+//! its place in it, and one that has nothing to hear costs nothing.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Response, header};
+use axum::routing::get;
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use crate::asked::{self, Era};
+use crate::daemon::{Follow, News};
+use crate::routes::{Served, route};
+use crate::shared::{Shared, ends};
+
+pub(crate) fn routes() -> Vec<Served> {
+    vec![route("GET", "/events", get(events))]
+}
+
+/// Words of the daemon's events that are told, in either version.
+const WORDS: &[&str] = &[
+    "error",
+    "finished",
+    "low_space",
+    "state_saved",
+    "stopping",
+    "watch_failed",
+];
+
+/// What is said when the end has begun.
+const LAST_WORDS: &str = "Checkpointing Downloads...";
+
+async fn events(State(shared): State<Shared>, request: Request) -> Response<Body> {
+    let era = asked::era(&request);
+    let listener = Listener {
+        era,
+        follow: shared.daemon().follow(),
+        stopping: shared.0.stopping.clone(),
+        waiting: VecDeque::from([begin(era)]),
+        ended: *request.method() == Method::HEAD,
+        shared,
+    };
+    let told = stream::unfold(listener, |mut listener| async move {
+        let next = listener.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(next), listener))
+    });
+    let mut response = Response::new(Body::from_stream(told));
+    let kind = match era {
+        Era::Now => "text/event-stream",
+        Era::V70 => "application/x-ndjson",
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let no_cache = HeaderValue::from_static("no-cache");
+    headers.insert(header::CACHE_CONTROL, no_cache);
+    response
+}
+
+/// A client that listens.
+struct Listener {
+    era: Era,
+    follow: Box<dyn Follow>,
+    stopping: watch::Receiver<bool>,
+    waiting: VecDeque<Bytes>,
+    ended: bool,
+    shared: Shared,
+}
+
+impl Listener {
+    /// What is sent next; nothing when the stream ends.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(next) = self.waiting.pop_front() {
+                return Some(next);
+            }
+            if self.ended {
+                return None;
+            }
+            let news = tokio::select! {
+                biased;
+                news = self.follow.next(WORDS) => news,
+                () = ends(&mut self.stopping) => News::Told("stopping", Map::new()),
+            };
+            if let News::Told("stopping", _) = news {
+                self.ended = true;
+            }
+            let line = line(&self.shared, self.era, news).await;
+            self.waiting.extend(line);
+        }
+    }
+}
+
+/// What is sent for an event, where it is told in this version.
+async fn line(shared: &Shared, era: Era, news: News) -> Option<Bytes> {
+    let (word, told) = match news {
+        News::Told(word, told) => (word, told),
+        News::Missed(count) if era == Era::Now => {
+            return Some(format!(": {count} events were missed\n\n").into());
+        }
+        News::Missed(_) => return None,
+    };
+    let name = match told.get("info_hash").and_then(Value::as_str) {
+        Some(hash) if word == "finished" => name_of(shared, hash).await,
+        _ => String::new(),
+    };
+    let (kind, event) = event(era, word, &told, &name)?;
+    Some(framed(era, kind, &event))
+}
+
+async fn name_of(shared: &Shared, hash: &str) -> String {
+    let hash = hash.get(..40).and_then(|hash| hash.parse().ok());
+    let Some(hash) = hash else {
+        return String::new();
+    };
+    let engine = shared.engine();
+    let id = engine.find(hash).await.ok().flatten();
+    let status = id.and_then(|id| engine.status(id));
+    status.map(|status| status.name.clone()).unwrap_or_default()
+}
+
+/// The first word of a stream.
+fn begin(era: Era) -> Bytes {
+    let version = env!("CARGO_PKG_VERSION");
+    let event = json!({"tribler_started": true, "version": version});
+    framed(era, "events_start", &event)
+}
+
+/// One event as it goes out.
+fn framed(era: Era, kind: &str, event: &Value) -> Bytes {
+    let line = json!({"type": kind, "event": event});
+    match era {
+        Era::Now => format!("data: {line}\n\n").into(),
+        Era::V70 => format!("{line}\n").into(),
+    }
+}
+
+/// What an event of the daemon is called there, and what is told of it; `name` is that of its torrent.
+fn event(
+    era: Era,
+    word: &str,
+    told: &Map<String, Value>,
+    name: &str,
+) -> Option<(&'static str, Value)> {
+    let text = |key: &str| told.get(key).and_then(Value::as_str).unwrap_or_default();
+    let old = era == Era::V70;
+    let hash = text("info_hash");
+    let hash = hash.get(..40).unwrap_or(hash);
+    match word {
+        "finished" if old => Some(("torrent_finished", json!({"infohash": hash, "name": name}))),
+        "finished" => Some((
+            "torrent_finished",
+            json!({"infohash": hash, "name": name, "hidden": false}),
+        )),
+        "error" if old => Some((
+            "torrent_error",
+            json!({"infohash": hash, "error": text("error")}),
+        )),
+        "low_space" => {
+            let kind = if old { "signal_low_space" } else { "low_space" };
+            Some((kind, space(Path::new(text("dir")), told.get("free"))))
+        }
+        "state_saved" => {
+            let why = told.get("error").and_then(Value::as_str)?;
+            let why = format!("the state cannot be saved: {why}");
+            Some(("tribler_exception", json!({"text": why})))
+        }
+        "watch_failed" => {
+            let kind = if old {
+                "watch_folder_corrupt_torrent"
+            } else {
+                "watch_folder_corrupt_file"
+            };
+            Some((kind, json!({"name": text("file")})))
+        }
+        "stopping" => {
+            let kind = if old {
+                "shutdown"
+            } else {
+                "tribler_shutdown_state"
+            };
+            Some((kind, LAST_WORDS.into()))
+        }
+        _ => None,
+    }
+}
+
+/// The room of the disk that a folder is on.
+fn space(dir: &Path, free: Option<&Value>) -> Value {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let time = since.map_or(0.0, |since| since.as_secs_f64());
+    let free = free.and_then(Value::as_u64).unwrap_or_default();
+    let total = rustix::fs::statvfs(dir).map_or(free, |stat| stat.f_blocks * stat.f_frsize);
+    let used = total.saturating_sub(free);
+    let percent = used as f64 * 100.0 / total.max(1) as f64;
+    let percent = (percent * 10.0).round() / 10.0;
+    json!({"time": time, "total": total, "used": used, "free": free, "percent": percent})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(fields: Value) -> Map<String, Value> {
+        let Value::Object(map) = fields else {
+            panic!("no object: {fields}");
+        };
+        map
+    }
+
+    #[test]
+    fn events_have_the_names_and_fields_of_both_versions() {
+        let hash = "ab".repeat(20);
+        let finished = told(json!({"event": "finished", "info_hash": hash, "seconds": 1.5}));
+        assert_eq!(
+            event(Era::Now, "finished", &finished, "film"),
+            Some((
+                "torrent_finished",
+                json!({"infohash": hash, "name": "film", "hidden": false})
+            ))
+        );
+        assert_eq!(
+            event(Era::V70, "finished", &finished, "film"),
+            Some((
+                "torrent_finished",
+                json!({"infohash": hash, "name": "film"})
+            ))
+        );
+        let failed = told(json!({"info_hash": hash, "error": "no room"}));
+        assert_eq!(event(Era::Now, "error", &failed, ""), None);
+        assert_eq!(
+            event(Era::V70, "error", &failed, ""),
+            Some((
+                "torrent_error",
+                json!({"infohash": hash, "error": "no room"})
+            ))
+        );
+        let low = told(json!({"dir": "/", "free": 7}));
+        let (kind, space) = event(Era::Now, "low_space", &low, "").unwrap();
+        assert_eq!((kind, &space["free"]), ("low_space", &json!(7)));
+        let (total, used) = (space["total"].as_u64(), space["used"].as_u64());
+        assert_eq!(used.map(|used| used + 7), total);
+        assert!(space["percent"].is_f64() && space["time"].is_f64());
+        assert_eq!(
+            event(Era::V70, "low_space", &low, "").unwrap().0,
+            "signal_low_space"
+        );
+        let saved = told(json!({"error": null}));
+        assert_eq!(event(Era::Now, "state_saved", &saved, ""), None);
+        assert_eq!(
+            event(Era::Now, "stopping", &Map::new(), ""),
+            Some(("tribler_shutdown_state", LAST_WORDS.into()))
+        );
+    }
+
+    #[test]
+    fn lines_are_framed_as_each_version_has_them() {
+        let event = json!({"text": "a\nb"});
+        let now = framed(Era::Now, "x", &event);
+        assert_eq!(
+            &now[..],
+            b"data: {\"event\":{\"text\":\"a\\nb\"},\"type\":\"x\"}\n\n"
+        );
+        let old = framed(Era::V70, "x", &event);
+        assert_eq!(
+            &old[..],
+            b"{\"event\":{\"text\":\"a\\nb\"},\"type\":\"x\"}\n"
+        );
+    }
+}

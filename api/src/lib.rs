@@ -1,0 +1,56 @@
+//! The REST API of Tribler over a running daemon.
+//!
+//! # What
+//! An HTTP server ([`serve`]) with the routes of Tribler 7.5, those that only 7.0.2 had under `/v7.0/`, and a few of our own. It
+//! answers from the engine's handle and snapshots, and asks the daemon ([`Daemon`]) for what that does for `ctl` as well, in the
+//! words of the command channel, so that both add, change and remove by the same rules.
+//!
+//! # What not
+//! No actors' addresses and no engine state. No arguments, no files of the daemon's, no outgoing connections: the daemon has those.
+//!
+//! # Map of modules
+//! - `daemon`: what stands behind the API, as a trait.
+//! - `server`, `patience`: connections, and how long they are waited for.
+//! - `access`: who may ask: the key, the names of this machine, pages of other sites.
+//! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
+//! - `problem`, `asked`: errors, and what was asked: queries and bodies.
+//! - `general`, `events`, `settings`, `statistics`, `downloads`, `stream`, `libtorrent`,
+//!   `debug`, `looking`, `figures`: handlers, one module a group of endpoints.
+//!
+//! # Invariants
+//! - What a client sends ends in an answer, with a JSON error where it cannot be, and never in a panic.
+//! - Heads, bodies, connections and what waits for a reader are bounded.
+//! - A key is compared in constant time, and neither it nor any query is logged.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing))]
+#![allow(
+    clippy::unused_async,
+    reason = "handlers are asynchronous, whatever they do"
+)]
+
+mod absent;
+mod access;
+mod asked;
+mod daemon;
+mod debug;
+mod downloads;
+mod events;
+mod figures;
+mod general;
+mod libtorrent;
+mod looking;
+mod patience;
+mod problem;
+#[cfg(test)]
+mod replay;
+mod routes;
+mod server;
+mod settings;
+mod shared;
+mod statistics;
+mod stream;
+#[cfg(test)]
+mod testing;
+
+pub use access::{Access, Key};
+pub use daemon::{Daemon, Follow, News, OverlayFigures, Promise};
+pub use server::{Bound, Limits, bind, serve};

@@ -1,0 +1,166 @@
+//! Which method and path is whose: the one table of all routes, those that are served and those that are not there yet.
+
+use axum::Router;
+use axum::http::Method;
+use axum::routing::MethodRouter;
+
+use crate::absent::{self, Missing};
+use crate::asked::Era;
+use crate::shared::Shared;
+use crate::{
+    debug, downloads, events, figures, general, libtorrent, looking, settings, statistics, stream,
+};
+
+/// A method and a path; where it is served, by what.
+pub(crate) struct Served {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) by: MethodRouter<Shared>,
+}
+
+/// A row of [`served`].
+pub(crate) const fn route(
+    method: &'static str,
+    path: &'static str,
+    by: MethodRouter<Shared>,
+) -> Served {
+    Served { method, path, by }
+}
+
+/// What is served.
+fn served() -> Vec<Served> {
+    let groups = [
+        general::routes(),
+        events::routes(),
+        settings::routes(),
+        statistics::routes(),
+        downloads::routes(),
+        stream::routes(),
+        libtorrent::routes(),
+        debug::routes(),
+        looking::routes(),
+        figures::routes(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+/// The prefix of the older version.
+const V70: &str = "/v7.0";
+
+/// The version that a path is of, and the path without what says so.
+pub(crate) fn era(path: &str) -> (Era, &str) {
+    match path.strip_prefix(V70) {
+        Some(rest) if rest.starts_with('/') => (Era::V70, rest),
+        _ => (Era::Now, path),
+    }
+}
+
+/// What stands behind a method and a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Served,
+    /// It is not there yet, for want of this.
+    Absent(&'static str),
+}
+
+/// What is found of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Served,
+    Absent(&'static str),
+    /// The path has other methods: these.
+    Method(String),
+    Nothing,
+}
+
+/// The table of all routes.
+pub(crate) struct Table {
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) era: Era,
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) standing: Standing,
+}
+
+impl Table {
+    /// The table, and the router of those that are served.
+    pub(crate) fn with_router(shared: Shared) -> (Self, Router) {
+        let mut router = Router::new();
+        let mut rows = Vec::new();
+        for Served { method, path, by } in served() {
+            router = router.route(path, by);
+            rows.push(Row {
+                era: Era::Now,
+                method,
+                path,
+                standing: Standing::Served,
+            });
+        }
+        let missing = |era, all: &'static [Missing]| {
+            all.iter().flat_map(move |(feature, routes)| {
+                routes.iter().map(move |(method, path)| Row {
+                    era,
+                    method,
+                    path,
+                    standing: Standing::Absent(feature),
+                })
+            })
+        };
+        rows.extend(missing(Era::Now, absent::NOW));
+        rows.extend(missing(Era::V70, absent::V70));
+        (Self { rows }, router.with_state(shared))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Finds what stands behind a path. What is the older version's alone comes first there, and a word before a place for one.
+    pub(crate) fn find(&self, era: Era, method: &Method, path: &str) -> Found {
+        let fits = |row: &&Row| (row.era == era || row.era == Era::Now) && matches(row.path, path);
+        let best = |row: &&Row| (row.era != era, row.path.matches('{').count());
+        let Some(first) = self.rows.iter().filter(fits).min_by_key(best) else {
+            return Found::Nothing;
+        };
+        // Methods of one path may name its places otherwise.
+        let here = || {
+            let same = |row: &&Row| best(row) == best(&first);
+            self.rows.iter().filter(fits).filter(same)
+        };
+        let asked = if *method == Method::HEAD {
+            "GET"
+        } else {
+            method.as_str()
+        };
+        if let Some(row) = here().find(|row| row.method == asked) {
+            return match row.standing {
+                Standing::Served => Found::Served,
+                Standing::Absent(feature) => Found::Absent(feature),
+            };
+        }
+        let mut allowed: Vec<&str> = here().map(|row| row.method).collect();
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
+        }
+        allowed.sort_unstable();
+        Found::Method(allowed.join(", "))
+    }
+}
+
+/// Whether a path is one of a pattern's, whose places in braces stand for one element each.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    let fits = pattern.split('/').all(|word| match parts.next() {
+        Some(part) => word == part || (word.starts_with('{') && !part.is_empty()),
+        None => false,
+    });
+    fits && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests;

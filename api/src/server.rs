@@ -1,0 +1,251 @@
+//! Connections: how many there may be, how long they are waited for, and what each request goes through before its handler.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::access::Access;
+use crate::daemon::Daemon;
+use crate::patience::Patient;
+use crate::problem::Problem;
+use crate::routes::{self, Found, Table};
+use crate::shared::{Shared, ends};
+
+/// What the server bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; more wait.
+    pub connections: usize,
+    /// How long the head of a request may take, and a connection may be idle.
+    pub head: Duration,
+    /// How long a client may take nothing of what it is sent.
+    pub unread: Duration,
+    /// How long requests may take that are under way when the server ends.
+    pub farewell: Duration,
+}
+
+/// 512 connections, 30 seconds, 5 minutes, 2 seconds.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head: Duration::from_secs(30),
+            unread: Duration::from_secs(300),
+            farewell: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Bytes of the head of a request.
+const HEAD: usize = 32 << 10;
+
+/// Bytes of a path with its query.
+const LONGEST_URL: usize = 8 << 10;
+
+/// An open port.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    /// Where it is.
+    pub at: SocketAddr,
+}
+
+/// Opens the port, or one of the so many behind it that are free.
+///
+/// # Errors
+/// What the system says of the last one that was tried.
+pub async fn bind(at: SocketAddr, more: u16) -> io::Result<Bound> {
+    let last = at
+        .port()
+        .saturating_add(if at.port() == 0 { 0 } else { more });
+    let mut port = at.port();
+    loop {
+        match TcpListener::bind(SocketAddr::new(at.ip(), port)).await {
+            Ok(listener) => {
+                let at = listener.local_addr()?;
+                return Ok(Bound { listener, at });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port < last => port += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Serves until `stopping` says so; then connections are closed when their requests are done, within [`Limits::farewell`].
+///
+/// # Cancel safety
+/// Everything ends with the future, connections too.
+pub async fn serve(
+    bound: Bound,
+    daemon: Arc<dyn Daemon>,
+    access: Access,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let house = Arc::new(House::new(
+        daemon,
+        access,
+        bound.at.port(),
+        stopping.clone(),
+    ));
+    let seats = Arc::new(Semaphore::new(limits.connections));
+    let mut guests = JoinSet::new();
+    loop {
+        while guests.try_join_next().is_some() {}
+        let next = async {
+            let seat = Arc::clone(&seats).acquire_owned().await;
+            (seat, bound.listener.accept().await)
+        };
+        let next = tokio::select! {
+            next = next => next,
+            () = ends(&mut stopping) => break,
+        };
+        let (Ok(seat), Ok((stream, _))) = next else {
+            // There may be no descriptor left, which another end gives back.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (house, stopping) = (Arc::clone(&house), stopping.clone());
+        guests.spawn(async move {
+            attend(stream, house, limits, stopping).await;
+            drop(seat);
+        });
+    }
+    drop(bound);
+    let all = async { while guests.join_next().await.is_some() {} };
+    // Whoever is not done by then is cut off.
+    let _ = timeout(limits.farewell, all).await;
+}
+
+/// One connection.
+async fn attend(
+    stream: TcpStream,
+    house: Arc<House>,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    // Without it events would wait for others.
+    let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
+    let stream = TokioIo::new(Patient::new(stream, limits.unread));
+    let service = service_fn(move |request| {
+        let house = Arc::clone(&house);
+        async move { Ok::<_, Infallible>(house.answer(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD)
+        .serve_connection(stream, service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = ends(&mut stopping) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of the API");
+    }
+}
+
+/// What stands behind all connections.
+pub(crate) struct House {
+    pub(crate) table: Table,
+    router: Router,
+    access: Access,
+    shared: Shared,
+}
+
+impl House {
+    pub(crate) fn new(
+        daemon: Arc<dyn Daemon>,
+        access: Access,
+        port: u16,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let shared = Shared::new(daemon, port, stopping);
+        let (table, router) = Table::with_router(shared.clone());
+        Self {
+            table,
+            router,
+            access,
+            shared,
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        let mut response = match self.admit(request.map(Body::new)) {
+            Ok(request) => match TowerToHyperService::new(self.router.clone())
+                .call(request)
+                .await
+            {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Err(problem) => problem.into_response(),
+        };
+        tracing::debug!(%method, path, status = response.status().as_u16(), "API");
+        // What is told is of the moment, and perhaps not for everybody.
+        let headers = response.headers_mut();
+        headers
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        response
+    }
+
+    /// What a request goes through before its handler.
+    fn admit(&self, mut request: Request<Body>) -> Result<Request<Body>, Problem> {
+        let uri = request.uri();
+        let len = uri.path_and_query().map_or(0, |it| it.as_str().len());
+        if len > LONGEST_URL {
+            let why = format!("the address has more than {LONGEST_URL} bytes");
+            return Err(Problem::new(StatusCode::URI_TOO_LONG, why));
+        }
+        self.access
+            .check(request.method(), uri, request.headers())?;
+        if self.shared.is_stopping() {
+            return Err(Problem::stopping());
+        }
+        let (era, path) = routes::era(uri.path());
+        match self.table.find(era, request.method(), path) {
+            Found::Served => {}
+            Found::Absent(feature) => return Err(Problem::not_there(feature)),
+            Found::Method(allowed) => return Err(Problem::no_method(allowed)),
+            Found::Nothing => return Err(Problem::no_path()),
+        }
+        let query = uri
+            .query()
+            .map_or_else(String::new, |query| format!("?{query}"));
+        let inner: Result<Uri, _> = format!("{path}{query}").parse();
+        *request.uri_mut() = inner.map_err(|_| Problem::no_path())?;
+        request.extensions_mut().insert(era);
+        Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::*;
+use crate::Key;
+use crate::testing::{Scene, parsed};
+
+const SOON: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_request_is_told_as_json() {
+    let access = Access {
+        key: Key::new("secret"),
+        names: Vec::new(),
+    };
+    let scene = Scene::with(access, Limits::default()).await;
+    let key = "X-Api-Key: secret\r\n";
+    let reply = scene.ask("GET", "/nothing", b"").await;
+    assert_eq!(
+        (reply.status, &reply.json["error"]),
+        (401, &json!("Unauthorized access"))
+    );
+    let reply = scene.ask("GET", "/state?apikey=secret", b"").await;
+    assert_eq!(
+        (reply.status, &reply.json["state"]),
+        (200, &json!("STARTED"))
+    );
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    assert_eq!(reply.header("access-control-allow-origin"), None);
+    let reply = scene.ask_with("GET", "/nothing", key, b"").await;
+    assert_eq!(
+        (reply.status, &reply.json["error"]["code"]),
+        (404, &json!("HTTPNotFound"))
+    );
+    let reply = scene.ask_with("DELETE", "/settings", key, b"").await;
+    assert_eq!(
+        (reply.status, reply.header("allow")),
+        (405, Some("get, head, post"))
+    );
+    let reply = scene.ask_with("OPTIONS", "/state", key, b"").await;
+    assert_eq!(reply.status, 405);
+    let foreign = format!("{key}Origin: http://evil.example\r\n");
+    let reply = scene.ask_with("PUT", "/shutdown", &foreign, b"").await;
+    assert_eq!(reply.status, 403);
+    assert!(
+        reply.json["error"]
+            .as_str()
+            .unwrap()
+            .contains("another site")
+    );
+    let path = format!("/state?{}", "x".repeat(LONGEST_URL));
+    let reply = scene.ask_with("GET", &path, key, b"").await;
+    assert_eq!(reply.status, 414);
+    for path in [
+        "/../etc/passwd",
+        "/downloads/..%2f..%2fetc%2fpasswd/files",
+        "/docs/../state",
+    ] {
+        let reply = scene.ask_with("GET", path, key, b"").await;
+        assert!(matches!(reply.status, 400 | 404 | 501), "{path}: {reply:?}");
+        assert!(
+            reply.json["error"].is_string() || reply.json["error"].is_object(),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_led_here_from_elsewhere_gets_nothing() {
+    let scene = Scene::start().await;
+    let mut stream = TcpStream::connect(scene.at).await.unwrap();
+    let head = "GET /state HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut reply = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut reply))
+        .await
+        .unwrap()
+        .unwrap();
+    let reply = parsed(&reply);
+    assert_eq!(reply.status, 421);
+    assert!(reply.json["error"].as_str().unwrap().contains("localhost"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_is_refused_whether_or_not_it_says_so() {
+    let scene = Scene::start().await;
+    let large = vec![b' '; crate::asked::SMALL + 1];
+    let reply = scene.ask("POST", "/settings", &large).await;
+    assert_eq!(reply.status, 413);
+    assert!(reply.json["error"].as_str().unwrap().contains("1048576"));
+    let mut stream = TcpStream::connect(scene.at).await.unwrap();
+    let head = format!(
+        "POST /settings HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
+        scene.at,
+        large.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let _ = stream.write_all(&large).await;
+    let mut reply = Vec::new();
+    let _ = timeout(SOON, stream.read_to_end(&mut reply)).await.unwrap();
+    assert_eq!(parsed(&reply).status, 413);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_finish_its_head_is_let_go_and_its_place_is_free() {
+    let limits = Limits {
+        connections: 1,
+        head: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let scene = Scene::with(Access::default(), limits).await;
+    let mut slow = TcpStream::connect(scene.at).await.unwrap();
+    slow.write_all(b"GET /state HTTP/1.1\r\nHo").await.unwrap();
+    // There is only one place, which is taken.
+    let reply = timeout(SOON, scene.ask("GET", "/state", b""))
+        .await
+        .unwrap();
+    assert_eq!(reply.status, 200);
+    let mut rest = Vec::new();
+    let _ = timeout(SOON, slow.read_to_end(&mut rest)).await.unwrap();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_behind_one_that_is_taken_is_used_where_that_is_allowed() {
+    let first = bind("127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
+    let taken = bind(first.at, 0).await.unwrap_err();
+    assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    let next = bind(first.at, 50).await.unwrap();
+    assert!(next.at.port() > first.at.port());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_told_as_they_happen_and_the_end_closes_the_stream() {
+    let scene = Scene::start().await;
+    let mut follow = TcpStream::connect(scene.at).await.unwrap();
+    let head = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", scene.at);
+    follow.write_all(head.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    until(&mut follow, &mut told, "\"events_start\"").await;
+    scene.tell("unknown", json!({}));
+    scene.tell("finished", json!({"info_hash": "ab".repeat(20)}));
+    until(&mut follow, &mut told, "\"torrent_finished\"").await;
+    scene.stop();
+    timeout(SOON, follow.read_to_end(&mut told))
+        .await
+        .unwrap()
+        .unwrap();
+    let text = String::from_utf8(parsed(&told).body).unwrap();
+    let lines: Vec<&str> = text.split("\n\n").collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[2].starts_with("data: {") && lines[2].contains("tribler_shutdown_state"));
+    assert_eq!(
+        parsed(&told).header("content-type"),
+        Some("text/event-stream")
+    );
+    timeout(SOON, scene.serving).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_older_version_tells_events_as_lines() {
+    let scene = Scene::start().await;
+    let mut follow = TcpStream::connect(scene.at).await.unwrap();
+    let head = format!("GET /v7.0/events HTTP/1.1\r\nHost: {}\r\n\r\n", scene.at);
+    follow.write_all(head.as_bytes()).await.unwrap();
+    let mut told = Vec::new();
+    until(&mut follow, &mut told, "events_start\"}\n").await;
+    scene.tell(
+        "error",
+        json!({"info_hash": "ab".repeat(20), "error": "no room"}),
+    );
+    until(&mut follow, &mut told, "torrent_error\"}\n").await;
+}
+
+async fn until(stream: &mut TcpStream, told: &mut Vec<u8>, word: &str) {
+    let read = async {
+        while !String::from_utf8_lossy(told).contains(word) {
+            assert_ne!(
+                stream.read_buf(told).await.unwrap(),
+                0,
+                "it ends before {word}"
+            );
+        }
+    };
+    timeout(SOON, read)
+        .await
+        .unwrap_or_else(|_| panic!("{word} is never told"));
+}

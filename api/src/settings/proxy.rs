@@ -1,0 +1,132 @@
+//! The proxy, which is one address here and three keys there.
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use url::Url;
+
+/// One of the three keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// 0 none, 1 SOCKS4, 2 SOCKS5, 3 SOCKS5 with a password, 4 HTTP, 5 HTTP with a password.
+    Kind,
+    /// `host:port`.
+    Server,
+    /// `user:password`.
+    Login,
+}
+
+/// The three keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    kind: i64,
+    server: String,
+    login: String,
+}
+
+impl Way {
+    /// Those of an address.
+    pub(super) fn of(url: Option<&str>) -> Self {
+        let none = Self {
+            kind: 0,
+            server: ":".to_owned(),
+            login: ":".to_owned(),
+        };
+        let Some(url) = url.and_then(|url| Url::parse(url).ok()) else {
+            return none;
+        };
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (
+            decoded(url.username()),
+            decoded(url.password().unwrap_or_default()),
+        );
+        let secret = !user.is_empty();
+        let kind = match url.scheme() {
+            "socks4" | "socks4a" => 1,
+            "socks5" | "socks5h" => 2 + i64::from(secret),
+            "http" => 4 + i64::from(secret),
+            _ => return none,
+        };
+        let port = url.port_or_known_default().unwrap_or(1080);
+        Self {
+            kind,
+            server: format!("{}:{port}", url.host_str().unwrap_or_default()),
+            login: format!("{user}:{password}"),
+        }
+    }
+
+    /// Changes one of them, whose value is of the right kind.
+    pub(super) fn set(&mut self, part: Part, value: &Value) {
+        let text = || value.as_str().unwrap_or_default().to_owned();
+        match part {
+            Part::Kind => self.kind = value.as_i64().unwrap_or(-1),
+            Part::Server => self.server = text(),
+            Part::Login => self.login = text(),
+        }
+    }
+
+    /// The address; empty for none.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn url(&self) -> Result<String, String> {
+        let scheme = match self.kind {
+            0 => return Ok(String::new()),
+            1 => "socks4",
+            2 | 3 => "socks5",
+            4 | 5 => "http",
+            other => return Err(format!("proxy_type is 0 to 5, and not {other}")),
+        };
+        let server = &self.server;
+        let wrong = || format!("proxy_server is a host and a port, and not {server}");
+        let mut url = Url::parse(&format!("{scheme}://{server}")).map_err(|_| wrong())?;
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(wrong());
+        }
+        if let (3 | 5, Some((user, password))) = (self.kind, self.login.split_once(':')) {
+            url.set_username(user).map_err(|()| wrong())?;
+            let password = Some(password).filter(|password| !password.is_empty());
+            url.set_password(password).map_err(|()| wrong())?;
+        }
+        Ok(url.as_str().trim_end_matches('/').to_owned())
+    }
+}
+
+/// One of the keys of an address. The password is not shown.
+pub(super) fn shown(url: Option<&str>, part: Part) -> Value {
+    let way = Way::of(url);
+    match part {
+        Part::Kind => way.kind.into(),
+        Part::Server => way.server.into(),
+        Part::Login => {
+            let user = way.login.split_once(':').map_or("", |(user, _)| user);
+            format!("{user}:").into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_their_three_keys_lead_to_each_other() {
+        for url in [
+            "socks5://127.0.0.1:9050",
+            "socks5://me:pa%23ss@proxy.example:1080",
+            "socks4://proxy.example:1080",
+            "http://me:pw@proxy.example:3128",
+            "socks5://[::1]:1080",
+        ] {
+            assert_eq!(Way::of(Some(url)).url().as_deref(), Ok(url));
+        }
+        assert_eq!(Way::of(None).url().as_deref(), Ok(""));
+        let way = Way::of(Some("socks5://me:pa%23ss@proxy.example:1080"));
+        assert_eq!((way.kind, way.login.as_str()), (3, "me:pa#ss"));
+        assert_eq!(shown(Some("socks5://me:pw@h:1"), Part::Login), "me:");
+        let mut bad = Way::of(None);
+        bad.set(Part::Kind, &Value::from(2));
+        assert!(bad.url().unwrap_err().contains("proxy_server"));
+        bad.set(Part::Kind, &Value::from(9));
+        assert!(bad.url().unwrap_err().contains("proxy_type"));
+    }
+}

@@ -1,0 +1,59 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::Daemon;
+use crate::downloads::Ledger;
+use crate::stream::Watchers;
+
+/// What all requests share. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Shared(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) daemon: Arc<dyn Daemon>,
+    /// What is known of torrents beside their status.
+    pub(crate) ledger: Ledger,
+    /// Who reads files.
+    pub(crate) watchers: Watchers,
+    /// The port of the API.
+    pub(crate) port: u16,
+    /// Whether the server ends.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+impl Shared {
+    pub(crate) fn new(daemon: Arc<dyn Daemon>, port: u16, stopping: watch::Receiver<bool>) -> Self {
+        let ledger = Ledger::new(daemon.engine());
+        Self(Arc::new(Inner {
+            daemon,
+            ledger,
+            watchers: Watchers::default(),
+            port,
+            stopping,
+        }))
+    }
+
+    pub(crate) fn daemon(&self) -> &dyn Daemon {
+        &*self.0.daemon
+    }
+
+    pub(crate) fn engine(&self) -> &engine::EngineHandle {
+        self.0.daemon.engine()
+    }
+
+    /// Whether the server ends.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.0.stopping.borrow()
+    }
+}
+
+/// Waits until the server ends, or whoever could say so is gone.
+///
+/// # Cancel safety
+/// Nothing is lost.
+pub(crate) async fn ends(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await.is_ok();
+}

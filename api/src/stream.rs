@@ -1,0 +1,220 @@
+//! Files of downloads, read while they are fetched: ranges for players, and a playlist of what they can play.
+//!
+//! A reader has what it is about to read fetched before all else, and in memory only what fits into a few buffers: whoever reads slowly
+//! slows down nothing but itself.
+
+mod playlist;
+mod range;
+
+use std::collections::BTreeMap;
+use std::io::SeekFrom;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::routing::get;
+use engine::{EngineHandle, FileError, FileReader, Priority, TorrentId};
+use parking_lot::Mutex;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use protocol::metainfo::Metainfo;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::io::ReaderStream;
+
+use self::range::{Range, Span};
+use crate::asked::{self, Era};
+use crate::downloads::{self, is_at_work};
+use crate::problem::Problem;
+use crate::routes::{Served, route};
+use crate::shared::Shared;
+
+/// Bytes that are handed on at a time.
+const PIECE: usize = 64 << 10;
+
+pub(crate) fn routes() -> Vec<Served> {
+    vec![
+        route(
+            "GET",
+            "/downloads/{infohash}/stream/{fileindex}",
+            get(stream),
+        ),
+        route(
+            "GET",
+            "/downloads/{infohash}/playlist.m3u8",
+            get(playlist::playlist),
+        ),
+    ]
+}
+
+/// A file of a download, or a part of it.
+async fn stream(
+    State(shared): State<Shared>,
+    Path((hash, index)): Path<(String, String)>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let (id, hash) = downloads::find(&shared, &hash).await?;
+    let metainfo = metainfo(&shared, id).await?;
+    let file = index.parse().ok().and_then(|index: usize| {
+        let file = metainfo.files().get(index)?;
+        (!file.attr.pad).then_some((index, file))
+    });
+    let (index, file) = file.ok_or_else(|| Problem::missing("Selected file out of range"))?;
+    let name = file.path.last().map(String::as_str).unwrap_or_default();
+    let tag = format!("\"{hash}-{index}\"");
+    let headers = request.headers();
+    let old = asked::era(&request) == Era::V70;
+    let mut answer = Head::new(name, &tag)?;
+    if same(headers, header::IF_NONE_MATCH, &tag) {
+        return answer.finish(StatusCode::NOT_MODIFIED, Body::empty());
+    }
+    let fresh = !headers.contains_key(header::IF_RANGE) || same(headers, header::IF_RANGE, &tag);
+    let asked = headers.get(header::RANGE).filter(|_| fresh);
+    let span = match range::asked_for(asked, file.len) {
+        Range::Whole => Span::whole(file.len),
+        Range::Part(span) => span,
+        Range::Unsatisfiable => {
+            answer.set(header::CONTENT_RANGE, &format!("bytes */{}", file.len))?;
+            answer.set(header::CONTENT_TYPE, "application/json")?;
+            let error = r#"{"error":"Requested Range Not Satisfiable"}"#;
+            return answer.finish(StatusCode::RANGE_NOT_SATISFIABLE, Body::from(error));
+        }
+    };
+    let part = old || matches!(range::asked_for(asked, file.len), Range::Part(_));
+    if part {
+        let content_range = if old {
+            span.as_in_7_0(file.len)
+        } else {
+            span.content_range(file.len)
+        };
+        answer.set(header::CONTENT_RANGE, &content_range)?;
+    }
+    answer.set(header::CONTENT_LENGTH, &span.len().to_string())?;
+    let status = if part {
+        StatusCode::PARTIAL_CONTENT
+    } else {
+        StatusCode::OK
+    };
+    if *request.method() == Method::HEAD || span.len() == 0 {
+        return answer.finish(status, Body::empty());
+    }
+    let mut reader = open(shared.engine(), id, index).await?;
+    let sought = reader.seek(SeekFrom::Start(span.start)).await;
+    sought.map_err(|error| Problem::failed(error.to_string()))?;
+    let watching = shared.0.watchers.enter(id);
+    let bytes = ReaderStream::with_capacity(reader.take(span.len()), PIECE);
+    let bytes = futures_util::StreamExt::inspect(bytes, move |_| {
+        // It is told of as long as it is read.
+        let _ = &watching;
+    });
+    answer.finish(status, Body::from_stream(bytes))
+}
+
+/// The metadata of a torrent that can be read.
+async fn metainfo(shared: &Shared, id: TorrentId) -> Result<Arc<Metainfo>, Problem> {
+    let status = shared
+        .engine()
+        .status(id)
+        .ok_or_else(Problem::no_download)?;
+    let metainfo = shared.engine().metainfo(id).await?;
+    let Some(metainfo) = metainfo else {
+        let why = "its files are not known yet: the metadata is still being fetched";
+        return Err(Problem::new(StatusCode::CONFLICT, why));
+    };
+    let whole = status.size > 0 && status.done >= status.size;
+    if !is_at_work(&status.state) && !whole {
+        let why = "this download stands still: resume it";
+        return Err(Problem::new(StatusCode::CONFLICT, why));
+    }
+    Ok(metainfo)
+}
+
+/// A reader of a file, which is wanted from then on.
+async fn open(engine: &EngineHandle, id: TorrentId, index: usize) -> Result<FileReader, Problem> {
+    match engine.reader(id, index).await {
+        Err(FileError::NotWanted) => {
+            let wanted = engine.set_file_priority(id, index, Priority::NORMAL);
+            wanted.await?;
+            Ok(engine.reader(id, index).await?)
+        }
+        Err(FileError::TooMany) => {
+            let why = "there are too many readers of this download";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// Whether a header names this tag.
+fn same(headers: &HeaderMap, name: header::HeaderName, tag: &str) -> bool {
+    let said = headers.get(name).and_then(|said| said.to_str().ok());
+    said.is_some_and(|said| said.split(',').any(|one| one.trim() == tag))
+}
+
+/// The head of an answer.
+struct Head(HeaderMap);
+
+impl Head {
+    /// Of a file with this name. What is in it is a stranger's, and no page of it may ask here.
+    fn new(name: &str, tag: &str) -> Result<Self, Problem> {
+        let mut head = Self(HeaderMap::new());
+        let kind = mime_guess::from_path(name).first_or_octet_stream();
+        let shown = utf8_percent_encode(name, NON_ALPHANUMERIC);
+        head.set(header::CONTENT_TYPE, kind.as_ref())?;
+        head.set(header::ACCEPT_RANGES, "bytes")?;
+        head.set(header::ETAG, tag)?;
+        head.set(header::CACHE_CONTROL, "private, no-cache")?;
+        head.set(header::CONTENT_SECURITY_POLICY, "sandbox")?;
+        let disposition = format!("inline; filename*=UTF-8''{shown}");
+        head.set(header::CONTENT_DISPOSITION, &disposition)?;
+        Ok(head)
+    }
+
+    fn set(&mut self, name: header::HeaderName, value: &str) -> Result<(), Problem> {
+        let value = HeaderValue::from_str(value);
+        let value = value.map_err(|error| Problem::failed(error.to_string()))?;
+        self.0.insert(name, value);
+        Ok(())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "it ends functions that can fail")]
+    fn finish(self, status: StatusCode, body: Body) -> Result<Response<Body>, Problem> {
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = self.0;
+        Ok(response)
+    }
+}
+
+/// Who reads files of which torrent now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watchers(Arc<Mutex<BTreeMap<TorrentId, usize>>>);
+
+impl Watchers {
+    fn enter(&self, id: TorrentId) -> Watcher {
+        *self.0.lock().entry(id).or_default() += 1;
+        Watcher(self.clone(), id)
+    }
+
+    /// Whether somebody reads a file of it.
+    pub(crate) fn has(&self, id: TorrentId) -> bool {
+        self.0.lock().contains_key(&id)
+    }
+}
+
+/// Somebody who reads.
+struct Watcher(Watchers, TorrentId);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let mut all = self.0.0.lock();
+        if let Some(count) = all.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

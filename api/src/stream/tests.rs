@@ -1,0 +1,115 @@
+use serde_json::json;
+
+use crate::testing::Scene;
+
+/// What [`crate::testing::torrent_of`] writes.
+fn byte(at: usize) -> u8 {
+    (at % 251) as u8
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_read_whole_and_in_parts() {
+    let scene = Scene::start().await;
+    let hash = scene.seed(&[("a.mp4", 50_000), ("b.txt", 70_000)]).await;
+    let path = format!("/downloads/{hash}/stream/1");
+    let whole = scene.ask("GET", &path, b"").await;
+    assert_eq!((whole.status, whole.body.len()), (200, 70_000));
+    assert!(
+        whole
+            .body
+            .iter()
+            .enumerate()
+            .all(|(at, is)| *is == byte(at))
+    );
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    assert_eq!(whole.header("content-type"), Some("text/plain"));
+    assert_eq!(whole.header("content-security-policy"), Some("sandbox"));
+    let tag = whole.header("etag").unwrap().to_owned();
+    let part = scene
+        .ask_with("GET", &path, "Range: bytes=300-16999\r\n", b"")
+        .await;
+    assert_eq!((part.status, part.body.len()), (206, 16_700));
+    assert!(part.body.iter().zip(300..).all(|(is, at)| *is == byte(at)));
+    assert_eq!(part.header("content-range"), Some("bytes 300-16999/70000"));
+    let last = scene
+        .ask_with("GET", &path, "Range: bytes=-5\r\n", b"")
+        .await;
+    assert_eq!((last.status, last.body.len()), (206, 5));
+    let behind = scene
+        .ask_with("GET", &path, "Range: bytes=70000-\r\n", b"")
+        .await;
+    assert_eq!(
+        (behind.status, behind.header("content-range")),
+        (416, Some("bytes */70000"))
+    );
+    assert_eq!(behind.json["error"], "Requested Range Not Satisfiable");
+    let head = scene
+        .ask_with("HEAD", &path, "Range: bytes=0-9\r\n", b"")
+        .await;
+    assert_eq!((head.status, head.body.len()), (206, 0));
+    assert_eq!(head.header("content-length"), Some("10"));
+    let again = format!("If-None-Match: {tag}\r\n");
+    assert_eq!(scene.ask_with("GET", &path, &again, b"").await.status, 304);
+    let other = "Range: bytes=0-9\r\nIf-Range: \"other\"\r\n";
+    assert_eq!(scene.ask_with("GET", &path, other, b"").await.status, 200);
+    let old = scene
+        .ask_with("GET", &format!("/v7.0{path}"), "Range: bytes=0-99\r\n", b"")
+        .await;
+    assert_eq!(
+        (old.status, old.header("content-range")),
+        (206, Some("0-100/70000"))
+    );
+    for index in ["2", "-1", "x", "99999999999999999999"] {
+        let path = format!("/downloads/{hash}/stream/{index}");
+        let reply = scene.ask("GET", &path, b"").await;
+        assert_eq!(
+            (reply.status, &reply.json["error"]),
+            (404, &json!("Selected file out of range"))
+        );
+    }
+    let list = scene
+        .ask("GET", &format!("/downloads/{hash}/playlist.m3u8"), b"")
+        .await;
+    assert_eq!(list.body, b"#EXTM3U\n#EXTINF:-1,a.mp4\nstream/0\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_metadata_yet_or_stands_still_says_so() {
+    let scene = Scene::start().await;
+    let hash = "ab".repeat(20);
+    let body = json!({"uri": format!("magnet:?xt=urn:btih:{hash}")});
+    let added = scene
+        .ask("PUT", "/downloads", body.to_string().as_bytes())
+        .await;
+    assert_eq!(added.json, json!({"started": true, "infohash": hash}));
+    let reply = scene
+        .ask("GET", &format!("/downloads/{hash}/stream/0"), b"")
+        .await;
+    assert_eq!(reply.status, 409, "{reply:?}");
+    assert!(
+        reply.json["error"]
+            .as_str()
+            .unwrap()
+            .contains("not known yet")
+    );
+    let (torrent, hash) = crate::testing::torrent_of(scene.dir.path(), "gone", &[("a", 100)]);
+    std::fs::remove_dir_all(scene.dir.path().join("gone")).unwrap();
+    let kind = "Content-Type: application/x-bittorrent\r\n";
+    scene.ask_with("PUT", "/downloads", kind, &torrent).await;
+    scene.until(&hash, "DLSTATUS_DOWNLOADING").await;
+    scene
+        .ask(
+            "PATCH",
+            &format!("/downloads/{hash}"),
+            br#"{"state":"stop"}"#,
+        )
+        .await;
+    scene.until(&hash, "DLSTATUS_STOPPED").await;
+    let reply = scene
+        .ask("GET", &format!("/downloads/{hash}/stream/0"), b"")
+        .await;
+    assert_eq!(
+        (reply.status, &reply.json["error"]),
+        (409, &json!("this download stands still: resume it"))
+    );
+}

@@ -1,0 +1,418 @@
+//! A server over an engine that meets nobody, for tests.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::{Added, Ask, Code, Origin, Refusal};
+use engine::settings::{Patch, Value as Setting};
+use engine::{AddTorrent, CommandError, EngineConfig, EngineHandle, Settings, Source, Supervisor};
+use net::{Network, OwnedPool};
+use parking_lot::Mutex;
+use protocol::magnet::Magnet;
+use protocol::metainfo::{LoadLimits, Metainfo};
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+use crate::server::House;
+use crate::{Access, Daemon, Follow, Limits, News, OverlayFigures, Promise, bind, serve};
+
+/// How long anything may take that has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server, its engine and the folder of both.
+pub(crate) struct Scene {
+    pub(crate) at: SocketAddr,
+    pub(crate) dir: tempfile::TempDir,
+    daemon: Arc<Plain>,
+    stopping: watch::Sender<bool>,
+    pub(crate) serving: tokio::task::JoinHandle<()>,
+    table: House,
+}
+
+/// What a server has answered.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// In small letters.
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) json: Value,
+}
+
+impl Reply {
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut lines = lines.filter(|(known, _)| *known == name);
+        lines.next().map(|(_, value)| value)
+    }
+}
+
+impl Scene {
+    pub(crate) async fn start() -> Self {
+        Self::with(Access::default(), Limits::default()).await
+    }
+
+    pub(crate) async fn with(access: Access, limits: Limits) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let daemon = Arc::new(Plain::start(dir.path()));
+        let (stopping, stops) = watch::channel(false);
+        let bound = bind("127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
+        let at = bound.at;
+        let table = House::new(daemon.clone(), access.clone(), at.port(), stops.clone());
+        let serving = tokio::spawn(serve(bound, daemon.clone(), access, limits, stops));
+        Self {
+            at,
+            dir,
+            daemon,
+            stopping,
+            serving,
+            table,
+        }
+    }
+
+    pub(crate) const fn table(&self) -> &crate::routes::Table {
+        &self.table.table
+    }
+
+    pub(crate) fn engine(&self) -> &EngineHandle {
+        &self.daemon.engine
+    }
+
+    /// Has the server end.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Tells an event of the daemon's.
+    pub(crate) fn tell(&self, word: &'static str, fields: Value) {
+        let Value::Object(fields) = fields else {
+            panic!("an object");
+        };
+        self.daemon
+            .guests
+            .lock()
+            .retain(|guest| guest.try_send(News::Told(word, fields.clone())).is_ok());
+    }
+
+    /// Asks, with a body where there is one.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Reply {
+        self.ask_with(method, path, "", body).await
+    }
+
+    /// Asks with further lines of the head.
+    pub(crate) async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        more: &str,
+        body: &[u8],
+    ) -> Reply {
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{more}\r\n",
+            self.at,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.at).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // It may have been refused already.
+        let _ = stream.write_all(body).await;
+        let mut reply = Vec::new();
+        let read = stream.read_to_end(&mut reply);
+        let read = tokio::time::timeout(PATIENCE, read).await;
+        read.expect("an answer in time").unwrap();
+        parsed(&reply)
+    }
+
+    /// Adds a torrent of so many files whose content is there, and waits until it is seeded. Its info-hash.
+    pub(crate) async fn seed(&self, files: &[(&str, usize)]) -> String {
+        let (torrent, hash) = torrent_of(self.dir.path(), "content", files);
+        let path = self.dir.path().join("content.torrent");
+        std::fs::write(&path, torrent).unwrap();
+        let body = json!({"uri": format!("file:{}", path.display())}).to_string();
+        let reply = self.ask("PUT", "/downloads", body.as_bytes()).await;
+        assert_eq!(reply.json, json!({"started": true, "infohash": hash}));
+        self.until(&hash, "DLSTATUS_SEEDING").await;
+        hash
+    }
+
+    /// Waits until a download does something. Says what it looks like then.
+    pub(crate) async fn until(&self, hash: &str, status: &str) -> Value {
+        let looks = async {
+            loop {
+                let all = self.ask("GET", "/downloads", b"").await.json;
+                let all = all["downloads"].as_array().unwrap().clone();
+                let found = all.into_iter().find(|one| one["infohash"] == hash);
+                if let Some(found) = found.filter(|one| one["status"] == status) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let looked = tokio::time::timeout(PATIENCE, looks).await;
+        looked.unwrap_or_else(|_| panic!("{hash} is never {status}"))
+    }
+}
+
+/// Reads a whole answer.
+pub(crate) fn parsed(reply: &[u8]) -> Reply {
+    let end = reply.windows(4).position(|end| end == b"\r\n\r\n");
+    let end = end.unwrap_or_else(|| panic!("no head: {}", String::from_utf8_lossy(reply)));
+    let head = String::from_utf8_lossy(&reply[..end]).to_lowercase();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let mut body = reply[end + 4..].to_vec();
+    if head.contains("transfer-encoding: chunked") {
+        body = unchunked(&body);
+    }
+    Reply {
+        status,
+        json: serde_json::from_slice(&body).unwrap_or_default(),
+        head,
+        body,
+    }
+}
+
+fn unchunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = rest.windows(2).position(|end| end == b"\r\n") {
+        let len = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+        body.extend_from_slice(&rest[end + 2..end + 2 + len]);
+        rest = &rest[end + 4 + len..];
+    }
+    body
+}
+
+/// Writes content of so many files below a folder, and makes the torrent of it. The torrent and its info-hash.
+pub(crate) fn torrent_of(dir: &Path, name: &str, files: &[(&str, usize)]) -> (Vec<u8>, String) {
+    let (mut content, mut list) = (Vec::new(), String::new());
+    for (path, len) in files {
+        let bytes: Vec<u8> = (0..*len).map(|at| (at % 251) as u8).collect();
+        let file = dir.join(name).join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, &bytes).unwrap();
+        content.extend_from_slice(&bytes);
+        let _ = write!(list, "d6:lengthi{len}e4:pathl{}:{path}ee", path.len());
+    }
+    let pieces: Vec<u8> = content.chunks(16384).flat_map(hash::sha1).collect();
+    let mut info = format!(
+        "d5:filesl{list}e4:name{}:{name}12:piece lengthi16384e6:pieces{}:",
+        name.len(),
+        pieces.len()
+    )
+    .into_bytes();
+    info.extend_from_slice(&pieces);
+    info.push(b'e');
+    let infohash = data_encoding::HEXLOWER.encode(&hash::sha1(&info));
+    ([b"d4:info".as_slice(), &info, b"e"].concat(), infohash)
+}
+
+/// A daemon that does of what is asked what an engine can.
+struct Plain {
+    engine: EngineHandle,
+    dir: PathBuf,
+    kept: Mutex<Map<String, Value>>,
+    guests: Mutex<Vec<mpsc::Sender<News>>>,
+    system: actix_rt::System,
+    _pool: OwnedPool,
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        self.system.stop();
+    }
+}
+
+impl Plain {
+    fn start(dir: &Path) -> Self {
+        let pool = OwnedPool::start("peers", 1).unwrap();
+        let mut config = EngineConfig::new(Network::none(), pool.pool().clone());
+        (config.torrent_threads, config.seed) = (0, Some(7));
+        let (told, started) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let system = actix_rt::System::new();
+            let launched = system.block_on(async { Supervisor::launch(config).unwrap() });
+            told.send((launched.1, actix_rt::System::current()))
+                .unwrap();
+            system.run().unwrap();
+        });
+        let (engine, system) = started.recv().unwrap();
+        Self {
+            engine,
+            dir: dir.to_owned(),
+            kept: Mutex::default(),
+            guests: Mutex::default(),
+            system,
+            _pool: pool,
+        }
+    }
+
+    async fn add(&self, add: control::Add) -> Result<Value, Refusal> {
+        let wrong = |error: String| Refusal::new(Code::Wrong, error);
+        let [origin] = <[Origin; 1]>::try_from(add.torrents).unwrap();
+        let (source, hash) = match origin {
+            Origin::File(bytes) => {
+                let read = Metainfo::from_bytes(&bytes.0, &LoadLimits::default());
+                let metainfo = read.map_err(|error| wrong(error.to_string()))?;
+                let hash = metainfo.hashes().wire();
+                (Source::Metainfo(Arc::new(metainfo)), hash)
+            }
+            Origin::Link(link) => {
+                let magnet = Magnet::parse(&link).map_err(|error| wrong(error.to_string()))?;
+                let hash = magnet.hashes.unwrap().wire();
+                (Source::Magnet(Box::new(magnet)), hash)
+            }
+            Origin::Url(url) => return Err(wrong(url)),
+        };
+        let dir = add.dir.map_or_else(|| self.dir.clone(), PathBuf::from);
+        let mut torrent = AddTorrent::new(source, dir);
+        if let Some(files) = add.files.first() {
+            torrent.files = Some(files.split(',').map(|it| it.parse().unwrap()).collect());
+        }
+        let error = match self.engine.add(torrent).await {
+            Ok(id) => {
+                // It is in the list before this is answered: it tells how it stands before it answers a question, and who keeps the
+                // list has heard that before it answers the next.
+                let _ = self.engine.metainfo(id).await;
+                let _ = self.engine.find(hash).await;
+                None
+            }
+            Err(error @ CommandError::Duplicate(_)) => {
+                Some(Refusal::new(Code::Duplicate, error.to_string()))
+            }
+            Err(error) => Some(Refusal::new(Code::Failed, error.to_string())),
+        };
+        let added = Added {
+            info_hash: Some(hash.to_string()),
+            name: None,
+            error,
+        };
+        Ok(json!({"torrents": [added]}))
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "it does what tests ask of it"
+    )]
+    async fn each(&self, ask: Ask) -> Result<Value, Refusal> {
+        let failed = |error: CommandError| Refusal::new(Code::Failed, error.to_string());
+        let words = match &ask {
+            Ask::Check(which) | Ask::Pause(which) | Ask::Resume(which) => &which.torrents,
+            Ask::Remove(removal) => &removal.torrents,
+            Ask::Move(of) => &of.torrents,
+            Ask::Hops(of) => &of.torrents,
+            other => panic!("{other:?}"),
+        };
+        let hash = words[0].parse().unwrap();
+        let id = self.engine.find(hash).await.map_err(failed)?.unwrap();
+        let done = match ask {
+            Ask::Check(_) => self.engine.recheck(id).await,
+            Ask::Pause(_) => self.engine.pause(id).await,
+            Ask::Resume(_) => self.engine.resume(id).await,
+            Ask::Remove(removal) => self.engine.remove(id, removal.data).await,
+            Ask::Hops(of) => self.engine.set_hops(id, of.hops).await,
+            Ask::Move(of) => {
+                let dir = PathBuf::from(of.dir.unwrap());
+                let existing = storage::MoveExisting::Adopt;
+                self.engine.move_storage(id, dir, existing).await
+            }
+            other => panic!("{other:?}"),
+        };
+        done.map(|()| json!({})).map_err(failed)
+    }
+
+    async fn set(&self, change: control::SettingsChange) -> Result<Value, Refusal> {
+        let mut patch = Patch::new();
+        for (key, value) in change.set {
+            let value: Setting = serde_json::from_value(value).unwrap();
+            patch = patch.with(&key, value);
+        }
+        for key in change.reset {
+            patch = patch.with(&key, Settings::key(&key).unwrap().default());
+        }
+        let set = self.engine.set_settings(patch).await;
+        let set = set.map_err(|error| Refusal::new(Code::Wrong, error.to_string()));
+        set.map(|_| json!({"settings": [], "unsaved": null}))
+    }
+}
+
+impl Daemon for Plain {
+    fn engine(&self) -> &EngineHandle {
+        &self.engine
+    }
+
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the rest is one torrent's")]
+    fn ask(&self, ask: Ask) -> Promise<'_, Result<Value, Refusal>> {
+        Box::pin(async move {
+            match ask {
+                Ask::Add(add) => self.add(add).await,
+                Ask::Settings(change) => self.set(change).await,
+                Ask::Resources(_) => Ok(json!({"samples": [
+                    {"time": 1.5, "memory": 4096},
+                    {"time": 6.5, "memory": 8192, "cpu": 12.5},
+                ]})),
+                Ask::Shutdown(_) => Ok(json!({})),
+                other => self.each(other).await,
+            }
+        })
+    }
+
+    fn follow(&self) -> Box<dyn Follow> {
+        let (guest, news) = mpsc::channel(64);
+        self.guests.lock().push(guest);
+        Box::new(Guest(news))
+    }
+
+    fn content_dir(&self) -> PathBuf {
+        self.dir.clone()
+    }
+
+    fn state_size(&self) -> u64 {
+        7
+    }
+
+    fn overlay(&self) -> Option<OverlayFigures> {
+        None
+    }
+
+    fn fetch<'a>(&'a self, url: &'a str, _: Option<u8>) -> Promise<'a, Result<Vec<u8>, Refusal>> {
+        Box::pin(std::future::ready(Err(Refusal::new(Code::Wrong, url))))
+    }
+
+    fn figures(&self) -> Promise<'_, String> {
+        Box::pin(async {
+            let mut page = engine::metrics::Exposition::new("tribler");
+            self.engine.metrics().await.unwrap().write(&mut page);
+            page.finish()
+        })
+    }
+
+    fn remembered(&self) -> Map<String, Value> {
+        self.kept.lock().clone()
+    }
+
+    fn remember(&self, values: Map<String, Value>) -> Promise<'_, Result<(), String>> {
+        self.kept.lock().extend(values);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+struct Guest(mpsc::Receiver<News>);
+
+impl Follow for Guest {
+    fn next<'a>(&'a mut self, words: &'a [&'a str]) -> Promise<'a, News> {
+        Box::pin(async move {
+            loop {
+                match self.0.recv().await {
+                    Some(News::Told(word, _)) if !words.contains(&word) => {}
+                    Some(news) => return news,
+                    None => return std::future::pending().await,
+                }
+            }
+        })
+    }
+}
