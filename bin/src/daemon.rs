@@ -2,16 +2,16 @@
 //!
 //! [`place`] the folder of its state and who has it; [`server`] connections and their lines; [`desk`] what is asked and done;
 //! [`bulletin`] events, numbered; [`told`] what they look like; [`categories`] what torrents are sorted by; [`habits`] what it takes by itself; [`resources`] what it takes of the machine; [`kept`] what is there after the next start; [`notify`] the service manager;
-//! [`idle_api`] what stands where the REST API will be.
+//! [`rest`] the REST API before it.
 
 pub(crate) mod bulletin;
 pub(crate) mod categories;
 pub(crate) mod desk;
 pub(crate) mod habits;
-pub(crate) mod idle_api;
 pub(crate) mod kept;
 pub(crate) mod notify;
 pub(crate) mod place;
 pub(crate) mod resources;
+pub(crate) mod rest;
 pub(crate) mod server;
 pub(crate) mod told;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use net::Network;
-use net::http::{Client, Guard, HeaderValue, Request, Url};
+use net::http::{Client, Guard, HeaderValue, Policy, Request, Url};
 use protocol::id::{InfoHash, InfoHashV2, InfoHashes};
 use protocol::magnet::{Magnet, MutableItem};
 use protocol::metainfo::{LoadLimits, Metainfo, MetainfoError};
@@ -44,7 +44,10 @@ impl Source {
     /// the source.
     pub(crate) async fn read(text: &str, network: &Network) -> Result<Self, Failure> {
         match kind(text) {
-            Kind::Url(url) => Self::from_bytes(url, &fetch(url, network).await?),
+            Kind::Url(url) => {
+                let bytes = fetch(url, network, Arc::new(Guard::USER)).await?;
+                Self::from_bytes(url, &bytes)
+            }
             Kind::File(_) | Kind::Hash(_) | Kind::Magnet(_) | Kind::Stdin => Self::read_local(text),
         }
     }
@@ -253,15 +256,22 @@ fn read_bounded(from: impl Read, len: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Fetches a torrent over HTTP.
-async fn fetch(address: &str, network: &Network) -> Result<Vec<u8>, Failure> {
+/// Fetches a torrent over HTTP, from where a policy allows.
+///
+/// # Errors
+/// [`Failure::NotFound`] where there is none, [`Failure::Failed`] where it cannot be had; the text names the address.
+pub(crate) async fn fetch(
+    address: &str,
+    network: &Network,
+    policy: Arc<dyn Policy>,
+) -> Result<Vec<u8>, Failure> {
     let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("{address}: {why}"));
     let url: Url = address.parse().map_err(|error| failed(&error))?;
     let agent = HeaderValue::from_static(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")));
     let mut request = Request::new(url);
     request.limits.body = MAX_FETCHED;
     request.limits.unpacked = MAX_FETCHED;
-    request.policy = Arc::new(Guard::USER);
+    request.policy = policy;
     let response = Client::new(network.clone(), agent).get(&request).await;
     let response = response.map_err(|error| failed(&error))?;
     match response.status {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::port_map::Ports;
-use net::{Outage, OwnedPool, Task};
+use net::{Outage, OwnedPool};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use state::{Folder, Health, Keeper, KeeperOptions, Opening, StateError, Store, earlier};
@@ -16,8 +16,9 @@ use crate::cli::DaemonArgs;
 use crate::daemon::bulletin::{Bulletin, News, missed};
 use crate::daemon::desk::Desk;
 use crate::daemon::place::Place;
+use crate::daemon::rest::Rest;
 use crate::daemon::server::Server;
-use crate::daemon::{habits, idle_api, kept, notify};
+use crate::daemon::{habits, kept, notify};
 use crate::failure::{Failure, reason};
 use crate::metrics::{self, Metrics};
 use crate::screen::{Screen, Style};
@@ -43,6 +44,8 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line {
+    /// The REST API is served.
+    Api { addr: String },
     /// Figures are served.
     Metrics { addr: String },
     /// Torrents are at work, and the command channel is open.
@@ -102,7 +105,7 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     let _resources =
         desk.resources()
             .watch(session.engine.clone(), bulletin.clone(), session.pool());
-    let idle_api = open_api(&args, &session, screen).await?;
+    let rest = Rest::start((&*args, place.dir()), &desk, session.pool()).await?;
     let metrics = open_metrics(&args, &session).await?;
     let socket = place.listen()?;
     let serving = Server::start(socket, Arc::clone(&desk), session.pool());
@@ -111,6 +114,7 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     wire::tell_unknown_nodes(&args.common, &session.network(), screen);
     tell_serving(&place, &session, &bulletin, screen)?;
     tell_metrics(metrics.as_ref(), &bulletin, screen)?;
+    tell_api(rest.as_ref(), &bulletin, screen)?;
     notify::ready();
     let watched = watch(&session, &bulletin, &health, screen);
     tokio::select! {
@@ -122,13 +126,16 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     notify::stopping("Saves how far it is and tells the trackers");
     say(&bulletin, &Line::Stopping);
     tell_stopping(screen).await;
+    if let Some(rest) = rest {
+        rest.end().await;
+    }
     let (pool, ended) = tokio::select! {
         ended = end(session, &keeper) => ended,
         code = shutdown.asked() => std::process::exit(code),
     };
     // Who waits for the end of its connection finds the state free.
     drop(place);
-    drop((serving, idle_api, metrics, pool));
+    drop((serving, metrics, pool));
     ended
 }
 
@@ -211,25 +218,6 @@ fn tell_opening(opening: &Opening, screen: &Screen) {
     screen.warn("warning", line);
 }
 
-/// Opens the port of the API, where one is named, and says what it is good for.
-async fn open_api(
-    args: &DaemonArgs,
-    session: &Session,
-    screen: &Screen,
-) -> Result<Option<Task<()>>, Failure> {
-    let Some(at) = args.api else {
-        return Ok(None);
-    };
-    let open = idle_api::serve(at, session.pool()).await;
-    let (at, serving) =
-        open.map_err(|error| Failure::Failed(format!("--api {at}: {}", reason(&error))))?;
-    let line = format_args!(
-        "--api {at}: this build has no REST API yet, only the command channel; whoever asks there is told so"
-    );
-    screen.warn("warning", line);
-    Ok(Some(serving))
-}
-
 /// Serves figures, where that is wanted.
 async fn open_metrics(args: &DaemonArgs, session: &Session) -> Result<Option<Metrics>, Failure> {
     let Some(at) = args.metrics else {
@@ -263,9 +251,24 @@ fn tell_metrics(
     screen.say(format_args!("figures at http://{}/metrics", metrics.at))
 }
 
+/// Says where the API is served.
+fn tell_api(rest: Option<&Rest>, bulletin: &Bulletin, screen: &Screen) -> Result<(), Failure> {
+    let Some(rest) = rest else {
+        return Ok(());
+    };
+    let addr = rest.at.to_string();
+    let line = Line::Api { addr };
+    say(bulletin, &line);
+    if screen.style() == Style::Json {
+        return screen.json(&line);
+    }
+    screen.say(format_args!("REST API at http://{}", rest.at))
+}
+
 /// Puts a line of the daemon's own among the events.
 fn say(bulletin: &Bulletin, line: &Line) {
     let word = match line {
+        Line::Api { .. } => "api",
         Line::Metrics { .. } => "metrics",
         Line::Serving { .. } => "serving",
         Line::StateSaved { .. } => "state_saved",
@@ -425,7 +428,14 @@ mod tests {
     #[test]
     fn the_page_for_users_has_a_row_for_each_event() {
         let rows = page::rows("`daemon`");
-        let own = ["serving", "metrics", "state_saved", "stopping", "missed"];
+        let own = [
+            "serving",
+            "api",
+            "metrics",
+            "state_saved",
+            "stopping",
+            "missed",
+        ];
         let own = own.into_iter().chain(habits::WORDS);
         let own: Vec<&str> = own.chain(resources::WORDS).collect();
         for word in own.iter().chain(Event::WORDS) {

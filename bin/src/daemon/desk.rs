@@ -7,6 +7,7 @@ mod habits;
 mod labels;
 mod looking;
 mod modes;
+mod rest;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_rt::ArbiterHandle;
 use engine::{Route, RouteError, Routes};
@@ -42,6 +43,7 @@ struct Open {
     routes: CircuitRoutes,
     socks: Option<Socks>,
     reporter: Reporter,
+    since: Instant,
     _watched: Watched,
 }
 
@@ -96,6 +98,7 @@ impl Circuits {
             routes,
             socks,
             reporter,
+            since: Instant::now(),
             _watched: watched,
         });
         Ok(())
@@ -134,6 +137,15 @@ impl Circuits {
             .lock()
             .as_ref()
             .map(|open| open.reporter.clone())
+    }
+
+    /// Bytes that the part in the overlay has sent and received, and for how long there has been one.
+    pub(crate) fn traffic(&self) -> Option<([u64; 2], Duration)> {
+        let open = self.0.open.lock();
+        let open = open.as_ref()?;
+        let counted = open.overlay.anonymity.counters().endpoint;
+        let bytes = [counted.sent_bytes, counted.received_bytes];
+        Some((bytes, open.since.elapsed()))
     }
 
     /// Has circuits begin elsewhere from now on. Those that there are end, and others are built when somebody needs them.

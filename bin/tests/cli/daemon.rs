@@ -6,6 +6,7 @@ mod ending;
 mod feeds;
 mod figures;
 mod resources;
+mod rest;
 mod sorting;
 mod torrents;
 mod turns;

@@ -1,7 +1,5 @@
-//! How a daemon begins and ends: signals, the service manager, and what stands where the API will be.
+//! How a daemon begins and ends: signals and the service manager.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 
 use super::{Daemon, flags, folder};
@@ -41,26 +39,6 @@ fn ctl_ends_it_and_waits_for_that() {
     daemon.ctl(&["shutdown"]).ok();
     assert_eq!(daemon.ctl(&["list"]).code, 4);
     assert_eq!(daemon.running.child.wait().unwrap().code(), Some(0));
-}
-
-#[test]
-fn who_asks_where_the_api_will_be_is_told_that_there_is_none() {
-    let dir = folder();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = port.local_addr().unwrap().to_string();
-    drop(port);
-    let mut daemon = Daemon::with(dir.path(), &["--api", &at]);
-    let mut stream = TcpStream::connect(&at).unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
-    daemon.ctl(&["shutdown"]).ok();
-    let errors = daemon.running.errors();
-    assert_eq!(errors.lines().count(), 1, "{errors}");
-    assert!(errors.contains("no REST API yet"), "{errors}");
 }
 
 #[test]

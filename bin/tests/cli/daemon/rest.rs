@@ -1,0 +1,147 @@
+//! The REST API before a daemon: its key, what is done by it, and its end.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Daemon, folder, many};
+use crate::running::until;
+use crate::support::text;
+
+/// An API and its key.
+struct Api {
+    at: String,
+    key: String,
+}
+
+impl Api {
+    fn of(daemon: &mut Daemon) -> Self {
+        let at = daemon.running.event("api")["addr"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let key = std::fs::read_to_string(daemon.state.join("api.key")).unwrap();
+        Self {
+            at,
+            key: key.trim().to_owned(),
+        }
+    }
+
+    fn open(&self, method: &str, path: &str, body: &str) -> BufReader<TcpStream> {
+        let Self { at, key } = self;
+        let mut stream = TcpStream::connect(at).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
+        let len = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {at}\r\nX-Api-Key: {key}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        BufReader::new(stream)
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let mut answer = String::new();
+        self.open(method, path, body)
+            .read_to_string(&mut answer)
+            .unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let begin = answer.find('{').unwrap_or(answer.len());
+        let end = answer.rfind('}').map_or(begin, |end| end + 1);
+        // An answer of one chunk reads as one that is none.
+        (
+            status,
+            serde_json::from_str(&answer[begin..end]).unwrap_or_default(),
+        )
+    }
+}
+
+#[test]
+fn what_is_done_by_the_api_and_by_ctl_is_the_same() {
+    let dir = folder();
+    many(dir.path(), 1);
+    let mut daemon = Daemon::with(dir.path(), &["--api", "127.0.0.1:0"]);
+    let api = Api::of(&mut daemon);
+    let mode = std::fs::metadata(daemon.state.join("api.key"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let stranger = Api {
+        key: "wrong".to_owned(),
+        at: api.at.clone(),
+    };
+    assert_eq!(stranger.ask("GET", "/state", "").0, 401);
+    assert_eq!(api.ask("GET", "/state", "").1["state"], "STARTED");
+    let uri = format!("file:{}", text(&dir.path().join("f00000.torrent")));
+    let there = dir.path().join("there");
+    std::fs::create_dir(&there).unwrap();
+    let wanted = json!({"uri": uri, "destination": there}).to_string();
+    let (status, added) = api.ask("PUT", "/downloads", &wanted);
+    assert_eq!((status, &added["started"]), (200, &json!(true)));
+    let hash = added["infohash"].as_str().unwrap();
+    assert_eq!(daemon.told(&["show", hash])[0]["name"], "f00000");
+    let (_, again) = api.ask("PUT", "/downloads", &wanted);
+    assert_eq!(again, added);
+    daemon.ctl(&["pause", hash]).ok();
+    until(|| {
+        let (_, list) = api.ask("GET", "/downloads", "");
+        list["downloads"][0]["status"] == "DLSTATUS_STOPPED"
+    });
+    let (_, list) = api.ask("GET", "/downloads", "");
+    assert_eq!(list["downloads"][0]["destination"], text(&there));
+    let set =
+        r#"{"libtorrent":{"max_upload_rate":1024},"general":{"version_checker_enabled":false}}"#;
+    let (_, done) = api.ask("POST", "/settings", set);
+    assert_eq!(
+        done["without_effect"],
+        json!(["general.version_checker_enabled"])
+    );
+    assert_eq!(
+        daemon.told(&["settings", "get", "limits.up"])[0]["value"],
+        "1KiB/s"
+    );
+    let (status, _) = api.ask(
+        "DELETE",
+        &format!("/downloads/{hash}"),
+        r#"{"remove_data":false}"#,
+    );
+    assert_eq!((status, daemon.count()), (200, 0));
+    // All of it is there the next time, the key as well.
+    daemon.ctl(&["shutdown"]).ok();
+    let mut daemon = Daemon::with(dir.path(), &["--api", "127.0.0.1:0"]);
+    let next = Api::of(&mut daemon);
+    assert_eq!(next.key, api.key);
+    let (_, settings) = next.ask("GET", "/settings", "");
+    assert_eq!(
+        settings["settings"]["general"]["version_checker_enabled"],
+        false
+    );
+    assert_eq!(settings["settings"]["libtorrent"]["max_upload_rate"], 1024);
+}
+
+#[test]
+fn who_follows_hears_of_the_end_that_was_asked_for() {
+    let dir = folder();
+    let mut daemon = Daemon::with(dir.path(), &["--api", "127.0.0.1:0"]);
+    let api = Api::of(&mut daemon);
+    let mut events = api.open("GET", "/events", "").lines();
+    let mut hear = |word: &str| {
+        let found = events
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|line| line.contains(word));
+        found.unwrap_or_else(|| panic!("{word} is not told"))
+    };
+    assert!(hear("events_start").contains("\"tribler_started\":true"));
+    let (status, done) = api.ask("PUT", "/shutdown", "");
+    assert_eq!((status, done), (200, json!({"shutdown": true})));
+    assert!(hear("tribler_shutdown_state").starts_with("data: {"));
+    assert!(events.all(|line| line.is_ok()), "the stream ends");
+    assert_eq!(daemon.running.child.wait().unwrap().code(), Some(0));
+}
