@@ -147,14 +147,6 @@ pub(crate) const NOW: &[Missing] = &[
             ("GET", "/ipv8/tunnel/swarms/{infohash}/size"),
         ],
     ),
-    (
-        "maker of torrents in the API",
-        &[("POST", "/createtorrent")],
-    ),
-    (
-        "check of health in the API",
-        &[("GET", "/metadata/torrents/{infohash}/health")],
-    ),
     ("slots of circuits", &[("GET", "/debug/circuits/slots")]),
     ("dump of the memory", &[("GET", "/debug/memory/dump")]),
     (

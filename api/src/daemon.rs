@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use control::{Ask, Refusal};
 use engine::EngineHandle;
+use protocol::id::InfoHash;
 use serde_json::{Map, Value};
 
 /// A future of a method that is called through a trait object.
@@ -37,6 +38,12 @@ pub trait Daemon: Send + Sync + 'static {
     fn fetch<'a>(&'a self, url: &'a str, hops: Option<u8>)
     -> Promise<'a, Result<Vec<u8>, Refusal>>;
 
+    /// Counts the peers of a torrent in the DHT, by the direct way: those that have everything, and the others.
+    fn count_in_dht(&self, hash: InfoHash) -> Promise<'_, Result<[u64; 2], String>>;
+
+    /// Makes a torrent of files and folders of this machine.
+    fn make(&self, of: Make) -> Promise<'_, Result<Made, Refusal>>;
+
     /// All figures, as a page of OpenMetrics.
     fn figures(&self) -> Promise<'_, String>;
 
@@ -48,6 +55,26 @@ pub trait Daemon: Send + Sync + 'static {
     /// # Errors
     /// Why it is not kept, for a person to read.
     fn remember(&self, values: Map<String, Value>) -> Promise<'_, Result<(), String>>;
+}
+
+/// What a torrent is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Make {
+    /// Files and folders, from the root. The torrent has the name of the only one, or of the folder that all of them are in.
+    pub paths: Vec<PathBuf>,
+    /// A comment for people.
+    pub comment: Option<String>,
+    /// Trackers, by tier.
+    pub trackers: Vec<Vec<String>>,
+}
+
+/// A torrent that was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The .torrent file.
+    pub torrent: Vec<u8>,
+    /// The folder that its content is in.
+    pub dir: PathBuf,
 }
 
 /// What a part in the overlay has done.

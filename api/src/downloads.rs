@@ -12,7 +12,7 @@ use axum::routing::get;
 use engine::TorrentId;
 use protocol::id::InfoHash;
 
-pub(crate) use self::adding::read_uri;
+pub(crate) use self::adding::{hash_of, read_uri};
 pub(crate) use self::ledger::{Ledger, is_at_work};
 use crate::problem::Problem;
 use crate::routes::{Served, route};

@@ -14,7 +14,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Map, Value, json};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::asked::{self, Era};
 use crate::daemon::{Follow, News};
@@ -35,6 +35,26 @@ const WORDS: &[&str] = &[
     "watch_failed",
 ];
 
+/// Events of the API itself that may wait for a client.
+const WAITING: usize = 256;
+
+/// What the API itself has to tell those who listen, beside the events of the daemon. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Board(broadcast::Sender<(&'static str, Value)>);
+
+impl Default for Board {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(WAITING))
+    }
+}
+
+impl Board {
+    pub(crate) fn tell(&self, kind: &'static str, event: Value) {
+        // There may be nobody who listens.
+        let _ = self.0.send((kind, event));
+    }
+}
+
 /// What is said when the end has begun.
 const LAST_WORDS: &str = "Checkpointing Downloads...";
 
@@ -43,6 +63,7 @@ async fn events(State(shared): State<Shared>, request: Request) -> Response<Body
     let listener = Listener {
         era,
         follow: shared.daemon().follow(),
+        own: shared.0.board.0.subscribe(),
         stopping: shared.0.stopping.clone(),
         waiting: VecDeque::from([begin(era)]),
         ended: *request.method() == Method::HEAD,
@@ -68,6 +89,7 @@ async fn events(State(shared): State<Shared>, request: Request) -> Response<Body
 struct Listener {
     era: Era,
     follow: Box<dyn Follow>,
+    own: broadcast::Receiver<(&'static str, Value)>,
     stopping: watch::Receiver<bool>,
     waiting: VecDeque<Bytes>,
     ended: bool,
@@ -87,6 +109,10 @@ impl Listener {
             let news = tokio::select! {
                 biased;
                 news = self.follow.next(WORDS) => news,
+                own = self.own.recv() => {
+                    self.waiting.extend(own_line(self.era, own));
+                    continue;
+                }
                 () = ends(&mut self.stopping) => News::Told("stopping", Map::new()),
             };
             if let News::Told("stopping", _) = news {
@@ -113,6 +139,21 @@ async fn line(shared: &Shared, era: Era, news: News) -> Option<Bytes> {
     };
     let (kind, event) = event(era, word, &told, &name)?;
     Some(framed(era, kind, &event))
+}
+
+/// What is sent for an event of the API itself. The older version has none of them.
+fn own_line(
+    era: Era,
+    own: Result<(&'static str, Value), broadcast::error::RecvError>,
+) -> Option<Bytes> {
+    match (era, own) {
+        (Era::Now, Ok((kind, event))) => Some(framed(era, kind, &event)),
+        (Era::Now, Err(broadcast::error::RecvError::Lagged(count))) => {
+            Some(format!(": {count} events were missed\n\n").into())
+        }
+        // Whoever tells lives as long as whoever listens.
+        (Era::Now, Err(broadcast::error::RecvError::Closed)) | (Era::V70, _) => None,
+    }
 }
 
 async fn name_of(shared: &Shared, hash: &str) -> String {

@@ -15,7 +15,7 @@
 //! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
 //! - `problem`, `asked`: errors, and what was asked: queries and bodies.
 //! - `general`, `events`, `settings`, `statistics`, `downloads`, `stream`, `libtorrent`,
-//!   `debug`, `looking`, `figures`: handlers, one module a group of endpoints.
+//!   `debug`, `looking`, `making`, `health`, `figures`: handlers, one module a group of endpoints.
 //!
 //! # Invariants
 //! - What a client sends ends in an answer, with a JSON error where it cannot be, and never in a panic.
@@ -36,8 +36,10 @@ mod downloads;
 mod events;
 mod figures;
 mod general;
+mod health;
 mod libtorrent;
 mod looking;
+mod making;
 mod patience;
 mod problem;
 #[cfg(test)]
@@ -52,5 +54,5 @@ mod stream;
 mod testing;
 
 pub use access::{Access, Key};
-pub use daemon::{Daemon, Follow, News, OverlayFigures, Promise};
+pub use daemon::{Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
 pub use server::{Bound, Limits, bind, serve};

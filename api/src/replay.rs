@@ -2,7 +2,7 @@
 //! listed in `docs/rest.md`, each with its reason, and what is listed there has to be otherwise.
 //!
 //! The recording has the requests in their order; `{SEED}` is a download that is complete, `{OTHER}` and `{OTHER_FILE}` one that is
-//! added and has nothing, `{DIR}` the folder of both.
+//! added and has nothing, `{CORRUPT_FILE}` a file that is no torrent, `{DIR}` the folder of both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,14 +36,19 @@ struct Asked {
 async fn a_recording_of_tribler_is_answered_alike_but_for_what_the_page_for_users_lists() {
     let scene = Scene::start().await;
     let seed = scene.seed(&[("video.avi", 60_000)]).await;
+    let made = std::fs::read(scene.dir.path().join("content.torrent")).unwrap();
+    *scene.made().lock() = Some(made);
     let (torrent, other) = torrent_of(scene.dir.path(), "other", &[("a.iso", 100)]);
     std::fs::remove_dir_all(scene.dir.path().join("other")).unwrap();
     let file = scene.dir.path().join("other.torrent");
     std::fs::write(&file, torrent).unwrap();
+    let corrupt = scene.dir.path().join("corrupt.torrent");
+    std::fs::write(&corrupt, b"no torrent").unwrap();
     let places = [
         ("{SEED}", seed),
         ("{OTHER}", other),
         ("{OTHER_FILE}", file.display().to_string()),
+        ("{CORRUPT_FILE}", corrupt.display().to_string()),
         ("{DIR}", scene.dir.path().display().to_string()),
     ];
     let filled = |text: &str| {

@@ -8,7 +8,8 @@ use crate::absent::{self, Missing};
 use crate::asked::Era;
 use crate::shared::Shared;
 use crate::{
-    debug, downloads, events, figures, general, libtorrent, looking, settings, statistics, stream,
+    debug, downloads, events, figures, general, health, libtorrent, looking, making, settings,
+    statistics, stream,
 };
 
 /// A method and a path; where it is served, by what.
@@ -39,6 +40,8 @@ fn served() -> Vec<Served> {
         libtorrent::routes(),
         debug::routes(),
         looking::routes(),
+        making::routes(),
+        health::routes(),
         figures::routes(),
     ];
     groups.into_iter().flatten().collect()

@@ -6,6 +6,8 @@ use tokio::sync::watch;
 
 use crate::Daemon;
 use crate::downloads::Ledger;
+use crate::events::Board;
+use crate::health::Checks;
 use crate::stream::Watchers;
 
 /// What all requests share. Clones are the same.
@@ -16,6 +18,10 @@ pub(crate) struct Inner {
     pub(crate) daemon: Arc<dyn Daemon>,
     /// What is known of torrents beside their status.
     pub(crate) ledger: Ledger,
+    /// Turns of checks of torrents.
+    pub(crate) checks: Checks,
+    /// What the API itself has to tell.
+    pub(crate) board: Board,
     /// Who reads files.
     pub(crate) watchers: Watchers,
     /// The port of the API.
@@ -30,6 +36,8 @@ impl Shared {
         Self(Arc::new(Inner {
             daemon,
             ledger,
+            checks: Checks::default(),
+            board: Board::default(),
             watchers: Watchers::default(),
             port,
             stopping,

@@ -11,6 +11,7 @@ use engine::settings::{Patch, Value as Setting};
 use engine::{AddTorrent, CommandError, EngineConfig, EngineHandle, Settings, Source, Supervisor};
 use net::{Network, OwnedPool};
 use parking_lot::Mutex;
+use protocol::id::InfoHash;
 use protocol::magnet::Magnet;
 use protocol::metainfo::{LoadLimits, Metainfo};
 use serde_json::{Map, Value, json};
@@ -19,7 +20,9 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::server::House;
-use crate::{Access, Daemon, Follow, Limits, News, OverlayFigures, Promise, bind, serve};
+use crate::{
+    Access, Daemon, Follow, Limits, Made, Make, News, OverlayFigures, Promise, bind, serve,
+};
 
 /// How long anything may take that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -84,6 +87,11 @@ impl Scene {
         &self.daemon.engine
     }
 
+    /// What the daemon makes next, where a torrent is asked for.
+    pub(crate) fn made(&self) -> &Mutex<Option<Vec<u8>>> {
+        &self.daemon.made
+    }
+
     /// Has the server end.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
@@ -98,6 +106,16 @@ impl Scene {
             .guests
             .lock()
             .retain(|guest| guest.try_send(News::Told(word, fields.clone())).is_ok());
+    }
+
+    /// A client that listens to events, and what it was told so far.
+    pub(crate) async fn listen(&self) -> (TcpStream, Vec<u8>) {
+        let mut stream = TcpStream::connect(self.at).await.unwrap();
+        let head = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", self.at);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut told = Vec::new();
+        until(&mut stream, &mut told, "\"events_start\"").await;
+        (stream, told)
     }
 
     /// Asks, with a body where there is one.
@@ -159,6 +177,19 @@ impl Scene {
     }
 }
 
+/// Reads until something was told.
+pub(crate) async fn until(stream: &mut TcpStream, told: &mut Vec<u8>, word: &str) {
+    let read = async {
+        while !String::from_utf8_lossy(told).contains(word) {
+            let read = stream.read_buf(told).await.unwrap();
+            assert_ne!(read, 0, "it ends before {word}");
+        }
+    };
+    tokio::time::timeout(PATIENCE, read)
+        .await
+        .unwrap_or_else(|_| panic!("{word} is never told"));
+}
+
 /// Reads a whole answer.
 pub(crate) fn parsed(reply: &[u8]) -> Reply {
     let end = reply.windows(4).position(|end| end == b"\r\n\r\n");
@@ -216,6 +247,8 @@ struct Plain {
     engine: EngineHandle,
     dir: PathBuf,
     kept: Mutex<Map<String, Value>>,
+    /// What is made next; else the words of what was asked for.
+    made: Mutex<Option<Vec<u8>>>,
     guests: Mutex<Vec<mpsc::Sender<News>>>,
     system: actix_rt::System,
     _pool: OwnedPool,
@@ -245,6 +278,7 @@ impl Plain {
             engine,
             dir: dir.to_owned(),
             kept: Mutex::default(),
+            made: Mutex::default(),
             guests: Mutex::default(),
             system,
             _pool: pool,
@@ -381,6 +415,32 @@ impl Daemon for Plain {
 
     fn fetch<'a>(&'a self, url: &'a str, _: Option<u8>) -> Promise<'a, Result<Vec<u8>, Refusal>> {
         Box::pin(std::future::ready(Err(Refusal::new(Code::Wrong, url))))
+    }
+
+    fn count_in_dht(&self, hash: InfoHash) -> Promise<'_, Result<[u64; 2], String>> {
+        let counted = if hash == InfoHash([0x77; 20]) {
+            Ok([7, 3])
+        } else {
+            Err("nobody knows it".to_owned())
+        };
+        Box::pin(std::future::ready(counted))
+    }
+
+    fn make(&self, of: Make) -> Promise<'_, Result<Made, Refusal>> {
+        if let Some(missing) = of
+            .paths
+            .iter()
+            .find(|path| path.starts_with("/nonexistent"))
+        {
+            let why = format!("{} does not exist", missing.display());
+            return Box::pin(std::future::ready(Err(Refusal::new(Code::NotFound, why))));
+        }
+        let made = self.made.lock().clone();
+        let made = Made {
+            torrent: made.unwrap_or_else(|| format!("{of:?}").into_bytes()),
+            dir: self.dir.clone(),
+        };
+        Box::pin(std::future::ready(Ok(made)))
     }
 
     fn figures(&self) -> Promise<'_, String> {

@@ -6,7 +6,7 @@ mod check_update;
 mod circuits;
 mod completions;
 mod config;
-mod create;
+pub(crate) mod create;
 mod ctl;
 mod daemon;
 mod demo;

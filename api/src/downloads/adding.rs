@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use control::{Add, Added, Ask, Blob, Code, Origin, Refusal};
+use control::{Add, Added, Ask, Blob, Code, Origin};
 use data_encoding::BASE64;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -45,19 +45,23 @@ pub(super) async fn add(State(shared): State<Shared>, request: Request) -> Resul
     };
     let add = wish(&shared, origin, &said)?;
     let answer = shared.daemon().ask(Ask::Add(add)).await?;
-    let added = answer.get("torrents").and_then(|all| all.get(0)).cloned();
+    let hash = hash_of(answer)?;
+    Ok(Answer(json!({"started": true, "infohash": hash})))
+}
+
+/// The info-hash of the only torrent that was added. What is there already is as it should be.
+///
+/// # Errors
+/// Why it is not added.
+pub(crate) fn hash_of(mut answer: Value) -> Result<String, Problem> {
+    let added = answer.pointer_mut("/torrents/0").map(Value::take);
     let added: Added = serde_json::from_value(added.unwrap_or_default())
         .map_err(|error| Problem::failed(error.to_string()))?;
-    let hash = added.info_hash.unwrap_or_default();
-    let hash = hash.get(..40).unwrap_or(&hash);
+    let mut hash = added.info_hash.unwrap_or_default();
+    hash.truncate(40);
     match added.error {
-        // What is there already is as it should be.
-        Some(Refusal {
-            code: Code::Duplicate,
-            ..
-        })
-        | None => Ok(Answer(json!({"started": true, "infohash": hash}))),
-        Some(refusal) => Err(refusal.into()),
+        Some(refusal) if refusal.code != Code::Duplicate => Err(refusal.into()),
+        _ => Ok(hash),
     }
 }
 

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::Key;
-use crate::testing::{Scene, parsed};
+use crate::testing::{Scene, parsed, until};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -135,11 +135,7 @@ async fn the_port_behind_one_that_is_taken_is_used_where_that_is_allowed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_told_as_they_happen_and_the_end_closes_the_stream() {
     let scene = Scene::start().await;
-    let mut follow = TcpStream::connect(scene.at).await.unwrap();
-    let head = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", scene.at);
-    follow.write_all(head.as_bytes()).await.unwrap();
-    let mut told = Vec::new();
-    until(&mut follow, &mut told, "\"events_start\"").await;
+    let (mut follow, mut told) = scene.listen().await;
     scene.tell("unknown", json!({}));
     scene.tell("finished", json!({"info_hash": "ab".repeat(20)}));
     until(&mut follow, &mut told, "\"torrent_finished\"").await;
@@ -172,19 +168,4 @@ async fn the_older_version_tells_events_as_lines() {
         json!({"info_hash": "ab".repeat(20), "error": "no room"}),
     );
     until(&mut follow, &mut told, "torrent_error\"}\n").await;
-}
-
-async fn until(stream: &mut TcpStream, told: &mut Vec<u8>, word: &str) {
-    let read = async {
-        while !String::from_utf8_lossy(told).contains(word) {
-            assert_ne!(
-                stream.read_buf(told).await.unwrap(),
-                0,
-                "it ends before {word}"
-            );
-        }
-    };
-    timeout(SOON, read)
-        .await
-        .unwrap_or_else(|_| panic!("{word} is never told"));
 }

@@ -4,6 +4,7 @@ mod exclude;
 mod feeds;
 mod files;
 mod flags;
+pub(crate) mod given;
 mod hashing;
 mod layout;
 mod read;
@@ -26,7 +27,7 @@ use self::flags::{check_url, name_of, node_of, similar_of, tier_of};
 use self::hashing::{Digests, Work};
 use self::layout::Layout;
 use self::signing::{Signing, originator};
-use self::walk::Tree;
+use self::walk::{Found, Tree};
 use crate::cli::{CreateArgs, Date, Format};
 use crate::failure::{Failure, reason};
 use crate::progress::Meter;
@@ -51,6 +52,9 @@ pub(crate) fn make(args: &CreateArgs, screen: &Screen) -> Result<Vec<u8>, Failur
 
 /// Piece lengths that deployed clients take: 16 KiB to 256 MiB.
 const PIECE_LENS: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
+
+/// What torrents say of who made them.
+const CREATED_BY: &str = concat!("tribler-rs/", env!("CARGO_PKG_VERSION"));
 
 /// What is asked for, checked.
 struct Wish<'a> {
@@ -169,14 +173,8 @@ impl<'a> Wish<'a> {
             let item = self.feed.is_some() && file.path.len() == 1;
             let sha1 = item.then(|| feeds::sha1_of(&file.at)).transpose();
             files.push(SourceFile {
-                path: file.path.clone(),
-                len: file.len,
-                attr: FileAttr {
-                    executable: file.executable,
-                    ..FileAttr::default()
-                },
                 sha1: sha1.map_err(|error| Failure::on_file(&file.at, &error))?,
-                ..SourceFile::default()
+                ..shared(file)
             });
         }
         Plan::new(
@@ -208,7 +206,7 @@ impl<'a> Wish<'a> {
             collections: self.args.collection.clone(),
             originator: self.originator.clone(),
             feed: self.feed.clone(),
-            created_by: Some(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")).to_owned()),
+            created_by: Some(CREATED_BY.to_owned()),
             created: match self.args.date {
                 Some(Date::None) => None,
                 Some(Date::Unix(seconds)) => Some(seconds),
@@ -295,6 +293,19 @@ impl<'a> Wish<'a> {
             }
         }
         text
+    }
+}
+
+/// A file as the torrent's planner wants it.
+fn shared(file: &Found) -> SourceFile {
+    SourceFile {
+        path: file.path.clone(),
+        len: file.len,
+        attr: FileAttr {
+            executable: file.executable,
+            ..FileAttr::default()
+        },
+        ..SourceFile::default()
     }
 }
 

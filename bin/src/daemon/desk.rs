@@ -46,6 +46,8 @@ pub(crate) struct Desk {
     watches: Watching,
     /// Turns of torrents that are added.
     adding: Semaphore,
+    /// The turn of who makes a torrent.
+    making: Arc<Semaphore>,
     /// The settings without those that were kept.
     begun: Settings,
     dht: Option<std::net::SocketAddr>,
@@ -80,6 +82,7 @@ impl Desk {
             args: Arc::clone(args),
             output,
             adding: Semaphore::new(adding::AT_A_TIME),
+            making: Arc::new(Semaphore::new(1)),
             begun: session.settings.clone(),
             dht: session.dht_addr(),
             settings: Mutex::new(()),

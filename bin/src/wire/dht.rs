@@ -215,6 +215,11 @@ impl Running {
         Ok(())
     }
 
+    /// The node.
+    pub(super) fn node(&self) -> DhtHandle {
+        self.node.clone()
+    }
+
     /// The node, as an engine uses it.
     pub(super) fn door(&self) -> DhtDoor {
         DhtDoor {

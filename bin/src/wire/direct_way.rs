@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::dht::DhtHandle;
 use engine::settings::NetworkSettings;
 use engine::{Direct, DirectWay, Settings};
 use net::port_map::{PortMap, Ports};
@@ -94,6 +95,11 @@ impl Wires {
     /// Where our node of the DHT is, if there is one.
     pub(super) fn dht_addr(&self) -> Option<SocketAddr> {
         self.open.lock().dht.as_ref().map(|node| node.at)
+    }
+
+    /// Our node of the DHT, if there is one.
+    pub(crate) fn dht(&self) -> Option<DhtHandle> {
+        self.open.lock().dht.as_ref().map(dht::Running::node)
     }
 
     /// What outlives the engine.

@@ -12,7 +12,7 @@ use crate::support::run;
 const KEYS: &str = include_str!("tribler_settings.txt");
 
 /// Parts that come later.
-const LATER: [&str; 4] = ["the ledger", "the market", "channels", "the REST API"];
+const LATER: [&str; 3] = ["the ledger", "the market", "channels"];
 
 fn page() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tribler-settings.md");

@@ -3,17 +3,20 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use api::{Daemon, Follow, News, OverlayFigures, Promise};
+use api::{Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
 use control::{Ask, Code, Refusal};
 use engine::EngineHandle;
 use engine::metrics::Exposition;
 use net::Scope;
 use net::http::{Guard, Policy, Url};
+use protocol::id::InfoHash;
 use serde_json::{Map, Value};
 use state::Batch;
 
 use super::Desk;
+use crate::commands::create::given;
 use crate::daemon::bulletin::{self, Follower};
 use crate::daemon::kept;
 use crate::failure::Failure;
@@ -61,20 +64,55 @@ impl Daemon for Desk {
         Box::pin(async move {
             let hops = hops.or(self.args.common.hops.hops);
             let network = self.way(hops).await?;
+            let open = Arc::new(OpenNet::default());
             let policy: Arc<dyn Policy> = if self.args.api_local_urls {
                 Arc::new(Guard::USER)
             } else {
-                Arc::new(OpenNet)
+                Arc::clone(&open) as Arc<dyn Policy>
             };
             let fetched = source::fetch(url, &network, policy).await;
             fetched.map_err(|failure| {
-                let code = if let Failure::NotFound(_) = failure {
-                    Code::NotFound
-                } else {
-                    Code::Failed
-                };
-                Refusal::new(code, failure.to_string())
+                if open.refused.load(Ordering::Relaxed) {
+                    let why =
+                        "this leads to no address of the open net; --api-local-urls allows others";
+                    return Refusal::new(Code::Wrong, format!("{url}: {why}"));
+                }
+                Refusal::new(code_of(&failure), failure.to_string())
             })
+        })
+    }
+
+    fn count_in_dht(&self, hash: InfoHash) -> Promise<'_, Result<[u64; 2], String>> {
+        Box::pin(async move {
+            if self.args.common.hops.hops.is_some_and(|hops| hops > 0) {
+                let why = "what goes through circuits here unless said otherwise is not counted in the DHT";
+                return Err(why.to_owned());
+            }
+            let dht = self
+                .direct
+                .dht()
+                .filter(|_| self.engine.settings().dht.enabled);
+            let dht = dht.ok_or_else(|| "there is no node of the DHT here".to_owned())?;
+            let counted = dht.scrape(hash).await.map_err(|error| error.to_string())?;
+            let counted = counted.ok_or_else(|| "no node of the DHT knows it".to_owned())?;
+            // They are estimates: half a peer is none.
+            Ok([counted.seeds, counted.leechers].map(|count| count.round() as u64))
+        })
+    }
+
+    fn make(&self, of: Make) -> Promise<'_, Result<Made, Refusal>> {
+        Box::pin(async move {
+            // One at a time is as much as disks and processors should have to do besides.
+            let turn = Arc::clone(&self.making).acquire_owned().await;
+            let made = tokio::task::spawn_blocking(move || {
+                // Whoever asked may be gone: it is made all the same, and until then nothing else is.
+                let _turn = turn;
+                given::make(&of)
+            });
+            let made = made
+                .await
+                .unwrap_or_else(|error| Err(Failure::failed(error)));
+            made.map_err(|failure| Refusal::new(code_of(&failure), failure.to_string()))
         })
     }
 
@@ -114,12 +152,31 @@ impl Daemon for Desk {
     }
 }
 
+/// What kind of refusal a failure is.
+const fn code_of(failure: &Failure) -> Code {
+    match failure {
+        Failure::NotFound(_) => Code::NotFound,
+        Failure::Usage(_) => Code::Wrong,
+        Failure::Failed(_) | Failure::Told | Failure::Unreachable(_) | Failure::Anonymity(_) => {
+            Code::Failed
+        }
+    }
+}
+
 /// Leads to the open net only: what clients of the API name may be what a page of the web has given them.
-struct OpenNet;
+#[derive(Debug, Default)]
+struct OpenNet {
+    /// There was a server that has no other addresses than such as are not there.
+    refused: AtomicBool,
+}
 
 impl Policy for OpenNet {
     fn admit(&self, _: &Url, _: Option<SocketAddr>, addresses: &mut Vec<SocketAddr>) {
+        let any = !addresses.is_empty();
         addresses.retain(|addr| Scope::of(addr.ip()) == Some(Scope::Global));
+        if any && addresses.is_empty() {
+            self.refused.store(true, Ordering::Relaxed);
+        }
     }
 
     fn may_log_in(&self, server: SocketAddr, sent_by: Option<SocketAddr>) -> bool {

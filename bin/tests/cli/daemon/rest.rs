@@ -126,6 +126,62 @@ fn what_is_done_by_the_api_and_by_ctl_is_the_same() {
 }
 
 #[test]
+fn torrents_are_made_by_the_api_and_seeded_from_where_they_are() {
+    let dir = folder();
+    let mut daemon = Daemon::with(dir.path(), &["--api", "127.0.0.1:0"]);
+    let api = Api::of(&mut daemon);
+    let film = dir.path().join("films");
+    std::fs::create_dir(&film).unwrap();
+    for (name, len) in [("a.mp4", 50_000), ("b.mp4", 70_000), ("other", 7)] {
+        std::fs::write(film.join(name), vec![7; len]).unwrap();
+    }
+    let files = [film.join("b.mp4"), film.join("a.mp4")];
+    let wanted =
+        json!({"files": files, "description": "two films", "export_dir": film, "name": "two"});
+    let (status, made) = api.ask("POST", "/createtorrent?download=1", &wanted.to_string());
+    assert_eq!(status, 200, "{made}");
+    assert!(film.join("two.torrent").exists());
+    let mut list = Value::Null;
+    until(|| {
+        list = api.ask("GET", "/downloads?get_files=1", "").1;
+        list["downloads"][0]["status"] == "DLSTATUS_SEEDING"
+    });
+    let one = &list["downloads"][0];
+    assert_eq!(
+        (&one["name"], &one["size"]),
+        (&json!("films"), &json!(120_000))
+    );
+    assert_eq!(one["destination"], text(dir.path()));
+    let names: Vec<&Value> = one["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| &file["name"])
+        .collect();
+    assert_eq!(names, ["a.mp4", "b.mp4"]);
+    let uri = format!("file:{}", text(&film.join("two.torrent")));
+    let (_, info) = api.ask("GET", &format!("/torrentinfo?uri={uri}"), "");
+    assert_eq!(info["download_exists"], true);
+    // What comes by HTTP comes from the open net alone; nobody is asked for it.
+    let local = json!({"uri": "http://127.0.0.1:1/x.torrent"}).to_string();
+    let (status, refused) = api.ask("PUT", "/downloads", &local);
+    let why = refused["error"].as_str().unwrap();
+    assert!(
+        status == 400 && why.contains("--api-local-urls"),
+        "{status} {why}"
+    );
+    let (_, health) = api.ask(
+        "GET",
+        &format!(
+            "/metadata/torrents/{}/health?timeout=1",
+            one["infohash"].as_str().unwrap()
+        ),
+        "",
+    );
+    assert!(health["health"]["DHT"]["error"].is_string(), "{health}");
+}
+
+#[test]
 fn who_follows_hears_of_the_end_that_was_asked_for() {
     let dir = folder();
     let mut daemon = Daemon::with(dir.path(), &["--api", "127.0.0.1:0"]);

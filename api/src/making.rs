@@ -1,0 +1,212 @@
+//! Torrents are made of files of this machine.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use axum::extract::{Request, State};
+use axum::routing::post;
+use control::{Add, Ask, Blob, Origin};
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use crate::asked::{self, Object, Query};
+use crate::daemon::Make;
+use crate::problem::{Answer, Problem};
+use crate::routes::{Served, route};
+use crate::shared::Shared;
+
+pub(crate) fn routes() -> Vec<Served> {
+    vec![route("POST", "/createtorrent", post(make))]
+}
+
+/// The name of the file that is written where nothing is said.
+const UNNAMED: &str = "unknown";
+
+/// Makes a torrent; with `download=1` it is seeded from where its content is.
+async fn make(State(shared): State<Shared>, request: Request) -> Result<Answer, Problem> {
+    let seeds = Query::of(request.uri()).flag("download");
+    let said = asked::object(request).await?;
+    let place = place(&said)?;
+    let of = Make {
+        paths: texts(&said, "files")?
+            .ok_or_else(|| Problem::wrong("files parameter missing"))?
+            .into_iter()
+            .map(PathBuf::from)
+            .collect(),
+        comment: said.text("description")?.map(str::to_owned),
+        trackers: tiers(&said)?,
+    };
+    let made = shared.daemon().make(of).await?;
+    if let Some(place) = place {
+        let bytes = made.torrent.clone();
+        let written = tokio::task::spawn_blocking(move || write(&place, &bytes)).await;
+        written.map_err(|error| Problem::failed(error.to_string()))??;
+    }
+    let torrent = BASE64.encode(&made.torrent);
+    if seeds {
+        let add = Add {
+            torrents: vec![Origin::File(Blob(made.torrent))],
+            dir: Some(made.dir.display().to_string()),
+            ..Add::default()
+        };
+        let added = shared.daemon().ask(Ask::Add(add)).await?;
+        crate::downloads::hash_of(added)?;
+    }
+    Ok(Answer(json!({"torrent": torrent})))
+}
+
+/// A list of texts.
+fn texts(said: &Object, name: &str) -> Result<Option<Vec<String>>, Problem> {
+    let Some(value) = said.get(name) else {
+        return Ok(None);
+    };
+    let list = value.as_array().map(|list| {
+        let texts = list.iter().map(|text| text.as_str().map(str::to_owned));
+        texts.collect::<Option<Vec<_>>>()
+    });
+    let wrong = || Problem::wrong(format!("{name} is a list of texts"));
+    list.flatten().map(Some).ok_or_else(wrong)
+}
+
+/// Each tracker is a tier of its own.
+fn tiers(said: &Object) -> Result<Vec<Vec<String>>, Problem> {
+    let trackers = match said.get("trackers") {
+        Some(Value::String(one)) => vec![one.clone()],
+        _ => texts(said, "trackers")?.unwrap_or_default(),
+    };
+    Ok(trackers.into_iter().map(|url| vec![url]).collect())
+}
+
+/// Where the torrent is written, if anywhere: a folder that is not there is none.
+fn place(said: &Object) -> Result<Option<PathBuf>, Problem> {
+    let name = said.text("name")?.unwrap_or(UNNAMED);
+    let Some(dir) = said.text("export_dir")?.filter(|dir| !dir.is_empty()) else {
+        return Ok(None);
+    };
+    let dir = Path::new(dir);
+    if !dir.is_absolute() {
+        let dir = dir.display();
+        let why = format!("export_dir: {dir}: a folder is named from the root");
+        return Err(Problem::wrong(why));
+    }
+    let is_name = !name.is_empty() && !name.contains(['/', '\0']) && name != "." && name != "..";
+    if !is_name {
+        return Err(Problem::wrong(format!(
+            "name: {name}: this is no name of a file"
+        )));
+    }
+    Ok(dir.is_dir().then(|| dir.join(format!("{name}.torrent"))))
+}
+
+/// Writes a file in one step, so that no half of it is ever seen.
+fn write(place: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let failed = |error: std::io::Error| Problem::failed(format!("{}: {error}", place.display()));
+    let beside = place.with_extension(format!("{}.tmp", std::process::id()));
+    let mut new = std::fs::File::options();
+    let file = new.write(true).create_new(true).open(&beside);
+    let written = file
+        .map_err(failed)?
+        .write_all(bytes)
+        .and_then(|()| std::fs::rename(&beside, place));
+    written.map_err(|error| {
+        // What is left of the attempt is of no use; that it may not be there is no matter.
+        let _ = std::fs::remove_file(&beside);
+        failed(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scene;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_torrent_is_made_written_and_seeded_as_it_is_asked_for() {
+        let scene = Scene::start().await;
+        let dir = scene.dir.path().display().to_string();
+        let body = json!({
+            "files": ["/content/a", "/content/b"], "description": "words", "export_dir": dir, "name": "made",
+            "trackers": ["http://t.example/a", "udp://t.example:1"],
+        });
+        let reply = scene
+            .ask("POST", "/createtorrent", body.to_string().as_bytes())
+            .await;
+        assert_eq!(reply.status, 200);
+        let torrent = BASE64
+            .decode(reply.json["torrent"].as_str().unwrap().as_bytes())
+            .unwrap();
+        let written = std::fs::read(scene.dir.path().join("made.torrent")).unwrap();
+        assert_eq!(written, torrent);
+        // The daemon of these tests answers with what it was asked for.
+        let asked = String::from_utf8(torrent).unwrap();
+        for part in [
+            "/content/a",
+            "/content/b",
+            "words",
+            "http://t.example/a",
+            "udp://t.example:1",
+        ] {
+            assert!(asked.contains(part), "{part}: {asked}");
+        }
+        let list = scene.ask("GET", "/downloads", b"").await.json;
+        assert_eq!(list["downloads"], json!([]));
+        let (content, hash) = crate::testing::torrent_of(scene.dir.path(), "x", &[("a", 20_000)]);
+        *scene.made().lock() = Some(content.clone());
+        let body = json!({"files": [scene.dir.path().join("x")]}).to_string();
+        let reply = scene
+            .ask("POST", "/createtorrent?download=1", body.as_bytes())
+            .await;
+        assert_eq!(reply.json["torrent"], BASE64.encode(&content));
+        let seeded = scene.until(&hash, "DLSTATUS_SEEDING").await;
+        assert_eq!(seeded["destination"], dir);
+        // Once more it is there already, which is as it should be.
+        let again = scene
+            .ask("POST", "/createtorrent?download=1", body.as_bytes())
+            .await;
+        assert_eq!(again.status, 200);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_be_made_is_refused_and_nothing_is_written_elsewhere() {
+        let scene = Scene::start().await;
+        let dir = scene.dir.path().join("in");
+        std::fs::create_dir(&dir).unwrap();
+        for (body, why) in [
+            (json!({}), "files parameter missing"),
+            (json!({"files": "a"}), "files is a list of texts"),
+            (json!({"files": [7]}), "files is a list of texts"),
+            (
+                json!({"files": ["/a"], "trackers": [7]}),
+                "trackers is a list",
+            ),
+            (
+                json!({"files": ["/a"], "export_dir": "x"}),
+                "named from the root",
+            ),
+            (
+                json!({"files": ["/a"], "export_dir": dir, "name": "../x"}),
+                "no name of a file",
+            ),
+            (
+                json!({"files": ["/a"], "export_dir": dir, "name": ".."}),
+                "no name of a file",
+            ),
+        ] {
+            let reply = scene
+                .ask("POST", "/createtorrent", body.to_string().as_bytes())
+                .await;
+            let error = reply.json["error"].as_str().unwrap();
+            assert!(
+                reply.status == 400 && error.contains(why),
+                "{body}: {error}"
+            );
+        }
+        let elsewhere = json!({"files": ["/a"], "export_dir": dir.join("gone")});
+        let reply = scene
+            .ask("POST", "/createtorrent", elsewhere.to_string().as_bytes())
+            .await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+        assert!(!scene.dir.path().join("x.torrent").exists());
+    }
+}
