@@ -12,10 +12,14 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use protocol::geometry::PieceIndex;
 
+use crate::work::Tally;
+
 /// A piece that is being downloaded. Lives as long as someone holds it.
 pub struct ActivePiece {
     piece: PieceIndex,
     written: AtomicU32,
+    /// Written blocks that wait to be hashed, as the tally has them.
+    unhashed: AtomicU32,
     blocks: Box<[AtomicU64]>,
     /// Digests of the blocks whose words say `HASHED`; none at all in a torrent without leaves.
     leaves: Box<[Leaf]>,
@@ -68,13 +72,24 @@ const fn word(state: u64, who: u32) -> u64 {
 }
 
 /// The active pieces of a store.
-#[derive(Debug, Default)]
-pub(crate) struct Registry(Mutex<BTreeMap<PieceIndex, Weak<ActivePiece>>>);
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pieces: Mutex<BTreeMap<PieceIndex, Weak<ActivePiece>>>,
+    tally: Arc<Tally>,
+}
 
 impl Registry {
+    /// No pieces yet; blocks that wait to be hashed are counted here.
+    pub(crate) fn new(tally: Arc<Tally>) -> Self {
+        Self {
+            pieces: Mutex::default(),
+            tally,
+        }
+    }
+
     /// The piece's state, if there is one.
     pub(crate) fn get(&self, piece: PieceIndex) -> Option<Arc<ActivePiece>> {
-        self.0.lock().get(&piece).and_then(Weak::upgrade)
+        self.pieces.lock().get(&piece).and_then(Weak::upgrade)
     }
 
     /// The piece's state, made with `blocks` missing blocks if there is none; the blocks that `present` names are
@@ -85,7 +100,7 @@ impl Registry {
         (blocks, leaves): (u32, bool),
         present: impl Fn(u32) -> bool,
     ) -> Arc<ActivePiece> {
-        let mut pieces = self.0.lock();
+        let mut pieces = self.pieces.lock();
         if let Some(active) = pieces.get(&piece).and_then(Weak::upgrade) {
             return active;
         }
@@ -104,12 +119,14 @@ impl Registry {
         let active = Arc::new(ActivePiece {
             piece,
             written: AtomicU32::new(written),
+            unhashed: AtomicU32::new(written),
             blocks: words,
             leaves: (0..if leaves { blocks } else { 0 })
                 .map(|_| Leaf::default())
                 .collect(),
             registry: Arc::clone(self),
         });
+        self.tally.more_unhashed(written);
         pieces.insert(piece, Arc::downgrade(&active));
         active
     }
@@ -192,8 +209,19 @@ impl ActivePiece {
                 .is_ok();
         if reset {
             self.written.fetch_sub(1, Ordering::AcqRel);
+            let waits = |count: u32| count.checked_sub(1);
+            let (order, count) = (Ordering::Relaxed, &self.unhashed);
+            if count.fetch_update(order, order, waits).is_ok() {
+                self.registry.tally.less_unhashed(1);
+            }
         }
         reset
+    }
+
+    /// What is written was hashed, whatever came of it.
+    pub(crate) fn hashed(&self) {
+        let waited = self.unhashed.swap(0, Ordering::Relaxed);
+        self.registry.tally.less_unhashed(waited);
     }
 
     /// The digest of a written block, if it was noted.
@@ -221,7 +249,8 @@ impl ActivePiece {
 
 impl Drop for ActivePiece {
     fn drop(&mut self) {
-        let mut pieces = self.registry.0.lock();
+        self.hashed();
+        let mut pieces = self.registry.pieces.lock();
         // Another may have been made since this one's last holder went away.
         if pieces
             .get(&self.piece)
@@ -278,6 +307,8 @@ impl Lease {
             _ => WRITTEN,
         };
         active.blocks[block].store(word(state, self.who), Ordering::Release);
+        active.registry.tally.more_unhashed(1);
+        active.unhashed.fetch_add(1, Ordering::Relaxed);
         let written = active.written.fetch_add(1, Ordering::AcqRel) + 1;
         Committed {
             piece_complete: written == active.blocks(),

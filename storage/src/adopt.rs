@@ -229,6 +229,7 @@ impl<'a> Adoption<'a> {
                 continue;
             }
             let Some(at) = tried.next() else { return false };
+            self.store.options.budget.0.tally.read();
             let read = |file| platform::read_exact_at(file, now, segment.at).is_ok();
             if !self.opened(*at).is_some_and(read) {
                 self.sources[*at].len = Some(0);

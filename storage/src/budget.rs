@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::inner::{AWAIT, Inner, START};
 use crate::platform;
+use crate::work::{Tally, Work};
 
 /// Bounds on what stores may hold at once; clones are the same budget.
 #[derive(Clone, Debug)]
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     window_ring: Mutex<VecDeque<(Weak<Inner>, WindowKey)>>,
     /// Files with unsynced bytes.
     dirty: Mutex<Vec<(Weak<Inner>, u32)>>,
+    /// What is done.
+    pub(crate) tally: Arc<Tally>,
     /// Files whose writing has been started; locked by the one thread that sees to the disk.
     started: Mutex<Vec<(Weak<Inner>, u32)>>,
 }
@@ -116,6 +119,7 @@ impl Budget {
             open_ring: Mutex::default(),
             window_ring: Mutex::default(),
             dirty: Mutex::default(),
+            tally: Arc::default(),
             started: Mutex::default(),
         }))
     }
@@ -149,6 +153,11 @@ impl Budget {
             mapped: self.0.mapped.load(Ordering::Relaxed),
             unsynced: self.0.unsynced.load(Ordering::Relaxed),
         }
+    }
+
+    /// What was done since the budget was made.
+    pub fn work(&self) -> Work {
+        self.0.tally.work()
     }
 }
 

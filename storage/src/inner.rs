@@ -91,8 +91,8 @@ impl Inner {
             root,
             geometry,
             hashes,
+            active: Arc::new(Registry::new(Arc::clone(&options.budget.0.tally))),
             options,
-            active: Arc::default(),
             part_file: Path::new(&part_file).into(),
             device: OnceLock::new(),
             slots: (0..=layout.files().len())
@@ -236,6 +236,7 @@ impl Inner {
             && (open.writable || !write)
         {
             open.touch();
+            self.options.budget.0.tally.used_file(true);
             return Ok(Arc::clone(open));
         }
         let opened = {
@@ -243,8 +244,10 @@ impl Inner {
             if let Some(open) = &*place
                 && (open.writable || !write)
             {
+                self.options.budget.0.tally.used_file(true);
                 return Ok(Arc::clone(open));
             }
+            self.options.budget.0.tally.used_file(false);
             let access = match self
                 .layout
                 .files()
@@ -393,6 +396,11 @@ impl OpenFile {
     /// See [`platform::is_paged`].
     pub(crate) fn is_paged(&self) -> bool {
         *self.paged.get_or_init(|| platform::is_paged(&self.file))
+    }
+
+    /// Whether it is open to be written.
+    pub(crate) const fn is_writable(&self) -> bool {
+        self.writable
     }
 
     fn touch(&self) {

@@ -18,7 +18,7 @@
 //! - `relocate`: moving content to another folder. `watch`: who is asked before each call to the system.
 //! - `resume`: what a torrent had on disk, kept between runs; `hops`: by which way it went.
 //! - `active`: block leases, with the digests of their blocks. `write`, `view`, `verify`, `recheck`: one path each; `reserve`: what writes into sparse files do first.
-//! - `room`: how much can still be written. `anchor`: names on the disk.
+//! - `work`: what was done is counted. `room`: how much can still be written. `anchor`: names on the disk.
 //! - `map`: windows of files in memory and their SIGBUS guard: all `unsafe` of the room. `platform`: the seam to the
 //!   operating system.
 //!
@@ -54,6 +54,7 @@ mod upkeep;
 mod verify;
 mod view;
 mod watch;
+mod work;
 mod write;
 
 pub use active::{ActivePiece, BlockState, Committed, Lease, NOBODY};
@@ -71,8 +72,9 @@ pub use spec::{
     WriteMode,
 };
 pub use store::Store;
-pub use upkeep::hash_lanes;
+pub use upkeep::{OpenFileStatus, hash_lanes};
 pub use verify::Verdict;
 pub use view::PieceView;
 pub use watch::{Call, Watch, Watcher};
+pub use work::Work;
 pub use write::Chunk;

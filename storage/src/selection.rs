@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::error::{Cause, ErrorKind, Op, StoreError};
 use crate::inner::{Inner, OpenFile};
@@ -81,6 +82,7 @@ impl Inner {
         let mut taking = None;
         while let Some(data) = platform::next_data(&part.file, at).filter(|data| *data < end) {
             buffer.resize(COPY.min(end - data) as usize, 0);
+            self.options.budget.0.tally.read();
             let asked = self.may(Call::Read, self.part());
             asked
                 .and_then(|()| platform::read_exact_at(&part.file, &mut buffer, data))
@@ -173,6 +175,8 @@ impl<'a> Taking<'a> {
     fn write(&self, bytes: &[u8], at: u64) -> Result<(), StoreError> {
         let slices = &mut [IoSlice::new(bytes)];
         let store = self.store;
+        let budget = &store.options.budget.0;
+        let since = Instant::now();
         let written = match &self.to {
             Target::New(_, path, made) => {
                 let asked = store.options.watch.may(Call::Write, &store.root.join(path));
@@ -184,8 +188,8 @@ impl<'a> Taking<'a> {
             }
         };
         written.map_err(|cause| store.error(Op::Write, self.file, cause))?;
+        budget.tally.wrote(since);
         if matches!(self.to, Target::There(_)) {
-            let budget = &store.options.budget.0;
             budget.wrote(store, self.file, bytes.len() as u64);
         }
         Ok(())

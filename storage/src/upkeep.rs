@@ -19,7 +19,34 @@ pub fn hash_lanes() -> usize {
     hash::lanes().full()
 }
 
+/// A file that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFileStatus {
+    /// Its index in the specification; one past the last for the part file.
+    pub file: usize,
+    /// Whether it is open to be written, too.
+    pub writable: bool,
+    /// Whether it is mapped, in parts or whole.
+    pub mapped: bool,
+}
+
 impl Store {
+    /// The files that are open at this moment, in their order. Which these are changes as others need to be opened.
+    pub fn open_files(&self) -> Vec<OpenFileStatus> {
+        let mapped = self.0.mapped_files();
+        let all = 0..=self.0.part();
+        let open = all.filter_map(|file| {
+            let open = self.0.opened(file);
+            let mapped = mapped.contains(&file);
+            (open.is_some() || mapped).then(|| OpenFileStatus {
+                file: file as usize,
+                writable: open.is_some_and(|open| open.is_writable()),
+                mapped,
+            })
+        });
+        open.collect()
+    }
+
     /// Whether any file has bytes on disk already.
     pub fn has_data(&self) -> bool {
         self.has_data_at(self.root())

@@ -11,6 +11,7 @@ use crate::inner::Inner;
 use crate::layout::FileKind;
 use crate::spec::{PieceHashes, ReadMode};
 use crate::view::PieceView;
+use crate::work::Tally;
 
 mod digests;
 mod in_steps;
@@ -76,6 +77,11 @@ impl Inner {
     ) {
         out.clear();
         self.judge(pieces, origin, out);
+        for piece in pieces {
+            if let Some(active) = self.active.get(*piece) {
+                active.hashed();
+            }
+        }
         if origin != Origin::Leases {
             return;
         }
@@ -96,7 +102,7 @@ impl Inner {
         while let Some(first) = rest.first() {
             let mut bytes = u64::from(self.geometry.len_of(*first));
             if bytes > at_once && !self.is_noted(*first, origin) {
-                out.push(self.verify_in_steps(*first));
+                out.push(self.verify_in_steps(*first, origin));
                 rest = &rest[1..];
                 continue;
             }
@@ -147,6 +153,9 @@ impl Inner {
                 Loaded::View(view) => view.segments().collect(),
             })
             .collect();
+        if fresh {
+            self.count_blocks(&parts, Tally::read_back);
+        }
         let there = pieces.iter().zip(&noted).zip(&views);
         let judged = self.compare_noted(
             there
@@ -228,6 +237,7 @@ impl Inner {
         noted: impl Iterator<Item = (PieceIndex, &'a Noted)> + Clone,
         parts: &[Vec<&[u8]>],
     ) -> Vec<Verdict> {
+        self.count_blocks(parts, Tally::hashed);
         let pieces = noted.clone().map(|(piece, _)| piece);
         match &self.hashes {
             PieceHashes::V1(expected) => {
@@ -249,6 +259,14 @@ impl Inner {
                 both.map(|((piece, root), old)| Verdict::of_both(old, v2, piece, &root))
                     .collect()
             }
+        }
+    }
+
+    /// Counts the bytes of each piece, given in parts.
+    fn count_blocks(&self, pieces: &[Vec<&[u8]>], count: fn(&Tally, usize)) {
+        for parts in pieces {
+            let bytes = parts.iter().map(|part| part.len()).sum();
+            count(&self.options.budget.0.tally, bytes);
         }
     }
 
@@ -305,6 +323,7 @@ impl Inner {
             let done = leaves.len();
             leaves.resize(done + blocks.len(), [0; 32]);
             hash::sha256_many(&blocks, &mut leaves[done..]);
+            self.count_blocks(&[parts], Tally::hashed);
             view.check()?;
         }
         Ok(leaves)
@@ -381,6 +400,7 @@ impl Inner {
             let done = out.len();
             out.resize(done + messages.len(), [0; 20]);
             hash::sha1_many_parts(&messages, &mut out[done..]);
+            self.count_blocks(&parts, Tally::hashed);
             views.iter().try_for_each(PieceView::check)?;
         }
         Ok(out)

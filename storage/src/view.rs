@@ -106,6 +106,7 @@ impl Inner {
 
     fn read_file(self: &Arc<Self>, file: u32, at: u64, out: &mut [u8]) -> Result<(), StoreError> {
         let open = self.reader(file)?;
+        self.options.budget.0.tally.read();
         let asked = self.may(Call::Read, file);
         asked
             .and_then(|()| platform::read_exact_at(&open.file, out, at))

@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::error::{Cause, Op, StoreError};
 use crate::inner::{FINISH, Inner, START};
@@ -69,12 +70,14 @@ impl Inner {
         if run.used == 0 {
             return Ok(());
         }
+        let since = Instant::now();
         let slices = &mut run.slices[..run.used];
         if self.options.write == WriteMode::Map && run.file != self.part() {
             self.copy_run(run.file, run.at, slices)?;
         } else {
             self.pwrite_run(run.file, run.at, slices)?;
         }
+        self.options.budget.0.tally.wrote(since);
         self.options.budget.0.wrote(self, run.file, run.len);
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The cache of windows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -16,6 +16,15 @@ impl Inner {
     /// Whether the window is in the cache.
     pub(crate) fn is_mapped(&self, key: WindowKey) -> bool {
         self.shard(key).lock().contains_key(&key)
+    }
+
+    /// The files of which some window is in the cache.
+    pub(crate) fn mapped_files(&self) -> BTreeSet<u32> {
+        let mut files = BTreeSet::new();
+        for shard in &self.windows {
+            files.extend(shard.lock().keys().map(|(file, _)| *file));
+        }
+        files
     }
 
     fn shard(&self, (file, window): WindowKey) -> &Mutex<BTreeMap<WindowKey, Arc<Window>>> {
@@ -79,6 +88,9 @@ impl Inner {
         let Some(reservation) = budget.reserve(len) else {
             return Ok(None);
         };
+        if !write {
+            budget.tally.read();
+        }
         let writable = handle.writable && self.options.write == WriteMode::Map;
         let path = self.root.join(self.relative(file));
         let window = match Window::map(

@@ -143,6 +143,7 @@ impl<'a> Crumbs<'a> {
         if self.store.may(Call::Read, number).is_err() {
             return Outcome::Left;
         }
+        self.store.options.budget.0.tally.read();
         let handle = match file {
             Handle::Own(file) => file,
             Handle::Shared(open) => &open.file,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use protocol::geometry::PieceIndex;
 
 use super::digests::{blocks_of, digest_of, merkle_root};
-use super::{STEP, Verdict};
+use super::{Origin, STEP, Verdict};
 use crate::error::StoreError;
 use crate::inner::Inner;
 use crate::spec::PieceHashes;
@@ -27,7 +27,11 @@ impl InSteps<'_> {
     }
 
     fn update_parts(&mut self, parts: &[&[u8]]) {
-        let hashes = &self.store.hashes;
+        let (hashes, bytes) = (
+            &self.store.hashes,
+            parts.iter().map(|part| part.len()).sum(),
+        );
+        self.store.options.budget.0.tally.hashed(bytes);
         if !matches!(hashes, PieceHashes::V2(_)) {
             for part in parts {
                 self.sha1.update(part);
@@ -38,7 +42,6 @@ impl InSteps<'_> {
             let done = self.leaves.len();
             self.leaves.resize(done + blocks.len(), [0; 32]);
             hash::sha256_many(&blocks, &mut self.leaves[done..]);
-            let bytes: usize = parts.iter().map(|part| part.len()).sum();
             self.data_left = self.data_left.saturating_sub(bytes as u64);
         }
     }
@@ -58,7 +61,7 @@ impl InSteps<'_> {
 
 impl Inner {
     /// A piece that is larger than may be mapped at once.
-    pub(super) fn verify_in_steps(self: &Arc<Self>, piece: PieceIndex) -> Verdict {
+    pub(super) fn verify_in_steps(self: &Arc<Self>, piece: PieceIndex, origin: Origin) -> Verdict {
         let (start, len) = self.hashed_range(piece);
         let mut judge = self.in_steps(piece);
         let mut steps = || -> Result<(), StoreError> {
@@ -66,6 +69,9 @@ impl Inner {
             for from in (0..len).step_by(STEP as usize) {
                 let view = self.view(start + from, STEP.min(len - from))?;
                 let parts: Vec<&[u8]> = view.segments().collect();
+                if origin != Origin::Disk {
+                    self.options.budget.0.tally.read_back(view.len());
+                }
                 judge.update_parts(&parts);
                 view.check()?;
             }

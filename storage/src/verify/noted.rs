@@ -70,6 +70,8 @@ impl Inner {
         let mut digests: SmallVec<[[u8; 32]; USUALLY]> = SmallVec::new();
         digests.resize(data.len(), [0; 32]);
         hash::sha256_many(&data, &mut digests);
+        let bytes = data.iter().map(|block| block.len()).sum();
+        self.options.budget.0.tally.hashed(bytes);
         for (lease, digest) in leases.iter_mut().zip(digests) {
             lease.note(digest);
         }

@@ -140,3 +140,19 @@ fn a_wrong_byte_is_found_in_its_piece_only() {
         .collect();
     assert_eq!(differ, [1]);
 }
+
+#[test]
+fn the_files_that_have_bytes_in_a_piece_are_named_without_padding() {
+    let dir = tempfile::tempdir().unwrap();
+    let torrent = Torrent::new(dir.path(), 16_384, layout());
+    let store = torrent.store(&StoreOptions::default());
+    let of = |piece: u32| -> Vec<usize> {
+        let piece = torrent.spec.geometry.piece(piece).unwrap();
+        store.files_in(piece).collect()
+    };
+    // One byte, then a file of 40,000, padding of 25,535, and the large one.
+    assert_eq!(of(0), [1, 2]);
+    assert_eq!(of(2), [2]);
+    assert!(of(3).is_empty(), "padding alone");
+    assert_eq!(of(4), [5]);
+}

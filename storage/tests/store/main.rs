@@ -21,3 +21,4 @@ mod support;
 mod threads;
 mod torrents;
 mod vanish;
+mod work;
