@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::command::{Client, Command, Order, SIGHT_QUEUE, Said, UPDATE_QUEUE};
 use crate::search::{Leg, Search};
 use crate::{
-    AnnounceAs, DhtError, GetPeers, Item, NewItem, Outcome, PeersOutcome, Pong, Request, Sampling,
-    Scrape, Sight, Status, StoredOutcome, Tuning, Wanted,
+    AnnounceAs, Answer, DhtError, GetPeers, Item, NewItem, Outcome, PeersOutcome, Pong, Question,
+    Request, Sampling, Scrape, Sight, Status, StoredOutcome, Tuning, Wanted,
 };
 
 /// A running node of the DHT.
@@ -157,6 +157,22 @@ impl DhtHandle {
             return Ok(None);
         };
         Ok(Some(pong))
+    }
+
+    /// Asks one node alone, as any other query within the node's limits: its answer; `None` when it does not answer, or refuses.
+    ///
+    /// # Errors
+    /// [`DhtError::Stopped`].
+    pub async fn ask(
+        &self,
+        node: SocketAddr,
+        question: Question,
+    ) -> Result<Option<Answer>, DhtError> {
+        let asked = self.start(Request::Ask(node, question)).await?;
+        let Outcome::Answered(answer) = asked.finish().await? else {
+            return Ok(None);
+        };
+        Ok(Some(*answer))
     }
 
     /// Adds a node that may be there: from a torrent, or from a peer's PORT message.

@@ -80,7 +80,7 @@ impl Job {
             Request::Get(Wanted::Mutable { key, salt }) => mutable_target(key, salt),
             Request::GetPeers(get) => get.info_hash.into(),
             // No lookup at all.
-            Request::Ping(_) => NodeId([0; 20]),
+            Request::Ask(..) | Request::Ping(_) => NodeId([0; 20]),
             Request::Put(NewItem::Ready { item, .. }) => item.target(),
             Request::Put(NewItem::Sign { key, salt, .. }) => mutable_target(&key.public(), salt),
             Request::Sample(sampling) => sampling.target,
@@ -103,6 +103,7 @@ impl Job {
                 noseed: *noseed,
                 scrape: *scrape,
             },
+            Request::Ask(_, question) => question.method(),
             Request::Ping(_) => Method::Ping,
             Request::Sample(_) => Method::SampleInfohashes { target },
         }
@@ -166,7 +167,7 @@ impl Job {
                     }
                 }
             }
-            Request::FindNode(_) | Request::Ping(_) => {}
+            Request::Ask(..) | Request::FindNode(_) | Request::Ping(_) => {}
         }
         let any = !found.peers.is_empty() || !found.hashes.is_empty() || self.item.is_some();
         if any && self.found_at.is_none() {
@@ -230,7 +231,8 @@ impl Job {
                     ..
                 },
             ) => salt,
-            Request::FindNode(_)
+            Request::Ask(..)
+            | Request::FindNode(_)
             | Request::Get(Wanted::Immutable(_))
             | Request::GetPeers(_)
             | Request::Ping(_)
@@ -260,7 +262,7 @@ impl Job {
                 scrape: get.scrape.then(|| self.scrape()).flatten(),
                 announced: stored,
             }),
-            Request::Ping(_) => Outcome::Silence,
+            Request::Ask(..) | Request::Ping(_) => Outcome::Silence,
             Request::Put(_) => Outcome::Stored(stored.unwrap_or_default()),
             Request::Sample(_) => Outcome::Sampled,
         }

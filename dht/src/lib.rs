@@ -43,6 +43,7 @@ mod node;
 mod peers;
 mod pending;
 mod proven;
+mod question;
 mod request;
 mod rtt;
 mod saved;
@@ -65,6 +66,7 @@ pub use items::{Item, ItemLimits};
 pub use limits::Rates;
 pub use node::{Counters, FamilyStatus, MAX_JOBS, Node, Status};
 pub use peers::PeerLimits;
+pub use question::{Answer, Question};
 pub use request::{
     AnnounceAs, Event, GetPeers, JobId, NewItem, Outcome, PeersOutcome, Pong, Progress, Request,
     Sampled, Sampling, Scrape, StoredOutcome, Transmit, Wanted,

@@ -10,6 +10,7 @@ use protocol::krpc::item::ItemKey;
 use protocol::tracker::compact::CompactNode;
 
 use crate::items::Item;
+use crate::question::{Answer, Question};
 
 /// One thing that a node does for its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +19,8 @@ pub struct JobId(pub(crate) u64);
 /// What a node can be asked to do.
 #[derive(Clone, Debug)]
 pub enum Request {
+    /// Ask one node alone.
+    Ask(SocketAddr, Question),
     /// Find the nodes nearest to a target.
     FindNode(NodeId),
     /// Find an item.
@@ -121,6 +124,8 @@ pub struct Progress {
 /// What a job came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
+    /// A node that was asked alone has answered.
+    Answered(Box<Answer>),
     /// The nodes nearest to the target, the nearest first.
     Nodes(Vec<CompactNode>),
     /// An item, if there is one.

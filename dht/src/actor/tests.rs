@@ -13,7 +13,10 @@ use tokio::task::LocalSet;
 use tokio::time::sleep;
 
 use super::*;
-use crate::{AnnounceAs, DhtError, Family, GetPeers, Item, NewItem, Sampling, Update, Wanted};
+use crate::{
+    AnnounceAs, DhtError, Family, GetPeers, Item, NewItem, Question, Sampling, Search, Update,
+    Wanted,
+};
 
 const PORT: u16 = 6881;
 
@@ -179,11 +182,25 @@ fn a_node_is_pinged_sampled_stopped_and_comes_back_with_its_table() {
         let pong = node.ping(addr(5)).await.unwrap().unwrap();
         assert_eq!(pong.version.as_deref(), Some(&b"RU\x00\x01"[..]));
         assert_eq!(node.ping(addr(7777)).await.unwrap(), None);
+        let ask = async |at, question| node.ask(at, question).await.unwrap();
+        let pong = ask(addr(5), Question::Ping).await.unwrap();
+        assert_eq!(pong.version.as_deref(), Some(&b"RU\x00\x01"[..]));
+        assert!(pong.nodes.is_empty() && pong.token.is_none());
+        let near = ask(addr(5), Question::FindNode(hash.into())).await.unwrap();
+        assert!(near.id == pong.id && near.nodes.len() >= 8, "{near:?}");
+        let mut told = Vec::new();
+        for node in near.nodes {
+            let peers = ask(node.addr, Question::GetPeers(hash)).await.unwrap();
+            assert!(peers.token.is_some() && peers.id.0 == node.id);
+            told.extend(peers.peers);
+        }
+        assert!(told.contains(&(ip(0), 99).into()), "{told:?}");
+        assert_eq!(ask(addr(7777), Question::Ping).await, None);
         let sampling = Sampling {
             target: hash.into(),
             at: None,
         };
-        let mut search = node.sample(sampling).await.unwrap();
+        let mut search: Search = node.sample(sampling).await.unwrap();
         let mut hashes = Vec::new();
         while let Some(update) = search.next().await.unwrap() {
             if let Update::Sampled(sampled, _) = update {

@@ -49,7 +49,8 @@ impl Job {
                     signature: key.sign(salt, seq, value),
                 })
             }
-            Request::FindNode(_)
+            Request::Ask(..)
+            | Request::FindNode(_)
             | Request::Get(_)
             | Request::GetPeers(_)
             | Request::Ping(_)

@@ -38,7 +38,9 @@ impl Node {
             return id;
         }
         match job.request {
-            Request::Ping(addr) | Request::Sample(Sampling { at: Some(addr), .. }) => {
+            Request::Ask(addr, _)
+            | Request::Ping(addr)
+            | Request::Sample(Sampling { at: Some(addr), .. }) => {
                 let method = job.method();
                 if self.ask(now, addr, Purpose::Direct(id), method).is_some() {
                     job.direct.asked = 1;

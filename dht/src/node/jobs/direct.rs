@@ -6,6 +6,7 @@ use std::time::Duration;
 use protocol::krpc::{Message, Response};
 
 use crate::node::Node;
+use crate::question::Answer;
 use crate::request::{Event, JobId, Outcome, Pong, Request};
 
 impl Node {
@@ -23,15 +24,24 @@ impl Node {
         };
         let found = job.take(from.ip(), response, 1);
         job.direct.answered = 1;
-        let outcome = if matches!(job.request, Request::Ping(_)) {
-            Outcome::Pong(Pong {
+        let outcome = match job.request {
+            Request::Ask(..) => {
+                let answer = Answer::read(from, (took, message.version), response);
+                Outcome::Answered(Box::new(answer))
+            }
+            Request::Ping(_) => Outcome::Pong(Pong {
                 id: response.id,
                 rtt: took,
                 version: message.version.map(<[u8]>::to_vec),
-            })
-        } else {
-            self.tell_found(id, &job, from, response, found);
-            Outcome::Sampled
+            }),
+            Request::FindNode(_)
+            | Request::Get(_)
+            | Request::GetPeers(_)
+            | Request::Put(_)
+            | Request::Sample(_) => {
+                self.tell_found(id, &job, from, response, found);
+                Outcome::Sampled
+            }
         };
         let progress = job.progress();
         self.tell(Event::Done {
