@@ -38,7 +38,8 @@ pub use request::{AllowAll, Limits, Policy, Request, Response};
 pub use streaming::Streaming;
 pub use tls::ClientTls;
 
-use crate::{BoxStream, Family, Located, Network};
+use crate::meter::Metered;
+use crate::{BoxStream, Family, Located, Meter, Network};
 use exchange::{Ask, Connection};
 use keep::Shelf;
 
@@ -50,6 +51,7 @@ pub struct Client {
     /// All clones and clients made of this one say the same.
     user_agent: Arc<ArcSwap<HeaderValue>>,
     shelf: Option<Arc<Shelf>>,
+    meter: Option<Arc<Meter>>,
 }
 
 impl Client {
@@ -60,6 +62,7 @@ impl Client {
             tls: ClientTls::default(),
             user_agent: Arc::new(ArcSwap::from_pointee(user_agent)),
             shelf: None,
+            meter: None,
         }
     }
 
@@ -87,6 +90,13 @@ impl Client {
     #[must_use]
     pub fn keeping(mut self, keep: Keep) -> Self {
         self.shelf = Some(Arc::new(Shelf::new(keep)));
+        self
+    }
+
+    /// The same client, whose bytes are counted: all that goes over its connections, TLS included.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<Meter>) -> Self {
+        self.meter = Some(meter);
         self
     }
 
@@ -339,6 +349,7 @@ impl Client {
             .reach((host, port), url, sent_by, request, stage)
             .await?;
         let ends = (stream.local_addr(), stream.peer_addr());
+        let stream = Metered::new(stream, self.meter.clone());
         match tls {
             None => Connection::open(stream, ends, request.limits).await,
             Some(tls) => {

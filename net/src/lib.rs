@@ -26,6 +26,7 @@
 //! | [`outlet`] | [`Outage`], why nothing leaves where there is only one way out |
 //! | [`pool`] | [`Pool`], where pumps run, and [`Task`], their guard |
 //! | [`limit`] | [`RateLimiter`], token buckets in a tree |
+//! | [`meter`] | bytes that pass are counted |
 //! | [`http`] | the GET client, and [`http::Guard`], where it may go |
 //! | [`scope`] | how far away an address is, and whom strangers may send us to |
 //! | [`subnet`] | addresses that begin alike |
@@ -44,6 +45,7 @@ pub mod datagram;
 pub mod filter;
 pub mod http;
 pub mod limit;
+pub mod meter;
 pub mod network;
 mod nowhere;
 pub mod outlet;
@@ -65,11 +67,12 @@ pub use cut::Cut;
 pub use datagram::DatagramSocket;
 pub use filter::{Filter, Pass};
 pub use limit::{RateLimiter, Throttle};
+pub use meter::Meter;
 pub use network::{Binder, Located, Network};
 pub use outlet::{Outage, Outlet};
 pub use pool::{OwnedPool, Pool, Task};
 pub use proxy::Proxy;
-pub use real::{Bind, RealOptions};
+pub use real::{Bind, RealOptions, SocketTuning};
 pub use resolve::Resolver;
 pub use scope::{Family, Scope};
 pub use socks::SocksServer;

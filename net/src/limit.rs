@@ -4,7 +4,7 @@
 //! every bucket between the taker and the root has room for it. Each direction has a tree of its own.
 //!
 //! A bucket fills at its rate and holds at most [`BURST`] worth, so an idle hour does not buy a flood. Takers that have
-//! to wait stand in line; when there are bytes, those in line share them evenly. One task per tree serves the
+//! to wait stand in line; when there are bytes, those in line share them evenly, or by their weights. One task per tree serves the
 //! line, and only while there is one: at most one timer per tree, however many wait.
 //!
 //! Taking where nothing is limited costs one relaxed load for each bucket on the way to the root.
@@ -24,6 +24,13 @@ use tree::{BucketId, Tree, WaiterId};
 
 /// How much of its rate a bucket can hold: what passes in a quarter of a second.
 pub const BURST: Duration = Duration::from_millis(250);
+
+/// The largest share that one taker can have, as a multiple of the usual one.
+pub const MOST_WEIGHT: u32 = 6;
+
+/// What a taker with more than the usual weight takes at a time at least, for each share: what one that asks for little at a
+/// time would not get otherwise.
+const STOCK: usize = 16 * 1024;
 
 /// One bucket of a tree of rate limits, in bytes per second. Clones are the same bucket.
 #[derive(Clone)]
@@ -89,6 +96,8 @@ impl RateLimiter {
         Throttle {
             bucket: Arc::clone(&self.bucket),
             waiter: None,
+            weight: 1,
+            saved: 0,
             other: None,
         }
     }
@@ -133,6 +142,10 @@ pub struct Throttle {
     bucket: Arc<Bucket>,
     /// The place in the line, kept from the first time that this taker had to wait.
     waiter: Option<WaiterId>,
+    /// Its share, where others want bytes as well.
+    weight: u32,
+    /// Bytes that were granted beyond what it asked for, because of its weight.
+    saved: usize,
     /// A taker of another tree, which has to let the same bytes pass.
     other: Option<Box<Self>>,
 }
@@ -146,6 +159,16 @@ impl Throttle {
             None => other,
         };
         self.other = Some(Box::new(other));
+        self
+    }
+
+    /// A taker that gets so many times the share of one with a weight of 1, where both wait; at most [`MOST_WEIGHT`] times.
+    #[must_use]
+    pub fn weighing(mut self, weight: u32) -> Self {
+        self.weight = weight.clamp(1, MOST_WEIGHT);
+        if let Some(other) = self.other.take() {
+            self.other = Some(Box::new(other.weighing(weight)));
+        }
         self
     }
 
@@ -173,12 +196,24 @@ impl Throttle {
     }
 
     fn poll_take_own(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<usize> {
+        if self.saved > 0 {
+            let used = self.saved.min(want);
+            self.saved -= used;
+            return Poll::Ready(used);
+        }
         if self.waiter.is_none() && self.bucket.is_open() {
             return Poll::Ready(want);
         }
         let Bucket { tree, id, .. } = &*self.bucket;
-        tree.poll_take(*id, &mut self.waiter, cx.waker(), want as u64)
-            .map(|granted| granted as usize)
+        let taker = (&mut self.waiter, self.weight);
+        let most = if self.weight > 1 {
+            want.max(STOCK * self.weight as usize)
+        } else {
+            want
+        };
+        let granted = ready!(tree.poll_take(*id, taker, cx.waker(), most as u64)) as usize;
+        self.saved = granted.saturating_sub(want);
+        Poll::Ready(granted.min(want))
     }
 
     /// Takes up to `want` bytes: [`Self::poll_take`] as a future.
@@ -217,6 +252,8 @@ impl Throttle {
 
     /// Leaves the line, and gives back what was granted while it was not polled.
     pub fn cancel(&mut self) {
+        let saved = std::mem::take(&mut self.saved);
+        self.refund_own(saved);
         if let Some(waiter) = self.waiter.take() {
             self.bucket.tree.remove_waiter(waiter);
         }

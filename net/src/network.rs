@@ -232,6 +232,11 @@ impl Network {
         }
     }
 
+    /// Whether there is a list of addresses that this network does not talk to, if perhaps an empty one.
+    pub const fn is_filtered(&self) -> bool {
+        self.filter.is_some()
+    }
+
     /// The same network, with what knows whether its only way out is there.
     #[must_use]
     pub fn with_outlet(mut self, outlet: Arc<dyn Outlet>) -> Self {
@@ -300,7 +305,16 @@ impl Network {
     /// The same network, remembering for a minute where hosts are.
     #[must_use]
     pub fn with_cached_names(self) -> Self {
-        let resolver = Arc::new(Cached::new(Arc::clone(&self.resolver)));
+        self.with_cached_names_for(|| Cached::LIFE)
+    }
+
+    /// The same network, remembering where hosts are for as long as is said when it is asked.
+    #[must_use]
+    pub fn with_cached_names_for(
+        self,
+        life: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        let resolver = Arc::new(Cached::new(Arc::clone(&self.resolver), life));
         self.with_resolver(resolver)
     }
 

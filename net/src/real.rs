@@ -15,6 +15,18 @@ use crate::resolve::canonical;
 use crate::{Binder, BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Subnet};
 
 pub use bound::{Bind, BindError};
+use platform::Fit;
+
+/// What the sockets of a network are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketTuning {
+    /// The code point that packets are marked with (DSCP, RFC 2474), from 0 to 63; 0 is no mark.
+    pub dscp: u8,
+    /// Bytes that the system keeps of what has come, for each socket; `None` has it fit that to the path by itself.
+    pub receive_buffer: Option<usize>,
+    /// As much of what is sent and not acknowledged.
+    pub send_buffer: Option<usize>,
+}
 
 /// How the real network is entered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,6 +36,8 @@ pub struct RealOptions {
     /// families agree; `None`, and an unspecified address, leave the choice to the system's routes. To have nothing use
     /// any other address, there is [`Network::bound`](crate::Network::bound).
     pub source: Option<IpAddr>,
+    /// What sockets are given.
+    pub tuning: SocketTuning,
 }
 
 impl RealOptions {
@@ -31,7 +45,15 @@ impl RealOptions {
     pub fn from_source(source: IpAddr) -> Self {
         Self {
             source: Some(source),
+            ..Self::default()
         }
+    }
+
+    /// Gives sockets this.
+    #[must_use]
+    pub fn tuned(mut self, tuning: SocketTuning) -> Self {
+        self.tuning = tuning;
+        self
     }
 
     /// The source address, if it is one.
@@ -64,7 +86,11 @@ impl Dialer for RealDialer {
     fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
         let to = canonical(to);
         let source = self.source_for(to);
-        Box::pin(async move { tcp::dial(to, source).await })
+        let fit = Fit {
+            device: None,
+            tuning: self.options.tuning,
+        };
+        Box::pin(async move { tcp::dial(to, source, fit).await })
     }
 }
 
@@ -108,11 +134,11 @@ impl Binder for SourceBinder {
     }
 
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
-        RealBinder.listen(self.place(canonical(at)))
+        listen(self.place(canonical(at)), self.options.tuning)
     }
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
-        RealBinder.datagram(self.place(canonical(at)))
+        datagram(self.place(canonical(at)), self.options.tuning)
     }
 
     fn multicast(
@@ -139,11 +165,11 @@ impl Binder for RealBinder {
     }
 
     fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn Listener>> {
-        Ok(Box::new(tcp::TcpListener::bind(canonical(at), None)?))
+        listen(canonical(at), SocketTuning::default())
     }
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
-        Ok(Arc::new(udp::UdpSocket::bind(canonical(at), None)?))
+        datagram(canonical(at), SocketTuning::default())
     }
 
     fn multicast(
@@ -153,6 +179,18 @@ impl Binder for RealBinder {
     ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
         multicast::join(group, own)
     }
+}
+
+fn listen(at: SocketAddr, tuning: SocketTuning) -> io::Result<Box<dyn Listener>> {
+    let device = None;
+    let listener = tcp::TcpListener::bind(at, Fit { device, tuning })?;
+    Ok(Box::new(listener))
+}
+
+fn datagram(at: SocketAddr, tuning: SocketTuning) -> io::Result<Arc<dyn DatagramSocket>> {
+    let device = None;
+    let socket = udp::UdpSocket::bind(at, Fit { device, tuning })?;
+    Ok(Arc::new(socket))
 }
 
 /// The gateways of the system's default routes, with our address on the same interface.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Error;
-use crate::BoxStream;
 use crate::resolve::ip_literal;
 
 /// Whom a client trusts. Clones share what was loaded.
@@ -57,11 +57,11 @@ pub(super) struct Connector(TlsConnector);
 
 impl Connector {
     /// Agrees with the server on encryption, and checks that it is `host`.
-    pub(super) async fn connect(
+    pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         host: &str,
-        stream: BoxStream,
-    ) -> Result<TlsStream<BoxStream>, Error> {
+        stream: S,
+    ) -> Result<TlsStream<S>, Error> {
         let name = match ip_literal(host) {
             Some(ip) => ServerName::IpAddress(ip.into()),
             None => ServerName::try_from(host.to_owned()).map_err(|_| Error::BadUrl)?,

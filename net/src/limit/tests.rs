@@ -89,6 +89,37 @@ async fn many_takers_share_evenly_whatever_they_ask_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn takers_share_by_their_weights_whatever_they_ask_for() {
+    for rate in [100_000, 1_000_000, 20_000_000] {
+        for wants in [[16 * 1024; 2], [256 * 1024; 2], [256 * 1024, 5_000]] {
+            let limit = RateLimiter::new(Some(rate));
+            let light = saturate(limit.throttle(), wants[0], Duration::from_secs(60));
+            let heavy = limit.throttle().weighing(4);
+            let heavy = saturate(heavy, wants[1], Duration::from_secs(60));
+            let [light, heavy] = [tokio::spawn(light), tokio::spawn(heavy)];
+            let [light, heavy] = [light.await.unwrap(), heavy.await.unwrap()];
+            let what = format!("{rate} {wants:?}");
+            assert_near(light + heavy, rate as f64 * 60.0, 0.02, &what);
+            assert_near(heavy, light as f64 * 4.0, 0.1, &what);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_weighty_taker_has_in_store_goes_back_when_it_leaves() {
+    let limit = RateLimiter::new(Some(1_000_000));
+    let early = limit.throttle().take(1).now_or_never();
+    assert_eq!(early, None, "it begins empty");
+    sleep(Duration::from_secs(1)).await;
+    let mut heavy = limit.throttle().weighing(6);
+    assert_eq!(heavy.take(1000).now_or_never(), Some(1000));
+    let room = || limit.throttle().take(1 << 20).now_or_never();
+    assert_eq!(room(), Some(250_000 - 6 * STOCK), "it has more in store");
+    drop(heavy);
+    assert_eq!(room(), Some(6 * STOCK - 1000));
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_hundred_takers_at_a_low_rate_all_get_some() {
     let limit = RateLimiter::new(Some(50_000));
     let takers = vec![(&limit, 16 * 1024); 200];
@@ -356,7 +387,12 @@ fn step() -> impl Strategy<Value = Step> {
 async fn obeys(steps: Vec<Step>) -> Result<(), TestCaseError> {
     let root = RateLimiter::new(Some(500_000));
     let buckets = [root.clone(), root.child(Some(100_000)), root.child(None)];
-    let mut takers: Vec<_> = (0..6).map(|i| (i % 3, buckets[i % 3].throttle())).collect();
+    let taker = |i: usize| {
+        buckets[i % 3]
+            .throttle()
+            .weighing(if i < 3 { 1 } else { 4 })
+    };
+    let mut takers: Vec<_> = (0..6).map(taker).collect();
     let mut allowed = 500_000.0 * 0.25;
     let (mut passed, mut since, mut unlimited) = (0.0, Instant::now(), false);
     for step in steps {
@@ -369,7 +405,7 @@ async fn obeys(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 want,
                 refund_percent,
             } => {
-                let throttle = &mut takers[taker].1;
+                let throttle = &mut takers[taker];
                 if let Some(granted) = throttle.take(want).now_or_never() {
                     prop_assert!(granted >= 1 && granted <= want);
                     let back = granted * refund_percent / 100;
@@ -382,16 +418,13 @@ async fn obeys(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
             }
             Step::Charge { taker, bytes } => {
-                takers[taker].1.charge(bytes);
+                takers[taker].charge(bytes);
                 passed += if rate.is_some() { bytes as f64 } else { 0.0 };
                 // A charge never waits, so it may itself exceed what is allowed; takers after it must not.
                 allowed = allowed.max(passed);
             }
             Step::Wait { millis } => sleep(Duration::from_millis(millis)).await,
-            Step::Leave { taker } => {
-                let at = takers[taker].0;
-                takers[taker].1 = buckets[at].throttle();
-            }
+            Step::Leave { taker: left } => takers[left] = taker(left),
             Step::Rate { bucket, rate } => {
                 // Grants made before the change may be fetched after it.
                 unlimited |= bucket == 0;
@@ -406,7 +439,7 @@ async fn obeys(steps: Vec<Step>) -> Result<(), TestCaseError> {
     for bucket in &buckets {
         bucket.set_rate(Some(1_000_000));
     }
-    for (_, throttle) in &mut takers {
+    for throttle in &mut takers {
         let served = tokio::time::timeout(Duration::from_mins(1), throttle.take(10));
         prop_assert!(served.await.is_ok(), "nobody waits for ever");
         throttle.cancel();

@@ -37,7 +37,7 @@ struct State {
     /// Who waits, in order of arrival.
     line: BTreeMap<WaiterId, Waiter>,
     /// What was granted to takers of the line who have not fetched it yet.
-    served: BTreeMap<WaiterId, (BucketId, u64)>,
+    served: BTreeMap<WaiterId, Served>,
     next_waiter: u64,
     /// Whether a task is serving the line.
     driven: bool,
@@ -45,8 +45,24 @@ struct State {
 
 struct Waiter {
     bucket: BucketId,
-    want: u64,
+    want: Want,
     waker: Waker,
+}
+
+/// What one got who was in line, and has not fetched yet.
+#[derive(Clone, Copy, Debug)]
+struct Served {
+    bucket: BucketId,
+    granted: u64,
+    /// How much of it is more than was wanted: its share was larger, where weights count.
+    beyond: u64,
+}
+
+/// How much a taker wants at once, and how many shares it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Want {
+    pub(super) bytes: u64,
+    pub(super) weight: u64,
 }
 
 /// How often the line is served at least, while it is there.
@@ -85,7 +101,7 @@ impl Tree {
     /// Takers in the line, and the bytes that they want.
     pub(super) fn line(&self) -> (usize, u64) {
         let state = self.state.lock();
-        let wanted = state.line.values().map(|waiter| waiter.want);
+        let wanted = state.line.values().map(|waiter| waiter.want.bytes);
         (state.line.len(), wanted.sum())
     }
 
@@ -112,20 +128,25 @@ impl Tree {
         wake(woken);
     }
 
-    /// Grants up to `want` bytes at a bucket, or puts the taker in line.
+    /// Grants up to `want` bytes at a bucket, or puts the taker in line. Where one in line has more than the usual weight, it may be
+    /// more than is wanted, and is for the next time then.
     pub(super) fn poll_take(
         self: &Arc<Self>,
         bucket: BucketId,
-        place: &mut Option<WaiterId>,
+        (place, weight): (&mut Option<WaiterId>, u32),
         waker: &Waker,
         want: u64,
     ) -> Poll<u64> {
+        let want = Want {
+            bytes: want,
+            weight: u64::from(weight),
+        };
         let mut state = self.state.lock();
         if let Some(id) = *place {
-            if let Some((_, granted)) = state.served.remove(&id) {
+            if let Some(served) = state.served.remove(&id) {
                 *place = None;
-                let used = granted.min(want);
-                let woken = state.give_back(bucket, granted - used);
+                let used = served.granted.min(want.bytes + served.beyond);
+                let woken = state.give_back(bucket, served.granted - used);
                 drop(state);
                 wake(woken);
                 return Poll::Ready(used);
@@ -160,8 +181,8 @@ impl Tree {
     pub(super) fn remove_waiter(&self, id: WaiterId) {
         let mut state = self.state.lock();
         let mut woken = Vec::new();
-        if let Some((bucket, granted)) = state.served.remove(&id) {
-            woken = state.give_back(bucket, granted);
+        if let Some(served) = state.served.remove(&id) {
+            woken = state.give_back(served.bucket, served.granted);
         } else if let Some(waiter) = state.line.remove(&id) {
             // Who was stuck behind it need not be any longer.
             state.for_path(waiter.bucket, |bucket| bucket.starved = 0);
@@ -192,9 +213,9 @@ impl State {
     }
 
     /// Grants at once, when nobody who is in line would be overtaken and there is enough.
-    fn take_now(&mut self, from: BucketId, want: u64) -> Option<u64> {
+    fn take_now(&mut self, from: BucketId, want: Want) -> Option<u64> {
         let now = super::now();
-        let (mut room, mut enough) = (want, true);
+        let (mut room, mut enough) = (want.bytes, true);
         self.for_path(from, |bucket| {
             bucket.fill(now);
             enough &= bucket.starved == 0 && bucket.has_enough_for(want);
@@ -229,7 +250,7 @@ impl State {
         self.serve(now).0
     }
 
-    fn join_line(&mut self, bucket: BucketId, want: u64, waker: Waker) -> WaiterId {
+    fn join_line(&mut self, bucket: BucketId, want: Want, waker: Waker) -> WaiterId {
         let id = WaiterId(self.next_waiter);
         self.next_waiter += 1;
         let waiter = Waiter {
@@ -246,7 +267,7 @@ impl State {
         id
     }
 
-    /// One round along the line, in order of arrival: everyone for whom there is enough gets an even share.
+    /// One round along the line, in order of arrival: everyone for whom there is enough gets a share by its weight.
     ///
     /// Nobody overtakes another who waits for the same bucket. Returns whom to wake, and how long until the next
     /// round is worth its while (`None`: nobody waits).
@@ -267,15 +288,22 @@ impl State {
                 bucket.turns = 0;
             });
         }
-        for (_, bucket, _) in &line {
-            self.for_path(*bucket, |bucket| bucket.turns += 1);
+        for (_, bucket, want) in &line {
+            self.for_path(*bucket, |bucket| bucket.turns += want.weight);
         }
+        // What those who ask for little leave would go to whoever asks next, whatever it weighs.
+        let by_weight = line.iter().any(|(_, _, want)| want.weight > 1);
         let mut next = LONGEST_TICK;
         for (id, bucket, want) in line {
-            match self.turn(bucket, want) {
+            match self.turn(bucket, want, by_weight) {
                 Ok(granted) => {
                     self.pay(bucket, granted, now);
-                    self.served.insert(id, (bucket, granted));
+                    let served = Served {
+                        bucket,
+                        granted,
+                        beyond: granted.saturating_sub(want.bytes),
+                    };
+                    self.served.insert(id, served);
                     woken.extend(self.line.remove(&id).map(|waiter| waiter.waker));
                 }
                 Err(wait) => next = next.min(wait),
@@ -285,20 +313,23 @@ impl State {
         (woken, (!self.line.is_empty()).then_some(next))
     }
 
-    /// What one in line gets now, or how long it has to wait at least.
-    fn turn(&mut self, from: BucketId, want: u64) -> Result<u64, Duration> {
-        let (mut share, mut wait) = (want, None);
+    /// What one in line gets now: its share, or no more than it wants where weights do not count; or how long it has to wait at
+    /// least.
+    fn turn(&mut self, from: BucketId, want: Want, by_weight: bool) -> Result<u64, Duration> {
+        let (mut share, mut wait) = (u64::MAX, None);
         self.for_path(from, |bucket| {
             if bucket.starved > 0 || !bucket.has_enough_for(want) {
                 bucket.starved += 1;
                 wait = wait.max(Some(bucket.time_until_enough_for(want)));
             }
             share = share.min(bucket.share_for(want));
-            bucket.turns = bucket.turns.saturating_sub(1);
+            bucket.turns = bucket.turns.saturating_sub(want.weight);
         });
         match wait {
             Some(wait) => Err(wait),
-            None => Ok(share),
+            // Who is limited by nothing any more has no share.
+            None if by_weight && share < u64::MAX => Ok(share),
+            None => Ok(share.min(want.bytes)),
         }
     }
 }

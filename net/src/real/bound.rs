@@ -26,7 +26,8 @@ use std::sync::Arc;
 use self::gate::{Gate, Place};
 use self::listener::BoundListener;
 use self::socket::BoundSocket;
-use super::{multicast, platform, tcp, udp};
+use super::platform::Fit;
+use super::{SocketTuning, multicast, platform, tcp, udp};
 use crate::port_map::Gateway;
 use crate::resolve::{Dns, NameServers, canonical, ip_literal};
 use crate::{
@@ -116,7 +117,21 @@ impl Network {
     /// `AddrNotAvailable` when this host has no such address or interface, or the interface has no address; what the system
     /// says when it does not let sockets be bound to an interface.
     pub fn bound(bind: &Bind, servers: NameServers, pool: &Pool) -> io::Result<Self> {
-        let gate = Gate::open(bind.clone(), pool)?;
+        Self::bound_with(bind, servers, SocketTuning::default(), pool)
+    }
+
+    /// As [`Self::bound`], with what sockets are given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bound`].
+    pub fn bound_with(
+        bind: &Bind,
+        servers: NameServers,
+        tuning: SocketTuning,
+        pool: &Pool,
+    ) -> io::Result<Self> {
+        let gate = Gate::open_with(bind.clone(), tuning, pool)?;
         let dialer: Arc<dyn Dialer> = Arc::new(BoundDialer(Arc::clone(&gate)));
         let binder: Arc<dyn Binder> = Arc::new(BoundBinder(Arc::clone(&gate)));
         let device = gate.place()?.device;
@@ -138,7 +153,7 @@ impl Dialer for BoundDialer {
         Box::pin(async move {
             let place = self.0.place()?;
             let source = place.source_for(to)?;
-            let stream = tcp::dial_by(to, source, place.device.as_ref()).await?;
+            let stream = tcp::dial_by(to, source, self.0.fit(&place)).await?;
             self.0.admit(stream)
         })
     }
@@ -167,9 +182,11 @@ impl Binder for BoundBinder {
 
     fn datagram(&self, at: SocketAddr) -> io::Result<Arc<dyn DatagramSocket>> {
         let at = canonical(at);
+        let tuning = self.0.tuning();
         let socket = BoundSocket::open(&self.0, at.port(), move |place, port| {
             let at = place.stand(SocketAddr::new(at.ip(), port))?;
-            udp::UdpSocket::bind(at, place.device.as_ref())
+            let device = place.device.as_ref();
+            udp::UdpSocket::bind(at, Fit { device, tuning })
         })?;
         Ok(Arc::new(socket))
     }

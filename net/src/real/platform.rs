@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use nix::{setsockopt_impl, sockopt_impl};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::SocketTuning;
 use crate::Subnet;
 
 /// Makes a non-blocking socket of the address's family and binds it there, and to a device, if there is one.
@@ -14,13 +15,13 @@ use crate::Subnet;
 /// At `[::]` the socket takes IPv4 as well; at any other IPv6 address it takes IPv6 only.
 pub(super) fn bound(
     at: SocketAddr,
-    device: Option<&Device>,
+    fit: Fit<'_>,
     kind: Type,
     protocol: Protocol,
 ) -> io::Result<Socket> {
     let socket = open(at, kind, protocol)?;
     only_own_family(&socket, at)?;
-    tie(&socket, at, device)?;
+    fit.give(&socket, at)?;
     socket.bind(&at.into())?;
     if let SocketAddr::V4(v4) = at
         && kind == Type::DGRAM
@@ -33,14 +34,10 @@ pub(super) fn bound(
 }
 
 /// Makes a non-blocking TCP socket that listens at an address; the same rules for `[::]` and devices.
-pub(super) fn listening(
-    at: SocketAddr,
-    device: Option<&Device>,
-    backlog: i32,
-) -> io::Result<Socket> {
+pub(super) fn listening(at: SocketAddr, fit: Fit<'_>, backlog: i32) -> io::Result<Socket> {
     let socket = open(at, Type::STREAM, Protocol::TCP)?;
     only_own_family(&socket, at)?;
-    tie(&socket, at, device)?;
+    fit.give(&socket, at)?;
     allow_rebind(&socket)?;
     socket.bind(&at.into())?;
     socket.listen(backlog)?;
@@ -59,6 +56,50 @@ pub(super) fn open(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Resu
     let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// What a socket is given before it is used.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fit<'a> {
+    /// The interface that all has to pass, if there is one.
+    pub(super) device: Option<&'a Device>,
+    /// Its mark and its buffers.
+    pub(super) tuning: SocketTuning,
+}
+
+impl Fit<'_> {
+    /// Gives it to a socket that stands, or will, in the family of an address.
+    pub(super) fn give(self, socket: &Socket, at: SocketAddr) -> io::Result<()> {
+        tie(socket, at, self.device)?;
+        if let Some(bytes) = self.tuning.receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.tuning.send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if self.tuning.dscp > 0 {
+            mark(socket, at, u32::from(self.tuning.dscp) << 2)?;
+        }
+        Ok(())
+    }
+}
+
+/// Marks all that a socket sends.
+#[cfg(unix)]
+fn mark(socket: &Socket, at: SocketAddr, class: u32) -> io::Result<()> {
+    if at.is_ipv6() {
+        socket.set_tclass_v6(class)?;
+        // What goes to IPv4 by it is marked as that is, where it can.
+        let _ = socket.set_tos_v4(class);
+        return Ok(());
+    }
+    socket.set_tos_v4(class)
+}
+
+/// Other systems do not let programs mark packets.
+#[cfg(not(unix))]
+fn mark(_: &Socket, _: SocketAddr, _: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// A network interface that nothing may pass by.

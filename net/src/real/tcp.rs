@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::{Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::platform::{self, Device};
+use super::platform::{self, Fit};
 use crate::resolve::canonical;
 use crate::stream::carried;
 use crate::{BoxStream, ByteStream, Listener};
@@ -27,22 +27,26 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TRIES: u32 = 3;
 
 /// Connects to `to`, from `source` if there is one.
-pub(super) async fn dial(to: SocketAddr, source: Option<IpAddr>) -> io::Result<BoxStream> {
-    Ok(Box::new(dial_by(to, source, None).await?))
+pub(super) async fn dial(
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    fit: Fit<'_>,
+) -> io::Result<BoxStream> {
+    Ok(Box::new(dial_by(to, source, fit).await?))
 }
 
-/// Connects to `to`, from `source` and by the device, if there are such.
+/// Connects to `to`, from `source`, if there is one, by a socket that is given what is due.
 pub(super) async fn dial_by(
     to: SocketAddr,
     source: Option<IpAddr>,
-    device: Option<&Device>,
+    fit: Fit<'_>,
 ) -> io::Result<Tcp> {
     let socket = if let Some(ip) = source {
         let from = SocketAddr::new(ip, 0);
-        platform::bound(from, device, Type::STREAM, Protocol::TCP)?
+        platform::bound(from, fit, Type::STREAM, Protocol::TCP)?
     } else {
         let socket = platform::open(to, Type::STREAM, Protocol::TCP)?;
-        platform::tie(&socket, to, device)?;
+        fit.give(&socket, to)?;
         socket
     };
     let stream = TcpSocket::from_std_stream(socket.into())
@@ -109,14 +113,13 @@ pub(super) struct TcpListener {
 }
 
 impl TcpListener {
-    /// Listens at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead. Nothing passes by the device, if there is
-    /// one.
-    pub(super) fn bind(at: SocketAddr, device: Option<&Device>) -> io::Result<Self> {
-        let opened = platform::listening(at, device, BACKLOG);
+    /// Listens at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead.
+    pub(super) fn bind(at: SocketAddr, fit: Fit<'_>) -> io::Result<Self> {
+        let opened = platform::listening(at, fit, BACKLOG);
         let socket = match opened {
             Err(error) if at.ip() == UNSPECIFIED_V6 && platform::is_family_missing(&error) => {
                 let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, at.port()));
-                platform::listening(at, device, BACKLOG)?
+                platform::listening(at, fit, BACKLOG)?
             }
             other => other?,
         };
@@ -165,8 +168,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_that_is_kept_alive_asks_for_signs_of_life() {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None).unwrap();
-        let stream = dial_by(listener.local, None, None).await.unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = TcpListener::bind(any, Fit::default()).unwrap();
+        let stream = dial_by(listener.local, None, Fit::default()).await.unwrap();
         let socket = SockRef::from(&stream.stream);
         assert!(!socket.keepalive().unwrap());
         stream.keep_alive();
@@ -174,5 +178,40 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEP_ALIVE_AFTER);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEP_ALIVE_EVERY);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEP_ALIVE_TRIES);
+    }
+
+    #[tokio::test]
+    async fn streams_and_those_that_are_accepted_are_marked_and_have_buffers_as_is_said() {
+        let tuning = crate::SocketTuning {
+            dscp: 8,
+            receive_buffer: Some(20_000),
+            send_buffer: Some(30_000),
+        };
+        let fit = Fit {
+            device: None,
+            tuning,
+        };
+        for at in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(mut listener) = TcpListener::bind(at.parse().unwrap(), fit) else {
+                // There may be no IPv6.
+                assert!(at.starts_with('['), "{at}");
+                continue;
+            };
+            let dialled = dial_by(listener.local, None, fit).await.unwrap();
+            let accepted = std::future::poll_fn(|cx| listener.poll_tcp(cx));
+            let accepted = accepted.await.unwrap();
+            for stream in [&dialled, &accepted] {
+                let socket = SockRef::from(&stream.stream);
+                let class = if at.starts_with('[') {
+                    socket.tclass_v6()
+                } else {
+                    socket.tos_v4()
+                };
+                assert_eq!(class.unwrap(), 8 << 2, "{at}");
+                // The system keeps as much for its own books.
+                assert_eq!(socket.recv_buffer_size().unwrap(), 40_000, "{at}");
+                assert_eq!(socket.send_buffer_size().unwrap(), 60_000, "{at}");
+            }
+        }
     }
 }

@@ -10,7 +10,8 @@ use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use socket2::{Protocol, SockRef, Socket, Type};
 use tokio::io::{Interest, ReadBuf};
 
-use super::platform::{self, Device};
+use super::SocketTuning;
+use super::platform::{self, Fit};
 use super::tcp::UNSPECIFIED_V6;
 use crate::DatagramSocket;
 use crate::datagram::Batch;
@@ -24,23 +25,26 @@ pub(super) struct UdpSocket {
     batched: OnceLock<UdpSocketState>,
     /// Large datagrams may be taken apart.
     fragments: AtomicBool,
+    tuning: SocketTuning,
 }
 
 /// Bytes that the system is asked to keep for a socket that receives in batches: what comes at 1 Gbit/s within 30 ms.
 const BUFFER: usize = 4 * 1024 * 1024;
 
 impl UdpSocket {
-    /// Binds at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead. Nothing passes by the device, if there is one.
-    pub(super) fn bind(at: SocketAddr, device: Option<&Device>) -> io::Result<Self> {
-        let opened = platform::bound(at, device, Type::DGRAM, Protocol::UDP);
+    /// Binds at `at`; at `[::]` on a host without IPv6, at `0.0.0.0` instead.
+    pub(super) fn bind(at: SocketAddr, fit: Fit<'_>) -> io::Result<Self> {
+        let opened = platform::bound(at, fit, Type::DGRAM, Protocol::UDP);
         let socket = match opened {
             Err(error) if at.ip() == UNSPECIFIED_V6 && platform::is_family_missing(&error) => {
                 let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, at.port()));
-                platform::bound(at, device, Type::DGRAM, Protocol::UDP)?
+                platform::bound(at, fit, Type::DGRAM, Protocol::UDP)?
             }
             other => other?,
         };
-        Self::adopt(socket)
+        let mut socket = Self::adopt(socket)?;
+        socket.tuning = fit.tuning;
+        Ok(socket)
     }
 
     /// Takes over a socket that is bound and does not block.
@@ -52,6 +56,7 @@ impl UdpSocket {
             local,
             batched: OnceLock::new(),
             fragments: AtomicBool::new(false),
+            tuning: SocketTuning::default(),
         })
     }
 
@@ -62,8 +67,12 @@ impl UdpSocket {
         let socket = || (&self.socket).into();
         let state = UdpSocketState::new(socket())?;
         // The system gives as much of it as its administrator allows.
-        let _ = state.set_recv_buffer_size(socket(), BUFFER);
-        let _ = state.set_send_buffer_size(socket(), BUFFER);
+        if self.tuning.receive_buffer.is_none() {
+            let _ = state.set_recv_buffer_size(socket(), BUFFER);
+        }
+        if self.tuning.send_buffer.is_none() {
+            let _ = state.set_send_buffer_size(socket(), BUFFER);
+        }
         Ok(self.batched.get_or_init(|| state))
     }
 

@@ -12,23 +12,28 @@ use tokio::time::Instant;
 use crate::resolve::ip_literal;
 use crate::{BoxFuture, Resolver};
 
-/// How long an answer is remembered. The system's resolver does not tell how long it may be.
-const LIFE: Duration = Duration::from_secs(60);
-
 /// Hosts that are remembered at most.
 const MOST: usize = 256;
 
-/// Asks another resolver, and remembers for a minute what it answered. Failures are not remembered.
+/// Asks another resolver, and remembers for a while what it answered. Failures are not remembered.
 pub struct Cached {
     inner: Arc<dyn Resolver>,
+    life: Box<dyn Fn() -> Duration + Send + Sync>,
     known: Mutex<BTreeMap<String, (Instant, Vec<IpAddr>)>>,
 }
 
 impl Cached {
-    /// Remembers what `inner` answers.
-    pub fn new(inner: Arc<dyn Resolver>) -> Self {
+    /// How long an answer is remembered, usually. The system's resolver does not tell how long it may be.
+    pub const LIFE: Duration = Duration::from_secs(60);
+
+    /// Remembers what `inner` answers for as long as `life` says at the moment.
+    pub fn new(
+        inner: Arc<dyn Resolver>,
+        life: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
         Self {
             inner,
+            life: Box::new(life),
             known: Mutex::default(),
         }
     }
@@ -36,13 +41,14 @@ impl Cached {
     fn recall(&self, host: &str) -> Option<Vec<IpAddr>> {
         let known = self.known.lock();
         let (since, ips) = known.get(host)?;
-        (since.elapsed() < LIFE).then(|| ips.clone())
+        (since.elapsed() < (self.life)()).then(|| ips.clone())
     }
 
     fn remember(&self, host: String, ips: Vec<IpAddr>) {
         let mut known = self.known.lock();
         if known.len() >= MOST {
-            known.retain(|_, (since, _)| since.elapsed() < LIFE);
+            let life = (self.life)();
+            known.retain(|_, (since, _)| since.elapsed() < life);
         }
         if known.len() < MOST {
             known.insert(host, (Instant::now(), ips));
@@ -114,8 +120,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_serves_every_port_for_a_minute_and_a_failure_does_not() {
-        let cached = Cached::new(Arc::new(Counting::default()));
+    async fn an_answer_serves_every_port_for_its_time_and_a_failure_does_not() {
+        let life = Duration::from_secs(100);
+        let cached = Cached::new(Arc::new(Counting::default()), move || life);
         let last = |found: Vec<SocketAddr>| (found[0].to_string(), found.len());
         let first = last(cached.lookup("Host", 1).await.unwrap());
         assert_eq!(first, ("1.1.1.0:1".to_owned(), 1));
@@ -123,14 +130,17 @@ mod tests {
         assert_eq!(again.0, "1.1.1.0:2");
         assert!(cached.lookup("nowhere", 1).await.is_err());
         assert!(cached.lookup("nowhere", 1).await.is_err());
-        tokio::time::advance(LIFE).await;
+        tokio::time::advance(Duration::from_millis(99_999)).await;
+        let still = last(cached.lookup("host", 1).await.unwrap());
+        assert_eq!(still.0, "1.1.1.0:1");
+        tokio::time::advance(Duration::from_millis(1)).await;
         let later = last(cached.lookup("host", 1).await.unwrap());
         assert_eq!(later.0, "1.1.1.3:1");
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_hosts_take_bounded_room() {
-        let cached = Cached::new(Arc::new(Counting::default()));
+        let cached = Cached::new(Arc::new(Counting::default()), || Cached::LIFE);
         for host in 0..2 * MOST {
             cached.lookup(&host.to_string(), 1).await.unwrap();
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{BucketId, LONGEST_TICK};
+use super::{BucketId, LONGEST_TICK, Want};
 use crate::limit::BURST;
 
 /// A bucket, as it is between two takers.
@@ -17,7 +17,7 @@ pub(super) struct BucketState {
     pub(super) filled: Option<Instant>,
     /// How many in line had to stay there because this very bucket had too little.
     pub(super) starved: usize,
-    /// How many in line take from this bucket and have not had their turn in the current round.
+    /// Shares of those in line who take from this bucket and have not had their turn in the current round.
     pub(super) turns: u64,
 }
 
@@ -56,20 +56,21 @@ impl BucketState {
 
     /// How much must be there before a taker of `want` is served: not so little that each system call moves a few
     /// bytes, and well below what the bucket can hold, so that nothing spills while the line is served.
-    fn enough_for(rate: u64, want: u64) -> u64 {
+    fn enough_for(rate: u64, want: Want) -> u64 {
         let slice = (rate / SLICES_PER_S).clamp(SMALL_ENOUGH, LARGE_ENOUGH);
+        let slice = slice.saturating_mul(want.weight);
         let half_full = u64::try_from(capacity(rate) / SCALE / 2).unwrap_or(u64::MAX);
-        want.min(slice).min(half_full).max(1)
+        want.bytes.min(slice).min(half_full).max(1)
     }
 
-    pub(super) fn has_enough_for(&self, want: u64) -> bool {
+    pub(super) fn has_enough_for(&self, want: Want) -> bool {
         match self.rate {
             None => true,
             Some(rate) => self.room() >= Self::enough_for(rate, want),
         }
     }
 
-    pub(super) fn time_until_enough_for(&self, want: u64) -> Duration {
+    pub(super) fn time_until_enough_for(&self, want: Want) -> Duration {
         let Some(rate) = self.rate.filter(|rate| *rate > 0) else {
             return LONGEST_TICK;
         };
@@ -78,13 +79,15 @@ impl BucketState {
         u64::try_from(nanos).map_or(LONGEST_TICK, Duration::from_nanos)
     }
 
-    /// An even share for each who has not had its turn, but enough.
-    pub(super) fn share_for(&self, want: u64) -> u64 {
+    /// The share of one who has not had its turn, by its weight, but enough.
+    pub(super) fn share_for(&self, want: Want) -> u64 {
         let Some(rate) = self.rate else {
             return u64::MAX;
         };
         let room = self.room();
-        room.div_ceil(self.turns.max(1))
+        let shares = self.turns.max(want.weight).max(1);
+        room.div_ceil(shares)
+            .saturating_mul(want.weight)
             .max(Self::enough_for(rate, want))
             .min(room)
     }

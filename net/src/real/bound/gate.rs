@@ -13,6 +13,8 @@ use socket2::Socket;
 
 use super::Bind;
 use crate::outlet::{Outage, Outlet};
+use crate::real::SocketTuning;
+use crate::real::platform::Fit;
 use crate::real::platform::{self, Device, Interface};
 use crate::real::tcp::Tcp;
 use crate::resolve::canonical;
@@ -37,6 +39,7 @@ pub(super) struct Place {
 /// Knows the place, whoever waits for it, and the streams that end with it.
 pub(super) struct Gate {
     bind: Bind,
+    tuning: SocketTuning,
     pool: Pool,
     state: Mutex<State>,
     _watch: Task<()>,
@@ -59,13 +62,24 @@ struct State {
 
 impl Gate {
     /// Finds the place and watches it.
+    #[cfg(test)]
     pub(super) fn open(bind: Bind, pool: &Pool) -> io::Result<Arc<Self>> {
+        Self::open_with(bind, SocketTuning::default(), pool)
+    }
+
+    /// Finds the place and watches it; sockets there are given this.
+    pub(super) fn open_with(
+        bind: Bind,
+        tuning: SocketTuning,
+        pool: &Pool,
+    ) -> io::Result<Arc<Self>> {
         let place = find(&bind, false)?.ok_or_else(|| {
             let why = "no such address or network interface";
             io::Error::new(io::ErrorKind::AddrNotAvailable, why)
         })?;
         Ok(Arc::new_cyclic(|gate| Self {
             bind,
+            tuning,
             pool: pool.clone(),
             state: Mutex::new(State {
                 tied: place.device.is_some(),
@@ -86,6 +100,19 @@ impl Gate {
     /// Where sockets are opened again, whoever asks for it.
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// What sockets are given.
+    pub(super) const fn tuning(&self) -> SocketTuning {
+        self.tuning
+    }
+
+    /// What a socket at the place is given.
+    pub(super) const fn fit<'a>(&self, place: &'a Place) -> Fit<'a> {
+        Fit {
+            device: place.device.as_ref(),
+            tuning: self.tuning,
+        }
     }
 
     /// The place.

@@ -25,7 +25,7 @@ impl BoundListener {
     pub(super) fn open(gate: &Arc<Gate>, at: SocketAddr) -> io::Result<Self> {
         let (generation, place) = gate.now();
         let place = place?;
-        let listener = TcpListener::bind(place.stand(at)?, place.device.as_ref())?;
+        let listener = TcpListener::bind(place.stand(at)?, gate.fit(&place))?;
         let local = listener.local_addr();
         Ok(Self {
             gate: Arc::clone(gate),
@@ -48,7 +48,7 @@ impl BoundListener {
         {
             let _runtime = self.gate.pool().handle().enter();
             let at = place.stand(self.at);
-            let opened = at.and_then(|at| TcpListener::bind(at, place.device.as_ref()));
+            let opened = at.and_then(|at| TcpListener::bind(at, self.gate.fit(&place)));
             if let Err(error) = &opened
                 && !self.told
             {

@@ -200,7 +200,7 @@ mod tests {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
             let at = place.stand(SocketAddr::from(([0; 4], port)))?;
-            UdpSocket::bind(at, None)
+            UdpSocket::bind(at, crate::real::platform::Fit::default())
         })
         .unwrap();
         let at = socket.local_addr();
