@@ -434,3 +434,44 @@ pub(crate) fn default_state_dir() -> Option<PathBuf> {
         folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
     state.map(|state| state.join("tribler-rs"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use engine::settings::Patch;
+
+    use super::*;
+
+    #[test]
+    fn ports_patience_and_the_router_are_as_the_settings_say() {
+        let patch = Patch::new()
+            .with("network.port_tries", 3_u32)
+            .with("network.any_port", true)
+            .with("network.utp_connect_timeout", "2s")
+            .with("network.utp_connect_resends", 4_u32)
+            .with("network.utp_data_resends", 7_u32)
+            .with("network.utp_end_resends", 5_u32)
+            .with("network.upnp", false)
+            .with("network.nat_pmp", false)
+            .with("network.port_lease", "3h")
+            .with("network.router", "192.168.7.1");
+        let settings = Settings::default().with(&patch).expect("settings");
+        let ports = PortTries::of(&settings);
+        assert_eq!((ports.more, ports.any), (3, true));
+        let patience = ports.patience;
+        assert_eq!(patience.syn_timeout, Duration::from_secs(2));
+        assert_eq!(
+            (
+                patience.syn_resends,
+                patience.data_resends,
+                patience.fin_resends
+            ),
+            (4, 7, 5)
+        );
+        let asking = asking(&settings);
+        assert!(!asking.upnp && !asking.nat_pmp);
+        assert_eq!(asking.lease, Duration::from_hours(3));
+        assert_eq!(asking.router, "192.168.7.1".parse().ok());
+    }
+}

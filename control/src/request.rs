@@ -62,6 +62,8 @@ pub enum Ask {
     Reannounce(Which),
     /// Remove torrents.
     Remove(Removal),
+    /// Close the sockets of the direct way and open them anew.
+    Reopen(Nothing),
     /// What the process takes of the machine.
     Resources(Nothing),
     /// Let torrents go on.

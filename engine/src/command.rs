@@ -15,6 +15,7 @@ use protocol::metainfo::Metainfo;
 use storage::{ErrorKind, Op, StoreError};
 use tokio::sync::oneshot;
 
+use crate::classes::{ClassChange, ClassError};
 use crate::reach::Reach;
 use crate::settings::{Patch, Settings, SettingsError};
 use crate::torrent::messages::Control;
@@ -289,6 +290,12 @@ pub enum CommandError {
     /// A setting is not known, or cannot have that value; none was changed.
     #[error(transparent)]
     Settings(SettingsError),
+    /// The program that has started the engine opens the network, and has not said how to open it again.
+    #[error("the network cannot be opened again here: it is the program that has opened it")]
+    NotReopened,
+    /// The classes of peers are not changed.
+    #[error(transparent)]
+    Class(ClassError),
     /// This is no address of a web seed.
     #[error("{0}: a web seed is an http or https address")]
     NotWebSeed(String),
@@ -431,6 +438,10 @@ pub(crate) enum Command {
     WatchPorts(Ports, oneshot::Sender<Result<(), CommandError>>),
     Recheck(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Remove(TorrentId, bool, oneshot::Sender<Result<(), CommandError>>),
+    /// Close the direct way and open it anew.
+    Reopen(oneshot::Sender<Result<(), CommandError>>),
+    /// Change the classes of peers.
+    Classes(Box<ClassChange>, oneshot::Sender<Result<(), CommandError>>),
     /// The torrents of the queue, in order.
     Queue(oneshot::Sender<Result<Vec<TorrentId>, CommandError>>),
     Shift(TorrentId, Place, oneshot::Sender<Result<(), CommandError>>),

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::storage::OpenFileStatus;
 use protocol::bitfield::Bitfield;
 use protocol::id::InfoHashes;
 use protocol::krpc::item::mutable_target;
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::board::{Board, Changes, Page, Query};
 use crate::command::Command;
 use crate::event::hub::Hub;
+use crate::plugins::Plugins;
 use crate::settings::{Live, Patch, Settings};
 use crate::torrent::messages::{Control, Question};
 use crate::{
@@ -42,6 +44,7 @@ pub struct EngineHandle {
     pub(crate) events: Hub,
     pub(crate) board: Board,
     pub(crate) settings: Live,
+    pub(crate) plugins: Plugins,
 }
 
 /// Commands that may wait for the Supervisor; more callers than this wait in line.
@@ -270,6 +273,14 @@ impl EngineHandle {
     /// As [`Self::set_max_peers`].
     pub async fn file_progress(&self, id: TorrentId) -> Result<Vec<u64>, CommandError> {
         self.question(id, Question::FileProgress).await
+    }
+
+    /// The files of a torrent that are open at this moment; nothing of a torrent that is not at work.
+    ///
+    /// # Errors
+    /// As [`Self::set_max_peers`].
+    pub async fn open_files(&self, id: TorrentId) -> Result<Vec<OpenFileStatus>, CommandError> {
+        self.question(id, Question::OpenFiles).await
     }
 
     /// Which pieces are there and verified; an empty field of a torrent that is not at work.

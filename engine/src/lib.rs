@@ -30,6 +30,7 @@
 //! - `memory`: what is kept from one run to the next.
 //! - `encryption`, `cover`: whether streams are encrypted, and the handshake that it takes.
 //! - `labels`: what the user sorts torrents by.
+//! - `classes`: peers with limits and rights of their own. `plugins`: extensions that programs bring along.
 //! - `choices`: what was decided about files, and the note of it; `reader`: files that are read while they are fetched.
 //! - `content`: what the connections of a torrent share; `trees`: the hash trees among it.
 //!
@@ -44,6 +45,7 @@ pub mod board;
 mod checks;
 mod choices;
 mod claims;
+pub mod classes;
 mod command;
 mod config;
 mod content;
@@ -62,6 +64,7 @@ pub mod metrics;
 mod mixed;
 pub mod modes;
 pub mod peer;
+pub mod plugins;
 mod queue;
 mod reach;
 mod reader;
@@ -88,6 +91,10 @@ pub use announce::settings::AnnounceMode;
 pub use announce::{AnnounceError, TrackerClient};
 pub use board::{Changes, Filter, Page, Query, Sort};
 pub use choices::Choices;
+pub use classes::{
+    AddressClasses, AddressRange, ClassChange, ClassError, ClassKind, ClassList, KindClasses,
+    KindRule, PeerClass,
+};
 pub use command::{
     AddTorrent, CommandError, Existing, LocalFile, Reuse, Source, TorrentError, TorrentId,
 };
@@ -103,6 +110,9 @@ pub use memory::Memory;
 pub use metrics::Metrics;
 pub use mixed::MixedMode;
 pub use modes::{Mode, Modes};
+pub use plugins::{
+    ExtensionEvent, ExtensionPeer, ExtensionPort, ExtensionRefusal, ExtensionSpec, SendRefused,
+};
 pub use queue::places::Place;
 pub use reader::{FileReader, ReadAhead, ReadError};
 pub use route::{Direct, DirectWay, HiddenSwarms, Route, RouteError, RoutePolicy, Routes};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::Addr;
 use dht::AnnounceAs;
 use net::http::{Client, HeaderValue, Keep};
-use net::{DatagramSocket, Family, Network, Outage, Pass};
+use net::{DatagramSocket, Family, Meter, Network, Outage, Pass};
 use protocol::id::PeerId;
 use rand::Rng;
 
@@ -58,6 +58,8 @@ pub(crate) struct ReachSetup<'a> {
     /// Where it listens.
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) lsd: Option<Addr<Lsd>>,
+    /// Counts what passes between us and trackers.
+    pub(crate) trackers: Arc<Meter>,
 }
 
 impl Reach {
@@ -88,7 +90,7 @@ impl Reach {
         let name = header_of(told);
         let (network, port) = (route.network, listen.map(|addr| addr.port()));
         let (desk, http) = counters(
-            (engine, &setup.settings),
+            (engine, &setup.settings, &setup.trackers),
             &network,
             (listen, setup.hops == 0),
             (route.tracker_socket, name),
@@ -133,7 +135,7 @@ impl Reach {
         let (engine, seed) = (setup.engine, setup.seed);
         let network = Network::none();
         let (desk, http) = counters(
-            (engine, &setup.settings),
+            (engine, &setup.settings, &setup.trackers),
             &network,
             (None, false),
             (None, NOBODY),
@@ -170,10 +172,10 @@ impl Reach {
     }
 
     /// What makes the requests of a web seed.
-    pub(crate) fn web_client(&self) -> Client {
+    pub(crate) fn web_client(&self, settings: &Live) -> Client {
         let client = self.http.clone().keeping(Keep::default());
         match self.pass {
-            Some(_) => client.on(self.network.clone()),
+            Some(_) => client.on(remembering(&self.network, settings)),
             None => client,
         }
     }
@@ -254,7 +256,7 @@ impl Reach {
 
 /// Where trackers are asked, and what the requests of web seeds are made with.
 fn counters(
-    (engine, settings): (&EngineConfig, &Live),
+    (engine, settings, trackers): (&EngineConfig, &Live, &Arc<Meter>),
     network: &Network,
     (listen, direct): (Option<SocketAddr>, bool),
     (socket, client): (Option<Arc<dyn DatagramSocket>>, HeaderValue),
@@ -268,12 +270,17 @@ fn counters(
         socket,
         client: client.clone(),
         families: listened_families(listen, network.listening()),
+        meter: Arc::clone(trackers),
         seed,
     });
-    (
-        desk,
-        Client::new(network.clone().with_cached_names(), client),
-    )
+    (desk, Client::new(remembering(network, settings), client))
+}
+
+/// A network that remembers where hosts are for as long as is set.
+fn remembering(network: &Network, settings: &Live) -> Network {
+    let live = settings.clone();
+    let life = move || live.get().trackers.names_kept;
+    network.clone().with_cached_names_for(life)
 }
 
 /// The name that is told to web servers and trackers.

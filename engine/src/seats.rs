@@ -11,13 +11,19 @@ pub(crate) struct Seats(Arc<Shared>);
 struct Shared {
     most: AtomicUsize,
     taken: AtomicUsize,
+    /// Of these, places that there were for those who took them, and not for all.
+    beside: AtomicUsize,
     /// Connections that are about to be closed because there were too many.
     given_up: AtomicUsize,
 }
 
 /// A place, held for as long as the connection is there.
 #[derive(Debug)]
-pub(crate) struct Seat(Arc<Shared>);
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+    /// It is none of those that there are for all.
+    beside: bool,
+}
 
 impl Seats {
     /// So many places.
@@ -25,6 +31,7 @@ impl Seats {
         Self(Arc::new(Shared {
             most: AtomicUsize::new(most),
             taken: AtomicUsize::new(0),
+            beside: AtomicUsize::new(0),
             given_up: AtomicUsize::new(0),
         }))
     }
@@ -37,25 +44,44 @@ impl Seats {
 
     /// A place, if one is free.
     pub(crate) fn take(&self) -> Option<Seat> {
-        let most = self.0.most.load(Ordering::Relaxed);
-        let more = |taken: usize| (taken < most).then_some(taken + 1);
-        let taken = &self.0.taken;
-        taken
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, more)
-            .ok()?;
-        Some(Seat(Arc::clone(&self.0)))
+        self.take_of(|most| most)
     }
 
-    /// Whether one of the connections has to be closed because there are fewer places than are taken; whoever is told so closes
-    /// one. Since [`Seats::set_most`], as often as there are too many.
-    pub(crate) fn give_up(&self) -> bool {
-        let most = self.0.most.load(Ordering::Relaxed);
+    /// A place, if one is free of those that there are for whoever takes it, by those that there are for all.
+    pub(crate) fn take_of(&self, most: impl FnOnce(usize) -> usize) -> Option<Seat> {
+        let for_all = self.0.most.load(Ordering::Relaxed);
+        let most = most(for_all);
+        let more = |taken: usize| (taken < most).then_some(taken + 1);
+        let taken = &self.0.taken;
+        let before = taken
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, more)
+            .ok()?;
+        let beside = before >= for_all;
+        if beside {
+            self.0.beside.fetch_add(1, Ordering::AcqRel);
+        }
+        Some(Seat {
+            shared: Arc::clone(&self.0),
+            beside,
+        })
+    }
+
+    /// Whether one of the connections has to be closed because there are fewer places than are taken, by how many there are for
+    /// it where there are so many for all; whoever is told so closes it. Since [`Seats::set_most`], as often as there are too many.
+    pub(crate) fn give_up_of(&self, most: impl FnOnce(usize) -> usize) -> bool {
+        let most = most(self.0.most.load(Ordering::Relaxed));
         let taken = self.0.taken.load(Ordering::Relaxed);
+        let taken = taken.saturating_sub(self.0.beside.load(Ordering::Relaxed));
         let more = |given: usize| (taken.saturating_sub(given) > most).then_some(given + 1);
         let given_up = &self.0.given_up;
         given_up
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, more)
             .is_ok()
+    }
+
+    /// Whether a place is free for somebody, by how many there are for it where there are so many for all.
+    pub(crate) fn has_room(&self, most: impl FnOnce(usize) -> usize) -> bool {
+        self.taken() < most(self.0.most.load(Ordering::Relaxed))
     }
 
     /// Places that are taken at this moment.
@@ -72,10 +98,14 @@ impl Seats {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        let shared = &self.shared;
+        shared.taken.fetch_sub(1, Ordering::AcqRel);
+        if self.beside {
+            shared.beside.fetch_sub(1, Ordering::AcqRel);
+        }
         // A connection that was given up is gone, if this is one; else another closes without need, at worst.
         let one_less = |given: usize| given.checked_sub(1);
-        let given_up = &self.0.given_up;
+        let given_up = &shared.given_up;
         let _ = given_up.fetch_update(Ordering::AcqRel, Ordering::Relaxed, one_less);
     }
 }

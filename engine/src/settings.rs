@@ -21,6 +21,7 @@ mod live;
 mod names;
 mod patch;
 mod places;
+mod ports;
 mod preset;
 mod tree;
 mod tuning;
@@ -37,13 +38,15 @@ pub(crate) use self::live::Live;
 pub use self::names::{ClientName, Fingerprint};
 pub use self::patch::Patch;
 pub use self::places::ProxyUrl;
+pub use self::ports::PortRanges;
 pub use self::preset::Preset;
 pub use self::tree::{
-    Choking, Connections, Dht, Disk, GROUPS, Identity, LimitSettings, LocalDiscovery, Metadata,
-    NetworkSettings, Peers, Picking, QueueSettings, ResourceSettings, Seeding, Settings, Trackers,
-    WebSeedSettings, Wires,
+    Choking, ClassSettings, Connections, Dht, Disk, GROUPS, Identity, LimitSettings,
+    LocalDiscovery, Metadata, NetworkSettings, Peers, Picking, QueueSettings, ResourceSettings,
+    Seeding, Settings, Trackers, WebSeedSettings, Wires,
 };
 pub use self::value::Value;
+pub(crate) use self::value::{Setting, not};
 
 #[cfg(test)]
 mod tests;

@@ -48,12 +48,14 @@ use self::sights::Told;
 use crate::board::Board;
 use crate::checks::Checks;
 use crate::claims::Claims;
+use crate::classes::{ClassKind, Classes};
 use crate::command::Command;
 use crate::disk::Disk;
 use crate::event::hub::Hub;
 use crate::handle::COMMAND_QUEUE;
 use crate::listener::{self, Arrival};
 use crate::mixed::Shares;
+use crate::plugins::Plugins;
 use crate::seats::Seats;
 use crate::settings::{Live, SettingsError};
 use crate::shelf::Shelf;
@@ -84,6 +86,8 @@ pub struct Supervisor {
     up: RateLimiter,
     /// Limits of TCP beside those.
     shares: Shares,
+    classes: Classes,
+    plugins: Plugins,
     arbiters: Vec<ArbiterHandle>,
     threads: Vec<Arbiter>,
     torrents: BTreeMap<TorrentId, Child>,
@@ -153,12 +157,7 @@ impl Supervisor {
     pub fn launch(config: EngineConfig) -> Result<(Addr<Self>, EngineHandle), StartError> {
         config.settings.check()?;
         settings::may_decide(&config, &config.settings)?;
-        if let Some(path) = config.memory.dir() {
-            std::fs::create_dir_all(path).map_err(|source| StartError::StateDir {
-                path: path.to_path_buf(),
-                source,
-            })?;
-        }
+        make_state_dir(&config)?;
         let (session, earlier) = Session::open(&config.memory)?.unzip();
         let seed = config.seed.unwrap_or_else(rand::random);
         let (arrivals, incoming) = mpsc::channel(listener::ARRIVALS);
@@ -180,6 +179,7 @@ impl Supervisor {
             events: events.clone(),
             board: Board::new(seed),
             settings: settings.clone(),
+            plugins: Plugins::default(),
         };
         let threads: Vec<Arbiter> = (0..config.torrent_threads)
             .map(|_| Arbiter::new())
@@ -192,6 +192,8 @@ impl Supervisor {
             down: RateLimiter::new(config.settings.limits.down),
             up: RateLimiter::new(config.settings.limits.up),
             shares: Shares::new(),
+            classes: Classes::new(&config.settings),
+            plugins: handle.plugins.clone(),
             arbiters: threads.iter().map(Arbiter::handle).collect(),
             threads,
             torrents: BTreeMap::new(),
@@ -249,6 +251,17 @@ impl Supervisor {
     }
 }
 
+/// Makes the folder that all is kept in, where there is to be one.
+fn make_state_dir(config: &EngineConfig) -> Result<(), StartError> {
+    let Some(path) = config.memory.dir() else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(path).map_err(|source| StartError::StateDir {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
 impl Actor for Supervisor {
     type Context = Context<Self>;
 
@@ -296,7 +309,11 @@ impl StreamHandler<Arrival> for Supervisor {
         }
         let child = self.by_hash.get(&arrival.info_hash);
         let child = child.and_then(|id| self.torrents.get(id));
-        let room = self.seats.free() > 0;
+        let table = self.classes.get();
+        let kind = ClassKind::of(arrival.stream.is_utp());
+        let classes = table.of(arrival.stream.peer_addr().ip(), kind);
+        let room = |most: usize| table.most_connections(classes, most);
+        let room = self.seats.has_room(room);
         // A torrent answers on its own route and no other.
         let here = |child: &&Child| {
             let route = self.routes.get(child.hops);

@@ -107,6 +107,127 @@ fn each_kind_of_message_is_counted_on_both_sides() {
     });
 }
 
+#[test]
+fn what_the_disk_does_is_counted() {
+    simulate(async {
+        let sim = Sim::new(5);
+        let [seeder, leecher] = pair(&sim).await;
+        let [gives, takes] = [figures(&seeder).await, figures(&leecher).await];
+        let of = |figures: &Metrics, name: &str| figures.get(name).expect("a figure");
+        let blocks = LEN.div_ceil(16 * 1024) as u64;
+        for who in [&gives, &takes] {
+            assert_eq!(of(who, "disk.num_blocks_hashed"), blocks);
+            assert_eq!(of(who, "disk.num_unhashed"), 0);
+            assert_eq!(of(who, "ses.num_unfiltered_torrents"), 1);
+            assert!(of(who, "disk.file_pool_misses") >= 1);
+            assert!(of(who, "disk.num_read_ops") >= 1);
+            assert_eq!(of(who, "disk.file_pool_size"), 1);
+            assert_eq!(of(who, "disk.queued_disk_jobs"), 0);
+            assert_eq!(of(who, "disk.num_running_disk_jobs"), 0);
+            let mut waits = who.histograms();
+            let waits = waits.find(|of| of.about.name == "disk.job_wait_seconds");
+            assert_eq!(
+                waits.map(engine::metrics::Histogram::count),
+                who.get("disk.num_jobs")
+            );
+        }
+        assert_eq!(of(&gives, "disk.queued_write_bytes"), 0);
+        assert!(of(&takes, "disk.queued_write_bytes") <= LEN as u64);
+        assert_eq!(of(&gives, "disk.num_read_back"), 0);
+        assert_eq!(of(&takes, "disk.num_read_back"), blocks);
+        assert_eq!(of(&gives, "disk.num_write_ops"), 0);
+        let writes = of(&takes, "disk.num_write_ops");
+        assert!((1..=blocks).contains(&writes), "{writes}");
+        assert!(of(&takes, "disk.write_microseconds") > 0);
+        assert!(of(&takes, "disk.file_pool_hits") >= writes - 1);
+        sim
+    });
+}
+
+#[test]
+fn streams_under_encryption_that_fail_are_counted_as_such() {
+    simulate(async {
+        let sim = Sim::new(8);
+        let payload = Payload::new(8, LEN, PIECE);
+        let strict = |config: &mut EngineConfig| {
+            config.settings.encryption.peers = engine::Encryption::Require;
+            config.settings.limits.up = Some(10_000);
+        };
+        let seeder = start_with(&sim, 1, strict);
+        seeder.seed(&payload).await;
+        let leecher = start_with(&sim, 2, strict);
+        let source = Source::Metainfo(payload.metainfo());
+        leecher
+            .add_with(source, |add| add.peers = vec![addr(1)])
+            .await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let due = |count| {
+            [
+                ("peer.error_rc4_peers", count),
+                ("peer.error_encrypted_peers", count),
+                ("peer.eof_peers", count),
+            ]
+        };
+        assert_figures("before", &figures(&leecher).await, due(0));
+        seeder.handle.shutdown(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_figures("after", &figures(&leecher).await, due(1));
+        sim
+    });
+}
+
+#[test]
+fn headers_count_in_limits_where_that_is_said() {
+    for overhead in [false, true] {
+        simulate(async {
+            let sim = Sim::new(7);
+            let payload = Payload::new(7, 8_000_000, PIECE);
+            let seeder = start(&sim, 1);
+            seeder.seed(&payload).await;
+            let leecher = start_with(&sim, 2, |config| {
+                config.settings.limits.down = Some(100_000);
+                config.settings.limits.overhead = overhead;
+            });
+            let source = Source::Metainfo(payload.metainfo());
+            leecher
+                .add_with(source, |add| add.peers = vec![addr(1)])
+                .await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            let bytes = async || {
+                let is = figures(&leecher).await;
+                let of = |name: &str| is.get(name).expect("a figure");
+                [of("net.recv_bytes"), of("net.recv_tcp_overhead_bytes")]
+            };
+            let before = bytes().await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let [carried, headers] = bytes().await;
+            let (carried, headers) = (carried - before[0], headers - before[1]);
+            let counted = if overhead { carried + headers } else { carried };
+            assert!(headers > 100_000, "{headers}");
+            assert!(
+                (5_900_000..6_100_000).contains(&counted),
+                "{overhead}: {counted}"
+            );
+            sim
+        });
+    }
+}
+
+#[test]
+fn torrents_without_a_filter_of_addresses_are_counted() {
+    simulate(async {
+        let sim = Sim::new(6);
+        let payload = Payload::new(6, LEN, PIECE);
+        let node = start_with(&sim, 1, |config| {
+            config.network = config.network.clone().filtered(&net::Filter::default());
+        });
+        node.seed(&payload).await;
+        let is = figures(&node).await;
+        assert_figures("filtered", &is, [("ses.num_unfiltered_torrents", 0)]);
+        sim
+    });
+}
+
 /// Asserts that peers which are gone are not counted any more, and of the last of these engines that it has no torrent either.
 async fn assert_gone(nodes: &[&Node]) {
     for node in nodes {

@@ -1,8 +1,10 @@
-//! `docs/libtorrent.md` says of each name of libtorrent's public surface where the same is here, why it is not wanted, or
-//! that it is not here yet. This checks that no name is missing and that all paths are there, and keeps the figures.
+//! `docs/libtorrent.md` says of each name of libtorrent's public surface where the same is here, or why it is not wanted. This
+//! checks that no name is missing, that all paths are there and each has a test that names it, and keeps the figures.
 
 #[path = "libtorrent/code.rs"]
 mod code;
+#[path = "libtorrent/tried.rs"]
+mod tried;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use engine::{Metrics, Settings};
 
 use code::Code;
+use tried::Tests;
 
 /// Headings of the page, and the lists of names that belong to them.
 const SECTIONS: [(&str, &str); 8] = [
@@ -46,8 +49,6 @@ enum Place {
     Here(Vec<String>),
     /// Not wanted, for a reason.
     Never,
-    /// Not there yet.
-    NotYet,
 }
 
 fn root() -> PathBuf {
@@ -84,13 +85,10 @@ fn place(ours: &str) -> Result<Place, &'static str> {
             Err("there is no reason")
         };
     }
-    if ours.starts_with("not yet") {
-        return Ok(Place::NotYet);
-    }
     let paths = ours.split('`').skip(1).step_by(2);
     let paths: Vec<String> = paths.map(str::to_owned).collect();
     if paths.is_empty() {
-        return Err("it says neither where, nor why not, nor `not yet`");
+        return Err("it says neither where nor why not");
     }
     Ok(Place::Here(paths))
 }
@@ -138,7 +136,7 @@ fn whatever_is_said_to_be_here_is() {
         for (name, ours) in rows {
             let paths = match place(ours) {
                 Ok(Place::Here(paths)) => paths,
-                Ok(Place::Never | Place::NotYet) => continue,
+                Ok(Place::Never) => continue,
                 Err(why) => {
                     wrong.push(format!("{heading}: {name}: {why}"));
                     continue;
@@ -158,30 +156,46 @@ fn whatever_is_said_to_be_here_is() {
 }
 
 #[test]
+fn each_that_is_here_has_a_test_that_names_it() {
+    let page = page();
+    let tests = Tests::gather(&root());
+    let mut wrong = Vec::new();
+    for (heading, rows) in rows(&page) {
+        for (name, ours) in rows {
+            let Ok(Place::Here(paths)) = place(ours) else {
+                continue;
+            };
+            let untried = paths.iter().filter(|path| !tests.name(path));
+            wrong.extend(untried.map(|path| format!("{heading}: {name}: {path}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn the_figures_of_the_page_are_those_of_its_tables() {
     let page = page();
     let rows = rows(&page);
-    let mut table = String::from("| | here | not ours | not yet |\n|---|---|---|---|\n");
-    let mut sums = [0; 3];
+    let mut table = String::from("| | here | not ours |\n|---|---|---|\n");
+    let mut sums = [0; 2];
     for (heading, list) in SECTIONS {
-        let mut groups: BTreeMap<Option<&str>, [usize; 3]> = BTreeMap::new();
+        let mut groups: BTreeMap<Option<&str>, [usize; 2]> = BTreeMap::new();
         let said = rows.get(heading).map_or(&[][..], Vec::as_slice);
         for ((_, tier), (_, ours)) in names(list).into_iter().zip(said) {
             let at = match place(ours) {
                 Ok(Place::Here(_)) => 0,
-                Ok(Place::Never) => 1,
-                Ok(Place::NotYet) | Err(_) => 2,
+                Ok(Place::Never) | Err(_) => 1,
             };
             groups.entry(tier).or_default()[at] += 1;
             sums[at] += 1;
         }
-        for (tier, [here, never, later]) in groups {
+        for (tier, [here, never]) in groups {
             let tier = tier.map(|tier| format!(", {tier}")).unwrap_or_default();
-            let _ = writeln!(table, "| {heading}{tier} | {here} | {never} | {later} |");
+            let _ = writeln!(table, "| {heading}{tier} | {here} | {never} |");
         }
     }
-    let [here, never, later] = sums;
-    let _ = writeln!(table, "| all | {here} | {never} | {later} |");
+    let [here, never] = sums;
+    let _ = writeln!(table, "| all | {here} | {never} |");
     let (before, rest) = page.split_once(FIGURES).expect("a place for figures");
     let (kept, after) = rest.split_once(END).expect("an end of figures");
     if std::env::var_os("WRITE_DOCS").is_some() {

@@ -102,6 +102,39 @@ async fn peers_known_to(node: &DhtHandle, payload: &Payload) -> usize {
 }
 
 #[test]
+fn only_the_first_of_the_queue_are_announced_where_that_is_set() {
+    simulate(async {
+        let sim = Sim::new(9);
+        let (nodes, bootstrap) = network(&sim, 20);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let node = Node::start(&sim, 501, &bootstrap);
+        let limit = |most: u32| engine::settings::Patch::new().with("queue.dht", most);
+        let set = node.engine.handle.set_settings(limit(1)).await;
+        set.expect("settings");
+        let payloads = [9, 10].map(|seed| Payload::new(seed, 100_000, PIECE));
+        for (payload, folder) in payloads.iter().zip(["a", "b"]) {
+            let dir = node.dir.path().join(folder);
+            let source = Source::Metainfo(payload.metainfo());
+            node.add_with(source, |add| add.dir = dir).await;
+        }
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let known = async || {
+            let mut known = Vec::new();
+            for payload in &payloads {
+                known.push(peers_known_to(&nodes[3].1, payload).await);
+            }
+            known
+        };
+        assert_eq!(known().await, [1, 0]);
+        let set = node.engine.handle.set_settings(limit(0)).await;
+        set.expect("settings");
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(known().await, [1, 1]);
+        sim
+    });
+}
+
+#[test]
 fn a_bare_hash_is_enough() {
     simulate(async {
         let sim = Sim::new(1);

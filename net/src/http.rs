@@ -66,10 +66,10 @@ impl Client {
         }
     }
 
-    /// The same client on another network.
+    /// The same client on another network, which remembers names itself, or does not.
     #[must_use]
     pub fn on(mut self, network: Network) -> Self {
-        self.network = network.with_cached_names();
+        self.network = network;
         self
     }
 

@@ -22,6 +22,7 @@
 //!   and the in-flight set by configuration, output by [`session::OUTPUT_HARD_LIMIT`].
 
 pub mod codec;
+pub mod custom;
 mod error;
 pub mod extension;
 pub mod fast;
@@ -42,6 +43,7 @@ mod timer;
 mod vectors;
 
 pub use codec::{CodecError, Decoder, Frame};
+pub use custom::{CustomError, CustomExtension, CustomPeer};
 pub use error::SessionError;
 pub use extension::{Extension, ExtensionHandshake, Extensions};
 pub use fast::allowed_fast_set;

@@ -84,6 +84,8 @@ pub(crate) enum CtlCommand {
     Check(WhichArgs),
     /// Announce torrents as soon as that is allowed
     Reannounce(WhichArgs),
+    /// Close the sockets of the network and open them anew
+    Reopen,
     /// Write all that the daemon keeps to a file of its own
     Backup(BackupArgs),
     /// End the daemon

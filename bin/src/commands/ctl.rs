@@ -93,6 +93,7 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
         CtlCommand::Settings(of) => settings::run(of, &mut connect()?, &talk),
         CtlCommand::Resources => talk.resources(connect()?.ask(Ask::Resources(Nothing {}))?),
         CtlCommand::Stats => talk.stats(connect()?.ask(Ask::Stats(Nothing {}))?),
+        CtlCommand::Reopen => reopen(&mut connect()?, &talk),
         CtlCommand::Backup(backup) => back_up(&backup, &mut connect()?, &talk),
         CtlCommand::Shutdown => {
             let mut client = connect()?;
@@ -268,6 +269,18 @@ fn relocation(args: MoveArgs) -> Result<Ask, Failure> {
         existing,
         cancel: args.cancel,
     }))
+}
+
+fn reopen(client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {
+    let answer = client.ask(Ask::Reopen(Nothing {}))?;
+    if talk.json {
+        return talk.screen.json(&answer);
+    }
+    let line = match answer.get("listen").and_then(Value::as_str) {
+        Some(at) => format!("listening on {at}"),
+        None => "the network cannot be opened now; the daemon goes on trying".to_owned(),
+    };
+    talk.screen.say(line)
 }
 
 fn back_up(args: &BackupArgs, client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {

@@ -150,6 +150,7 @@ impl Desk {
             Ask::Preview(of) => self.preview(of).await,
             Ask::Reannounce(which) => self.reannounce(which).await,
             Ask::Remove(removal) => self.remove(removal).await,
+            Ask::Reopen(_) => self.reopen().await,
             Ask::Resources(_) => value(&self.resources.told()),
             Ask::Resume(which) => self.resume(which).await,
             Ask::Rules(of) => self.change_rules(of).await,
@@ -223,6 +224,7 @@ fn refused(error: &CommandError) -> Refusal {
         CommandError::NoSuchTorrent => Code::NotFound,
         CommandError::Route(_) | CommandError::UnknownHops(_) => Code::NoRoute,
         CommandError::Settings(_)
+        | CommandError::Class(_)
         | CommandError::NoHash
         | CommandError::NoSuchFile(_)
         | CommandError::NotWebSeed(_)

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use net::resolve::NameServers;
-use net::{Bind, Network, Pool};
+use net::{Bind, Network, Pool, SocketTuning};
 
 use crate::failure::{Failure, reason};
 use crate::json::Line;
@@ -21,8 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// [`Failure::Failed`] where the system binds nothing to it, or a signal came first; [`Failure::Anonymity`] where there is no time left
 /// for `circuits`.
 pub(super) async fn network(
-    bind: &Bind,
-    servers: NameServers,
+    (bind, servers, tuning): (&Bind, NameServers, SocketTuning),
     pool: &Pool,
     circuits: Option<&NoCircuit>,
     (screen, shutdown): (&Screen, &mut Shutdown),
@@ -39,7 +38,7 @@ pub(super) async fn network(
     };
     let mut too_late = std::pin::pin!(too_late);
     loop {
-        match Network::bound(bind, servers.clone(), pool) {
+        match Network::bound_with(bind, servers.clone(), tuning, pool) {
             Ok(network) => {
                 if told {
                     tell(true, &format!("{bind} is there"), screen)?;

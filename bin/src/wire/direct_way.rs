@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use ::dht::DhtHandle;
 use engine::settings::NetworkSettings;
+use engine::units::Size;
 use engine::{Direct, DirectWay, Settings};
 use net::port_map::{PortMap, Ports};
 use net::resolve::NameServers;
-use net::{Cut, Filter, Network, Pool, RealOptions};
+use net::{Cut, Filter, Network, Pool, RealOptions, SocketTuning};
 use parking_lot::Mutex;
 
 use super::circuits::Circuits;
-use super::{PortTries, asking, dht, doors, listen_address, plain_network, port_map};
+use super::{PortTries, asking, dht, doors, listen_address, port_map};
 use crate::cli::transfer::{Common, ProxyUrl};
 use crate::failure::{Failure, reason};
 
@@ -54,6 +55,16 @@ pub(crate) fn settled(flags: &Common, now: &NetworkSettings, begun: &NetworkSett
         of(now).or_else(|| flags.proxy.clone())
     };
     common
+}
+
+/// What the settings have sockets given.
+pub(super) fn tuning(settings: &NetworkSettings) -> SocketTuning {
+    let bytes = |size: Size| usize::try_from(size.0).ok().filter(|bytes| *bytes > 0);
+    SocketTuning {
+        dscp: u8::try_from(settings.dscp).unwrap_or(0),
+        receive_buffer: bytes(settings.receive_buffer),
+        send_buffer: bytes(settings.send_buffer),
+    }
 }
 
 fn choose<T: PartialEq>([now, begun]: [Option<T>; 2], flag: Option<T>) -> Option<T> {
@@ -111,16 +122,17 @@ impl Wires {
     fn open(&self, settings: &Settings, open: &mut Open) -> Result<Direct, Failure> {
         let common = settled(&self.flags, &settings.network, &self.begun);
         let listen = listen_address(&common)?;
+        let tuning = tuning(&settings.network);
         let base = match &common.bind {
             Some(bind) => {
                 let servers = common.dns.iter().map(|server| server.0);
                 let servers = NameServers::these(servers.collect());
-                let bound = Network::bound(bind, servers, &self.pool);
+                let bound = Network::bound_with(bind, servers, tuning, &self.pool);
                 bound.map_err(|error| Failure::Failed(format!("{bind}: {}", reason(&error))))?
             }
             None => match common.listen {
-                Some(at) => Network::real(RealOptions::from_source(at.ip())),
-                None => plain_network(),
+                Some(at) => Network::real(RealOptions::from_source(at.ip()).tuned(tuning)),
+                None => Network::real(RealOptions::default().tuned(tuning)),
             },
         };
         let (base, cut) = base.with_cut();
@@ -204,5 +216,20 @@ mod tests {
         assert_eq!(choose([b, a], flag), b, "it was set since");
         assert_eq!(choose([None, a], flag), flag, "it was unset since");
         assert_eq!(choose([None::<u8>, None], None), None);
+    }
+
+    #[test]
+    fn sockets_are_given_what_the_settings_say() {
+        let usual = NetworkSettings::default();
+        assert_eq!(tuning(&usual), SocketTuning::default());
+        let said = NetworkSettings {
+            dscp: 8,
+            receive_buffer: Size(65_536),
+            send_buffer: Size(32_768),
+            ..usual
+        };
+        let given = tuning(&said);
+        assert_eq!((given.dscp, given.receive_buffer), (8, Some(65_536)));
+        assert_eq!(given.send_buffer, Some(32_768));
     }
 }

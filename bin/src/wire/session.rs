@@ -11,7 +11,7 @@ use net::{Network, OwnedPool, Pool, Task};
 use state::Keeper;
 
 use super::circuits::Circuits;
-use super::direct_way::{Open, Wires, settled};
+use super::direct_way::{Open, Wires, settled, tuning};
 use super::filter::FilterFile;
 use super::way::{direct_network, within};
 use super::{GIVE_BACK, PortTries, asking, direct, pool, port_map};
@@ -58,7 +58,8 @@ impl Session {
         let flags = common;
         let common = &settled(flags, &settings.network, &settings.network);
         let from = common.listen.map(|at| at.ip());
-        let outward = direct_network((common, from), pool.pool(), None, (screen, shutdown)).await?;
+        let begin = (common, from, tuning(&settings.network));
+        let outward = direct_network(begin, pool.pool(), None, (screen, shutdown)).await?;
         let (outward, cut) = outward.with_cut();
         let proxy = common.proxy()?;
         let outward = within(outward, proxy, filter.as_ref());

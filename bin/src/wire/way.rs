@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use net::resolve::NameServers;
-use net::{Network, OwnedPool, Pool, Proxy, RealOptions};
+use net::{Network, OwnedPool, Pool, Proxy, RealOptions, SocketTuning};
 use tunnels::Anonymity;
 
 use super::filter::FilterFile;
-use super::{NoCircuit, Overlay, Part, bound, listen_address, plain_network, pool};
+use super::{NoCircuit, Overlay, Part, bound, listen_address, pool};
 use crate::cli::transfer::Common;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -49,7 +49,8 @@ pub(crate) async fn way(
     };
     let no_circuit = NoCircuit::of(common);
     let told = (screen, shutdown);
-    let network = direct_network((common, from), pool.pool(), no_circuit.as_ref(), told).await?;
+    let begin = (common, from, SocketTuning::default());
+    let network = direct_network(begin, pool.pool(), no_circuit.as_ref(), told).await?;
     let network = within(network, proxy, filter.as_ref());
     let hops = common.hops();
     let wanted = hops > 0 || common.overlay.socks.is_some();
@@ -101,7 +102,7 @@ pub(super) fn within(
 /// The network that leads to a proxy, or everywhere where there is none; `from` is where it starts unless something is said
 /// of that.
 pub(super) async fn direct_network(
-    (common, from): (&Common, Option<IpAddr>),
+    (common, from, tuning): (&Common, Option<IpAddr>, SocketTuning),
     pool: &Pool,
     circuits: Option<&NoCircuit>,
     told: (&Screen, &mut Shutdown),
@@ -109,7 +110,7 @@ pub(super) async fn direct_network(
     if let Some(bind) = &common.bind {
         let servers = common.dns.iter().map(|server| server.0);
         let servers = NameServers::these(servers.collect());
-        return bound::network(bind, servers, pool, circuits, told).await;
+        return bound::network((bind, servers, tuning), pool, circuits, told).await;
     }
     if !common.dns.is_empty() {
         let why =
@@ -117,7 +118,7 @@ pub(super) async fn direct_network(
         return Err(Failure::Usage(why.to_owned()));
     }
     Ok(match from {
-        Some(ip) => Network::real(RealOptions::from_source(ip)),
-        None => plain_network(),
+        Some(ip) => Network::real(RealOptions::from_source(ip).tuned(tuning)),
+        None => Network::real(RealOptions::default().tuned(tuning)),
     })
 }

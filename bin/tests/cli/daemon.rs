@@ -5,6 +5,7 @@ mod channel;
 mod ending;
 mod feeds;
 mod figures;
+mod ports;
 mod resources;
 mod rest;
 mod sorting;

@@ -287,6 +287,7 @@ fn ask() -> impl Strategy<Value = Ask> {
         which().prop_map(Ask::Pause),
         which().prop_map(Ask::Resume),
         which().prop_map(Ask::Reannounce),
+        Just(Ask::Reopen(Nothing {})),
         Just(Ask::Shutdown(Nothing {})),
         Just(Ask::Resources(Nothing {})),
         Just(Ask::Stats(Nothing {})),

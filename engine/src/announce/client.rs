@@ -38,6 +38,7 @@ impl TrackerClient {
                 socket: None,
                 client,
                 families: Vec::new(),
+                meter: Arc::default(),
                 seed: rand::random(),
             }),
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::select;
 use net::http::HeaderValue;
-use net::{DatagramSocket, Family, Network, Pool, Task};
+use net::{DatagramSocket, Family, Meter, Network, Pool, Task};
 use parking_lot::Mutex;
 use protocol::tracker::{Announce, AnnounceReply};
 use rand::rngs::StdRng;
@@ -76,6 +76,8 @@ pub(crate) struct DeskSetup {
     pub(crate) client: HeaderValue,
     /// Those that we listen on.
     pub(crate) families: Vec<Family>,
+    /// What is said to trackers and comes from them is counted here.
+    pub(crate) meter: Arc<Meter>,
     pub(crate) seed: u64,
 }
 

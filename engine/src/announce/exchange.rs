@@ -100,15 +100,19 @@ pub(crate) struct Exchanges {
 impl Exchanges {
     /// Asks through the network of a desk, and in its name.
     pub(crate) fn new(desk: DeskSetup) -> Self {
-        let (network, pass) = desk.network.with_cached_names().with_pass();
+        let live = desk.settings.clone();
+        let life = move || live.get().trackers.names_kept;
+        let (network, pass) = desk.network.with_cached_names_for(life).with_pass();
         let keep = Keep {
             per_server: desk.settings.get().trackers.max_in_flight_per_host as usize,
             ..Keep::default()
         };
         let exchanges = Self {
             settings: desk.settings,
-            http: Client::new(network.clone(), desk.client).keeping(keep),
-            udp: Udp::new(network.clone(), desk.pool, desk.socket),
+            http: Client::new(network.clone(), desk.client)
+                .keeping(keep)
+                .metered(Arc::clone(&desk.meter)),
+            udp: Udp::new(network.clone(), desk.pool, (desk.socket, desk.meter)),
             network,
             families: Families::new(desk.families),
             preferences: desk.direct.then(Known::default),

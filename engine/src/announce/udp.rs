@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use net::{DatagramSocket, Network, Pool, Task};
+use net::{DatagramSocket, Meter, Network, Pool, Task};
 use parking_lot::Mutex;
 use protocol::tracker::udp::{
     Ask, Connection, Exchange, ExchangeError, Family, MAX_DATAGRAM, Reply, Schedule,
@@ -41,6 +41,7 @@ const AFTER_ERROR: Duration = Duration::from_millis(50);
 pub(crate) struct Udp {
     network: Network,
     pool: Pool,
+    meter: Arc<Meter>,
     shared: Option<Arc<Socket>>,
     v4: Mutex<Option<Arc<Socket>>>,
     v6: Mutex<Option<Arc<Socket>>>,
@@ -68,6 +69,7 @@ struct Link {
 struct Socket {
     inner: Arc<dyn DatagramSocket>,
     routes: Arc<Routes>,
+    meter: Arc<Meter>,
     _receiving: Task<()>,
 }
 
@@ -83,14 +85,15 @@ struct Route<'a> {
 }
 
 impl Udp {
-    /// Asks by the `shared` socket, where there is one of the tracker's family.
+    /// Asks by the `shared` socket, where there is one of the tracker's family. Datagrams are counted, without their headers.
     pub(crate) fn new(
         network: Network,
         pool: Pool,
-        shared: Option<Arc<dyn DatagramSocket>>,
+        (shared, meter): (Option<Arc<dyn DatagramSocket>>, Arc<Meter>),
     ) -> Self {
         Self {
-            shared: shared.map(|socket| Arc::new(Socket::new(socket, &pool))),
+            shared: shared.map(|socket| Arc::new(Socket::new(socket, &pool, &meter))),
+            meter,
             network,
             pool,
             v4: Mutex::default(),
@@ -206,7 +209,7 @@ impl Udp {
         }
         let _runtime = self.pool.handle().enter();
         let socket = self.network.datagram(any).map_err(unreachable)?;
-        let opened = Arc::new(Socket::new(socket, &self.pool));
+        let opened = Arc::new(Socket::new(socket, &self.pool, &self.meter));
         *slot = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -225,12 +228,13 @@ fn rng_seed(rng: &mut StdRng) -> u64 {
 }
 
 impl Socket {
-    fn new(inner: Arc<dyn DatagramSocket>, pool: &Pool) -> Self {
+    fn new(inner: Arc<dyn DatagramSocket>, pool: &Pool, meter: &Arc<Meter>) -> Self {
         let routes = Arc::<Routes>::default();
-        let receiving = receive(Arc::clone(&inner), Arc::clone(&routes));
+        let receiving = receive(Arc::clone(&inner), Arc::clone(&routes), Arc::clone(meter));
         Self {
             inner,
             routes,
+            meter: Arc::clone(meter),
             _receiving: pool.spawn(receiving),
         }
     }
@@ -277,6 +281,7 @@ impl Socket {
                 // Of many that wait for room only one is told of it. What does not go out by then goes out again.
                 if let Ok(sent) = timeout_at(until(exchange), sending).await {
                     sent.map_err(unreachable)?;
+                    self.meter.sent(datagram.len());
                 }
             }
             match timeout_at(until(exchange), incoming.recv()).await {
@@ -321,7 +326,7 @@ impl Drop for Route<'_> {
 }
 
 /// Hands what comes in to those who wait for it.
-async fn receive(socket: Arc<dyn DatagramSocket>, routes: Arc<Routes>) {
+async fn receive(socket: Arc<dyn DatagramSocket>, routes: Arc<Routes>, meter: Arc<Meter>) {
     let mut buffer = vec![0; MAX_DATAGRAM];
     loop {
         let Ok((len, from)) = socket.recv_from(&mut buffer).await else {
@@ -339,6 +344,7 @@ async fn receive(socket: Arc<dyn DatagramSocket>, routes: Arc<Routes>) {
             known.or_else(|| routes.get(&(None, transaction))).cloned()
         };
         if let Some(route) = route {
+            meter.received(len);
             // Who does not take four answers gets them again.
             let _ = route.try_send((from, datagram.to_vec()));
         }

@@ -85,6 +85,10 @@ pub enum Refusal {
     Filtered,
     /// There are as many connections as there may be.
     Full,
+    /// It is at a port below 1024, and the settings say that none is dialled there.
+    LowPort,
+    /// It is at a port at which the settings say that no peer is dialled.
+    Port,
     /// The torrent takes no connections at this moment.
     Resting,
 }
@@ -96,6 +100,8 @@ impl fmt::Display for Refusal {
             Self::Crowding => "its host has enough connections",
             Self::Filtered => "the filter of addresses forbids it",
             Self::Full => "there are enough connections",
+            Self::LowPort => "peers at ports below 1024 are not dialled",
+            Self::Port => "peers at that port are not dialled",
             Self::Resting => "the torrent takes no connections now",
         })
     }

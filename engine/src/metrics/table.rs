@@ -1,7 +1,9 @@
 //! The names of all figures.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use net::Meter;
 use protocol::krpc::MethodKind;
 use protocol::peer::MessageKind;
 
@@ -24,6 +26,8 @@ macro_rules! table {
             pub(crate) heard: [AtomicU64; MessageKind::COUNT],
             /// Messages to peers, by [`MessageKind`].
             pub(crate) told: [AtomicU64; MessageKind::COUNT],
+            /// Bytes to and from trackers.
+            pub(crate) trackers: Arc<Meter>,
             /// What is there now, by [`Head`]: whoever has some of it adds it, and takes it off when it goes.
             pub(super) heads: [AtomicU64; Head::COUNT],
         }
@@ -227,6 +231,15 @@ table! {
         "net.recv_redundant_bytes" in "bytes": "Payload received that was there already, came too late or was bad.";
         "net.recv_ip_overhead_bytes" in "bytes": "Headers of packets received from peers: counted of uTP, estimated of TCP.";
         "net.sent_ip_overhead_bytes" in "bytes": "Headers of packets sent to peers: counted of uTP, estimated of TCP.";
+        "net.recv_tracker_bytes" in "bytes": "Bytes received from trackers: of their connections, TLS included, and of their datagrams.";
+        "net.sent_tracker_bytes" in "bytes": "Bytes sent to trackers: by connections, TLS included, and as datagrams.";
+        "disk.num_blocks_hashed": "Blocks of 16 KiB that were hashed, each time that they were.";
+        "disk.num_read_back": "Of these, blocks that had just been written and were read again for it.";
+        "disk.num_write_ops": "Writes to files: of neighbouring blocks together, where they came together.";
+        "disk.num_read_ops": "Reads from files, and parts of files that were mapped to be read.";
+        "disk.file_pool_hits": "Times that a file was used and was open.";
+        "disk.file_pool_misses": "Times that a file had to be opened first.";
+        "disk.write_microseconds" in "microseconds": "How long writes to files took, one after the other.";
         "utp.utp_packets_in": "Packets received by uTP.";
         "utp.utp_packets_out": "Packets sent by uTP.";
         "utp.utp_payload_pkts_in": "Packets with payload received by uTP.";
@@ -256,6 +269,7 @@ table! {
         "ses.num_queued_torrents": "Torrents that wait for their turn in the queue.";
         "ses.num_stopped_torrents": "Torrents that stand still, as they were told to.";
         "ses.num_blocked_torrents": "Torrents of which nothing leaves by their route.";
+        "ses.num_unfiltered_torrents": "Torrents that go by a way on which no IP filter holds.";
         "peer.num_peers_connected": "Connected peers.";
         "peer.num_seeds_connected": "Connected peers that have everything.";
         "peer.num_seats_taken": "Connections that are there or being made.";
@@ -273,6 +287,7 @@ table! {
         "utp.num_utp_lingering": "Streams of uTP that are done, of which the other side may not know yet.";
         "disk.queued_disk_jobs": "Jobs that wait for a thread for hashes and checks.";
         "disk.num_running_disk_jobs": "Jobs that are being done by those threads.";
+        "disk.num_unhashed": "Blocks that were written and of which the piece was not hashed yet.";
         "disk.file_pool_size": "Open files.";
         "disk.mapped_bytes" in "bytes": "Bytes of files that are mapped.";
         "disk.queued_write_bytes" in "bytes": "Bytes that were written and not yet handed to the disk.";

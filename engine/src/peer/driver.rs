@@ -9,6 +9,7 @@ mod facts;
 mod hashes;
 mod metadata;
 mod orders;
+mod plugged;
 mod read;
 mod read_buffer;
 mod transmit;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use net::{BoxStream, RateLimiter, Throttle};
+use net::{BoxStream, Throttle};
 use protocol::fault::Fault;
 use protocol::geometry::PieceIndex;
 use protocol::peer::{Session, SessionError, TorrentParams};
@@ -34,6 +35,7 @@ use self::facts::FACTS_WAIT;
 use self::read_buffer::Ticket;
 use self::waits::Waits;
 use crate::Wire;
+use crate::classes::{Bounds, ClassKind};
 use crate::content::{Content, Traffic};
 use crate::peer::assigned::Assigned;
 use crate::peer::bell::Bell;
@@ -44,6 +46,7 @@ use crate::peer::pace::Pace;
 use crate::peer::pipeline::Pipeline;
 use crate::peer::upload::Outbox;
 use crate::peer::watch::Watch;
+use crate::plugins::Joined;
 use crate::settings::Live;
 
 /// Reads of one driver before others get their turn.
@@ -65,12 +68,8 @@ pub(crate) struct Wiring {
     pub(crate) key: PeerKey,
     /// The content, once the metadata is known.
     pub(crate) content: Option<Arc<Content>>,
-    /// Limit of what is received.
-    pub(crate) down: Throttle,
-    /// Limit of what is sent.
-    pub(crate) up: Throttle,
-    /// Limits of both directions, down first, that hold as well where the stream is one of TCP.
-    pub(crate) tcp: [RateLimiter; 2],
+    /// Where the limits are of what is received and sent.
+    pub(crate) bounds: Bounds,
     /// Counters of this connection.
     pub(crate) traffic: Arc<Traffic>,
     /// Counters of the torrent.
@@ -85,9 +84,15 @@ pub(crate) struct Wiring {
     pub(crate) settings: Live,
     /// Tells of each block.
     pub(crate) watch: Watch,
+    /// Extensions that programs bring along.
+    pub(crate) joined: Option<Box<Joined>>,
 }
 
 /// A connection at work.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about the moment"
+)]
 pub(crate) struct Driver {
     key: PeerKey,
     stream: BoxStream,
@@ -98,6 +103,9 @@ pub(crate) struct Driver {
     shown: Option<BTreeSet<PieceIndex>>,
     orders: mpsc::Receiver<Order>,
     reports: PollSender<Report>,
+    bounds: Bounds,
+    /// The table of classes that `down` and `up` are by.
+    table: u64,
     down: Throttle,
     up: Throttle,
     traffic: Arc<Traffic>,
@@ -112,6 +120,7 @@ pub(crate) struct Driver {
     /// For the beginning of the block that is arriving, if it was kept.
     kept: Option<Ticket>,
     outbox: Outbox,
+    joined: Option<Box<Joined>>,
     metadata_asked: metadata::Asked,
     hashes_owed: hashes::Owed,
     pipeline: Pipeline,
@@ -129,6 +138,8 @@ pub(crate) struct Driver {
     /// Payload of blocks that are not whole yet.
     unmeasured: u64,
     up_credit: usize,
+    /// Headers count in limits.
+    overhead: bool,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -141,14 +152,12 @@ impl Driver {
         mut parts: Parts,
         torrent: Option<TorrentParams>,
     ) -> Self {
-        let Wiring { down, up, tcp, .. } = parts.wiring;
-        let [down, up] = if stream.is_utp() {
-            [down, up]
-        } else {
-            let [tcp_down, tcp_up] = tcp;
+        let utp = stream.is_utp();
+        if !utp {
             parts.wiring.watch.is_tcp();
-            [down.and(tcp_down.throttle()), up.and(tcp_up.throttle())]
-        };
+        }
+        let (ip, bounds) = (parts.wiring.watch.addr().ip(), parts.wiring.bounds);
+        let (table, [down, up]) = bounds.throttles(ip, ClassKind::of(utp));
         let mut driver = Self {
             key: parts.wiring.key,
             stream,
@@ -158,6 +167,8 @@ impl Driver {
             shown: parts.wiring.veiled.then(BTreeSet::new),
             orders: parts.orders,
             reports: PollSender::new(parts.reports),
+            bounds,
+            table,
             down,
             up,
             traffic: parts.wiring.traffic,
@@ -171,6 +182,7 @@ impl Driver {
             intake: Intake::default(),
             kept: None,
             outbox: Outbox::default(),
+            joined: parts.wiring.joined,
             metadata_asked: metadata::Asked::default(),
             hashes_owed: hashes::Owed::default(),
             pipeline: Pipeline::new(now()),
@@ -186,6 +198,7 @@ impl Driver {
             throttled: false,
             unmeasured: 0,
             up_credit: 0,
+            overhead: false,
             timer: Box::pin(tokio::time::sleep(Duration::from_secs(3600))),
         };
         driver.retune();
@@ -218,7 +231,11 @@ impl Driver {
             self.session.queued_requests() > 0,
             self.session.in_flight() > 0,
         ];
-        self.watch.settle(self.session.take_tally(), waiting);
+        let [came, went] = self.watch.settle(self.session.take_tally(), waiting);
+        if self.overhead {
+            self.down.charge(came as usize);
+            self.up.charge(went as usize);
+        }
         if let Err(ended) = outcome {
             return Poll::Ready(ended);
         }

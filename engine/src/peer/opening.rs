@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::{BoxStream, Network};
 use protocol::id::InfoHash;
 use protocol::peer::handshake::HANDSHAKE_LEN;
-use protocol::peer::{Session, SessionConfig, TorrentParams};
+use protocol::peer::{CustomExtension, Session, SessionConfig, TorrentParams};
 use tokio::time::timeout;
 
 use crate::Wire;
@@ -50,6 +51,15 @@ pub(crate) enum Opening {
 }
 
 impl Opening {
+    /// Offers the peer extensions that programs bring along.
+    pub(crate) fn offer(&mut self, custom: Arc<[CustomExtension]>) {
+        match self {
+            Self::Accepted { torrent, .. } | Self::Dial { torrent, .. } => {
+                torrent.custom = Some(custom);
+            }
+        }
+    }
+
     /// Our side of the session.
     pub(crate) const fn config(&self) -> &SessionConfig {
         match self {

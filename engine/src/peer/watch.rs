@@ -37,6 +37,9 @@ struct Moved {
 /// Bytes of payload in a full segment of TCP over Ethernet, with timestamps.
 const SEGMENT: u64 = 1448;
 
+/// IPv4, UDP and uTP around a packet of a stream of uTP.
+const UTP_HEADER: u64 = 48;
+
 impl Watch {
     /// Of a torrent's connection to an address.
     pub(crate) fn new(events: Hub, (id, addr): (TorrentId, SocketAddr)) -> Self {
@@ -127,6 +130,11 @@ impl Watch {
         self.events.tell_of(Category::Blocks, event);
     }
 
+    /// The address of the other end.
+    pub(crate) const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// The stream is one of TCP.
     pub(crate) fn is_tcp(&mut self) {
         // IP, TCP and its timestamps.
@@ -134,8 +142,8 @@ impl Watch {
     }
 
     /// Counts what has moved since this was called last: messages, if there were some; whether requests of the peer wait here, and
-    /// ours there.
-    pub(crate) fn settle(&mut self, tally: Option<Tally>, [up, down]: [bool; 2]) {
+    /// ours there. Gives the bytes of headers that went with it, in and out, as they are estimated.
+    pub(crate) fn settle(&mut self, tally: Option<Tally>, [up, down]: [bool; 2]) -> [u64; 2] {
         let counters = self.events.counters();
         if let Some(tally) = tally {
             counters.take(&tally);
@@ -159,6 +167,15 @@ impl Watch {
             (Head::UpRequests, up.into()),
             (Head::DownRequests, down.into()),
         ]);
+        // Those of uTP are counted by it, as far as there are sums; each stream has them all the same.
+        let header = if self.header > 0 {
+            self.header
+        } else if self.addr.is_ipv6() {
+            UTP_HEADER + 20
+        } else {
+            UTP_HEADER
+        };
+        [headers_in, headers_out].map(|headers| headers * header)
     }
 
     /// The stream failed, or could not be opened.

@@ -98,6 +98,9 @@ impl Settings {
             }
         }
         if wrongs.is_empty() {
+            wrongs = crate::classes::unknown(&changed);
+        }
+        if wrongs.is_empty() {
             return Ok(changed);
         }
         Err(SettingsError { file: None, wrongs })
@@ -115,7 +118,8 @@ impl Settings {
                 kind,
             })
         };
-        let wrongs: Vec<Wrong> = Self::keys().filter_map(wrong).collect();
+        let mut wrongs: Vec<Wrong> = Self::keys().filter_map(wrong).collect();
+        wrongs.extend(crate::classes::unknown(self));
         if wrongs.is_empty() {
             return Ok(());
         }

@@ -176,6 +176,17 @@ fn each_preset_is_valid_and_every_key_of_it_changes_something() {
 }
 
 #[test]
+fn a_preset_is_for_much_or_for_little() {
+    let of = |preset: Preset| Settings::default().with(&preset.patch()).expect("valid");
+    let (little, much) = (of(Preset::MinMemoryUsage), of(Preset::HighPerformanceSeed));
+    let usual = Settings::default();
+    assert!(little.connections.max < usual.connections.max);
+    assert!(little.disk.open_files < usual.disk.open_files);
+    assert!(much.connections.max > usual.connections.max);
+    assert!(much.disk.open_files > usual.disk.open_files);
+}
+
+#[test]
 fn programs_read_and_write_them_as_maps_of_groups() {
     let json = serde_json::to_value(Settings::default()).expect("JSON");
     assert_eq!(json["limits"]["down"], 0);

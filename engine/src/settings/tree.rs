@@ -11,8 +11,10 @@ use super::hosts::Hosts;
 use super::key::settings;
 use super::names::{ClientName, Fingerprint};
 use super::places::ProxyUrl;
+use super::ports::PortRanges;
 use super::value::Setting;
 use super::{Group, Key};
+use crate::classes::{AddressClasses, ClassList, KindClasses};
 use crate::torrent::choker::{SeedMode, SlotsBy};
 use crate::units::Size;
 use crate::{AnnounceMode, Encryption, Limits, MixedMode, SeedingMode};
@@ -53,6 +55,8 @@ settings! {
         dial_when_done: bool = true, (), "";
         /// Whether peers at ports below 1024 are dialled, where other services are; those that the user names always are.
         low_ports: bool = true, (), "";
+        /// Ports of peers that are never dialled, such as those of mail servers; peers that the user names always are.
+        refused_ports: PortRanges = PortRanges::default(), (), "";
         /// How much of the connections of a torrent that is nearly full is given up at a time for others that are known: those that bring least.
         turnover: u32 = 4, 0..=100, "percent";
         /// From which part of its most connections on a torrent is nearly full.
@@ -66,10 +70,22 @@ settings! {
         down: Option<u64> = None, (), "";
         /// From us to peers.
         up: Option<u64> = None, (), "";
-        /// Whether limits, those of single torrents too, hold for peers of the local networks and of this machine as well. Holds for connections that begin from then on.
+        /// Whether limits, those of single torrents too, hold for peers of the local networks and of this machine as well.
         local: bool = true, (), "";
+        /// Whether headers of packets, as they are estimated, count in limits as what they carry does: the line carries them, too.
+        overhead: bool = false, (), "";
         /// Whether TCP, where somebody transfers by uTP, which yields to it, is limited to the share of its peers ("proportional") or never for uTP's sake ("prefer-tcp").
         mixed_mode: MixedMode = MixedMode::PeerProportional, (), "";
+    }
+    /// Peers in classes, with limits, shares and rights of their own: by their addresses, and by how they are connected. There always
+    /// are the classes `global`, of those for whom the limits of the session and of torrents hold; `tcp`; and `local`.
+    classes: ClassSettings {
+        /// The classes: `down` and `up` limit all connections of a class together, beside all other limits; `down_priority` and `up_priority`, 1 to 6, say how many times the usual share its connections get where a limit makes them wait; with `free_slots` its peers are served beside the slots; `connections=200%` lets them in until there are twice as many connections as there may be.
+        list: ClassList = ClassList::default(), (), "";
+        /// The classes of ranges of addresses, in place of the usual ones, `none` for no class; of ranges that overlap the last one counts.
+        addresses: AddressClasses = AddressClasses::default(), (), "";
+        /// What classes connections by `tcp`, by `utp` and to web seeds (`web`) leave, which comes first, and come into, whatever their address.
+        kinds: KindClasses = KindClasses::default(), (), "";
     }
     /// Whom each torrent serves.
     choking: Choking {
@@ -217,6 +233,12 @@ settings! {
         utp_data_resends: u32 = 6, 1..=30, "times";
         /// How often the end of a uTP connection is told again.
         utp_end_resends: u32 = 2, 0..=10, "times";
+        /// The code point (DSCP, RFC 2474) that all packets of the direct way are marked with; 1 is "lower effort" (RFC 8622), 8 the older "background". Most networks ignore it; who looks sees which packets it is on.
+        dscp: u32 = 0, 0..=63, "";
+        /// What the system keeps for each socket of what has come; 0 has it fit that to the path by itself, which is best nearly everywhere.
+        receive_buffer: Size = Size(0), Size(0)..=Size(1 << 30), "";
+        /// What it keeps for each socket of what is sent and not acknowledged; 0 as well.
+        send_buffer: Size = Size(0), Size(0)..=Size(1 << 30), "";
         /// The proxy that everything goes through, or nothing leaves: socks5:// or http://, with a user and a password where it wants them, which are kept and told as they are; an empty text for what the program was told.
         proxy: Option<ProxyUrl> = None, (), "";
     }
@@ -236,6 +258,8 @@ settings! {
     trackers: Trackers {
         /// To how many trackers of a torrent: to the first that works ("first"), to the first of each tier ("tiers"), or to every one ("trackers"). Private torrents always go by "first".
         mode: AnnounceMode = AnnounceMode::Strict, (), "";
+        /// How long it is remembered where trackers and web servers are, for the system does not tell how long that is right.
+        names_kept: Duration = S * 60, Duration::ZERO..=HOUR * 24, "";
         /// Peers to ask for.
         num_want: u32 = 100, 0..=1000, "peers";
         /// Requests that may be under way at the same time, to all trackers together.

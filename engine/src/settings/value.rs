@@ -96,7 +96,7 @@ impl From<Option<u64>> for Value {
 }
 
 /// What a key can be of.
-pub(super) trait Setting: Sized {
+pub(crate) trait Setting: Sized {
     /// What bounds it.
     type Bounds;
 
@@ -113,7 +113,7 @@ pub(super) trait Setting: Sized {
     fn range(bounds: &Self::Bounds, unit: &'static str) -> String;
 }
 
-pub(super) fn not(value: &Value, due: impl Into<String>) -> WrongKind {
+pub(crate) fn not(value: &Value, due: impl Into<String>) -> WrongKind {
     WrongKind::Kind {
         found: format!("{value} is {}", value.kind()),
         due: due.into(),

@@ -34,6 +34,9 @@ impl Supervisor {
             return;
         };
         let Some(record) = child.record() else { return };
+        if let (Some(awake), Some(status)) = (child.awake(), child.status.as_deref()) {
+            child.given = Some(Box::new((awake.traffic(status), status.size)));
+        }
         child.tell(Sleep);
         child.life = Life::Asleep(record.encode().into());
         self.shares.rests(id);

@@ -36,6 +36,8 @@ pub(super) struct Child {
     pub(super) hashes: InfoHashes,
     /// When it was added: seconds since 1970.
     pub(super) added: i64,
+    /// What it had done, and how large it is, when its actor was taken in this session.
+    pub(super) given: Option<Box<(Traffic, u64)>>,
     pub(super) status: Option<Arc<TorrentStatus>>,
     /// It was told to end: for good, or because the engine does.
     pub(super) leaving: Option<Leaving>,
@@ -132,6 +134,7 @@ impl Child {
             seeds: record.completed.is_some(),
             hashes: record.hashes,
             added: record.added,
+            given: None,
             status: None,
             leaving: None,
             waiters: Vec::new(),

@@ -49,6 +49,13 @@ impl StreamHandler<Command> for Supervisor {
             Command::Recheck(id, reply) => {
                 let _ = reply.send(self.control(id, Control::Recheck));
             }
+            Command::Classes(change, reply) => {
+                let changed = self.change_classes(*change);
+                let _ = reply.send(changed.map_err(CommandError::Class));
+            }
+            Command::Reopen(reply) => {
+                let _ = reply.send(self.reopen_network(ctx));
+            }
             Command::Queue(reply) => self.queue(reply),
             Command::Shift(id, to, reply) => {
                 let _ = reply.send(self.shift(id, to));

@@ -2,11 +2,21 @@
 
 use actix::Context;
 
+use crate::CommandError;
 use crate::torrent::messages::Control;
 
 use super::Supervisor;
 
 impl Supervisor {
+    /// Opens the direct way anew because somebody asks for it.
+    pub(super) fn reopen_network(&mut self, ctx: &mut Context<Self>) -> Result<(), CommandError> {
+        if self.config.direct.is_none() {
+            return Err(CommandError::NotReopened);
+        }
+        self.reopen_direct(ctx);
+        Ok(())
+    }
+
     /// Closes the direct way and opens it as the settings say; torrents go on by it without being taken down, and other routes
     /// begin anew, for they may stand on it. Where it cannot be opened nothing goes anywhere, and it is tried again.
     pub(super) fn reopen_direct(&mut self, ctx: &mut Context<Self>) {

@@ -229,13 +229,18 @@ impl Supervisor {
 
     /// Whether a seed has given as much as is asked before others come first.
     pub(super) fn has_met_goal(&self, child: &Child) -> bool {
-        let (Some(awake), Some(status)) = (child.awake(), child.status.as_deref()) else {
-            return false;
+        let (traffic, size) = match (child.awake(), child.status.as_deref()) {
+            (Some(awake), Some(status)) => (awake.traffic(status), status.size),
+            (Some(_), None) => return false,
+            // What it gave in earlier sessions is found when it wakes.
+            (None, _) => match child.given.as_deref() {
+                Some(given) => *given,
+                None => return false,
+            },
         };
         let settings = self.settings.get();
         let goal = &settings.queue;
-        let traffic = awake.traffic(status);
-        let came = traffic.downloaded.max(status.size) as f64;
+        let came = traffic.downloaded.max(size) as f64;
         let fetching = traffic
             .active_seconds
             .saturating_sub(traffic.finished_seconds) as f64;

@@ -346,3 +346,56 @@ impl Supervisor {
         self.manage();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::settings::{Patch, Value};
+
+    #[test]
+    fn each_key_of_the_queue_is_the_rule_that_it_says() {
+        let usual = rules(&Settings::default());
+        let changed = |key: &str, value: Value, change: fn(&mut Rules)| {
+            let patch = Patch::new().with(key, value);
+            let settings = Settings::default().with(&patch).expect("settings");
+            let mut due = usual;
+            change(&mut due);
+            assert_ne!(due, usual, "{key}");
+            assert_eq!(rules(&settings), due, "{key}");
+        };
+        let number = Value::Int;
+        let text = |text: &str| Value::Text(text.to_owned());
+        changed("queue.downloads", number(3), |it| it.slots[0] = Some(3));
+        changed("queue.seeds", number(4), |it| it.slots[1] = Some(4));
+        changed("queue.active", number(5), |it| it.all = Some(5));
+        changed("queue.dht", number(6), |it| {
+            it.voices[Voice::Dht as usize] = Some(6);
+        });
+        changed("queue.trackers", number(7), |it| {
+            it.voices[Voice::Trackers as usize] = Some(7);
+        });
+        changed("queue.local_discovery", number(8), |it| {
+            it.voices[Voice::LocalDiscovery as usize] = Some(8);
+        });
+        changed("queue.seeds_first", Value::Bool(true), |it| {
+            it.seeds_first = true;
+        });
+        changed("queue.slow_are_free", Value::Bool(false), |it| {
+            it.slow_are_free = false;
+        });
+        changed("queue.slow_down", text("9KiB"), |it| {
+            it.slow_below[0] = 9 * 1024;
+        });
+        changed("queue.slow_up", text("10KiB"), |it| {
+            it.slow_below[1] = 10 * 1024;
+        });
+        changed("queue.slow_after", text("11m"), |it| {
+            it.slow_after = Duration::from_mins(11);
+        });
+        changed("queue.every", text("12m"), |it| {
+            it.every = Duration::from_mins(12);
+        });
+    }
+}

@@ -142,6 +142,7 @@ impl OpenRoutes {
             seed: self.seed,
             listen,
             lsd,
+            trackers: Arc::clone(&self.events.counters().trackers),
         };
         let number = self.direct_opened;
         self.direct_opened += 1;
@@ -243,6 +244,7 @@ impl OpenRoutes {
             seed: other_seed(self.seed, self.opened),
             listen: None,
             lsd: None,
+            trackers: Arc::clone(&self.events.counters().trackers),
         }
     }
 

@@ -295,6 +295,7 @@ impl Supervisor {
             seeds: false,
             hashes,
             added,
+            given: None,
             status: None,
             leaving: None,
             waiters: Vec::new(),

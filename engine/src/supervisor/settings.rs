@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::Context;
 
+use crate::classes::{ClassChange, ClassError};
 use crate::settings::{Dht, Key, Patch, Settings, SettingsError, WrongKind};
 use crate::torrent::messages::Control;
 use crate::{CommandError, EngineConfig, Limits, MixedMode};
@@ -45,6 +46,16 @@ impl Supervisor {
         Ok(now)
     }
 
+    /// Changes the classes of peers.
+    pub(super) fn change_classes(&mut self, change: ClassChange) -> Result<(), ClassError> {
+        let before = self.settings.full();
+        let now = Arc::new(change.apply(&before)?);
+        if *now != *before {
+            self.take_up(&before, &now);
+        }
+        Ok(())
+    }
+
     /// Changes the rates of all torrents together.
     pub(super) fn set_rates(&mut self, rates: Limits) {
         let before = self.settings.full();
@@ -55,6 +66,7 @@ impl Supervisor {
 
     fn take_up(&mut self, before: &Settings, now: &Arc<Settings>) {
         self.settings.set(Arc::clone(now));
+        self.classes.tune(before, now);
         self.down.set_rate(now.limits.down);
         self.up.set_rate(now.limits.up);
         if before.limits.mixed_mode != now.limits.mixed_mode

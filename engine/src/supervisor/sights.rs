@@ -129,11 +129,6 @@ impl Supervisor {
         let mut all = Metrics::default();
         all.count(self.events.counters());
         self.board.measure(&mut all);
-        let load = self.disk.load();
-        let [waiting, running] = load.get();
-        all.spread("disk.job_seconds", &load.took);
-        all.spread("disk.job_wait_seconds", &load.waited);
-        let usage = self.config.storage.budget.usage();
         let desks = self.routes.iter().map(|route| route.reach.desk.counts());
         let announces = desks.fold([0, 0], |[queued, asked], (more, under_way)| {
             [queued + more as u64, asked + under_way as u64]
@@ -149,26 +144,65 @@ impl Supervisor {
             line.0 += queue;
             line.1 += bytes;
         }
+        self.measure_disk(&mut all);
+        let [heard, said] = self.events.counters().trackers.bytes();
         let called = all.get("peer.incoming_connections") > Some(0);
         for (name, value) in [
             ("net.has_incoming_connections", called.into()),
+            ("net.recv_tracker_bytes", heard),
+            ("net.sent_tracker_bytes", said),
+            ("ses.num_unfiltered_torrents", self.unfiltered()),
             ("net.limiter_down_queue", down.0 as u64),
             ("net.limiter_down_bytes", down.1),
             ("net.limiter_up_queue", up.0 as u64),
             ("net.limiter_up_bytes", up.1),
             ("peer.num_seats_taken", self.seats.taken() as u64),
-            ("disk.num_jobs", load.jobs()),
-            ("disk.queued_disk_jobs", waiting),
-            ("disk.num_running_disk_jobs", running),
-            ("disk.file_pool_size", usage.open_files as u64),
-            ("disk.mapped_bytes", usage.mapped),
-            ("disk.queued_write_bytes", usage.unsynced),
             ("tracker.num_queued_tracker_announces", announces[0]),
             ("tracker.num_running_tracker_announces", announces[1]),
         ] {
             all.set(name, value);
         }
         all
+    }
+
+    /// What the disk has to do and has done.
+    fn measure_disk(&self, all: &mut Metrics) {
+        let load = self.disk.load();
+        let [waiting, running] = load.get();
+        all.spread("disk.job_seconds", &load.took);
+        all.spread("disk.job_wait_seconds", &load.waited);
+        let budget = &self.config.storage.budget;
+        let (usage, work) = (budget.usage(), budget.work());
+        let writing = u64::try_from(work.writing.as_micros()).unwrap_or(u64::MAX);
+        for (name, value) in [
+            ("disk.num_jobs", load.jobs()),
+            ("disk.queued_disk_jobs", waiting),
+            ("disk.num_running_disk_jobs", running),
+            ("disk.file_pool_size", usage.open_files as u64),
+            ("disk.mapped_bytes", usage.mapped),
+            ("disk.queued_write_bytes", usage.unsynced),
+            ("disk.num_unhashed", work.unhashed),
+            ("disk.num_blocks_hashed", work.hashed),
+            ("disk.num_read_back", work.read_back),
+            ("disk.num_write_ops", work.writes),
+            ("disk.num_read_ops", work.reads),
+            ("disk.file_pool_hits", work.file_hits),
+            ("disk.file_pool_misses", work.file_misses),
+            ("disk.write_microseconds", writing),
+        ] {
+            all.set(name, value);
+        }
+    }
+
+    /// Torrents whose way has no IP filter.
+    fn unfiltered(&self) -> u64 {
+        let open = self
+            .routes
+            .iter()
+            .filter(|route| !route.reach.network.is_filtered());
+        let open: BTreeSet<u8> = open.map(|route| route.reach.hops).collect();
+        let torrents = self.torrents.values();
+        torrents.filter(|child| open.contains(&child.hops)).count() as u64
     }
 
     /// Tells all figures to those who want them every second.

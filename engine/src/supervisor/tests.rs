@@ -1,4 +1,5 @@
 mod asleep;
+mod figures;
 mod questions;
 mod routes;
 mod settings;

@@ -114,11 +114,11 @@ impl Candidates {
         self
     }
 
-    /// Forgets the idle addresses at ports below 1024 that the user did not name.
-    pub fn forget_low_ports(&mut self) {
+    /// Forgets the idle addresses at these ports that the user did not name.
+    pub fn forget_ports(&mut self, refused: impl Fn(u16) -> bool) {
         let all = self.index.iter().map(|(addr, _)| addr);
-        let low: Vec<SocketAddr> = all.filter(|addr| addr.port() < 1024).collect();
-        for addr in low {
+        let gone: Vec<SocketAddr> = all.filter(|addr| refused(addr.port())).collect();
+        for addr in gone {
             self.forget_idle(addr);
         }
     }

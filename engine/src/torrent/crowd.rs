@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use actix::{AsyncContext, Context, Handler};
 use net::scope::origin;
-use net::{RateLimiter, Scope};
 use protocol::peer::{Extension, Extensions, SessionConfig, Timeouts, TorrentParams};
 
 use crate::announce::messages::Announce;
+use crate::classes::{Bounds, ClassKind, Membership};
 use crate::content::Traffic;
 use crate::peer::actor::Peer;
 use crate::peer::driver::{Wiring, now};
@@ -18,27 +18,17 @@ use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
 use crate::peer::opening::Opening;
 use crate::peer::watch::Watch;
+use crate::plugins::Joined;
 use crate::seats::Seat;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, Source};
+use crate::torrent::dialing::refuses_port;
 use crate::torrent::messages::Incoming;
 use crate::torrent::peers::{PeerEntry, Rate};
 use crate::{Category, Event, Refusal, Wire};
 
 /// Peers below which more are asked for.
 const FEW_PEERS: usize = 20;
-
-/// Whether limits hold for traffic with a host at this address: in the local network only where they are to.
-///
-/// The addresses that a carrier shares out (RFC 6598) are not of the local network: the way to a neighbour there is the line
-/// that a limit is for.
-pub(crate) fn is_limited(ip: IpAddr, limit_local: bool) -> bool {
-    let by_carrier = match ip.to_canonical() {
-        IpAddr::V4(ip) => matches!(ip.octets(), [100, 64..=127, ..]),
-        IpAddr::V6(_) => false,
-    };
-    limit_local || by_carrier || Scope::of(ip).is_none_or(|scope| scope == Scope::Global)
-}
 
 impl Torrent {
     /// Notes an address at which there may be a peer.
@@ -48,7 +38,11 @@ impl Torrent {
     pub(crate) fn add_candidate(&mut self, addr: SocketAddr, source: Source) {
         let by_others = !matches!(source, Source::Hidden | Source::Manual);
         let strange = by_others && self.setup.reach.is_hidden(addr);
-        if by_others && !strange && !self.dials_port(addr) {
+        if by_others
+            && !strange
+            && let Some(why) = refuses_port(&self.setup.settings.get(), addr.port())
+        {
+            self.tell_blocked(addr, why);
             return;
         }
         if source == Source::Hidden || !strange && !self.is_blocked(addr) {
@@ -66,10 +60,10 @@ impl Torrent {
     }
 
     /// Why a peer that connects is not let in, where it is not.
-    fn refusal(&self, addr: SocketAddr) -> Option<Refusal> {
+    fn refusal(&self, addr: SocketAddr, classes: Membership) -> Option<Refusal> {
         if !self.is_online() {
             Some(Refusal::Resting)
-        } else if self.peers.len() >= self.most_peers() {
+        } else if self.peers.len() >= self.most_peers_for(classes) {
             Some(Refusal::Full)
         } else if self.candidates.is_banned(addr.ip()) {
             Some(Refusal::Banned)
@@ -106,14 +100,19 @@ impl Torrent {
         self.web_seeds.sift();
     }
 
-    /// The limiters of both directions, down first, as far as they hold for a peer at this address: of any connection, and
-    /// of one of TCP beside that.
-    fn limiters(&self, ip: IpAddr) -> [[RateLimiter; 2]; 2] {
-        if !is_limited(ip, self.setup.settings.get().limits.local) {
-            let open = || [RateLimiter::new(None), RateLimiter::new(None)];
-            return [open(), open()];
+    /// Where connections and web seeds find their limits.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            classes: self.setup.classes.clone(),
+            torrent: [self.down.clone(), self.up.clone()],
+            tcp: self.setup.tcp.clone(),
         }
-        [[self.down.clone(), self.up.clone()], self.setup.tcp.clone()]
+    }
+
+    /// The classes of a peer.
+    pub(super) fn classes_of(&self, peer: &PeerEntry) -> Membership {
+        let kind = ClassKind::of(peer.utp);
+        self.setup.classes.get().of(peer.addr.ip(), kind)
     }
 
     /// Whether a host far away has more connections than programs behind one address need.
@@ -137,6 +136,12 @@ impl Torrent {
     pub(super) const fn may_go_out(&self) -> bool {
         let reach = &self.setup.reach;
         reach.closed.is_none() && !self.moves.are_under_way() && !self.moves.are_silent()
+    }
+
+    /// Connections that there may be where a peer of these classes is let in.
+    pub(super) fn most_peers_for(&self, classes: Membership) -> usize {
+        let table = self.setup.classes.get();
+        table.most_connections(classes, self.most_peers())
     }
 
     pub(crate) fn most_peers(&self) -> usize {
@@ -219,7 +224,7 @@ impl Torrent {
         &mut self,
         (addr, seat): (SocketAddr, Seat),
         outgoing: bool,
-        opening: Opening,
+        mut opening: Opening,
         ctx: &mut Context<Self>,
     ) -> PeerKey {
         let key = self.peers.key(addr.ip());
@@ -233,14 +238,21 @@ impl Torrent {
             | Phase::Opening
             | Phase::Paused => None,
         };
-        let [[down, up], tcp] = self.limiters(addr.ip());
         let veiled = self.is_super_seeding();
+        // What others do not offer would tell us apart.
+        let plugins = if self.setup.reach.is_anonymous() {
+            Vec::new()
+        } else {
+            self.setup.plugins.of(self.id)
+        };
+        let joined = Joined::new(plugins, (self.id, addr));
+        if let Some(joined) = &joined {
+            opening.offer(joined.customs());
+        }
         let wiring = Wiring {
             key,
             content,
-            down: down.throttle(),
-            up: up.throttle(),
-            tcp,
+            bounds: self.bounds(),
             traffic: Arc::clone(&traffic),
             torrent_traffic: Arc::clone(&self.traffic),
             dht_port: self.setup.reach.dht_port(),
@@ -248,6 +260,7 @@ impl Torrent {
             wire: Wire::Plain,
             settings: self.setup.settings.clone(),
             watch: Watch::new(self.setup.events.clone(), (self.id, addr)),
+            joined,
         };
         let pool = self.setup.pool.clone();
         let ours = opening.config().peer_id;
@@ -364,12 +377,16 @@ impl Handler<Incoming> for Torrent {
     fn handle(&mut self, incoming: Incoming, ctx: &mut Context<Self>) {
         let _in = self.span.clone().entered();
         let addr = incoming.stream.peer_addr();
-        if let Some(why) = self.refusal(addr) {
+        let kind = ClassKind::of(incoming.stream.is_utp());
+        let table = self.setup.classes.get();
+        let classes = table.of(addr.ip(), kind);
+        if let Some(why) = self.refusal(addr, classes) {
             tracing::debug!(peer = %addr, %why, "turned away");
             self.tell_blocked(addr, why);
             return;
         }
-        let Some(seat) = self.setup.seats.take() else {
+        let seats = &self.setup.seats;
+        let Some(seat) = seats.take_of(|most| table.most_connections(classes, most)) else {
             self.tell_blocked(addr, Refusal::Full);
             return;
         };
@@ -383,30 +400,5 @@ impl Handler<Incoming> for Torrent {
             torrent: self.session_torrent(),
         };
         self.connect((addr, seat), false, opening, ctx);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_hold_for_carriers_neighbours_and_in_the_local_network_only_where_they_are_to() {
-        for (ip, limited) in [
-            ("192.168.1.2", false),
-            ("10.0.0.1", false),
-            ("127.0.0.1", false),
-            ("fe80::1", false),
-            ("100.63.255.255", true),
-            ("100.64.0.1", true),
-            ("100.127.255.255", true),
-            ("::ffff:100.64.0.1", true),
-            ("8.8.8.8", true),
-            ("2001:4860::1", true),
-        ] {
-            let address: IpAddr = ip.parse().unwrap();
-            assert_eq!(is_limited(address, false), limited, "{ip}");
-            assert!(is_limited(address, true), "{ip}");
-        }
     }
 }

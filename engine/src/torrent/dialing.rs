@@ -8,11 +8,12 @@ use net::ports::Transports;
 use protocol::peer::TorrentParams;
 use rand::RngExt as _;
 
+use crate::Refusal;
 use crate::cover::Cover;
 use crate::peer::driver::now;
 use crate::peer::opening::{Opening, Way};
 use crate::seats::Seat;
-use crate::settings::Peers;
+use crate::settings::{Peers, Settings};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::candidates::{self, Candidates, Patience};
 
@@ -30,6 +31,16 @@ pub(super) const fn patience_of(settings: &Peers) -> Patience {
         first: settings.retry_after,
         most_failures: settings.most_failures,
     }
+}
+
+/// Why no peer is dialled at such a port, where none is unless the user names it.
+pub(super) fn refuses_port(settings: &Settings, port: u16) -> Option<Refusal> {
+    let connections = &settings.connections;
+    if port < 1024 && !connections.low_ports {
+        return Some(Refusal::LowPort);
+    }
+    let refused = connections.refused_ports.contains(port);
+    refused.then_some(Refusal::Port)
 }
 
 impl Torrent {
@@ -111,7 +122,7 @@ impl Torrent {
 
     /// Whether peers that others name are dialled at such a port.
     pub(super) fn dials_port(&self, addr: SocketAddr) -> bool {
-        addr.port() >= 1024 || self.setup.settings.get().connections.low_ports
+        refuses_port(&self.setup.settings.get(), addr.port()).is_none()
     }
 
     /// Connects to a peer that does the same at this moment, if there is room for it and it is not there already.

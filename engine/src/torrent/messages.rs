@@ -12,7 +12,7 @@ use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::id::{InfoHash, InfoHashes};
 use protocol::metainfo::Metainfo;
-use storage::{Store, StoreError, Verdict};
+use storage::{OpenFileStatus, Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
 use crate::claims::Claim;
@@ -122,6 +122,8 @@ pub(crate) enum Question {
     Availability(oneshot::Sender<Vec<u32>>),
     /// Bytes of each file that are there.
     FileProgress(oneshot::Sender<Vec<u64>>),
+    /// The files that are open.
+    OpenFiles(oneshot::Sender<Vec<OpenFileStatus>>),
     /// Which pieces are there.
     Pieces(oneshot::Sender<Bitfield>),
     /// The trackers, by tier.

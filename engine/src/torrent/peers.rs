@@ -10,13 +10,13 @@ use actors::tell;
 use protocol::id::PeerId;
 
 use crate::Wire;
+use crate::classes::{ClassKind, Table};
 use crate::content::Traffic;
 use crate::mixed::Flow;
 use crate::peer::actor::Peer;
 use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Greeting, Holdings, Order};
 use crate::seats::Seat;
-use crate::torrent::crowd::is_limited;
 use crate::torrent::picker::PeerPieces;
 
 /// One connection.
@@ -205,9 +205,12 @@ impl Peers {
     }
 
     /// What moves in each direction, down first, between us and the peers for which limits hold.
-    pub(crate) fn flows(&self, limit_local: bool) -> [Flow; 2] {
+    pub(crate) fn flows(&self, classes: &Table) -> [Flow; 2] {
         let mut flows = [Flow::default(); 2];
-        let limited = |entry: &&PeerEntry| is_limited(entry.addr.ip(), limit_local);
+        let limited = |entry: &&PeerEntry| {
+            let kind = ClassKind::of(entry.utp);
+            classes.of(entry.addr.ip(), kind).is_global()
+        };
         for entry in self.entries.values().filter(limited) {
             for (flow, rate) in flows.iter_mut().zip([&entry.down, &entry.up]) {
                 if rate.is_moving() {

@@ -2,6 +2,7 @@
 
 use actors::tell;
 use protocol::bitfield::Bitfield;
+use storage::OpenFileStatus;
 use tokio::sync::oneshot;
 
 use crate::PeerInfo;
@@ -21,6 +22,9 @@ impl Torrent {
                 let _ = reply.send(self.availability());
             }
             Question::FileProgress(reply) => self.file_progress(reply),
+            Question::OpenFiles(reply) => {
+                let _ = reply.send(self.open_files());
+            }
             Question::Limits(reply) => {
                 let _ = reply.send(self.add.limits);
             }
@@ -79,6 +83,13 @@ impl Torrent {
             let have = have.unwrap_or_else(|| Bitfield::new(pieces));
             let _ = reply.send(spec.file_progress(&have).unwrap_or_default());
         });
+    }
+
+    fn open_files(&self) -> Vec<OpenFileStatus> {
+        let Phase::Active(active) = &self.phase else {
+            return Vec::new();
+        };
+        active.content.store.open_files()
     }
 
     fn pieces(&self) -> Bitfield {

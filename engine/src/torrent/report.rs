@@ -44,7 +44,7 @@ impl Torrent {
 
     /// Tells what moves, for the shares of TCP and uTP.
     fn tell_flows(&mut self) {
-        let mut flows = self.peers.flows(self.setup.settings.get().limits.local);
+        let mut flows = self.peers.flows(&self.setup.classes.get());
         self.web_seeds.count_into(&mut flows[0]);
         if flows != self.flows {
             self.flows = flows;

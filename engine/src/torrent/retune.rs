@@ -9,7 +9,8 @@ use crate::peer::key::PeerKey;
 use crate::peer::messages::{Ended, Order};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::choker::ChokerConfig;
-use crate::torrent::dialing::patience_of;
+use crate::torrent::dialing::{patience_of, refuses_port};
+use crate::torrent::peers::PeerEntry;
 
 impl Torrent {
     /// Takes up settings that have changed. What is read where it is used needs nothing more.
@@ -19,9 +20,8 @@ impl Torrent {
         self.run_choker(now);
         self.candidates.set_limit(settings.peers.known as usize);
         self.candidates.set_patience(patience_of(&settings.peers));
-        if !settings.connections.low_ports {
-            self.candidates.forget_low_ports();
-        }
+        let refused = |port| refuses_port(&settings, port).is_some();
+        self.candidates.forget_ports(refused);
         self.tend_picking();
         for (_, peer) in self.peers.iter() {
             peer.order(Order::Retune);
@@ -48,12 +48,11 @@ impl Torrent {
     /// Closes connections where there are more than there may be: of this torrent, and of all together.
     pub(super) fn close_surplus(&mut self) {
         let most = self.most_peers();
-        let surplus = self.peers.len().saturating_sub(most);
         let mut least: Vec<PeerKey> = self.peers.iter().map(|(key, _)| key).collect();
         let needed = !matches!(&self.phase, Phase::Active(active) if active.finished);
         least.sort_by_key(|key| {
             let peer = self.peers.get(*key);
-            let rate = |peer: &crate::torrent::peers::PeerEntry| {
+            let rate = |peer: &PeerEntry| {
                 let (first, second) = if needed {
                     (peer.down.bytes_per_s, peer.up.bytes_per_s)
                 } else {
@@ -63,16 +62,31 @@ impl Torrent {
             };
             peer.map(rate)
         });
-        for (at, key) in least.into_iter().enumerate() {
+        // Those that may be there beside others are no reason for these to go.
+        let table = self.setup.classes.get();
+        let most_of = |peer: &PeerEntry| table.most_connections(self.classes_of(peer), most);
+        let entries = self.peers.iter().map(|(_, peer)| peer);
+        let mut usual = entries.filter(|peer| most_of(peer) <= most).count();
+        let mut left = self.peers.len();
+        for key in least {
+            let Some(peer) = self.peers.get(key) else {
+                continue;
+            };
+            let classes = self.classes_of(peer);
+            let beside = most_of(peer) > most;
+            let too_many = if beside {
+                left > most_of(peer)
+            } else {
+                usual > most
+            };
+            // Who was let in while there were few enough need not go because others came.
+            let may_be = |most: usize| table.most_connections(classes, most).max(most);
             // A seat that is given up here is one that no other torrent need give up.
-            if at >= surplus && !self.setup.seats.give_up() {
-                break;
-            }
-            if at < surplus {
-                self.setup.seats.give_up();
-            }
-            if let Some(peer) = self.peers.get(key) {
+            let given_up = self.setup.seats.give_up_of(may_be);
+            if too_many || given_up {
                 peer.order(Order::Close(Ended::Dismissed));
+                left -= 1;
+                usual -= usize::from(!beside);
             }
         }
     }

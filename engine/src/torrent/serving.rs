@@ -7,6 +7,7 @@ use crate::peer::key::PeerKey;
 use crate::peer::messages::Order;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::choker::Contender;
+use crate::torrent::peers::PeerEntry;
 
 impl Torrent {
     /// Decides who is served, when it is time to.
@@ -17,10 +18,16 @@ impl Torrent {
         if self.choker.next_round().is_some_and(|at| at > now) {
             return;
         }
+        let free: Vec<(PeerKey, bool)> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.since.is_some() && self.is_served_freely(peer))
+            .map(|(key, peer)| (key, peer.interested && !peer.wants_nothing()))
+            .collect();
         let contenders: Vec<Contender> = self
             .peers
             .iter()
-            .filter(|(_, peer)| peer.since.is_some())
+            .filter(|(_, peer)| peer.since.is_some() && !self.is_served_freely(peer))
             .map(|(key, peer)| Contender {
                 key,
                 interested: peer.interested,
@@ -42,6 +49,15 @@ impl Torrent {
         for key in decision.unchoke {
             self.set_unchoked(key, true);
         }
+        for (key, served) in free {
+            self.set_unchoked(key, served);
+        }
+    }
+
+    /// Whether a peer's class has it served beside the slots.
+    pub(crate) fn is_served_freely(&self, peer: &PeerEntry) -> bool {
+        let classes = self.classes_of(peer);
+        self.setup.classes.get().has_free_slot(classes)
     }
 
     /// Serves a peer, or no longer does.

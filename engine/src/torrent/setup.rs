@@ -6,8 +6,10 @@ use net::{Pool, RateLimiter};
 use crate::Memory;
 use crate::checks::Checks;
 use crate::claims::Claims;
+use crate::classes::Classes;
 use crate::disk::Disk;
 use crate::event::hub::Hub;
+use crate::plugins::Plugins;
 use crate::queue::Voices;
 use crate::reach::Reach;
 use crate::seats::Seats;
@@ -38,6 +40,10 @@ pub(crate) struct Setup {
     pub(crate) turns: Turns,
     pub(crate) down: RateLimiter,
     pub(crate) up: RateLimiter,
+    /// Extensions of programs; shared by all torrents.
+    pub(crate) plugins: Plugins,
+    /// Shared by all torrents.
+    pub(crate) classes: Classes,
     /// Limits of both directions, down first, that hold for the connections of TCP as well.
     pub(crate) tcp: [RateLimiter; 2],
     /// Shared by all torrents.

@@ -115,11 +115,17 @@ impl Torrent {
 
     fn on_interested(&mut self, key: PeerKey, interested: bool) {
         let now = now();
+        let free = self.peers.get(key);
+        let free = free.is_some_and(|peer| self.is_served_freely(peer));
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
         peer.interested = interested;
-        if !interested {
+        if free {
+            if interested && matches!(self.phase, Phase::Active(_)) {
+                self.set_unchoked(key, true);
+            }
+        } else if !interested {
             self.choker.not_interested(key);
         } else if matches!(self.phase, Phase::Active(_)) && self.choker.interested(now, key) {
             self.set_unchoked(key, true);

@@ -181,6 +181,7 @@ impl Torrent {
     /// Puts web seeds to work that could be, and none where nothing is missing.
     pub(crate) fn tend_web_seeds(&mut self, now: Instant, ctx: &mut Context<Self>) {
         let out = self.may_go_out() && self.may_ask();
+        let bounds = self.bounds();
         let (Phase::Active(active), Some(metainfo)) = (&mut self.phase, &self.metainfo) else {
             return;
         };
@@ -234,11 +235,9 @@ impl Torrent {
                 whole_files: known.whole_files,
                 metainfo: Arc::clone(metainfo),
                 content: Arc::clone(&active.content),
-                client: self.setup.reach.web_client(),
-                down: self.down.clone(),
-                tcp: self.setup.tcp[0].clone(),
+                client: self.setup.reach.web_client(&self.setup.settings),
+                bounds: bounds.clone(),
                 settings: self.setup.settings.clone(),
-                limit_local: self.setup.settings.get().limits.local,
                 traffic: Arc::clone(&traffic),
                 torrent_traffic: Arc::clone(&self.traffic),
             };

@@ -6,13 +6,14 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use net::Throttle;
 use net::http::{Error, HeaderValue, Request, Streaming, header};
+use net::{RateLimiter, Throttle};
 use protocol::retry_after;
 use protocol::web_seed::{Kind, Part};
 use storage::StoreError;
 use tokio::time::{timeout, timeout_at};
 
+use crate::classes::{Bounds, ClassKind};
 use crate::content::Traffic;
 use crate::peer::driver::now;
 use crate::settings::Live;
@@ -87,10 +88,10 @@ pub(super) struct Body {
 #[derive(Debug)]
 pub(super) struct Reader {
     throttle: Throttle,
+    /// The server that its limits are for, and the table of classes that they are by.
+    place: Option<(IpAddr, u64)>,
     /// How long a server may be silent.
     settings: Live,
-    /// The limit holds for the server.
-    pub(super) limited: bool,
     /// Since when a limit keeps us from reading.
     held_since: Option<Instant>,
     /// How long one did before, since that was asked last.
@@ -99,14 +100,23 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(throttle: Throttle, settings: Live) -> Self {
+    /// One that nothing limits yet.
+    pub(super) fn new(settings: Live) -> Self {
         Self {
-            throttle,
+            throttle: RateLimiter::new(None).throttle(),
+            place: None,
             settings,
-            limited: true,
             held_since: None,
             held: Duration::ZERO,
             reads: 0,
+        }
+    }
+
+    /// Meets the limits that hold for a server from now on.
+    pub(super) fn heed(&mut self, bounds: &Bounds, server: IpAddr) {
+        if self.place != Some((server, bounds.number())) {
+            let (table, [down, _]) = bounds.throttles(server, ClassKind::Web);
+            (self.place, self.throttle) = (Some((server, table)), down);
         }
     }
 
@@ -166,9 +176,6 @@ impl Reader {
 
     async fn step(&mut self, reply: &mut Streaming) -> Result<Option<Bytes>, Error> {
         poll_fn(|cx| {
-            if !self.limited {
-                return reply.poll_chunk(cx);
-            }
             let granted = match self.throttle.poll_take(cx, READ) {
                 Poll::Ready(granted) => granted,
                 Poll::Pending => {

@@ -40,8 +40,7 @@ struct Lane {
 /// Carries out jobs until the server is of no use any more.
 pub(super) async fn run(shared: Arc<Shared>, number: usize) -> WebEnded {
     let wiring = &shared.wiring;
-    let throttle = wiring.down.throttle().and(wiring.tcp.throttle());
-    let reader = Reader::new(throttle, shared.wiring.settings.clone());
+    let reader = Reader::new(wiring.settings.clone());
     let mut lane = Lane {
         shared,
         number,
@@ -147,7 +146,9 @@ impl Lane {
             None => open_until(landing.waits_until(), &self.shared, part).await?,
         };
         let met = self.shared.met(self.number, body.server());
-        self.reader.limited = met.map_err(Trouble::End)?;
+        met.map_err(Trouble::End)?;
+        let bounds = &self.shared.wiring.bounds;
+        self.reader.heed(bounds, body.server());
         landing.answered(now());
         self.shared.state.lock().sending = body.whole;
         self.reader

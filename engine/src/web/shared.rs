@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::RateLimiter;
 use net::http::{Client, Guard, Url};
 use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
@@ -14,11 +13,11 @@ use protocol::geometry::{BLOCK_LEN, Geometry, PieceIndex};
 use protocol::metainfo::Metainfo;
 use protocol::web_seed::{Kind, Part, WebSeed};
 
+use crate::classes::Bounds;
 use crate::content::{Content, Traffic};
 use crate::peer::key::PeerKey;
 use crate::peer::messages::Fact;
 use crate::settings::Live;
-use crate::torrent::crowd::is_limited;
 use crate::web::messages::{Hungry, WebEnded};
 use crate::web::pace::{MOST_LANES, Pace};
 use crate::web::queue::{Job, Queue};
@@ -48,14 +47,10 @@ pub(crate) struct Wiring {
     pub(crate) content: Arc<Content>,
     /// Makes requests; it keeps connections.
     pub(crate) client: Client,
-    /// Limit of what is received.
-    pub(crate) down: RateLimiter,
-    /// Limit of what is received by TCP.
-    pub(crate) tcp: RateLimiter,
+    /// Where the limits are of what is received.
+    pub(crate) bounds: Bounds,
     /// How much is asked for and how long is waited.
     pub(crate) settings: Live,
-    /// They hold for servers of the local network too.
-    pub(crate) limit_local: bool,
     /// Counters of this source.
     pub(crate) traffic: Arc<Traffic>,
     /// Counters of the torrent.
@@ -201,18 +196,18 @@ impl Shared {
         before.is_some_and(|(item, ..)| item == part.item)
     }
 
-    /// The server that a connection is used with from now on: whether limits hold for it.
+    /// The server that a connection is used with from now on.
     ///
     /// # Errors
     /// What ends the work, where the network does not talk to it.
-    pub(super) fn met(&self, lane: usize, ip: IpAddr) -> Result<bool, WebEnded> {
+    pub(super) fn met(&self, lane: usize, ip: IpAddr) -> Result<(), WebEnded> {
         if let Some(server) = self.state.lock().servers.get_mut(lane) {
             *server = Some(ip);
         }
         if self.wiring.client.blocks(ip) {
             return Err(WebEnded::failed(BLOCKED));
         }
-        Ok(is_limited(ip, self.wiring.limit_local))
+        Ok(())
     }
 
     /// Closes connections that are idle with servers that the network does not talk to any more; what ends the work, if

@@ -78,6 +78,16 @@ impl Node {
         self.add(Source::Metainfo(payload.metainfo())).await
     }
 
+    /// Seeds what lies in a folder of its own, for all have the same name.
+    #[allow(dead_code, reason = "each test binary uses its part")]
+    pub(crate) async fn seed_apart(&self, payload: &Payload, folder: &str) -> TorrentId {
+        let dir = self.dir.path().join(folder);
+        std::fs::create_dir_all(&dir).expect("a folder");
+        std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
+        let source = Source::Metainfo(payload.metainfo());
+        self.add_with(source, |add| add.dir = dir).await
+    }
+
     /// Whether everything is there within this time.
     pub(crate) async fn finishes(&self, id: TorrentId, within: Duration) -> bool {
         let seeds = |status: &TorrentStatus| status.state == State::Seeding;

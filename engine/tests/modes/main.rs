@@ -7,6 +7,10 @@ mod common;
 #[path = "../session/scene.rs"]
 mod scene;
 
+#[allow(dead_code, reason = "each test binary uses its part")]
+#[path = "../trackers/tracker.rs"]
+mod tracker;
+
 mod given;
 mod kept;
 mod queue;

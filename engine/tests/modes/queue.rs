@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use engine::settings::{Patch, Settings};
 use engine::{AddTorrent, CommandError, Limits, Mode, Modes, Place, State, TorrentId};
-use net::sim::Sim;
+use net::sim::{HostOptions, Sim};
 use tokio::time::sleep;
 
 use crate::common::Payload;
-use crate::common::sim::{addr, simulate};
+use crate::common::sim::{addr, ip, simulate};
 use crate::scene::{Seeder, Session, root};
+use crate::tracker::{Behaviour, Tracker};
 
 const PIECE: usize = 16 * 1024;
 
@@ -205,6 +206,141 @@ fn of_seeds_those_that_have_not_given_enough_run_and_a_peer_may_wake_one_that_wa
         sleep(Duration::from_secs(120)).await;
         let seeds = states(&session, &ids);
         assert_eq!(seeds.matches('s').count(), 1, "{seeds}");
+        sim
+    });
+}
+
+#[test]
+fn a_seed_that_has_given_enough_stays_behind_the_others_while_it_sleeps() {
+    simulate(async {
+        let sim = Sim::new(87);
+        let payloads = payloads::<3>(150);
+        let session = Session::start_with(
+            &sim,
+            1,
+            root(),
+            limited(|it| {
+                it.queue.seeds = 1;
+                it.queue.goal_time = Duration::from_secs(100);
+            }),
+        );
+        for (number, payload) in payloads.iter().enumerate() {
+            let dir = session.data().join(number.to_string());
+            std::fs::create_dir_all(&dir).expect("made");
+            std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
+        }
+        let ids = add_all(&session, &payloads, |add| add.trust_data = true).await;
+        for due in ["sqq", "qsq", "qqs"] {
+            sleep(Duration::from_secs(80)).await;
+            assert_eq!(states(&session, &ids), due);
+            sleep(Duration::from_secs(60)).await;
+        }
+        // By another goal all of them have given too little, and the first is first again.
+        let more = Patch::new().with("queue.goal_time", "1h");
+        session.handle.set_settings(more).await.expect("set");
+        sleep(Duration::from_secs(80)).await;
+        let seeds = states(&session, &ids);
+        assert_eq!(seeds.matches('s').count(), 1, "{seeds}");
+        sim
+    });
+}
+
+#[test]
+fn a_seed_has_given_enough_by_what_it_gave_and_by_how_long_it_took_to_come() {
+    simulate(async {
+        let sim = Sim::new(77);
+        let payloads = payloads::<2>(180);
+        let goal = |key: &str, value: f64| Patch::new().with(key, value);
+        // By what it gave.
+        let session = Session::start_with(&sim, 1, root(), limited(|it| it.queue.seeds = 1));
+        for (number, payload) in payloads.iter().enumerate() {
+            let dir = session.data().join(number.to_string());
+            std::fs::create_dir_all(&dir).expect("made");
+            std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
+        }
+        let ids = add_all(&session, &payloads, |add| add.trust_data = true).await;
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(states(&session, &ids), "sq");
+        for (number, ratio, due) in [(2, 1.5, "sq"), (3, 1.5, "qs")] {
+            let set = session.handle.set_settings(goal("queue.goal_ratio", ratio));
+            set.await.expect("set");
+            let other = Session::start(&sim, number, root());
+            let id = other.fetch(&payloads[0], 1).await;
+            other.finished(id).await;
+            sleep(Duration::from_secs(60)).await;
+            assert_eq!(states(&session, &ids), due, "{number}");
+        }
+        // By how long it took to come: a torrent that came in ten seconds, twice as long.
+        let _seeder = Seeder::start(&sim, 10, &payloads[0], 20_000).await;
+        let second = Session::start_with(&sim, 11, root(), limited(|it| it.queue.seeds = 1));
+        let set = second
+            .handle
+            .set_settings(goal("queue.goal_time_ratio", 5.0));
+        set.await.expect("set");
+        let first = second.fetch(&payloads[0], 10).await;
+        second.finished(first).await;
+        let dir = second.data().join("other");
+        std::fs::create_dir_all(&dir).expect("made");
+        std::fs::write(dir.join("payload"), payloads[1].bytes()).expect("written");
+        let mut add = second.usual(&payloads[1]);
+        (add.dir, add.trust_data) = (dir, true);
+        let ids = [first, second.handle.add(add).await.expect("added")];
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(states(&second, &ids), "sq");
+        sleep(Duration::from_secs(100)).await;
+        assert_eq!(states(&second, &ids), "qs");
+        sim
+    });
+}
+
+#[test]
+fn seeds_that_wait_are_asked_about_in_turn_as_often_as_is_set() {
+    simulate(async {
+        let sim = Sim::new(89);
+        let host = sim.host(HostOptions::at(ip(99)));
+        let tracker = Tracker::start(&host, Behaviour::default());
+        let payloads = payloads::<3>(170);
+        let session = Session::start_with(
+            &sim,
+            1,
+            root(),
+            limited(|it| {
+                it.queue.seeds = 1;
+                it.queue.scrape_every = Duration::from_secs(600);
+                it.queue.scrape_apart = Duration::from_secs(60);
+            }),
+        );
+        for (number, payload) in payloads.iter().enumerate() {
+            let dir = session.data().join(number.to_string());
+            std::fs::create_dir_all(&dir).expect("made");
+            std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
+        }
+        let url = format!("http://{}:80/announce", ip(99));
+        let ids = add_all(&session, &payloads, |add| {
+            add.trust_data = true;
+            add.trackers = Some(vec![vec![url.clone()]]);
+        })
+        .await;
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(states(&session, &ids), "sqq");
+        let scrapes = async |seconds: u64| {
+            let before = tracker.scrapes().len();
+            sleep(Duration::from_secs(seconds)).await;
+            tracker.scrapes().len() - before
+        };
+        // Each of the two that wait every ten minutes.
+        let asked = scrapes(3000).await;
+        assert!((9..=11).contains(&asked), "{asked}");
+        let set = async |key: &str, value: u32| {
+            let patch = Patch::new().with(key, value);
+            session.handle.set_settings(patch).await.expect("set");
+        };
+        // However often it were: so far apart at least.
+        set("queue.scrape_every", 10).await;
+        let asked = scrapes(600).await;
+        assert!((9..=11).contains(&asked), "{asked}");
+        set("queue.scrape_every", 0).await;
+        assert_eq!(scrapes(3000).await, 0);
         sim
     });
 }

@@ -170,6 +170,38 @@ fn a_torrent_that_shares_gives_more_than_it_takes() {
 }
 
 #[test]
+fn a_torrent_that_shares_takes_nothing_that_it_cannot_give_as_often_as_is_set() {
+    simulate(async {
+        for (target, takes) in [(2_u32, true), (1000, false)] {
+            let sim = Sim::new(64);
+            let payload = Payload::new(64, 1_000_000, PIECE);
+            let peers = [1, 2, 3, 4, 5].map(addr).to_vec();
+            let (_seed, _) = node(&sim, 1, &payload, (true, 30_000), |_| {}).await;
+            let (sharer, id) = node(&sim, 2, &payload, (false, 500_000), |add| {
+                add.peers.clone_from(&peers);
+                add.share = true;
+            })
+            .await;
+            let patch = engine::settings::Patch::new().with("seeding.share_target", target);
+            sharer.handle.set_settings(patch).await.expect("set");
+            let mut takers = Vec::new();
+            for number in 3..6 {
+                let taker = node(&sim, number, &payload, (false, 30_000), |add| {
+                    add.peers.clone_from(&peers);
+                });
+                takers.push(taker.await);
+            }
+            for (taker, id) in &takers {
+                assert!(taker.finishes(*id, Duration::from_secs(3600)).await);
+            }
+            let shared = status(&sharer, id);
+            assert_eq!(shared.downloaded > 0, takes, "{target}: {shared:?}");
+        }
+        Sim::new(64)
+    });
+}
+
+#[test]
 fn a_torrent_that_is_to_stop_when_it_was_checked_is_paused_then_and_goes_on_when_told() {
     simulate(async {
         let sim = Sim::new(63);

@@ -3,7 +3,7 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use net::{BoxFuture, BoxStream, DatagramSocket, Dialer, resolve::LiteralsOnly};
+use net::{BoxFuture, BoxStream, DatagramSocket, Dialer, Network, resolve::LiteralsOnly};
 use tokio::io::ReadBuf;
 
 use super::*;
@@ -67,6 +67,39 @@ impl DatagramSocket for FarSocket {
     }
 }
 
+/// A host whose names are looked up at the far end, and a node of the DHT there that knows nobody.
+fn far_named(sim: &Sim, node: SocketAddr) -> (Host, Network, DhtHandle) {
+    let host = sim.host(HostOptions::at(ip(far(502))));
+    let plain = host.network();
+    let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT));
+    let inner = plain.datagram(at).expect("a socket");
+    let socket = Arc::new(FarSocket { inner, node });
+    let far_names = Arc::new(FarNames(Arc::clone(plain.dialer())));
+    let network = plain
+        .with_dialer(far_names)
+        .with_resolver(Arc::new(LiteralsOnly));
+    let mut dht = DhtConfig::new(Some(socket), None, network.clone(), Pool::current());
+    dht.seed = Some(502);
+    (host, network, DhtNode::launch(dht))
+}
+
+#[test]
+fn a_node_that_is_added_by_its_name_leads_to_others() {
+    simulate(async {
+        let sim = Sim::new(45);
+        let (_nodes, bootstrap) = network(&sim, 20);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let (_host, _network, node) = far_named(&sim, bootstrap[0]);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert!(node.contacts().await.expect("it runs").is_empty());
+        let added = node.add_named_node(NAME.to_owned(), PORT).await;
+        added.expect("it runs");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(node.contacts().await.expect("it runs").len() > 5);
+        sim
+    });
+}
+
 #[test]
 fn a_node_that_a_link_names_is_found_where_names_are_looked_up_at_the_far_end() {
     simulate(async {
@@ -78,22 +111,7 @@ fn a_node_that_a_link_names_is_found_where_names_are_looked_up_at_the_far_end() 
         seeder.seed(&payload).await;
         tokio::time::sleep(Duration::from_secs(30)).await;
 
-        let host = sim.host(HostOptions::at(ip(far(502))));
-        let plain = host.network();
-        let socket = plain
-            .datagram(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)))
-            .expect("a socket");
-        let socket = Arc::new(FarSocket {
-            inner: socket,
-            node: bootstrap[0],
-        });
-        let far_names = Arc::new(FarNames(Arc::clone(plain.dialer())));
-        let network = plain
-            .with_dialer(far_names)
-            .with_resolver(Arc::new(LiteralsOnly));
-        let mut dht = DhtConfig::new(Some(socket), None, network.clone(), Pool::current());
-        dht.seed = Some(502);
-        let handle = DhtNode::launch(dht);
+        let (host, network, handle) = far_named(&sim, bootstrap[0]);
         let mut config = config(&host, 502);
         config.network = network;
         config.dht = Some(DhtDoor {

@@ -50,6 +50,40 @@ fn scrapes_of_many_torrents_share_requests() {
 }
 
 #[test]
+fn what_is_said_to_trackers_and_comes_from_them_is_counted() {
+    simulate(async {
+        for scheme in ["http", "udp"] {
+            let mut scene = Scene::new(|_| {});
+            let _tracker = scene.tracker("60.0.0.1", Behaviour::default());
+            let bytes = async |scene: &Scene| {
+                let figures = scene.engine.metrics().await.expect("it runs");
+                ["net.recv_tracker_bytes", "net.sent_tracker_bytes"]
+                    .map(|name| figures.get(name).expect("a figure"))
+            };
+            assert_eq!(bytes(&scene).await, [0, 0]);
+            let url = format!("{scheme}://60.0.0.1:80/announce");
+            let id = scene.add(0, &[&url]).await;
+            scene.said().await.expect("an answer");
+            let [heard, said] = bytes(&scene).await;
+            // By UDP a connection is asked for first: 16 bytes each way; an announce has 98 and what is behind the host.
+            let least = if scheme == "udp" {
+                [16 + 20, 16 + 98]
+            } else {
+                [40, 100]
+            };
+            assert!(
+                heard >= least[0] && said >= least[1],
+                "{scheme}: {heard} {said}"
+            );
+            assert!(heard < 1000 && said < 1000, "{scheme}: {heard} {said}");
+            scene.engine.scrape(id).await.expect("an answer");
+            let [more, also] = bytes(&scene).await;
+            assert!(more > heard && also > said, "{scheme}: {more} {also}");
+        }
+    });
+}
+
+#[test]
 fn a_tracker_that_scrapes_one_torrent_a_time_is_asked_so() {
     simulate(async {
         let scene = Scene::new(|_| {});

@@ -69,6 +69,87 @@ fn torrents_announce_to_as_many_trackers_as_is_set() {
 }
 
 #[test]
+fn only_the_first_of_the_queue_announce_where_that_is_set() {
+    simulate(async {
+        let scene = Scene::new(|config| config.settings.queue.trackers = 1);
+        let tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        for number in 0..3 {
+            scene.add(number, &["http://60.0.0.1/announce"]).await;
+        }
+        let heard = || -> Vec<bool> {
+            let seen = tracker.announces();
+            let stands = |number: u64| {
+                let hash = crate::hash(number);
+                let mut of = seen.iter().filter(|seen| seen.announce.info_hash == hash);
+                let last = of.next_back().map(|seen| seen.announce.event);
+                last.is_some_and(|event| event != AnnounceEvent::Stopped)
+            };
+            (0..3).map(stands).collect()
+        };
+        sleep(100).await;
+        assert_eq!(heard(), [true, false, false]);
+        set(&scene, "queue.trackers", 2_u32).await;
+        sleep(100).await;
+        assert_eq!(heard(), [true, true, false]);
+        set(&scene, "queue.trackers", 0_u32).await;
+        sleep(100).await;
+        assert_eq!(heard(), [true, true, true]);
+        set(&scene, "queue.trackers", 1_u32).await;
+        sleep(100).await;
+        assert_eq!(heard(), [true, false, false]);
+    });
+}
+
+#[test]
+fn it_is_remembered_where_a_tracker_is_for_as_long_as_is_set() {
+    simulate(async {
+        let mut scene = Scene::new(|_| {});
+        let trackers = ["60.0.0.1", "60.0.0.2"];
+        let [old, new] = trackers.map(|at| scene.tracker(at, Behaviour::default()));
+        scene.sim.name("tracker.example", vec![ip(trackers[0])]);
+        set(&scene, "trackers.names_kept", "10m").await;
+        let url = "http://tracker.example/announce";
+        scene.add(1, &[url]).await;
+        scene.said().await.expect("an answer");
+        scene.sim.name("tracker.example", vec![ip(trackers[1])]);
+        sleep(300).await;
+        scene.add(2, &[url]).await;
+        scene.said().await.expect("an answer");
+        assert_eq!((old.announces().len(), new.announces().len()), (2, 0));
+        set(&scene, "trackers.names_kept", "1m").await;
+        // Connections are kept for less.
+        sleep(60).await;
+        scene.add(3, &[url]).await;
+        scene.said().await.expect("an answer");
+        assert_eq!((old.announces().len(), new.announces().len()), (2, 1));
+    });
+}
+
+#[test]
+fn announces_that_wait_for_their_turn_are_counted() {
+    simulate(async {
+        let scene = Scene::new(|config| {
+            config.settings.trackers.spacing = Duration::from_secs(60);
+        });
+        let _tracker = scene.tracker("60.0.0.1", Behaviour::default());
+        for number in 0..20 {
+            scene.add(number, &["http://60.0.0.1/announce"]).await;
+        }
+        sleep(20).await;
+        let figures = scene.engine.metrics().await.expect("it runs");
+        let waiting = figures.get("tracker.num_queued_tracker_announces");
+        assert!(
+            (15..20).contains(&waiting.expect("a figure")),
+            "{waiting:?}"
+        );
+        assert_eq!(
+            figures.get("tracker.num_running_tracker_announces"),
+            Some(0)
+        );
+    });
+}
+
+#[test]
 fn requests_follow_each_other_as_is_set() {
     simulate(async {
         let scene = Scene::new(|config| {

@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 use crate::geometry::{BlockRef, Geometry, PieceIndex, Tails};
 use crate::id::InfoHash;
 use crate::peer::codec::Decoder;
+use crate::peer::custom::{self, CustomPeer};
 use crate::peer::error::SessionError;
 use crate::peer::extension::{Extension, ExtensionHandshake};
 use crate::peer::handshake::{Handshake, HandshakeReader, Reserved};
@@ -116,6 +117,8 @@ pub struct Session {
     /// Pieces that we let the peer ask for while choked.
     allowed_to_them: Vec<PieceIndex>,
     peer_extensions: Option<ExtensionHandshake>,
+    /// What the peer said of each extension that is passed on.
+    customs: Vec<CustomPeer>,
     metadata_asked: SmallVec<[u32; 8]>,
     hashes_asked: SmallVec<[HashRequest; 2]>,
     /// Whether both sides take the connection for one of the v2 swarm.
@@ -192,6 +195,7 @@ impl Session {
             allowed_to_us: Vec::new(),
             allowed_to_them: Vec::new(),
             peer_extensions: None,
+            customs: Vec::new(),
             metadata_asked: SmallVec::new(),
             hashes_asked: SmallVec::new(),
             v2: false,
@@ -276,7 +280,7 @@ impl Session {
         self.v2 = v2.is_some_and(|v2| v2.truncated() == info_hash);
         self.agreed = self.config.reserved(false).and(peer.reserved);
         let wanted = self.torrent.as_ref().map_or(0, |torrent| {
-            let mask = torrent.extensions.local_mask();
+            let mask = torrent.extensions.local_mask() | custom::mask(torrent.customs());
             if self.supports_extensions() { mask } else { 0 }
         });
         self.decoder.set_extended(wanted);

@@ -106,6 +106,14 @@ impl Desk {
         Ok(json!({"torrents": well, "failed": failed}))
     }
 
+    /// Opens the direct way anew; says where it listens now.
+    pub(super) async fn reopen(&self) -> Result<Value, Refusal> {
+        let reopened = self.engine.reopen_network().await;
+        reopened.map_err(|error| refused(&error))?;
+        let listen = self.engine.snapshot().listen;
+        Ok(json!({"listen": listen.map(|at| at.to_string())}))
+    }
+
     /// Writes all that is kept to a file of its own.
     pub(super) async fn backup(&self, file: &str) -> Result<Value, Refusal> {
         let failed = |why: String| Refusal::new(Code::Failed, why);

@@ -56,6 +56,11 @@ fn torrents_are_added_listed_changed_and_removed() {
     assert!(daemon.told(&["peers", "f00000"]).is_empty());
     let stats = &daemon.told(&["stats"])[0];
     assert_eq!(stats["torrents"], 2);
+    let reopened = daemon.ctl(&["reopen"]).ok();
+    assert!(
+        reopened.out.contains("listening on 127.0.0.1:"),
+        "{reopened:?}"
+    );
     assert_eq!(stats["listen"], daemon.serving["listen"]);
 }
 

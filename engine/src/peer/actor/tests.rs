@@ -106,9 +106,11 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
     let wiring = Wiring {
         key: PeerKey(1),
         content: Some(Arc::clone(&content)),
-        down: limit.throttle(),
-        up: limit.throttle(),
-        tcp: [limit.clone(), limit],
+        bounds: crate::classes::Bounds {
+            classes: crate::classes::Classes::new(&crate::Settings::default()),
+            torrent: [limit.clone(), limit.clone()],
+            tcp: [limit.clone(), limit],
+        },
         traffic: Arc::default(),
         torrent_traffic: Arc::default(),
         dht_port: None,
@@ -119,6 +121,7 @@ fn launch(scene: &Scene, dir: &TempDir, recorder: &Recorder) -> (Addr<Peer>, Arc
             crate::event::hub::Hub::default(),
             (crate::TorrentId(1), addr(1)),
         ),
+        joined: None,
     };
     let torrent = recorder.clone().start().recipient();
     (

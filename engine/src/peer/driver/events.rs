@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use protocol::geometry::{BlockRef, PieceIndex};
 use protocol::peer::{
-    Event, Extension, ExtensionHandshake, HolepunchMessage, PexMessage, Reserved, SessionError,
+    Event, Extension, ExtensionHandshake, Handshake, HolepunchMessage, PexMessage, Reserved,
+    SessionError,
 };
 
 use crate::content::Traffic;
@@ -37,21 +38,7 @@ impl Driver {
                 self.on_data((block, offset, data), last, catch, arrived);
             }
             Event::UnwantedBlock { len, .. } => self.on_unwanted(len),
-            Event::Handshake(handshake) => {
-                if let Some(torrent) = self.torrent.take() {
-                    self.session
-                        .accept(torrent)
-                        .map_err(|error| ended_by(&error))?;
-                }
-                self.tell(Fact::Handshaken(Greeting {
-                    peer_id: handshake.peer_id,
-                    wire: self.wire,
-                    v2: self.session.is_v2(),
-                    offers_v2: handshake.reserved.has(Reserved::V2_UPGRADE),
-                    utp: self.stream.is_utp(),
-                }));
-                self.greet();
-            }
+            Event::Handshake(handshake) => self.on_handshake(&handshake)?,
             Event::ExtensionHandshake(theirs) => self.on_extension_handshake(&theirs),
             Event::Choked { returned: blocks } => {
                 self.give_back(blocks);
@@ -99,12 +86,37 @@ impl Driver {
                 extension: Extension::Holepunch,
                 payload,
             } => self.on_holepunch(&payload)?,
+            Event::Custom { at, payload } => {
+                if let Some(joined) = &self.joined {
+                    joined.heard(at, &payload);
+                }
+            }
             Event::AllowedFast(_)
             | Event::Cancelled(_)
             | Event::Extended { .. }
             | Event::KeepAlive
             | Event::Suggested(_) => {}
         }
+        Ok(())
+    }
+
+    fn on_handshake(&mut self, handshake: &Handshake) -> Result<(), Ended> {
+        if let Some(torrent) = self.torrent.take() {
+            self.session
+                .accept(torrent)
+                .map_err(|error| ended_by(&error))?;
+        }
+        if let Some(joined) = &mut self.joined {
+            joined.met(handshake.peer_id);
+        }
+        self.tell(Fact::Handshaken(Greeting {
+            peer_id: handshake.peer_id,
+            wire: self.wire,
+            v2: self.session.is_v2(),
+            offers_v2: handshake.reserved.has(Reserved::V2_UPGRADE),
+            utp: self.stream.is_utp(),
+        }));
+        self.greet();
         Ok(())
     }
 
@@ -121,6 +133,9 @@ impl Driver {
 
     fn on_extension_handshake(&mut self, theirs: &ExtensionHandshake) {
         self.pipeline.set_reqq(self.session.peer_reqq());
+        if let Some(joined) = &mut self.joined {
+            joined.introduced(&self.session);
+        }
         self.tell(Fact::Introduced(Introduction {
             port: self.session.peer_extensions().and_then(|known| known.port),
             pex: self.session.supports(Extension::Pex),

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use protocol::geometry::{BlockRef, PieceIndex};
 use protocol::peer::Extension;
 
+use crate::classes::ClassKind;
 use crate::content::Content;
 use crate::peer::bell::Bell;
 use crate::peer::messages::{Ended, Fact, Order};
@@ -141,6 +142,21 @@ impl Driver {
         self.pipeline.set_manners(Manners::of(&settings.peers));
         self.session
             .set_idle_timeout(settings.connections.idle_timeout);
+        self.overhead = settings.limits.overhead;
+        drop(settings);
+        self.find_limits();
+    }
+
+    /// Meets other limits, where the connection may belong to other classes.
+    fn find_limits(&mut self) {
+        if self.bounds.number() == self.table {
+            return;
+        }
+        // What was taken and has not been sent goes back to those that gave it.
+        self.up.refund(std::mem::take(&mut self.up_credit));
+        let kind = ClassKind::of(self.stream.is_utp());
+        let ip = self.watch.addr().ip();
+        (self.table, [self.down, self.up]) = self.bounds.throttles(ip, kind);
     }
 
     /// Takes up work on the content.

@@ -144,6 +144,7 @@ impl Driver {
     pub(super) fn transmit(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         loop {
             self.stage_metadata(cx);
+            self.stage_plugged(cx);
             self.stage_hashes(cx);
             self.stage(cx)?;
             if self.session.output().is_empty() && self.outbox.is_empty() {

@@ -7,8 +7,9 @@ use tokio::time::timeout;
 
 use crate::scene::{Scene, addr, message, play, say};
 use crate::{
-    CommandError, GetAvailability, GetFileProgress, GetPeers, GetPieces, Reannounce, SetMaxPeers,
-    SetSequential, SetUploadSlots, TorrentId,
+    BegunPiece, CommandError, GetAvailability, GetFileProgress, GetPeers, GetPieces, Mode, Modes,
+    PeerStatus, Reannounce, Remove, ReplaceTrackers, SetMaxPeers, SetModes, SetSequential,
+    SetUploadSlots, TorrentId, TrackerStatus,
 };
 
 const PIECE: usize = 16 * 1024;
@@ -30,6 +31,13 @@ fn peers_pieces_and_files_are_told_as_they_stand_by_either_door() {
         let (handle, id) = (&leecher.handle, leecher.id);
         let pieces = handle.pieces(id).await.unwrap();
         assert!(pieces.count() >= 1 && !pieces.is_full(), "{pieces:?}");
+        let open: Vec<storage::OpenFileStatus> = handle.open_files(id).await.unwrap();
+        assert_eq!(open.len(), 1, "{open:?}");
+        assert!(open[0].file == 0 && open[0].writable);
+        let begun: Vec<BegunPiece> = handle.begun_pieces(id).await.unwrap();
+        let connected: Vec<PeerStatus> = leecher.status().connections.to_vec();
+        assert!(connected.len() == 1 && connected[0].outgoing);
+        assert!(!begun.is_empty() && begun.iter().all(|piece| piece.piece < 20));
         let files = handle.file_progress(id).await.unwrap();
         assert_eq!(files.len(), 1);
         assert!(files[0] >= u64::from(pieces.count()) * PIECE as u64);
@@ -185,5 +193,37 @@ fn the_local_networks_hear_of_a_torrent_again_when_that_is_wanted() {
         let (soon, told) = tokio::join!(scene.announcements(&host, five), told);
         told.unwrap().unwrap();
         assert_eq!(soon, 0, "not more than once a minute");
+    });
+}
+
+#[test]
+fn programs_on_actix_change_trackers_and_switches_and_remove_content_too() {
+    play(async {
+        let scene = Scene::new(9, 20 * PIECE, PIECE);
+        let engine = scene.engine(0, true, &[]).await;
+        let (supervisor, id) = (&engine.supervisor, engine.id);
+        let url = "http://10.9.0.1/announce".to_owned();
+        let trackers = ReplaceTrackers(id, vec![vec![url.clone()]]);
+        supervisor.send(trackers).await.unwrap().unwrap();
+        let listed: Vec<TrackerStatus> = engine.handle.tracker_list(id).await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!((&listed[0].url, listed[0].tier), (&url, 0));
+        let upload_only = Modes::NONE.with(Mode::UploadOnly, true);
+        let turned = supervisor.send(SetModes(id, upload_only, Modes::NONE));
+        turned.await.unwrap().unwrap();
+        engine
+            .until(|status| status.modes.has(Mode::UploadOnly))
+            .await;
+        let file = engine.dir.path().join("payload");
+        assert!(file.exists());
+        let delete_data = true;
+        let removed = supervisor.send(Remove { id, delete_data }).await;
+        removed.unwrap().unwrap();
+        let gone = async {
+            while file.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), gone).await.unwrap();
     });
 }

@@ -665,6 +665,6 @@ fn pauses_and_the_end_of_patience_are_those_that_are_said() {
     }
     assert_eq!(list.len(), 1, "the user's stays");
     list.add(addr("8.8.8.8:443"), Source::Pex, now);
-    list.forget_low_ports();
+    list.forget_ports(|port| port < 1024);
     assert_eq!(list.len(), 1);
 }

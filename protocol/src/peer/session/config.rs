@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::geometry::{Geometry, Tails};
 use crate::id::{InfoHash, InfoHashes, PeerId};
+use crate::peer::custom::CustomExtension;
 use crate::peer::extension::Extensions;
 use crate::peer::handshake::Reserved;
 use crate::peer::session::MAX_CHOKED_REQUESTS;
@@ -65,6 +66,8 @@ pub struct TorrentParams {
     pub metadata_size: Option<u32>,
     /// Extensions to offer: a private torrent goes without `ut_pex`.
     pub extensions: Extensions,
+    /// Extensions to offer that the session passes on, each with a sub-id of its own.
+    pub custom: Option<Arc<[CustomExtension]>>,
     /// Whether we want nothing of it (BEP 21).
     pub upload_only: bool,
     /// Whether a hybrid torrent may be upgraded to v2 on this connection (BEP 52).
@@ -132,10 +135,16 @@ impl TorrentParams {
             tails: None,
             metadata_size: None,
             extensions: Extensions::ALL,
+            custom: None,
             upload_only: false,
             v2_upgrade: false,
             v2_first: false,
         }
+    }
+
+    /// The extensions that the session passes on.
+    pub(super) fn customs(&self) -> &[CustomExtension] {
+        self.custom.as_deref().unwrap_or_default()
     }
 
     /// The hash by which an initiator names the torrent.

@@ -97,6 +97,13 @@ pub enum Event<'a> {
         /// Its payload, at most 128 KiB.
         payload: Cow<'a, [u8]>,
     },
+    /// A message of one of [`TorrentParams::custom`](super::TorrentParams::custom).
+    Custom {
+        /// Which one, by its place.
+        at: usize,
+        /// Its payload, at most 128 KiB.
+        payload: Cow<'a, [u8]>,
+    },
     /// It asks for Merkle hashes (BEP 52), of some file or of none: answer with [`Session::hashes`](super::Session::hashes) or
     /// [`Session::hash_reject`](super::Session::hash_reject).
     HashRequest(HashRequest),

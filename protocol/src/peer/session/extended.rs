@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::receive::Outcome;
-use super::{Event, Session};
+use super::{Event, Session, TorrentParams};
+use crate::peer::custom;
 use crate::peer::error::SessionError;
 use crate::peer::extension::{Extension, ExtensionError, ExtensionHandshake};
 use crate::peer::metadata::MetadataMessage;
@@ -14,6 +15,11 @@ impl Session {
         if id == 0 {
             self.tally.heard(MessageKind::ExtensionHandshake);
             let handshake = ExtensionHandshake::parse(&payload)?;
+            if let Some(torrent) = &self.torrent
+                && !torrent.customs().is_empty()
+            {
+                custom::update(&mut self.customs, torrent.customs(), &payload);
+            }
             match &mut self.peer_extensions {
                 Some(known) => known.update(&handshake),
                 None => self.peer_extensions = Some(handshake.clone()),
@@ -21,7 +27,10 @@ impl Session {
             return Ok(Some(Event::ExtensionHandshake(Box::new(handshake))));
         }
         let Some(extension) = Extension::from_local_id(id) else {
-            return Ok(None);
+            let customs = self.torrent.as_ref().map(TorrentParams::customs);
+            let mut all = customs.unwrap_or_default().iter();
+            let at = all.position(|one| one.id == id);
+            return Ok(at.map(|at| Event::Custom { at, payload }));
         };
         match extension {
             Extension::Metadata => {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{MAX_HASHES_ASKED, OUTPUT_SOFT_LIMIT, Session};
 use crate::bitfield::Bitfield;
 use crate::geometry::{BlockRef, PieceIndex};
+use crate::peer::custom;
 use crate::peer::extension::{Extension, ExtensionHandshake, ExtensionIds};
 use crate::peer::message::{
     HashRequest, Message, RawRequest, bare_frame, id, index_frame, long_frame, piece_header,
@@ -251,6 +252,19 @@ impl Session {
         Ok(())
     }
 
+    /// Sends a message of one of [`TorrentParams::custom`](super::TorrentParams::custom), by its place.
+    ///
+    /// # Errors
+    /// [`RequestError::Unsupported`] where the peer did not offer it.
+    pub fn custom(&mut self, at: usize, payload: &[u8]) -> Result<(), RequestError> {
+        let id = self.custom_peer(at).and_then(|peer| peer.id);
+        let id = id.ok_or(RequestError::Unsupported)?;
+        self.send(id::EXTENDED, |out| {
+            long_frame(out, &[id::EXTENDED, id], payload);
+        });
+        Ok(())
+    }
+
     /// Asks for a piece of the metadata (BEP 9).
     ///
     /// # Errors
@@ -370,7 +384,7 @@ impl Session {
             yourip: self.config.your_ip,
             ..ExtensionHandshake::default()
         };
-        let payload = handshake.encode();
+        let payload = custom::add(handshake.encode(), torrent.customs());
         self.send(id::EXTENDED, |out| {
             long_frame(out, &[id::EXTENDED, 0], &payload);
         });

@@ -3,6 +3,7 @@
 use super::{DEFAULT_REQQ, MAX_IN_FLIGHT, Phase, Session, SessionStats, TorrentParams};
 use crate::bitfield::Bitfield;
 use crate::geometry::{BlockRef, Geometry, PieceIndex};
+use crate::peer::custom::CustomPeer;
 use crate::peer::extension::{Extension, ExtensionHandshake};
 use crate::peer::handshake::{Handshake, Reserved};
 use crate::peer::tally::Tally;
@@ -76,6 +77,13 @@ impl Session {
     /// Whether the peer takes messages of this extension.
     pub fn supports(&self, extension: Extension) -> bool {
         self.peer_id_of(extension).is_some()
+    }
+
+    /// What the peer said of one of [`TorrentParams::custom`](super::TorrentParams::custom), by its place, if it speaks it.
+    pub fn custom_peer(&self, at: usize) -> Option<&CustomPeer> {
+        let peer = self.customs.get(at);
+        let peer = peer.filter(|peer| peer.id.is_some_and(|id| id != 0));
+        peer.filter(|_| self.supports_extensions())
     }
 
     /// What the peer's extension handshakes told, later ones over earlier ones (BEP 10).

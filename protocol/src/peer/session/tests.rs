@@ -175,6 +175,10 @@ pub(super) fn own(event: Event<'_>) -> Event<'static> {
         Event::MetadataRejected { piece } => Event::MetadataRejected { piece },
         Event::UploadOnly(on) => Event::UploadOnly(on),
         Event::HashRequest(r) => Event::HashRequest(r),
+        Event::Custom { at, payload } => Event::Custom {
+            at,
+            payload: Cow::Owned(payload.into_owned()),
+        },
         Event::HashRejected(r) => Event::HashRejected(r),
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::{INTERESTED, closed_of, name, set};
 use crate::scene::{Scene, addr, play, say};
+use crate::{Category, Event, Refusal};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -70,6 +71,43 @@ fn low_ports_are_dialled_where_that_is_said_and_so_many_are_believed_of_a_messag
         tell_of(&mut talker, &[low, usual, beyond]).await;
         assert!(is_dialled(&mut doors[0], MINUTE).await);
         assert!(is_dialled(&mut doors[2], MINUTE).await);
+    });
+}
+
+#[test]
+fn ports_that_are_refused_are_not_dialled_and_the_reason_is_told() {
+    play(async {
+        let scene = Scene::new(5, 100_000, 16 * 1024);
+        let engine = scene
+            .engine_with(0, false, &[], |config| {
+                let refused = crate::settings::PortRanges::new([(25, 25), (7000, 7005)]);
+                config.settings.connections.refused_ports = refused.unwrap();
+            })
+            .await;
+        let mut events = engine.handle.events(Category::Blocked.into(), 100);
+        let [refused, usual] =
+            [(2, 7005), (3, 7006)].map(|(number, port)| SocketAddr::new(addr(number).ip(), port));
+        let mut doors = [refused, usual].map(|at| door(&scene, at));
+        let mut talker = gossip(&scene, 1).await;
+        tell_of(&mut talker, &[refused, usual]).await;
+        assert!(is_dialled(&mut doors[1], MINUTE).await);
+        assert!(!is_dialled(&mut doors[0], MINUTE).await, "a refused port");
+        let Ok(Event::PeerBlocked { addr: who, why, .. }) = events.recv().await else {
+            panic!("somebody was refused");
+        };
+        assert_eq!((who, why), (refused, Refusal::Port));
+        // The user's own word goes before.
+        engine.handle.add_peer(engine.id, refused).await.unwrap();
+        assert!(is_dialled(&mut doors[0], MINUTE).await);
+        // From one moment to the next.
+        let later = SocketAddr::new(addr(4).ip(), 8000);
+        set(&engine, "connections.refused_ports", "8000").await;
+        tell_of(&mut talker, &[later]).await;
+        let mut door = door(&scene, later);
+        assert!(!is_dialled(&mut door, MINUTE).await);
+        set(&engine, "connections.refused_ports", "").await;
+        tell_of(&mut talker, &[later]).await;
+        assert!(is_dialled(&mut door, MINUTE).await);
     });
 }
 

@@ -103,6 +103,34 @@ fn another_port_is_listened_on_at_once_and_torrents_go_on() {
 }
 
 #[test]
+fn sockets_are_opened_anew_when_that_is_asked_for_and_torrents_go_on() {
+    play(async {
+        let scene = Scene::new(9, 500_000, 16 * 1024);
+        let (seed, _ways) = engine(&scene, true, &[]).await;
+        let slow = |config: &mut EngineConfig| config.settings.limits.down = Some(20_000);
+        let leecher = scene.engine_with(1, false, &[addr(0)], slow).await;
+        leecher.until(|status| status.done > 50_000).await;
+        let mut events = seed.handle.events(crate::Categories::ALL, 1000);
+        let before = seed.handle.peers(seed.id).await.unwrap();
+        assert_eq!(before.len(), 1);
+        seed.handle.reopen_network().await.unwrap();
+        let mut told = (false, false);
+        while told != (true, true) {
+            let event = events.recv().await.unwrap();
+            if let crate::Event::Listening { addr } = event {
+                told.0 = addr.port() == 6881;
+            } else if let crate::Event::PeerDisconnected { .. } = event {
+                told.1 = true;
+            }
+        }
+        leecher.completes(&scene).await;
+        // What the program opened by itself, only it can open again.
+        let refused = leecher.handle.reopen_network().await;
+        assert_eq!(refused, Err(CommandError::NotReopened));
+    });
+}
+
+#[test]
 fn nothing_goes_by_the_old_way_any_more_nor_by_another_until_there_is_one() {
     play(async {
         let scene = Scene::new(2, 4_000_000, 64 * 1024);

@@ -377,3 +377,58 @@ fn what_peers_ask_for_in_vain_and_send_in_vain_is_counted_by_the_reason() {
     assert_eq!(tally.incoming[MessageKind::Piece as usize], 2);
     assert_eq!((tally.late_bytes, tally.unasked_bytes), (16_384, 16_384));
 }
+
+#[test]
+fn extensions_of_others_are_agreed_on_and_their_messages_passed_on() {
+    let custom = |id: u8, room: &str| {
+        let entry = crate::bencode::Tree::Bytes(room.as_bytes().to_vec());
+        let custom = crate::peer::CustomExtension {
+            name: "xx_chat".to_owned(),
+            id,
+            entry: Some(("xx_room".to_owned(), entry)),
+        };
+        TorrentParams {
+            custom: Some([custom].into()),
+            ..params()
+        }
+    };
+    let now = Instant::now();
+    let mut a = Session::initiator(config(1), custom(16, "a"), now);
+    let mut b = Session::acceptor(config(2), now);
+    let mut seen = Vec::new();
+    let mut said = false;
+    for _ in 0..10 {
+        let mut input = a.output().to_vec();
+        a.consume_output(input.len());
+        for (from_a, input) in [(true, std::mem::take(&mut input)), (false, Vec::new())] {
+            let input = if from_a {
+                input
+            } else {
+                let output = b.output().to_vec();
+                b.consume_output(output.len());
+                output
+            };
+            let mut rest = &input[..];
+            loop {
+                let to = if from_a { &mut b } else { &mut a };
+                let Some(event) = to.handle(now, &mut rest).unwrap() else {
+                    break;
+                };
+                if let Event::Custom { at, payload } = event {
+                    seen.push((at, payload.into_owned()));
+                } else if matches!(event, Event::Handshake(_)) && from_a {
+                    b.accept(custom(20, "b")).unwrap();
+                }
+            }
+        }
+        if a.custom_peer(0).is_some() && !said {
+            said = true;
+            a.custom(0, b"hello").unwrap();
+            assert!(a.custom(1, b"?").is_err());
+        }
+    }
+    assert_eq!(seen, [(0, b"hello".to_vec())]);
+    let room = |session: &Session| session.custom_peer(0).unwrap().entry.clone();
+    assert_eq!(room(&a), Some(crate::bencode::Tree::Bytes(b"b".to_vec())));
+    assert_eq!(room(&b), Some(crate::bencode::Tree::Bytes(b"a".to_vec())));
+}
