@@ -5,6 +5,7 @@ mod bound;
 mod circuits;
 mod dht;
 mod direct_way;
+mod doors;
 mod filter;
 mod hidden;
 mod identity;
@@ -26,13 +27,12 @@ use std::time::Duration;
 use engine::settings::Patch;
 use engine::{EngineConfig, EngineHandle, Memory, Settings, Supervisor};
 use net::port_map::{Asking, PortMap, Ports, Transport};
-use net::ports::{Datagrams, Transports};
-use net::utp::{Patience, UtpOptions};
 use net::{Bind, Network, OwnedPool, Pool, RealOptions, Task};
 
 pub(crate) use self::bootstrap::{tell_unknown, tell_unknown_nodes};
 pub(crate) use self::circuits::Circuits;
 pub(crate) use self::direct_way::{Wires, settled};
+use self::doors::{PortTries, doors};
 use self::filter::FilterFile;
 pub(crate) use self::identity::{Identity, identity_of};
 pub(crate) use self::lone_dht::{RunningDht, bootstrap_hosts, host_and_port, lone_dht};
@@ -54,9 +54,6 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIF
 
 /// How many ports after the asked one are tried if it is taken.
 const PORT_TRIES: u16 = 9;
-
-/// Where sockets behind a proxy are asked for: of both families, and with no port of their own.
-const BEHIND_PROXY: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 /// How long the router may take to take its ports back, where it has given any: one that is asked by HTTP needs some tens of
 /// milliseconds, a slow one hundreds.
@@ -313,101 +310,6 @@ pub(crate) fn cores() -> usize {
 /// The real network without any wishes.
 pub(crate) fn plain_network() -> Network {
     Network::real(RealOptions::default())
-}
-
-/// What is tried where the port for peers is taken, and how long peers are waited for there.
-#[derive(Clone, Debug)]
-struct PortTries {
-    /// So many ports after it.
-    more: u16,
-    /// Any at all.
-    any: bool,
-    /// How long uTP waits there.
-    patience: Patience,
-    /// Further addresses that the port is opened at.
-    also: Vec<IpAddr>,
-}
-
-impl PortTries {
-    fn of(settings: &Settings) -> Self {
-        Self {
-            more: u16::try_from(settings.network.port_tries).unwrap_or(u16::MAX),
-            any: settings.network.any_port,
-            patience: Patience {
-                syn_timeout: settings.network.utp_connect_timeout,
-                syn_resends: settings.network.utp_connect_resends,
-                data_resends: settings.network.utp_data_resends,
-                fin_resends: settings.network.utp_end_resends,
-            },
-            also: settings.network.also_at.0.clone(),
-        }
-    }
-}
-
-/// Where peers come in, and how they are reached.
-struct Doors {
-    /// The network, with streams to peers as was asked for.
-    network: Network,
-    /// The port for peers; none where nobody can come in.
-    listen: Option<SocketAddr>,
-    /// The sockets for the DHT and for trackers, where uTP has one.
-    datagrams: Option<Datagrams>,
-    /// The port at further addresses, and the sockets there.
-    more: Vec<(SocketAddr, Option<Datagrams>)>,
-}
-
-/// Opens the port for peers, by the transports that are wanted; behind a proxy, only what leads out.
-fn doors(
-    common: &Common,
-    (listen, ports): (SocketAddr, PortTries),
-    network: &Network,
-    pool: &Pool,
-) -> Result<Doors, Failure> {
-    let transports = match common.transport {
-        transfer::Transport::Both => Transports::Both,
-        transfer::Transport::Tcp => Transports::Tcp,
-        transfer::Transport::Utp => Transports::Utp,
-    };
-    let mut options = UtpOptions::default();
-    options.patience = Some(ports.patience);
-    let Some(proxy) = common.proxy()? else {
-        if listen.ip().is_unspecified() && !ports.also.is_empty() {
-            let why = format!(
-                "the setting network.also_at names further addresses, and {listen} is all of them: name one address, by network.listen or --listen"
-            );
-            return Err(Failure::Usage(why));
-        }
-        let at = (listen, ports.more, ports.also.as_slice());
-        let mut open = net::ports::open_also(network, at, transports, pool, &options);
-        if ports.any && matches!(&open, Err(error) if error.kind() == std::io::ErrorKind::AddrInUse)
-        {
-            let anywhere = (SocketAddr::new(listen.ip(), 0), 0, ports.also.as_slice());
-            open = net::ports::open_also(network, anywhere, transports, pool, &options);
-        }
-        let open = open.map_err(|error| {
-            Failure::Failed(format!("cannot listen on {listen}: {}", reason(&error)))
-        })?;
-        return Ok(Doors {
-            network: open.network,
-            listen: Some(open.addr),
-            datagrams: open.datagrams,
-            more: open.more,
-        });
-    };
-    let transports = if proxy.has_datagrams() {
-        transports
-    } else {
-        Transports::Tcp
-    };
-    let open = net::ports::outgoing(network, BEHIND_PROXY, transports, pool, &options);
-    let (network, datagrams) =
-        open.map_err(|error| Failure::Failed(format!("--proxy: {}", reason(&error))))?;
-    Ok(Doors {
-        network,
-        listen: None,
-        datagrams,
-        more: Vec::new(),
-    })
 }
 
 fn listen_address(common: &Common) -> Result<SocketAddr, Failure> {

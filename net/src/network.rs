@@ -1,23 +1,24 @@
 //! The bundle of doors that a part of the program is given.
 
+mod reaching;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
 
+pub use self::reaching::{FALLBACK_DELAY, Located};
 use crate::filter::Held;
 use crate::nowhere::Nowhere;
 use crate::outlet::{Outage, Outlet};
 use crate::port_map::Gateway;
 use crate::real::{RealDialer, RealOptions, SourceBinder};
-use crate::resolve::{Cached, Dns, NameServers, SystemResolver, ip_literal};
+use crate::resolve::{Cached, Dns, NameServers, SystemResolver};
 use crate::utp::{UtpDialer, UtpFigures};
-use crate::{BoxFuture, BoxStream, DatagramSocket, Dialer, Listener, Resolver, Subnet};
+use crate::{DatagramSocket, Dialer, Listener, Resolver, Subnet};
 
 /// How often it is looked whether there are circuits.
 const LOOK: Duration = Duration::from_millis(100);
@@ -221,17 +222,6 @@ impl Network {
         self.filter.as_ref().map_or(Ok(()), |held| held.admit(to))
     }
 
-    fn admitted<'a>(
-        &'a self,
-        dialer: &'a dyn Dialer,
-        to: SocketAddr,
-    ) -> BoxFuture<'a, io::Result<BoxStream>> {
-        match self.admit(to) {
-            Ok(()) => dialer.dial(to),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
-    }
-
     /// Whether there is a list of addresses that this network does not talk to, if perhaps an empty one.
     pub const fn is_filtered(&self) -> bool {
         self.filter.is_some()
@@ -333,99 +323,6 @@ impl Network {
         &self.binder
     }
 
-    /// Connects to a peer at `to`; see [`Dialer::dial`] for errors and cancel safety.
-    pub fn dial_peer(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
-        self.admitted(&*self.peers, to)
-    }
-
-    /// Whether peers can be dialled by uTP alone.
-    pub const fn has_utp(&self) -> bool {
-        self.utp.is_some()
-    }
-
-    /// Whether peers can be dialled by uTP, if perhaps not from a port at which they could meet us.
-    pub const fn dials_utp(&self) -> bool {
-        self.utp.is_some() || self.utp_socket.is_some()
-    }
-
-    /// Connects to a peer at `to` by uTP alone, from the port that others know us at: where both ends do so at the same
-    /// time they get through most NATs. See [`Dialer::dial`] for errors and cancel safety.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` where there is no uTP; else as [`Dialer::dial`].
-    pub async fn dial_utp(&self, to: SocketAddr) -> io::Result<BoxStream> {
-        self.admit(to)?;
-        match (&self.utp, &self.utp_socket) {
-            (Some(utp), _) => utp.alone.dial(to).await,
-            (None, Some(socket)) => socket.dial(to).await,
-            (None, None) => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
-
-    /// Connects to a peer at `to` by uTP, and where that takes long also by other means, if there are any; without uTP by
-    /// those. See [`Dialer::dial`] for cancel safety.
-    ///
-    /// # Errors
-    ///
-    /// As [`Dialer::dial`].
-    pub async fn dial_utp_first(&self, to: SocketAddr) -> io::Result<BoxStream> {
-        match &self.utp {
-            Some(utp) => self.admitted(&*utp.first, to).await,
-            None => self.dial_peer(to).await,
-        }
-    }
-
-    /// Connects to `to`; see [`Dialer::dial`] for errors and cancel safety.
-    pub fn dial(&self, to: SocketAddr) -> BoxFuture<'_, io::Result<BoxStream>> {
-        self.admitted(&*self.dialer, to)
-    }
-
-    /// Connects to whichever of several addresses of one host answers first.
-    ///
-    /// Address families alternate, and the next address is tried [`FALLBACK_DELAY`] after the last one, or at once
-    /// when all that were tried have failed ([RFC 8305], "Connection Attempts").
-    ///
-    /// # Errors
-    ///
-    /// The first failure when every address failed; `NotFound` when there is none.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future abandons every attempt.
-    ///
-    /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305#section-5
-    pub async fn dial_any(&self, addrs: &[SocketAddr]) -> io::Result<BoxStream> {
-        let mut rest = alternate_families(addrs).into_iter();
-        let mut attempts = FuturesUnordered::new();
-        let mut failure = None;
-        loop {
-            if let Some(addr) = rest.next() {
-                attempts.push(self.dial(addr));
-            }
-            let last = rest.len() == 0;
-            loop {
-                let Some(outcome) = (if last {
-                    attempts.next().await
-                } else {
-                    match select(attempts.next(), Box::pin(sleep(FALLBACK_DELAY))).await {
-                        Either::Left((outcome, _)) => outcome,
-                        Either::Right(_) => break,
-                    }
-                }) else {
-                    break;
-                };
-                match outcome {
-                    Ok(stream) => return Ok(stream),
-                    Err(error) => failure = failure.or(Some(error)),
-                }
-            }
-            if last {
-                return Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()));
-            }
-        }
-    }
-
     /// Listens at `at`; see [`Binder::listen`].
     ///
     /// # Errors
@@ -487,62 +384,7 @@ impl Network {
     ) -> io::Result<Vec<Arc<dyn DatagramSocket>>> {
         self.binder.multicast(group, own)
     }
-
-    /// Connects to a host by its name, where names are looked up at the far end; see [`Dialer::dial_name`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Dialer::dial_name`].
-    pub async fn dial_name(&self, host: &str, port: u16) -> io::Result<BoxStream> {
-        self.dialer.dial_name(host, port).await
-    }
-
-    /// Finds out how a host is to be reached: at which addresses, or by its name, where the far end of this way looks
-    /// names up and nobody asks for them here.
-    ///
-    /// # Errors
-    ///
-    /// As [`Resolver::lookup`].
-    pub async fn locate(&self, host: &str, port: u16) -> io::Result<Located> {
-        if self.dialer.takes_names() && ip_literal(host).is_none() {
-            return Ok(Located::ByName);
-        }
-        self.lookup(host, port).await.map(Located::At)
-    }
-
-    /// Finds the addresses of a host; see [`Resolver::lookup`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Resolver::lookup`].
-    pub async fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        self.resolver.lookup(host, port).await
-    }
-
-    /// The text records of a host; see [`Resolver::texts`]. Nobody is asked here for what is looked up at the far end of this way.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` where names are looked up at the far end; else as [`Resolver::texts`].
-    pub async fn texts(&self, host: &str) -> io::Result<Vec<Vec<u8>>> {
-        if self.dialer.takes_names() {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        self.resolver.texts(host).await
-    }
 }
-
-/// How a host is to be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Located {
-    /// At these addresses; there is at least one.
-    At(Vec<SocketAddr>),
-    /// By its name.
-    ByName,
-}
-
-/// How long one connection attempt is given before the next address is tried as well: RFC 8305's recommendation.
-pub const FALLBACK_DELAY: Duration = Duration::from_millis(250);
 
 /// Tries `open` at the port of `at` and then at up to `more` ports after it while they are taken.
 pub(crate) fn near<T>(
@@ -566,23 +408,6 @@ pub(crate) fn near<T>(
         }
     }
     outcome
-}
-
-/// The addresses in their order, but with the families taking turns; the first one stays first.
-fn alternate_families(addrs: &[SocketAddr]) -> Vec<SocketAddr> {
-    let Some(first) = addrs.first() else {
-        return Vec::new();
-    };
-    let (same, other): (Vec<SocketAddr>, Vec<SocketAddr>) = addrs
-        .iter()
-        .partition(|addr| addr.is_ipv4() == first.is_ipv4());
-    let (mut same, mut other) = (same.into_iter(), other.into_iter());
-    let mut mixed = Vec::with_capacity(addrs.len());
-    while mixed.len() < addrs.len() {
-        mixed.extend(same.next());
-        mixed.extend(other.next());
-    }
-    mixed
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use engine::DhtDoor;
 use net::ports::Datagrams;
 use net::{DatagramSocket, Network, Pool, Task};
 
+use super::PORT_TRIES;
+use super::doors::BEHIND_PROXY;
 use super::lone_dht::all_here;
-use super::{BEHIND_PROXY, PORT_TRIES};
 use crate::cli::transfer::Common;
 use crate::failure::{Failure, reason};
 

@@ -233,7 +233,7 @@ settings! {
         utp_data_resends: u32 = 6, 1..=30, "times";
         /// How often the end of a uTP connection is told again.
         utp_end_resends: u32 = 2, 0..=10, "times";
-        /// The code point (DSCP, RFC 2474) that all packets of the direct way are marked with; 1 is "lower effort" (RFC 8622), 8 the older "background". Most networks ignore it; who looks sees which packets it is on.
+        /// The code point (DSCP, RFC 2474) that packets of the direct way are marked with, but not those of local discovery; 1 is "lower effort" (RFC 8622), 8 the older "background". Most networks ignore it; who looks sees which packets it is on.
         dscp: u32 = 0, 0..=63, "";
         /// What the system keeps for each socket of what has come; 0 has it fit that to the path by itself, which is best nearly everywhere.
         receive_buffer: Size = Size(0), Size(0)..=Size(1 << 30), "";

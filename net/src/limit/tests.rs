@@ -1,8 +1,10 @@
+mod steps;
+mod weights;
+
 use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
-use proptest::prelude::*;
 use tokio::task::LocalSet;
 use tokio::time::{advance, sleep};
 
@@ -86,37 +88,6 @@ async fn many_takers_share_evenly_whatever_they_ask_for() {
     for total in totals {
         assert_near(total, 6e6, 0.05, "each");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn takers_share_by_their_weights_whatever_they_ask_for() {
-    for rate in [100_000, 1_000_000, 20_000_000] {
-        for wants in [[16 * 1024; 2], [256 * 1024; 2], [256 * 1024, 5_000]] {
-            let limit = RateLimiter::new(Some(rate));
-            let light = saturate(limit.throttle(), wants[0], Duration::from_secs(60));
-            let heavy = limit.throttle().weighing(4);
-            let heavy = saturate(heavy, wants[1], Duration::from_secs(60));
-            let [light, heavy] = [tokio::spawn(light), tokio::spawn(heavy)];
-            let [light, heavy] = [light.await.unwrap(), heavy.await.unwrap()];
-            let what = format!("{rate} {wants:?}");
-            assert_near(light + heavy, rate as f64 * 60.0, 0.02, &what);
-            assert_near(heavy, light as f64 * 4.0, 0.1, &what);
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_weighty_taker_has_in_store_goes_back_when_it_leaves() {
-    let limit = RateLimiter::new(Some(1_000_000));
-    let early = limit.throttle().take(1).now_or_never();
-    assert_eq!(early, None, "it begins empty");
-    sleep(Duration::from_secs(1)).await;
-    let mut heavy = limit.throttle().weighing(6);
-    assert_eq!(heavy.take(1000).now_or_never(), Some(1000));
-    let room = || limit.throttle().take(1 << 20).now_or_never();
-    assert_eq!(room(), Some(250_000 - 6 * STOCK), "it has more in store");
-    drop(heavy);
-    assert_eq!(room(), Some(6 * STOCK - 1000));
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,119 +316,4 @@ async fn at_most_one_task_serves_a_tree_and_it_ends_with_the_line() {
             .num_alive_tasks(),
         0
     );
-}
-
-/// What one taker does in the property test.
-#[derive(Clone, Debug)]
-enum Step {
-    Take {
-        taker: usize,
-        want: usize,
-        refund_percent: usize,
-    },
-    Charge {
-        taker: usize,
-        bytes: usize,
-    },
-    Wait {
-        millis: u64,
-    },
-    Leave {
-        taker: usize,
-    },
-    Rate {
-        bucket: usize,
-        rate: Option<u64>,
-    },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let rate = prop_oneof![Just(None), (1u64..2_000_000).prop_map(Some)];
-    prop_oneof![
-        5 => (0usize..6, 1usize..300_000, 0usize..=100)
-            .prop_map(|(taker, want, refund_percent)| Step::Take { taker, want, refund_percent }),
-        1 => (0usize..6, 1usize..20_000).prop_map(|(taker, bytes)| Step::Charge { taker, bytes }),
-        5 => (0u64..400).prop_map(|millis| Step::Wait { millis }),
-        1 => (0usize..6).prop_map(|taker| Step::Leave { taker }),
-        1 => (0usize..3, rate).prop_map(|(bucket, rate)| Step::Rate { bucket, rate }),
-    ]
-}
-
-/// Whatever happens, no bucket lets more pass than its rate and one burst allow, and nobody waits for ever.
-async fn obeys(steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let root = RateLimiter::new(Some(500_000));
-    let buckets = [root.clone(), root.child(Some(100_000)), root.child(None)];
-    let taker = |i: usize| {
-        buckets[i % 3]
-            .throttle()
-            .weighing(if i < 3 { 1 } else { 4 })
-    };
-    let mut takers: Vec<_> = (0..6).map(taker).collect();
-    let mut allowed = 500_000.0 * 0.25;
-    let (mut passed, mut since, mut unlimited) = (0.0, Instant::now(), false);
-    for step in steps {
-        let rate = root.rate();
-        allowed += rate.map_or(0.0, |rate| rate as f64 * since.elapsed().as_secs_f64());
-        since = Instant::now();
-        match step {
-            Step::Take {
-                taker,
-                want,
-                refund_percent,
-            } => {
-                let throttle = &mut takers[taker];
-                if let Some(granted) = throttle.take(want).now_or_never() {
-                    prop_assert!(granted >= 1 && granted <= want);
-                    let back = granted * refund_percent / 100;
-                    throttle.refund(back);
-                    passed += if rate.is_some() {
-                        (granted - back) as f64
-                    } else {
-                        0.0
-                    };
-                }
-            }
-            Step::Charge { taker, bytes } => {
-                takers[taker].charge(bytes);
-                passed += if rate.is_some() { bytes as f64 } else { 0.0 };
-                // A charge never waits, so it may itself exceed what is allowed; takers after it must not.
-                allowed = allowed.max(passed);
-            }
-            Step::Wait { millis } => sleep(Duration::from_millis(millis)).await,
-            Step::Leave { taker: left } => takers[left] = taker(left),
-            Step::Rate { bucket, rate } => {
-                // Grants made before the change may be fetched after it.
-                unlimited |= bucket == 0;
-                buckets[bucket].set_rate(rate);
-            }
-        }
-        prop_assert!(
-            unlimited || passed <= allowed + 1.0,
-            "{passed} of {allowed}"
-        );
-    }
-    for bucket in &buckets {
-        bucket.set_rate(Some(1_000_000));
-    }
-    for throttle in &mut takers {
-        let served = tokio::time::timeout(Duration::from_mins(1), throttle.take(10));
-        prop_assert!(served.await.is_ok(), "nobody waits for ever");
-        throttle.cancel();
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-    #[test]
-    fn no_sequence_of_steps_breaks_a_limit_or_strands_a_taker(
-        steps in proptest::collection::vec(step(), 1..60)
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(obeys(steps))?;
-    }
 }

@@ -1,15 +1,8 @@
 use super::*;
+use crate::{BoxFuture, BoxStream};
 
 fn addrs(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
-}
-
-#[test]
-fn families_take_turns_and_the_first_stays_first() {
-    let given = addrs(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
-    let mixed = addrs(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
-    assert_eq!(alternate_families(&given), mixed);
-    assert_eq!(alternate_families(&[]), []);
 }
 
 #[test]
