@@ -182,6 +182,11 @@ fn a_node_is_pinged_sampled_stopped_and_comes_back_with_its_table() {
         let pong = node.ping(addr(5)).await.unwrap().unwrap();
         assert_eq!(pong.version.as_deref(), Some(&b"RU\x00\x01"[..]));
         assert_eq!(node.ping(addr(7777)).await.unwrap(), None);
+        assert!(!file.exists(), "it is not time yet");
+        node.save().await;
+        let kept = std::fs::read(&file).unwrap();
+        let kept = Saved::from_bytes(&kept).unwrap();
+        assert!(kept.nodes.len() >= 10, "{kept:?}");
         let ask = async |at, question| node.ask(at, question).await.unwrap();
         let pong = ask(addr(5), Question::Ping).await.unwrap();
         assert_eq!(pong.version.as_deref(), Some(&b"RU\x00\x01"[..]));

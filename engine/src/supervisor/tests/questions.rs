@@ -42,6 +42,12 @@ fn peers_pieces_and_files_are_told_as_they_stand_by_either_door() {
         assert_eq!(files.len(), 1);
         assert!(files[0] >= u64::from(pieces.count()) * PIECE as u64);
         assert_eq!(handle.availability(id).await.unwrap(), vec![1; 20]);
+        let metainfo = handle.metainfo(id).await.unwrap().unwrap();
+        assert_eq!(metainfo.hashes(), leecher.status().hashes);
+        let changes = handle.changes(0);
+        assert_eq!(changes.torrents.len(), 1);
+        let more = handle.changes(changes.revision);
+        assert!(!more.whole && more.revision >= changes.revision);
         let peers = handle.peers(id).await.unwrap();
         assert_eq!(peers.len(), 1);
         let peer = peers[0];
