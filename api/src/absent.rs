@@ -157,10 +157,6 @@ pub(crate) const NOW: &[Missing] = &[
             ("PUT", "/debug/profiler"),
         ],
     ),
-    (
-        "description of the API",
-        &[("GET", "/docs"), ("GET", "/docs/swagger.json")],
-    ),
 ];
 
 /// Of Tribler 7.0.2, below `/v7.0`, where they differ from those above.

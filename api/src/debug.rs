@@ -5,21 +5,73 @@ mod process;
 use axum::extract::{Request, State};
 use axum::routing::get;
 use control::{Ask, Nothing, Resources};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::asked::Query;
+use crate::describe::About;
+use crate::describe::shapes::{count, list, number, object, text};
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
 pub(crate) fn routes() -> Vec<Served> {
+    let rows = |summary, word: &'static str, row: &[(&'static str, Value)]| {
+        let shape = object(&[(word, list(object(row)))]);
+        About::new(summary).answers(shape).refuses(&[500])
+    };
+    let files = [("path", text()), ("fd", count())];
+    let sockets = [
+        ("family", count()),
+        ("status", text()),
+        ("laddr", text()),
+        ("raddr", text()),
+        ("type", count()),
+    ];
+    let frames = ("frames", list(text()));
+    let all_threads = [("thread_id", count()), ("thread_name", text()), frames];
+    let cpu_row = [("time", number()), ("cpu", number())];
+    let memory_row = [("time", number()), ("mem", count())];
+    let log_about = About::new("The log, which is kept nowhere")
+        .asks("process", text(), "Of which process")
+        .asks("max_lines", count(), "How many lines")
+        .answers(object(&[("content", text()), ("max_lines", count())]))
+        .refuses(&[400]);
     vec![
-        route("GET", "/debug/open_files", get(open_files)),
-        route("GET", "/debug/open_sockets", get(open_sockets)),
-        route("GET", "/debug/threads", get(threads)),
-        route("GET", "/debug/cpu/history", get(cpu)),
-        route("GET", "/debug/memory/history", get(memory)),
-        route("GET", "/debug/log", get(log)),
+        route(
+            "GET",
+            "/debug/open_files",
+            get(open_files),
+            rows("Files that are open", "open_files", &files),
+        ),
+        route(
+            "GET",
+            "/debug/open_sockets",
+            get(open_sockets),
+            rows("Sockets that are open", "open_sockets", &sockets),
+        ),
+        route(
+            "GET",
+            "/debug/threads",
+            get(threads),
+            rows("Threads, and what each does", "threads", &all_threads),
+        ),
+        route(
+            "GET",
+            "/debug/cpu/history",
+            get(cpu),
+            rows(
+                "Processor time of late, in per cent of a core",
+                "cpu_history",
+                &cpu_row,
+            ),
+        ),
+        route(
+            "GET",
+            "/debug/memory/history",
+            get(memory),
+            rows("Bytes of memory of late", "memory_history", &memory_row),
+        ),
+        route("GET", "/debug/log", get(log), log_about),
     ]
 }
 

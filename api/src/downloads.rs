@@ -8,35 +8,72 @@ mod list;
 mod peers;
 mod shown;
 
-use axum::routing::get;
+use axum::routing::{delete, get, patch, put};
 use engine::TorrentId;
 use protocol::id::InfoHash;
+use serde_json::json;
 
+use self::adding::TORRENT;
 pub(crate) use self::adding::{hash_of, read_uri};
 pub(crate) use self::ledger::{Ledger, is_at_work};
+use crate::describe::About;
+use crate::describe::shapes::{count, flag, list, object, reference, text};
 use crate::problem::Problem;
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
 pub(crate) fn routes() -> Vec<Served> {
+    let one = "/downloads/{infohash}";
+    let all = object(&[
+        ("downloads", list(reference("Download"))),
+        ("removed?", list(text())),
+        ("revision?", count()),
+        ("whole?", flag()),
+    ]);
+    let list_about = About::new("All downloads, or those that have changed")
+        .flag("get_peers", "With connected peers")
+        .flag("get_pieces", "With the bit field, in base64")
+        .flag("get_files", "With files")
+        .asks("infohash", text(), "The flags are for this download only")
+        .asks(
+            "since",
+            count(),
+            "Only those that have changed since this revision, and what is gone",
+        )
+        .answers(all)
+        .refuses(&[400, 404]);
+    let files_about = About::new("The files of a download")
+        .answers(object(&[("files", list(reference("File")))]))
+        .refuses(&[400, 404]);
+    let torrent_about = About::new("The .torrent file of a download")
+        .answers_as(200, TORRENT, json!({"type": "string", "format": "binary"}))
+        .refuses(&[400, 404]);
     vec![
-        route("GET", "/downloads", get(list::list)),
-        route("PUT", "/downloads", axum::routing::put(adding::add)),
+        route("GET", "/downloads", get(list::list), list_about),
+        route("PUT", "/downloads", put(adding::add), adding::about()),
         route(
             "DELETE",
-            "/downloads/{infohash}",
-            axum::routing::delete(changing::remove),
+            one,
+            delete(changing::remove),
+            changing::remove_about(),
         ),
         route(
             "PATCH",
-            "/downloads/{infohash}",
-            axum::routing::patch(changing::change),
+            one,
+            patch(changing::change),
+            changing::change_about(),
         ),
-        route("GET", "/downloads/{infohash}/files", get(content::files)),
+        route(
+            "GET",
+            "/downloads/{infohash}/files",
+            get(content::files),
+            files_about,
+        ),
         route(
             "GET",
             "/downloads/{infohash}/torrent",
             get(content::torrent),
+            torrent_about,
         ),
     ]
 }

@@ -18,11 +18,18 @@ use tokio::sync::{broadcast, watch};
 
 use crate::asked::{self, Era};
 use crate::daemon::{Follow, News};
+use crate::describe::About;
+use crate::describe::shapes::text;
 use crate::routes::{Served, route};
 use crate::shared::{Shared, ends};
 
 pub(crate) fn routes() -> Vec<Served> {
-    vec![route("GET", "/events", get(events))]
+    let about = About::new("What happens, as it happens: Server-Sent Events").answers_as(
+        200,
+        "text/event-stream",
+        text(),
+    );
+    vec![route("GET", "/events", get(events), about)]
 }
 
 /// Words of the daemon's events that are told, in either version.

@@ -6,11 +6,18 @@ use axum::http::{HeaderValue, Response, header};
 use axum::routing::get;
 use engine::metrics::Exposition;
 
+use crate::describe::About;
+use crate::describe::shapes::text;
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
 pub(crate) fn routes() -> Vec<Served> {
-    vec![route("GET", "/metrics", get(metrics))]
+    let about = About::new("Figures for Prometheus, as OpenMetrics 1.0").answers_as(
+        200,
+        Exposition::CONTENT_TYPE,
+        text(),
+    );
+    vec![route("GET", "/metrics", get(metrics), about)]
 }
 
 /// All figures, as OpenMetrics.

@@ -14,16 +14,36 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::asked::Query;
+use crate::describe::About;
+use crate::describe::shapes::{count, either, map, number, object, text};
 use crate::downloads;
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
 pub(crate) fn routes() -> Vec<Served> {
+    let counts = object(&[
+        ("seeders", count()),
+        ("leechers", count()),
+        ("infohash", text()),
+    ]);
+    let failed = object(&[("error", text())]);
+    let told = object(&[("health", map(either(&[counts, failed])))]);
+    let begun = object(&[("checking", text())]);
+    let about = About::new("How many peers a torrent has, as its trackers and the DHT say")
+        .asks("timeout", number(), "Seconds that answers are waited for")
+        .flag("refresh", "It always asks")
+        .flag(
+            "nowait",
+            "Answers at once; what was heard comes as an event",
+        )
+        .answers(either(&[told, begun]))
+        .refuses(&[400]);
     vec![route(
         "GET",
         "/metadata/torrents/{infohash}/health",
         get(check),
+        about,
     )]
 }
 

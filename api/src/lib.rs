@@ -14,6 +14,7 @@
 //! - `access`: who may ask: the key, the names of this machine, pages of other sites.
 //! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
 //! - `problem`, `asked`: errors, and what was asked: queries and bodies.
+//! - `describe`, `docs`: what each route is, the OpenAPI document of all, and a page that shows it.
 //! - `general`, `events`, `settings`, `statistics`, `downloads`, `stream`, `libtorrent`,
 //!   `debug`, `looking`, `making`, `health`, `figures`: handlers, one module a group of endpoints.
 //!
@@ -32,6 +33,8 @@ mod access;
 mod asked;
 mod daemon;
 mod debug;
+mod describe;
+mod docs;
 mod downloads;
 mod events;
 mod figures;

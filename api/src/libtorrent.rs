@@ -8,14 +8,32 @@ use engine::units::{Rate, Size, Span};
 use serde_json::{Map, Value, json};
 
 use crate::asked::Query;
+use crate::describe::About;
+use crate::describe::shapes::{count, map, object};
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
 pub(crate) fn routes() -> Vec<Served> {
+    let of_hop = |summary, word: &'static str| {
+        About::new(summary)
+            .asks("hop", count(), "By how many hops; only 0 has any")
+            .answers(object(&[("hop", count()), (word, map(json!({})))]))
+            .refuses(&[400])
+    };
     vec![
-        route("GET", "/libtorrent/session", get(session)),
-        route("GET", "/libtorrent/settings", get(settings)),
+        route(
+            "GET",
+            "/libtorrent/session",
+            get(session),
+            of_hop("Counters of the engine", "session"),
+        ),
+        route(
+            "GET",
+            "/libtorrent/settings",
+            get(settings),
+            of_hop("Settings of the engine", "settings"),
+        ),
     ]
 }
 

@@ -11,13 +11,25 @@ use protocol::metainfo::{LoadLimits, Metainfo};
 use serde_json::{Map, Value, json};
 
 use crate::asked::Query;
+use crate::describe::About;
+use crate::describe::shapes::{count, flag, object, or_null, text};
 use crate::downloads;
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
 pub(crate) fn routes() -> Vec<Served> {
-    vec![route("GET", "/torrentinfo", get(look))]
+    let shape = object(&[("metainfo", text()), ("download_exists", or_null(flag()))]);
+    let about = About::new("What is in a torrent that is named: JSON, in hex")
+        .asks(
+            "uri",
+            text(),
+            "A file of this machine, an address or a magnet link",
+        )
+        .asks("hops", count(), "By how many hops it is fetched, 0 to 3")
+        .answers(shape)
+        .refuses(&[400, 404, 500, 501, 502]);
+    vec![route("GET", "/torrentinfo", get(look), about)]
 }
 
 /// What is known of a torrent.
@@ -41,7 +53,8 @@ async fn look(State(shared): State<Shared>, request: Request) -> Result<Answer, 
     let bytes = if starts("file:") {
         downloads::read_uri(uri).await?
     } else if starts("http://") || starts("https://") {
-        shared.daemon().fetch(uri, hops).await?
+        let fetched = shared.daemon().fetch(uri, hops).await;
+        fetched.map_err(Problem::of_fetch)?
     } else if starts("magnet:") {
         of_link(&shared, uri).await?
     } else {
@@ -93,14 +106,15 @@ fn value(of: bencode::Value<'_>, hex: bool) -> Value {
         }
         Kind::Dict => {
             let pairs = of.as_dict().into_iter().flat_map(bencode::Dict::iter);
-            let pairs = pairs.map(|(key, one)| (text(key, false), value(one, key == b"pieces")));
+            let pairs =
+                pairs.map(|(key, one)| (readable(key, false), value(one, key == b"pieces")));
             Value::Object(pairs.collect::<Map<_, _>>())
         }
-        Kind::Bytes => text(of.as_bytes().unwrap_or_default(), hex).into(),
+        Kind::Bytes => readable(of.as_bytes().unwrap_or_default(), hex).into(),
     }
 }
 
-fn text(bytes: &[u8], hex: bool) -> String {
+fn readable(bytes: &[u8], hex: bool) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !hex => text.to_owned(),
         _ => HEXLOWER.encode(bytes),

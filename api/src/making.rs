@@ -11,12 +11,26 @@ use serde_json::{Value, json};
 
 use crate::asked::{self, Object, Query};
 use crate::daemon::Make;
+use crate::describe::About;
+use crate::describe::shapes::{either, list, object, text};
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
 pub(crate) fn routes() -> Vec<Served> {
-    vec![route("POST", "/createtorrent", post(make))]
+    let said = object(&[
+        ("files", list(text())),
+        ("name?", text()),
+        ("description?", text()),
+        ("trackers?", either(&[text(), list(text())])),
+        ("export_dir?", text()),
+    ]);
+    let about = About::new("Makes a torrent of files and folders of this machine")
+        .flag("download", "Has it seeded")
+        .takes(said)
+        .answers(object(&[("torrent", text())]))
+        .refuses(&[404, 500]);
+    vec![route("POST", "/createtorrent", post(make), about)]
 }
 
 /// The name of the file that is written where nothing is said.

@@ -74,6 +74,14 @@ impl Problem {
         }
     }
 
+    /// Another server did not give what was to be fetched.
+    pub(crate) fn of_fetch(refusal: Refusal) -> Self {
+        if refusal.code == Code::Failed {
+            return Self::new(StatusCode::BAD_GATEWAY, refusal.message);
+        }
+        refusal.into()
+    }
+
     /// There is no such download.
     pub(crate) fn no_download() -> Self {
         Self::missing("this download does not exist")

@@ -3,13 +3,15 @@
 use axum::Router;
 use axum::http::Method;
 use axum::routing::MethodRouter;
+use serde_json::Value;
 
 use crate::absent::{self, Missing};
 use crate::asked::Era;
+use crate::describe::{self, About};
 use crate::shared::Shared;
 use crate::{
-    debug, downloads, events, figures, general, health, libtorrent, looking, making, settings,
-    statistics, stream,
+    debug, docs, downloads, events, figures, general, health, libtorrent, looking, making,
+    settings, statistics, stream,
 };
 
 /// A method and a path; where it is served, by what.
@@ -17,6 +19,7 @@ pub(crate) struct Served {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) by: MethodRouter<Shared>,
+    pub(crate) about: About,
 }
 
 /// A row of [`served`].
@@ -24,8 +27,14 @@ pub(crate) const fn route(
     method: &'static str,
     path: &'static str,
     by: MethodRouter<Shared>,
+    about: About,
 ) -> Served {
-    Served { method, path, by }
+    Served {
+        method,
+        path,
+        by,
+        about,
+    }
 }
 
 /// What is served.
@@ -42,9 +51,17 @@ fn served() -> Vec<Served> {
         looking::routes(),
         making::routes(),
         health::routes(),
+        docs::routes(),
         figures::routes(),
     ];
     groups.into_iter().flatten().collect()
+}
+
+/// The description of what is served.
+pub(crate) fn document() -> Value {
+    let all = served();
+    let all = all.iter().map(|it| (it.method, it.path, &it.about));
+    describe::document(all)
 }
 
 /// The prefix of the older version.
@@ -94,7 +111,10 @@ impl Table {
     pub(crate) fn with_router(shared: Shared) -> (Self, Router) {
         let mut router = Router::new();
         let mut rows = Vec::new();
-        for Served { method, path, by } in served() {
+        for Served {
+            method, path, by, ..
+        } in served()
+        {
             router = router.route(path, by);
             rows.push(Row {
                 era: Era::Now,
@@ -116,6 +136,16 @@ impl Table {
         rows.extend(missing(Era::Now, absent::NOW));
         rows.extend(missing(Era::V70, absent::V70));
         (Self { rows }, router.with_state(shared))
+    }
+
+    /// The pattern of a route that is served.
+    #[cfg(test)]
+    pub(crate) fn pattern(&self, method: &str, path: &str) -> Option<&'static str> {
+        let rows = self.rows.iter();
+        let fits = rows.filter(|row| row.method == method && matches(row.path, path));
+        let served = fits.filter(|row| row.standing == Standing::Served);
+        let best = served.min_by_key(|row| row.path.matches('{').count());
+        best.map(|row| row.path)
     }
 
     #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use control::{Ask, SettingsChange};
 use engine::settings::Value as Setting;
 use engine::units::Span;
@@ -20,6 +20,8 @@ use serde_json::{Map, Value, json};
 
 use self::tree::{Direction, Effect, Key};
 use crate::asked;
+use crate::describe::About;
+use crate::describe::shapes::{count, flag, list, map, object, text};
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
@@ -28,9 +30,25 @@ use crate::shared::Shared;
 const PREFIX: &str = "tribler.";
 
 pub(crate) fn routes() -> Vec<Served> {
+    let tree = map(map(json!({})));
+    let all = object(&[("settings", tree.clone()), ("ports", map(count()))]);
+    let changed = object(&[("modified", flag()), ("without_effect?", list(text()))]);
     vec![
-        route("GET", "/settings", get(show)),
-        route("POST", "/settings", axum::routing::post(change)),
+        route(
+            "GET",
+            "/settings",
+            get(show),
+            About::new("All settings, as Tribler names them, and the ports").answers(all),
+        ),
+        route(
+            "POST",
+            "/settings",
+            post(change),
+            About::new("Changes settings: all that are named, or none")
+                .takes(tree)
+                .answers(changed)
+                .refuses(&[500]),
+        ),
     ]
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::Daemon;
 use crate::downloads::Ledger;
 use crate::events::Board;
 use crate::health::Checks;
 use crate::stream::Watchers;
+use crate::{Daemon, routes};
 
 /// What all requests share. Clones are the same.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) checks: Checks,
     /// What the API itself has to tell.
     pub(crate) board: Board,
+    /// The description of the API.
+    pub(crate) document: Value,
     /// Who reads files.
     pub(crate) watchers: Watchers,
     /// The port of the API.
@@ -38,6 +41,7 @@ impl Shared {
             ledger,
             checks: Checks::default(),
             board: Board::default(),
+            document: routes::document(),
             watchers: Watchers::default(),
             port,
             stopping,

@@ -4,14 +4,37 @@ use axum::extract::State;
 use axum::routing::get;
 use serde_json::json;
 
+use crate::describe::About;
+use crate::describe::shapes::{count, number, object};
 use crate::problem::Answer;
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
 pub(crate) fn routes() -> Vec<Served> {
+    let counts = object(&[
+        ("db_size", count()),
+        ("num_channels", count()),
+        ("num_torrents", count()),
+    ]);
+    let overlay = object(&[
+        ("total_up?", count()),
+        ("total_down?", count()),
+        ("session_uptime?", number()),
+    ]);
     vec![
-        route("GET", "/statistics/tribler", get(tribler)),
-        route("GET", "/statistics/ipv8", get(ipv8)),
+        route(
+            "GET",
+            "/statistics/tribler",
+            get(tribler),
+            About::new("What is kept").answers(object(&[("tribler_statistics", counts)])),
+        ),
+        route(
+            "GET",
+            "/statistics/ipv8",
+            get(ipv8),
+            About::new("What the part in the overlay has done; nothing before there is one")
+                .answers(object(&[("ipv8_statistics", overlay)])),
+        ),
     ]
 }
 

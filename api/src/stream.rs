@@ -18,11 +18,14 @@ use engine::{EngineHandle, FileError, FileReader, Priority, TorrentId};
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::metainfo::Metainfo;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use self::range::{Range, Span};
 use crate::asked::{self, Era};
+use crate::describe::About;
+use crate::describe::shapes::text;
 use crate::downloads::{self, is_at_work};
 use crate::problem::Problem;
 use crate::routes::{Served, route};
@@ -32,16 +35,27 @@ use crate::shared::Shared;
 const PIECE: usize = 64 << 10;
 
 pub(crate) fn routes() -> Vec<Served> {
+    let bytes = || json!({"type": "string", "format": "binary"});
+    let stream_about = About::new("A file of a download, or a part of it, while it is fetched")
+        .answers_as(200, "*/*", bytes())
+        .answers_as(206, "*/*", bytes())
+        .answers_as(304, "*/*", bytes())
+        .refuses(&[400, 404, 409, 416, 500]);
+    let playlist_about = About::new("A playlist of the files that players can play")
+        .answers_as(200, playlist::KIND, text())
+        .refuses(&[400, 404, 409]);
     vec![
         route(
             "GET",
             "/downloads/{infohash}/stream/{fileindex}",
             get(stream),
+            stream_about,
         ),
         route(
             "GET",
             "/downloads/{infohash}/playlist.m3u8",
             get(playlist::playlist),
+            playlist_about,
         ),
     ]
 }

@@ -144,7 +144,20 @@ impl Scene {
         let read = stream.read_to_end(&mut reply);
         let read = tokio::time::timeout(PATIENCE, read).await;
         read.expect("an answer in time").unwrap();
-        parsed(&reply)
+        let reply = parsed(&reply);
+        self.is_as_described(method, path, &reply);
+        reply
+    }
+
+    /// Has the test fail where an answer is not as the description of the API says.
+    fn is_as_described(&self, method: &str, path: &str, reply: &Reply) {
+        let path = path.split('?').next().unwrap_or_default();
+        if let Some(pattern) = self.table().pattern(method, path) {
+            let told = (reply.status, reply.header("content-type"), &reply.json);
+            let document = crate::routes::document();
+            let faults = crate::describe::tests::answer_faults(&document, (method, pattern), told);
+            assert!(faults.is_empty(), "{faults:#?}");
+        }
     }
 
     /// Adds a torrent of so many files whose content is there, and waits until it is seeded. Its info-hash.

@@ -11,6 +11,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use crate::asked::{self, Object, Query};
+use crate::describe::About;
+use crate::describe::shapes::{count, either, flag, list, object, text};
 use crate::problem::{Answer, Problem};
 use crate::settings;
 use crate::shared::Shared;
@@ -22,7 +24,24 @@ const MOST: usize = 30 << 20;
 const MOST_ENCODED: usize = MOST / 3 * 4 + asked::SMALL;
 
 /// The type of a body that is a .torrent file.
-const TORRENT: &str = "application/x-bittorrent";
+pub(super) const TORRENT: &str = "application/x-bittorrent";
+
+/// What [`add`] is.
+pub(super) fn about() -> About {
+    let said = object(&[
+        ("uri?", text()),
+        ("torrent?", text()),
+        ("anon_hops?", count()),
+        ("safe_seeding?", either(&[flag(), count()])),
+        ("destination?", text()),
+        ("selected_files?", list(count())),
+    ]);
+    About::new("Adds a download: a file of this machine, a magnet link, an address, or the bytes of a .torrent file")
+        .takes(said)
+        .takes_as(TORRENT, json!({"type": "string", "format": "binary"}))
+        .answers(object(&[("started", flag()), ("infohash", text())]))
+        .refuses(&[404, 500, 501, 502])
+}
 
 /// Adds a download.
 pub(super) async fn add(State(shared): State<Shared>, request: Request) -> Result<Answer, Problem> {
@@ -100,8 +119,8 @@ async fn origin(shared: &Shared, said: &Object) -> Result<Origin, Problem> {
         let hops = said
             .number("anon_hops")?
             .and_then(|hops| u8::try_from(hops).ok());
-        let bytes = shared.daemon().fetch(uri, hops).await?;
-        return Ok(of_bytes(bytes));
+        let fetched = shared.daemon().fetch(uri, hops).await;
+        return Ok(of_bytes(fetched.map_err(Problem::of_fetch)?));
     }
     if starts("file:") {
         return Ok(Origin::File(Blob(read_uri(uri).await?)));

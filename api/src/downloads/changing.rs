@@ -9,8 +9,32 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use crate::asked::{self, Object};
+use crate::describe::About;
+use crate::describe::shapes::{count, flag, list, object, text};
 use crate::problem::{Answer, Problem};
 use crate::shared::Shared;
+
+/// What [`remove`] is.
+pub(super) fn remove_about() -> About {
+    About::new("Removes a download, with its content or without")
+        .takes(object(&[("remove_data", flag())]))
+        .answers(object(&[("removed", flag()), ("infohash", text())]))
+        .refuses(&[404, 500])
+}
+
+/// What [`change`] is.
+pub(super) fn change_about() -> About {
+    let said = object(&[
+        ("state?", text()),
+        ("dest_dir?", text()),
+        ("selected_files?", list(count())),
+        ("anon_hops?", count()),
+    ]);
+    About::new("Resumes, stops, checks or moves a download, or chooses its files or hops")
+        .takes(said)
+        .answers(object(&[("modified", flag()), ("infohash", text())]))
+        .refuses(&[404, 500])
+}
 
 /// How long it is waited for that a download is no longer in the list.
 const WAIT: Duration = Duration::from_secs(5);

@@ -13,6 +13,9 @@ use crate::downloads;
 use crate::problem::Problem;
 use crate::shared::Shared;
 
+/// The type of a playlist.
+pub(super) const KIND: &str = "application/vnd.apple.mpegurl";
+
 /// The playlist of a download. Who asked with the key in the query finds it in the addresses: players have no headers.
 pub(super) async fn playlist(
     State(shared): State<Shared>,
@@ -24,7 +27,7 @@ pub(super) async fn playlist(
     let query = Query::of(request.uri());
     let text = text(&metainfo, query.get("apikey"));
     let mut response = Response::new(Body::from(text));
-    let kind = HeaderValue::from_static("application/vnd.apple.mpegurl");
+    let kind = HeaderValue::from_static(KIND);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     Ok(response)
 }

@@ -128,7 +128,7 @@ fn fits(name: &str) -> bool {
 }
 
 fn unshareable(path: &Path, why: &str) -> Failure {
-    Failure::Failed(format!("{}: this {why}", path.display()))
+    Failure::Usage(format!("{}: this {why}", path.display()))
 }
 
 #[cfg(test)]
