@@ -15,7 +15,7 @@ pub fn engine() -> Result<(EngineHandle, OwnedPool), Box<dyn Error>> {
     engine_with(Memory::None)
 }
 
-/// As [`engine`], but what it is to keep is kept.
+/// As [`engine()`], but what it is to keep is kept.
 ///
 /// # Errors
 /// What the operating system refuses, and what of the memory cannot be read.

@@ -132,7 +132,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// As [`Resolver::lookup`].
+    /// As [`Resolver::lookup`](crate::Resolver::lookup).
     pub async fn locate(&self, host: &str, port: u16) -> io::Result<Located> {
         if self.dialer.takes_names() && ip_literal(host).is_none() {
             return Ok(Located::ByName);
@@ -140,20 +140,20 @@ impl Network {
         self.lookup(host, port).await.map(Located::At)
     }
 
-    /// Finds the addresses of a host; see [`Resolver::lookup`].
+    /// Finds the addresses of a host; see [`Resolver::lookup`](crate::Resolver::lookup).
     ///
     /// # Errors
     ///
-    /// As [`Resolver::lookup`].
+    /// As [`Resolver::lookup`](crate::Resolver::lookup).
     pub async fn lookup(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         self.resolver.lookup(host, port).await
     }
 
-    /// The text records of a host; see [`Resolver::texts`]. Nobody is asked here for what is looked up at the far end of this way.
+    /// The text records of a host; see [`Resolver::texts`](crate::Resolver::texts). Nobody is asked here for what is looked up at the far end of this way.
     ///
     /// # Errors
     ///
-    /// `Unsupported` where names are looked up at the far end; else as [`Resolver::texts`].
+    /// `Unsupported` where names are looked up at the far end; else as [`Resolver::texts`](crate::Resolver::texts).
     pub async fn texts(&self, host: &str) -> io::Result<Vec<Vec<u8>>> {
         if self.dialer.takes_names() {
             return Err(io::ErrorKind::Unsupported.into());
