@@ -137,7 +137,6 @@ pub(crate) const NOW: &[Missing] = &[
             ("GET", "/ipv8/trustchain/recent"),
             ("GET", "/ipv8/trustchain/users"),
             ("GET", "/ipv8/trustchain/users/{pub_key}/blocks"),
-            ("GET", "/ipv8/tunnel/circuits"),
             ("GET", "/ipv8/tunnel/circuits/test"),
             ("GET", "/ipv8/tunnel/circuits/{circuit_id}/test"),
             ("GET", "/ipv8/tunnel/exits"),
@@ -147,7 +146,6 @@ pub(crate) const NOW: &[Missing] = &[
             ("GET", "/ipv8/tunnel/swarms/{infohash}/size"),
         ],
     ),
-    ("slots of circuits", &[("GET", "/debug/circuits/slots")]),
     ("dump of the memory", &[("GET", "/debug/memory/dump")]),
     (
         "profiler",
@@ -213,9 +211,5 @@ pub(crate) const V70: &[Missing] = &[
             ("GET", "/statistics/communities"),
             ("GET", "/statistics/dispersy"),
         ],
-    ),
-    (
-        "view into the process",
-        &[("GET", "/debug/circuits"), ("GET", "/variables")],
     ),
 ];

@@ -1,6 +1,7 @@
 //! What stands behind the API.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
@@ -32,6 +33,9 @@ pub trait Daemon: Send + Sync + 'static {
 
     /// The part in the overlay, once there is one.
     fn overlay(&self) -> Option<OverlayFigures>;
+
+    /// Its own circuits.
+    fn circuits(&self) -> Vec<Circuit>;
 
     /// Fetches a .torrent file over HTTP, on the way of torrents of which so many hops are said. The address is a client's: it leads to
     /// nobody who is not in the open net, unless the daemon's user has allowed that.
@@ -86,6 +90,25 @@ pub struct OverlayFigures {
     pub received: u64,
     /// For how long there has been one.
     pub uptime: Duration,
+}
+
+/// A circuit of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Circuit {
+    /// Its number on the first link.
+    pub id: u32,
+    /// What it is for, as Tribler says it: `DATA`, `IP_SEEDER`, `RP_SEEDER` or `RP_DOWNLOADER`.
+    pub purpose: &'static str,
+    /// Whether all hops have joined.
+    pub is_ready: bool,
+    /// How many hops it is to have.
+    pub goal: u8,
+    /// The hops that have joined, first to last: the SHA-1 of the key of each, and its address, where that is known.
+    pub hops: Vec<([u8; 20], Option<SocketAddr>)>,
+    /// Bytes of cells that went out and came in.
+    pub bytes: [u64; 2],
+    /// For how long there has been one.
+    pub age: Duration,
 }
 
 /// Somebody who follows what happens in a daemon. Whoever does not ask for a while costs nothing, and hears how much it missed.

@@ -173,11 +173,11 @@ fn place(name: &str) -> Value {
 }
 
 /// The document of routes that are served: each with its method, path and what it is.
-pub(crate) fn document<'a>(routes: impl Iterator<Item = (&'a str, &'a str, &'a About)>) -> Value {
-    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+pub(crate) fn document<'a>(routes: impl Iterator<Item = (&'a str, String, &'a About)>) -> Value {
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (method, path, about) in routes {
         let tag = path.split('/').nth(1).unwrap_or_default();
-        let operation = about.operation(path, tag);
+        let operation = about.operation(&path, tag);
         let of_path = paths.entry(path).or_default();
         of_path.insert(method.to_ascii_lowercase(), operation);
     }

@@ -16,7 +16,7 @@
 //! - `problem`, `asked`: errors, and what was asked: queries and bodies.
 //! - `describe`, `docs`: what each route is, the OpenAPI document of all, and a page that shows it.
 //! - `general`, `events`, `settings`, `statistics`, `downloads`, `stream`, `libtorrent`,
-//!   `debug`, `looking`, `making`, `health`, `figures`: handlers, one module a group of endpoints.
+//!   `debug`, `circuits`, `looking`, `making`, `health`, `figures`: handlers, one module a group of endpoints.
 //!
 //! # Invariants
 //! - What a client sends ends in an answer, with a JSON error where it cannot be, and never in a panic.
@@ -31,6 +31,7 @@
 mod absent;
 mod access;
 mod asked;
+mod circuits;
 mod daemon;
 mod debug;
 mod describe;
@@ -57,5 +58,5 @@ mod stream;
 mod testing;
 
 pub use access::{Access, Key};
-pub use daemon::{Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
+pub use daemon::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
 pub use server::{Bound, Limits, bind, serve};

@@ -10,12 +10,14 @@ use crate::asked::Era;
 use crate::describe::{self, About};
 use crate::shared::Shared;
 use crate::{
-    debug, docs, downloads, events, figures, general, health, libtorrent, looking, making,
-    settings, statistics, stream,
+    circuits, debug, docs, downloads, events, figures, general, health, libtorrent, looking,
+    making, settings, statistics, stream,
 };
 
 /// A method and a path; where it is served, by what.
 pub(crate) struct Served {
+    /// The version that alone has it, or all.
+    pub(crate) era: Era,
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) by: MethodRouter<Shared>,
@@ -30,10 +32,35 @@ pub(crate) const fn route(
     about: About,
 ) -> Served {
     Served {
+        era: Era::Now,
         method,
         path,
         by,
         about,
+    }
+}
+
+/// A row of [`served`] of the older version alone, its path without what says so.
+pub(crate) const fn old(
+    method: &'static str,
+    path: &'static str,
+    by: MethodRouter<Shared>,
+    about: About,
+) -> Served {
+    Served {
+        era: Era::V70,
+        method,
+        path,
+        by,
+        about,
+    }
+}
+
+/// The path of a route, as it is asked for and as the router has it.
+pub(crate) fn whole(era: Era, path: &str) -> String {
+    match era {
+        Era::Now => path.to_owned(),
+        Era::V70 => format!("{V70}{path}"),
     }
 }
 
@@ -48,6 +75,7 @@ fn served() -> Vec<Served> {
         stream::routes(),
         libtorrent::routes(),
         debug::routes(),
+        circuits::routes(),
         looking::routes(),
         making::routes(),
         health::routes(),
@@ -60,7 +88,9 @@ fn served() -> Vec<Served> {
 /// The description of what is served.
 pub(crate) fn document() -> Value {
     let all = served();
-    let all = all.iter().map(|it| (it.method, it.path, &it.about));
+    let all = all
+        .iter()
+        .map(|it| (it.method, whole(it.era, it.path), &it.about));
     describe::document(all)
 }
 
@@ -86,7 +116,8 @@ pub(crate) enum Standing {
 /// What is found of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    Served,
+    /// By the version that has it, or by all.
+    Served(Era),
     Absent(&'static str),
     /// The path has other methods: these.
     Method(String),
@@ -112,12 +143,16 @@ impl Table {
         let mut router = Router::new();
         let mut rows = Vec::new();
         for Served {
-            method, path, by, ..
+            era,
+            method,
+            path,
+            by,
+            ..
         } in served()
         {
-            router = router.route(path, by);
+            router = router.route(&whole(era, path), by);
             rows.push(Row {
-                era: Era::Now,
+                era,
                 method,
                 path,
                 standing: Standing::Served,
@@ -142,7 +177,8 @@ impl Table {
     #[cfg(test)]
     pub(crate) fn pattern(&self, method: &str, path: &str) -> Option<&'static str> {
         let rows = self.rows.iter();
-        let fits = rows.filter(|row| row.method == method && matches(row.path, path));
+        let fits = rows
+            .filter(|row| row.era == Era::Now && row.method == method && matches(row.path, path));
         let served = fits.filter(|row| row.standing == Standing::Served);
         let best = served.min_by_key(|row| row.path.matches('{').count());
         best.map(|row| row.path)
@@ -172,7 +208,7 @@ impl Table {
         };
         if let Some(row) = here().find(|row| row.method == asked) {
             return match row.standing {
-                Standing::Served => Found::Served,
+                Standing::Served => Found::Served(row.era),
                 Standing::Absent(feature) => Found::Absent(feature),
             };
         }

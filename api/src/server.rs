@@ -231,12 +231,13 @@ impl House {
             return Err(Problem::stopping());
         }
         let (era, path) = routes::era(uri.path());
-        match self.table.find(era, request.method(), path) {
-            Found::Served => {}
+        let of = match self.table.find(era, request.method(), path) {
+            Found::Served(of) => of,
             Found::Absent(feature) => return Err(Problem::not_there(feature)),
             Found::Method(allowed) => return Err(Problem::no_method(allowed)),
             Found::Nothing => return Err(Problem::no_path()),
-        }
+        };
+        let path = routes::whole(of, path);
         let query = uri
             .query()
             .map_or_else(String::new, |query| format!("?{query}"));

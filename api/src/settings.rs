@@ -23,7 +23,7 @@ use crate::asked;
 use crate::describe::About;
 use crate::describe::shapes::{count, flag, list, map, object, text};
 use crate::problem::{Answer, Problem};
-use crate::routes::{Served, route};
+use crate::routes::{Served, old, route};
 use crate::shared::Shared;
 
 /// What names of values begin with that are only kept.
@@ -49,6 +49,13 @@ pub(crate) fn routes() -> Vec<Served> {
                 .answers(changed)
                 .refuses(&[500]),
         ),
+        old(
+            "GET",
+            "/variables",
+            get(variables),
+            About::new("Ports that are open")
+                .answers(object(&[("variables", object(&[("ports", map(count()))]))])),
+        ),
     ]
 }
 
@@ -59,12 +66,22 @@ async fn show(State(shared): State<Shared>) -> Answer {
         let section = tree.entry(key.section).or_default();
         section.insert(key.name.to_owned(), shown(key, &shared, &remembered));
     }
+    Answer(json!({"settings": tree, "ports": ports(&shared)}))
+}
+
+/// The ports of the older version.
+async fn variables(State(shared): State<Shared>) -> Answer {
+    Answer(json!({"variables": {"ports": ports(&shared)}}))
+}
+
+/// Ports that are open.
+fn ports(shared: &Shared) -> Map<String, Value> {
     let mut ports = Map::new();
     ports.insert("http_api~port".to_owned(), shared.0.port.into());
     if let Some(at) = shared.engine().snapshot().listen {
         ports.insert("libtorrent~port".to_owned(), at.port().into());
     }
-    Answer(json!({"settings": tree, "ports": ports}))
+    ports
 }
 
 /// The value of a key.

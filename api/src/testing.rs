@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::server::House;
 use crate::{
-    Access, Daemon, Follow, Limits, Made, Make, News, OverlayFigures, Promise, bind, serve,
+    Access, Circuit, Daemon, Follow, Limits, Made, Make, News, OverlayFigures, Promise, bind, serve,
 };
 
 /// How long anything may take that has to happen.
@@ -90,6 +90,11 @@ impl Scene {
     /// What the daemon makes next, where a torrent is asked for.
     pub(crate) fn made(&self) -> &Mutex<Option<Vec<u8>>> {
         &self.daemon.made
+    }
+
+    /// The daemon's circuits; while it has none, there is no part in the overlay.
+    pub(crate) fn circuits(&self) -> &Mutex<Vec<Circuit>> {
+        &self.daemon.circuits
     }
 
     /// Has the server end.
@@ -262,6 +267,7 @@ struct Plain {
     kept: Mutex<Map<String, Value>>,
     /// What is made next; else the words of what was asked for.
     made: Mutex<Option<Vec<u8>>>,
+    circuits: Mutex<Vec<Circuit>>,
     guests: Mutex<Vec<mpsc::Sender<News>>>,
     system: actix_rt::System,
     _pool: OwnedPool,
@@ -292,6 +298,7 @@ impl Plain {
             dir: dir.to_owned(),
             kept: Mutex::default(),
             made: Mutex::default(),
+            circuits: Mutex::default(),
             guests: Mutex::default(),
             system,
             _pool: pool,
@@ -423,7 +430,12 @@ impl Daemon for Plain {
     }
 
     fn overlay(&self) -> Option<OverlayFigures> {
-        None
+        let any = !self.circuits.lock().is_empty();
+        any.then(OverlayFigures::default)
+    }
+
+    fn circuits(&self) -> Vec<Circuit> {
+        self.circuits.lock().clone()
     }
 
     fn fetch<'a>(&'a self, url: &'a str, _: Option<u8>) -> Promise<'a, Result<Vec<u8>, Refusal>> {

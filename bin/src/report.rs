@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use net::{Pool, Task};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tunnels::{Anonymity, CircuitId, CircuitInfo, Dialect, Protection, Purpose, State};
+use tunnels::{
+    Anonymity, CircuitId, CircuitInfo, CircuitStatus, Dialect, Protection, Purpose, State,
+};
 
 use crate::text::{hex, per_second};
 
@@ -198,6 +200,11 @@ impl Reporter {
             received: counters.endpoint.received,
             circuits,
         }
+    }
+
+    /// Its own circuits, as they are known.
+    pub(crate) fn own(&self) -> Vec<CircuitStatus> {
+        self.anonymity.circuits()
     }
 
     /// How it stands with circuits of so many hops.

@@ -95,6 +95,8 @@ pub struct CircuitInfo {
     pub born: Instant,
     /// Bytes of cells in both directions.
     pub bytes: u64,
+    /// Those of them that went out.
+    pub sent: u64,
     /// How long the last ping took.
     pub rtt: Option<Duration>,
     /// Since when it has not answered, while it is asked whether it is there.
@@ -139,6 +141,7 @@ pub(crate) struct Circuit {
     pub(crate) rtt: Option<Duration>,
     pub(crate) unanswered: Option<Instant>,
     pub(crate) bytes: u64,
+    pub(crate) sent: u64,
     early: u8,
     /// How long the last hop took to join.
     pub(crate) took: Option<Duration>,
@@ -208,6 +211,7 @@ impl Circuit {
             rtt: None,
             unanswered: None,
             bytes: 0,
+            sent: 0,
             early: 0,
             took: None,
             asked_here: 0,
@@ -273,6 +277,7 @@ impl Circuit {
             first: self.first.addr,
             born: self.born,
             bytes: self.bytes,
+            sent: self.sent,
             rtt: self.rtt,
             unanswered: self.unanswered,
             linked: self.linked,
@@ -364,6 +369,7 @@ impl Circuit {
         };
         head.write(dialect, prefix, out);
         self.bytes += out.len() as u64;
+        self.sent += out.len() as u64;
         Ok(self.first.addr)
     }
 

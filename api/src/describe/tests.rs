@@ -78,7 +78,7 @@ fn answers_are_held_against_the_document() {
         ("a", shapes::count()),
         ("b?", shapes::or_null(text())),
     ]));
-    let document = document(std::iter::once(("GET", "/x/{infohash}", &about)));
+    let document = document(std::iter::once(("GET", "/x/{infohash}".to_owned(), &about)));
     let faults = |status, json: Value| {
         answer_faults(
             &document,

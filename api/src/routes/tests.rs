@@ -11,8 +11,14 @@ async fn words_come_before_places_and_other_methods_are_named() {
     let scene = Scene::start().await;
     let table = scene.table();
     let find = |era, method: Method, path: &str| table.find(era, &method, path);
-    assert_eq!(find(Era::Now, Method::GET, "/state"), Found::Served);
-    assert_eq!(find(Era::Now, Method::HEAD, "/state"), Found::Served);
+    assert_eq!(
+        find(Era::Now, Method::GET, "/state"),
+        Found::Served(Era::Now)
+    );
+    assert_eq!(
+        find(Era::Now, Method::HEAD, "/state"),
+        Found::Served(Era::Now)
+    );
     assert_eq!(
         find(Era::Now, Method::DELETE, "/settings"),
         Found::Method("GET, HEAD, POST".to_owned())
@@ -39,7 +45,16 @@ async fn words_come_before_places_and_other_methods_are_named() {
         find(Era::Now, Method::PUT, "/channels/discovered"),
         Found::Nothing
     );
-    assert_eq!(find(Era::V70, Method::GET, "/state"), Found::Served);
+    assert_eq!(
+        find(Era::V70, Method::GET, "/state"),
+        Found::Served(Era::Now)
+    );
+    let old = Found::Served(Era::V70);
+    assert_eq!(find(Era::V70, Method::GET, "/debug/circuits"), old);
+    assert_eq!(
+        find(Era::Now, Method::GET, "/debug/circuits"),
+        Found::Nothing
+    );
     assert_eq!(era("/v7.0/state"), (Era::V70, "/state"));
     assert_eq!(era("/v7.0state"), (Era::Now, "/v7.0state"));
 }

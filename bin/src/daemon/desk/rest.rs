@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use api::{Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
+use api::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
 use control::{Ask, Code, Refusal};
 use engine::EngineHandle;
 use engine::metrics::Exposition;
@@ -14,6 +15,7 @@ use net::http::{Guard, Policy, Url};
 use protocol::id::InfoHash;
 use serde_json::{Map, Value};
 use state::Batch;
+use tunnels::{CircuitStatus, Purpose, State};
 
 use super::Desk;
 use crate::commands::create::given;
@@ -54,6 +56,32 @@ impl Daemon for Desk {
             received,
             uptime,
         })
+    }
+
+    fn circuits(&self) -> Vec<Circuit> {
+        let own = self.circuits.reporter().map(|reporter| reporter.own());
+        let now = Instant::now();
+        let circuits = own
+            .into_iter()
+            .flatten()
+            .map(|CircuitStatus { info, hops, .. }| {
+                let ids = info.hops.iter().map(|key| key.mid().0);
+                Circuit {
+                    id: info.id.0,
+                    purpose: match info.purpose {
+                        Purpose::Data => "DATA",
+                        Purpose::Introduction => "IP_SEEDER",
+                        Purpose::RendezvousSeeder => "RP_SEEDER",
+                        Purpose::RendezvousDownloader => "RP_DOWNLOADER",
+                    },
+                    is_ready: info.state == State::Ready,
+                    goal: info.goal,
+                    hops: ids.zip(hops).collect(),
+                    bytes: [info.sent, info.bytes - info.sent],
+                    age: now.saturating_duration_since(info.born),
+                }
+            });
+        circuits.collect()
     }
 
     fn fetch<'a>(
