@@ -173,6 +173,37 @@ mod tests {
         assert_eq!(core.swarms.totals().v6.leechers, 20);
     }
 
+    /// IPv4 alone has a second address on every machine.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn answers_come_from_the_address_that_was_asked() {
+        let core = Core::new(
+            SwarmOptions::default(),
+            Mode::default(),
+            Policy::default(),
+            None,
+        );
+        let core = Arc::new(core);
+        for at in [
+            SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            (Ipv6Addr::UNSPECIFIED, 0).into(),
+        ] {
+            let server = UdpServer::start(&core, at, 1).unwrap();
+            let port = server.local_addr().port();
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            socket
+                .set_read_timeout(Some(Duration::from_secs(60)))
+                .unwrap();
+            for asked in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+                let asked = SocketAddr::from((asked, port));
+                let connect = Request::Connect { transaction: 1 };
+                socket.send_to(&connect.encode(), asked).unwrap();
+                let (_, from) = socket.recv_from(&mut [0; 64]).unwrap();
+                assert_eq!(from, asked, "by {at}");
+            }
+        }
+    }
+
     #[test]
     fn a_taken_address_is_told() {
         let taken = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

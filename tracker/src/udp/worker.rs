@@ -1,7 +1,7 @@
 //! One thread: it takes what has come, answers all of it, and sends the answers.
 
 use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Way};
 use super::stats::{UdpCounts, UdpStats};
 use super::{Answerer, Silence};
 use crate::core::Core;
@@ -29,6 +29,8 @@ const LOOK: Timespec = Timespec {
 pub(super) struct Worker {
     socket: UdpSocket,
     state: UdpSocketState,
+    /// Whether clients ask at any address of this machine: they wait for an answer from the one that they asked.
+    is_everywhere: bool,
     core: Arc<Core>,
     stats: Arc<UdpStats>,
     stop: Arc<AtomicBool>,
@@ -44,9 +46,11 @@ impl Worker {
         stop: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let state = UdpSocketState::new((&socket).into())?;
+        let is_everywhere = socket.local_addr()?.ip().is_unspecified();
         Ok(Self {
             socket,
             state,
+            is_everywhere,
             core,
             stats,
             stop,
@@ -91,13 +95,17 @@ impl Worker {
             let now = core.clock.now();
             for (slot, meta) in room.chunks(SLOT).zip(&meta).take(count) {
                 let came = slot.get(..meta.len).unwrap_or(slot);
+                let way = Way {
+                    to: meta.addr,
+                    from: meta.dst_ip.filter(|_| self.is_everywhere),
+                };
                 for datagram in came.chunks(meta.stride.max(1)) {
                     let out = &mut self.outbox.text;
                     let answer = answerer.answer(datagram, meta.addr, now, &mut rng, out);
                     self.counts.note(answer, &meta.addr);
                     self.counts.received += datagram.len() as u64;
                     if answer.is_ok() {
-                        self.outbox.push(meta.addr);
+                        self.outbox.push(way);
                     } else if answer == Err(Silence::NoPort) {
                         tracing::trace!(from = %meta.addr, "a datagram from port 0");
                     }
@@ -118,12 +126,12 @@ impl Worker {
             outbox,
             ..
         } = self;
-        outbox.flush(state.max_gso_segments(), |to, contents, size| {
-            let sent = transmit(state, socket, to, contents, size);
+        outbox.flush(state.max_gso_segments(), |way, contents, size| {
+            let sent = transmit(state, socket, way, contents, size);
             counts.sent += contents.len() as u64;
             if let Err(error) = sent {
                 counts.unsent += contents.len().div_ceil(size.max(1)) as u64;
-                tracing::debug!(%to, %error, "sending answers");
+                tracing::debug!(to = %way.to, %error, "sending answers");
             }
         });
     }
@@ -140,16 +148,25 @@ impl Worker {
 fn transmit(
     state: &UdpSocketState,
     socket: &UdpSocket,
-    to: SocketAddr,
+    way: Way,
     contents: &[u8],
     size: usize,
 ) -> io::Result<()> {
-    let transmit = Transmit {
-        destination: to,
-        ecn: None,
-        contents,
-        segment_size: (contents.len() > size).then_some(size),
-        src_ip: None,
+    let transmit = |from: Option<IpAddr>| {
+        let transmit = Transmit {
+            destination: way.to,
+            ecn: None,
+            contents,
+            segment_size: (contents.len() > size).then_some(size),
+            src_ip: from.map(|ip| ip.to_canonical()),
+        };
+        state.try_send(socket.into(), &transmit)
     };
-    state.try_send(socket.into(), &transmit)
+    match transmit(way.from) {
+        Err(error) if way.from.is_some() && error.kind() != io::ErrorKind::WouldBlock => {
+            // Asked by broadcast, or the address has gone meanwhile.
+            transmit(None)
+        }
+        sent => sent,
+    }
 }
