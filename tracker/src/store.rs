@@ -61,7 +61,7 @@ pub enum OpenError {
     #[error("the database: {0}")]
     Database(#[from] DatabaseError),
     /// The file with a list of torrents.
-    #[error(transparent)]
+    #[error("access.list_file: {0}")]
     ListFile(#[from] ListFileError),
     /// There is no thread for it.
     #[error("a thread for the database: {0}")]
@@ -79,7 +79,7 @@ pub enum StoreError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// The file with a list of torrents.
-    #[error(transparent)]
+    #[error("access.list_file: {0}")]
     ListFile(#[from] ListFileError),
     /// The tracker ends.
     #[error("the tracker ends")]
@@ -178,8 +178,12 @@ impl Store {
     }
 
     /// How often it writes and reads from now on, and where the list lies in a file.
-    pub fn set_pace(&self, settings: &Settings) {
-        let _ = self.orders.try_send(Order::Pace(Pace::of(settings)));
+    ///
+    /// # Errors
+    /// [`StoreError`] where too many orders wait; nothing is changed then.
+    pub fn set_pace(&self, settings: &Settings) -> Result<(), StoreError> {
+        let told = self.orders.try_send(Order::Pace(Pace::of(settings)));
+        told.map_err(|error| unsent(&error))
     }
 }
 
@@ -205,7 +209,7 @@ impl StoreOrders {
     /// Puts a torrent on the list; tells whether it was not there.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing is changed then, unless the database did it after all.
+    /// [`StoreError`]; nothing is changed then, unless the database was at it and did it after all.
     pub async fn list(&self, info_hash: InfoHash) -> Result<bool, StoreError> {
         self.change(Change::List(info_hash)).await
     }
@@ -259,15 +263,20 @@ impl StoreOrders {
         order: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Order,
     ) -> Result<T, StoreError> {
         let (tell, told) = oneshot::channel();
-        match self.orders.try_send(order(tell)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(StoreError::Busy),
-            Err(TrySendError::Disconnected(_)) => return Err(StoreError::Ended),
-        }
+        let sent = self.orders.try_send(order(tell));
+        sent.map_err(|error| unsent(&error))?;
         match tokio::time::timeout(PATIENCE, told).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(StoreError::Ended),
             Err(_) => Err(StoreError::Busy),
         }
+    }
+}
+
+/// Why an order is not taken.
+const fn unsent(error: &TrySendError<Order>) -> StoreError {
+    match error {
+        TrySendError::Full(_) => StoreError::Busy,
+        TrySendError::Disconnected(_) => StoreError::Ended,
     }
 }

@@ -28,13 +28,9 @@ impl Tls {
         Ok(Some(Self(Arc::new(ArcSwap::new(config)))))
     }
 
-    /// Reads them again, for connections that come from now on.
-    ///
-    /// # Errors
-    /// [`StartError::Certificate`]; the old ones are shown then.
-    pub fn reload(&self, certificate: &Path, key: &Path) -> Result<(), StartError> {
-        self.0.store(read(certificate, key)?);
-        Ok(())
+    /// Shows what the other has, to connections that come from now on.
+    pub(crate) fn become_like(&self, other: &Self) {
+        self.0.store(other.0.load_full());
     }
 
     /// For the next connection.
@@ -48,9 +44,15 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, StartError>
         path: path.to_owned(),
         reason: reason.to_string(),
     };
+    let unread = |path: &Path, error: pem::Error| {
+        if let pem::Error::Io(error) = &error {
+            return wrong(path, error);
+        }
+        wrong(path, &error)
+    };
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| wrong(certificate, &error))?;
+        .map_err(|error| unread(certificate, error))?;
     if chain.is_empty() {
         return Err(wrong(certificate, &"there is no certificate in it"));
     }
@@ -58,7 +60,7 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, StartError>
         if matches!(error, pem::Error::NoItemsFound) {
             return wrong(key, &"there is no private key in it");
         }
-        wrong(key, &error)
+        unread(key, error)
     })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)

@@ -77,7 +77,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// A certificate or its key.
-    #[error("{path}: {reason}")]
+    #[error("TLS: {path}: {reason}")]
     Certificate {
         /// The file.
         path: PathBuf,
@@ -178,14 +178,18 @@ impl Tracker {
     fn reload(&mut self, settings: &Settings) -> Result<Reloaded, ReloadError> {
         settings.check()?;
         let (settings, reloaded) = reload::merge(&self.settings, settings);
-        if let Some(servers) = &self.servers {
-            servers.reload(&settings)?;
+        // What can fail comes before anything holds.
+        let servers = self.servers.as_ref();
+        let certificates = servers.map(|servers| servers.read_again(&settings));
+        let certificates = certificates.transpose()?;
+        if let Some(store) = &self.store {
+            store.set_pace(&settings)?;
+        }
+        if let (Some(servers), Some(certificates)) = (servers, &certificates) {
+            servers.reload(&settings, certificates);
         }
         self.core.policy.store(Arc::new(settings.policy()));
         self.core.access.set_mode(settings.mode());
-        if let Some(store) = &self.store {
-            store.set_pace(&settings);
-        }
         self.settings = settings;
         tracing::info!(changed = ?reloaded.changed, at_next_start = ?reloaded.at_next_start, "settings were read again");
         Ok(reloaded)

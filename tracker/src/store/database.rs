@@ -59,14 +59,17 @@ pub enum DatabaseError {
         /// What cannot be read; of keys nothing is told.
         value: String,
     },
-    /// There is no folder for its file.
+    /// There is no folder for its file, or no such file can be made.
     #[error("{path}: {source}")]
     Folder {
-        /// The folder.
+        /// The folder, or the file.
         path: String,
         /// What the system says.
         source: std::io::Error,
     },
+    /// Another tracker has its file.
+    #[error("{0}: another tracker keeps its own there; each needs a file to itself")]
+    Taken(String),
     /// It is away; for tests of what then happens.
     #[error("the database is away")]
     Away,
@@ -86,7 +89,8 @@ impl DatabaseError {
             | Self::Tls(_)
             | Self::File { .. }
             | Self::Content { .. }
-            | Self::Folder { .. } => false,
+            | Self::Folder { .. }
+            | Self::Taken(_) => false,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! A file of SQLite. Its tables are those of Torrust's tracker, whose file may be taken over as it is.
 
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,20 +33,26 @@ pub struct Sqlite {
     connection: Connection,
     /// This run.
     writer: String,
+    /// Tells other trackers that the file is taken.
+    _lock: File,
 }
 
 impl Sqlite {
-    /// Opens a file, and makes it and its folder where they are not there.
+    /// Opens a file, and makes it and its folder where they are not there. Until this value goes, no other tracker has it.
     ///
     /// # Errors
     /// [`DatabaseError`].
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let wrong = |path: &Path| {
+            let path = path.display().to_string();
+            |source| DatabaseError::Folder { path, source }
+        };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| DatabaseError::Folder {
-                path: folder.display().to_string(),
-                source,
-            })?;
+            std::fs::create_dir_all(folder).map_err(wrong(folder))?;
         }
+        let lock = lock(path)?;
+        // There are keys in it. What SQLite makes beside it has the same rights.
+        private(path).map_err(wrong(path))?;
         // SQLite names the file here.
         let connection = Connection::open(path)?;
         connection.busy_timeout(PATIENCE)?;
@@ -57,8 +66,34 @@ impl Sqlite {
         Ok(Self {
             connection,
             writer: format!("{:032x}", rand::random::<u128>()),
+            _lock: lock,
         })
     }
+}
+
+/// Takes the file beside that of SQLite, whose own locks hold for as long as a transaction takes: so that people may look into it
+/// while a tracker has it.
+fn lock(path: &Path) -> Result<File, DatabaseError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = Path::new(&name);
+    let told = |source| DatabaseError::Folder {
+        path: name.display().to_string(),
+        source,
+    };
+    let file = private(name).map_err(told)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DatabaseError::Taken(path.display().to_string())),
+        Err(TryLockError::Error(source)) => Err(told(source)),
+    }
+}
+
+/// Opens a file; where it is not there, one for its owner alone is made.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path)
 }
 
 impl Database for Sqlite {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -182,6 +183,145 @@ async fn while_the_database_is_away_completions_wait_and_changes_are_refused() {
 }
 
 #[tokio::test]
+async fn a_database_that_is_back_is_noticed_though_there_is_nothing_to_write() {
+    let mut settings = settings();
+    settings.database.reload_seconds = 0;
+    let core = core(&settings);
+    let shaky = Shaky::default();
+    let store = Store::with(Box::new(shaky.clone()), &settings, &core).unwrap();
+    shaky.0.away.store(true, Ordering::SeqCst);
+    assert!(store.orders().list(InfoHash([1; 20])).await.is_err());
+    assert!(store.state().counts().error.is_some());
+    shaky.0.away.store(false, Ordering::SeqCst);
+    let back = async {
+        while store.state().counts().error.is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let back = tokio::time::timeout(Duration::from_secs(60), back).await;
+    assert!(back.is_ok(), "{:?}", store.state().counts());
+}
+
+/// Counts completions that come while others are written, as those of many clients do.
+struct Busy {
+    core: Arc<Core>,
+    batches: Arc<Mutex<u16>>,
+}
+
+impl Database for Busy {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn lists(&mut self) -> Result<Lists, DatabaseError> {
+        Ok(Lists::default())
+    }
+
+    fn completed(&mut self, _: &mut dyn FnMut(InfoHash, u32)) -> Result<(), DatabaseError> {
+        Ok(())
+    }
+
+    fn add_completed(
+        &mut self,
+        _: u64,
+        _: &[(InfoHash, u32)],
+        _: &mut dyn FnMut(InfoHash, u32),
+    ) -> Result<(), DatabaseError> {
+        let mut batches = self.batches.lock();
+        *batches += 1;
+        if *batches < 1000 {
+            complete(&self.core, 1, *batches + 1);
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, _: &Change) -> Result<bool, DatabaseError> {
+        Ok(true)
+    }
+}
+
+#[tokio::test]
+async fn completions_that_come_while_others_are_written_wait_for_the_next_time() {
+    let mut settings = settings();
+    settings.database.write_seconds = 3600;
+    let core = core(&settings);
+    let batches = Arc::<Mutex<u16>>::default();
+    let busy = Busy {
+        core: Arc::clone(&core),
+        batches: Arc::clone(&batches),
+    };
+    let store = Store::with(Box::new(busy), &settings, &core).unwrap();
+    complete(&core, 1, 1);
+    for times in 1..=3 {
+        store.orders().write().await.unwrap();
+        assert_eq!(*batches.lock(), times);
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_for_want_of_an_answer_is_not_done_later() {
+    let settings = settings();
+    let core = core(&settings);
+    let shaky = Shaky::default();
+    let store = Store::with(Box::new(shaky.clone()), &settings, &core).unwrap();
+    let orders = store.orders();
+    let hold = shaky.0.rng.lock();
+    // This one has the database, which does not answer.
+    let mut first = std::pin::pin!(orders.list(InfoHash([1; 20])));
+    assert!(first.as_mut().now_or_never().is_none());
+    for torrent in 2..=255 {
+        assert!(
+            orders
+                .list(InfoHash([torrent; 20]))
+                .now_or_never()
+                .is_none()
+        );
+    }
+    for _ in 0..3 {
+        let _ = orders.reload().now_or_never();
+    }
+    assert!(matches!(store.set_pace(&settings), Err(StoreError::Busy)));
+    drop(hold);
+    first.await.unwrap();
+    store.orders().write().await.unwrap();
+    assert_eq!(core.access.listed(), 1);
+    store.set_pace(&settings).unwrap();
+}
+
+#[tokio::test]
+async fn completions_are_written_whatever_has_become_of_the_file_with_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list");
+    std::fs::write(&path, "").unwrap();
+    let mut settings = settings();
+    settings.access.list_file = Some(path.clone());
+    let core = core(&settings);
+    let shaky = Shaky::default();
+    shaky.0.away.store(true, Ordering::SeqCst);
+    let store = Store::with(Box::new(shaky.clone()), &settings, &core).unwrap();
+    std::fs::write(&path, "no hash").unwrap();
+    complete(&core, 1, 1);
+    shaky.0.away.store(false, Ordering::SeqCst);
+    let written = async {
+        while store.state().counts().written == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let written = tokio::time::timeout(Duration::from_secs(60), written).await;
+    assert!(written.is_ok(), "{:?}", store.state().counts());
+    assert!(!store.state().counts().is_loaded);
+    std::fs::write(&path, "").unwrap();
+    store.orders().reload().await.unwrap();
+    let loaded = async {
+        while !store.state().counts().is_loaded {
+            tokio::task::yield_now().await;
+        }
+    };
+    let loaded = tokio::time::timeout(Duration::from_secs(60), loaded).await;
+    assert!(loaded.is_ok(), "{:?}", store.state().counts());
+}
+
+#[tokio::test]
 async fn a_file_has_it_all_back_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings();
@@ -255,6 +395,26 @@ async fn a_list_in_a_file_stands_beside_that_of_the_database() {
         Store::open(&settings, folder.path(), &core),
         Err(OpenError::ListFile(_))
     ));
+}
+
+#[tokio::test]
+async fn a_file_is_of_one_tracker_at_a_time_and_nobody_else_reads_its_keys() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings();
+    let core = core(&settings);
+    let store = Store::open(&settings, folder.path(), &core).unwrap();
+    let error = Store::open(&settings, folder.path(), &core).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("tracker.db: another tracker"), "{text}");
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file:?}");
+    }
+    drop(store);
+    Store::open(&settings, folder.path(), &core).unwrap();
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub(super) struct Writer {
     pace: Pace,
     batch: Batch,
     is_loaded: bool,
+    /// The list in a file cannot be read, and that was told.
+    list_is_stale: bool,
     /// After a failure, until when the database is left alone, and the pause after the next.
     rest: Option<(Instant, Duration)>,
     write_at: Instant,
@@ -76,6 +78,7 @@ impl Writer {
             state,
             batch: Batch::default(),
             is_loaded: false,
+            list_is_stale: false,
             rest: None,
             write_at: now + pace.write,
             reload_at: now + pace.reload.unwrap_or_default(),
@@ -112,11 +115,16 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
             };
             match order {
+                // Whoever has been told that nothing was changed is right.
+                Some(Order::Change(_, told)) if told.is_closed() => {}
+                Some(Order::Reload(told)) if told.is_closed() => {}
                 Some(Order::Change(change, told)) => {
                     let _ = told.send(self.change(change));
                 }
                 Some(Order::Reload(told)) => {
-                    let _ = told.send(self.reload());
+                    let read = self.reload();
+                    self.tell_of_list(&read);
+                    let _ = told.send(read);
                 }
                 Some(Order::Write(told)) => {
                     let _ = told.send(self.write());
@@ -154,8 +162,13 @@ impl Writer {
         if self.rest.is_some_and(|(until, _)| now < until) {
             return;
         }
-        if !self.is_loaded && self.load().is_err() {
-            return;
+        if !self.is_loaded {
+            let loaded = self.load();
+            self.tell_of_list(&loaded);
+            // Completions are written whatever has become of a file.
+            if !matches!(loaded, Ok(()) | Err(StoreError::ListFile(_))) {
+                return;
+            }
         }
         if now >= self.write_at {
             self.write_at = now + self.pace.write;
@@ -163,27 +176,51 @@ impl Writer {
                 return;
             }
         }
-        if let Some(reload) = self.pace.reload.filter(|_| self.database.is_shared())
-            && now >= self.reload_at
-        {
-            self.reload_at = now + reload;
-            if let Err(error) = self.reload() {
+        let reload = self.pace.reload.filter(|_| self.database.is_shared());
+        let is_due = reload.is_some() && now >= self.reload_at;
+        // Whether it is back is asked even where there is nothing to write.
+        if is_due || self.rest.is_some() {
+            self.reload_at = now + reload.unwrap_or_default();
+            let read = self.reload();
+            self.tell_of_list(&read);
+            if let Err(error) = read {
                 tracing::debug!(%error, "lists and keys stay what they were");
             }
         }
     }
 
-    /// Writes all completions that there are.
+    /// Tells once that the list in a file cannot be read, and once that it can again.
+    fn tell_of_list(&mut self, read: &Result<(), StoreError>) {
+        match read {
+            Err(StoreError::ListFile(error)) if !self.list_is_stale => {
+                tracing::error!(%error, "the list of torrents and the keys stay what they were");
+                self.list_is_stale = true;
+            }
+            Ok(()) if self.list_is_stale => {
+                tracing::warn!("the list of torrents can be read again");
+                self.list_is_stale = false;
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    /// Writes all completions that there are; those that come meanwhile wait for the next time, so that orders have their turn.
     fn write(&mut self) -> Result<(), StoreError> {
         if !self.pace.keeps_completed {
             return Ok(());
         }
+        let mut is_last = false;
         loop {
             if self.batch.completions.is_empty() {
+                if is_last {
+                    self.state.waits(0);
+                    return Ok(());
+                }
                 self.core
                     .swarms
                     .take_completed(BATCH, &mut self.batch.completions);
                 self.batch.number += 1;
+                is_last = self.batch.completions.len() < BATCH;
             }
             if self.batch.completions.is_empty() {
                 self.state.waits(0);

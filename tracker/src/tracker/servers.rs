@@ -1,6 +1,7 @@
 //! All servers of a tracker.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{StartError, TrackerHandle};
@@ -32,6 +33,10 @@ pub(super) struct Servers {
     api: Option<ApiServer>,
     health: Option<WebServer>,
 }
+
+/// Certificates that are shown, and what they become.
+#[derive(Debug)]
+pub(super) struct Certificates(Vec<(Tls, Tls)>);
 
 #[derive(Debug)]
 struct ApiServer {
@@ -133,23 +138,33 @@ impl Servers {
         }
     }
 
-    /// Takes other tokens, and reads certificates again.
-    pub(super) fn reload(&self, settings: &Settings) -> Result<(), StartError> {
-        for ((_, tls), http) in self.http.iter().zip(&settings.http) {
-            if let (Some(tls), Some(certificate), Some(key)) =
-                (tls, &http.certificate, &http.private_key)
-            {
-                tls.reload(certificate, key)?;
-            }
+    /// Reads certificates again, all of them before one is shown.
+    ///
+    /// # Errors
+    /// [`StartError::Certificate`].
+    pub(super) fn read_again(&self, settings: &Settings) -> Result<Certificates, StartError> {
+        let of = |file: &Option<PathBuf>, key: &Option<PathBuf>, shown: &Option<Tls>| {
+            let read = Tls::of(file.as_deref(), key.as_deref())?;
+            Ok(shown.clone().zip(read))
+        };
+        let http = self.http.iter().zip(&settings.http);
+        let http = http.map(|((_, tls), http)| of(&http.certificate, &http.private_key, tls));
+        let api = self.api.iter().zip(&settings.api);
+        let api = api.map(|(shown, api)| of(&api.certificate, &api.private_key, &shown.tls));
+        http.chain(api)
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()
+            .map(Certificates)
+    }
+
+    /// Takes other tokens and certificates.
+    pub(super) fn reload(&self, settings: &Settings, certificates: &Certificates) {
+        for (shown, read) in &certificates.0 {
+            shown.become_like(read);
         }
         if let (Some(api), Some(settings)) = (&self.api, &settings.api) {
-            let (certificate, key) = (&settings.certificate, &settings.private_key);
-            if let (Some(tls), Some(certificate), Some(key)) = (&api.tls, certificate, key) {
-                tls.reload(certificate, key)?;
-            }
             api.api.tokens.store(Arc::new(settings.tokens.clone()));
         }
-        Ok(())
     }
 
     /// What was answered by UDP.

@@ -159,7 +159,12 @@ async fn a_taken_address_and_a_certificate_that_is_none_are_told_at_the_start() 
     settings.http[0].certificate = Some("nowhere.pem".into());
     settings.http[0].private_key = Some("nowhere.pem".into());
     let error = Tracker::launch(settings, Path::new("")).unwrap_err();
-    assert!(error.to_string().starts_with("nowhere.pem: "), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("TLS: nowhere.pem: No such file"),
+        "{error}"
+    );
 }
 
 #[actix_rt::test]
@@ -197,12 +202,12 @@ fn files_of_certificates_that_do_not_fit_are_told_by_name() {
     std::fs::copy(other.path().join("key.pem"), &key).unwrap();
     let error = of().unwrap_err().to_string();
     let words = format!("it is not the key of {}", certificate.display());
-    assert_eq!(error, format!("{}: {words}", key.display()));
+    assert_eq!(error, format!("TLS: {}: {words}", key.display()));
     std::fs::write(&key, "").unwrap();
     let error = of().unwrap_err().to_string();
     assert_eq!(
         error,
-        format!("{}: there is no private key in it", key.display())
+        format!("TLS: {}: there is no private key in it", key.display())
     );
     std::fs::write(&key, good).unwrap();
     std::fs::write(&certificate, "").unwrap();
@@ -294,4 +299,36 @@ async fn under_tls_other_certificates_are_shown_when_settings_are_read_again() {
     let _ = plain.read_to_end(&mut some);
     assert!(!some.starts_with(b"HTTP"));
     assert!(handle.statistics().await.unwrap().http.misfits >= 2);
+}
+
+#[actix_rt::test]
+async fn where_one_certificate_cannot_be_read_none_is_taken() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let first = certify(folders[0].path());
+    certify(folders[1].path());
+    let mut settings = settings();
+    settings.http = folders
+        .iter()
+        .map(|folder| HttpSettings {
+            certificate: Some(folder.path().join("certificate.pem")),
+            private_key: Some(folder.path().join("key.pem")),
+            ..HttpSettings::new(LOOPBACK)
+        })
+        .collect();
+    let (_, handle) = Tracker::launch(settings.clone(), Path::new("")).unwrap();
+    let http = handle.listening().http[0];
+    let second = certify(folders[0].path());
+    std::fs::write(folders[1].path().join("key.pem"), "none").unwrap();
+    settings.announce.interval = 1000;
+    assert!(matches!(
+        handle.reload(settings.clone()).await,
+        Err(ReloadError::Certificate(_))
+    ));
+    let text = get_under_tls(http, &first, &announce(1, 'a')).unwrap();
+    assert!(text.contains("8:intervali1800e"), "{text}");
+
+    certify(folders[1].path());
+    handle.reload(settings).await.unwrap();
+    let text = get_under_tls(http, &second, &announce(1, 'a')).unwrap();
+    assert!(text.contains("8:intervali1000e"), "{text}");
 }
