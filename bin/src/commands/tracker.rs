@@ -4,6 +4,7 @@ mod ask;
 
 use std::path::PathBuf;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracker::settings::{DatabaseKind, HttpSettings, Settings, UdpSettings, commented};
@@ -116,6 +117,7 @@ async fn serve(args: &TrackerArgs, settings: Settings, screen: &Screen) -> Resul
     }
     let mut reload = signal(SignalKind::hangup()).map_err(Failure::failed)?;
     let folder = folder(args, &settings)?;
+    allow_connections();
     let schemes: Vec<&str> = settings.http.iter().map(scheme).collect();
     let (_, tracker) = Tracker::launch(settings, &folder).map_err(|error| start_failure(&error))?;
     if screen.style() == Style::Json {
@@ -143,6 +145,15 @@ async fn serve(args: &TrackerArgs, settings: Settings, screen: &Screen) -> Resul
         code = shutdown.asked() => std::process::exit(code),
     }
     ended.and(told)
+}
+
+/// Has the process open as many files as it ever may: each connection is one, and what shells give is soon full.
+fn allow_connections() {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, files) {
+        tracing::debug!(%error, "the limit of open files");
+    }
 }
 
 /// Where what is kept is kept.

@@ -172,3 +172,60 @@ fn what_is_wrong_with_settings_is_told_and_nothing_runs() {
     assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{ran:?}");
     assert!(ran.err.contains(&at), "{ran:?}");
 }
+
+/// A tracker of this system alone tells what it may have open.
+#[cfg(target_os = "linux")]
+#[test]
+fn all_files_that_a_tracker_may_open_are_connections_and_more_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let like = command();
+    let envs = like
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let mut child = Command::new("prlimit")
+        .args(["--nofile=50:100"])
+        .arg(like.get_program())
+        .args([
+            "tracker",
+            "--json",
+            "--workers",
+            "1",
+            "--http",
+            "127.0.0.1:0",
+        ])
+        .args(["--state", text(folder.path())])
+        .envs(envs)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut tracker = Tracker {
+        out: BufReader::new(child.stdout.take().unwrap()),
+        child,
+        said: Value::Null,
+    };
+    tracker.said = tracker.line();
+    let limits = format!("/proc/{}/limits", tracker.child.id());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let files: Vec<_> = files.unwrap().split_whitespace().skip(3).collect();
+    assert_eq!(files, ["100", "100", "files"]);
+
+    let at = tracker.said["http"][0].as_str().unwrap();
+    let guests = [(); 120].map(|()| {
+        let mut guest = TcpStream::connect(at).unwrap();
+        guest.write_all(b"GET /announce?").unwrap();
+        guest
+    });
+    let err = BufReader::new(tracker.child.stderr.take().unwrap());
+    let told = err.lines().find(|line| {
+        let line = line.as_ref().unwrap();
+        line.contains("the system gives no more connections")
+    });
+    assert!(told.is_some(), "it ended");
+    drop(guests);
+    assert!(tracker.announce("").contains("interval"));
+    tracker.end();
+}

@@ -188,6 +188,13 @@ const FIGURES: &[Figure] = &[
         ],
     },
     Figure {
+        name: "starved",
+        is_gauge: false,
+        unit: "",
+        help: "Times that the system had no connection to give, for want of open files or memory.",
+        samples: &[("", |it| it.http.starved)],
+    },
+    Figure {
         name: "traffic_bytes",
         is_gauge: false,
         unit: "bytes",

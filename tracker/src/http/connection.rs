@@ -119,6 +119,12 @@ impl Thread {
         self.show();
     }
 
+    /// Counts that the system had no connection to give, though one waits.
+    pub(super) fn starve(&mut self) {
+        self.counts.starved += 1;
+        self.show();
+    }
+
     /// Counts a connection that is closed for what came by it, or for how slowly.
     pub(super) fn misfit(&mut self) {
         self.counts.misfits += 1;

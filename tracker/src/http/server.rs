@@ -13,6 +13,7 @@ use nix::sys::socket::setsockopt;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
@@ -228,6 +229,9 @@ impl Worker {
                             }
                             Ok(Err(error)) => {
                                 tracing::debug!(%error, "taking a connection");
+                                if lacks_room(&error) {
+                                    thread.borrow_mut().starve();
+                                }
                                 tokio::time::sleep(BREATH).await;
                                 break;
                             }
@@ -260,6 +264,14 @@ fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let from = from.and_then(|from| SocketAddr::try_from(from).ok());
     let from = from.ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok((stream.into(), from))
+}
+
+/// Whether the system lacks what a connection needs; else the connection itself has failed.
+fn lacks_room(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
 }
 
 /// Begins with a connection under TLS.

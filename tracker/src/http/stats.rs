@@ -30,10 +30,12 @@ pub struct HttpCounts {
     pub announces_v6: u64,
     /// Of the scrapes, those by such connections.
     pub scrapes_v6: u64,
+    /// Times that the system had no connection to give though one waited: it lacks file numbers or memory.
+    pub starved: u64,
 }
 
 /// Counts that one thread shows.
-pub(super) type HttpStats = Shown<12>;
+pub(super) type HttpStats = Shown<13>;
 
 impl HttpCounts {
     pub(super) fn note(&mut self, answer: HttpAnswer, who: Who) {
@@ -53,7 +55,7 @@ impl HttpCounts {
         *count += 1;
     }
 
-    pub(crate) fn add(&mut self, other: [u64; 12]) {
+    pub(crate) fn add(&mut self, other: [u64; 13]) {
         let sums = [
             &mut self.connections,
             &mut self.turned_away,
@@ -67,6 +69,7 @@ impl HttpCounts {
             &mut self.connections_v6,
             &mut self.announces_v6,
             &mut self.scrapes_v6,
+            &mut self.starved,
         ];
         for (sum, other) in sums.into_iter().zip(other) {
             *sum += other;
@@ -79,7 +82,7 @@ impl HttpCounts {
         self.connections_v6 += u64::from(who.0.to_canonical().is_ipv6());
     }
 
-    pub(crate) const fn array(&self) -> [u64; 12] {
+    pub(crate) const fn array(&self) -> [u64; 13] {
         [
             self.connections,
             self.turned_away,
@@ -93,6 +96,7 @@ impl HttpCounts {
             self.connections_v6,
             self.announces_v6,
             self.scrapes_v6,
+            self.starved,
         ]
     }
 }

@@ -21,7 +21,7 @@ struct Trouble {
     words: &'static str,
 }
 
-const TROUBLES: [Trouble; 6] = [
+const TROUBLES: [Trouble; 7] = [
     Trouble {
         count: |it| it.left_out,
         usual: 0,
@@ -36,6 +36,11 @@ const TROUBLES: [Trouble; 6] = [
         count: |it| it.http.turned_away,
         usual: 0,
         words: "there are as many connections as may be: more are closed",
+    },
+    Trouble {
+        count: |it| it.http.starved,
+        usual: 0,
+        words: "the system gives no more connections: raise how many files this process may have open",
     },
     Trouble {
         count: |it| it.http.misfits,
