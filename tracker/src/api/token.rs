@@ -22,10 +22,11 @@ pub(super) enum Refused {
 /// takes tells nothing of them but their lengths.
 pub(super) fn may_use(tokens: &BTreeMap<String, Secret>, asked: &Asked) -> Result<(), Refused> {
     let in_head = asked.authorization.as_deref();
-    let in_head = in_head.and_then(|words| words.strip_prefix("Bearer "));
+    let in_head = in_head.and_then(|words| words.split_once(' '));
+    let in_head = in_head.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let in_query = parameters(&asked.query, "token").next();
     let shown: Vec<u8> = match (in_head, in_query) {
-        (Some(token), _) => token.trim().as_bytes().to_vec(),
+        (Some((_, token)), _) => token.trim().as_bytes().to_vec(),
         (None, Some(token)) => percent_decode_str(token).collect(),
         (None, None) => return Err(Refused::None),
     };

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::keys::KEYS;
-use super::{DatabaseKind, Settings};
+use super::keys::{EXAMPLE_TOKEN, KEYS};
+use super::{ApiSettings, DatabaseKind, Settings};
 
 /// Why a file is no settings of a tracker.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,14 @@ pub enum SettingsError {
     /// A token that is easily guessed.
     #[error("api.tokens.{0} has to have 16 characters at least")]
     ShortToken(String),
+    /// The token of the example, which everybody knows.
+    #[error("api.tokens.{0} is still that of the example, which everybody knows")]
+    ExampleToken(String),
+    /// A management API that nobody may use.
+    #[error(
+        "nobody could use the API: put tokens into [api.tokens], such as me = \"16 characters or more\""
+    )]
+    NoTokens,
 }
 
 impl Settings {
@@ -56,7 +64,7 @@ impl Settings {
             let before = text.get(..at).unwrap_or_default();
             SettingsError::Text {
                 line: before.matches('\n').count() + 1,
-                message: error.message().trim_end().replace('\n', ", "),
+                message: plainly(error.message().trim_end()).replace('\n', ", "),
             }
         })?;
         settings.check()?;
@@ -91,12 +99,7 @@ impl Settings {
         }
         self.check_addresses()?;
         self.check_tls()?;
-        for (name, token) in self.api.iter().flat_map(|api| &api.tokens) {
-            if token.0.len() < SHORTEST_TOKEN {
-                return Err(SettingsError::ShortToken(name.clone()));
-            }
-        }
-        Ok(())
+        self.api.as_ref().map_or(Ok(()), check_tokens)
     }
 
     /// Every number, by its key.
@@ -153,6 +156,34 @@ impl Settings {
             }
         }
         Ok(())
+    }
+}
+
+fn check_tokens(api: &ApiSettings) -> Result<(), SettingsError> {
+    if api.tokens.is_empty() {
+        return Err(SettingsError::NoTokens);
+    }
+    for (name, token) in &api.tokens {
+        if token.0 == EXAMPLE_TOKEN {
+            return Err(SettingsError::ExampleToken(name.clone()));
+        }
+        if token.0.len() < SHORTEST_TOKEN {
+            return Err(SettingsError::ShortToken(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// What the reader of TOML says, in words that tell what to write instead.
+fn plainly(message: &str) -> String {
+    match message {
+        "invalid type: map, expected a sequence" => {
+            "servers may be there several times: write [[udp]] and [[http]]".to_owned()
+        }
+        "invalid socket address syntax" => {
+            format!("{message}: write an IP address and a port, such as 0.0.0.0:6969 or [::]:6969")
+        }
+        other => other.to_owned(),
     }
 }
 

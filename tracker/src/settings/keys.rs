@@ -76,6 +76,9 @@ impl KeyInfo {
     }
 }
 
+/// The token of the example, which everybody knows.
+pub(super) const EXAMPLE_TOKEN: &str = "change me to 16 or more";
+
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 

@@ -8,7 +8,9 @@ use super::*;
 fn with(name: &str, value: impl fmt::Display) -> String {
     let (table, key) = name.rsplit_once('.').unwrap_or(("", name));
     let needed = match table {
-        "http" | "api" if key != "bind" => "bind = \"127.0.0.1:0\"\n",
+        "http" if key != "bind" => "bind = \"127.0.0.1:0\"\n",
+        "api" if key != "bind" => "tokens.me = \"0123456789abcdef\"\nbind = \"127.0.0.1:0\"\n",
+        "api" => "tokens.me = \"0123456789abcdef\"\n",
         "api.tokens" => {
             return format!("[api]\nbind = \"127.0.0.1:0\"\n[api.tokens]\n{key} = {value}\n");
         }
@@ -24,7 +26,9 @@ fn with(name: &str, value: impl fmt::Display) -> String {
 
 #[test]
 fn every_default_that_is_shown_is_the_default() {
-    for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
+    // Tokens have an example, and no default.
+    let named = KEYS.iter().filter(|key| key.section() != "[api.tokens]");
+    for key in named.filter(|key| !key.default.is_empty()) {
         let settings = Settings::from_toml(&with(key.name, key.default)).unwrap();
         let mut plain = Settings::default();
         match key.section() {
@@ -37,8 +41,7 @@ fn every_default_that_is_shown_is_the_default() {
                 };
                 plain.http = vec![HttpSettings::new(bind.parse().unwrap())];
             }
-            // An example, and no default.
-            "[api.tokens]" | "[api]" | "[health]" => continue,
+            "[api]" | "[health]" => continue,
             _ => {}
         }
         assert_eq!(settings, plain, "{}", key.name);
@@ -113,7 +116,12 @@ fn the_file_of_defaults_says_nothing_until_its_comments_are_opened() {
         .filter_map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')))
         .filter(|line| !line.ends_with("\"\""))
         .collect();
-    let settings = Settings::from_toml(&opened.join("\n")).unwrap();
+    let opened = opened.join("\n");
+    assert_eq!(
+        Settings::from_toml(&opened),
+        Err(SettingsError::ExampleToken("admin".to_owned()))
+    );
+    let settings = Settings::from_toml(&opened.replace("change me", "changed")).unwrap();
     assert_eq!((settings.udp.len(), settings.http.len()), (1, 1));
     assert_eq!(
         settings.http[0],
@@ -152,6 +160,12 @@ fn what_does_not_go_together_is_refused() {
         (
             "[api]\nbind = \"127.0.0.1:1\"\ntokens.me = \"short\"",
             "16 characters",
+        ),
+        ("[api]\nbind = \"127.0.0.1:1\"", "nobody could use the API"),
+        ("[http]\nbind = \"127.0.0.1:1\"", "line 1: servers may be"),
+        (
+            "[[udp]]\nbind = \"127.0.0.1\"",
+            "line 2: invalid socket address syntax: write an IP",
         ),
         ("[[udp]]", "missing field `bind`"),
         ("workers = \"two\"", "line 1: invalid type"),

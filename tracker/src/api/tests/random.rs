@@ -50,21 +50,23 @@ fn requests() -> impl Strategy<Value = Vec<(Asked, bool)>> {
     let wrong = prop_oneof![
         Just(None),
         Just(Some("Bearer".to_owned())),
-        Just(Some(format!("bearer {TOKEN}"))),
+        Just(Some(format!("Basic {TOKEN}"))),
+        Just(Some(TOKEN.to_owned())),
         Just(Some(format!("Bearer {TOKEN}+"))),
         Just(Some(format!("Bearer {}", &TOKEN[1..]))),
     ];
-    let request = (method, path(), query, body(), wrong, any::<bool>());
-    let request = request.prop_map(|(method, path, query, body, wrong, good)| {
+    let right = prop_oneof![Just("Bearer"), Just("bearer"), Just("BEARER")];
+    let shown = prop_oneof![
+        right.prop_map(|scheme| (Some(format!("{scheme} {TOKEN}")), true)),
+        wrong.prop_map(|wrong| (wrong, false)),
+    ];
+    let request = (method, path(), query, body(), shown);
+    let request = request.prop_map(|(method, path, query, body, (authorization, good))| {
         let asked = Asked {
             method: method.to_owned(),
             path,
             query,
-            authorization: if good {
-                Some(format!("Bearer {TOKEN}"))
-            } else {
-                wrong
-            },
+            authorization,
             body: body.into_bytes(),
         };
         (asked, good)
