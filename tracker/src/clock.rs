@@ -9,7 +9,8 @@ use crate::swarms::Seconds;
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     began: Instant,
-    unix: Unix,
+    /// The clock of the system, which people may set.
+    wall: fn() -> Unix,
 }
 
 /// A second.
@@ -22,17 +23,19 @@ pub struct Moment {
 impl Clock {
     /// A clock that begins now.
     pub fn start() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             began: Instant::now(),
-            unix: unix.map_or(0, |since| since.as_secs()),
+            wall: || {
+                let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+                unix.map_or(0, |since| since.as_secs())
+            },
         }
     }
 
-    /// Now. It never goes back, whatever is done to the clock of the system.
+    /// Now. Seconds since the beginning never go back; Unix time is what the system says, so that keys end when they should where its
+    /// clock was wrong at the beginning.
     pub fn now(&self) -> Moment {
-        let elapsed = self.began.elapsed().as_secs();
-        Moment::new(elapsed, self.unix + elapsed)
+        Moment::new(self.began.elapsed().as_secs(), (self.wall)())
     }
 }
 
@@ -61,5 +64,29 @@ impl Moment {
     /// Unix seconds.
     pub const fn unix(self) -> Unix {
         self.unix
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn unix_time_follows_the_system_and_seconds_do_not() {
+        static WALL: AtomicU64 = AtomicU64::new(0);
+        let clock = Clock {
+            wall: || WALL.load(Ordering::SeqCst),
+            ..Clock::start()
+        };
+        let mut last = 0;
+        for unix in [1_000_000, 1_800_000_000, 1_700_000_000] {
+            WALL.store(unix, Ordering::SeqCst);
+            let now = clock.now();
+            assert_eq!(now.unix(), unix);
+            assert!((last..last + 60).contains(&now.second()));
+            last = now.second();
+        }
     }
 }
