@@ -204,11 +204,16 @@ impl Swarms {
                 completes
             }
         };
+        self.stand(&mut shard, at, (completes, full))
+    }
+
+    /// How the torrent at `at` stands behind an announce; where nobody is left of it, it goes.
+    fn stand(&self, shard: &mut Shard, at: usize, (completes, full): (bool, bool)) -> Standing {
         if completes
             && let Some(hash) = shard.complete(at)
             && self.options.completions_taken
         {
-            self.note(&mut shard, hash, 1);
+            self.note(shard, hash, 1);
         }
         if full {
             self.left_out.fetch_add(1, Ordering::Relaxed);
@@ -219,7 +224,7 @@ impl Swarms {
             completed: torrent.completed(),
             full,
         };
-        if standing.counts.all() == 0 && self.goes(torrent, self.is_crowded(&shard)) {
+        if standing.counts.all() == 0 && self.goes(torrent, self.is_crowded(shard)) {
             shard.remove(at, &self.rules);
         }
         standing
