@@ -67,7 +67,7 @@ impl EngineHandle {
     }
 
     /// Adds a torrent; it starts at once unless it is added paused. A magnet link that has only its publisher's key is
-    /// [resolved](Self::resolve) first.
+    /// [resolved](Self::resolve) first. One that is being removed is added when it is gone.
     ///
     /// # Errors
     /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`], [`CommandError::Route`], [`CommandError::SslTorrent`],

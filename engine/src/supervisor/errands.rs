@@ -13,7 +13,7 @@ use crate::memory::Trouble;
 use crate::memory::hops::{self, Names, Settled};
 use crate::{AddTorrent, Choices, CommandError, Event, TorrentId};
 
-use super::{Child, Supervisor};
+use super::{Child, Leaving, Supervisor};
 
 /// Something that waits for its turn.
 pub(super) enum Errand {
@@ -50,6 +50,9 @@ impl Supervisor {
         while !self.errands.under_way
             && let Some(errand) = self.errands.waiting.pop_front()
         {
+            let Some(errand) = self.unless_it_leaves(errand, ctx) else {
+                continue;
+            };
             let (names, said) = match self.names_of(&errand, ctx) {
                 Ok(asked) => asked,
                 Err(error) => {
@@ -93,6 +96,30 @@ impl Supervisor {
                 );
             ctx.spawn(then);
         }
+    }
+
+    /// Has a torrent wait that is added again while it is being removed, until it is gone: its trackers may still have to be told,
+    /// and its content deleted.
+    fn unless_it_leaves(&mut self, errand: Errand, ctx: &mut Context<Self>) -> Option<Errand> {
+        let Errand::Add(add, _) = &errand else {
+            return Some(errand);
+        };
+        let Err(CommandError::Duplicate(id)) = self.may_add(add) else {
+            return Some(errand);
+        };
+        let child = self.torrents.get_mut(&id);
+        let Some(child) = child.filter(|child| child.leaving == Some(Leaving::Removed)) else {
+            return Some(errand);
+        };
+        let (done, gone) = oneshot::channel();
+        child.waiters.push(done);
+        let then = actix::fut::wrap_future(gone).map(
+            move |_, supervisor: &mut Self, ctx: &mut Context<Self>| {
+                supervisor.run_errand(errand, ctx);
+            },
+        );
+        ctx.spawn(then);
+        None
     }
 
     /// The torrent that an errand is about, where it has no actor.

@@ -140,6 +140,54 @@ fn what_is_removed_stays_away_and_its_content_only_where_that_was_not_to_go() {
 }
 
 #[test]
+fn what_is_being_removed_is_added_again_when_it_is_gone() {
+    simulate(async {
+        let sim = Sim::new(5);
+        let payload = Payload::new(5, 100_000, 16 * 1024);
+        let session = Session::start(&sim, 1, root());
+        std::fs::create_dir(session.data()).expect("made");
+        for delete_data in [false, true] {
+            let file = session.data().join(payload.metainfo().name());
+            std::fs::write(file, payload.bytes()).expect("written");
+            let mut add = session.usual(&payload);
+            // Nobody is there: it is waited for when the torrent leaves.
+            add.trackers = Some(vec![vec![format!("http://{}/announce", nowhere())]]);
+            let first = session.handle.add(add.clone()).await.expect("added");
+            session.finished(first).await;
+            let removed = session.handle.remove(first, delete_data).await;
+            removed.expect("removed");
+            // Two ask for it: one of them is first.
+            let both = tokio::join!(session.handle.add(add.clone()), session.handle.add(add));
+            let again = match both {
+                (Ok(again), other) | (other, Ok(again)) => {
+                    assert_eq!(other, Err(CommandError::Duplicate(again)));
+                    again
+                }
+                neither => panic!("{neither:?}"),
+            };
+            assert_ne!(again, first);
+            // It has what the first one has left.
+            let (state, there) = if delete_data {
+                (State::Downloading, 0)
+            } else {
+                (State::Seeding, 100_000)
+            };
+            session
+                .until(again, |status| {
+                    status.state == state && status.done == there
+                })
+                .await;
+            session.handle.remove(again, true).await.expect("removed");
+            let mut snapshots = session.handle.snapshots();
+            let gone = snapshots.wait_for(|snapshot| snapshot.torrents.is_empty());
+            let gone = tokio::time::timeout(PATIENCE, gone).await;
+            drop(gone.expect("all gone").expect("running"));
+        }
+        sim
+    });
+}
+
+#[test]
 fn metadata_of_a_link_and_the_file_as_it_came_are_kept() {
     simulate(async {
         let sim = Sim::new(3);
