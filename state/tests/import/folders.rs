@@ -116,6 +116,22 @@ fn a_torrent_file_of_another_name_is_found_by_its_hash() {
 }
 
 #[test]
+fn records_of_libtorrent_are_known_in_folders_called_as_transmissions_are() {
+    let dir = dir();
+    put(dir.path(), "resume/one.fastresume", fastresume(&ONE, true));
+    put(dir.path(), "torrents/two.torrent", torrent(&TWO));
+    let inside = dir.path().join("resume");
+    assert_eq!(found(&inside), (Program::Libtorrent, 1));
+    // Who says that it is Transmission's is told that nothing of it is there.
+    let error = Source::find(&inside, Some(Program::Transmission)).expect_err("not its own");
+    assert!(matches!(error, ImportError::Nothing { .. }), "{error}");
+    let above = Source::find(dir.path(), None).expect("records");
+    assert_eq!(above.program(), Program::Transmission);
+    let beside = Source::find(&dir.path().join("torrents"), None).expect("records");
+    assert_eq!(beside.program(), Program::Transmission);
+}
+
+#[test]
 fn deluges_file_is_taken_apart() {
     let dir = dir();
     let entries = [

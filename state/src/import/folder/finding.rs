@@ -100,23 +100,30 @@ fn in_folder(path: &Path, wanted: &dyn Fn(Program) -> bool) -> Result<Option<Sou
             return of_rqbit(&file).map(Some);
         }
     }
-    if wanted(Program::Transmission) {
-        for dir in [Some(path), path.parent()].into_iter().flatten() {
-            let is_above = dir == path;
-            let inside = matches!(
-                path.file_name().and_then(OsStr::to_str),
-                Some("resume" | "torrents")
-            );
-            if (is_above || inside) && dir.join("resume").is_dir() && dir.join("torrents").is_dir()
-            {
-                return of_transmission(dir).map(Some);
-            }
-        }
+    if wanted(Program::Transmission)
+        && let Some(dir) = transmissions(path)?
+    {
+        return of_transmission(dir).map(Some);
     }
     if wanted(Program::Qbittorrent) || wanted(Program::Libtorrent) {
         return fastresumes(path, wanted);
     }
     Ok(None)
+}
+
+/// The folder of Transmission's state that this one is, or is part of. Others call folders `resume` and `torrents`, too.
+fn transmissions(path: &Path) -> Result<Option<&Path>, ImportError> {
+    let is_whole = |dir: &Path| dir.join("resume").is_dir() && dir.join("torrents").is_dir();
+    if is_whole(path) {
+        return Ok(Some(path));
+    }
+    let name = path.file_name().and_then(OsStr::to_str);
+    let is_part = matches!(name, Some("resume" | "torrents"));
+    let above = path.parent().filter(|dir| is_part && is_whole(dir));
+    if above.is_some() && !files_with(path, "fastresume")?.is_empty() {
+        return Ok(None);
+    }
+    Ok(above)
 }
 
 /// Files of resume data, in the folder itself or where qBittorrent has them.
