@@ -67,7 +67,7 @@ pub struct File {
     pub path: String,
     /// Its bytes.
     pub size: u64,
-    /// Bytes of it that are there and verified; absent while the torrent is not at work.
+    /// Bytes of it that are there and verified; of a torrent at rest, that were when it last was at work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,
     /// How much it is wanted: 0 (not at all) to 7; 4 is usual.
@@ -82,6 +82,9 @@ pub struct Tracker {
     pub tier: usize,
     /// Its address, which may hold a key of the user.
     pub url: String,
+    /// The info-hash that it is told of, of a torrent that has two: each has a row. Absent where that is not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub info_hash: Option<String>,
     /// How it stands: `announcing`, `failed`, `given_up`, `untried` or `working`. Empty where that is not asked for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub state: String,

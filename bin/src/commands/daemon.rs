@@ -1,5 +1,7 @@
 //! `daemon`: runs torrents until told to end, and serves the command channel.
 
+mod showing;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +9,13 @@ use std::time::Duration;
 use net::port_map::Ports;
 use net::{Outage, OwnedPool};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use state::{Folder, Health, Keeper, KeeperOptions, Opening, StateError, Store, earlier};
 
 use super::transfer::anonymous::tell_socks;
 use super::unit;
 use crate::cli::DaemonArgs;
-use crate::daemon::bulletin::{Bulletin, News, missed};
+use crate::daemon::bulletin::Bulletin;
 use crate::daemon::desk::Desk;
 use crate::daemon::place::Place;
 use crate::daemon::rest::Rest;
@@ -315,48 +317,13 @@ async fn show(bulletin: &Bulletin, screen: &Screen) -> Result<(), Failure> {
         let news = follower.next().await;
         let screen = screen.clone();
         let shown = tokio::task::spawn_blocking(move || {
-            let shown = show_one(&news, &screen);
+            let shown = showing::show(&news, &screen);
             shown.map(|()| screen.is_unread())
         });
         if shown.await.map_err(Failure::failed)?? {
             return Ok(());
         }
     }
-}
-
-fn show_one(news: &News, screen: &Screen) -> Result<(), Failure> {
-    let json = screen.style() == Style::Json;
-    let told = match news {
-        News::Told(told) if json => return screen.write_bytes(&told.line),
-        News::Told(told) => told,
-        News::Missed(count) if json => return screen.json(&missed(*count)),
-        News::Missed(_) => return Ok(()),
-    };
-    let line: Map<String, Value> = serde_json::from_slice(&told.line).unwrap_or_default();
-    let word = |name| line.get(name).and_then(Value::as_str).unwrap_or_default();
-    match told.word {
-        "error" | "recovered" => {}
-        "low_space" => {
-            let free = line.get("free").and_then(Value::as_u64).unwrap_or_default();
-            let dir = crate::text::printable(word("dir"));
-            let free = crate::units::Size(free);
-            screen.warn("warning", format_args!("{dir}: {free} of room are left"));
-            return Ok(());
-        }
-        "resource_short" => {
-            let why = crate::text::printable(word("reason"));
-            screen.warn("warning", format_args!("{why}"));
-            return Ok(());
-        }
-        _ => return Ok(()),
-    }
-    let hash = word("info_hash");
-    if told.word == "recovered" {
-        return screen.say(format_args!("{hash}: goes on"));
-    }
-    let error = crate::text::printable(word("error"));
-    screen.warn("warning", format_args!("{hash}: {error}"));
-    Ok(())
 }
 
 /// Says that the end has begun, to who reads.

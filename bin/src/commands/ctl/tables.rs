@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use control::{File, Peer, Resources, Stats, Torrent, Tracker};
+use control::{File, Peer, Resources, SeedingOf, Stats, Torrent, Tracker};
 use serde_json::Value;
 
 use crate::text::{printable, shorten};
@@ -84,7 +84,18 @@ pub(super) fn torrent(torrent: &Torrent, more: &Value) -> String {
     if !torrent.tags.is_empty() {
         lines.push(("tags", printable(&torrent.tags.join(", "))));
     }
+    let word = |name: &str| more.get(name).and_then(Value::as_str);
+    lines.extend(word("dir").map(|dir| ("folder", printable(dir))));
+    if let Some(to) = &torrent.moving {
+        let (done, of) = (number("moved"), number("to_move"));
+        let far = match (done, of) {
+            (Some(done), Some(of @ 1..)) => format!(", {} of {}", Size(done), Size(of)),
+            _ => String::new(),
+        };
+        lines.push(("moves to", format!("{}{far}", printable(to))));
+    }
     lines.push(("state", torrent.state.clone()));
+    lines.extend(number("position").map(|at| ("queue", format!("place {at}"))));
     for (name, why) in [
         ("error", &torrent.error),
         ("blocked", &torrent.blocked),
@@ -99,21 +110,16 @@ pub(super) fn torrent(torrent: &Torrent, more: &Value) -> String {
         ("done", format!("{} ({done})", Size(torrent.done))),
         (
             "down",
-            format!(
-                "{}, {} so far",
-                rate(torrent.down),
-                Size(torrent.downloaded)
-            ),
+            flow((torrent.down, torrent.downloaded), "down", more),
         ),
-        (
-            "up",
-            format!("{}, {} so far", rate(torrent.up), Size(torrent.uploaded)),
-        ),
+        ("up", flow((torrent.up, torrent.uploaded), "up", more)),
         (
             "peers",
             format!("{}, {} of them seeds", torrent.peers, torrent.seeds),
         ),
     ]);
+    lines.extend(seeded(more).map(|until| ("seeded", until)));
+    lines.extend(modes(more).map(|modes| ("does", modes)));
     if let (Some(seeds), Some(others)) = (number("swarm_seeds"), number("swarm_leechers")) {
         lines.push(("swarm", format!("{seeds} seeds, {others} others")));
     }
@@ -126,6 +132,42 @@ pub(super) fn torrent(torrent: &Torrent, more: &Value) -> String {
         lines.push(("web seed", printable(seed.as_str().unwrap_or_default())));
     }
     columns(&lines)
+}
+
+/// What comes, or goes: now, in this run and since the torrent was added, and what bounds it.
+fn flow((now, run): (u64, u64), which: &str, more: &Value) -> String {
+    let number = |name: String| more.get(name).and_then(Value::as_u64);
+    let mut text = format!("{}, {} in this run", rate(now), Size(run));
+    if let Some(all) = number(format!("all_{which}loaded")) {
+        let _ = write!(text, ", {} in all", Size(all));
+    }
+    if let Some(most) = number(format!("{which}_limit")) {
+        let _ = write!(text, "; {}/s at most", Size(most));
+    }
+    text
+}
+
+/// Until when it is seeded, where something is said of it alone.
+fn seeded(more: &Value) -> Option<String> {
+    let rule: SeedingOf = serde_json::from_value(more.get("seeding")?.clone()).ok()?;
+    let span = |seconds| Span(Duration::from_secs(seconds));
+    let ends = [
+        rule.forever.then(|| "as long as it is there".to_owned()),
+        rule.ratio_per_mille
+            .map(|ratio| format!("to a ratio of {}", f64::from(ratio) / 1000.0)),
+        rule.seconds.map(|time| format!("for {}", span(time))),
+        rule.idle_seconds
+            .map(|time| format!("until nobody fetches for {}", span(time))),
+    ];
+    let ends: Vec<String> = ends.into_iter().flatten().collect();
+    (!ends.is_empty()).then(|| ends.join(", or "))
+}
+
+/// The switches that are on.
+fn modes(more: &Value) -> Option<String> {
+    let modes = more.get("modes")?.as_array()?;
+    let words: Vec<&str> = modes.iter().filter_map(Value::as_str).collect();
+    Some(words.join(", "))
 }
 
 /// What the process takes of the machine: now, on average, and at most.
@@ -247,7 +289,14 @@ pub(super) fn trackers(trackers: &[Tracker]) -> String {
         let url = printable(&tracker.url);
         let said = tracker.message.as_deref().map(printable);
         let said = said.map_or_else(String::new, |said| format!("  {said}"));
-        let _ = writeln!(text, "{} {:<10} {url}{said}", tracker.tier, tracker.state);
+        // A torrent with two hashes is announced under both.
+        let of = match tracker.info_hash.as_deref().map(str::len) {
+            Some(40) => " v1",
+            Some(_) => " v2",
+            None => "",
+        };
+        let (tier, state) = (tracker.tier, &tracker.state);
+        let _ = writeln!(text, "{tier}{of} {state:<10} {url}{said}");
         text
     })
 }
@@ -277,6 +326,48 @@ pub(super) fn peers(peers: &[Peer]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_torrent_is_shown_with_where_it_lies_what_bounds_it_and_until_when_it_is_seeded() {
+        let shown = Torrent {
+            moving: Some("/new\x1b".to_owned()),
+            downloaded: 2048,
+            ..Torrent::default()
+        };
+        let more = serde_json::json!({
+            "dir": "/old", "moved": 1024, "to_move": 2048, "position": 3,
+            "down_limit": 1024, "up_limit": null, "all_downloaded": 4096,
+            "modes": ["managed", "sequential"],
+            "seeding": {"ratio_per_mille": 1500, "seconds": 60},
+        });
+        let text = torrent(&shown, &more);
+        for line in [
+            "folder     /old",
+            "moves to   /new?, 1.00 KiB of 2.00 KiB",
+            "queue      place 3",
+            "down       -, 2.00 KiB in this run, 4.00 KiB in all; 1.00 KiB/s at most",
+            "up         -, 0 B in this run",
+            "seeded     to a ratio of 1.5, or for 1:00",
+            "does       managed, sequential",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
+        }
+        let bare = torrent(&Torrent::default(), &Value::Null);
+        for word in ["folder", "moves to", "queue", "seeded", "does"] {
+            assert!(!bare.contains(word), "{word}: {bare}");
+        }
+        let of = |hash: Option<&str>| Tracker {
+            url: "udp://a".to_owned(),
+            state: "working".to_owned(),
+            info_hash: hash.map(str::to_owned),
+            ..Tracker::default()
+        };
+        let (v1, v2) = ("1".repeat(40), "2".repeat(64));
+        assert_eq!(
+            trackers(&[of(None), of(Some(&v1)), of(Some(&v2))]),
+            "0 working    udp://a\n0 v1 working    udp://a\n0 v2 working    udp://a\n"
+        );
+    }
 
     #[test]
     fn lists_have_a_line_for_each_torrent_and_names_cannot_drive_the_terminal() {

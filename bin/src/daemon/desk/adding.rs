@@ -24,8 +24,8 @@ use crate::source::{Source, shown_hash};
 pub(super) const AT_A_TIME: usize = 64;
 
 /// How often, and after how long each time, it is looked whether a torrent is on the list.
-const LOOKS: u32 = 200;
-const LOOK: Duration = Duration::from_millis(5);
+pub(super) const LOOKS: u32 = 200;
+pub(super) const LOOK: Duration = Duration::from_millis(5);
 
 /// What became of all torrents of a request, in their order.
 #[derive(Debug, Serialize)]

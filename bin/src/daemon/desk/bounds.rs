@@ -28,7 +28,9 @@ impl Desk {
         let set_too = |key: &&String| set.iter().any(|(other, _)| other == key.as_str());
         for key in asked.filter(|key| !set_too(key)) {
             if Settings::key(key).is_none() {
-                return Err(wrong(format!("there is no setting {key}")));
+                return Err(wrong(format!(
+                    "there is no setting {key}: `ctl settings` lists all"
+                )));
             }
         }
         let mut all = Patch::new();

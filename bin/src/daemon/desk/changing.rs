@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use storage::MoveExisting;
 
+use super::adding::{LOOK, LOOKS};
 use super::{Desk, refused};
 use crate::daemon::kept;
 use crate::daemon::told::hash_of;
@@ -41,13 +42,25 @@ impl Desk {
     pub(super) async fn remove(&self, removal: Removal) -> Result<Value, Refusal> {
         let torrents = self.which(removal.torrents, removal.all)?;
         let removed = self
-            .each(torrents, |id| self.engine.remove(id, removal.data))
+            .each(torrents.clone(), |id| self.engine.remove(id, removal.data))
             .await?;
+        self.are_unlisted(&torrents).await;
         // Whoever is told so does not expect them back. Where the disk does not take it now, it does later.
         if let Err(why) = kept::on_disk(&self.keeper).await {
             tracing::warn!(%why, "what was removed is there again if the daemon ends now");
         }
         Ok(removed)
+    }
+
+    /// Waits a second at most until torrents that are removed are off the list: what they still tell trackers, and content that
+    /// is deleted, may take longer.
+    async fn are_unlisted(&self, torrents: &[TorrentId]) {
+        for _ in 0..LOOKS {
+            if torrents.iter().all(|id| self.engine.status(*id).is_none()) {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     pub(super) async fn set_hops(&self, of: HopsOf) -> Result<Value, Refusal> {

@@ -58,6 +58,7 @@ impl Desk {
         let known = |number: Option<u32>| number.map_or(Value::Null, Value::from);
         let trackers = self.engine.trackers(id).await;
         let history = self.engine.history(id).await.unwrap_or_default();
+        let limits = self.engine.limits(id).await.unwrap_or_default();
         let queue = self.engine.queue().await.unwrap_or_default();
         let position = queue.iter().position(|one| *one == id);
         let modes: Vec<&str> = found.modes.iter().map(engine::Mode::word).collect();
@@ -70,6 +71,11 @@ impl Desk {
         let web_seeds = found.web_seeds.iter().map(|seed| seed.url.clone());
         if let Value::Object(map) = &mut shown {
             let more = json!({
+                "dir": found.dir.display().to_string(),
+                "moved": found.moving.as_ref().map(|moving| moving.done),
+                "to_move": found.moving.as_ref().map(|moving| moving.total),
+                "down_limit": limits.down,
+                "up_limit": limits.up,
                 "wasted": found.wasted,
                 "age": seconds(found.age),
                 "modes": modes,
@@ -180,9 +186,18 @@ impl Desk {
         }
         let list = self.engine.tracker_list(id).await;
         let list = list.map_err(|error| refused(&error))?;
+        let hashes = self.engine.status(id).map(|found| found.hashes);
+        // Of a torrent with one hash there is nothing to tell apart.
+        let both = hashes.and_then(|of| of.get_v1().zip(of.get_v2()));
+        let told_of = |hash| match both {
+            Some((v1, _)) if v1 == hash => Some(v1.to_string()),
+            Some((_, v2)) => Some(v2.to_string()),
+            None => None,
+        };
         let rows = list.into_iter().map(|tracker| Tracker {
             tier: tracker.tier,
             url: tracker.url,
+            info_hash: told_of(tracker.hash),
             state: tracker.state.word().to_owned(),
             next: tracker.next.map(|next| next.as_secs()),
             seeds: tracker.swarm.seeds,

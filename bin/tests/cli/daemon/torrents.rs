@@ -40,19 +40,36 @@ fn torrents_are_added_listed_changed_and_removed() {
         .ok();
     let trackers = daemon.told(&["trackers", &hash]);
     assert_eq!(trackers[0]["url"], "udp://127.0.0.1:9/a");
+    assert_eq!(trackers.len(), 1, "{trackers:?}");
+    assert_eq!(trackers[0].get("info_hash"), None);
     let wrong = daemon.ctl(&["trackers", &hash, "--add", "gopher://x"]);
     assert_eq!(wrong.code, 2, "{wrong:?}");
     daemon
         .ctl(&["limits", &hash, "--down", "1MiB/s", "--max-peers", "7"])
         .ok();
+    let shown = &daemon.told(&["show", &hash])[0];
+    assert_eq!(shown["dir"], text(&data));
+    assert_eq!(shown["down_limit"], 1 << 20);
+    assert_eq!(shown["up_limit"], Value::Null);
+    let words = daemon.ctl(&["show", &hash]).ok().out;
+    for part in [text(&data), "1.00 MiB/s at most", "managed"] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
     daemon.ctl(&["resume", "--all"]).ok();
     daemon.until(&hash, |row| row["state"] == "downloading");
     daemon.ctl(&["pause", &hash]).ok();
     daemon.until(&hash, |row| row["state"] == "paused");
     let again = daemon.ctl(&["add", text(&torrents)]).ok();
     assert!(again.err.contains("already here"), "{again:?}");
+    // What is removed is not listed any more, and can be added again at once.
+    for _ in 0..2 {
+        daemon.ctl(&["remove", &hash]).ok();
+        assert_eq!(daemon.count(), 2);
+        let again = daemon.ctl(&["add", "--paused", text(&torrents)]).ok();
+        assert_eq!(again.err.matches("already here").count(), 2, "{again:?}");
+        assert_eq!(daemon.count(), 3);
+    }
     daemon.ctl(&["remove", &hash]).ok();
-    crate::running::until(|| daemon.count() == 2);
     assert!(daemon.told(&["peers", "f00000"]).is_empty());
     let stats = &daemon.told(&["stats"])[0];
     assert_eq!(stats["torrents"], 2);
@@ -99,6 +116,11 @@ fn a_torrent_comes_from_a_peer_to_where_it_was_asked_for() {
     assert_eq!(finished["info_hash"], shown["info_hash"]);
     assert!(finished["seq"].is_u64(), "{finished}");
     assert_eq!(fs::read(to.join("payload")).unwrap(), bytes);
+    // A hybrid is announced under both of its hashes.
+    let add = ["trackers", "payload", "--add", "udp://127.0.0.1:9/a"];
+    let trackers = daemon.told(&add);
+    let hashes: Vec<&Value> = trackers.iter().map(|row| &row["info_hash"]).collect();
+    assert_eq!(hashes, [&shown["info_hash"], &shown["info_hash_v2"]]);
     // Removed with its content, and nothing else.
     write(&to.join("other"), b"mine");
     daemon.ctl(&["remove", "--data", "payload"]).ok();
