@@ -67,19 +67,23 @@ impl Way {
         match self {
             Self::Udp(socket, connection, since) => loop {
                 if since.elapsed() > Duration::from_secs(60) {
-                    let connect = Request::Connect { transaction: 1 };
-                    if let Some(Response::Connect { connection: id, .. }) = ask(socket, &connect) {
+                    let transaction = transaction();
+                    let connect = Request::Connect { transaction };
+                    if let Some(Response::Connect { connection: id, .. }) =
+                        ask(socket, transaction, &connect)
+                    {
                         (*connection, *since) = (id, Instant::now());
                     }
                     continue;
                 }
+                let transaction = transaction();
                 let request = Request::Announce {
                     connection: *connection,
-                    transaction: 2,
+                    transaction,
                     announce: announce.clone(),
                     url_data: Vec::new(),
                 };
-                match ask(socket, &request) {
+                match ask(socket, transaction, &request) {
                     Some(Response::Announce { .. }) => return,
                     Some(other) => panic!("refused: {other:?}"),
                     None => {}
@@ -105,11 +109,23 @@ impl Way {
     }
 }
 
-fn ask(socket: &UdpSocket, request: &Request) -> Option<Response> {
+/// A number that no other request has.
+fn transaction() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+/// What a request is answered; `None` where nothing comes for a while. Late answers to others are passed over.
+fn ask(socket: &UdpSocket, transaction: u32, request: &Request) -> Option<Response> {
     socket.send(&request.encode()).unwrap();
     let mut room = [0; 2048];
-    let len = socket.recv(&mut room).ok()?;
-    Response::decode(&room[..len], Family::V4).ok()
+    loop {
+        let len = socket.recv(&mut room).ok()?;
+        let response = Response::decode(&room[..len], Family::V4).ok()?;
+        if response.transaction() == transaction {
+            return Some(response);
+        }
+    }
 }
 
 /// Whether an answer by HTTP has all the bytes that its head tells of.
