@@ -188,10 +188,19 @@ fn a_test_of_speed_brings_as_many_bytes_as_were_asked_for() {
     for dialect in BOTH {
         let mut world = World::new(dialect, &flags, 90);
         let circuit = world.build(2);
+        let carried = |world: &World| {
+            let info = world.nodes[0].circuit(circuit).unwrap();
+            [info.sent, info.bytes - info.sent]
+        };
+        let before = carried(&world);
         let id = world.nodes[0]
             .test_circuit(circuit, &[1; 100], 700)
             .unwrap();
         world.settle();
+        let after = carried(&world);
+        let [sent, received] = [0, 1].map(|way| after[way] - before[way]);
+        assert!((100..400).contains(&sent), "{sent}");
+        assert!((700..1000).contains(&received), "{received}");
         assert!(world.events.contains(&(
             0,
             Event::Tested {
