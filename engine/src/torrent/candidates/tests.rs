@@ -1,3 +1,7 @@
+mod pauses;
+mod property;
+mod ways;
+
 use std::cmp::Reverse;
 
 use super::*;
@@ -78,65 +82,6 @@ fn the_users_addresses_come_first_then_those_with_fewest_failures() {
     assert_eq!(list.next(later), Some(host(1)));
     list.dialing(host(1));
     assert_eq!(list.next(later), Some(host(2)));
-}
-
-#[test]
-fn the_pause_after_a_failure_doubles_up_to_an_hour() {
-    let mut now = Instant::now();
-    let mut list = Candidates::new(100);
-    list.add(host(1), Source::Tracker, now);
-    let mut pauses = Vec::new();
-    for _ in 0..11 {
-        fail_next(&mut list, now);
-        assert_eq!(list.next(now), None);
-        let due = list.next_due().unwrap();
-        assert_eq!(list.next(now + (due - now) / 2), None);
-        pauses.push((due - now).as_secs());
-        now = due;
-    }
-    assert_eq!(
-        pauses,
-        [15, 30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600, 3_600]
-    );
-}
-
-#[test]
-fn the_users_address_is_dialled_for_ever_at_short_pauses() {
-    let mut now = Instant::now();
-    let mut list = Candidates::new(100);
-    list.add(host(1), Source::Manual, now);
-    let mut pauses = Vec::new();
-    for _ in 0..100 {
-        assert_eq!(fail_next(&mut list, now), Some(host(1)));
-        let due = list.next_due().unwrap();
-        pauses.push((due - now).as_secs());
-        now = due;
-    }
-    assert_eq!(pauses[..8], [1, 2, 4, 8, 16, 32, 60, 60]);
-    assert_eq!(pauses[99], 60);
-}
-
-#[test]
-fn a_lasting_connection_clears_the_failures() {
-    let mut now = Instant::now();
-    let mut list = Candidates::new(100);
-    list.add(host(1), Source::Manual, now);
-    for _ in 0..6 {
-        fail_next(&mut list, now);
-        now = list.next_due().unwrap();
-    }
-    list.connected(host(1), now);
-    now += secs(300);
-    list.disconnected(host(1), now, Ended::Normal);
-    assert_eq!(list.next_due(), Some(now + secs(1)));
-    // Connections that end at once do not.
-    for pause in [1, 2, 4] {
-        now = list.next_due().unwrap();
-        assert_eq!(list.next(now), Some(host(1)));
-        list.connected(host(1), now);
-        list.disconnected(host(1), now, Ended::Normal);
-        assert_eq!(list.next_due(), Some(now + secs(pause)));
-    }
 }
 
 #[test]
@@ -271,157 +216,6 @@ fn seeds_are_left_alone_until_they_are_needed_again() {
 }
 
 #[test]
-fn after_an_outage_those_that_were_peers_are_dialled_every_few_seconds_for_a_while() {
-    let now = Instant::now();
-    let mut list = Candidates::new(100);
-    for (number, source) in [
-        (1, Source::Tracker),
-        (2, Source::Tracker),
-        (3, Source::Manual),
-    ] {
-        list.add(host(number), source, now);
-    }
-    list.connected(host(1), now);
-    list.disconnected(host(1), now + secs(1), Ended::Normal);
-    for number in [2, 3] {
-        for _ in 0..9 {
-            list.dialing(host(number));
-            list.failed(host(number), now + secs(1), DialFailure::Unreachable);
-        }
-    }
-    let back = now + secs(30);
-    assert_eq!(list.next(back), None);
-    list.network_is_back(back);
-    // How often each is dialled in two minutes while it refuses, or takes the connection and ends it at once.
-    for end in [None, Some(Ended::Normal)] {
-        list.network_is_back(back);
-        let mut dials = [0; 3];
-        for second in 0..120 {
-            let now = back + secs(second);
-            while let Some(addr) = list.next(now) {
-                let at = [1, 2, 3].iter().position(|number| host(*number) == addr);
-                dials[at.unwrap()] += 1;
-                list.dialing(addr);
-                match end {
-                    Some(end) if addr != host(2) => {
-                        list.connected(addr, now);
-                        list.disconnected(addr, now, end);
-                    }
-                    _ => list.failed(addr, now, DialFailure::Refused),
-                }
-            }
-        }
-        assert!(dials[0] >= 24 && dials[2] >= 24, "{dials:?}");
-        assert_eq!(dials[1], 1, "{dials:?}");
-    }
-    // Afterwards as ever.
-    let later = back + secs(200);
-    for _ in 0..2 {
-        list.dialing(host(1));
-        list.failed(host(1), later, DialFailure::Refused);
-    }
-    list.dialing(host(3));
-    assert_eq!(
-        list.next_due().map(|due| due >= later + secs(30)),
-        Some(true)
-    );
-}
-
-mod property {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Clone, Debug)]
-    enum Op {
-        Add(u8, u8),
-        Dial,
-        Connected(u8),
-        Failed(u8),
-        Ended(u8, u8),
-        Ban(u8),
-        Wait(u16),
-        Retry,
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        prop_oneof![
-            4 => (0..40_u8, 0..7_u8).prop_map(|(who, source)| Op::Add(who, source)),
-            4 => Just(Op::Dial),
-            2 => (0..40_u8).prop_map(Op::Connected),
-            2 => (0..40_u8).prop_map(Op::Failed),
-            2 => (0..40_u8, 0..7_u8).prop_map(|(who, how)| Op::Ended(who, how)),
-            1 => (0..40_u8).prop_map(Op::Ban),
-            3 => any::<u16>().prop_map(Op::Wait),
-            1 => Just(Op::Retry),
-        ]
-    }
-
-    const SOURCES: [Source; 7] = [
-        Source::Manual,
-        Source::Lsd,
-        Source::Resume,
-        Source::Incoming,
-        Source::Tracker,
-        Source::Pex,
-        Source::Dht,
-    ];
-
-    const ENDS: [Ended; 7] = [
-        Ended::Normal,
-        Ended::ProtocolError,
-        Ended::Banned,
-        Ended::BothSeeds,
-        Ended::SelfConnection,
-        Ended::Duplicate,
-        Ended::Timeout,
-    ];
-
-    fn check(list: &Candidates) {
-        assert!(list.len() <= list.limit);
-        assert!(
-            list.index
-                .iter()
-                .all(|(addr, _)| !list.is_banned(addr.ip()))
-        );
-        list.index.check();
-    }
-
-    proptest! {
-        #[test]
-        fn the_indexes_agree_with_the_list(
-            limit in 0..12_usize,
-            ops in prop::collection::vec(op(), 0..200),
-        ) {
-            let mut now = Instant::now();
-            let mut list = Candidates::new(limit);
-            let who = |n: u8| SocketAddr::new(host(u32::from(n) / 2).ip(), 1 + u16::from(n) % 2);
-            for op in ops {
-                match op {
-                    Op::Add(n, source) => {
-                        list.add(who(n), SOURCES[usize::from(source)], now);
-                    }
-                    Op::Dial => if let Some(next) = list.next(now) {
-                        assert!(!list.is_banned(next.ip()));
-                        list.dialing(next);
-                        assert_ne!(list.next(now), Some(next));
-                    }
-                    Op::Connected(n) => list.connected(who(n), now),
-                    Op::Failed(n) => list.failed(who(n), now, DialFailure::Timeout),
-                    Op::Ended(n, how) => {
-                        list.disconnected(who(n), now, ENDS[usize::from(how)]);
-                    }
-                    Op::Ban(n) => list.ban(who(n).ip()),
-                    Op::Wait(s) => now += secs(u64::from(s)),
-                    Op::Retry => list.retry_all(),
-                }
-                check(&list);
-            }
-        }
-    }
-}
-
-#[test]
 fn of_equal_addresses_those_come_first_that_both_ends_prefer() {
     let now = Instant::now();
     let own: SocketAddr = "80.0.0.1:6881".parse().unwrap();
@@ -462,113 +256,6 @@ fn of_equal_addresses_those_come_first_that_both_ends_prefer() {
     expected.sort_by_key(|addr| Reverse(canonical_priority(own, *addr)));
     expected.extend([six, worse]);
     assert_eq!(order, expected);
-}
-
-const COVERS: Ways = Ways {
-    covers: true,
-    utp: false,
-};
-
-#[test]
-fn who_closes_every_connection_of_tcp_is_dialled_by_utp_alone() {
-    let mut now = Instant::now();
-    for covers in [false, true] {
-        let mut list = Candidates::new(100);
-        let there = Ways { covers, utp: true };
-        list.add(host(1), Source::Tracker, now);
-        for _ in 0..2 {
-            let mut dialled = Vec::new();
-            loop {
-                dial_next(&mut list, now);
-                dialled.push((list.is_by_utp(host(1)), list.is_other_way(host(1))));
-                if !list.try_other_way(host(1), there) {
-                    break;
-                }
-            }
-            let all = [(false, false), (false, true), (true, false), (true, true)];
-            let expected = all.iter().filter(|(_, other)| covers || !other);
-            assert!(dialled.iter().eq(expected), "{dialled:?}");
-            list.failed(host(1), now, DialFailure::Handshake);
-            assert_eq!(list.next(now), None);
-            now = list.next_due().unwrap();
-        }
-        // What worked is the first way from then on, until nobody answers in it.
-        while !list.is_by_utp(host(1)) {
-            dial_next(&mut list, now);
-            assert!(list.try_other_way(host(1), there));
-        }
-        dial_next(&mut list, now);
-        list.connected(host(1), now);
-        now += secs(300);
-        list.disconnected(host(1), now, Ended::Normal);
-        now = list.next_due().unwrap();
-        assert!(list.is_by_utp(host(1)));
-        dial_next(&mut list, now);
-        list.failed(host(1), now, DialFailure::Timeout);
-        assert!(!list.is_by_utp(host(1)));
-        now = list.next_due().unwrap();
-    }
-}
-
-#[test]
-fn the_other_way_is_tried_at_once_and_what_works_is_remembered() {
-    let mut now = Instant::now();
-    let mut list = Candidates::new(100);
-    list.add(host(1), Source::Tracker, now);
-    assert!(!list.is_other_way(host(1)));
-    for other in [false, true] {
-        // One way, at once the other one, and then a pause, after which the first comes first again.
-        dial_next(&mut list, now);
-        assert_eq!(list.is_other_way(host(1)), other);
-        assert!(list.try_other_way(host(1), COVERS));
-        dial_next(&mut list, now);
-        assert_eq!(list.is_other_way(host(1)), !other);
-        assert!(!list.try_other_way(host(1), COVERS));
-        list.failed(host(1), now, DialFailure::Handshake);
-        assert_eq!(list.next(now), None);
-        now = list.next_due().unwrap();
-        assert_eq!(list.is_other_way(host(1)), other);
-        // The other way works, and is the first one from now on.
-        dial_next(&mut list, now);
-        assert!(list.try_other_way(host(1), COVERS));
-        dial_next(&mut list, now);
-        list.connected(host(1), now);
-        now += secs(300);
-        list.disconnected(host(1), now, Ended::Normal);
-        now = list.next_due().unwrap();
-        assert_eq!(list.is_other_way(host(1)), !other);
-        // What worked the last time is tried once more, after a pause, before the other one is.
-        dial_next(&mut list, now);
-        assert!(!list.try_other_way(host(1), COVERS));
-        list.failed(host(1), now, DialFailure::Handshake);
-        now = list.next_due().unwrap();
-        assert_eq!(list.is_other_way(host(1)), !other);
-    }
-}
-
-#[test]
-fn a_hint_decides_the_first_way_only_where_nothing_else_is_known() {
-    let now = Instant::now();
-    let mut list = Candidates::new(100);
-    for n in 1..=3 {
-        list.add(host(n), Source::Tracker, now);
-    }
-    list.hint_other_way(host(1));
-    assert!(list.is_other_way(host(1)));
-    list.dialing(host(2));
-    list.hint_other_way(host(2));
-    assert!(!list.is_other_way(host(2)));
-    list.dialing(host(3));
-    list.connected(host(3), now);
-    list.disconnected(host(3), now, Ended::Normal);
-    list.hint_other_way(host(3));
-    assert!(!list.is_other_way(host(3)), "the first way works");
-    list.hint_other_way(host(4));
-    assert_eq!(list.len(), 3);
-    // A hint that is wrong costs a second connection and no more.
-    dial_next(&mut list, now);
-    assert!(list.try_other_way(host(1), COVERS));
-    assert!(!list.is_other_way(host(1)));
 }
 
 fn dial_next(list: &mut Candidates, now: Instant) {
@@ -616,17 +303,6 @@ fn who_is_to_be_met_is_dialled_at_once_but_not_twice() {
 }
 
 #[test]
-fn a_peer_that_was_left_to_be_dialled_again_is_due_at_once() {
-    let now = Instant::now();
-    let mut list = Candidates::new(100);
-    list.add(host(1), Source::Tracker, now);
-    list.dialing(host(1));
-    list.connected(host(1), now);
-    list.disconnected(host(1), now, Ended::Renewed);
-    assert_eq!(list.next(now), Some(host(1)));
-}
-
-#[test]
 fn no_more_addresses_are_taken_than_is_set_last() {
     let now = Instant::now();
     let mut list = Candidates::new(100);
@@ -637,34 +313,4 @@ fn no_more_addresses_are_taken_than_is_set_last() {
     assert!(!list.add(host(20), Source::Manual, now));
     list.set_limit(21);
     assert!(list.add(host(20), Source::Manual, now));
-}
-
-#[test]
-fn pauses_and_the_end_of_patience_are_those_that_are_said() {
-    let now = Instant::now();
-    let mut list = Candidates::new(100).with_patience(Patience {
-        first: secs(2),
-        most_failures: 3,
-    });
-    list.add(host(1), Source::Tracker, now);
-    list.add(addr("9.9.9.9:80"), Source::Manual, now);
-    let mut at = now;
-    for pause in [2, 4] {
-        list.dialing(host(1));
-        list.failed(host(1), at, DialFailure::Refused);
-        at += secs(pause);
-        let early = at.checked_sub(secs(1)).unwrap();
-        assert_ne!(list.next(early), Some(host(1)));
-    }
-    list.dialing(host(1));
-    list.failed(host(1), at, DialFailure::Refused);
-    assert_eq!(list.source(host(1)), None, "forgotten");
-    for _ in 0..10 {
-        list.dialing(addr("9.9.9.9:80"));
-        list.failed(addr("9.9.9.9:80"), at, DialFailure::Refused);
-    }
-    assert_eq!(list.len(), 1, "the user's stays");
-    list.add(addr("8.8.8.8:443"), Source::Pex, now);
-    list.forget_ports(|port| port < 1024);
-    assert_eq!(list.len(), 1);
 }
