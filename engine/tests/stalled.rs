@@ -9,9 +9,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{Node, Payload, in_system};
-use engine::{AddTorrent, CommandError, EngineHandle, Limits, Memory, Source, TorrentId};
+use engine::{
+    AddTorrent, CommandError, EngineHandle, Limits, Memory, Source, State, TorrentId, TorrentStatus,
+};
 use state::{Folder, Keeper, KeeperOptions};
-use storage::{MoveExisting, ReadMode, Watcher};
+use storage::{Call, MoveExisting, ReadMode, Watcher};
 
 /// How long a call takes while the disk stalls.
 const STALL: Duration = Duration::from_secs(30);
@@ -184,5 +186,52 @@ fn no_command_waits_for_a_disk_that_stalls() {
         gate.release();
         node.stop().await;
         seeder.stop().await;
+    });
+}
+
+#[test]
+fn so_many_are_checked_at_a_time_and_the_others_after_them() {
+    in_system(async {
+        let gate = Gate::default();
+        let held = gate.watcher();
+        let node = Node::start_with(|config| {
+            config.settings.queue.checking = 1;
+            config.disk_threads = 4;
+            config.storage.read = ReadMode::Pread;
+            config.storage.watch = Watcher::new(move |call, path| {
+                if call == Call::Read {
+                    return held.ask(call, path);
+                }
+                Ok(())
+            });
+        })
+        .await;
+        let _releasing = Releasing(&gate);
+        gate.close();
+        let mut ids = Vec::new();
+        for number in 0..3 {
+            let payload = Payload::new(20 + number, 300_000, 16_384);
+            let dir = node.dir().join(number.to_string());
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join("payload"), payload.bytes()).unwrap();
+            let source = Source::Metainfo(payload.metainfo());
+            let added = node.handle.add(AddTorrent::new(source, dir)).await;
+            ids.push(added.unwrap());
+        }
+        for id in &ids {
+            let checks = |it: &TorrentStatus| matches!(it.state, State::Checking { .. });
+            node.until(*id, checks).await;
+        }
+        // Who may not wait would ask the disk as well.
+        let begun = Instant::now();
+        while gate.waiting.load(Ordering::SeqCst) < 2 && begun.elapsed() < PROMPT / 10 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(gate.waiting.load(Ordering::SeqCst), 1);
+        gate.release();
+        for id in &ids {
+            node.until(*id, |it| it.state == State::Seeding).await;
+        }
+        node.stop().await;
     });
 }

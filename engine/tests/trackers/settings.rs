@@ -337,3 +337,35 @@ fn the_filter_holds_for_trackers_as_long_as_it_is_to() {
         while scene.said().await.is_ok() {}
     });
 }
+
+#[test]
+fn no_more_addresses_of_peers_are_known_than_is_set() {
+    simulate(async {
+        let mut scene = Scene::new(|_| {});
+        set(&scene, "peers.known", 20_u32).await;
+        let peers = (1..=100_u8).map(|last| (ip(&format!("70.0.{last}.1")), 5).into());
+        let _tracker = scene.tracker(
+            "60.0.0.1",
+            Behaviour {
+                peers: peers.collect(),
+                ..Behaviour::default()
+            },
+        );
+        let url = "http://60.0.0.1/announce";
+        let known = async |scene: &Scene| {
+            let figures = scene.engine.metrics().await.expect("it runs");
+            figures.get("peer.num_known_peers").expect("a figure")
+        };
+        scene.add(1, &[url]).await;
+        scene.said().await.expect("an answer");
+        sleep(1).await;
+        let few = known(&scene).await;
+        assert!((5..=20).contains(&few), "{few}");
+        set(&scene, "peers.known", 4000_u32).await;
+        scene.add(2, &[url]).await;
+        scene.said().await.expect("an answer");
+        sleep(1).await;
+        let more = known(&scene).await;
+        assert!(more >= few + 50, "{few} {more}");
+    });
+}

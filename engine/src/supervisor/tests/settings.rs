@@ -2,6 +2,7 @@
 
 mod dht;
 mod dialling;
+mod disk;
 mod network;
 mod picking;
 mod servers;
@@ -17,7 +18,7 @@ use protocol::peer::handshake::Reserved;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
 
-use crate::scene::{Actor as Engine, Scene, addr, closed, message, play, say};
+use crate::scene::{Actor as Engine, Scene, addr, message, play, say};
 use crate::settings::{Patch, SettingsError, Value};
 use crate::{CommandError, Encryption, GetSettings, SetSettings, State, TorrentStatus};
 
@@ -190,7 +191,7 @@ fn one_address_gets_as_many_connections_as_is_said() {
         set(&engine, "connections.per_host", 2_u32).await;
         let mut third = host.network().dial(addr(0)).await.unwrap();
         scene.say_hello(&mut third, name(3)).await;
-        closed(&mut third).await;
+        assert!(ends(&mut third, SOON).await);
         set(&engine, "connections.per_host", 3_u32).await;
         streams.push(scene.connect(&host, addr(0), name(4)).await);
         engine.until(|status| status.peers == 3).await;

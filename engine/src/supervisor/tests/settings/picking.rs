@@ -41,6 +41,32 @@ fn at_once(most: u32) -> impl FnOnce(&mut EngineConfig) {
 }
 
 #[test]
+fn so_many_pieces_are_begun_at_random_before_the_rarest_come_first() {
+    for (at_random, rarest) in [(0_u32, true), (1000, false)] {
+        play(async {
+            let scene = Scene::new(21, 1024 * 16 * 1024, 16 * 1024);
+            let engine = scene.engine_with(0, false, &[], at_once(8)).await;
+            set(&engine, "picking.random_first", at_random).await;
+            let mut all = choking(&scene, 1, 1024).await;
+            let mut others = Vec::new();
+            for number in 2..=4 {
+                let mut other = scene
+                    .connect(&scene.host(number), addr(0), name(number))
+                    .await;
+                let most = [&[5][..], &[0; 16], &[0xff; 112]].concat();
+                say(&mut other, &most).await;
+                others.push(other);
+            }
+            tokio::time::sleep(SOON).await;
+            say(&mut all, &[UNCHOKE]).await;
+            let asked = asked(&mut all).await;
+            assert_eq!(asked.len(), 8, "{asked:?}");
+            assert_eq!(asked.iter().all(|piece| *piece < 128), rarest, "{asked:?}");
+        });
+    }
+}
+
+#[test]
 fn pieces_come_in_order_where_nearly_all_peers_have_everything_and_that_is_said() {
     for in_order in [false, true] {
         play(async {
@@ -120,8 +146,11 @@ fn requests_of_a_peer_that_is_not_served_are_put_up_with_as_is_said() {
 #[test]
 fn so_much_metadata_is_taken_from_peers_as_is_said() {
     type Becomes = fn(&TorrentStatus) -> bool;
-    let cases: [(&str, u32, Becomes); 4] = [
+    let cases: [(&str, u32, Becomes); 5] = [
         ("metadata.pieces", 3, |it| {
+            matches!(it.state, State::Error(_))
+        }),
+        ("metadata.values", 3, |it| {
             matches!(it.state, State::Error(_))
         }),
         ("metadata.values", 16, |it| {
