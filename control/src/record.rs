@@ -65,6 +65,9 @@ pub struct File {
     pub index: usize,
     /// Its path in the torrent, with `/`.
     pub path: String,
+    /// Where it lies, where that is another path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed: Option<String>,
     /// Its bytes.
     pub size: u64,
     /// Bytes of it that are there and verified; of a torrent at rest, that were when it last was at work.

@@ -133,18 +133,21 @@ pub struct Events {
     pub since: Option<u64>,
 }
 
-/// Whose files are asked for, and how much some of them are wanted.
+/// Whose files are asked for, and what is changed of some: how much they are wanted, or where one lies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilesOf {
     /// As in [`Which`].
     pub torrent: String,
-    /// Files that `priority` is for: numbers such as `0,3-7`, or patterns.
+    /// Files that `priority` or `rename` is for: numbers such as `0,3-7`, or patterns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub choose: Vec<String>,
     /// How much they are wanted: 0 (not at all) to 7; 4 is usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
+    /// The path, with `/`, that the one file that is chosen lies at from now on, in the folder of the content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rename: Option<String>,
 }
 
 /// Whose content is moved, and where to.

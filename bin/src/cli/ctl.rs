@@ -50,7 +50,7 @@ pub(crate) enum CtlCommand {
     Limits(LimitsArgs),
     /// Move content to another folder
     Move(MoveArgs),
-    /// List the files of a torrent, or say how much some are wanted
+    /// List the files of a torrent, say how much some are wanted, or give one another name
     Files(FilesArgs),
     /// Turn switches of torrents, and say until when they are seeded
     Set(SetArgs),
@@ -196,11 +196,14 @@ pub(crate) struct FilesArgs {
     /// Which
     pub(crate) torrent: String,
     /// Files to say something of, by number (0,3-7) or pattern ('*.mkv'); repeatable
-    #[arg(long, value_name = "FILES", requires = "priority")]
+    #[arg(long, value_name = "FILES", requires = "change")]
     pub(crate) choose: Vec<String>,
     /// How much they are wanted: 0 (not at all) to 7; 4 is usual
-    #[arg(long, value_name = "N", requires = "choose", value_parser = clap::value_parser!(u8).range(0..=7))]
+    #[arg(long, value_name = "N", group = "change", requires = "choose", value_parser = clap::value_parser!(u8).range(0..=7))]
     pub(crate) priority: Option<u8>,
+    /// Where the one file that is chosen lies from now on: a path in the folder of the content, with `/`
+    #[arg(long, value_name = "PATH", group = "change", requires = "choose")]
+    pub(crate) rename: Option<String>,
 }
 
 #[derive(Args, Debug)]

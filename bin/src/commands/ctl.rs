@@ -67,6 +67,7 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
                 torrent: of.torrent,
                 choose: of.choose,
                 priority: of.priority,
+                rename: of.rename,
             });
             let files = connect()?.ask(files)?;
             talk.table::<File>(&files, "files", tables::files)

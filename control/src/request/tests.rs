@@ -209,13 +209,16 @@ fn sorting() -> impl Strategy<Value = Ask> {
 
 fn content() -> impl Strategy<Value = Ask> {
     prop_oneof![
-        (text(), texts(), any::<u8>()).prop_map(|(torrent, choose, priority)| {
-            Ask::Files(FilesOf {
-                torrent,
-                choose,
-                priority: Some(priority),
-            })
-        }),
+        (text(), texts(), any::<u8>(), prop::option::of(text())).prop_map(
+            |(torrent, choose, priority, rename)| {
+                Ask::Files(FilesOf {
+                    torrent,
+                    choose,
+                    priority: Some(priority),
+                    rename,
+                })
+            }
+        ),
         (texts(), text(), any::<bool>()).prop_map(|(torrents, dir, cancel)| {
             Ask::Move(MoveOf {
                 torrents,

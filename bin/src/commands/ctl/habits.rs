@@ -261,7 +261,14 @@ fn items(items: &[FeedItem]) -> String {
             .as_deref()
             .map(printable)
             .or(rule)
-            .unwrap_or_default();
+            .unwrap_or_else(|| {
+                let why = match item.what.as_str() {
+                    "skip" => "no rule fits",
+                    "nothing" => "it names no torrent",
+                    _ => "",
+                };
+                why.to_owned()
+            });
         let title = shorten(&item.title, TITLE);
         let line = format!(
             "{:<7} {size:>10} {title:<TITLE$}  {why}",

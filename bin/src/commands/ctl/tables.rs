@@ -274,7 +274,10 @@ pub(super) fn files(files: &[File]) -> String {
         let done = file
             .done
             .map_or_else(|| "-".to_owned(), |done| percent(done, file.size));
-        let (size, path) = (Size(file.size).to_string(), printable(&file.path));
+        let (size, mut path) = (Size(file.size).to_string(), printable(&file.path));
+        if let Some(renamed) = &file.renamed {
+            let _ = write!(path, ", lies at {}", printable(renamed));
+        }
         let _ = writeln!(
             text,
             "{:>6} {size:>10} {done:>6} {:>8}  {path}",

@@ -1,11 +1,15 @@
 //! What is told: the list, and all about one torrent.
 
+use std::path::Path;
+
 use control::{
     Code, File, FilesOf, Page, Peer, Query, Refusal, Stats, Torrent, Tracker, TrackersOf,
 };
 use engine::{
-    CommandError, FileError, Filter, PeerInfo, Priority, Sort, State, TorrentStatus, Wire,
+    CommandError, FileError, Filter, PeerInfo, Priority, Sort, State, TorrentId, TorrentStatus,
+    Wire,
 };
+use protocol::metainfo::Metainfo;
 use serde_json::{Value, json};
 use state::Health;
 
@@ -97,46 +101,25 @@ impl Desk {
         Ok(shown)
     }
 
-    /// The files of a torrent; how much they are wanted is changed first where that is asked for.
+    /// The files of a torrent, changed first where that is asked for.
     pub(super) async fn files(&self, of: FilesOf) -> Result<Value, Refusal> {
-        let wrong = |why: String| Refusal::new(Code::Wrong, why);
-        let id = self.one(of.torrent)?;
+        let id = self.one(of.torrent.clone())?;
         let metainfo = self.engine.metainfo(id).await.map_err(|e| refused(&e))?;
         let Some(metainfo) = metainfo else {
             let why = "its metadata is not there yet";
             return Err(Refusal::new(Code::Failed, why));
         };
-        let unable = |error: FileError| {
-            if let FileError::Command(error) = &error {
-                return refused(error);
-            }
-            Refusal::new(Code::Failed, error.to_string())
-        };
-        let priorities = self.engine.file_priorities(id).await;
-        let mut priorities = priorities.map_err(unable)?;
-        let chosen = Selection::parse(&of.choose).map_err(|failure| wrong(failure.to_string()))?;
-        match (chosen, of.priority) {
-            (Some(chosen), Some(priority @ 0..=7)) => {
-                let chosen = chosen.of(&metainfo);
-                for file in chosen.map_err(|failure| wrong(failure.to_string()))? {
-                    if let Some(of) = priorities.get_mut(file) {
-                        *of = Priority::new(priority);
-                    }
-                }
-                let set = self
-                    .engine
-                    .set_file_priorities(id, priorities.clone())
-                    .await;
-                set.map_err(unable)?;
-            }
-            (None, None) => {}
-            (_, Some(8..)) => return Err(wrong("a priority is 0 to 7".to_owned())),
-            _ => {
-                return Err(wrong(
-                    "say which files, and how much they are wanted".to_owned(),
-                ));
-            }
-        }
+        self.change_files(id, &metainfo, of).await?;
+        let priorities = self
+            .engine
+            .file_priorities(id)
+            .await
+            .map_err(|error| unable(&error))?;
+        let mut renamed = self
+            .engine
+            .renamed_files(id)
+            .await
+            .map_err(|error| unable(&error))?;
         let progress = self.engine.file_progress(id).await;
         let progress = progress.map_err(|error| refused(&error))?;
         let files = metainfo.files().iter().enumerate();
@@ -144,11 +127,59 @@ impl Desk {
         let files = files.map(|(index, file)| File {
             index,
             path: file.path.join("/"),
+            renamed: renamed.remove(&index).map(|at| at.display().to_string()),
             size: file.len,
             done: progress.get(index).copied(),
             priority: priorities.get(index).copied().unwrap_or_default().get(),
         });
         Ok(json!({"files": files.collect::<Vec<_>>()}))
+    }
+
+    /// Changes how much files are wanted, or where one lies.
+    async fn change_files(
+        &self,
+        id: TorrentId,
+        metainfo: &Metainfo,
+        of: FilesOf,
+    ) -> Result<(), Refusal> {
+        let wrong = |why: String| Refusal::new(Code::Wrong, why);
+        let chosen = Selection::parse(&of.choose).map_err(|failure| wrong(failure.to_string()))?;
+        if chosen.is_some() != (of.priority.is_some() || of.rename.is_some()) {
+            let why = "say which files, and how much they are wanted or where one shall lie";
+            return Err(wrong(why.to_owned()));
+        }
+        let chosen = chosen.map(|chosen| chosen.of(metainfo)).transpose();
+        let chosen = chosen.map_err(|failure| wrong(failure.to_string()))?;
+        let chosen: Vec<usize> = chosen.into_iter().flatten().collect();
+        if let Some(priority) = of.priority {
+            if priority > 7 {
+                return Err(wrong("a priority is 0 to 7".to_owned()));
+            }
+            let mut priorities = self
+                .engine
+                .file_priorities(id)
+                .await
+                .map_err(|error| unable(&error))?;
+            for file in &chosen {
+                if let Some(of) = priorities.get_mut(*file) {
+                    *of = Priority::new(priority);
+                }
+            }
+            let set = self.engine.set_file_priorities(id, priorities).await;
+            set.map_err(|error| unable(&error))?;
+        }
+        if let Some(to) = of.rename {
+            let [file] = chosen.as_slice() else {
+                let why = format!(
+                    "one file is renamed at a time, and {} are chosen",
+                    chosen.len()
+                );
+                return Err(wrong(why));
+            };
+            let renamed = self.engine.rename_file(id, *file, Path::new(&to)).await;
+            renamed.map_err(|error| unable(&error))?;
+        }
+        Ok(())
     }
 
     /// The peers that a torrent is connected to.
@@ -244,6 +275,14 @@ pub(super) fn is_tracker(url: &str) -> bool {
         let start = url.get(..scheme.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     })
+}
+
+/// What a command about files is refused for.
+fn unable(error: &FileError) -> Refusal {
+    if let FileError::Command(error) = error {
+        return refused(error);
+    }
+    Refusal::new(Code::Failed, error.to_string())
 }
 
 fn tracker_rows(tiers: Vec<Vec<String>>) -> Vec<Tracker> {

@@ -169,15 +169,8 @@ fn items_are_taken_by_rules_once_and_a_preview_takes_nothing() {
         (&shown["category"], &shown["tags"], &shown["state"]),
         (&"tv".into(), &serde_json::json!(["new"]), &"paused".into())
     );
-    let events = daemon.told(&[
-        "events",
-        "--since",
-        "0",
-        "--only",
-        "feed_taken",
-        "--count",
-        "2",
-    ]);
+    let taken = "events --since 0 --only feed_taken --count 2";
+    let events = daemon.told(&taken.split(' ').collect::<Vec<_>>());
     assert_eq!(
         (&events[0]["rule"], &events[0]["title"]),
         (&"mine".into(), &"Show S01E01 1080p".into())
@@ -190,6 +183,8 @@ fn items_are_taken_by_rules_once_and_a_preview_takes_nothing() {
     let daemon = Daemon::start(dir.path());
     let previewed = daemon.told(&["feeds", "preview", "shows"]);
     assert_eq!(what(&previewed)[0].1, "taken");
+    let words = daemon.ctl(&["feeds", "preview", "shows"]).ok().out;
+    assert!(words.contains("no rule fits"), "{words}");
     let newer = rss(&[
         ("Show S01E01 1080p", "/0.torrent"),
         ("Show S01E04", "/2.torrent"),

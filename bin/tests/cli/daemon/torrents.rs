@@ -121,10 +121,21 @@ fn a_torrent_comes_from_a_peer_to_where_it_was_asked_for() {
     let trackers = daemon.told(&add);
     let hashes: Vec<&Value> = trackers.iter().map(|row| &row["info_hash"]).collect();
     assert_eq!(hashes, [&shown["info_hash"], &shown["info_hash_v2"]]);
+    // Given another name, and refused one outside of the folder or two at a time.
+    let rename = |choose: &str, path: &str| {
+        daemon.ctl(&["files", "payload", "--choose", choose, "--rename", path])
+    };
+    assert_eq!(rename("0", "../payload").code, 1);
+    assert_eq!(rename("7", "sub/film").code, 2);
+    let words = rename("0", "sub/film").ok().out;
+    assert!(words.contains("payload, lies at sub/film"), "{words}");
+    assert_eq!(daemon.told(&["files", "payload"])[0]["renamed"], "sub/film");
+    assert_eq!(fs::read(to.join("sub/film")).unwrap(), bytes);
+    assert!(!to.join("payload").exists());
     // Removed with its content, and nothing else.
     write(&to.join("other"), b"mine");
     daemon.ctl(&["remove", "--data", "payload"]).ok();
-    crate::running::until(|| !to.join("payload").exists());
+    crate::running::until(|| !to.join("sub/film").exists());
     assert!(to.join("other").exists());
 }
 
