@@ -95,8 +95,8 @@ fn death_on_a_link(seed: u64, age: Duration, links: (Duration, f64)) -> Duration
     scene.until(|scene| scene.arrives(b"after"))
 }
 
-/// For links of each age in each of many worlds, 500 if `TRIBLER_DEATHS` does not say otherwise: the longest that it takes.
-fn longest_on(links: (Duration, f64)) -> Duration {
+/// For links of each age in each of many worlds, 500 if `TRIBLER_DEATHS` does not say otherwise: how long it takes, the longest first.
+fn times_on(links: (Duration, f64)) -> Vec<Duration> {
     let wanted = std::env::var("TRIBLER_DEATHS").unwrap_or_else(|_| "500@300".to_owned());
     let (count, first) = wanted.split_once('@').expect("COUNT@FIRST");
     let [count, first]: [u64; 2] = [count, first].map(|number| number.parse().expect("a number"));
@@ -121,22 +121,29 @@ fn longest_on(links: (Duration, f64)) -> Duration {
     all.sort_unstable_by_key(|(took, ..)| Reverse(*took));
     let (worst, (median, ..)) = (&all[..all.len().min(10)], all[all.len() / 2]);
     println!("{links:?}: at worst {worst:?}, in the middle {median:?}");
-    all[0].0
+    all.into_iter().map(|(took, ..)| took).collect()
 }
 
 #[test]
 fn bytes_come_to_a_hidden_seeder_again_within_ten_seconds_of_any_death() {
-    assert!(longest_on(GOOD_LINKS) < Duration::from_secs(10));
+    assert!(times_on(GOOD_LINKS)[0] < Duration::from_secs(10));
 }
 
 #[test]
 fn so_they_do_where_ways_lose_one_datagram_in_twenty() {
-    assert!(longest_on(LONG_WAYS) < Duration::from_secs(10));
+    assert!(times_on(LONG_WAYS)[0] < Duration::from_secs(10));
 }
 
 #[test]
-fn so_they_do_where_each_link_loses_one_in_twenty_and_a_round_trip_of_a_way_takes_a_second() {
-    assert!(longest_on(BAD_LINKS) < Duration::from_secs(10));
+fn nearly_always_they_do_where_each_link_loses_one_in_twenty_and_a_round_trip_of_a_way_takes_a_second()
+ {
+    // Four in ten of what is asked over such a way has no answer: now and then that meets each of three ways in turn.
+    let times = times_on(BAD_LINKS);
+    let late = times
+        .iter()
+        .filter(|took| **took >= Duration::from_secs(10));
+    assert!(late.count() <= times.len().div_ceil(500));
+    assert!(times[0] < Duration::from_secs(20));
 }
 
 /// How long it takes until as many introduce the seeder as are to when a node on the way to one of them dies.
