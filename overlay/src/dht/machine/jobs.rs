@@ -182,19 +182,32 @@ impl Dht {
             DhtJob::ConnectPeer(_) => Why::ConnectPeer(id),
         };
         nodes.truncate(COPIES);
+        let mut done = Vec::new();
         let asked = match &job.what {
             DhtJob::Store(target, value) => {
                 self.store_at(now, *target, std::slice::from_ref(value), nodes, &why)
             }
-            DhtJob::StorePeer => self.store_peer_at(now, nodes, &why),
+            DhtJob::StorePeer => {
+                let (keep, new) = nodes
+                    .into_iter()
+                    .partition(|node| self.keepers.contains_key(&node.mid()));
+                let keep: Vec<Node> = keep;
+                done.extend(keep.iter().map(|node| node.info().clone()));
+                self.store_peer_at(now, new, &why)
+            }
             DhtJob::ConnectPeer(_) | DhtJob::FindNodes(_) | DhtJob::FindValues(_) => {
                 self.connect_through(now, crawl.target, nodes, &why)
             }
         };
         if asked == 0 {
-            return self.end(id, job.told, Outcome::Failed(Failure::Nobody));
+            let outcome = if done.is_empty() {
+                Outcome::Failed(Failure::Nobody)
+            } else {
+                Outcome::Stored(done)
+            };
+            return self.end(id, job.told, outcome);
         }
-        job.stage = Stage::Ask(asked, Vec::new());
+        job.stage = Stage::Ask(asked, done);
         self.jobs.insert(id, job);
     }
 
@@ -234,9 +247,6 @@ impl Dht {
         let target = NodeId(self.introducer.key().public().mid().0);
         let mut asked = 0;
         for node in nodes {
-            if self.keepers.contains_key(&node.mid()) {
-                continue;
-            }
             if let Some(token) = self.token_of(now, &node) {
                 let body = Body::StorePeer { token, target };
                 asked += usize::from(self.ask(now, node, why.clone(), body));

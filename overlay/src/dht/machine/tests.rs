@@ -171,6 +171,12 @@ fn a_peer_behind_a_nat_is_found_by_its_name() {
         );
         node.introducer().key().public().mid()
     });
+    // Who keeps that already need not be asked again.
+    let kept = run(&mut world, hidden, DhtJob::StorePeer);
+    assert!(
+        matches!(&kept, Outcome::Stored(nodes) if nodes.len() >= 4),
+        "{kept:?}"
+    );
     let outcome = run(&mut world, hosts[20], DhtJob::ConnectPeer(mid));
     let Outcome::Nodes(nodes) = outcome else {
         panic!("{outcome:?}");
