@@ -283,7 +283,15 @@ async fn what_was_refused_for_want_of_an_answer_is_not_done_later() {
     assert!(matches!(store.set_pace(&settings), Err(StoreError::Busy)));
     drop(hold);
     first.await.unwrap();
-    store.orders().write().await.unwrap();
+    // The others stand in line until the writer has passed over them.
+    let written = async {
+        while let Err(error) = store.orders().write().await {
+            assert!(matches!(error, StoreError::Busy), "{error}");
+            tokio::task::yield_now().await;
+        }
+    };
+    let written = tokio::time::timeout(Duration::from_secs(60), written).await;
+    assert!(written.is_ok(), "the line never ends");
     assert_eq!(core.access.listed(), 1);
     store.set_pace(&settings).unwrap();
 }
