@@ -183,7 +183,15 @@ fn begin(era: Era) -> Bytes {
 
 /// One event as it goes out.
 fn framed(era: Era, kind: &str, event: &Value) -> Bytes {
-    let line = json!({"type": kind, "event": event});
+    let mut line = json!({"type": kind, "event": event});
+    if let (Era::Now, "tribler_exception", Value::Object(line)) = (era, kind, &mut line) {
+        // Front ends look for what would be reported of it, and whether its user is to be asked. Nothing ever is.
+        line.insert("sentry_event".to_owned(), json!({}));
+        line.insert(
+            "error_reporting_requires_user_consent".to_owned(),
+            true.into(),
+        );
+    }
     match era {
         Era::Now => format!("data: {line}\n\n").into(),
         Era::V70 => format!("{line}\n").into(),

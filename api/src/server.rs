@@ -218,7 +218,7 @@ impl House {
     }
 
     /// What a request goes through before its handler.
-    fn admit(&self, mut request: Request<Body>) -> Result<Request<Body>, Problem> {
+    pub(crate) fn admit(&self, mut request: Request<Body>) -> Result<Request<Body>, Problem> {
         let uri = request.uri();
         let len = uri.path_and_query().map_or(0, |it| it.as_str().len());
         if len > LONGEST_URL {

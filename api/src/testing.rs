@@ -8,6 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::IntoResponse as _;
 use engine::EngineHandle;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -95,6 +98,18 @@ impl Scene {
     /// Has the server end.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Why a request is refused before its handler is asked: the status and the JSON.
+    pub(crate) async fn refused(&self, method: &str, path: &str) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("Host", self.at.to_string());
+        let problem = self.table.admit(request.body(Body::empty()).unwrap());
+        let response = problem.expect_err("a refusal").into_response();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await;
+        let json = serde_json::from_slice(&body.unwrap()).unwrap();
+        (status, json)
     }
 
     /// Tells an event of the daemon's.

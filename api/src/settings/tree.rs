@@ -144,6 +144,7 @@ keys! {
         ec_keypair_filename = "\"ec_multichain.pem\"";
         testnet_keypair_filename = "\"ec_trustchain_testnet.pem\"";
         live_edges_enabled = "true";
+        testnet = "false";
     }
     bandwidth_accounting { testnet = "false"; }
     bootstrap {
