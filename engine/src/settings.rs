@@ -17,6 +17,7 @@ mod error;
 mod file;
 mod hosts;
 mod key;
+mod listed;
 mod live;
 mod names;
 mod patch;

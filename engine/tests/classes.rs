@@ -6,15 +6,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::Payload;
-use common::sim::{Node, addr, config, ip, simulate};
+use common::sim::{Node, addr, by, config, ip, simulate};
 use engine::settings::Patch;
 use engine::{
     AddressRange, ClassKind, EngineConfig, KindRule, Limits, PeerClass, Source, TorrentId,
 };
-use net::Pool;
-use net::ports::{Transports, open};
+use net::ports::Transports;
 use net::sim::{HostOptions, Sim};
-use net::utp::UtpOptions;
 
 const PIECE: usize = 64 * 1024;
 const LEN: usize = 8_000_000;
@@ -26,16 +24,6 @@ fn start(sim: &Sim, number: u32, change: impl FnOnce(&mut EngineConfig)) -> Node
     config.settings.peers.exchange = false;
     change(&mut config);
     Node::start(host, config)
-}
-
-/// Has an engine take and make streams of these kinds.
-fn by(config: &mut EngineConfig, number: u32, transports: Transports) {
-    let mut options = UtpOptions::default();
-    options.seed = Some(u64::from(number));
-    let pool = Pool::current();
-    let at = (addr(number), 0);
-    let port = open(&config.network, at, transports, &pool, &options).expect("a port");
-    (config.network, config.listen) = (port.network, Some(port.addr));
 }
 
 async fn set<const N: usize>(node: &Node, keys: [(&str, &str); N]) {

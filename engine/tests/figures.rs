@@ -5,12 +5,10 @@ mod common;
 use std::time::Duration;
 
 use common::Payload;
-use common::sim::{Node, addr, config, ip, simulate};
+use common::sim::{Node, addr, by, config, ip, simulate};
 use engine::{EngineConfig, Metrics, Source};
-use net::Pool;
-use net::ports::{Transports, open};
+use net::ports::Transports;
 use net::sim::{HostOptions, Sim};
-use net::utp::UtpOptions;
 
 const PIECE: usize = 64 * 1024;
 const LEN: usize = 1_000_000;
@@ -28,16 +26,6 @@ fn start_with(sim: &Sim, number: u32, change: impl FnOnce(&mut EngineConfig)) ->
     let mut config = config(&host, u64::from(number));
     change(&mut config);
     Node::start(host, config)
-}
-
-/// Lets an engine take and make streams of these kinds.
-fn by(config: &mut EngineConfig, number: u32, transports: Transports) {
-    let mut options = UtpOptions::default();
-    options.seed = Some(u64::from(number));
-    let pool = Pool::current();
-    let at = (addr(number), 0);
-    let port = open(&config.network, at, transports, &pool, &options).expect("a port");
-    (config.network, config.listen) = (port.network, Some(port.addr));
 }
 
 /// Asserts figures, all of those that are wrong at once.

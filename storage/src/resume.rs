@@ -81,7 +81,7 @@ const MAGIC: &[u8; 4] = b"TRRS";
 const VERSION: u8 = 1;
 const CLEAN: u8 = 1;
 /// Bytes of the digest at the end.
-pub(crate) const DIGEST: usize = 20;
+const DIGEST: usize = 20;
 /// Blocks in the largest acceptable piece.
 const MAX_BLOCKS: u32 = MAX_PIECE_LEN / BLOCK_LEN;
 
@@ -162,20 +162,7 @@ impl Record {
     /// [`ResumeError::Damaged`] names the first byte that can't be right, [`ResumeError::Version`] a version from the
     /// future.
     pub fn decode(bytes: &[u8]) -> Result<Self, ResumeError> {
-        let mut reader = Reader { bytes, at: 0 };
-        if reader.array::<4>()? != *MAGIC {
-            return Err(ResumeError::Damaged(0));
-        }
-        let version = reader.u8()?;
-        if version != VERSION {
-            return Err(ResumeError::Version(version));
-        }
-        let body = bytes.len().saturating_sub(DIGEST);
-        let digest = bytes.get(..body).map(hash::sha1);
-        if bytes.get(body..) != digest.as_ref().map(|digest| &digest[..]) {
-            return Err(ResumeError::Damaged(body));
-        }
-        reader.bytes = bytes.get(..body).unwrap_or_default();
+        let mut reader = Reader::sealed(bytes, *MAGIC, VERSION)?;
         let flags = reader.u8()?;
         let info_hash = InfoHash(reader.array()?);
         let have = reader.bitfield(MAX_PIECES)?;
@@ -268,6 +255,30 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Over what lies between four bytes that name the kind with one for the version, which have to be these, and a SHA-1 of all
+    /// before it, which has to be right.
+    pub(crate) fn sealed(
+        bytes: &'a [u8],
+        magic: [u8; 4],
+        version: u8,
+    ) -> Result<Self, ResumeError> {
+        let mut reader = Reader { bytes, at: 0 };
+        if reader.array::<4>()? != magic {
+            return Err(ResumeError::Damaged(0));
+        }
+        let is = reader.u8()?;
+        if is != version {
+            return Err(ResumeError::Version(is));
+        }
+        let body = bytes.len().saturating_sub(DIGEST);
+        let digest = bytes.get(..body).map(hash::sha1);
+        if bytes.get(body..) != digest.as_ref().map(|digest| &digest[..]) {
+            return Err(ResumeError::Damaged(body));
+        }
+        reader.bytes = bytes.get(..body).unwrap_or_default();
+        Ok(reader)
+    }
+
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], ResumeError> {
         let end = self.at.saturating_add(len);
         let taken = self

@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::value::{Setting, not};
-use super::{Value, WrongKind};
+use super::listed::Listed;
 
 /// Addresses that one text may name.
 const MOST: usize = 64;
@@ -12,53 +11,32 @@ const MOST: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses(pub Vec<IpAddr>);
 
-impl Addresses {
-    fn parse(text: &str) -> Option<Self> {
-        let words = text.split(',').map(str::trim).filter(|one| !one.is_empty());
+impl Listed for Addresses {
+    const DUE: &'static str = "at most 64 IP addresses of this machine, each once, such as \"192.0.2.7, 2001:db8::7\", or an empty text";
+    const RANGE: &'static str = "IP addresses with commas between, or an empty text";
+
+    fn from_words<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
         let mut all = Vec::new();
         for word in words {
             let ip = net::resolve::ip_literal(word)?;
-            if ip.is_unspecified() || ip.is_multicast() || all.contains(&ip) {
+            if ip.is_unspecified() || ip.is_multicast() || all.contains(&ip) || all.len() == MOST {
                 return None;
             }
             all.push(ip);
         }
-        (all.len() <= MOST).then_some(Self(all))
-    }
-}
-
-impl Setting for Addresses {
-    type Bounds = ();
-
-    fn read(value: &Value) -> Result<Self, WrongKind> {
-        const DUE: &str = "at most 64 IP addresses of this machine, each once, such as \"192.0.2.7, 2001:db8::7\", or an empty text";
-        match value {
-            Value::Text(text) => Self::parse(text).ok_or_else(|| not(value, DUE)),
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) => Err(not(value, DUE)),
-        }
+        Some(Self(all))
     }
 
-    fn write(&self) -> Value {
-        let each = self.0.iter().map(ToString::to_string);
-        Value::Text(each.collect::<Vec<_>>().join(", "))
-    }
-
-    fn check(&self, (): &(), _: &'static str) -> Result<(), WrongKind> {
-        let whole = Self::read(&self.write()).is_ok_and(|read| read == *self);
-        whole.then_some(()).ok_or_else(|| WrongKind::OutOfRange {
-            value: self.write().to_string(),
-            range: Self::range(&(), ""),
-        })
-    }
-
-    fn range((): &(), _: &'static str) -> String {
-        "IP addresses with commas between, or an empty text".to_owned()
+    fn words(&self) -> Vec<String> {
+        self.0.iter().map(ToString::to_string).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Value;
+    use crate::settings::value::Setting;
 
     #[test]
     fn addresses_are_written_as_they_are_read_and_nothing_else_is() {

@@ -1,7 +1,6 @@
 //! Hosts with ports, in one text.
 
-use super::value::{Setting, not};
-use super::{Value, WrongKind};
+use super::listed::Listed;
 
 /// Hosts that one text may name.
 const MOST: usize = 64;
@@ -9,14 +8,6 @@ const MOST: usize = 64;
 /// Some hosts, each with its port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts(pub Vec<(String, u16)>);
-
-impl Hosts {
-    fn parse(text: &str) -> Option<Self> {
-        let all = text.split(',').map(str::trim).filter(|one| !one.is_empty());
-        let all: Option<Vec<_>> = all.map(one).collect();
-        all.filter(|all| all.len() <= MOST).map(Self)
-    }
-}
 
 /// A host and its port; addresses of IPv6 stand in brackets.
 fn one(text: &str) -> Option<(String, u16)> {
@@ -32,18 +23,16 @@ fn one(text: &str) -> Option<(String, u16)> {
     Some((host, port))
 }
 
-impl Setting for Hosts {
-    type Bounds = ();
+impl Listed for Hosts {
+    const DUE: &'static str = "at most 64 hosts with ports, such as \"node.example:6881, [2001:db8::1]:25401\", or an empty text";
+    const RANGE: &'static str = "hosts with ports, such as node.example:6881, with commas between";
 
-    fn read(value: &Value) -> Result<Self, WrongKind> {
-        const DUE: &str = "at most 64 hosts with ports, such as \"node.example:6881, [2001:db8::1]:25401\", or an empty text";
-        match value {
-            Value::Text(text) => Self::parse(text).ok_or_else(|| not(value, DUE)),
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) => Err(not(value, DUE)),
-        }
+    fn from_words<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let all: Option<Vec<_>> = words.take(MOST + 1).map(one).collect();
+        all.filter(|all| all.len() <= MOST).map(Self)
     }
 
-    fn write(&self) -> Value {
+    fn words(&self) -> Vec<String> {
         let each = self.0.iter().map(|(host, port)| {
             if host.contains(':') {
                 format!("[{host}]:{port}")
@@ -51,25 +40,15 @@ impl Setting for Hosts {
                 format!("{host}:{port}")
             }
         });
-        Value::Text(each.collect::<Vec<_>>().join(", "))
-    }
-
-    fn check(&self, (): &(), _: &'static str) -> Result<(), WrongKind> {
-        let whole = Self::read(&self.write()).is_ok_and(|read| read == *self);
-        whole.then_some(()).ok_or_else(|| WrongKind::OutOfRange {
-            value: self.write().to_string(),
-            range: Self::range(&(), ""),
-        })
-    }
-
-    fn range((): &(), _: &'static str) -> String {
-        "hosts with ports, such as node.example:6881, with commas between".to_owned()
+        each.collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Value;
+    use crate::settings::value::Setting;
 
     #[test]
     fn hosts_are_written_as_they_are_read_and_nothing_else_is() {

@@ -1,9 +1,6 @@
 //! Ports of other hosts, in one text.
 
-use std::fmt;
-
-use super::value::{Setting, not};
-use super::{Value, WrongKind};
+use super::listed::Listed;
 
 /// Ranges that one text may have.
 const MOST: usize = 256;
@@ -41,12 +38,6 @@ impl PortRanges {
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    fn parse(text: &str) -> Option<Self> {
-        let all = text.split(',').map(str::trim).filter(|one| !one.is_empty());
-        let ranges: Option<Vec<(u16, u16)>> = all.map(one).collect();
-        Self::new(ranges?)
-    }
 }
 
 /// A port, or the first and the last of several.
@@ -58,52 +49,33 @@ fn one(text: &str) -> Option<(u16, u16)> {
     }
 }
 
-impl fmt::Display for PortRanges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (from, to)) in self.0.iter().enumerate() {
-            let comma = if at > 0 { ", " } else { "" };
+impl Listed for PortRanges {
+    const DUE: &'static str = "at most 256 ports or ranges of ports, such as \"25, 137-139, 445\", or an empty text for none";
+    const RANGE: &'static str =
+        "ports and ranges of ports, such as 25, 137-139, with commas between";
+
+    fn from_words<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let ranges: Option<Vec<(u16, u16)>> = words.take(MOST + 1).map(one).collect();
+        Self::new(ranges?)
+    }
+
+    fn words(&self) -> Vec<String> {
+        let each = self.0.iter().map(|(from, to)| {
             if from == to {
-                write!(f, "{comma}{from}")?;
+                from.to_string()
             } else {
-                write!(f, "{comma}{from}-{to}")?;
+                format!("{from}-{to}")
             }
-        }
-        Ok(())
-    }
-}
-
-impl Setting for PortRanges {
-    type Bounds = ();
-
-    fn read(value: &Value) -> Result<Self, WrongKind> {
-        const DUE: &str = "at most 256 ports or ranges of ports, such as \"25, 137-139, 445\", or an empty text for none";
-        match value {
-            Value::Text(text) => Self::parse(text).ok_or_else(|| not(value, DUE)),
-            Value::Int(port) => {
-                let port = u16::try_from(*port).ok().filter(|port| *port > 0);
-                let range = port.and_then(|port| Self::new([(port, port)]));
-                range.ok_or_else(|| not(value, DUE))
-            }
-            Value::Bool(_) | Value::Float(_) => Err(not(value, DUE)),
-        }
-    }
-
-    fn write(&self) -> Value {
-        Value::Text(self.to_string())
-    }
-
-    fn check(&self, (): &(), _: &'static str) -> Result<(), WrongKind> {
-        Ok(())
-    }
-
-    fn range((): &(), _: &'static str) -> String {
-        "ports and ranges of ports, such as 25, 137-139, with commas between".to_owned()
+        });
+        each.collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::value::Setting;
+    use crate::settings::{Value, WrongKind};
 
     fn read(text: &str) -> Result<PortRanges, WrongKind> {
         PortRanges::read(&Value::Text(text.to_owned()))
@@ -112,7 +84,7 @@ mod tests {
     #[test]
     fn ports_are_written_in_order_and_read_again() {
         let ports = read(" 445, 137-139,25 ,138-140, 141").unwrap();
-        assert_eq!(ports.to_string(), "25, 137-141, 445");
+        assert_eq!(ports.write(), Value::Text("25, 137-141, 445".to_owned()));
         assert_eq!(PortRanges::read(&ports.write()), Ok(ports.clone()));
         for (port, is_in) in [
             (24, false),

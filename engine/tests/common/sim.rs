@@ -8,7 +8,9 @@ use engine::{
     AddTorrent, EngineConfig, EngineHandle, Source, State, Supervisor, TorrentId, TorrentStatus,
 };
 use net::Pool;
+use net::ports::{Transports, open};
 use net::sim::{Host, Sim};
+use net::utp::UtpOptions;
 use tempfile::TempDir;
 use tokio::task::LocalSet;
 
@@ -34,6 +36,16 @@ pub(crate) fn config(host: &Host, seed: u64) -> EngineConfig {
     config.torrent_threads = 0;
     config.seed = Some(seed);
     config
+}
+
+/// Has an engine of the host of this number take and make streams of these kinds.
+pub(crate) fn by(config: &mut EngineConfig, number: u32, transports: Transports) {
+    let mut options = UtpOptions::default();
+    options.seed = Some(number.into());
+    let pool = Pool::current();
+    let at = (addr(number), 0);
+    let port = open(&config.network, at, transports, &pool, &options).expect("a port");
+    (config.network, config.listen) = (port.network, Some(port.addr));
 }
 
 /// An engine on a host, with a folder of its own.

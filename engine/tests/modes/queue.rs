@@ -44,6 +44,30 @@ async fn add_all(
     ids
 }
 
+/// The same, of content that is there.
+async fn add_whole(
+    session: &Session,
+    payloads: &[Payload],
+    change: impl Fn(&mut AddTorrent),
+) -> Vec<TorrentId> {
+    for (number, payload) in payloads.iter().enumerate() {
+        let dir = session.data().join(number.to_string());
+        std::fs::create_dir_all(&dir).expect("made");
+        std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
+    }
+    let whole = |add: &mut AddTorrent| {
+        add.trust_data = true;
+        change(add);
+    };
+    add_all(session, payloads, whole).await
+}
+
+/// Has the queue settle, and asserts who downloads, seeds, is queued and is paused then.
+async fn settles(session: &Session, ids: &[TorrentId], seconds: u64, due: &str) {
+    sleep(Duration::from_secs(seconds)).await;
+    assert_eq!(states(session, ids), due);
+}
+
 fn payloads<const N: usize>(seed: u64) -> [Payload; N] {
     std::array::from_fn(|at| Payload::new(seed + at as u64, 200_000, PIECE))
 }
@@ -62,8 +86,7 @@ fn so_many_download_at_a_time_in_the_order_of_the_queue_and_all_come_through() {
             add.peers = (10..14).map(addr).collect();
         })
         .await;
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!(states(&session, &ids), "dqqq");
+        settles(&session, &ids, 2, "dqqq").await;
         let figures = session.handle.metrics().await.expect("it runs");
         assert_eq!(figures.get("ses.num_queued_torrents"), Some(3));
         assert!(
@@ -77,8 +100,7 @@ fn so_many_download_at_a_time_in_the_order_of_the_queue_and_all_come_through() {
             handle.queue().await,
             Ok(vec![ids[3], ids[0], ids[1], ids[2]])
         );
-        sleep(Duration::from_secs(2)).await;
-        assert_eq!(states(&session, &ids), "qqqd");
+        settles(&session, &ids, 2, "qqqd").await;
         assert!(session.status(ids[3]).queue < session.status(ids[0]).queue);
         let mut order = Vec::new();
         for _ in 0..200 {
@@ -114,18 +136,15 @@ fn the_order_and_who_waits_are_the_same_in_the_next_session() {
         handle.pause(ids[2]).await.expect("paused");
         let order = vec![ids[2], ids[1], ids[0], ids[3]];
         assert_eq!(handle.queue().await, Ok(order.clone()));
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(states(&session, &ids), "qdpq");
+        settles(&session, &ids, 20, "qdpq").await;
         let root = session.stop().await;
         let session = Session::start_with(&sim, 2, root, limit());
         let handle = &session.handle;
         assert_eq!(handle.queue().await, Ok(order));
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(states(&session, &ids), "qdpq");
+        settles(&session, &ids, 20, "qdpq").await;
         // Who is resumed comes first again, though it sleeps.
         handle.resume(ids[2]).await.expect("resumed");
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(states(&session, &ids), "qqdq");
+        settles(&session, &ids, 20, "qqdq").await;
         // One that waits is asked something, and waits.
         assert_eq!(handle.peers(ids[3]).await, Ok(Vec::new()));
         handle.remove(ids[2], false).await.expect("removed");
@@ -144,26 +163,22 @@ fn who_is_none_of_the_queues_runs_and_takes_nobodys_place() {
         let ids = add_all(&session, &payloads, |_| {}).await;
         let managed = Modes::NONE.with(Mode::Managed, true);
         let handle = &session.handle;
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(states(&session, &ids), "dqq");
+        settles(&session, &ids, 20, "dqq").await;
         handle
             .set_modes(ids[2], Modes::NONE, managed)
             .await
             .expect("turned");
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(states(&session, &ids), "dqd");
+        settles(&session, &ids, 20, "dqd").await;
         handle
             .set_modes(ids[2], managed, Modes::NONE)
             .await
             .expect("turned");
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(states(&session, &ids), "dqq");
+        settles(&session, &ids, 20, "dqq").await;
         // More may run from now on, and then less.
         for (most, due) in [(2_u32, "ddq"), (0, "ddd"), (1, "dqq")] {
             let patch = Patch::new().with("queue.downloads", most);
             handle.set_settings(patch).await.expect("set");
-            sleep(Duration::from_secs(20)).await;
-            assert_eq!(states(&session, &ids), due);
+            settles(&session, &ids, 20, due).await;
         }
         sim
     });
@@ -183,14 +198,8 @@ fn of_seeds_those_that_have_not_given_enough_run_and_a_peer_may_wake_one_that_wa
                 it.queue.goal_time = Duration::from_secs(100);
             }),
         );
-        for (number, payload) in payloads.iter().enumerate() {
-            let dir = session.data().join(number.to_string());
-            std::fs::create_dir_all(&dir).expect("made");
-            std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
-        }
-        let ids = add_all(&session, &payloads, |add| add.trust_data = true).await;
-        sleep(Duration::from_secs(60)).await;
-        assert_eq!(states(&session, &ids), "sqq");
+        let ids = add_whole(&session, &payloads, |_| {}).await;
+        settles(&session, &ids, 60, "sqq").await;
         sleep(Duration::from_secs(100)).await;
         assert_eq!(
             states(&session, &ids),
@@ -226,15 +235,9 @@ fn a_seed_that_has_given_enough_stays_behind_the_others_while_it_sleeps() {
                 it.queue.goal_time = Duration::from_secs(100);
             }),
         );
-        for (number, payload) in payloads.iter().enumerate() {
-            let dir = session.data().join(number.to_string());
-            std::fs::create_dir_all(&dir).expect("made");
-            std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
-        }
-        let ids = add_all(&session, &payloads, |add| add.trust_data = true).await;
+        let ids = add_whole(&session, &payloads, |_| {}).await;
         for due in ["sqq", "qsq", "qqs"] {
-            sleep(Duration::from_secs(80)).await;
-            assert_eq!(states(&session, &ids), due);
+            settles(&session, &ids, 80, due).await;
             sleep(Duration::from_secs(60)).await;
         }
         // By another goal all of them have given too little, and the first is first again.
@@ -255,14 +258,8 @@ fn a_seed_has_given_enough_by_what_it_gave_and_by_how_long_it_took_to_come() {
         let goal = |key: &str, value: f64| Patch::new().with(key, value);
         // By what it gave.
         let session = Session::start_with(&sim, 1, root(), limited(|it| it.queue.seeds = 1));
-        for (number, payload) in payloads.iter().enumerate() {
-            let dir = session.data().join(number.to_string());
-            std::fs::create_dir_all(&dir).expect("made");
-            std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
-        }
-        let ids = add_all(&session, &payloads, |add| add.trust_data = true).await;
-        sleep(Duration::from_secs(60)).await;
-        assert_eq!(states(&session, &ids), "sq");
+        let ids = add_whole(&session, &payloads, |_| {}).await;
+        settles(&session, &ids, 60, "sq").await;
         for (number, ratio, due) in [(2, 1.5, "sq"), (3, 1.5, "qs")] {
             let set = session.handle.set_settings(goal("queue.goal_ratio", ratio));
             set.await.expect("set");
@@ -287,10 +284,8 @@ fn a_seed_has_given_enough_by_what_it_gave_and_by_how_long_it_took_to_come() {
         let mut add = second.usual(&payloads[1]);
         (add.dir, add.trust_data) = (dir, true);
         let ids = [first, second.handle.add(add).await.expect("added")];
-        sleep(Duration::from_secs(20)).await;
-        assert_eq!(states(&second, &ids), "sq");
-        sleep(Duration::from_secs(100)).await;
-        assert_eq!(states(&second, &ids), "qs");
+        settles(&second, &ids, 20, "sq").await;
+        settles(&second, &ids, 100, "qs").await;
         sim
     });
 }
@@ -312,19 +307,12 @@ fn seeds_that_wait_are_asked_about_in_turn_as_often_as_is_set() {
                 it.queue.scrape_apart = Duration::from_secs(60);
             }),
         );
-        for (number, payload) in payloads.iter().enumerate() {
-            let dir = session.data().join(number.to_string());
-            std::fs::create_dir_all(&dir).expect("made");
-            std::fs::write(dir.join("payload"), payload.bytes()).expect("written");
-        }
         let url = format!("http://{}:80/announce", ip(99));
-        let ids = add_all(&session, &payloads, |add| {
-            add.trust_data = true;
+        let ids = add_whole(&session, &payloads, |add| {
             add.trackers = Some(vec![vec![url.clone()]]);
         })
         .await;
-        sleep(Duration::from_secs(60)).await;
-        assert_eq!(states(&session, &ids), "sqq");
+        settles(&session, &ids, 60, "sqq").await;
         let scrapes = async |seconds: u64| {
             let before = tracker.scrapes().len();
             sleep(Duration::from_secs(seconds)).await;
@@ -363,10 +351,8 @@ fn slow_downloads_take_no_place_of_others() {
             }),
         );
         let ids = add_all(&session, &payloads, |_| {}).await;
-        sleep(Duration::from_secs(50)).await;
-        assert_eq!(states(&session, &ids), "dqq");
-        sleep(Duration::from_secs(50)).await;
-        assert_eq!(states(&session, &ids), "ddq");
+        settles(&session, &ids, 50, "dqq").await;
+        settles(&session, &ids, 50, "ddq").await;
         sleep(Duration::from_secs(100)).await;
         assert_eq!(states(&session, &ids), "ddq", "no more than so many in all");
         sim

@@ -13,7 +13,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::resume::{DIGEST, Reader, ResumeError, save_whole};
+use crate::resume::{Reader, ResumeError, save_whole};
 use crate::watch::{Call, Watcher};
 
 #[cfg(test)]
@@ -87,20 +87,7 @@ impl MoveNote {
     /// [`ResumeError::Damaged`] names the first byte that can't be right, [`ResumeError::Version`] a version from the
     /// future.
     pub fn decode(bytes: &[u8]) -> Result<Self, ResumeError> {
-        let mut reader = Reader { bytes, at: 0 };
-        if reader.array::<4>()? != *MAGIC {
-            return Err(ResumeError::Damaged(0));
-        }
-        let version = reader.u8()?;
-        if version != VERSION {
-            return Err(ResumeError::Version(version));
-        }
-        let body = bytes.len().saturating_sub(DIGEST);
-        let digest = bytes.get(..body).map(hash::sha1);
-        if bytes.get(body..) != digest.as_ref().map(|digest| &digest[..]) {
-            return Err(ResumeError::Damaged(body));
-        }
-        reader.bytes = bytes.get(..body).unwrap_or_default();
+        let mut reader = Reader::sealed(bytes, *MAGIC, VERSION)?;
         let stage = match reader.u8()? {
             0 => MoveStage::UnderWay,
             1 => MoveStage::Done,
