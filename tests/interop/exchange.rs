@@ -170,7 +170,9 @@ pub(crate) fn place(lab: &Lab, six: bool) -> SocketAddr {
         return v4;
     }
     let ip = Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0, v4.port());
-    must(&["ip", "-6", "addr", "add", &format!("{ip}/128"), "dev", "lo"]);
+    // The kernel looks for nobody else at it first: while it does, nothing can be bound to it.
+    let address = format!("{ip}/128");
+    must(&["ip", "-6", "addr", "add", &address, "dev", "lo", "nodad"]);
     SocketAddr::new(ip.into(), v4.port())
 }
 
