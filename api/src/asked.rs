@@ -20,6 +20,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 const DRAINED: usize = 64 << 20;
 const DRAINING: Duration = Duration::from_secs(2);
 
+/// Up to here every whole number has a fraction of its own: 2 to the power of 53.
+const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Which version of the API a request is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Era {
@@ -259,10 +262,16 @@ impl Object {
 
 fn number(value: &Value) -> Option<u64> {
     match value {
-        Value::Number(number) => number.as_u64(),
+        Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
         Value::String(text) => text.parse().ok(),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// A number that is written as a fraction and is none: `7.0` is 7 in JSON.
+fn whole(number: f64) -> Option<u64> {
+    let fits = number.fract() == 0.0 && (0.0..=MOST_EXACT).contains(&number);
+    fits.then_some(number as u64)
 }
 
 fn wrong(name: &str, kind: &str, value: &Value) -> Problem {
@@ -295,8 +304,14 @@ mod tests {
 
     #[test]
     fn bodies_are_objects_of_json_or_forms_of_the_older_version() {
-        let now = read(Era::Now, br#"{"a":1,"b":[0,"2"],"c":null,"d":"x"}"#).unwrap();
+        let now = read(
+            Era::Now,
+            br#"{"a":1,"b":[0,"2"],"c":null,"d":"x","e":7.0,"f":7.5}"#,
+        )
+        .unwrap();
         assert_eq!(now.number("a"), Ok(Some(1)));
+        assert_eq!(now.number("e"), Ok(Some(7)));
+        assert!(now.number("f").is_err());
         assert_eq!(now.flag("a"), Ok(Some(true)));
         assert_eq!(now.numbers("b"), Ok(Some(vec![0, 2])));
         assert_eq!(now.text("c"), Ok(None));

@@ -26,6 +26,8 @@ pub(crate) struct About {
 struct Body {
     required: bool,
     kinds: Vec<(&'static str, Value)>,
+    /// What a body of JSON may look like, to begin with.
+    example: Option<Value>,
 }
 
 /// The type of JSON.
@@ -87,8 +89,17 @@ impl About {
         let body = self.body.get_or_insert_with(|| Body {
             required: true,
             kinds: Vec::new(),
+            example: None,
         });
         body.kinds.push((kind, shape));
+        self
+    }
+
+    /// What a body of JSON may look like: what people begin with who try a route.
+    pub(crate) fn such_as(mut self, example: Value) -> Self {
+        if let Some(body) = &mut self.body {
+            body.example = Some(example);
+        }
         self
     }
 
@@ -121,8 +132,15 @@ impl About {
             "responses": self.responses(),
         });
         if let (Some(body), Value::Object(operation)) = (&self.body, &mut operation) {
-            let kinds = body.kinds.iter();
-            let kinds = kinds.map(|(kind, shape)| ((*kind).to_owned(), json!({"schema": shape})));
+            let kinds = body.kinds.iter().map(|(kind, shape)| {
+                let mut content = json!({"schema": shape});
+                if let (JSON, Some(example), Value::Object(content)) =
+                    (*kind, &body.example, &mut content)
+                {
+                    content.insert("example".to_owned(), example.clone());
+                }
+                ((*kind).to_owned(), content)
+            });
             let kinds: Map<String, Value> = kinds.collect();
             operation.insert(
                 "requestBody".to_owned(),

@@ -28,6 +28,7 @@ pub(crate) fn routes() -> Vec<Served> {
     let about = About::new("Makes a torrent of files and folders of this machine")
         .flag("download", "Has it seeded")
         .takes(said)
+        .such_as(json!({"files": ["/home/me/film.mp4"], "trackers": ["udp://tracker.example:6969/announce"]}))
         .answers(object(&[("torrent", text())]))
         .refuses(&[404, 500]);
     vec![route("POST", "/createtorrent", post(make), about)]
@@ -85,6 +86,7 @@ fn texts(said: &Object, name: &str) -> Result<Option<Vec<String>>, Problem> {
 /// Each tracker is a tier of its own.
 fn tiers(said: &Object) -> Result<Vec<Vec<String>>, Problem> {
     let trackers = match said.get("trackers") {
+        Some(Value::String(none)) if none.is_empty() => Vec::new(),
         Some(Value::String(one)) => vec![one.clone()],
         _ => texts(said, "trackers")?.unwrap_or_default(),
     };

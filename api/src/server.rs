@@ -36,17 +36,20 @@ pub struct Limits {
     pub head: Duration,
     /// How long a client may take nothing of what it is sent.
     pub unread: Duration,
+    /// How long whoever reads a file of a download waits for its metadata.
+    pub metadata: Duration,
     /// How long requests may take that are under way when the server ends.
     pub farewell: Duration,
 }
 
-/// 512 connections, 30 seconds, 5 minutes, 2 seconds.
+/// 512 connections, 30 seconds, 5 minutes, 30 seconds, 2 seconds.
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
             head: Duration::from_secs(30),
             unread: Duration::from_secs(300),
+            metadata: Duration::from_secs(30),
             farewell: Duration::from_secs(2),
         }
     }
@@ -101,7 +104,7 @@ pub async fn serve(
     let house = Arc::new(House::new(
         daemon,
         access,
-        bound.at.port(),
+        (bound.at.port(), limits.metadata),
         stopping.clone(),
     ));
     let seats = Arc::new(Semaphore::new(limits.connections));
@@ -178,10 +181,10 @@ impl House {
     pub(crate) fn new(
         daemon: Arc<dyn Daemon>,
         access: Access,
-        port: u16,
+        (port, patience): (u16, Duration),
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let shared = Shared::new(daemon, port, stopping);
+        let shared = Shared::new(daemon, port, patience, stopping);
         let (table, router) = Table::with_router(shared.clone());
         Self {
             table,

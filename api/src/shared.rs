@@ -1,6 +1,7 @@
 //! What all requests share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
@@ -29,12 +30,19 @@ pub(crate) struct Inner {
     pub(crate) watchers: Watchers,
     /// The port of the API.
     pub(crate) port: u16,
+    /// How long whoever reads a file waits for its metadata.
+    pub(crate) patience: Duration,
     /// Whether the server ends.
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
 impl Shared {
-    pub(crate) fn new(daemon: Arc<dyn Daemon>, port: u16, stopping: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(
+        daemon: Arc<dyn Daemon>,
+        port: u16,
+        patience: Duration,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         let ledger = Ledger::new(daemon.engine());
         Self(Arc::new(Inner {
             daemon,
@@ -44,6 +52,7 @@ impl Shared {
             document: routes::document(),
             watchers: Watchers::default(),
             port,
+            patience,
             stopping,
         }))
     }

@@ -14,12 +14,14 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::get;
-use engine::{EngineHandle, FileError, FileReader, Priority, TorrentId};
+use engine::{Category, EngineHandle, Events, FileError, FileReader, NoEvent, Priority, TorrentId};
+use mime_guess::Mime;
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::metainfo::Metainfo;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
 use self::range::{Range, Span};
@@ -33,6 +35,9 @@ use crate::shared::Shared;
 
 /// Bytes that are handed on at a time.
 const PIECE: usize = 64 << 10;
+
+/// Events that may wait for whoever waits for metadata; it is looked again where there were more.
+const EVENTS: usize = 16;
 
 pub(crate) fn routes() -> Vec<Served> {
     let bytes = || json!({"type": "string", "format": "binary"});
@@ -123,23 +128,41 @@ async fn stream(
     answer.finish(status, Body::from_stream(bytes))
 }
 
-/// The metadata of a torrent that can be read.
+/// The metadata of a torrent that can be read. What is still being fetched is waited for, for a while.
 async fn metainfo(shared: &Shared, id: TorrentId) -> Result<Arc<Metainfo>, Problem> {
-    let status = shared
-        .engine()
-        .status(id)
-        .ok_or_else(Problem::no_download)?;
-    let metainfo = shared.engine().metainfo(id).await?;
-    let Some(metainfo) = metainfo else {
+    let engine = shared.engine();
+    let events = engine.events(Category::Status.into(), EVENTS);
+    let known = timeout(shared.0.patience, known(engine, id, events)).await;
+    let Some(metainfo) = known.unwrap_or(Ok(None))? else {
         let why = "its files are not known yet: the metadata is still being fetched";
         return Err(Problem::new(StatusCode::CONFLICT, why));
     };
+    let status = engine.status(id).ok_or_else(Problem::no_download)?;
     let whole = status.size > 0 && status.done >= status.size;
     if !is_at_work(&status.state) && !whole {
         let why = "this download stands still: resume it";
         return Err(Problem::new(StatusCode::CONFLICT, why));
     }
     Ok(metainfo)
+}
+
+/// The metadata of a torrent, as soon as it is there; `None` where nobody fetches it.
+async fn known(
+    engine: &EngineHandle,
+    id: TorrentId,
+    mut events: Events,
+) -> Result<Option<Arc<Metainfo>>, Problem> {
+    loop {
+        let known = engine.metainfo(id).await?;
+        let status = engine.status(id).ok_or_else(Problem::no_download)?;
+        if known.is_some() || !is_at_work(&status.state) {
+            return Ok(known);
+        }
+        // Whichever torrent it is about, and where some were missed: it is looked again.
+        if let Err(NoEvent::Closed) = events.recv().await {
+            return Err(Problem::stopping());
+        }
+    }
 }
 
 /// A reader of a file, which is wanted from then on.
@@ -164,11 +187,20 @@ fn same(headers: &HeaderMap, name: header::HeaderName, tag: &str) -> bool {
     said.is_some_and(|said| said.split(',').any(|one| one.trim() == tag))
 }
 
+/// What a page of a file may do, where a browser is led to the file itself. What is in it is a stranger's: it runs nothing, and none but
+/// the player that browsers show around sound and films may ask here, for the rest of the same file.
+fn policy(kind: &Mime) -> &'static str {
+    match kind.type_().as_str() {
+        "audio" | "video" => "sandbox allow-same-origin",
+        _ => "sandbox",
+    }
+}
+
 /// The head of an answer.
 struct Head(HeaderMap);
 
 impl Head {
-    /// Of a file with this name. What is in it is a stranger's, and no page of it may ask here.
+    /// Of a file with this name.
     fn new(name: &str, tag: &str) -> Result<Self, Problem> {
         let mut head = Self(HeaderMap::new());
         let kind = mime_guess::from_path(name).first_or_octet_stream();
@@ -177,7 +209,7 @@ impl Head {
         head.set(header::ACCEPT_RANGES, "bytes")?;
         head.set(header::ETAG, tag)?;
         head.set(header::CACHE_CONTROL, "private, no-cache")?;
-        head.set(header::CONTENT_SECURITY_POLICY, "sandbox")?;
+        head.set(header::CONTENT_SECURITY_POLICY, policy(&kind))?;
         let disposition = format!("inline; filename*=UTF-8''{shown}");
         head.set(header::CONTENT_DISPOSITION, &disposition)?;
         Ok(head)

@@ -65,7 +65,8 @@ impl Scene {
         let (stopping, stops) = watch::channel(false);
         let bound = bind("127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
         let at = bound.at;
-        let table = House::new(daemon.clone(), access.clone(), at.port(), stops.clone());
+        let of = (at.port(), limits.metadata);
+        let table = House::new(daemon.clone(), access.clone(), of, stops.clone());
         let serving = tokio::spawn(serve(bound, daemon.clone(), access, limits, stops));
         Self {
             at,

@@ -14,6 +14,7 @@ pub mod libtorrent;
 pub mod opentracker;
 pub mod proxy;
 pub mod qbittorrent;
+pub mod schemathesis;
 pub mod tracker;
 pub mod transmission;
 pub mod web;

@@ -10,6 +10,7 @@
 //! mistake of ours cannot hide itself.
 //!
 //! # Map of modules
+//! - [`browser`]: Chromium, driven by its DevTools protocol.
 //! - [`sandbox`]: the namespaces, time limits, and what is needed or skipped.
 //! - [`host`]: a second host, on a cable of its own, and who hears what it sends.
 //! - [`names`]: a name server.
@@ -23,6 +24,7 @@
 //! - [`link`]: a slow, long and lossy link to a second network namespace.
 //! - [`wire`]: a peer that says whatever a test wants over a plain socket.
 
+pub mod browser;
 pub mod clients;
 pub mod content;
 pub mod host;

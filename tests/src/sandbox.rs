@@ -51,6 +51,8 @@ pub enum Need {
     Pyipv8(&'static str),
     /// Real root: loop devices and other users are out of reach in a user namespace.
     Root,
+    /// Schemathesis, in its virtual environment.
+    Schemathesis,
     /// opentracker, and the rights to start it.
     Tracker,
 }
@@ -191,6 +193,8 @@ fn lack(needs: &[Need]) -> Option<String> {
         Need::Pyipv8(version) => {
             (!overlay::pyipv8(version).is_file()).then(|| format!("no pyipv8 {version}"))
         }
+        Need::Schemathesis => (!clients::schemathesis::program().is_file())
+            .then(|| format!("no schemathesis {}", clients::schemathesis::VERSION)),
         Need::Tracker if !is_root() => {
             Some("opentracker changes its user, for which it needs root".to_owned())
         }

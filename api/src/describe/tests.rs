@@ -104,3 +104,20 @@ fn answers_are_held_against_the_document() {
         (&json!("path"), &json!("infohash"))
     );
 }
+
+#[test]
+fn what_people_begin_with_is_as_described() {
+    let document = crate::routes::document();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let all = paths.flat_map(|(path, of)| of.as_object().unwrap().iter().map(move |it| (path, it)));
+    let mut examples = 0;
+    for (path, (_, operation)) in all {
+        let body = &operation["requestBody"]["content"][JSON];
+        if let Some(example) = body.get("example") {
+            let found = faults(&document, &body["schema"], example, path);
+            assert_eq!(found, Vec::<String>::new());
+            examples += 1;
+        }
+    }
+    assert!(examples >= 3, "{examples}");
+}

@@ -38,6 +38,7 @@ pub(super) fn about() -> About {
     ]);
     About::new("Adds a download: a file of this machine, a magnet link, an address, or the bytes of a .torrent file")
         .takes(said)
+        .such_as(json!({"uri": "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567"}))
         .takes_as(TORRENT, json!({"type": "string", "format": "binary"}))
         .answers(object(&[("started", flag()), ("infohash", text())]))
         .refuses(&[404, 500, 501, 502])
@@ -204,7 +205,8 @@ fn wish(shared: &Shared, origin: Origin, said: &Object) -> Result<Add, Problem> 
     must_be_safe(said)?;
     let hops = said.number("anon_hops")?;
     let hops = hops.map(|hops| u8::try_from(hops).unwrap_or(u8::MAX));
-    let dir = said.text("destination")?.map(str::to_owned);
+    let dir = said.text("destination")?.filter(|dir| !dir.is_empty());
+    let dir = dir.map(str::to_owned);
     let files = said.numbers("selected_files")?.unwrap_or_default();
     let files = files.iter().map(u64::to_string).collect::<Vec<_>>();
     let files = files.join(",");

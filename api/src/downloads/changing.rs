@@ -32,6 +32,7 @@ pub(super) fn change_about() -> About {
     ]);
     About::new("Resumes, stops, checks or moves a download, or chooses its files or hops")
         .takes(said)
+        .such_as(json!({"state": "resume"}))
         .answers(object(&[("modified", flag()), ("infohash", text())]))
         .refuses(&[404, 500])
 }

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::testing::Scene;
+use crate::{Access, Limits};
 
 /// What [`crate::testing::torrent_of`] writes.
 fn byte(at: usize) -> u8 {
@@ -24,6 +27,11 @@ async fn files_are_read_whole_and_in_parts() {
     assert_eq!(whole.header("accept-ranges"), Some("bytes"));
     assert_eq!(whole.header("content-type"), Some("text/plain"));
     assert_eq!(whole.header("content-security-policy"), Some("sandbox"));
+    let film = scene
+        .ask("HEAD", &format!("/downloads/{hash}/stream/0"), b"")
+        .await;
+    let policy = film.header("content-security-policy");
+    assert_eq!(policy, Some("sandbox allow-same-origin"));
     let tag = whole.header("etag").unwrap().to_owned();
     let part = scene
         .ask_with("GET", &path, "Range: bytes=300-16999\r\n", b"")
@@ -75,7 +83,11 @@ async fn files_are_read_whole_and_in_parts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_metadata_yet_or_stands_still_says_so() {
-    let scene = Scene::start().await;
+    let limits = Limits {
+        metadata: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let scene = Scene::with(Access::default(), limits).await;
     let hash = "ab".repeat(20);
     let body = json!({"uri": format!("magnet:?xt=urn:btih:{hash}")});
     let added = scene
