@@ -6,6 +6,7 @@ mod content;
 mod ledger;
 mod list;
 mod peers;
+mod pieces;
 mod shown;
 
 use axum::routing::{delete, get, patch, put};
@@ -16,6 +17,7 @@ use serde_json::json;
 use self::adding::TORRENT;
 pub(crate) use self::adding::{hash_of, read_uri};
 pub(crate) use self::ledger::{Ledger, is_at_work};
+pub(crate) use self::pieces::Pieces;
 use crate::describe::About;
 use crate::describe::shapes::{count, flag, list, object, reference, text};
 use crate::problem::Problem;

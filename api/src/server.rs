@@ -174,7 +174,7 @@ pub(crate) struct House {
     pub(crate) table: Table,
     router: Router,
     access: Access,
-    shared: Shared,
+    pub(crate) shared: Shared,
 }
 
 impl House {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::downloads::Ledger;
+use crate::downloads::{Ledger, Pieces};
 use crate::events::Board;
 use crate::health::Checks;
 use crate::stream::Watchers;
@@ -20,6 +20,8 @@ pub(crate) struct Inner {
     pub(crate) daemon: Arc<dyn Daemon>,
     /// What is known of torrents beside their status.
     pub(crate) ledger: Ledger,
+    /// What was written of the list.
+    pub(crate) pieces: Pieces,
     /// Turns of checks of torrents.
     pub(crate) checks: Checks,
     /// What the API itself has to tell.
@@ -47,6 +49,7 @@ impl Shared {
         Self(Arc::new(Inner {
             daemon,
             ledger,
+            pieces: Pieces::default(),
             checks: Checks::default(),
             board: Board::default(),
             document: routes::document(),

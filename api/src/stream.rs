@@ -236,19 +236,23 @@ impl Head {
 pub(crate) struct Watchers(Arc<Mutex<BTreeMap<TorrentId, usize>>>);
 
 impl Watchers {
-    fn enter(&self, id: TorrentId) -> Watcher {
+    pub(crate) fn enter(&self, id: TorrentId) -> Watcher {
         *self.0.lock().entry(id).or_default() += 1;
         Watcher(self.clone(), id)
     }
 
-    /// Whether somebody reads a file of it.
-    pub(crate) fn has(&self, id: TorrentId) -> bool {
-        self.0.lock().contains_key(&id)
+    /// Those among these of which somebody reads a file.
+    pub(crate) fn among(&self, ids: impl Iterator<Item = TorrentId>) -> Vec<TorrentId> {
+        let all = self.0.lock();
+        if all.is_empty() {
+            return Vec::new();
+        }
+        ids.filter(|id| all.contains_key(id)).collect()
     }
 }
 
 /// Somebody who reads.
-struct Watcher(Watchers, TorrentId);
+pub(crate) struct Watcher(Watchers, TorrentId);
 
 impl Drop for Watcher {
     fn drop(&mut self) {

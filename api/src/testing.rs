@@ -82,6 +82,11 @@ impl Scene {
         &self.table.table
     }
 
+    /// What requests share, of a server that nobody else asks.
+    pub(crate) const fn shared(&self) -> &crate::shared::Shared {
+        &self.table.shared
+    }
+
     pub(crate) fn engine(&self) -> &EngineHandle {
         &self.daemon.engine
     }

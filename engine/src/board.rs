@@ -8,6 +8,7 @@ mod facts;
 mod measure;
 mod names;
 mod page;
+mod stretch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use self::facts::Facts;
 use self::measure::Moved;
 use self::names::Names;
 pub use self::page::{Filter, Page, Query, Sort};
+pub use self::stretch::{Outline, Stretch, StretchOf};
 use crate::{Labels, TorrentId, TorrentStatus};
 
 /// Removals that are remembered. Who has not looked for longer gets everything anew.
@@ -104,6 +106,16 @@ impl Board {
     /// What has changed since.
     pub fn changes(&self, since: u64) -> Changes {
         self.0.read().changes(since)
+    }
+
+    /// What there is to be told of changes since, but for the torrents that have changed.
+    pub fn outline(&self, since: u64) -> Outline {
+        self.0.read().outline(since)
+    }
+
+    /// A stretch of the list.
+    pub fn stretch(&self, of: &StretchOf) -> Stretch {
+        self.0.read().stretch(of)
     }
 
     /// A page of what fits.
@@ -206,19 +218,20 @@ impl Table {
     }
 
     fn changes(&self, since: u64) -> Changes {
-        let whole = since < self.forgotten || since > self.revision;
+        let Outline {
+            revision,
+            whole,
+            removed,
+            ..
+        } = self.outline(since);
         let since = if whole { 0 } else { since };
         let changed = self.revisions.iter().zip(&self.rows);
         let changed = changed.filter(|(revision, _)| **revision > since);
         let mut torrents: Vec<Arc<TorrentStatus>> =
             changed.filter_map(|(_, row)| row.status.clone()).collect();
         torrents.sort_unstable_by_key(|status| status.id);
-        let removed = self.removed.iter().rev();
-        let removed = removed.take_while(|(revision, _)| !whole && *revision > since);
-        let mut removed: Vec<TorrentId> = removed.map(|(_, id)| *id).collect();
-        removed.reverse();
         Changes {
-            revision: self.revision,
+            revision,
             whole,
             torrents,
             removed,

@@ -21,7 +21,7 @@ use protocol::magnet::MutableItem;
 use protocol::metainfo::Metainfo;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::board::{Board, Changes, Page, Query};
+use crate::board::{Board, Changes, Outline, Page, Query, Stretch, StretchOf};
 use crate::command::Command;
 use crate::event::hub::Hub;
 use crate::plugins::Plugins;
@@ -382,6 +382,18 @@ impl EngineHandle {
     /// any number the first time. It costs as much as there are changes, or little more.
     pub fn changes(&self, since: u64) -> Changes {
         self.board.changes(since)
+    }
+
+    /// What [`Self::changes`] tells, but for the torrents themselves: whoever reads these at a pace of its own asks for one
+    /// [stretch](Self::stretch) after the other, through the last one that there is now. Each torrent is told of as it stands
+    /// when its stretch is asked for; changes that come in between are told the next time as well.
+    pub fn outline(&self, since: u64) -> Outline {
+        self.board.outline(since)
+    }
+
+    /// A stretch of the list of torrents, in the order in which they were added.
+    pub fn stretch(&self, of: &StretchOf) -> Stretch {
+        self.board.stretch(of)
     }
 
     /// A part of a sorted and filtered list of torrents, which is as new as [`Self::changes`] and newer than the snapshot.

@@ -89,7 +89,7 @@ mod web;
 pub use announce::farewells::Farewells;
 pub use announce::settings::AnnounceMode;
 pub use announce::{AnnounceError, TrackerClient};
-pub use board::{Changes, Filter, Page, Query, Sort};
+pub use board::{Changes, Filter, Outline, Page, Query, Sort, Stretch, StretchOf};
 pub use choices::Choices;
 pub use classes::{
     AddressClasses, AddressRange, ClassChange, ClassError, ClassKind, ClassList, KindClasses,

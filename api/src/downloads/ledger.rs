@@ -42,6 +42,8 @@ pub(crate) struct Page {
     pub(crate) before: [u64; 2],
     /// `None` while nobody has asked for them, or they are others now.
     pub(crate) trackers: Option<Arc<[TrackerRow]>>,
+    /// When it became what it is: a number that rises with each change of any page.
+    revision: u64,
 }
 
 /// Keeps pages.
@@ -50,6 +52,8 @@ pub(crate) struct Ledger(Mutex<Inner>);
 struct Inner {
     events: Events,
     pages: BTreeMap<TorrentId, Page>,
+    /// The last change of a page.
+    revision: u64,
     hashes: BTreeMap<TorrentId, InfoHash>,
 }
 
@@ -59,6 +63,7 @@ impl Ledger {
         Self(Mutex::new(Inner {
             events: engine.events(categories, WAITING),
             pages: BTreeMap::new(),
+            revision: 0,
             hashes: BTreeMap::new(),
         }))
     }
@@ -98,7 +103,9 @@ impl Ledger {
         let mut asked = asked.buffer_unordered(AT_A_TIME);
         while let Some((id, before, trackers)) = asked.next().await {
             let mut inner = self.0.lock();
+            let revision = inner.next_revision();
             let page = inner.pages.entry(id).or_default();
+            page.revision = revision;
             if let Some(before) = before {
                 page.before = before;
             }
@@ -108,12 +115,18 @@ impl Ledger {
         }
     }
 
-    /// The pages of torrents, in their order.
-    pub(crate) fn pages(&self, torrents: &[Arc<TorrentStatus>]) -> Vec<Page> {
+    /// The pages of torrents, in their order, and when the last of them became what it is.
+    pub(crate) fn pages(&self, torrents: &[Arc<TorrentStatus>]) -> (Vec<Page>, u64) {
         let inner = self.0.lock();
         let page = |status: &Arc<TorrentStatus>| inner.pages.get(&status.id).cloned();
         let pages = torrents.iter().map(page);
-        pages.map(Option::unwrap_or_default).collect()
+        let pages = pages.map(Option::unwrap_or_default).collect();
+        (pages, inner.newest(torrents))
+    }
+
+    /// When the last of the pages of these torrents became what it is.
+    pub(crate) fn revision(&self, torrents: &[Arc<TorrentStatus>]) -> u64 {
+        self.0.lock().newest(torrents)
     }
 
     /// Remembers the hashes of torrents, by which those are named that are gone later.
@@ -139,6 +152,17 @@ impl Ledger {
 }
 
 impl Inner {
+    const fn next_revision(&mut self) -> u64 {
+        self.revision += 1;
+        self.revision
+    }
+
+    fn newest(&self, torrents: &[Arc<TorrentStatus>]) -> u64 {
+        let pages = torrents.iter();
+        let pages = pages.filter_map(|status| self.pages.get(&status.id));
+        pages.map(|page| page.revision).max().unwrap_or_default()
+    }
+
     /// Lets go of what events say is another now.
     fn take_events(&mut self) {
         loop {
@@ -168,8 +192,10 @@ impl Inner {
             | Event::TrackerReply { id, .. }
             | Event::TrackerWarning { id, .. }
             | Event::TrackersChanged { id, .. } => {
+                let revision = self.next_revision();
                 if let Some(page) = self.pages.get_mut(id) {
                     page.trackers = None;
+                    page.revision = revision;
                 }
             }
             _ => {}

@@ -6,12 +6,13 @@ use axum::body::Body;
 use axum::extract::{Request, State as Of};
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
-use engine::{Changes, EngineHandle, TorrentId, TorrentStatus};
+use engine::{EngineHandle, Outline, Stretch, StretchOf, TorrentId, TorrentStatus};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::content;
 use super::ledger::is_at_work;
 use super::peers::Peer;
+use super::pieces::{Edition, Piece};
 use super::shown::{Common, Download, More};
 use crate::asked::Query;
 use crate::problem::Problem;
@@ -25,15 +26,19 @@ const AT_A_TIME: usize = 16;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "the flags of the request")]
 struct Wish {
     peers: bool,
     pieces: bool,
     files: bool,
     /// The only torrent that these are for.
     of: Option<TorrentId>,
-    /// What has changed since is told, and what is gone.
-    since: bool,
+}
+
+impl Wish {
+    /// Whether anything is asked for that not everybody is told.
+    const fn is_any(self) -> bool {
+        self.peers || self.pieces || self.files || self.of.is_some()
+    }
 }
 
 pub(super) async fn list(
@@ -51,23 +56,27 @@ pub(super) async fn list(
         pieces: query.flag("get_pieces"),
         files: query.flag("get_files"),
         of,
-        since: since.is_some(),
     };
-    let changes = shared.engine().changes(since.unwrap_or_default());
-    let torrents = changes.torrents.as_slice();
-    shared.0.ledger.fill(shared.engine(), torrents, of).await;
-    let end = end(&shared, &changes, wish);
+    let outline = shared.engine().outline(since.unwrap_or_default());
+    let end = since.map_or_else(|| b"]}".to_vec(), |_| end(&shared, &outline));
+    let since = if outline.whole { None } else { since };
     let writer = Writer {
         common: Common::of(shared.engine()),
-        torrents: changes.torrents,
-        at: 0,
-        end: Some(end),
+        rest: outline.last.map(|through| StretchOf {
+            after: None,
+            through,
+            since: since.unwrap_or_default(),
+            most: PIECE,
+        }),
+        is_begun: false,
+        is_first: true,
+        end: Some(end.into()),
         wish,
         shared,
     };
     let body = stream::unfold(writer, |mut writer| async move {
-        let piece = writer.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(piece), writer))
+        let next = writer.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(next), writer))
     });
     let mut response = Response::new(Body::from_stream(body));
     let kind = HeaderValue::from_static("application/json");
@@ -75,59 +84,119 @@ pub(super) async fn list(
     Ok(response)
 }
 
-/// What is written behind the list.
-fn end(shared: &Shared, changes: &Changes, wish: Wish) -> Vec<u8> {
-    if !wish.since {
-        return b"]}".to_vec();
-    }
-    let ledger = &shared.0.ledger;
-    let gone = ledger.gone(shared.engine(), &changes.removed);
-    ledger.note(&changes.torrents);
+/// What is written behind what has changed.
+fn end(shared: &Shared, outline: &Outline) -> Vec<u8> {
+    let gone = shared.0.ledger.gone(shared.engine(), &outline.removed);
     let gone = serde_json::Value::from(gone);
-    let (revision, whole) = (changes.revision, changes.whole);
+    let (revision, whole) = (outline.revision, outline.whole);
     format!("],\"removed\":{gone},\"revision\":{revision},\"whole\":{whole}}}").into_bytes()
 }
 
-/// Writes the list.
+/// Writes the list. Between two pieces it has nothing but its place, so that a client that reads slowly costs no more than a few pieces.
 struct Writer {
     shared: Shared,
     common: Common,
-    torrents: Vec<Arc<TorrentStatus>>,
-    at: usize,
-    end: Option<Vec<u8>>,
+    /// What is not written yet.
+    rest: Option<StretchOf>,
+    is_begun: bool,
+    /// No torrent is written yet.
+    is_first: bool,
+    end: Option<Bytes>,
     wish: Wish,
 }
 
 impl Writer {
     async fn next(&mut self) -> Option<Bytes> {
-        let end = self.torrents.len().min(self.at + PIECE);
-        let piece = self.torrents.get(self.at..end).unwrap_or_default();
-        let pages = self.shared.0.ledger.pages(piece);
-        let more = self.more(piece).await;
-        let mut out = Vec::with_capacity(piece.len() * 1024 + 64);
-        if self.at == 0 && self.end.is_some() {
-            out.extend_from_slice(b"{\"downloads\":[");
+        if !self.is_begun {
+            self.is_begun = true;
+            return Some(Bytes::from_static(b"{\"downloads\":["));
         }
-        for (number, ((status, page), more)) in piece.iter().zip(&pages).zip(more).enumerate() {
-            if self.at + number > 0 {
-                out.push(b',');
-            }
-            let watched = self.shared.0.watchers.has(status.id);
+        let Some(piece) = self.piece().await else {
+            return self.end.take();
+        };
+        let comma = usize::from(self.is_first);
+        self.is_first = false;
+        if let Some(rest) = &mut self.rest {
+            rest.after = Some(piece.last);
+        }
+        Some(piece.bytes.slice(comma..))
+    }
+
+    /// The next piece, where there is one.
+    async fn piece(&self) -> Option<Piece> {
+        let rest = self.rest?;
+        if rest.since > 0 || self.wish.is_any() {
+            return self.write(self.shared.engine().stretch(&rest)).await;
+        }
+        // Twice as many as there can be of this length.
+        let most = self.shared.engine().snapshot().torrents.len() / (PIECE / 2) + 2;
+        let place = self.shared.0.pieces.place(rest.after, most);
+        let mut kept = place.piece.lock().await;
+        // Looked at behind the request, and with nobody else at work on it.
+        let stretch = self.shared.engine().stretch(&rest);
+        let ledger = &self.shared.0.ledger;
+        ledger
+            .fill(self.shared.engine(), &stretch.torrents, None)
+            .await;
+        if let Some(kept) = &*kept
+            && kept.edition == self.edition(&stretch)
+        {
+            return Some(kept.clone());
+        }
+        *kept = self.write(stretch).await;
+        kept.clone()
+    }
+
+    /// What decides what a piece of these says.
+    fn edition(&self, stretch: &Stretch) -> Edition {
+        let ledger = &self.shared.0.ledger;
+        self.edition_with(stretch, ledger.revision(&stretch.torrents))
+    }
+
+    fn edition_with(&self, stretch: &Stretch, pages: u64) -> Edition {
+        let ids = stretch.torrents.iter().map(|status| status.id);
+        Edition {
+            revisions: stretch.revisions,
+            torrents: stretch.torrents.len(),
+            pages,
+            watched: self.shared.0.watchers.among(ids),
+            common: self.common,
+        }
+    }
+
+    /// Writes a piece of these, where there are any.
+    async fn write(&self, stretch: Stretch) -> Option<Piece> {
+        let torrents = stretch.torrents.as_slice();
+        let last = torrents.last()?.id;
+        let ledger = &self.shared.0.ledger;
+        ledger
+            .fill(self.shared.engine(), torrents, self.wish.of)
+            .await;
+        ledger.note(torrents);
+        let (pages, revision) = ledger.pages(torrents);
+        let edition = self.edition_with(&stretch, revision);
+        let more = self.more(torrents).await;
+        let mut out = Vec::with_capacity(torrents.len() * 1024);
+        for ((status, page), more) in torrents.iter().zip(&pages).zip(more) {
+            out.push(b',');
+            let watched = edition.watched.contains(&status.id);
             let download = Download::new(status, page, more, (&self.common, watched));
             // There is nothing in it that JSON cannot say.
             let _ = serde_json::to_writer(&mut out, &download);
         }
-        self.at = end;
-        if self.at == self.torrents.len() {
-            out.extend_from_slice(&self.end.take()?);
-        }
-        Some(out.into())
+        // It may be kept for a while.
+        out.shrink_to_fit();
+        Some(Piece {
+            edition,
+            bytes: out.into(),
+            last,
+        })
     }
 
     /// What is told of torrents beside the usual.
     async fn more(&self, torrents: &[Arc<TorrentStatus>]) -> Vec<More> {
         let (engine, wish) = (self.shared.engine(), self.wish);
-        if !(wish.peers || wish.pieces || wish.files) {
+        if !wish.is_any() {
             return torrents.iter().map(|_| More::default()).collect();
         }
         let asked = torrents.iter().cloned().map(|status| async move {
@@ -198,18 +267,4 @@ fn copies(of: &[u32]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn copies_are_whole_ones_and_the_share_of_pieces_that_there_are_more_of() {
-        for (of, due) in [
-            (&[][..], 0.0),
-            (&[2, 2], 2.0),
-            (&[1, 2, 3, 1], 1.5),
-            (&[0, 0, 0, 4], 0.25),
-        ] {
-            assert!((copies(of) - due).abs() < 1e-9, "{of:?}");
-        }
-    }
-}
+mod tests;

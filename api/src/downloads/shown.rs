@@ -77,7 +77,7 @@ pub(super) struct More {
 }
 
 /// What all downloads have in common.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Common {
     /// Down, up.
     rates: [u64; 2],

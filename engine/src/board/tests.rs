@@ -370,3 +370,95 @@ proptest! {
         }
     }
 }
+
+/// All torrents that have changed since, stretch by stretch.
+fn in_stretches(board: &Board, since: u64, most: usize) -> Vec<u64> {
+    let outline = board.outline(since);
+    let since = if outline.whole { 0 } else { since };
+    let mut all = Vec::new();
+    let Some(through) = outline.last else {
+        return all;
+    };
+    let mut of = StretchOf {
+        after: None,
+        through,
+        since,
+        most,
+    };
+    loop {
+        let stretch = board.stretch(&of);
+        assert!(stretch.torrents.len() <= most);
+        let Some(last) = stretch.torrents.last() else {
+            return all;
+        };
+        of.after = Some(last.id);
+        all.extend(numbers(&stretch.torrents));
+    }
+}
+
+#[test]
+fn stretches_are_the_list_and_end_where_it_ended_when_they_were_begun() {
+    let board = Board::new(7);
+    assert_eq!(in_stretches(&board, 0, 2), [0; 0]);
+    for id in 1..=5 {
+        put(&board, status(id, "a"));
+    }
+    let first = board.outline(0);
+    assert_eq!((first.whole, first.last), (true, Some(TorrentId(5))));
+    put(&board, status(6, "later"));
+    let rest = StretchOf {
+        after: Some(TorrentId(3)),
+        through: TorrentId(5),
+        since: 0,
+        most: 10,
+    };
+    assert_eq!(numbers(&board.stretch(&rest).torrents), [4, 5]);
+    for after in [5, 6, 7] {
+        let behind = StretchOf {
+            after: Some(TorrentId(after)),
+            ..rest
+        };
+        assert_eq!(numbers(&board.stretch(&behind).torrents), [0; 0]);
+    }
+}
+
+proptest! {
+    /// Stretches that say that they are the same are the same, whatever was done in between, and all of them are what has changed.
+    #[test]
+    fn stretches_with_the_same_revisions_have_the_same_torrents(
+        steps in vec((0_u64..12, 0_u64..4, 0_u8..4), 0..60),
+        most in 1_usize..5,
+    ) {
+        let board = Board::new(9);
+        let (mut next, mut seen, mut since) = (1, Vec::<(StretchOf, Stretch)>::new(), 0);
+        for (id, rate, act) in steps {
+            match act {
+                0 => {
+                    put(&board, status(next, "new"));
+                    next += 1;
+                }
+                1 => board.remove(TorrentId(id)),
+                2 => since = board.outline(0).revision,
+                _ if board.get(TorrentId(id)).is_some() => {
+                    let other = TorrentStatus { down_rate: rate, ..status(id, "new") };
+                    put(&board, other);
+                }
+                _ => {}
+            }
+            prop_assert_eq!(in_stretches(&board, since, most), numbers(&board.changes(since).torrents));
+            let of = StretchOf {
+                after: (id > 0).then_some(TorrentId(id)),
+                through: TorrentId(10),
+                since: 0,
+                most,
+            };
+            let now = board.stretch(&of);
+            for (asked, before) in &seen {
+                if asked.after == of.after && before.revisions == now.revisions && before.torrents.len() == now.torrents.len() {
+                    prop_assert_eq!(&before.torrents, &now.torrents);
+                }
+            }
+            seen.push((of, now));
+        }
+    }
+}
