@@ -62,6 +62,9 @@ const GIVE_BACK: Duration = Duration::from_millis(500);
 /// Most threads that carry connections.
 const MAX_NET_THREADS: usize = 4;
 
+/// Most threads for those who ask and listen.
+const MAX_FRONT_THREADS: usize = 2;
+
 /// A running engine and what it stands on.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -299,6 +302,15 @@ fn asking(settings: &Settings) -> Asking {
 /// [`Failure::Failed`] where the system gives none.
 pub(crate) fn pool() -> Result<OwnedPool, Failure> {
     OwnedPool::start("net", cores().min(MAX_NET_THREADS))
+        .map_err(|error| Failure::Failed(format!("cannot start threads: {}", reason(&error))))
+}
+
+/// Threads for those who ask and listen, apart from those of connections: these write to disks, which may stall.
+///
+/// # Errors
+/// [`Failure::Failed`] where the system gives none.
+pub(crate) fn front() -> Result<OwnedPool, Failure> {
+    OwnedPool::start("front", cores().min(MAX_FRONT_THREADS))
         .map_err(|error| Failure::Failed(format!("cannot start threads: {}", reason(&error))))
 }
 

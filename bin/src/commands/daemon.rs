@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::port_map::Ports;
-use net::{Outage, OwnedPool};
+use net::{Outage, OwnedPool, Pool};
 use serde::Serialize;
 use serde_json::Value;
 use state::{Folder, Health, Keeper, KeeperOptions, Opening, StateError, Store, earlier};
@@ -102,15 +102,16 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     let desk = Arc::new(desk.map_err(|error| failed(&error))?);
     let bulletin = desk.bulletin().clone();
     let reporting = bulletin.clone().report(session.engine.clone());
-    let _reporting = session.pool().spawn(reporting);
+    let front = wire::front()?;
+    let _reporting = front.pool().spawn(reporting);
     let _habits = habits::start(&desk, session.pool());
     let _resources =
         desk.resources()
             .watch(session.engine.clone(), bulletin.clone(), session.pool());
-    let rest = Rest::start((&*args, place.dir()), &desk, session.pool()).await?;
-    let metrics = open_metrics(&args, &session).await?;
+    let rest = Rest::start((&*args, place.dir()), &desk, front.pool()).await?;
+    let metrics = open_metrics(&args, &session, front.pool()).await?;
     let socket = place.listen()?;
-    let serving = Server::start(socket, Arc::clone(&desk), session.pool());
+    let serving = Server::start(socket, Arc::clone(&desk), front.pool());
     let serving = serving.map_err(|error| Failure::on_file(&place.socket(), &error))?;
     tell_socks(session.circuits.socks().into_iter(), screen)?;
     wire::tell_unknown_nodes(&args.common, &session.network(), screen);
@@ -137,7 +138,7 @@ async fn serve(args: Arc<DaemonArgs>, screen: &Screen) -> Result<(), Failure> {
     };
     // Who waits for the end of its connection finds the state free.
     drop(place);
-    drop((serving, metrics, pool));
+    drop((serving, metrics, front, pool));
     ended
 }
 
@@ -221,7 +222,11 @@ fn tell_opening(opening: &Opening, screen: &Screen) {
 }
 
 /// Serves figures, where that is wanted.
-async fn open_metrics(args: &DaemonArgs, session: &Session) -> Result<Option<Metrics>, Failure> {
+async fn open_metrics(
+    args: &DaemonArgs,
+    session: &Session,
+    pool: &Pool,
+) -> Result<Option<Metrics>, Failure> {
     let Some(at) = args.metrics else {
         return Ok(None);
     };
@@ -229,7 +234,7 @@ async fn open_metrics(args: &DaemonArgs, session: &Session) -> Result<Option<Met
         engine: session.engine.clone(),
         circuits: session.circuits.clone(),
     };
-    let serving = Metrics::serve(at, source, session.pool()).await;
+    let serving = Metrics::serve(at, source, pool).await;
     let serving =
         serving.map_err(|error| Failure::Failed(format!("--metrics {at}: {}", reason(&error))))?;
     Ok(Some(serving))
