@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::process::{Process, load, wait};
-use crate::torrents::Torrents;
+use benches::daemon::Daemon;
+use benches::process::{Process, load, wait};
+use benches::torrents::Torrents;
+use control::Query;
 
 /// How long a client is left alone before its memory is looked at.
 const SETTLES: Duration = Duration::from_secs(5);
@@ -50,6 +52,48 @@ pub(crate) trait Client {
         torrents: &Torrents,
         state: &Path,
     ) -> Result<(Process, Duration), Box<dyn Error>>;
+}
+
+/// The torrents that are to be in this state.
+fn all_in(kind: Kind) -> Query {
+    Query {
+        states: vec![kind.word().to_owned()],
+        ..Query::default()
+    }
+}
+
+impl Client for Daemon {
+    fn name(&self) -> String {
+        "tribler-rs".to_owned()
+    }
+
+    fn start_empty(&mut self, state: &Path) -> Result<Process, Box<dyn Error>> {
+        Ok(self.start(state)?.0)
+    }
+
+    fn start_and_add(
+        &mut self,
+        kind: Kind,
+        torrents: &Torrents,
+        state: &Path,
+    ) -> Result<(Process, Duration), Box<dyn Error>> {
+        let (process, mut channel) = self.start(state)?;
+        channel.add(torrents, kind == Kind::Paused)?;
+        channel.until(all_in(kind), torrents.count)?;
+        let took = process.started.elapsed();
+        Ok((process, took))
+    }
+
+    fn start_again(
+        &mut self,
+        kind: Kind,
+        torrents: &Torrents,
+        state: &Path,
+    ) -> Result<(Process, Duration), Box<dyn Error>> {
+        let (process, mut channel, took) = self.start_with(state, torrents.count)?;
+        channel.until(all_in(kind), torrents.count)?;
+        Ok((process, took))
+    }
 }
 
 /// What torrents cost while a client runs, and until it has ended.

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::crowd::{Client, Kind};
-use crate::process::Process;
-use crate::torrents::Torrents;
+use benches::process::Process;
+use benches::torrents::Torrents;
 
 const PROGRAM: &str = include_str!("libtorrent.py");
 

@@ -15,20 +15,17 @@
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
 mod crowd;
-mod daemon;
 mod libtorrent;
 mod many;
-mod process;
-mod torrents;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use benches::daemon::Daemon;
+use benches::torrents::Torrents;
 use crowd::{Client, Kind};
-use daemon::Daemon;
 use libtorrent::Libtorrent;
-use torrents::Torrents;
 
 /// What is measured, and with what.
 struct Options {

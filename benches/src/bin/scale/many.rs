@@ -9,9 +9,9 @@ use control::{Ask, LabelsOf, Query, QueueOf, SettingsChange, Which};
 use serde_json::json;
 
 use crate::crowd;
-use crate::daemon::{Channel, Daemon};
-use crate::process::{load, wait};
-use crate::torrents::{Torrents, name};
+use benches::daemon::{Channel, Daemon};
+use benches::process::{load, wait};
+use benches::torrents::{Torrents, name};
 
 /// How often each thing is asked.
 const TIMES: usize = 50;

@@ -8,18 +8,22 @@ use std::path::{Path, PathBuf};
 const LEN: usize = 16 << 10;
 
 /// Torrents of one file each, and where they lie.
-pub(crate) struct Torrents {
+#[derive(Debug)]
+pub struct Torrents {
     /// The folder of the content.
-    pub(crate) data: PathBuf,
+    pub data: PathBuf,
     /// The folder of the .torrent files.
-    pub(crate) files: PathBuf,
+    pub files: PathBuf,
     /// How many there are.
-    pub(crate) count: usize,
+    pub count: usize,
 }
 
 impl Torrents {
     /// Writes so many torrents, and their content where that is to be there.
-    pub(crate) fn write(dir: &Path, count: usize, with_content: bool) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write(dir: &Path, count: usize, with_content: bool) -> io::Result<Self> {
         let (data, files) = (dir.join("data"), dir.join("torrents"));
         fs::create_dir_all(&data)?;
         fs::create_dir_all(&files)?;
@@ -38,13 +42,13 @@ impl Torrents {
     }
 
     /// The bytes of the .torrent files, in order.
-    pub(crate) fn each(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
+    pub fn each(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
         (0..self.count).map(|number| fs::read(self.files.join(format!("{number:06}.torrent"))))
     }
 }
 
 /// The name of a torrent, and of its file.
-pub(crate) fn name(number: usize) -> String {
+pub fn name(number: usize) -> String {
     format!("a.torrent.with.an.ordinary.name.{number:06}.bin")
 }
 

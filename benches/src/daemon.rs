@@ -1,6 +1,7 @@
 //! The daemon of `tribler-rs`, and its command channel.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,6 @@ use std::time::{Duration, Instant};
 use control::{Add, Answer, Ask, Blob, Done, Lines, Origin, Query, Request};
 use serde_json::Value;
 
-use crate::crowd::{Client, Kind};
 use crate::process::{Process, wait};
 use crate::torrents::Torrents;
 
@@ -21,19 +21,34 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const AT_ONCE: usize = 512;
 
 /// The program.
-pub(crate) struct Daemon {
+#[derive(Clone, Debug)]
+pub struct Daemon {
     program: PathBuf,
+    /// What it is told beside the usual.
+    args: Vec<OsString>,
 }
 
 impl Daemon {
-    pub(crate) fn new(program: &Path) -> Self {
+    /// A program that is told no more than where things lie, and to leave other machines alone.
+    pub fn new(program: &Path) -> Self {
         Self {
             program: program.to_owned(),
+            args: Vec::new(),
         }
     }
 
+    /// Tells it something beside that.
+    #[must_use]
+    pub fn with<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
     /// Starts it; a connection to it once it answers.
-    pub(crate) fn start(&self, state: &Path) -> Result<(Process, Channel), Box<dyn Error>> {
+    ///
+    /// # Errors
+    /// What the system or the daemon says.
+    pub fn start(&self, state: &Path) -> Result<(Process, Channel), Box<dyn Error>> {
         let mut command = Command::new(&self.program);
         command.args([
             "daemon",
@@ -44,6 +59,7 @@ impl Daemon {
             "--no-portmap",
         ]);
         command.arg("--state").arg(state).arg("--output").arg(state);
+        command.args(&self.args);
         command.env("XDG_RUNTIME_DIR", state).stdout(Stdio::null());
         let mut process = Process::start(command)?;
         let socket = state.join(control::SOCKET);
@@ -60,7 +76,10 @@ impl Daemon {
     }
 
     /// Starts it with its torrents; says how long after that all were listed.
-    pub(crate) fn start_with(
+    ///
+    /// # Errors
+    /// What the system or the daemon says.
+    pub fn start_with(
         &self,
         state: &Path,
         torrents: usize,
@@ -72,50 +91,9 @@ impl Daemon {
     }
 }
 
-/// The torrents that are to be in this state.
-fn all_in(kind: Kind) -> Query {
-    Query {
-        states: vec![kind.word().to_owned()],
-        ..Query::default()
-    }
-}
-
-impl Client for Daemon {
-    fn name(&self) -> String {
-        "tribler-rs".to_owned()
-    }
-
-    fn start_empty(&mut self, state: &Path) -> Result<Process, Box<dyn Error>> {
-        Ok(self.start(state)?.0)
-    }
-
-    fn start_and_add(
-        &mut self,
-        kind: Kind,
-        torrents: &Torrents,
-        state: &Path,
-    ) -> Result<(Process, Duration), Box<dyn Error>> {
-        let (process, mut channel) = self.start(state)?;
-        channel.add(torrents, kind == Kind::Paused)?;
-        channel.until(all_in(kind), torrents.count)?;
-        let took = process.started.elapsed();
-        Ok((process, took))
-    }
-
-    fn start_again(
-        &mut self,
-        kind: Kind,
-        torrents: &Torrents,
-        state: &Path,
-    ) -> Result<(Process, Duration), Box<dyn Error>> {
-        let (process, mut channel, took) = self.start_with(state, torrents.count)?;
-        channel.until(all_in(kind), torrents.count)?;
-        Ok((process, took))
-    }
-}
-
 /// A connection to a daemon, on which one thing is asked at a time.
-pub(crate) struct Channel {
+#[derive(Debug)]
+pub struct Channel {
     stream: UnixStream,
     lines: Lines,
     next: u64,
@@ -132,7 +110,10 @@ impl Channel {
     }
 
     /// Asks, and waits for the answer.
-    pub(crate) fn ask(&mut self, ask: Ask) -> Result<Value, Box<dyn Error>> {
+    ///
+    /// # Errors
+    /// What the system or the daemon says.
+    pub fn ask(&mut self, ask: Ask) -> Result<Value, Box<dyn Error>> {
         let id = self.next;
         self.next += 1;
         self.stream.write_all(&Request { id, ask }.to_line()?)?;
@@ -155,7 +136,10 @@ impl Channel {
     }
 
     /// Adds torrents, paused or whole.
-    pub(crate) fn add(&mut self, torrents: &Torrents, paused: bool) -> Result<(), Box<dyn Error>> {
+    ///
+    /// # Errors
+    /// What the system or the daemon says.
+    pub fn add(&mut self, torrents: &Torrents, paused: bool) -> Result<(), Box<dyn Error>> {
         let mut files = torrents.each().peekable();
         while files.peek().is_some() {
             let some = files.by_ref().take(AT_ONCE);
@@ -177,7 +161,10 @@ impl Channel {
     }
 
     /// Waits until so many torrents are listed.
-    pub(crate) fn until(&mut self, query: Query, count: usize) -> Result<(), Box<dyn Error>> {
+    ///
+    /// # Errors
+    /// What the system or the daemon says.
+    pub fn until(&mut self, query: Query, count: usize) -> Result<(), Box<dyn Error>> {
         let begin = Instant::now();
         let query = Query {
             limit: Some(1),
