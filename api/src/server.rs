@@ -69,6 +69,19 @@ pub struct Bound {
     pub at: SocketAddr,
 }
 
+impl Bound {
+    /// A socket that listens already. Must be called in a runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of(socket: std::net::TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(socket)?;
+        let at = listener.local_addr()?;
+        Ok(Self { listener, at })
+    }
+}
+
 /// Opens the port, or one of the so many behind it that are free.
 ///
 /// # Errors

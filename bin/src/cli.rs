@@ -5,6 +5,7 @@ pub(crate) mod ctl_habits;
 pub(crate) mod ctl_modes;
 pub(crate) mod daemon;
 pub(crate) mod dht;
+pub(crate) mod in_file;
 pub(crate) mod kept;
 pub(crate) mod nodes;
 pub(crate) mod overlay;
@@ -157,6 +158,8 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page of a command, or the main one
     Man(ManArgs),
+    /// Write what a package has beside the program: units, manual pages, completions, settings
+    Packaging(PackagingArgs),
 }
 
 impl Command {
@@ -184,6 +187,7 @@ impl Command {
             | Self::Create(_)
             | Self::Info(_)
             | Self::Man(_)
+            | Self::Packaging(_)
             | Self::Restore(_) => false,
         }
     }
@@ -216,7 +220,7 @@ impl Command {
                     settings::ConfigCommand::Show { json: true, .. }
                 )
             }
-            Self::Completions(_) | Self::Man(_) => false,
+            Self::Completions(_) | Self::Man(_) | Self::Packaging(_) => false,
         }
     }
 }
@@ -450,4 +454,12 @@ pub(crate) struct ManArgs {
     /// Write one page per command into this folder, instead of one to standard output
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(override_usage = "tribler-rs packaging FOLDER")]
+pub(crate) struct PackagingArgs {
+    /// What stands for the root of the file system
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
 }

@@ -17,18 +17,21 @@ mod info;
 mod kept;
 mod man;
 mod node;
+mod packaging;
 mod seed;
 mod testnet;
 mod tracker;
 mod transfer;
 mod unit;
 
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use rustix::fs::Access;
 
 use crate::cli::Command;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::screen::Screen;
 
 /// Runs a command to its end.
@@ -54,6 +57,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Import(args) => import::run(&args, screen),
         Command::Info(args) => info::run(&args, screen),
         Command::Man(args) => man::run(&args, screen),
+        Command::Packaging(args) => packaging::run(&args, screen),
         Command::Relay(args) => node::relay(&args, screen),
         Command::Restore(args) => kept::restore(&args, screen),
         Command::Seed(mut args) => seed::run(&mut args, screen),
@@ -74,12 +78,35 @@ fn must_be_writable(path: &Path) -> Result<(), Failure> {
     }
     must_be_folder(there)?;
     rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|errno| Failure::on_file(there, &errno.into()))
+        .map_err(|errno| unwritable(path, there, &errno.into()))?;
+    // Without room what is there already can be served, and room may come.
+    let no_room = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+    match try_folder(there) {
+        Err(error) if !no_room.contains(&error.kind()) => Err(unwritable(path, there, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder in another, and takes it away: what the super-user may do and the file system cannot, shows by nothing else.
+fn try_folder(there: &Path) -> io::Result<()> {
+    let name = format!(".tribler-rs-{}", std::process::id());
+    let folder = there.join(name);
+    match fs::create_dir(&folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => fs::remove_dir(&folder),
+    }
+}
+
+fn unwritable(path: &Path, there: &Path, why: &io::Error) -> Failure {
+    let (path, there, why) = (path.display(), there.display(), failure::reason(why));
+    Failure::Failed(format!(
+        "{path}: nothing can be written in {there} ({why}): name another folder, or let this user write there"
+    ))
 }
 
 /// Refuses a path that is no folder.
 fn must_be_folder(path: &Path) -> Result<(), Failure> {
-    let meta = std::fs::metadata(path).map_err(|error| Failure::on_file(path, &error))?;
+    let meta = fs::metadata(path).map_err(|error| Failure::on_file(path, &error))?;
     if meta.is_dir() {
         Ok(())
     } else {

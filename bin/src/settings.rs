@@ -5,6 +5,7 @@ use std::path::Path;
 use engine::Settings;
 use engine::settings::{Layers, Patch, SettingsError};
 
+use crate::cli::in_file;
 use crate::cli::settings::SettingsArgs;
 use crate::cli::transfer::{AnnounceToAll, Common, Encryption, MixedMode, Preallocate, Storage};
 use crate::failure::Failure;
@@ -56,11 +57,12 @@ pub(crate) fn load(path: &Path) -> Result<Layers, Failure> {
             path.display()
         )));
     }
-    Layers::load(path).map_err(|error: SettingsError| Failure::Failed(error.to_string()))
+    Layers::load_with(path, &[in_file::TABLE])
+        .map_err(|error: SettingsError| Failure::Failed(error.to_string()))
 }
 
 /// A command that is given a wrong file is used wrong.
-fn usage(failure: Failure) -> Failure {
+pub(crate) fn usage(failure: Failure) -> Failure {
     match failure {
         Failure::Failed(text) => Failure::Usage(text),
         other @ (Failure::Told

@@ -32,7 +32,7 @@ mod words;
 pub use self::addresses::Addresses;
 pub use self::docs::reference;
 pub use self::error::{SettingsError, Wrong, WrongKind};
-pub use self::file::Layers;
+pub use self::file::{Layers, OwnKey, OwnTable};
 pub use self::hosts::Hosts;
 pub use self::key::{Group, Key};
 pub(crate) use self::live::Live;

@@ -135,6 +135,16 @@ impl Common {
         self.hops.hops.or(self.hops.kept).unwrap_or_default()
     }
 
+    /// Settings of the network for which the command line has something, which stands in their place.
+    pub(crate) fn network_keys(&self) -> Vec<&'static str> {
+        let given = [
+            self.bind.as_ref().map(|_| "network.bind"),
+            self.listen.map(|_| "network.listen"),
+            self.proxy.as_ref().map(|_| "network.proxy"),
+        ];
+        given.into_iter().flatten().collect()
+    }
+
     /// What the engine is told of that: nothing where nothing is known, for then it may know.
     pub(crate) fn engine_hops(&self) -> Option<u8> {
         let kept = self.hops.kept.filter(|hops| *hops > 0);

@@ -15,11 +15,16 @@ const NAME: &str = "tribler-rs";
 const NAME_IN_BASH: &str = "tribler_rs";
 
 pub(crate) fn run(args: &CompletionsArgs, screen: &Screen) -> Result<(), Failure> {
-    screen.write_bytes(&if args.shell == Shell::Bash {
+    screen.write_bytes(&of(args.shell))
+}
+
+/// The script for a shell.
+pub(super) fn of(shell: Shell) -> Vec<u8> {
+    if shell == Shell::Bash {
         for_bash()
     } else {
-        script(args.shell, NAME)
-    })
+        script(shell, NAME)
+    }
 }
 
 fn script(shell: Shell, name: &'static str) -> Vec<u8> {

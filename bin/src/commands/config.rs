@@ -3,6 +3,7 @@
 use engine::Settings;
 use engine::settings::Patch;
 
+use crate::cli::in_file;
 use crate::cli::settings::{ConfigArgs, ConfigCommand};
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -13,13 +14,16 @@ pub(crate) fn run(args: &ConfigArgs, screen: &Screen) -> Result<(), Failure> {
         ConfigCommand::Default { preset } => {
             let patch = preset.map(engine::settings::Preset::patch);
             let settings = Settings::default().with(&patch.unwrap_or_default());
-            screen.write(&settings.map_err(Failure::failed)?.commented())
+            let text = settings.map_err(Failure::failed)?.commented();
+            screen.write(&(text + &in_file::commented()))
         }
         ConfigCommand::Check { file } => {
             let layers = settings::load(file)?;
             // Each value may be right, and the whole not.
             let settings = layers.settings(&Patch::new()).map_err(Failure::failed)?;
             settings.check().map_err(Failure::failed)?;
+            let daemon = ["tribler-rs", in_file::TABLE.name].map(Into::into);
+            in_file::merged(daemon, layers.own, file).map_err(Failure::of_checked)?;
             screen.write(&format!("{} is valid\n", file.display()))
         }
         ConfigCommand::Show { settings, json } => {

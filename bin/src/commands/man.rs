@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::Command;
 use clap_mangen::Man;
@@ -20,14 +21,23 @@ pub(crate) fn run(args: &ManArgs, screen: &Screen) -> Result<(), Failure> {
         let page = page_of(command, &args.command)?;
         return screen.write_bytes(&page);
     }
-    let main = main_page(&command).map_err(Failure::failed)?;
     match &args.output {
-        None => screen.write_bytes(&main),
-        Some(folder) => fs::create_dir_all(folder)
-            .and_then(|()| clap_mangen::generate_to(command, folder))
-            .and_then(|()| fs::write(folder.join(MAIN), main))
-            .map_err(|error| Failure::on_file(folder, &error)),
+        None => screen.write_bytes(&main_page(&command).map_err(Failure::failed)?),
+        Some(folder) => write_all(folder),
     }
+}
+
+/// Writes the pages of all commands into a folder, which is made where it is not there.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn write_all(folder: &Path) -> Result<(), Failure> {
+    let command = cli::command().disable_help_subcommand(true);
+    let main = main_page(&command).map_err(Failure::failed)?;
+    fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(command, folder))
+        .and_then(|()| fs::write(folder.join(MAIN), main))
+        .map_err(|error| Failure::on_file(folder, &error))
 }
 
 /// The page of the command that is named by these words.

@@ -1,14 +1,16 @@
-//! The unit file by which systemd runs a node or a daemon.
+//! The unit files by which systemd runs a node, a tracker or a daemon: those of the package, and those that users print for commands of theirs.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::cli::daemon::USUAL_API;
 use crate::failure::Failure;
 use crate::screen::Screen;
 
-/// Flags that name a file, and what the service manager calls the copy that it lends the service: the file itself may be where the
-/// service cannot read.
+/// Flags that name a file, and what the service manager calls the copy that it lends the service where the file itself is one that
+/// the service cannot read.
 const FILES: [(&str, &str); 5] = [
     ("--config", "settings.toml"),
     ("--ip-filter", "ip-filter"),
@@ -18,19 +20,30 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// Where services keep their state.
-const STATES: &str = "/var/lib";
+pub(super) const STATES: &str = "/var/lib";
 
 /// Folders of which a service has others of its own.
 const PRIVATE: [&str; 2] = ["/tmp", "/var/tmp"];
 
-/// What the unit holds besides the command: a user of its own, who can write to its state and to nothing else.
+/// Where the package has the program.
+const PROGRAM: &str = "/usr/bin/tribler-rs";
+
+/// Where the package has files of settings.
+pub(super) const SETTINGS: &str = "/etc/tribler-rs";
+
+/// The user of the daemon that the package has, who is there for as long as it is: files of other users may be theirs to read.
+pub(super) const USER: &str = "tribler-rs";
+
+/// A user of its own, who is there while the service runs.
+const OWN_USER: &str = "DynamicUser=yes\nStateDirectoryMode=0700\nUMask=0077\n";
+
+/// What the unit holds besides the command: nothing can be written but the state, nor anything be had that the command does not need.
 const SANDBOX: &str = "\
-DynamicUser=yes
-StateDirectoryMode=0700
 Restart=on-failure
 RestartSec=10
 LimitNOFILE=65536
 CapabilityBoundingSet=
+DevicePolicy=closed
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
 NoNewPrivileges=yes
@@ -43,13 +56,18 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
+ProtectProc=invisible
 ProtectSystem=strict
+RemoveIPC=yes
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
 SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallFilter=setpriority sched_setaffinity sched_setscheduler setrlimit prlimit64
 ";
 
 /// Prints the unit of this very command; with the folder that it writes to beside its state, where there is one.
@@ -63,7 +81,7 @@ pub(super) fn print(role: &str, output: Option<&Path>, screen: &Screen) -> Resul
     let words: Option<Vec<String>> = words.map(|word| word.into_string().ok()).collect();
     let words =
         words.ok_or_else(|| Failure::Usage("--print-unit: a flag is no text".to_owned()))?;
-    let unit = Unit::new(role, &words, &here)?;
+    let unit = Unit::new(role, &words, &here, &is_readable)?;
     for (_, file) in &unit.lent {
         fs::metadata(file).map_err(|error| {
             if error.kind() != std::io::ErrorKind::NotFound {
@@ -82,8 +100,72 @@ pub(super) fn print(role: &str, output: Option<&Path>, screen: &Screen) -> Resul
         );
         screen.warn("warning", line);
     }
-    let output = output.map(|dir| here.join(dir));
-    screen.write(&unit.text(role, &program, output.as_deref()))
+    if role != "relay" && role != "exit" {
+        for (_, file) in &unit.lent {
+            let line = format_args!(
+                "the service is lent a copy of {path}, which others may not read: after a change it is to be restarted, not reloaded",
+                path = file.display()
+            );
+            screen.warn("note", line);
+        }
+    }
+    let user = output.map(|dir| {
+        let dir = quoted(&here.join(dir).display().to_string());
+        format!("User=tribler-daemon\nReadWritePaths={dir}\n")
+    });
+    screen.write(&unit.text(role, &program, &(user.unwrap_or_default() + OWN_USER)))
+}
+
+/// The units of the package, by the names of their files. Their commands are as users would give them, with settings in [`SETTINGS`].
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn packaged() -> Result<Vec<(String, String)>, Failure> {
+    let own = format!("User={USER}\nStateDirectoryMode=0750\nUMask=0027\n");
+    let config = |role| format!("--config={SETTINGS}/{role}.toml");
+    let mut units = vec![("tribler-rs.socket".to_owned(), socket(None))];
+    for (role, name, given) in [
+        (
+            "daemon",
+            "tribler-rs",
+            [config("daemon"), format!("--state={STATES}/{USER}")].to_vec(),
+        ),
+        ("tracker", "tribler-rs-tracker", vec![config("tracker")]),
+        ("exit", "tribler-rs-exit", vec![]),
+        ("relay", "tribler-rs-relay", vec![]),
+    ] {
+        let user = match role {
+            "daemon" => own.clone(),
+            _ => OWN_USER.to_owned(),
+        };
+        let given: Vec<String> = std::iter::once(role.to_owned()).chain(given).collect();
+        let mut unit = Unit::new(role, &given, Path::new("/"), &|_| true)?;
+        // Nodes have no file of settings: their flags stand in one of the environment.
+        let user = if given.len() > 1 {
+            user
+        } else {
+            unit.words.insert(1, "$OPTIONS".to_owned());
+            format!("EnvironmentFile=-/etc/default/{name}\n{user}")
+        };
+        let text = unit.text(role, Path::new(PROGRAM), &user);
+        units.push((format!("{name}.service"), text));
+    }
+    Ok(units)
+}
+
+/// The unit of the socket that the service of the same name is handed, for its API.
+pub(super) fn socket(at: Option<SocketAddr>) -> String {
+    let at = at.unwrap_or(USUAL_API);
+    format!(
+        "[Unit]\nDescription=REST API of the BitTorrent daemon\n\n\
+         [Socket]\nListenStream={at}\nFileDescriptorName=api\n\n[Install]\nWantedBy=sockets.target\n"
+    )
+}
+
+/// Whether a service with a user of its own can read a file where it is.
+fn is_readable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0)
+        && is_reachable(file)
 }
 
 /// Whether a program can be run by a service with a user of its own.
@@ -92,10 +174,24 @@ fn is_for_everyone(program: &Path) -> bool {
         let mode = fs::metadata(path).map(|meta| meta.permissions().mode());
         mode.is_ok_and(|mode| mode & bits == bits)
     };
-    may(program, 0o005)
-        && program.ancestors().skip(1).all(|above| may(above, 0o001))
-        && !PRIVATE.iter().any(|folder| program.starts_with(folder))
+    may(program, 0o005) && is_reachable(program)
 }
+
+/// Whether everyone can go where a path leads, a service with folders of its own too.
+fn is_reachable(path: &Path) -> bool {
+    let open = |above: &Path| {
+        let mode = fs::metadata(above).map(|meta| meta.permissions().mode());
+        mode.is_ok_and(|mode| mode & 0o001 != 0)
+    };
+    path.ancestors().skip(1).all(open) && !PRIVATE.iter().any(|folder| path.starts_with(folder))
+}
+
+/// Of services that say when they serve and read their settings again when they are told to.
+const TOLD: &str = "Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n";
+
+/// The same, and says all the time that it is alive.
+const DAEMON: &str =
+    "Type=notify\nExecReload=/bin/kill -HUP $MAINPID\nWatchdogSec=2min\nTimeoutStartSec=10min\n";
 
 /// What a unit is made of.
 #[derive(Debug)]
@@ -109,8 +205,13 @@ struct Unit {
 }
 
 impl Unit {
-    /// The unit of a command that was given with these words, in this folder.
-    fn new(role: &str, given: &[String], here: &Path) -> Result<Self, Failure> {
+    /// The unit of a command that was given with these words, in this folder. Files that are not `readable` are lent.
+    fn new(
+        role: &str,
+        given: &[String],
+        here: &Path,
+        readable: &dyn Fn(&Path) -> bool,
+    ) -> Result<Self, Failure> {
         let mut unit = Self {
             words: Vec::new(),
             state: format!("tribler-{role}"),
@@ -133,7 +234,9 @@ impl Unit {
             };
             let path = here.join(value);
             unit.words.push(flag.to_owned());
-            if let Some((_, name)) = lent {
+            if lent.is_some() && readable(&path) {
+                unit.words.push(quoted(&path.display().to_string()));
+            } else if let Some((_, name)) = lent {
                 unit.words.push(format!("%d/{name}"));
                 unit.lent.push((name, path));
             } else {
@@ -153,27 +256,20 @@ impl Unit {
         format!("%S/{}", self.state)
     }
 
-    fn text(&self, role: &str, program: &Path, output: Option<&Path>) -> String {
+    fn text(&self, role: &str, program: &Path, user: &str) -> String {
         let lend = |(name, file): &(&str, PathBuf)| {
             let file = file.display().to_string().replace('%', "%%");
             format!("LoadCredential={name}:{file}\n")
         };
         let lent: String = self.lent.iter().map(lend).collect();
         let (about, kind) = match role {
-            "daemon" => ("BitTorrent daemon".to_owned(), "Type=notify\n"),
-            "tracker" => (
-                "BitTorrent tracker".to_owned(),
-                "Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n",
-            ),
+            "daemon" => ("BitTorrent daemon".to_owned(), DAEMON),
+            "tracker" => ("BitTorrent tracker".to_owned(), TOLD),
             role => (format!("Tribler overlay: {role}"), ""),
         };
-        let writes = output.map_or_else(String::new, |dir| {
-            let dir = quoted(&dir.display().to_string());
-            format!("User=tribler-daemon\nReadWritePaths={dir}\n")
-        });
         format!(
             "[Unit]\nDescription={about}\nWants=network-online.target\nAfter=network-online.target\n\n\
-             [Service]\n{kind}ExecStart={} {}\nStateDirectory={}\n{lent}{writes}{SANDBOX}\n[Install]\nWantedBy=multi-user.target\n",
+             [Service]\n{kind}ExecStart={} {}\nStateDirectory={}\n{lent}{user}{SANDBOX}\n[Install]\nWantedBy=multi-user.target\n",
             quoted(&program.display().to_string()),
             self.words.join(" "),
             self.state,
@@ -224,8 +320,8 @@ mod tests {
 
     fn made(words: &[&str]) -> Result<String, Failure> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let unit = Unit::new("exit", &words, Path::new("/etc/x"))?;
-        Ok(unit.text("exit", Path::new("/usr/bin/tribler-rs"), None))
+        let unit = Unit::new("exit", &words, Path::new("/etc/x"), &|_| false)?;
+        Ok(unit.text("exit", Path::new(PROGRAM), OWN_USER))
     }
 
     fn lines<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
@@ -260,8 +356,8 @@ mod tests {
     #[test]
     fn a_tracker_says_when_it_serves_and_is_told_to_read_its_settings_again() {
         let words = ["tracker", "--config=t.toml", "--print-unit"].map(str::to_owned);
-        let unit = Unit::new("tracker", &words, Path::new("/etc/x")).unwrap();
-        let unit = unit.text("tracker", Path::new("/usr/bin/tribler-rs"), None);
+        let unit = Unit::new("tracker", &words, Path::new("/etc/x"), &|_| true).unwrap();
+        let unit = unit.text("tracker", Path::new(PROGRAM), OWN_USER);
         assert_eq!(lines(&unit, "Type"), ["Type=notify"]);
         assert_eq!(
             lines(&unit, "ExecReload"),
@@ -270,7 +366,7 @@ mod tests {
         assert_eq!(
             lines(&unit, "ExecStart"),
             [
-                "ExecStart=/usr/bin/tribler-rs tracker --config %d/settings.toml --state %S/tribler-tracker"
+                "ExecStart=/usr/bin/tribler-rs tracker --config /etc/x/t.toml --state %S/tribler-tracker"
             ]
         );
     }
@@ -340,5 +436,31 @@ mod tests {
         // Its folder is its user's alone.
         assert!(!is_for_everyone(&program));
         assert!(!is_for_everyone(Path::new("/nonexistent/x")));
+    }
+
+    #[test]
+    fn a_file_that_everyone_can_read_is_read_where_it_is_and_another_is_lent() {
+        let words = ["daemon", "--config=d.toml", "--ip-filter", "list"].map(str::to_owned);
+        let readable = |file: &Path| file.ends_with("d.toml");
+        let unit = Unit::new("daemon", &words, Path::new("/etc/x"), &readable).unwrap();
+        let unit = unit.text("daemon", Path::new(PROGRAM), OWN_USER);
+        assert_eq!(
+            lines(&unit, "ExecStart"),
+            [
+                "ExecStart=/usr/bin/tribler-rs daemon --config /etc/x/d.toml --ip-filter %d/ip-filter --state %S/tribler-daemon"
+            ]
+        );
+        assert_eq!(
+            lines(&unit, "LoadCredential"),
+            ["LoadCredential=ip-filter:/etc/x/list"]
+        );
+        // A folder on the way keeps others out.
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!is_readable(&file));
+        assert!(is_readable(Path::new("/etc/passwd")));
+        assert!(!is_readable(Path::new("/etc/shadow")));
     }
 }

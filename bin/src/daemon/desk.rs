@@ -7,6 +7,7 @@ mod habits;
 mod labels;
 mod looking;
 mod modes;
+mod reload;
 mod rest;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use state::{Keeper, StateError};
 use tokio::sync::{Mutex, Semaphore, watch};
 
+pub(crate) use self::reload::Reloaded;
 use super::bulletin::Bulletin;
 use super::categories::Categories;
 use super::habits::{Feeding, Watching};
@@ -48,11 +50,9 @@ pub(crate) struct Desk {
     adding: Semaphore,
     /// The turn of who makes a torrent.
     making: Arc<Semaphore>,
-    /// The settings without those that were kept.
-    begun: Settings,
+    /// The settings without those that were kept. Whoever changes settings holds this meanwhile, so that what is kept is what holds.
+    begun: Mutex<Settings>,
     dht: Option<std::net::SocketAddr>,
-    /// One change of settings at a time, so that what is kept is what holds.
-    settings: Mutex<()>,
     since: Instant,
     ending: watch::Sender<bool>,
 }
@@ -83,9 +83,8 @@ impl Desk {
             output,
             adding: Semaphore::new(adding::AT_A_TIME),
             making: Arc::new(Semaphore::new(1)),
-            begun: session.settings.clone(),
+            begun: Mutex::new(session.settings.clone()),
             dht: session.dht_addr(),
-            settings: Mutex::new(()),
             since: Instant::now(),
             ending: watch::Sender::new(false),
         })

@@ -5,15 +5,53 @@ use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Says that the daemon serves.
 pub(crate) fn ready() {
     say("READY=1\nSTATUS=Serves\n");
 }
 
+/// Says what it is at before it serves.
+pub(crate) fn status(does: &str) {
+    say(&format!("STATUS={does}\n"));
+}
+
+/// Says that it reads its settings again; [`ready`] says that it has.
+pub(crate) fn reloading() {
+    let now = clock_gettime(ClockId::Monotonic);
+    let now = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
+    say(&format!(
+        "RELOADING=1\nMONOTONIC_USEC={now}\nSTATUS=Reads its settings again\n"
+    ));
+}
+
 /// Says that it ends, and what it does then.
 pub(crate) fn stopping(does: &str) {
     say(&format!("STOPPING=1\nSTATUS={does}\n"));
+}
+
+/// Says that it is alive.
+pub(super) fn alive() {
+    say("WATCHDOG=1\n");
+}
+
+/// Whether somebody is told.
+pub(super) fn is_heard() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// Within what time the service manager expects to hear that it is alive, if it does.
+pub(super) fn patience() -> Option<Duration> {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let of_another = |pid| pid != u64::from(std::process::id());
+    if number("WATCHDOG_PID").is_some_and(of_another) {
+        return None;
+    }
+    let within = number("WATCHDOG_USEC").filter(|within| *within > 0)?;
+    Some(Duration::from_micros(within))
 }
 
 fn say(words: &str) {
@@ -31,6 +69,8 @@ fn send(socket: &OsStr, words: &str) -> io::Result<()> {
         _ => SocketAddr::from_pathname(socket)?,
     };
     let from = UnixDatagram::unbound()?;
+    // A manager that does not read must not hold up the daemon: what it misses it hears the next time.
+    from.set_nonblocking(true)?;
     from.send_to_addr(words.as_bytes(), &addr)?;
     Ok(())
 }

@@ -40,7 +40,13 @@ impl Place {
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .map_err(on)?;
+            .map_err(|error| {
+                Failure::Failed(format!(
+                    "{}: the folder of the state cannot be made ({}): name another by --state",
+                    dir.display(),
+                    reason(&error)
+                ))
+            })?;
         let dir = fs::canonicalize(dir).map_err(on)?;
         let path = dir.join(LOCK);
         let on = |error: io::Error| Failure::on_file(&path, &error);

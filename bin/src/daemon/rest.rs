@@ -2,13 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Access, Key, Limits};
+use api::{Access, Bound, Key, Limits};
 use net::{Pool, Task};
 use rand::RngExt as _;
 use tokio::sync::{oneshot, watch};
@@ -37,16 +37,18 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// Opens the port, where one is asked for.
+    /// Serves on the socket that was `inherited`, or opens the port, where one is asked for.
     ///
     /// # Errors
     /// [`Failure`] where it cannot be opened, or there is no key.
     pub(crate) async fn start(
         (args, state): (&DaemonArgs, &Path),
+        inherited: Option<TcpListener>,
         desk: &Arc<Desk>,
         pool: &Pool,
     ) -> Result<Option<Self>, Failure> {
-        let Some(at) = args.api else {
+        let there = inherited.as_ref().map(TcpListener::local_addr);
+        let Some(at) = there.transpose().map_err(Failure::failed)?.or(args.api) else {
             return Ok(None);
         };
         let access = access(args, state, at)?;
@@ -54,7 +56,11 @@ impl Rest {
         let (told, opened) = oneshot::channel();
         let (desk, more) = (Arc::clone(desk), args.api_port_tries);
         let serving = pool.spawn(async move {
-            let bound = match api::bind(at, more).await {
+            let bound = match inherited {
+                Some(socket) => Bound::of(socket),
+                None => api::bind(at, more).await,
+            };
+            let bound = match bound {
                 Ok(bound) => bound,
                 Err(error) => return drop(told.send(Err(error))),
             };

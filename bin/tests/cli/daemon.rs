@@ -8,6 +8,7 @@ mod figures;
 mod ports;
 mod resources;
 mod rest;
+mod service;
 mod sorting;
 mod torrents;
 mod turns;

@@ -17,6 +17,7 @@ mod import;
 mod info;
 mod nodes;
 mod openmetrics;
+mod packaging;
 mod running;
 mod signing;
 mod support;

@@ -24,12 +24,16 @@ impl Running {
     }
 
     pub(crate) fn of(command: &mut Command) -> Self {
-        let mut child = command
+        let command = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        Self::spawned(command)
+    }
+
+    /// As [`Self::of`], of one whose pipes are laid.
+    pub(crate) fn spawned(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         Self {
             stdin: child.stdin.take(),
             out: BufReader::new(child.stdout.take().unwrap()),

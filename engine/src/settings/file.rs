@@ -20,6 +20,32 @@ pub struct Layers {
     pub preset: Option<Preset>,
     /// The keys.
     pub patch: Patch,
+    /// What is said in tables of the program's own, in order.
+    pub own: Vec<OwnKey>,
+}
+
+/// A table of a file that is no group of settings, but the program's that has the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnTable {
+    /// What it is called.
+    pub name: &'static str,
+    /// The keys that may be in it.
+    pub keys: &'static [&'static str],
+    /// Keys that one might look for in it, and what they are called where they are.
+    pub elsewhere: &'static [(&'static str, &'static str)],
+}
+
+/// A key in a table of the program's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnKey {
+    /// The table.
+    pub table: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// The value, or all values of a list.
+    pub values: Vec<Value>,
+    /// The line of the file.
+    pub line: usize,
 }
 
 impl Layers {
@@ -28,6 +54,14 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`] names everything that is wrong, with its line.
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
+        Self::parse_with(text, &[])
+    }
+
+    /// Reads TOML that may have tables of the program's own, too. What values these may have, the program has to look at.
+    ///
+    /// # Errors
+    /// As [`Layers::parse`].
+    pub fn parse_with(text: &str, own: &[OwnTable]) -> Result<Self, SettingsError> {
         let lines = Lines(text);
         let root = DeTable::parse(text).map_err(|error| SettingsError {
             file: None,
@@ -39,6 +73,7 @@ impl Layers {
         })?;
         let mut reader = Reader {
             lines,
+            own,
             layers: Self::default(),
             wrongs: Vec::new(),
         };
@@ -48,6 +83,7 @@ impl Layers {
             reader.wrongs.extend(error.wrongs);
         }
         if reader.wrongs.is_empty() {
+            reader.layers.own.sort_by_key(|key| key.line);
             return Ok(reader.layers);
         }
         reader.wrongs.sort_by_key(|wrong| wrong.line);
@@ -62,6 +98,14 @@ impl Layers {
     /// # Errors
     /// As [`Layers::parse`], with the file named; [`WrongKind::File`] where it cannot be read.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        Self::load_with(path, &[])
+    }
+
+    /// Reads a file of at most 1 MiB that may have tables of the program's own, too.
+    ///
+    /// # Errors
+    /// As [`Layers::load`].
+    pub fn load_with(path: &Path, own: &[OwnTable]) -> Result<Self, SettingsError> {
         let read = || -> io::Result<String> {
             let len = std::fs::metadata(path)?.len();
             if len > LONGEST {
@@ -72,7 +116,7 @@ impl Layers {
         let text = read().map_err(|error| {
             SettingsError::of("", WrongKind::File(error.to_string())).in_file(path)
         })?;
-        Self::parse(&text).map_err(|error| error.in_file(path))
+        Self::parse_with(&text, own).map_err(|error| error.in_file(path))
     }
 
     /// The settings: the defaults, changed by the preset, by the keys, and by `last` after all.
@@ -134,6 +178,7 @@ impl Lines<'_> {
 
 struct Reader<'a> {
     lines: Lines<'a>,
+    own: &'a [OwnTable],
     layers: Layers,
     wrongs: Vec<Wrong>,
 }
@@ -152,9 +197,14 @@ impl Reader<'_> {
             let (at, name) = (name.span().start, name.get_ref().as_ref());
             match (name, value.get_ref()) {
                 ("preset", preset) => self.preset(at, preset),
-                (group, DeValue::Table(keys)) => self.group(at, group, keys),
+                (group, DeValue::Table(keys)) => {
+                    match self.own.iter().find(|table| table.name == group) {
+                        Some(table) => self.own_table(table, keys),
+                        None => self.group(at, group, keys),
+                    }
+                }
                 (other, _) => {
-                    let groups = GROUPS.iter().map(|group| group.name);
+                    let groups = self.tables();
                     let near = nearest(other, groups.chain(["preset"]));
                     let nearest = near.map(str::to_owned);
                     self.wrong(at, other, WrongKind::Unknown { nearest });
@@ -182,9 +232,53 @@ impl Reader<'_> {
         }
     }
 
+    /// What tables there may be.
+    fn tables(&self) -> impl Iterator<Item = &'static str> {
+        let own = self.own.iter().map(|table| table.name);
+        GROUPS.iter().map(|group| group.name).chain(own)
+    }
+
+    /// A table of the program's own.
+    fn own_table(&mut self, table: &OwnTable, keys: &DeTable<'_>) {
+        for (name, value) in keys {
+            let at = name.span().start;
+            let path = format!("{}.{}", table.name, name.get_ref());
+            let known = table.keys.iter().find(|known| **known == name.get_ref());
+            let Some(known) = known else {
+                let elsewhere = table.elsewhere.iter();
+                let mut elsewhere = elsewhere.filter(|(looked, _)| *looked == name.get_ref());
+                let near = nearest(name.get_ref(), table.keys.iter().copied());
+                let nearest = elsewhere.next().map_or_else(
+                    || near.map(|near| format!("{}.{near}", table.name)),
+                    |(_, there)| Some((*there).to_owned()),
+                );
+                self.wrong(at, &path, WrongKind::Unknown { nearest });
+                continue;
+            };
+            let values = match value.get_ref() {
+                DeValue::Array(list) => list.iter().map(scalar).collect(),
+                DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Float(_)
+                | DeValue::Integer(_)
+                | DeValue::String(_)
+                | DeValue::Table(_) => scalar(value).map(|value| vec![value]),
+            };
+            match values {
+                Ok(values) => self.layers.own.push(OwnKey {
+                    table: table.name,
+                    name: known,
+                    values,
+                    line: self.lines.of(at),
+                }),
+                Err(wrong) => self.wrong(value.span().start, &path, wrong),
+            }
+        }
+    }
+
     fn group(&mut self, at: usize, group: &str, keys: &DeTable<'_>) {
         if !GROUPS.iter().any(|known| known.name == group) {
-            let near = nearest(group, GROUPS.iter().map(|group| group.name));
+            let near = nearest(group, self.tables());
             let nearest = near.map(|near| format!("[{near}]"));
             self.wrong(at, group, WrongKind::Unknown { nearest });
             return;

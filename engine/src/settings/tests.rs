@@ -6,6 +6,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Encryption, Limits};
 
+/// What the part of the page begins with that is not about settings of an engine.
+const REST: &str = "\n## Flags of the daemon\n";
+
 fn refusal(text: &str) -> String {
     Layers::parse(text).expect_err("it is wrong").to_string()
 }
@@ -14,10 +17,13 @@ fn refusal(text: &str) -> String {
 fn the_reference_is_what_the_declaration_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/settings.md");
     let text = reference();
+    let page = std::fs::read_to_string(&path).expect("docs/settings.md");
+    // Behind it programs have what is their own.
+    let (mut kept, rest) = page.split_at(page.find(REST).unwrap_or(page.len()));
     if std::env::var_os("WRITE_DOCS").is_some() {
-        std::fs::write(&path, &text).expect("written");
+        std::fs::write(&path, format!("{text}{rest}")).expect("written");
+        kept = &text;
     }
-    let kept = std::fs::read_to_string(&path).expect("docs/settings.md");
     assert!(
         kept == text,
         "docs/settings.md is not current: run this test with WRITE_DOCS=1"
@@ -247,4 +253,34 @@ proptest! {
         let layers = Layers::parse(&settings.to_toml()).expect("TOML");
         prop_assert_eq!(layers.settings(&Patch::new()).expect("settings"), settings);
     }
+}
+
+#[test]
+fn tables_of_the_program_are_read_beside_the_groups_and_their_keys_known() {
+    let own = [OwnTable {
+        name: "daemon",
+        keys: &["api", "names", "quiet"],
+        elsewhere: &[("up", "limits.up")],
+    }];
+    let text = "[daemon]\nnames = [\"a\", \"b\"]\nquiet = true\n[limits]\nup = 5\n";
+    let layers = Layers::parse_with(text, &own).expect("it is right");
+    let told: Vec<(&str, usize, usize)> = layers
+        .own
+        .iter()
+        .map(|key| (key.name, key.values.len(), key.line))
+        .collect();
+    assert_eq!(told, [("names", 2, 2), ("quiet", 1, 3)]);
+    assert_eq!(layers.patch.iter().count(), 1);
+    let refusal = |text| {
+        let refused = Layers::parse_with(text, &own);
+        refused.expect_err("it is wrong").to_string()
+    };
+    assert_eq!(
+        refusal("[daemon]\n\napii = 5\nnames = [[]]\n"),
+        "line 3: daemon.apii: there is no such key; did you mean daemon.api?\n\
+         line 4: daemon.names: it is a list, and should be a single value"
+    );
+    assert!(refusal("[daemon]\nup = 5\n").ends_with("did you mean limits.up?"));
+    assert!(refusal("[deamon]\n").contains("did you mean [daemon]?"));
+    assert!(Layers::parse(text).is_err());
 }

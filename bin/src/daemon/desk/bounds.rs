@@ -33,16 +33,16 @@ impl Desk {
                 )));
             }
         }
+        let begun = self.begun.lock().await;
         let mut all = Patch::new();
         for key in &change.reset {
             if let Some(known) = Settings::key(key) {
-                all = all.with(key, known.of(&self.begun));
+                all = all.with(key, known.of(&begun));
             }
         }
         for (key, value) in set.iter() {
             all = all.with(key, value.clone());
         }
-        let _turn = self.settings.lock().await;
         let mut unsaved = None;
         if !all.is_empty() {
             let now = self.engine.set_settings(all).await;
@@ -77,7 +77,7 @@ impl Desk {
     }
 
     /// The keys whose values are kept.
-    fn kept_keys(&self) -> BTreeSet<String> {
+    pub(super) fn kept_keys(&self) -> BTreeSet<String> {
         let kept = self.keeper.with_store(state::Store::settings);
         kept::keys(kept.unwrap_or_default()).collect()
     }
