@@ -123,7 +123,10 @@ fn comes_from_elsewhere(method: &Method, headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let mode = headers.get("sec-fetch-mode").map(HeaderValue::as_bytes);
     let other_site = matches!(site, Some(b"cross-site" | b"same-site"));
-    foreign || (other_site && (!safe || mode != Some(b"navigate")))
+    let place = headers.get("sec-fetch-dest").map(HeaderValue::as_bytes);
+    // In a frame it would still be the other site's page.
+    let follows = mode == Some(b"navigate") && matches!(place, None | Some(b"document"));
+    foreign || (other_site && !(safe && follows))
 }
 
 /// Whether a path is for everybody: the description of the API.
@@ -254,5 +257,10 @@ mod tests {
         ];
         assert_eq!(from(&Method::GET, &link), Ok(()));
         assert_eq!(from(&Method::PUT, &link), Err(403));
+        let into = |place| [link[0], link[1], ("sec-fetch-dest", place)];
+        assert_eq!(from(&Method::GET, &into("document")), Ok(()));
+        for place in ["iframe", "frame", "embed", "object"] {
+            assert_eq!(from(&Method::GET, &into(place)), Err(403), "{place}");
+        }
     }
 }

@@ -80,9 +80,13 @@ pub(crate) async fn body(request: Request<Body>, most: usize) -> Result<Bytes, P
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why)
     };
     let said = length(request.headers());
+    // It sends nothing before it is told to (RFC 9110, section 10.1.1).
+    let waits = request.headers().contains_key(header::EXPECT);
     let mut body = request.into_body();
     if said.is_some_and(|len| len > most as u64) {
-        drain(&mut body).await;
+        if !waits {
+            drain(&mut body).await;
+        }
         return Err(too_large());
     }
     let mut bytes = BytesMut::new();

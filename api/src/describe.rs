@@ -34,11 +34,14 @@ struct Body {
 pub(crate) const JSON: &str = "application/json";
 
 /// What may become of any request: whoever may not ask, and when the daemon ends.
-const ANYWHERE: [(u16, &str); 5] = [
+const ANYWHERE: [(u16, &str); 8] = [
+    (400, "It is no proper request."),
     (401, "The key is missing or wrong."),
     (403, "It comes from a page of another site."),
+    (408, "It does not come in time."),
     (414, "The address is too long."),
     (421, "It names another machine."),
+    (431, "Its head is too long."),
     (503, "The daemon ends, or has too much to do."),
 ];
 

@@ -10,7 +10,7 @@
 //!
 //! # Map of modules
 //! - `daemon`: what stands behind the API, as a trait.
-//! - `server`, `patience`: connections, and how long they are waited for.
+//! - `server`, `patience`, `spoken`: connections, how long they are waited for, and what is said where there is no request yet.
 //! - `access`: who may ask: the key, the names of this machine, pages of other sites.
 //! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
 //! - `problem`, `asked`: errors, and what was asked: queries and bodies.
@@ -52,6 +52,7 @@ mod routes;
 mod server;
 mod settings;
 mod shared;
+mod spoken;
 mod statistics;
 mod stream;
 #[cfg(test)]

@@ -116,7 +116,25 @@ fn place(said: &Object) -> Result<Option<PathBuf>, Problem> {
 
 /// Writes a file in one step, so that no half of it is ever seen.
 fn write(place: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    let failed = |error: std::io::Error| Problem::failed(format!("{}: {error}", place.display()));
+    let failed = |error: std::io::Error| {
+        use std::io::ErrorKind as Kind;
+        let why = format!("{}: {error}", place.display());
+        let is_of_place = matches!(
+            error.kind(),
+            Kind::InvalidFilename
+                | Kind::InvalidInput
+                | Kind::IsADirectory
+                | Kind::NotFound
+                | Kind::PermissionDenied
+                | Kind::ReadOnlyFilesystem
+        );
+        if is_of_place {
+            // Whoever names another place is served.
+            Problem::wrong(why)
+        } else {
+            Problem::failed(why)
+        }
+    };
     let beside = place.with_extension(format!("{}.tmp", std::process::id()));
     let mut new = std::fs::File::options();
     let file = new.write(true).create_new(true).open(&beside);
@@ -217,6 +235,12 @@ mod tests {
                 "{body}: {error}"
             );
         }
+        let long = json!({"files": ["/a"], "export_dir": dir, "name": "x".repeat(300)});
+        let reply = scene
+            .ask("POST", "/createtorrent", long.to_string().as_bytes())
+            .await;
+        let error = reply.json["error"].as_str().unwrap();
+        assert!(reply.status == 400 && error.contains("too long"), "{error}");
         let elsewhere = json!({"files": ["/a"], "export_dir": dir.join("gone")});
         let reply = scene
             .ask("POST", "/createtorrent", elsewhere.to_string().as_bytes())

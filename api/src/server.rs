@@ -1,20 +1,23 @@
 //! Connections: how many there may be, how long they are waited for, and what each request goes through before its handler.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use percent_encoding::percent_decode_str;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -26,6 +29,7 @@ use crate::patience::Patient;
 use crate::problem::Problem;
 use crate::routes::{self, Found, Table};
 use crate::shared::{Shared, ends};
+use crate::spoken::{Failed, Spoken};
 
 /// What the server bounds.
 #[derive(Clone, Copy, Debug)]
@@ -159,27 +163,38 @@ async fn attend(
     // Without it events would wait for others.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
-    let stream = TokioIo::new(Patient::new(stream, limits.unread));
+    let stream = TokioIo::new(Spoken::new(Patient::new(stream, limits.unread)));
     let service = service_fn(move |request| {
         let house = Arc::clone(&house);
-        async move { Ok::<_, Infallible>(house.answer(request).await) }
+        // The connection is taken apart at its end, so that nothing in it may be pinned to its place.
+        Box::pin(async move { Ok::<_, Infallible>(house.answer(request).await) })
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
+        .max_header_size(HEAD)
         .max_buf_size(HEAD)
         .serve_connection(stream, service);
-    tokio::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = ends(&mut stopping) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+        () = ends(&mut stopping) => None,
     };
-    if let Err(error) = ended {
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        Pin::new(&mut connection).graceful_shutdown();
+        poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+    };
+    let stream = connection.into_parts().io.into_inner();
+    let failed = ended.err().map(|error| {
         tracing::debug!(%error, "a connection of the API");
-    }
+        if error.is_timeout() {
+            Failed::TooSlow
+        } else {
+            Failed::Otherwise
+        }
+    });
+    stream.let_go(failed).await;
 }
 
 /// What stands behind all connections.
@@ -235,6 +250,7 @@ impl House {
 
     /// What a request goes through before its handler.
     pub(crate) fn admit(&self, mut request: Request<Body>) -> Result<Request<Body>, Problem> {
+        is_proper(&request)?;
         let uri = request.uri();
         let len = uri.path_and_query().map_or(0, |it| it.as_str().len());
         if len > LONGEST_URL {
@@ -262,6 +278,21 @@ impl House {
         request.extensions_mut().insert(era);
         Ok(request)
     }
+}
+
+/// Whether it is clear whom a request is for, and where to: one host (RFC 9112, section 3.2), and an address of letters.
+fn is_proper(request: &Request<Body>) -> Result<(), Problem> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    // Older ones need not name it.
+    let least = usize::from(request.version() >= Version::HTTP_11);
+    if !(least..=1).contains(&hosts) {
+        return Err(Problem::wrong(format!(
+            "a request names one host, and this one {hosts}"
+        )));
+    }
+    let path = percent_decode_str(request.uri().path()).decode_utf8();
+    path.map(|_| ())
+        .map_err(|_| Problem::wrong("the address is no text in UTF-8"))
 }
 
 #[cfg(test)]

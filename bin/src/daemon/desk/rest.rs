@@ -231,3 +231,53 @@ impl Follow for Listener {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_lead_to_the_open_net_only_by_whatever_name_and_whoever_sends_on() {
+        let url: Url = "http://named.example/x.torrent".parse().unwrap();
+        let addr = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 80);
+        let (open, near) = ("1.1.1.1", "192.168.1.1");
+        for sent_by in [None, Some(addr(open)), Some(addr(near))] {
+            for ip in [
+                "127.0.0.1",
+                "127.255.0.9",
+                "0.0.0.0",
+                "10.0.0.1",
+                "172.16.0.1",
+                near,
+                "100.64.0.1",
+                "169.254.169.254",
+                "198.18.0.1",
+                "224.0.0.1",
+                "255.255.255.255",
+                "::",
+                "::1",
+                "fe80::1",
+                "fd00::1",
+                "ff02::1",
+                "::ffff:127.0.0.1",
+                "::ffff:10.0.0.1",
+                "64:ff9b::7f00:1",
+                "64:ff9b:1::1",
+                "2002:7f00:1::1",
+                "2002:c0a8:101::1",
+            ] {
+                let policy = OpenNet::default();
+                let mut addresses = vec![addr(ip)];
+                policy.admit(&url, sent_by, &mut addresses);
+                assert_eq!(addresses, [], "{ip}");
+                assert!(policy.refused.load(Ordering::Relaxed), "{ip}");
+                // A name that leads to both, as one does that is led elsewhere between two look-ups, leads to the open one.
+                let both = OpenNet::default();
+                let mut addresses = vec![addr(ip), addr(open)];
+                both.admit(&url, sent_by, &mut addresses);
+                assert_eq!(addresses, [addr(open)], "{ip}");
+                assert!(!both.refused.load(Ordering::Relaxed), "{ip}");
+            }
+        }
+    }
+}

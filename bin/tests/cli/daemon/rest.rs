@@ -1,8 +1,10 @@
 //! The REST API before a daemon: its key, what is done by it, and its end.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -200,4 +202,82 @@ fn who_follows_hears_of_the_end_that_was_asked_for() {
     assert!(hear("tribler_shutdown_state").starts_with("data: {"));
     assert!(events.all(|line| line.is_ok()), "the stream ends");
     assert_eq!(daemon.running.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn this_machine_is_not_asked_for_torrents_however_its_address_is_written() {
+    let dir = folder();
+    let mut daemon = Daemon::with(dir.path(), &["--api", "127.0.0.1:0"]);
+    let api = Api::of(&mut daemon);
+    let (door, asked) = server(|_| "HTTP/1.0 200 OK\r\n\r\nd4:infode".to_owned());
+    let port = door.port();
+    let hosts = [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f000001",
+        "017700000001",
+        "127.1",
+        "0",
+        "localhost",
+        "LOCALHOST.",
+        "any.localhost",
+        "%31%32%37.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "user:password@127.0.0.1",
+    ];
+    for host in hosts {
+        let url = format!("http://{host}:{port}/x.torrent");
+        let body = json!({"uri": url}).to_string();
+        let query = url.replace('%', "%25").replace('@', "%40");
+        for (status, refused) in [
+            api.ask("PUT", "/downloads", &body),
+            api.ask("GET", &format!("/torrentinfo?uri={query}"), ""),
+        ] {
+            let why = refused["error"].as_str().unwrap();
+            assert!(matches!(status, 400 | 502), "{host}: {status} {why}");
+        }
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn servers_of_the_home_network_are_asked_where_that_is_allowed_and_send_nobody_round_in_circles() {
+    let dir = folder();
+    let flags = ["--api", "127.0.0.1:0", "--api-local-urls"];
+    let mut daemon = Daemon::with(dir.path(), &flags);
+    let api = Api::of(&mut daemon);
+    let (door, asked) = server(|at| {
+        format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://{at}/again\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    });
+    let body = json!({"uri": format!("http://{door}/x.torrent")}).to_string();
+    let (status, refused) = api.ask("PUT", "/downloads", &body);
+    let why = refused["error"].as_str().unwrap();
+    assert!(
+        status == 502 && why.contains("redirected too often"),
+        "{status} {why}"
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 6, "once, and five times more");
+}
+
+/// A server that answers every connection like this, and counts them.
+fn server(
+    answer: impl Fn(SocketAddr) -> String + Send + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = door.local_addr().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in door.incoming() {
+            let mut stream = stream.unwrap();
+            asked.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer(at).as_bytes());
+        }
+    });
+    (at, count)
 }
