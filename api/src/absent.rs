@@ -146,15 +146,6 @@ pub(crate) const NOW: &[Missing] = &[
             ("GET", "/ipv8/tunnel/swarms/{infohash}/size"),
         ],
     ),
-    ("dump of the memory", &[("GET", "/debug/memory/dump")]),
-    (
-        "profiler",
-        &[
-            ("DELETE", "/debug/profiler"),
-            ("GET", "/debug/profiler"),
-            ("PUT", "/debug/profiler"),
-        ],
-    ),
 ];
 
 /// Of Tribler 7.0.2, below `/v7.0`, where they differ from those above.
@@ -193,9 +184,6 @@ pub(crate) const V70: &[Missing] = &[
             ("GET", "/mychannel"),
             ("POST", "/mychannel"),
             ("GET", "/torrents/random"),
-            ("GET", "/torrents/{infohash}"),
-            ("GET", "/torrents/{infohash}/health"),
-            ("GET", "/torrents/{infohash}/trackers"),
         ],
     ),
     (

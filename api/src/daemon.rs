@@ -4,11 +4,14 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use control::{Ask, Refusal};
 use engine::EngineHandle;
 use protocol::id::InfoHash;
+use protocol::magnet::Magnet;
+use protocol::metainfo::Metainfo;
 use serde_json::{Map, Value};
 
 /// A future of a method that is called through a trait object.
@@ -42,11 +45,34 @@ pub trait Daemon: Send + Sync + 'static {
     fn fetch<'a>(&'a self, url: &'a str, hops: Option<u8>)
     -> Promise<'a, Result<Vec<u8>, Refusal>>;
 
+    /// Fetches the metadata of a link that is no download, on the way of torrents of which so many hops are said. The link is a
+    /// client's: its peers and trackers are those of the open net, as the addresses of [`Self::fetch`] are.
+    fn metadata(
+        &self,
+        link: Magnet,
+        hops: Option<u8>,
+    ) -> Promise<'_, Result<Arc<Metainfo>, Refusal>>;
+
     /// Counts the peers of a torrent in the DHT, by the direct way: those that have everything, and the others.
     fn count_in_dht(&self, hash: InfoHash) -> Promise<'_, Result<[u64; 2], String>>;
 
     /// Makes a torrent of files and folders of this machine.
     fn make(&self, of: Make) -> Promise<'_, Result<Made, Refusal>>;
+
+    /// So many of the last lines that were logged, oldest first.
+    fn log(&self, lines: usize) -> String;
+
+    /// Whether it is noted where the process spends its time.
+    fn is_profiling(&self) -> bool;
+
+    /// Notes from now on where the process spends its time.
+    ///
+    /// # Errors
+    /// Where that is done already, or cannot be.
+    fn start_profiling(&self) -> Result<(), Refusal>;
+
+    /// Ends that; the file with what was noted.
+    fn stop_profiling(&self) -> Promise<'_, Result<PathBuf, Refusal>>;
 
     /// All figures, as a page of OpenMetrics.
     fn figures(&self) -> Promise<'_, String>;

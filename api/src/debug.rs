@@ -1,13 +1,15 @@
 //! A look into the process, as the system sees it.
 
+mod log;
+mod memory;
 mod process;
+mod profiler;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::routing::get;
 use control::{Ask, Nothing, Resources};
 use serde_json::{Value, json};
 
-use crate::asked::Query;
 use crate::describe::About;
 use crate::describe::shapes::{count, list, number, object, text};
 use crate::problem::{Answer, Problem};
@@ -31,12 +33,7 @@ pub(crate) fn routes() -> Vec<Served> {
     let all_threads = [("thread_id", count()), ("thread_name", text()), frames];
     let cpu_row = [("time", number()), ("cpu", number())];
     let memory_row = [("time", number()), ("mem", count())];
-    let log_about = About::new("The log, which is kept nowhere")
-        .asks("process", text(), "Of which process")
-        .asks("max_lines", count(), "How many lines")
-        .answers(object(&[("content", text()), ("max_lines", count())]))
-        .refuses(&[400]);
-    vec![
+    let mut routes = vec![
         route(
             "GET",
             "/debug/open_files",
@@ -71,8 +68,11 @@ pub(crate) fn routes() -> Vec<Served> {
             get(memory),
             rows("Bytes of memory of late", "memory_history", &memory_row),
         ),
-        route("GET", "/debug/log", get(log), log_about),
-    ]
+    ];
+    routes.extend(log::routes());
+    routes.extend(memory::routes());
+    routes.extend(profiler::routes());
+    routes
 }
 
 /// Looks at files of the system, which may take a moment.
@@ -121,12 +121,6 @@ async fn memory(State(shared): State<Shared>) -> Result<Answer, Problem> {
         Some(json!({"time": sample.time, "mem": memory}))
     });
     Ok(Answer(json!({"memory_history": rows.collect::<Vec<_>>()})))
-}
-
-/// The log goes to standard error, and no file of it is kept.
-async fn log(request: Request) -> Result<Answer, Problem> {
-    Query::of(request.uri()).number("max_lines")?;
-    Ok(Answer(json!({"content": "", "max_lines": 0})))
 }
 
 #[cfg(test)]

@@ -75,18 +75,36 @@ async fn check(
 ) -> Result<Answer, Problem> {
     let hash = downloads::info_hash(&hash)?;
     let query = Query::of(request.uri());
-    let patience = patience(query.get("timeout"))?;
-    let turn = Arc::clone(&shared.0.checks.0).try_acquire_owned();
-    let turn = turn.map_err(|_| {
-        let why = format!("{AT_A_TIME} torrents are being checked already: ask again later");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
-    })?;
     if query.flag("nowait") {
+        let patience = patience(query.get("timeout"))?;
+        let turn = turn(&shared)?;
         tokio::spawn(tell(shared, hash, patience, turn));
         return Ok(Answer(json!({"checking": "1"})));
     }
-    let health = ask(&shared, hash, patience).await?;
+    let health = heard(&shared, hash, query.get("timeout")).await?;
     Ok(Answer(json!({"health": health})))
+}
+
+/// Checks a torrent: what is heard within so many seconds, by who says it.
+///
+/// # Errors
+/// 400 where the seconds are none, 503 where too many are checked.
+pub(crate) async fn heard(
+    shared: &Shared,
+    hash: InfoHash,
+    seconds: Option<&str>,
+) -> Result<Map<String, Value>, Problem> {
+    let patience = patience(seconds)?;
+    let _turn = turn(shared)?;
+    ask(shared, hash, patience).await
+}
+
+fn turn(shared: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
+    let turn = Arc::clone(&shared.0.checks.0).try_acquire_owned();
+    turn.map_err(|_| {
+        let why = format!("{AT_A_TIME} torrents are being checked already: ask again later");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+    })
 }
 
 fn patience(said: Option<&str>) -> Result<Duration, Problem> {

@@ -16,7 +16,7 @@
 //! - `problem`, `asked`: errors, and what was asked: queries and bodies.
 //! - `describe`, `docs`: what each route is, the OpenAPI document of all, and a page that shows it.
 //! - `general`, `events`, `settings`, `statistics`, `downloads`, `stream`, `libtorrent`,
-//!   `debug`, `circuits`, `looking`, `making`, `health`, `figures`: handlers, one module a group of endpoints.
+//!   `debug`, `circuits`, `looking`, `making`, `health`, `torrents`, `figures`: handlers, one module a group of endpoints.
 //!
 //! # Invariants
 //! - What a client sends ends in an answer, with a JSON error where it cannot be, and never in a panic.
@@ -57,6 +57,7 @@ mod statistics;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod torrents;
 
 pub use access::{Access, Key};
 pub use daemon::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};

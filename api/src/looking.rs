@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::routing::get;
+use control::Code;
 use data_encoding::HEXLOWER;
 use protocol::bencode::{self, Kind};
 use protocol::magnet::Magnet;
 use protocol::metainfo::{LoadLimits, Metainfo};
 use serde_json::{Map, Value, json};
 
-use crate::asked::Query;
+use crate::asked::{self, Era, Query};
 use crate::describe::About;
 use crate::describe::shapes::{count, flag, object, or_null, text};
 use crate::downloads;
@@ -28,12 +30,13 @@ pub(crate) fn routes() -> Vec<Served> {
         )
         .asks("hops", count(), "By how many hops it is fetched, 0 to 3")
         .answers(shape)
-        .refuses(&[400, 404, 500, 501, 502]);
+        .refuses(&[400, 404, 408, 500, 502]);
     vec![route("GET", "/torrentinfo", get(look), about)]
 }
 
 /// What is known of a torrent.
 async fn look(State(shared): State<Shared>, request: Request) -> Result<Answer, Problem> {
+    let era = asked::era(&request);
     let query = Query::of(request.uri());
     let hops = match query.get("hops").map(|text| (text, text.parse::<u8>())) {
         None => None,
@@ -54,35 +57,62 @@ async fn look(State(shared): State<Shared>, request: Request) -> Result<Answer, 
         downloads::read_uri(uri).await?
     } else if starts("http://") || starts("https://") {
         let fetched = shared.daemon().fetch(uri, hops).await;
-        fetched.map_err(Problem::of_fetch)?
+        let fetched = fetched.map_err(Problem::of_fetch)?;
+        match link_in(&fetched) {
+            Some(link) => of_link(&shared, link, hops, era).await?,
+            None => fetched,
+        }
     } else if starts("magnet:") {
-        of_link(&shared, uri).await?
+        of_link(&shared, uri, hops, era).await?
     } else {
         return Err(Problem::wrong("invalid uri"));
     };
     let shown = tokio::task::spawn_blocking(move || shown(&bytes)).await;
     let (metainfo, text) = shown.map_err(|error| Problem::failed(error.to_string()))??;
     let known = shared.engine().find(metainfo.hashes().wire()).await?;
-    Ok(Answer(json!({
-        "metainfo": HEXLOWER.encode(text.as_bytes()),
-        "download_exists": known.map(|_| true),
-    })))
+    let text = match era {
+        Era::Now => HEXLOWER.encode(text.as_bytes()),
+        Era::V70 => text,
+    };
+    let known = known.map(|_| true);
+    Ok(Answer(json!({"metainfo": text, "download_exists": known})))
 }
 
-/// The torrent of a link, where it is among the downloads and has its metadata.
-async fn of_link(shared: &Shared, link: &str) -> Result<Vec<u8>, Problem> {
+/// A link that a server has sent instead of a torrent.
+fn link_in(fetched: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(fetched).ok()?.trim();
+    text.starts_with("magnet:").then_some(text)
+}
+
+/// The torrent of a link: that of a download which has its metadata, or what peers say. What is a download is looked for by no fewer
+/// hops than that goes.
+async fn of_link(
+    shared: &Shared,
+    link: &str,
+    hops: Option<u8>,
+    era: Era,
+) -> Result<Vec<u8>, Problem> {
     let magnet = Magnet::parse(link).map_err(|error| Problem::wrong(error.to_string()))?;
     let hashes = magnet
         .hashes
         .ok_or_else(|| Problem::wrong("missing infohash"))?;
     let engine = shared.engine();
-    let metainfo = match engine.find(hashes.wire()).await? {
+    let known = engine.find(hashes.wire()).await?;
+    let metainfo = match known {
         Some(id) => engine.metainfo(id).await?,
         None => None,
     };
-    // Nobody is asked for it: whoever wants it adds the link, with no files wanted.
-    let metainfo =
-        metainfo.ok_or_else(|| Problem::not_there("metadata of links that are no downloads"))?;
+    let metainfo = if let Some(metainfo) = metainfo {
+        metainfo
+    } else {
+        let of_download = known.and_then(|id| engine.status(id));
+        let of_download = of_download.map(|status| status.hops);
+        let found = shared.daemon().metadata(magnet, hops.max(of_download));
+        found.await.map_err(|refusal| match (era, refusal.code) {
+            (Era::V70, Code::Failed) => Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout"),
+            _ => Problem::of_fetch(refusal),
+        })?
+    };
     let bytes = metainfo.to_bytes();
     bytes.map_err(|error| Problem::failed(error.to_string()))
 }
@@ -126,6 +156,47 @@ mod tests {
     use super::*;
     use crate::testing::{Scene, torrent_of};
 
+    #[test]
+    fn a_server_may_send_a_link_instead_of_a_torrent() {
+        let link = "magnet:?xt=urn:btih:x";
+        assert_eq!(link_in(format!(" {link}\n").as_bytes()), Some(link));
+        assert_eq!(link_in(b"d4:infod"), None);
+        assert_eq!(link_in(b"\xffmagnet:"), None);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn links_are_those_of_downloads_or_looked_up_by_the_way_that_is_said() {
+        let scene = Scene::start().await;
+        let hash = scene.seed(&[("b", 100)]).await;
+        let path = format!("/torrentinfo?uri=magnet:%3fxt=urn:btih:{hash}");
+        let reply = scene.ask("GET", &path, b"").await;
+        assert_eq!(
+            (reply.status, &reply.json["download_exists"]),
+            (200, &json!(true))
+        );
+        let (made, hash) = torrent_of(scene.dir.path(), "y", &[("c", 100)]);
+        *scene.made().lock() = Some(made);
+        let path = format!("/torrentinfo?uri=magnet:%3fxt=urn:btih:{hash}");
+        let reply = scene.ask("GET", &path, b"").await;
+        assert_eq!(
+            (reply.status, &reply.json["download_exists"]),
+            (200, &Value::Null)
+        );
+        let old = scene.ask("GET", &format!("/v7.0{path}"), b"").await;
+        let text = old.json["metainfo"].as_str().unwrap();
+        let shown: Value = serde_json::from_str(text).unwrap();
+        assert_eq!((old.status, &shown["info"]["name"]), (200, &json!("y")));
+        // The circuits of these tests find nothing.
+        let path = format!("{path}&hops=3");
+        let none = scene.ask("GET", &path, b"").await;
+        assert_eq!(
+            (none.status, none.json),
+            (502, json!({"error": "metainfo error: Some(3)"}))
+        );
+        let old = scene.ask("GET", &format!("/v7.0{path}"), b"").await;
+        assert_eq!((old.status, old.json), (408, json!({"error": "timeout"})));
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_torrent_is_shown_as_text_in_hex_and_what_is_none_is_refused() {
         let scene = Scene::start().await;
@@ -148,13 +219,6 @@ mod tests {
             json!([{"length": 20_000, "path": ["a"]}])
         );
         assert_eq!(shown["info"]["pieces"].as_str().unwrap().len(), 80);
-        let hash = scene.seed(&[("b", 100)]).await;
-        let path = format!("/torrentinfo?uri=magnet:%3fxt=urn:btih:{hash}");
-        let reply = scene.ask("GET", &path, b"").await;
-        assert_eq!(
-            (reply.status, &reply.json["download_exists"]),
-            (200, &json!(true))
-        );
         let bad = scene.dir.path().join("bad");
         std::fs::write(&bad, b"d4:info").unwrap();
         for (query, status, why) in [
@@ -169,8 +233,8 @@ mod tests {
             ("?uri=magnet:%3fxt=urn:btih:xx".to_owned(), 400, ""),
             (
                 format!("?uri=magnet:%3fxt=urn:btih:{}", "ab".repeat(20)),
-                501,
-                "metadata of links",
+                502,
+                "metainfo error: None",
             ),
             ("?uri=file:/nofile".to_owned(), 404, "/nofile: No such file"),
             (

@@ -11,7 +11,7 @@ use crate::describe::{self, About};
 use crate::shared::Shared;
 use crate::{
     circuits, debug, docs, downloads, events, figures, general, health, libtorrent, looking,
-    making, settings, statistics, stream,
+    making, settings, statistics, stream, torrents,
 };
 
 /// A method and a path; where it is served, by what.
@@ -79,6 +79,7 @@ fn served() -> Vec<Served> {
         looking::routes(),
         making::routes(),
         health::routes(),
+        torrents::routes(),
         docs::routes(),
         figures::routes(),
     ];

@@ -6,6 +6,8 @@
 mod proxy;
 mod tree;
 
+pub(crate) use self::proxy::ProxyParts;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -163,6 +163,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether the last of what is logged is kept, for those who ask later.
+    pub(crate) const fn keeps_log(&self) -> bool {
+        matches!(self, Self::Daemon(_))
+    }
+
     /// Whether its JSON is a line for each event, failures among them, and not one object.
     pub(crate) fn speaks_lines(&self) -> bool {
         match self {

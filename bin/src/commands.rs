@@ -32,13 +32,14 @@ use rustix::fs::Access;
 
 use crate::cli::Command;
 use crate::failure::{self, Failure};
+use crate::log::Tail;
 use crate::screen::Screen;
 
-/// Runs a command to its end.
+/// Runs a command to its end; `tail` has the last of what is logged, where that is kept.
 ///
 /// # Errors
 /// [`Failure`] says how it ended and carries the exit code.
-pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn run(command: Command, screen: &Screen, tail: Option<Tail>) -> Result<(), Failure> {
     match command {
         Command::Backup(args) => kept::backup(&args, screen),
         Command::BootstrapServer(args) => bootstrap_server::run(&args, screen),
@@ -49,7 +50,7 @@ pub(crate) fn run(command: Command, screen: &Screen) -> Result<(), Failure> {
         Command::Config(args) => config::run(&args, screen),
         Command::Create(args) => create::run(&args, screen),
         Command::Ctl(args) => ctl::run(args, screen),
-        Command::Daemon(args) => daemon::run(*args, screen),
+        Command::Daemon(args) => daemon::run(*args, screen, tail.unwrap_or_default()),
         Command::Demo(args) => demo::run(&args, screen),
         Command::Dht(args) => dht::run(&args, screen),
         Command::Download(mut args) => download::run(&mut args, screen),

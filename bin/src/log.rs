@@ -1,10 +1,16 @@
-//! Logs: to standard error, around the progress bars.
+//! Logs: to standard error, around the progress bars; of a daemon the last of them are kept, too.
+
+mod tail;
 
 use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub(crate) use self::tail::Tail;
 use crate::failure::Failure;
 use crate::screen::Screen;
 
@@ -12,11 +18,18 @@ use crate::screen::Screen;
 /// nobody else tells its operator.
 const DEFAULT: &str = "error,tracker=warn";
 
-/// Starts logging by `--log`, else by `RUST_LOG`, else by [`DEFAULT`].
+/// What is kept where nobody said what is logged: what has happened, too.
+const KEPT: &str = "info";
+
+/// Starts logging by `--log`, else by `RUST_LOG`, else by [`DEFAULT`]; a tail keeps the last of the same, or by [`KEPT`].
 ///
 /// # Errors
 /// [`Failure::Usage`] where the filter cannot be understood.
-pub(crate) fn start(flag: Option<&str>, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn start(
+    flag: Option<&str>,
+    screen: &Screen,
+    tail: Option<&Tail>,
+) -> Result<(), Failure> {
     let asked = match flag {
         Some(filter) => Some(("--log", filter.to_owned())),
         None => std::env::var("RUST_LOG")
@@ -24,23 +37,31 @@ pub(crate) fn start(flag: Option<&str>, screen: &Screen) -> Result<(), Failure> 
             .filter(|v| !v.is_empty())
             .map(|v| ("RUST_LOG", v)),
     };
-    let filter = match asked {
+    let filter = |without: &str| match &asked {
         Some((whence, text)) => {
             if flag.is_some() {
-                must_be_known(&text)?;
+                must_be_known(text)?;
             }
-            EnvFilter::try_new(&text).map_err(|_| {
+            EnvFilter::try_new(text).map_err(|_| {
                 Failure::Usage(format!("{whence} `{text}` is not a log level or filter"))
-            })?
+            })
         }
-        None => EnvFilter::new(DEFAULT),
+        None => Ok(EnvFilter::new(without)),
     };
-    // Only a second start in one process can fail here, and then logging is on already.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let shown = fmt::layer()
         .with_ansi(screen.colour())
         .with_writer(Beside(screen.clone()))
-        .try_init();
+        .with_filter(filter(DEFAULT)?);
+    let kept = match tail {
+        Some(tail) => {
+            let layer = fmt::layer().with_ansi(false).with_writer(tail.clone());
+            Some(layer.with_filter(filter(KEPT)?))
+        }
+        None => None,
+    };
+    let logs = tracing_subscriber::registry().with(shown).with(kept);
+    // Only a second start in one process can fail here, and then logging is on already.
+    let _ = logs.try_init();
     Ok(())
 }
 

@@ -43,8 +43,9 @@ fn main() -> ExitCode {
     let cli = cli::Cli::of_process();
     let screen = screen::Screen::new(cli.command.json());
     let lines = cli.command.speaks_lines();
-    let ended =
-        log::start(cli.log.as_deref(), &screen).and_then(|()| commands::run(cli.command, &screen));
+    let tail = cli.command.keeps_log().then(log::Tail::default);
+    let ended = log::start(cli.log.as_deref(), &screen, tail.as_ref())
+        .and_then(|()| commands::run(cli.command, &screen, tail));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -3,6 +3,7 @@
 mod bound;
 mod changes;
 mod leaks;
+mod links;
 mod programs;
 mod proxied;
 mod real;
@@ -73,6 +74,12 @@ isolated_test! {
         lab, limit = 900, needs = [Need::Ours]
     ) {
         changes::run(lab, 100);
+    }
+}
+
+isolated_test! {
+    fn what_is_in_a_link_is_looked_up_through_circuits(lab, limit = 240, needs = [Need::Ours]) {
+        links::look(lab);
     }
 }
 

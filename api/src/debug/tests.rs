@@ -30,10 +30,6 @@ async fn files_sockets_and_threads_of_the_process_are_told() {
         assert!(thread["thread_id"].is_u64() && thread["thread_name"].is_string());
         assert!(thread["frames"].is_array());
     }
-    let log = scene
-        .ask("GET", "/debug/log?process=core&max_lines=3", b"")
-        .await;
-    assert_eq!(log.json, json!({"content": "", "max_lines": 0}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,6 +104,31 @@ pub(super) fn shown(url: Option<&str>, part: Part) -> Value {
     }
 }
 
+/// The parts of an address that are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProxyParts {
+    /// As that of the keys.
+    pub(crate) kind: i64,
+    pub(crate) host: String,
+    /// 0 where there is no proxy.
+    pub(crate) port: u16,
+    pub(crate) user: String,
+}
+
+impl ProxyParts {
+    pub(crate) fn of(url: &str) -> Self {
+        let way = Way::of(Some(url));
+        let (host, port) = way.server.rsplit_once(':').unwrap_or_default();
+        let user = way.login.split_once(':').map_or("", |(user, _)| user);
+        Self {
+            kind: way.kind,
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: port.parse().unwrap_or_default(),
+            user: user.to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +148,11 @@ mod tests {
         let way = Way::of(Some("socks5://me:pa%23ss@proxy.example:1080"));
         assert_eq!((way.kind, way.login.as_str()), (3, "me:pa#ss"));
         assert_eq!(shown(Some("socks5://me:pw@h:1"), Part::Login), "me:");
+        let parts = ProxyParts::of("socks5://me:pw@[::1]:1080");
+        let (host, user) = (parts.host.as_str(), parts.user.as_str());
+        assert_eq!((parts.kind, host, parts.port, user), (3, "::1", 1080, "me"));
+        let none = ProxyParts::of("");
+        assert_eq!((none.kind, none.host.as_str(), none.port), (0, "", 0));
         let mut bad = Way::of(None);
         bad.set(Part::Kind, &Value::from(2));
         assert!(bad.url().unwrap_err().contains("proxy_server"));

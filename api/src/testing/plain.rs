@@ -24,6 +24,7 @@ pub(super) struct Plain {
     /// What is made next; else the words of what was asked for.
     pub(super) made: Mutex<Option<Vec<u8>>>,
     pub(super) circuits: Mutex<Vec<Circuit>>,
+    profiling: Mutex<bool>,
     pub(super) guests: Mutex<Vec<mpsc::Sender<News>>>,
     system: actix_rt::System,
     _pool: OwnedPool,
@@ -55,6 +56,7 @@ impl Plain {
             kept: Mutex::default(),
             made: Mutex::default(),
             circuits: Mutex::default(),
+            profiling: Mutex::default(),
             guests: Mutex::default(),
             system,
             _pool: pool,
@@ -198,6 +200,25 @@ impl Daemon for Plain {
         Box::pin(std::future::ready(Err(Refusal::new(Code::Wrong, url))))
     }
 
+    /// Of what is made next, and of nothing else.
+    fn metadata(
+        &self,
+        link: Magnet,
+        hops: Option<u8>,
+    ) -> Promise<'_, Result<Arc<Metainfo>, Refusal>> {
+        let made = self.made.lock().clone().unwrap_or_default();
+        let made = Metainfo::from_bytes(&made, &LoadLimits::default()).ok();
+        let made = made.filter(|made| link.hashes == Some(made.hashes()));
+        let found = match made {
+            Some(made) if hops != Some(3) => Ok(Arc::new(made)),
+            _ => Err(Refusal::new(
+                Code::Failed,
+                format!("metainfo error: {hops:?}"),
+            )),
+        };
+        Box::pin(std::future::ready(found))
+    }
+
     fn count_in_dht(&self, hash: InfoHash) -> Promise<'_, Result<[u64; 2], String>> {
         let counted = if hash == InfoHash([0x77; 20]) {
             Ok([7, 3])
@@ -222,6 +243,30 @@ impl Daemon for Plain {
             dir: self.dir.clone(),
         };
         Box::pin(std::future::ready(Ok(made)))
+    }
+
+    fn log(&self, lines: usize) -> String {
+        let lines: Vec<String> = (0..lines.min(200)).map(|line| line.to_string()).collect();
+        lines.join("\n")
+    }
+
+    fn is_profiling(&self) -> bool {
+        *self.profiling.lock()
+    }
+
+    fn start_profiling(&self) -> Result<(), Refusal> {
+        if std::mem::replace(&mut *self.profiling.lock(), true) {
+            let why = "Profiler is already running";
+            return Err(Refusal::new(Code::Duplicate, why));
+        }
+        Ok(())
+    }
+
+    fn stop_profiling(&self) -> Promise<'_, Result<PathBuf, Refusal>> {
+        let was = std::mem::take(&mut *self.profiling.lock());
+        let refused = || Refusal::new(Code::NotFound, "Profiler is not running");
+        let file = was.then(|| self.dir.join("profile")).ok_or_else(refused);
+        Box::pin(std::future::ready(file))
     }
 
     fn figures(&self) -> Promise<'_, String> {

@@ -28,6 +28,7 @@ use crate::daemon::rest::Rest;
 use crate::daemon::server::Server;
 use crate::daemon::{habits, inherited, kept, notify, pulse};
 use crate::failure::{Failure, reason};
+use crate::log::Tail;
 use crate::metrics::{self, Metrics};
 use crate::screen::Screen;
 use crate::settings;
@@ -46,7 +47,7 @@ const LAST_WRITE: Duration = Duration::from_secs(10);
 /// How often it is looked what the router and the only way out do.
 const LOOK: Duration = Duration::from_secs(2);
 
-pub(crate) fn run(args: DaemonArgs, screen: &Screen) -> Result<(), Failure> {
+pub(crate) fn run(args: DaemonArgs, screen: &Screen, tail: Tail) -> Result<(), Failure> {
     if args.print_unit {
         let output = args.output.as_deref();
         return unit::print("daemon", output, screen);
@@ -59,7 +60,7 @@ pub(crate) fn run(args: DaemonArgs, screen: &Screen) -> Result<(), Failure> {
     if args.api.is_none() && inherited.is_none() {
         args.check_api()?;
     }
-    wire::run(serve(Arc::new(args), inherited, screen))
+    wire::run(serve(Arc::new(args), inherited, (screen, tail)))
 }
 
 /// The arguments, with what the file of settings says in place of those that were not given.
@@ -74,7 +75,7 @@ fn with_file(args: DaemonArgs) -> Result<DaemonArgs, Failure> {
 async fn serve(
     args: Arc<DaemonArgs>,
     inherited: Option<TcpListener>,
-    screen: &Screen,
+    (screen, tail): (&Screen, Tail),
 ) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen()?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::failed)?;
@@ -97,7 +98,7 @@ async fn serve(
         &mut shutdown,
     )
     .await?;
-    let desk = Desk::new(&session, &keeper, &args, output);
+    let desk = Desk::new(&session, &keeper, &args, (output, tail));
     let desk = Arc::new(desk.map_err(|error| failed(&error))?);
     let bulletin = desk.bulletin().clone();
     let reporting = bulletin.clone().report(session.engine.clone());

@@ -10,12 +10,14 @@ mod modes;
 mod reload;
 mod rest;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix_rt::ArbiterHandle;
 use control::{Ask, Code, Named, Names, Refusal, Unnamed};
 use engine::{CommandError, EngineHandle, Settings, TorrentId, TorrentStatus};
+use net::Pool;
 use serde::Serialize;
 use serde_json::Value;
 use state::{Keeper, StateError};
@@ -25,9 +27,12 @@ pub(crate) use self::reload::Reloaded;
 use super::bulletin::Bulletin;
 use super::categories::Categories;
 use super::habits::{Feeding, Watching};
+use super::metadata;
+use super::profiler::Profiler;
 use super::resources::Resources;
 use super::server::Guests;
 use crate::cli::DaemonArgs;
+use crate::log::Tail;
 use crate::wire::{Circuits, Session, Wires};
 
 /// What stands behind the command channel.
@@ -50,15 +55,24 @@ pub(crate) struct Desk {
     adding: Semaphore,
     /// The turn of who makes a torrent.
     making: Arc<Semaphore>,
+    /// Turns of links whose metadata is looked for.
+    looks: Arc<Semaphore>,
+    /// Connections of looks.
+    pool: Pool,
+    /// The thread of the system, in which engines start.
+    home: ArbiterHandle,
     /// The settings without those that were kept. Whoever changes settings holds this meanwhile, so that what is kept is what holds.
     begun: Mutex<Settings>,
     dht: Option<std::net::SocketAddr>,
     since: Instant,
+    /// The last of what is logged.
+    tail: Tail,
+    profiler: Profiler,
     ending: watch::Sender<bool>,
 }
 
 impl Desk {
-    /// The desk of a session whose content goes to `output`, unless something else is said.
+    /// The desk of a session whose content goes to `output`, unless something else is said. Must be called inside a system.
     ///
     /// # Errors
     /// [`StateError`].
@@ -66,7 +80,7 @@ impl Desk {
         session: &Session,
         keeper: &Arc<Keeper>,
         args: &Arc<DaemonArgs>,
-        output: PathBuf,
+        (output, tail): (PathBuf, Tail),
     ) -> Result<Self, StateError> {
         Ok(Self {
             categories: Categories::load(keeper)?,
@@ -83,11 +97,21 @@ impl Desk {
             output,
             adding: Semaphore::new(adding::AT_A_TIME),
             making: Arc::new(Semaphore::new(1)),
+            looks: Arc::new(Semaphore::new(metadata::AT_A_TIME)),
+            pool: session.pool().clone(),
+            home: actix_rt::System::current().arbiter().clone(),
             begun: Mutex::new(session.settings.clone()),
             dht: session.dht_addr(),
             since: Instant::now(),
+            tail,
+            profiler: Profiler::new(&place_of(keeper)),
             ending: watch::Sender::new(false),
         })
+    }
+
+    /// The folder of the state.
+    fn place(&self) -> PathBuf {
+        place_of(&self.keeper)
     }
 
     /// What has happened.
@@ -240,6 +264,12 @@ fn refused(error: &CommandError) -> Refusal {
 
 fn value(what: &impl Serialize) -> Result<Value, Refusal> {
     serde_json::to_value(what).map_err(|error| Refusal::new(Code::Failed, error.to_string()))
+}
+
+/// The folder of the state.
+fn place_of(keeper: &Keeper) -> PathBuf {
+    let store = keeper.path();
+    store.parent().map(Path::to_owned).unwrap_or_default()
 }
 
 fn empty() -> Value {

@@ -84,7 +84,7 @@ pub(super) fn tell_api(
     screen.say(format_args!("REST API at http://{}", rest.at))
 }
 
-/// Puts a line of the daemon's own among the events.
+/// Puts a line of the daemon's own among the events, and into the log.
 pub(super) fn say(bulletin: &Bulletin, line: &Line) {
     let word = match line {
         Line::Api { .. } => "api",
@@ -95,6 +95,7 @@ pub(super) fn say(bulletin: &Bulletin, line: &Line) {
         Line::StateSaved { .. } => "state_saved",
         Line::Stopping => "stopping",
     };
+    tracing::info!(?line, "the daemon");
     if let Ok(Value::Object(fields)) = serde_json::to_value(line) {
         bulletin.tell((word, engine::Category::Status.into()), fields);
     }

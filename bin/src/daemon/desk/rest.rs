@@ -3,24 +3,28 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use api::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
 use control::{Ask, Code, Refusal};
-use engine::EngineHandle;
 use engine::metrics::Exposition;
+use engine::{DhtDoor, EngineHandle, Settings};
 use net::Scope;
 use net::http::{Guard, Policy, Url};
 use protocol::id::InfoHash;
+use protocol::magnet::Magnet;
+use protocol::metainfo::Metainfo;
 use serde_json::{Map, Value};
 use state::Batch;
+use tokio::sync::oneshot;
 use tunnels::{CircuitStatus, Purpose, State};
 
 use super::Desk;
 use crate::commands::create::given;
 use crate::daemon::bulletin::{self, Follower};
 use crate::daemon::kept;
+use crate::daemon::metadata::{self, AT_A_TIME, Outfit, PATIENCE};
 use crate::failure::Failure;
 use crate::metrics::{self, Source as _};
 use crate::source;
@@ -110,6 +114,34 @@ impl Daemon for Desk {
         })
     }
 
+    fn metadata(
+        &self,
+        link: Magnet,
+        hops: Option<u8>,
+    ) -> Promise<'_, Result<Arc<Metainfo>, Refusal>> {
+        Box::pin(async move {
+            let turn = Arc::clone(&self.looks).try_acquire_owned();
+            let turn = turn.map_err(|_| {
+                let why = format!("{AT_A_TIME} links are being looked up already: ask again later");
+                Refusal::new(Code::Busy, why)
+            })?;
+            let hops = hops.or(self.args.common.hops.hops).unwrap_or_default();
+            let outfit = self.outfit();
+            let (told, found) = oneshot::channel();
+            let sent = self.home.spawn(async move {
+                // Whoever asked may be gone: it is looked for all the same, and its turn is not over.
+                let _turn = turn;
+                let _ = told.send(metadata::fetch(outfit, link, hops, PATIENCE).await);
+            });
+            let ended = || Refusal::new(Code::Stopped, "the daemon is ending");
+            if !sent {
+                return Err(ended());
+            }
+            let found = found.await.map_err(|_| ended())?;
+            found.map_err(|why| Refusal::new(Code::Failed, why.to_string()))
+        })
+    }
+
     fn count_in_dht(&self, hash: InfoHash) -> Promise<'_, Result<[u64; 2], String>> {
         Box::pin(async move {
             if self.args.common.hops.hops.is_some_and(|hops| hops > 0) {
@@ -142,6 +174,22 @@ impl Daemon for Desk {
                 .unwrap_or_else(|error| Err(Failure::failed(error)));
             made.map_err(|failure| Refusal::new(code_of(&failure), failure.to_string()))
         })
+    }
+
+    fn log(&self, lines: usize) -> String {
+        self.tail.last(lines)
+    }
+
+    fn is_profiling(&self) -> bool {
+        self.profiler.is_running()
+    }
+
+    fn start_profiling(&self) -> Result<(), Refusal> {
+        self.profiler.start()
+    }
+
+    fn stop_profiling(&self) -> Promise<'_, Result<PathBuf, Refusal>> {
+        Box::pin(self.profiler.stop())
     }
 
     fn figures(&self) -> Promise<'_, String> {
@@ -179,6 +227,27 @@ impl Daemon for Desk {
         })
     }
 }
+
+impl Desk {
+    /// What looks for metadata are made of.
+    fn outfit(&self) -> Outfit {
+        let dht = self.direct.dht();
+        let look = LOOKS.fetch_add(1, Ordering::Relaxed);
+        Outfit {
+            network: self.direct.network(),
+            pool: self.pool.clone(),
+            dht: dht.map(|handle| DhtDoor { handle, port: None }),
+            routes: Some(Arc::new(self.circuits.clone())),
+            settings: Settings::clone(&self.engine.settings()),
+            dir: self.place().join(format!("look-{look}")),
+            local: self.args.api_local_urls,
+            trackers: !self.args.common.no_trackers,
+        }
+    }
+}
+
+/// Looks that were begun in this process.
+static LOOKS: AtomicU64 = AtomicU64::new(0);
 
 /// What kind of refusal a failure is.
 const fn code_of(failure: &Failure) -> Code {

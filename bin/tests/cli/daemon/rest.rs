@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Daemon, folder, many};
 use crate::running::until;
-use crate::support::text;
+use crate::support::{content, text};
 
 /// An API and its key.
 struct Api {
@@ -40,7 +40,7 @@ impl Api {
             .unwrap();
         let len = body.len();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {at}\r\nX-Api-Key: {key}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
+            "{method} {path} HTTP/1.0\r\nHost: {at}\r\nX-Api-Key: {key}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(body.as_bytes()).unwrap();
@@ -55,7 +55,6 @@ impl Api {
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let begin = answer.find('{').unwrap_or(answer.len());
         let end = answer.rfind('}').map_or(begin, |end| end + 1);
-        // An answer of one chunk reads as one that is none.
         (
             status,
             serde_json::from_str(&answer[begin..end]).unwrap_or_default(),
@@ -280,4 +279,67 @@ fn server(
         }
     });
     (at, count)
+}
+
+#[test]
+fn what_is_in_a_link_is_shown_before_it_is_added_and_looks_into_the_process_are_real() {
+    let dir = folder();
+    many(dir.path(), 1);
+    let theirs = dir.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::write(theirs.join("f00000"), content(0, 100)).unwrap();
+    let mut seed = Daemon::with(
+        &theirs,
+        &["--output", text(&theirs), "--api", "127.0.0.1:0"],
+    );
+    let uri = format!("file:{}", text(&dir.path().join("f00000.torrent")));
+    let wanted = json!({"uri": uri}).to_string();
+    let (_, added) = Api::of(&mut seed).ask("PUT", "/downloads", &wanted);
+    let hash = added["infohash"].as_str().unwrap();
+    seed.until(hash, |torrent| torrent["state"] == "seeding");
+    let peer = seed.serving["listen"].as_str().unwrap();
+    let path = format!("/torrentinfo?uri=magnet:%3fxt=urn:btih:{hash}%26x.pe={peer}");
+    let ours = dir.path().join("ours");
+    std::fs::create_dir(&ours).unwrap();
+    let more = ["--api", "127.0.0.1:0", "--api-local-urls"];
+    let mut daemon = Daemon::with(&ours, &more);
+    let api = Api::of(&mut daemon);
+    let (status, info) = api.ask("GET", &path, "");
+    assert_eq!(
+        (status, &info["download_exists"]),
+        (200, &Value::Null),
+        "{info}"
+    );
+    let shown = info["metainfo"].as_str().unwrap().as_bytes().chunks(2);
+    let shown = shown.map(|digits| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16));
+    let shown: Vec<u8> = shown.map(Result::unwrap).collect();
+    let shown: Value = serde_json::from_slice(&shown).unwrap();
+    assert_eq!(
+        (&shown["info"]["name"], &shown["info"]["length"]),
+        (&json!("f00000"), &json!(100))
+    );
+    // Nothing of it is left.
+    assert_eq!(daemon.count(), 0);
+    let left = std::fs::read_dir(&daemon.state)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left
+        .filter(|name| name.to_string_lossy().starts_with("look"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    let (_, dump) = api.ask("GET", "/debug/memory/dump", "");
+    assert!(dump["kinds"]["heap"]["rss"].as_u64().unwrap() > 0, "{dump}");
+    assert_eq!(api.ask("PUT", "/debug/profiler", "").0, 200);
+    assert_eq!(api.ask("GET", "/debug/profiler", "").1["state"], "STARTED");
+    let (status, stopped) = api.ask("DELETE", "/debug/profiler", "");
+    let file = stopped["profiler_file"].as_str().unwrap();
+    assert!(
+        status == 200 && std::path::Path::new(file).starts_with(&daemon.state),
+        "{stopped}"
+    );
+    assert!(std::path::Path::new(file).exists());
+    let (_, log) = api.ask("GET", "/debug/log?max_lines=1000", "");
+    let log = log["content"].as_str().unwrap();
+    assert!(log.contains(" INFO ") && log.contains("Serving"), "{log}");
+    assert!(!log.contains(&api.key), "{log}");
 }
