@@ -240,6 +240,48 @@ fn a_paused_torrent_moves_and_stays_paused() {
 }
 
 #[test]
+fn what_was_kept_of_a_file_goes_along_where_the_file_becomes_wanted_at_rest() {
+    simulate(async {
+        let scene = Scene::new(23, &SMALL).await;
+        let Some(other) = Other::new(&scene) else {
+            return scene.sim;
+        };
+        let peer = scene.download(2, &[], |_| {}).await;
+        let wanted = async |priority| {
+            let set = peer.handle.set_file_priority(peer.id, 2, priority);
+            set.await.unwrap();
+        };
+        wanted(Priority::SKIP).await;
+        peer.finished().await;
+        // The last piece of the first file reaches into the third.
+        let whole = 700_000_usize.div_ceil(scene::PIECE);
+        assert_eq!(
+            peer.handle.pieces(peer.id).await.unwrap().count() as usize,
+            whole
+        );
+        peer.handle.pause(peer.id).await.unwrap();
+        peer.until(|status| status.state == State::Paused).await;
+        wanted(Priority::NORMAL).await;
+        peer.move_to(other.path(), MoveExisting::Fail)
+            .await
+            .unwrap();
+        peer.until_moved().await.unwrap();
+        scene.seeder.limit_up(1000).await;
+        peer.handle.resume(peer.id).await.unwrap();
+        peer.until(|status| status.state == State::Downloading)
+            .await;
+        assert_eq!(
+            peer.handle.pieces(peer.id).await.unwrap().count() as usize,
+            whole
+        );
+        scene.seeder.limit_up(1_000_000).await;
+        peer.finished().await;
+        scene.assert_content(other.path());
+        scene.sim
+    });
+}
+
+#[test]
 fn what_is_in_the_way_refuses_the_move_and_the_torrent_goes_on() {
     simulate(async {
         let scene = Scene::new(6, &SMALL).await;

@@ -47,6 +47,7 @@ pub(crate) struct Begun {
 impl Survey {
     pub(super) fn run(self) -> Result<Begun, MoveFailure> {
         let _turn = self.turn.lock();
+        let at_rest = self.store.is_err();
         let store = match self.store {
             Ok(store) => store,
             Err((spec, options)) => {
@@ -62,11 +63,13 @@ impl Survey {
         };
         // Content that cannot be found may have been moved to the new folder by hand, and nowhere else.
         let ledger = self.resume.as_ref();
-        let found = self.footing.find(&store, Existing::Complete, ledger);
-        if let Err(error) = found
-            && !store.has_data_at(&self.to)
-        {
-            return Err(MoveError::from(error).into());
+        match self.footing.find(&store, Existing::Complete, ledger) {
+            // Of a file that is wanted since it was open last, the bytes are still where those of unwanted ones are kept.
+            Ok(()) if at_rest => store.reclaim().map_err(MoveError::from)?,
+            Err(error) if !store.has_data_at(&self.to) => {
+                return Err(MoveError::from(error).into());
+            }
+            Ok(()) | Err(_) => {}
         }
         let cancel = &self.shared.cancelled;
         let known = self.known.map(|known| known.unless_changed(&store));
