@@ -122,9 +122,14 @@ impl Screen {
         }
     }
 
+    /// Whether the reader of standard output has gone.
+    pub(crate) fn has_no_reader(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
     /// Whether the reader of the JSON lines has gone, so that there is nobody to go on for.
     pub(crate) fn is_unread(&self) -> bool {
-        self.style == Style::Json && self.gone.load(Ordering::Relaxed)
+        self.style == Style::Json && self.has_no_reader()
     }
 
     /// Writes a line to standard error, in any style.

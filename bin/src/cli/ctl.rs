@@ -103,6 +103,9 @@ pub(crate) struct AddArgs {
     pub(crate) source: Vec<String>,
     #[command(flatten)]
     pub(crate) wish: WishArgs,
+    /// Show how far they are until all that is wanted is there; Ctrl-C ends the waiting, and not the torrents
+    #[arg(long, conflicts_with = "paused")]
+    pub(crate) wait: bool,
     /// Which files, by number (0,3-7) or pattern ('*.mkv'); the rest is not written
     #[arg(long, value_name = "FILES")]
     pub(crate) files: Vec<String>,
@@ -146,6 +149,9 @@ pub(crate) struct ListArgs {
     /// Print only how many there are
     #[arg(long)]
     pub(crate) count: bool,
+    /// Go on: on a terminal the list is drawn again each second, elsewhere torrents of which something has changed are printed again
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) watch: bool,
     /// Only those that are checking, downloading, error, metadata, paused, queued or seeding; repeatable
     #[arg(long, value_name = "STATE")]
     pub(crate) only: Vec<String>,
@@ -207,6 +213,10 @@ pub(crate) struct FilesArgs {
 }
 
 #[derive(Args, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct MoveArgs {
     /// Which
     pub(crate) torrent: String,
@@ -222,6 +232,9 @@ pub(crate) struct MoveArgs {
     /// Take a move back that is under way
     #[arg(long, conflicts_with_all = ["dir", "no_adopt", "overwrite"])]
     pub(crate) cancel: bool,
+    /// Show how far it is until it is done; Ctrl-C ends the waiting, and not the move
+    #[arg(long, conflicts_with = "cancel")]
+    pub(crate) wait: bool,
 }
 
 #[derive(Args, Debug)]

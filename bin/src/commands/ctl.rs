@@ -9,6 +9,7 @@ mod list;
 mod modes;
 mod settings;
 mod tables;
+mod waiting;
 
 use control::{
     Ask, Backup, Code, Existing, File, FilesOf, HopsOf, LimitsOf, MoveOf, Nothing, Peer, Refusal,
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::client::Client;
+use self::waiting::{Goal, Wait};
 use crate::cli::CtlArgs;
 use crate::cli::ctl::{BackupArgs, CtlCommand, LimitsArgs, MoveArgs, TrackersArgs, WhichArgs};
 use crate::failure::Failure;
@@ -33,7 +35,7 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
     };
     match args.what {
         CtlCommand::Add(add) => add::run(&add, connect, &talk),
-        CtlCommand::List(list) => list::run(&list, &mut connect()?, &talk),
+        CtlCommand::List(list) => list::run(&list, connect, &talk),
         CtlCommand::Show(one) => {
             let show = Ask::Show(Show {
                 torrent: one.torrent,
@@ -61,7 +63,7 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
             talk.done(connect()?.ask(Ask::Hops(of))?)
         }
         CtlCommand::Limits(limits) => limit(limits, &mut connect()?, &talk),
-        CtlCommand::Move(args) => talk.done(connect()?.ask(relocation(args)?)?),
+        CtlCommand::Move(args) => relocate(args, connect, &talk),
         CtlCommand::Files(of) => {
             let files = Ask::Files(FilesOf {
                 torrent: of.torrent,
@@ -254,7 +256,24 @@ fn limit(args: LimitsArgs, client: &mut Client, talk: &Talk<'_>) -> Result<(), F
     }
 }
 
-fn relocation(args: MoveArgs) -> Result<Ask, Failure> {
+fn relocate(
+    args: MoveArgs,
+    connect: impl Fn() -> Result<Client, Failure>,
+    talk: &Talk<'_>,
+) -> Result<(), Failure> {
+    let wait = args.wait;
+    let of = relocation(args)?;
+    let mut client = connect()?;
+    if !wait {
+        return talk.done(client.ask(Ask::Move(of))?);
+    }
+    let wait = Wait::new(Goal::Move, connect()?)?;
+    let begun = client.ask(Ask::Move(of))?;
+    let hashes = begun.get("torrents").cloned().unwrap_or_default();
+    wait.until_done(read(hashes)?, &mut client, talk)
+}
+
+fn relocation(args: MoveArgs) -> Result<MoveOf, Failure> {
     let dir = args.dir.map(|dir| {
         let whole = std::path::absolute(&dir).map_err(|error| Failure::on_file(&dir, &error))?;
         client::text_of(&whole)
@@ -264,12 +283,12 @@ fn relocation(args: MoveArgs) -> Result<Ask, Failure> {
         (_, true) => Existing::Replace,
         (false, false) => Existing::Adopt,
     };
-    Ok(Ask::Move(MoveOf {
+    Ok(MoveOf {
         torrents: vec![args.torrent],
         dir: dir.transpose()?,
         existing,
         cancel: args.cancel,
-    }))
+    })
 }
 
 fn reopen(client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {

@@ -220,9 +220,26 @@ impl Wanted {
     }
 }
 
+/// What the daemon says of itself.
+pub(crate) const OWN: [&str; 7] = [
+    "api",
+    "metrics",
+    "not_reloaded",
+    "reloaded",
+    "serving",
+    "state_saved",
+    "stopping",
+];
+
 /// Whether it is the word of an event, of the engine's or of the daemon's own.
 fn is_word(word: &str) -> bool {
-    Event::WORDS.contains(&word) || super::habits::WORDS.contains(&word)
+    let own = [
+        &OWN[..],
+        &super::habits::WORDS,
+        &super::resources::WORDS,
+        Event::WORDS,
+    ];
+    own.iter().any(|words| words.contains(&word))
 }
 
 /// The info-hashes of torrents, also of those that were just removed.

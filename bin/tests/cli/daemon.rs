@@ -12,6 +12,7 @@ mod service;
 mod sorting;
 mod torrents;
 mod turns;
+mod waiting;
 mod watching;
 
 use std::os::unix::net::UnixStream;

@@ -9,6 +9,7 @@ use protocol::metainfo::LoadLimits;
 
 use super::client::Client;
 use super::habits::wished;
+use super::waiting::{Goal, Wait};
 use super::{Talk, failure, read};
 use crate::cli::ctl::AddArgs;
 use crate::failure::{Failure, reason};
@@ -34,6 +35,8 @@ enum Named {
 /// What came of it.
 #[derive(Default)]
 struct Outcome {
+    /// Of those that are there now.
+    hashes: Vec<String>,
     added: usize,
     there_already: usize,
     first: Option<Refusal>,
@@ -42,12 +45,14 @@ struct Outcome {
 
 pub(super) fn run(
     args: &AddArgs,
-    connect: impl FnOnce() -> Result<Client, Failure>,
+    connect: impl Fn() -> Result<Client, Failure>,
     talk: &Talk<'_>,
 ) -> Result<(), Failure> {
     let wish = wish(args)?;
     let named = named(&args.source)?;
     let mut client = connect()?;
+    let wait = args.wait.then(|| Wait::new(Goal::Content, connect()?));
+    let wait = wait.transpose()?;
     let mut outcome = Outcome::default();
     let (mut labels, mut line, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut sent: std::collections::VecDeque<Vec<String>> = std::collections::VecDeque::new();
@@ -84,7 +89,12 @@ pub(super) fn run(
     while client.due() > 0 {
         outcome.take(&mut client, &mut sent, talk)?;
     }
-    outcome.end(args, talk)
+    let hashes = std::mem::take(&mut outcome.hashes);
+    let ended = outcome.end(args, talk);
+    match wait {
+        Some(wait) => wait.until_done(hashes, &mut client, talk).and(ended),
+        None => ended,
+    }
 }
 
 impl Outcome {
@@ -113,6 +123,10 @@ impl Outcome {
     fn tell(&mut self, label: &str, added: Added, talk: &Talk<'_>) -> Result<(), Failure> {
         let name = printable(added.name.as_deref().unwrap_or(label));
         let hash = added.info_hash.unwrap_or_default();
+        let is_there = added.error.as_ref();
+        if is_there.is_none_or(|refusal| refusal.code == Code::Duplicate) && !hash.is_empty() {
+            self.hashes.push(hash.clone());
+        }
         let Some(refusal) = added.error else {
             self.added += 1;
             return talk.screen.say(format_args!("{hash} {name}"));

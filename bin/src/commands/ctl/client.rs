@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use control::{Answer, Ask, Done, Lines, Refusal, Request};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::failure;
 use crate::daemon::place;
@@ -121,19 +121,41 @@ impl Client {
     /// # Errors
     /// [`Failure::Unreachable`] where the daemon is gone, or silent for too long.
     pub(super) fn line(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        self.read_line().map_err(|error| lost(&error))
+    }
+
+    fn read_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut chunk = vec![0; CHUNK];
         loop {
-            if let Some(line) = self.lines.line().map_err(Failure::failed)? {
+            if let Some(line) = self.lines.line().map_err(io::Error::other)? {
                 return Ok(Some(line));
             }
             let len = match self.stream.read(&mut chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read.map_err(|error| lost(&error))?,
+                read => read?,
             };
             if len == 0 {
                 return Ok(None);
             }
             self.lines.push(chunk.get(..len).unwrap_or_default());
+        }
+    }
+
+    /// The next event, where one comes within this time.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] where the daemon is gone.
+    pub(super) fn within(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Option<Map<String, Value>>, Failure> {
+        let patience = self.stream.set_read_timeout(Some(patience));
+        patience.map_err(|error| lost(&error))?;
+        match self.read_line() {
+            Ok(Some(line)) => Ok(serde_json::from_slice(&line).ok()),
+            Ok(None) => Err(gone()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(lost(&error)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::daemon::bulletin::Bulletin;
+use crate::daemon::bulletin::{Bulletin, OWN};
 use crate::daemon::desk::Reloaded;
 use crate::daemon::place::Place;
 use crate::daemon::rest::Rest;
@@ -96,6 +96,7 @@ pub(super) fn say(bulletin: &Bulletin, line: &Line) {
         Line::Stopping => "stopping",
     };
     tracing::info!(?line, "the daemon");
+    debug_assert!(OWN.contains(&word), "{word}");
     if let Ok(Value::Object(fields)) = serde_json::to_value(line) {
         bulletin.tell((word, engine::Category::Status.into()), fields);
     }
@@ -189,23 +190,15 @@ pub(super) fn tell_reloaded(
 mod tests {
     use engine::Event;
 
+    use crate::daemon::bulletin::OWN;
     use crate::daemon::{habits, resources};
     use crate::json::page;
 
     #[test]
     fn the_page_for_users_has_a_row_for_each_event() {
         let rows = page::rows("`daemon`");
-        let own = [
-            "serving",
-            "api",
-            "metrics",
-            "reloaded",
-            "not_reloaded",
-            "state_saved",
-            "stopping",
-            "missed",
-        ];
-        let own = own.into_iter().chain(habits::WORDS);
+        let own = OWN.into_iter().chain(["missed"]);
+        let own = own.chain(habits::WORDS);
         let own: Vec<&str> = own.chain(resources::WORDS).collect();
         for word in own.iter().chain(Event::WORDS) {
             let start = format!("| `{word}` |");

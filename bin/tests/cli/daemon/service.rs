@@ -170,6 +170,11 @@ fn settings_are_read_again_and_what_ctl_and_flags_have_said_stays() {
     // What was kept gives way to what the file says now.
     daemon.ctl(&["settings", "reset", "connections.max"]).ok();
     assert_eq!(value(&daemon, "connections.max"), 70);
+    // Who asks for that event alone is told of it, too.
+    let only = [
+        "events", "--only", "reloaded", "--since", "0", "--count", "1",
+    ];
+    assert_eq!(daemon.told(&only)[0]["event"], "reloaded");
     // The port of the command line is open as it was.
     assert!(std::net::TcpStream::connect(port.as_str().unwrap()).is_ok());
     for wrong in [
