@@ -7,22 +7,23 @@ mod playlist;
 mod range;
 
 use std::collections::BTreeMap;
-use std::io::SeekFrom;
+use std::io::{self, SeekFrom};
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::get;
+use bytes::Bytes;
 use engine::{Category, EngineHandle, Events, FileError, FileReader, NoEvent, Priority, TorrentId};
+use futures_util::stream::unfold;
 use mime_guess::Mime;
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::metainfo::Metainfo;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::io::AsyncSeekExt as _;
 use tokio::time::timeout;
-use tokio_util::io::ReaderStream;
 
 use self::range::{Range, Span};
 use crate::asked::{self, Era};
@@ -32,9 +33,6 @@ use crate::downloads::{self, is_at_work};
 use crate::problem::Problem;
 use crate::routes::{Served, route};
 use crate::shared::Shared;
-
-/// Bytes that are handed on at a time.
-const PIECE: usize = 64 << 10;
 
 /// Events that may wait for whoever waits for metadata; it is looked again where there were more.
 const EVENTS: usize = 16;
@@ -119,13 +117,42 @@ async fn stream(
     let mut reader = open(shared.engine(), id, index).await?;
     let sought = reader.seek(SeekFrom::Start(span.start)).await;
     sought.map_err(|error| Problem::failed(error.to_string()))?;
-    let watching = shared.0.watchers.enter(id);
-    let bytes = ReaderStream::with_capacity(reader.take(span.len()), PIECE);
-    let bytes = futures_util::StreamExt::inspect(bytes, move |_| {
-        // It is told of as long as it is read.
-        let _ = &watching;
+    let reading = Reading {
+        reader,
+        left: span.len(),
+        _watching: shared.0.watchers.enter(id),
+    };
+    let bytes = unfold(reading, |mut reading| async move {
+        let next = reading.next().await.transpose()?;
+        Some((next, reading))
     });
     answer.finish(status, Body::from_stream(bytes))
+}
+
+/// A part of a file that is read. It is told of as long as it is.
+struct Reading {
+    reader: FileReader,
+    /// Bytes.
+    left: u64,
+    _watching: Watcher,
+}
+
+impl Reading {
+    /// What comes next; nothing at the end. Where the file fails, that is the last that comes.
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let next = self.reader.next_bytes(most).await;
+        let len = next.as_ref().map_or(0, Bytes::len) as u64;
+        self.left = if len == 0 {
+            0
+        } else {
+            self.left.saturating_sub(len)
+        };
+        Ok(Some(next?).filter(|bytes| !bytes.is_empty()))
+    }
 }
 
 /// The metadata of a torrent that can be read. What is still being fetched is waited for, for a while.

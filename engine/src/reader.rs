@@ -1,5 +1,6 @@
 //! Reading a file of a torrent while it is fetched.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::torrent::due::{Chunk, read};
 use crate::torrent::readers::{ReaderNews, Shared};
 use crate::{FileError, TorrentError};
 
-/// Bytes that a reader reads at a time and has in memory at most.
+/// Bytes that a reader reads at a time. While these are taken, as many behind them are being read.
 const CHUNK: u64 = 256 << 10;
 
 /// How far ahead of a reader a torrent fetches first.
@@ -93,7 +94,7 @@ pub(crate) struct Source {
 /// and is verified. Made by [`EngineHandle::reader`](crate::EngineHandle::reader).
 ///
 /// What lies before it is fetched before everything else; after a seek, what lies there, and no longer what lay before. A
-/// file may have several readers. Dropping one lets the torrent go on as before. A reader has at most 256 KiB in memory.
+/// file may have several readers. Dropping one lets the torrent go on as before. A reader has at most 512 KiB in memory.
 ///
 /// # Errors
 /// Reads fail with [`ReadError`] inside an [`io::Error`]; seeks only before the start of the file.
@@ -110,7 +111,7 @@ pub struct FileReader {
     position: u64,
     /// What was read ahead, of which the first byte is at `position`.
     chunk: Bytes,
-    /// What is being read, from `position` on.
+    /// What is being read, behind `chunk`.
     coming: Option<(Chunk, PieceIndex)>,
     /// The piece that the torrent was told of last.
     told: Option<PieceIndex>,
@@ -149,6 +150,24 @@ impl FileReader {
     /// What is read next, counted from the start of the file.
     pub const fn position(&self) -> u64 {
         self.position
+    }
+
+    /// The next bytes, as they were read: some, and so many at most; none at the end of the file. Whoever hands bytes on copies
+    /// nothing with this.
+    ///
+    /// # Errors
+    /// As reads.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn next_bytes(&mut self, most: usize) -> io::Result<Bytes> {
+        if self.position >= self.len() || most == 0 {
+            return Ok(Bytes::new());
+        }
+        poll_fn(|cx| self.poll_chunk(cx)).await?;
+        let len = self.chunk.len().min(most);
+        self.position += len as u64;
+        Ok(self.chunk.split_to(len))
     }
 
     /// Notes where it is, and has the torrent know when that is another piece.
@@ -203,6 +222,36 @@ impl FileReader {
         Poll::Pending
     }
 
+    /// Has what comes behind the chunk read, while that is taken, where it is there.
+    fn read_ahead(&mut self) {
+        let at = self.span.0 + self.position + self.chunk.len() as u64;
+        if self.coming.is_some() || at >= self.span.1 {
+            return;
+        }
+        let Some(content) = self.source.shared.state.lock().content.clone() else {
+            return;
+        };
+        if let Some(piece) = content.geometry.piece_at(at)
+            && content.have.contains(piece)
+        {
+            self.begin(content, piece, at);
+        }
+    }
+
+    /// Begins to read a chunk from a piece that is there.
+    fn begin(&mut self, content: Arc<Content>, piece: PieceIndex, at: u64) {
+        let geometry = &content.geometry;
+        let end = geometry.offset_of(piece) + u64::from(geometry.len_of(piece));
+        // A part of a chunk: it fits.
+        let len = end.min(self.span.1).min(at + CHUNK).saturating_sub(at) as u32;
+        let (done, coming) = oneshot::channel();
+        self.coming = Some((coming, piece));
+        self.source.disk.short(move || {
+            // It may have been given up.
+            let _ = done.send(read(&content, at, len));
+        });
+    }
+
     /// Has some of what is to be read next in memory.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.chunk.is_empty() {
@@ -211,7 +260,12 @@ impl FileReader {
                 let read = ready!(Pin::new(coming).poll(cx));
                 self.coming = None;
                 match read {
-                    Ok(Ok(bytes)) => self.chunk = bytes,
+                    Ok(Ok(bytes)) => {
+                        self.chunk = bytes;
+                        let content = self.source.shared.state.lock().content.clone();
+                        self.note(content.as_deref(), false);
+                        self.read_ahead();
+                    }
                     Ok(Err(error)) => {
                         let news = ReaderNews::Unreadable(self.number, piece);
                         tell_recipient(&self.source.torrent, news);
@@ -224,16 +278,7 @@ impl FileReader {
             let (content, piece) = ready!(self.poll_there(cx))?;
             self.waits = None;
             let at = self.span.0 + self.position;
-            let geometry = &content.geometry;
-            let end = geometry.offset_of(piece) + u64::from(geometry.len_of(piece));
-            // A part of a chunk: it fits.
-            let len = end.min(self.span.1).min(at + CHUNK).saturating_sub(at) as u32;
-            let (done, coming) = oneshot::channel();
-            self.coming = Some((coming, piece));
-            self.source.disk.short(move || {
-                // It may have been given up.
-                let _ = done.send(read(&content, at, len));
-            });
+            self.begin(content, piece, at);
         }
         Poll::Ready(Ok(()))
     }

@@ -194,3 +194,64 @@ fn a_file_is_read_whose_neighbours_are_not_wanted() {
         scene.sim
     });
 }
+
+#[test]
+fn bytes_that_are_handed_on_as_they_were_read_are_those_of_the_file_wherever_it_is_read() {
+    simulate(async {
+        let seed = 9;
+        println!("seed {seed}");
+        let lens = [3_000_000, 10_000];
+        let scene = Scene::new((Version::V1, seed), (&lens, PIECE), &[500_000; 4], |_| {}).await;
+        let file = &scene.folder.files[0];
+        let mut reader = scene.reader(0, ReadAhead::default()).await;
+        let mut random = seed;
+        let mut next = move |below: usize| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33) as usize % below
+        };
+        for _ in 0..300 {
+            let from = reader.position() as usize;
+            let most = next(200_000);
+            // Some are given up, and nothing is lost by that.
+            let read = timeout(
+                Duration::from_millis(next(40) as u64),
+                reader.next_bytes(most),
+            );
+            if let Ok(read) = read.await {
+                let read = read.expect("read");
+                assert!(read.len() <= most);
+                assert_eq!(read[..], file[from..from + read.len()], "from {from}");
+                assert_eq!(
+                    read.is_empty(),
+                    most == 0 || from == file.len(),
+                    "from {from}"
+                );
+            } else {
+                assert_eq!(reader.position() as usize, from);
+            }
+            // Near, so that what was read ahead is still of use, or far.
+            let to = match next(8) {
+                0 => next(file.len() + 1),
+                1 => reader.position() as usize + next(1000),
+                _ => continue,
+            };
+            let to = to.min(file.len()) as u64;
+            reader.seek(SeekFrom::Start(to)).await.expect("sought");
+        }
+        reader.seek(SeekFrom::Start(0)).await.expect("sought");
+        let mut all = Vec::new();
+        loop {
+            let read = reader.next_bytes(usize::MAX).await.expect("read");
+            if read.is_empty() {
+                break;
+            }
+            all.extend_from_slice(&read);
+        }
+        assert!(all == *file, "the file as a whole");
+        drop(reader);
+        scene.finished().await;
+        scene.sim
+    });
+}
