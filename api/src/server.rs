@@ -18,6 +18,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use percent_encoding::percent_decode_str;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -58,6 +59,10 @@ impl Default for Limits {
         }
     }
 }
+
+/// Bytes that wait in the system until they can be sent to a client, beside those that are under way to it: who reads slowly has no
+/// megabytes there, and who reads fast is given more in time.
+const UNSENT: u32 = 256 << 10;
 
 /// Bytes of the head of a request.
 const HEAD: usize = 32 << 10;
@@ -153,6 +158,14 @@ pub async fn serve(
     let _ = timeout(limits.farewell, all).await;
 }
 
+/// Has the system treat a connection as one of many that last.
+fn prepare(stream: &TcpStream) {
+    // Without it events would wait for others.
+    let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_socket_keepalive(stream, true);
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+}
+
 /// One connection.
 async fn attend(
     stream: TcpStream,
@@ -160,9 +173,7 @@ async fn attend(
     limits: Limits,
     mut stopping: watch::Receiver<bool>,
 ) {
-    // Without it events would wait for others.
-    let _ = stream.set_nodelay(true);
-    let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
+    prepare(&stream);
     let stream = TokioIo::new(Spoken::new(Patient::new(stream, limits.unread)));
     let service = service_fn(move |request| {
         let house = Arc::clone(&house);

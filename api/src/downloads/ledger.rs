@@ -78,7 +78,7 @@ impl Ledger {
     ) {
         let lacking: Vec<(TorrentId, bool, bool)> = {
             let mut inner = self.0.lock();
-            inner.take_events();
+            inner.take_events(engine);
             let lacks = torrents.iter().filter_map(|status| {
                 let page = inner.pages.get(&status.id);
                 let asks = is_at_work(&status.state) || awake == Some(status.id);
@@ -164,14 +164,25 @@ impl Inner {
     }
 
     /// Lets go of what events say is another now.
-    fn take_events(&mut self) {
+    fn take_events(&mut self, engine: &EngineHandle) {
         loop {
             match self.events.try_recv() {
                 Ok(event) => self.take(&event),
-                Err(NoEvent::Missed(_)) => self.pages.clear(),
+                Err(NoEvent::Missed(_)) => self.doubt(engine),
                 Err(NoEvent::Empty | NoEvent::Closed | _) => return,
             }
         }
+    }
+
+    /// Lets go of what may be another now. What torrents moved in earlier runs stays what it was.
+    fn doubt(&mut self, engine: &EngineHandle) {
+        let revision = self.next_revision();
+        self.pages.retain(|id, page| {
+            if page.trackers.take().is_some() {
+                page.revision = revision;
+            }
+            engine.status(*id).is_some()
+        });
     }
 
     #[expect(
@@ -254,4 +265,51 @@ fn words(state: TrackerState, message: Option<String>) -> String {
         TrackerState::Failed(_) | _ => "Not working",
     };
     message.unwrap_or_else(|| usual.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::{AddTorrent, Source};
+    use protocol::magnet::Magnet;
+
+    use super::*;
+    use crate::testing::Scene;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn where_events_were_missed_all_is_asked_for_again_that_may_be_another() {
+        let scene = Scene::start().await;
+        let engine = scene.engine();
+        let mut ids = Vec::new();
+        for byte in ["aa", "bb"] {
+            let link = format!("magnet:?xt=urn:btih:{}", byte.repeat(20));
+            let source = Source::Magnet(Box::new(Magnet::parse(&link).unwrap()));
+            let add = AddTorrent::new(source, scene.dir.path().to_owned());
+            let id = engine.add(add).await.unwrap();
+            scene.until(&byte.repeat(20), "DLSTATUS_METADATA").await;
+            ids.push(id);
+        }
+        let torrents = ids.iter().map(|id| engine.status(*id).unwrap());
+        let torrents: Vec<_> = torrents.collect();
+        let ledger = Ledger::new(engine);
+        ledger.fill(engine, &torrents, None).await;
+        let (pages, revision) = ledger.pages(&torrents);
+        assert!(pages.iter().all(|page| page.trackers.is_some()));
+        let gone = br#"{"remove_data":false}"#;
+        let path = format!("/downloads/{}", "bb".repeat(20));
+        scene.ask("DELETE", &path, gone).await;
+        {
+            let mut inner = ledger.0.lock();
+            inner.pages.get_mut(&ids[0]).unwrap().before = [7, 8];
+            inner.doubt(engine);
+            assert_eq!(inner.pages.len(), 1);
+            assert_eq!(inner.pages[&ids[0]].before, [7, 8]);
+            assert!(inner.pages[&ids[0]].trackers.is_none());
+        }
+        let doubted = ledger.revision(&torrents);
+        assert!(doubted > revision);
+        ledger.fill(engine, &torrents[..1], None).await;
+        let (pages, filled) = ledger.pages(&torrents[..1]);
+        assert!(pages[0].trackers.is_some() && filled > doubted);
+        assert_eq!(pages[0].before, [7, 8]);
+    }
 }

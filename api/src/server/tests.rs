@@ -171,3 +171,22 @@ async fn the_older_version_tells_events_as_lines() {
     );
     until(&mut follow, &mut told, "torrent_error\"}\n").await;
 }
+
+#[tokio::test]
+async fn little_waits_in_the_system_for_a_client_that_does_not_read() {
+    let bound = bind("127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
+    let client = TcpStream::connect(bound.at).await.unwrap();
+    let (stream, _) = bound.listener.accept().await.unwrap();
+    prepare(&stream);
+    let mut written = 0;
+    let chunk = vec![7; 64 << 10];
+    // What a client that takes nothing has in buffers of both ends.
+    while let Ok(ready) = timeout(Duration::from_millis(300), stream.writable()).await {
+        ready.unwrap();
+        // It may have been ready for nothing.
+        written += stream.try_write(&chunk).unwrap_or_default();
+        assert!(written < 2 << 20, "{written} bytes wait");
+    }
+    assert!(written > UNSENT as usize / 2, "{written}");
+    drop(client);
+}
