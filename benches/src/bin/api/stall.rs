@@ -57,7 +57,7 @@ impl Frozen {
     fn mount(dir: &Path) -> Result<Self, Box<dyn Error>> {
         let (image, at) = (dir.join("image"), dir.join("disk"));
         fs::create_dir_all(&at)?;
-        fs::File::create(&image)?.set_len(2 << 30)?;
+        fs::File::create(&image)?.set_len(4 << 30)?;
         run(Command::new("mkfs.ext4").arg("-q").arg(&image))?;
         run(Command::new("mount")
             .args(["-o", "loop"])

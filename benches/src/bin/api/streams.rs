@@ -12,20 +12,24 @@ use crate::lists::ALL;
 use crate::swarm::Seeder;
 use crate::{Options, serve};
 
-/// Bytes a second of the seeder that is limited.
-const RATE: u64 = 10_000_000;
+/// Bytes a second of seeders, where they are limited, and of the file.
+const SEEDERS: [(Option<u64>, u64); 3] = [
+    (Some(10_000_000), 100 << 20),
+    (Some(100_000_000), 1 << 30),
+    (None, 1 << 30),
+];
 
 /// Places that are jumped to.
 const SEEKS: u64 = 20;
 
 pub(crate) fn measure(options: &Options, dir: &Path) -> Result<(), Box<dyn Error>> {
-    for (rate, size) in [(Some(RATE), 100_u64 << 20), (None, 1 << 30)] {
+    for (rate, size) in SEEDERS {
         let shown = rate.map_or_else(
             || "as fast as can be".to_owned(),
             |rate| format!("{} MB/s", rate / 1_000_000),
         );
         println!("a seeder that gives {shown}, {} MiB", size >> 20);
-        let place = dir.join(if rate.is_some() { "limited" } else { "free" });
+        let place = dir.join(format!("{} a second", rate.unwrap_or_default()));
         let seeder = Seeder::start(&options.program, &place, size, rate)?;
         wait(Duration::from_secs(2));
         for round in 0..options.rounds {
@@ -85,6 +89,9 @@ fn seeks(
     let mut served = serve(&options.program, dir)?;
     seeder.give(&mut served.channel, &dir.join("content"))?;
     let path = format!("/downloads/{}/stream/0", seeder.hash);
+    // While it is connected, and for the first time.
+    let begun = get(served.at, &path, ("", 64 << 10))?.first;
+    println!("the first byte of all: {:.0} ms", begun.as_secs_f64() * 1e3);
     let mut times = Times::default();
     let mut rest = size;
     for number in 0..SEEKS {
