@@ -1,6 +1,6 @@
 //! Where the process spends its time: stacks of its threads, sampled while somebody wants that.
 //!
-//! Before that nothing is installed and nothing is held. While it goes on, threads that compute are interrupted 99 times for each second
+//! Before that nothing is installed and nothing is held; the room that the first run takes is kept by the library until the process ends. While it goes on, threads that compute are interrupted 99 times for each second
 //! of processor time.
 
 use std::collections::BTreeMap;
