@@ -14,9 +14,11 @@ mod value;
 
 pub use client::{DhtClient, DhtClientError};
 pub use id::{Distance, NodeId};
-pub use machine::{Dht, DhtEvent, DhtJob, DhtStatus, Failure, Found, JobId, MAX_JOBS, Outcome};
+pub use machine::{
+    Dht, DhtEvent, DhtJob, DhtStatus, Failure, Found, JobId, MAX_JOBS, Outcome, Search,
+};
 pub use message::{Body, Dialect, Message, MessageError, NodeInfo};
 pub use storage::Storage;
-pub use table::{Node, NodeState, RoutingTable};
+pub use table::{Bucket, Node, NodeState, RoutingTable};
 pub use tokens::Tokens;
 pub use value::{MAX_VALUE, Value, ValueError};

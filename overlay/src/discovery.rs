@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 pub use churn::{Churn, RandomChurn};
+pub use message::id::name as message_name;
 pub use message::{
     ExtendedRequest, Ping, SimilarityRequest, SimilarityResponse, decode_overlaps, id,
 };

@@ -4,8 +4,10 @@
 //! the pump, or into a bounded [`Inbox`]. The actor starts the pump, and again when it fails.
 
 mod actor;
+mod measure;
 mod pump;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -22,6 +24,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::packet::Prefix;
 use actor::EndpointActor;
+use measure::Measures;
+
+pub use measure::{Measured, Way};
 
 /// Datagrams that may wait in an inbox; what comes beyond that is lost, as in a socket.
 pub const INBOX: usize = 512;
@@ -110,6 +115,7 @@ struct Shared {
     unsent: AtomicU64,
     received_bytes: AtomicU64,
     sent_bytes: AtomicU64,
+    measures: Measures,
 }
 
 impl Shared {
@@ -157,6 +163,7 @@ impl Endpoint {
             unsent: AtomicU64::new(0),
             received_bytes: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
+            measures: Measures::default(),
         });
         let restarts = RestartPolicy::new(RESTARTS.0, RESTARTS.1);
         EndpointActor::new(Arc::clone(&shared), config.pool, heard, restarts).start();
@@ -203,6 +210,7 @@ impl Endpoint {
         count.fetch_add(1, Ordering::Relaxed);
         if sent.is_ok() {
             self.shared.count_sent(datagram.len());
+            self.shared.measures.sent([datagram]);
         }
         sent.is_ok()
     }
@@ -223,6 +231,8 @@ impl Endpoint {
         };
         count(&self.shared.sent, sent);
         self.shared.count_sent(sent);
+        let gone = datagrams.get(..sent).unwrap_or_default();
+        self.shared.measures.sent(gone.chunks(segment));
         count(&self.shared.unsent, datagrams.len() - sent);
     }
 
@@ -250,6 +260,16 @@ impl Endpoint {
         };
         let ip = listens.or_else(outward).unwrap_or(Ipv4Addr::UNSPECIFIED);
         SocketAddrV4::new(ip, bound.port())
+    }
+
+    /// Counts the datagrams of a prefix by their messages from now on, or no more; what was counted stays until it is counted anew.
+    pub fn measure(&self, prefix: Prefix, on: bool) {
+        self.shared.measures.set(prefix, on);
+    }
+
+    /// What was counted of a prefix, by the numbers of messages; none where nothing ever was.
+    pub fn measured(&self, prefix: Prefix) -> BTreeMap<u8, Measured> {
+        self.shared.measures.of(prefix)
     }
 
     /// What was sent and received.

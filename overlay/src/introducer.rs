@@ -30,6 +30,9 @@ const BOOTSTRAP_AGAIN: (Duration, f64) = (Duration::from_secs(2), 1.5);
 /// The chance of asking a bootstrap server although peers are known, so that parts of a network find each other.
 const BOOTSTRAP_CHANCE: f64 = 0.05;
 
+/// Bootstrap servers that are kept at most.
+const MAX_BOOTSTRAP: usize = 256;
+
 /// How long an answer is waited for.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
@@ -220,6 +223,16 @@ impl Introducer {
         self.settings.clock.claim()
     }
 
+    /// The count of the last message.
+    pub fn global_time(&self) -> u64 {
+        self.settings.clock.last()
+    }
+
+    /// With more members than this nobody further is noted; `None` notes all.
+    pub const fn max_peers(&self) -> Option<usize> {
+        self.settings.max_peers
+    }
+
     /// Peers of all communities; to be held no longer than a call.
     pub fn directory(&self) -> MutexGuard<'_, Directory> {
         self.settings.directory.lock()
@@ -254,7 +267,9 @@ impl Introducer {
     /// Adds servers to ask when nobody is known.
     pub fn add_bootstrap(&mut self, servers: impl IntoIterator<Item = SocketAddrV4>) {
         for server in servers {
-            if is_usable(server) && !self.settings.bootstrap.contains(&server) {
+            let servers = &self.settings.bootstrap;
+            let is_new = servers.len() < MAX_BOOTSTRAP && !servers.contains(&server);
+            if is_usable(server) && is_new {
                 self.directory().exclude_address(server);
                 self.settings.bootstrap.push(server);
                 self.last_bootstrap = None;

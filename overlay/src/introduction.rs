@@ -19,6 +19,17 @@ pub mod id {
     /// [`Puncture`](super::Puncture), signed.
     pub const PUNCTURE: u8 = 249;
 
+    /// The name of a message that all communities share.
+    pub const fn name(message: u8) -> Option<&'static str> {
+        match message {
+            REQUEST => Some("introduction_request"),
+            RESPONSE => Some("introduction_response"),
+            PUNCTURE_REQUEST => Some("puncture_request"),
+            PUNCTURE => Some("puncture"),
+            _ => None,
+        }
+    }
+
     /// Whether a message is one of an older protocol, which is told from unknown ones and ignored like these.
     pub const fn is_deprecated(message: u8) -> bool {
         matches!(message, 251..=255 | 247 | 248 | 235..=244)

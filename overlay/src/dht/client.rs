@@ -9,7 +9,8 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::{
-    Dht, DhtEvent, DhtJob, DhtStatus, Failure, Found, JobId, NodeId, NodeInfo, Outcome, Value,
+    Dht, DhtEvent, DhtJob, DhtStatus, Failure, Found, JobId, NodeId, NodeInfo, Outcome, Search,
+    Value,
 };
 use crate::host::{Host, HostConfig, HostHandle, Stopped};
 use crate::key::Mid;
@@ -72,8 +73,16 @@ impl DhtClient {
     /// # Errors
     /// See [`DhtClientError`].
     pub async fn find_values(&self, key: NodeId) -> Result<Vec<Found>, DhtClientError> {
+        Ok(self.search_values(key).await?.0)
+    }
+
+    /// Finds the values under a key, maybe none, and says how they were looked for.
+    ///
+    /// # Errors
+    /// See [`DhtClientError`].
+    pub async fn search_values(&self, key: NodeId) -> Result<(Vec<Found>, Search), DhtClientError> {
         match self.run(DhtJob::FindValues(key)).await? {
-            Outcome::Values(values) => Ok(values),
+            Outcome::Values(values, search) => Ok((values, search)),
             Outcome::Failed(failure) => Err(failure.into()),
             Outcome::Nodes(_) | Outcome::Stored(_) => Err(Failure::Nobody.into()),
         }
@@ -128,6 +137,20 @@ impl DhtClient {
         self.nodes(DhtJob::ConnectPeer(mid)).await
     }
 
+    /// Looks into the bucket with these first bits, `0` and `1`, so that it has nodes that are there; says whether there is such a bucket.
+    ///
+    /// # Errors
+    /// See [`DhtClientError`].
+    pub async fn refresh(&self, prefix: &str) -> Result<bool, DhtClientError> {
+        let prefix = prefix.to_owned();
+        let place = self.host.with(move |dht, _| dht.place_in(&prefix)).await?;
+        let Some(place) = place else {
+            return Ok(false);
+        };
+        self.find_nodes(place).await?;
+        Ok(true)
+    }
+
     /// What the node knows and has done.
     ///
     /// # Errors
@@ -140,7 +163,7 @@ impl DhtClient {
         match self.run(job).await? {
             Outcome::Nodes(nodes) | Outcome::Stored(nodes) => Ok(nodes),
             Outcome::Failed(failure) => Err(failure.into()),
-            Outcome::Values(_) => Err(Failure::Nobody.into()),
+            Outcome::Values(..) => Err(Failure::Nobody.into()),
         }
     }
 

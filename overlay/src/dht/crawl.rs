@@ -1,6 +1,6 @@
 //! One look-up: from node to node towards a key.
 
-use super::{Node, NodeId};
+use super::{Node, NodeId, Search};
 
 /// Nodes that a look-up begins with.
 pub(super) const START: usize = 8;
@@ -24,6 +24,8 @@ pub(super) struct Crawl {
     running: usize,
     /// Who answered, and the values that it had.
     answers: Vec<(Node, Vec<Vec<u8>>)>,
+    /// How many answers named nodes.
+    with_nodes: usize,
 }
 
 /// A node to ask.
@@ -48,6 +50,7 @@ impl Crawl {
             tried: Vec::new(),
             running: 0,
             answers: Vec::new(),
+            with_nodes: 0,
         }
     }
 
@@ -76,6 +79,7 @@ impl Crawl {
     /// A node has answered with values, or with nodes, the first of which it has asked to open its NAT for us.
     pub(super) fn answered(&mut self, by: &Node, values: Vec<Vec<u8>>, nodes: Vec<Node>) {
         self.answers.push((by.clone(), values));
+        self.with_nodes += usize::from(!nodes.is_empty());
         for (at, node) in nodes.into_iter().enumerate() {
             let through = (at > 0).then(|| by.clone());
             if self
@@ -108,6 +112,17 @@ impl Crawl {
         let mut nodes = self.tried.clone();
         nodes.sort_by_key(|node| node.id().distance(&self.target));
         nodes
+    }
+
+    /// How it went.
+    pub(super) fn search(&self) -> Search {
+        let with_values = self.answers.iter().filter(|(_, values)| !values.is_empty());
+        Search {
+            asked: self.tried.len(),
+            answered: self.answers.len(),
+            with_nodes: self.with_nodes,
+            with_values: with_values.count(),
+        }
     }
 
     /// The values that were found: first the first ones of each node, then the second ones, each once.

@@ -80,8 +80,22 @@ pub enum Outcome {
     Nodes(Vec<NodeInfo>),
     /// The nodes that have stored the value, or where we are.
     Stored(Vec<NodeInfo>),
-    /// The values, maybe none.
-    Values(Vec<Found>),
+    /// The values, maybe none, and how they were looked for.
+    Values(Vec<Found>, Search),
+}
+
+/// How values were looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Search {
+    /// Nodes that were asked.
+    pub asked: usize,
+    /// Those of them that have answered.
+    pub answered: usize,
+    /// Answers that named nodes.
+    pub with_nodes: usize,
+    /// Answers that had values.
+    pub with_values: usize,
 }
 
 /// Why a job has failed.
@@ -122,6 +136,8 @@ pub struct DhtStatus {
     pub peers: usize,
     /// Nodes that keep where we are.
     pub keepers: usize,
+    /// Nodes whose tokens are kept, with which something can be stored there.
+    pub tokens: usize,
     /// Jobs that run.
     pub jobs: usize,
     /// Queries answered.
@@ -211,6 +227,16 @@ impl Dht {
         &self.table
     }
 
+    /// The values that others keep here.
+    pub const fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The names of peers of which it is kept where they are.
+    pub fn peers(&self) -> impl Iterator<Item = Mid> {
+        self.peers.keys().copied()
+    }
+
     /// The dialect.
     pub const fn dialect(&self) -> Dialect {
         self.dialect
@@ -223,6 +249,7 @@ impl Dht {
             keys: self.storage.keys(),
             peers: self.peers.len(),
             keepers: self.keepers.len(),
+            tokens: self.given.len(),
             jobs: self.jobs.len(),
             ..self.status
         }

@@ -176,6 +176,23 @@ impl<'a> Message<'a> {
         number >= first && number < first.saturating_add(10)
     }
 
+    /// The name of the message with a number.
+    pub const fn name(dialect: Dialect, number: u8) -> Option<&'static str> {
+        match number.wrapping_sub(dialect.first_number()) {
+            0 => Some("ping_request"),
+            1 => Some("ping_response"),
+            2 => Some("store_request"),
+            3 => Some("store_response"),
+            4 => Some("find_request"),
+            5 => Some("find_response"),
+            6 => Some("store_peer_request"),
+            7 => Some("store_peer_response"),
+            8 => Some("connect_peer_request"),
+            9 => Some("connect_peer_response"),
+            _ => None,
+        }
+    }
+
     /// Reads the body of the message with a number to its end.
     ///
     /// # Errors

@@ -70,6 +70,14 @@ impl Storage {
         });
     }
 
+    /// All values that have not expired, with their keys, by these.
+    pub fn all(&self, now: Instant) -> impl Iterator<Item = (NodeId, &[u8])> {
+        let all = self.items.iter();
+        let all = all.flat_map(|(key, values)| values.iter().map(move |value| (*key, value)));
+        let good = all.filter(move |(_, value)| value.until > now);
+        good.map(|(key, value)| (key, value.data.as_slice()))
+    }
+
     /// How many keys have values.
     pub fn keys(&self) -> usize {
         self.items.len()

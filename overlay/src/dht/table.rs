@@ -44,8 +44,9 @@ pub enum NodeState {
     Good,
 }
 
+/// Nodes whose ids begin with the same bits.
 #[derive(Clone, Debug)]
-struct Bucket {
+pub struct Bucket {
     /// The first bits of its nodes' ids, and zeros.
     prefix: NodeId,
     /// How many bits those are.
@@ -97,6 +98,16 @@ impl Node {
         self.id
     }
 
+    /// When something of it has come last: an answer, or a question.
+    pub fn last_contact(&self) -> Option<Instant> {
+        self.last_response.max(self.queries.back().copied())
+    }
+
+    /// Questions in a row that it has left unanswered.
+    pub const fn failed(&self) -> u32 {
+        self.failed
+    }
+
     /// How it is.
     pub fn state(&self, now: Instant) -> NodeState {
         let young = |at: Instant| now.saturating_duration_since(at) < GOOD_FOR;
@@ -124,6 +135,27 @@ impl Node {
 }
 
 impl Bucket {
+    /// The first bits of the ids of its nodes, `0` and `1`.
+    pub fn prefix(&self) -> String {
+        let bits = (0..self.depth).map(|at| if self.prefix.bit(at) { '1' } else { '0' });
+        bits.collect()
+    }
+
+    /// Those bits with zeros behind them, and how many they are.
+    pub(super) const fn first_bits(&self) -> (NodeId, usize) {
+        (self.prefix, self.depth)
+    }
+
+    /// Its nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// When it has changed last.
+    pub const fn changed(&self) -> Option<Instant> {
+        self.changed
+    }
+
     fn owns(&self, id: &NodeId) -> bool {
         self.prefix.common_bits(id) >= self.depth
     }
@@ -292,21 +324,24 @@ impl RoutingTable {
         stale
     }
 
+    /// All buckets, by their prefixes.
+    pub fn buckets(&self) -> impl ExactSizeIterator<Item = &Bucket> {
+        self.buckets.iter()
+    }
+
     /// Buckets with the ids of their nodes, by their prefixes.
     #[cfg(test)]
-    fn buckets(&self) -> Vec<(String, Vec<String>)> {
+    fn ids_by_prefix(&self) -> Vec<(String, Vec<String>)> {
         let buckets = self.buckets.iter();
         buckets
             .map(|bucket| {
-                let bits =
-                    (0..bucket.depth).map(|at| if bucket.prefix.bit(at) { '1' } else { '0' });
                 let mut ids: Vec<String> = bucket
                     .nodes
                     .iter()
                     .map(|node| node.id.to_string())
                     .collect();
                 ids.sort();
-                (bits.collect(), ids)
+                (bucket.prefix(), ids)
             })
             .collect()
     }

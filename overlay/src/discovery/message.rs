@@ -18,6 +18,17 @@ pub mod id {
     pub const PING: u8 = 3;
     /// The answer to a ping, of the same layout.
     pub const PONG: u8 = 4;
+
+    /// The name of a message of the community itself.
+    pub const fn name(message: u8) -> Option<&'static str> {
+        match message {
+            SIMILARITY_REQUEST => Some("similarity_request"),
+            SIMILARITY_RESPONSE => Some("similarity_response"),
+            PING => Some("ping"),
+            PONG => Some("pong"),
+            _ => None,
+        }
+    }
 }
 
 /// Asks which communities somebody is in.

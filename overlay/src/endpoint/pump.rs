@@ -63,6 +63,7 @@ fn take_one(shared: &Shared, routes: &Routes, datagram: &mut [u8], from: SocketA
     shared.received.fetch_add(1, Ordering::Relaxed);
     let length = datagram.len() as u64;
     shared.received_bytes.fetch_add(length, Ordering::Relaxed);
+    shared.measures.received(datagram);
     let SocketAddr::V4(from) = from else {
         shared.alien.fetch_add(1, Ordering::Relaxed);
         return false;

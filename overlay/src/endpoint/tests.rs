@@ -98,6 +98,57 @@ fn datagrams_of_one_length_are_sent_together_and_counted_one_by_one() {
 }
 
 #[test]
+fn datagrams_are_counted_by_messages_while_somebody_wants_that() {
+    simulate(async {
+        let sim = Sim::new(7);
+        let (a, b) = (endpoint(&sim, 1), endpoint(&sim, 2));
+        let mut inbox = b.open(Some(prefix(1)), None);
+        let to = SocketAddrV4::new(ip(2), PORT);
+        let mut send = async |message| {
+            a.send(to, &packet(1, message));
+            inbox.recv().await.unwrap();
+        };
+        send(4).await;
+        assert!(b.measured(prefix(1)).is_empty());
+        let begun = tokio::time::Instant::now().into_std();
+        for endpoint in [&a, &b] {
+            endpoint.measure(prefix(1), true);
+        }
+        send(5).await;
+        sleep(Duration::from_secs(3)).await;
+        send(5).await;
+        send(6).await;
+        let run = [packet(1, 7), packet(1, 7)].concat();
+        a.send_segments(to, &run, run.len() / 2);
+        // What is nobody's is counted for nobody.
+        a.send(to, &packet(2, 5));
+        a.measure(prefix(1), false);
+        sleep(Duration::from_secs(1)).await;
+        let whole = packet(1, 5).len() as u64;
+        for (endpoint, way) in [(&a, "sent"), (&b, "received")] {
+            let measured = endpoint.measured(prefix(1));
+            let ways = measured.iter().map(|(message, measured)| match way {
+                "sent" => (*message, measured.sent, measured.received),
+                _ => (*message, measured.received, measured.sent),
+            });
+            let ways: Vec<_> = ways.collect();
+            let counts: Vec<_> = ways.iter().map(|(at, way, _)| (*at, way.count)).collect();
+            assert_eq!(counts, [(5, 2), (6, 1), (7, 2)], "{way}");
+            assert!(ways.iter().all(|(_, way, other)| {
+                way.bytes == way.count * whole && *other == Way::default()
+            }));
+            let (first, last) = ways[0].1.between.unwrap();
+            assert!(first >= begun && last - first >= Duration::from_secs(3));
+            assert!(endpoint.measured(prefix(2)).is_empty());
+        }
+        a.send(to, &packet(1, 5));
+        assert_eq!(a.measured(prefix(1))[&5].sent.count, 2);
+        a.measure(prefix(1), true);
+        assert!(a.measured(prefix(1)).is_empty(), "it is counted anew");
+    });
+}
+
+#[test]
 fn a_full_inbox_loses_what_comes_and_harms_no_other() {
     simulate(async {
         let sim = Sim::new(2);

@@ -175,7 +175,11 @@ impl Dht {
                 {
                     self.store_at(now, *target, &values, vec![node.clone()], &Why::Cache);
                 }
-                return self.end(id, job.told, Outcome::Values(newest(&values)));
+                return self.end(
+                    id,
+                    job.told,
+                    Outcome::Values(newest(&values), crawl.search()),
+                );
             }
             DhtJob::Store(..) => Why::Store(id),
             DhtJob::StorePeer => Why::StorePeer(id),

@@ -99,6 +99,15 @@ impl Dht {
         }
     }
 
+    /// A random place in the bucket with these first bits, if there is such a bucket.
+    pub fn place_in(&mut self, prefix: &str) -> Option<NodeId> {
+        let mut buckets = self.table.buckets();
+        let bucket = buckets.find(|bucket| bucket.prefix() == prefix)?;
+        let (prefix, depth) = bucket.first_bits();
+        drop(buckets);
+        Some(self.random_below(prefix, depth))
+    }
+
     /// A random place whose first bits are given.
     fn random_below(&mut self, prefix: NodeId, depth: usize) -> NodeId {
         let mut id = NodeId(self.introducer.rng().random());

@@ -40,7 +40,7 @@ fn the_table_takes_and_splits_and_finds_as_the_vectors_say() {
             (text(&bucket["prefix"]).to_owned(), ids)
         })
         .collect();
-    let mut buckets = table.buckets();
+    let mut buckets = table.ids_by_prefix();
     buckets.sort();
     let mut sorted = expected;
     sorted.sort();
