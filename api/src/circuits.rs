@@ -1,12 +1,11 @@
 //! The daemon's own circuits.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::extract::State;
 use axum::routing::get;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::daemon::Circuit;
 use crate::describe::About;
 use crate::describe::shapes::{count, list, number, object, or_null, text};
@@ -65,13 +64,16 @@ pub(crate) fn routes() -> Vec<Served> {
 }
 
 async fn now(State(shared): State<Shared>) -> Answer {
-    let begun = begun();
+    let ago = clock::ago();
     let circuits = shared.daemon().circuits();
-    let rows: Vec<Value> = circuits.iter().map(|circuit| row(circuit, begun)).collect();
+    let rows: Vec<Value> = circuits
+        .iter()
+        .map(|circuit| row(circuit, ago(circuit.age)))
+        .collect();
     Answer(json!({"circuits": rows}))
 }
 
-fn row(circuit: &Circuit, begun: impl Fn(&Circuit) -> f64) -> Value {
+fn row(circuit: &Circuit, begun: f64) -> Value {
     let hops = circuit.hops.iter();
     let hops: Vec<String> = hops.map(|(id, _)| HEXLOWER.encode(id)).collect();
     json!({
@@ -79,14 +81,13 @@ fn row(circuit: &Circuit, begun: impl Fn(&Circuit) -> f64) -> Value {
         "goal_hops": circuit.goal,
         "actual_hops": hops.len(),
         "verified_hops": hops,
-        // Which node is asked to join next is not told before it has.
-        "unverified_hop": "",
+        "unverified_hop": circuit.asked.map_or_else(String::new, |id| HEXLOWER.encode(&id)),
         "type": circuit.purpose,
         "state": state(circuit),
         "bytes_up": circuit.bytes[0],
         "bytes_down": circuit.bytes[1],
-        "creation_time": begun(circuit),
-        "exit_flags": [],
+        "creation_time": begun,
+        "exit_flags": flags(circuit.exit_flags),
     })
 }
 
@@ -95,7 +96,7 @@ async fn before(State(shared): State<Shared>) -> Result<Answer, Problem> {
     if shared.daemon().overlay().is_none() {
         return Err(Problem::missing("tunnel community not found"));
     }
-    let begun = begun();
+    let ago = clock::ago();
     let rows = shared.daemon().circuits().into_iter().map(|circuit| {
         let hops = circuit.hops.iter();
         let hosts =
@@ -107,7 +108,7 @@ async fn before(State(shared): State<Shared>) -> Result<Answer, Problem> {
             "goal_hops": circuit.goal,
             "bytes_up": circuit.bytes[0],
             "bytes_down": circuit.bytes[1],
-            "created": begun(&circuit),
+            "created": ago(circuit.age),
             "hops": hops,
         })
     });
@@ -127,11 +128,10 @@ const fn state(circuit: &Circuit) -> &'static str {
     }
 }
 
-/// When circuits were begun, in seconds since 1970.
-fn begun() -> impl Fn(&Circuit) -> f64 + Copy {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.unwrap_or_default();
-    move |circuit| now.saturating_sub(circuit.age).as_secs_f64()
+/// The bits that are set, each as a number.
+pub(crate) fn flags(flags: u16) -> Vec<u16> {
+    let bits = (0..u16::BITS).map(|bit| 1_u16 << bit);
+    bits.filter(|bit| flags & bit != 0).collect()
 }
 
 #[cfg(test)]
@@ -160,6 +160,8 @@ mod tests {
                 ([0xab; 20], Some("127.0.0.2:7".parse().unwrap())),
                 ([0xcd; 20], None),
             ],
+            asked: Some([0xef; 20]),
+            exit_flags: 2,
             bytes: [10, 20],
             age: Duration::from_secs(60),
         });
@@ -167,9 +169,9 @@ mod tests {
         let created = now["circuits"][0]["creation_time"].take().as_f64().unwrap();
         assert!(created > 1.6e9, "{created}");
         let due = json!({"circuits": [{
-            "circuit_id": 7, "goal_hops": 3, "actual_hops": 2, "unverified_hop": "",
+            "circuit_id": 7, "goal_hops": 3, "actual_hops": 2, "unverified_hop": "ef".repeat(20),
             "verified_hops": ["ab".repeat(20), "cd".repeat(20)], "type": "DATA", "state": "EXTENDING",
-            "bytes_up": 10, "bytes_down": 20, "creation_time": null, "exit_flags": [],
+            "bytes_up": 10, "bytes_down": 20, "creation_time": null, "exit_flags": [2],
         }]});
         assert_eq!(now, due);
         let mut before = scene.ask("GET", "/v7.0/debug/circuits", b"").await.json;

@@ -14,6 +14,8 @@ use protocol::magnet::Magnet;
 use protocol::metainfo::Metainfo;
 use serde_json::{Map, Value};
 
+use crate::part::Part;
+
 /// A future of a method that is called through a trait object.
 pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -39,6 +41,9 @@ pub trait Daemon: Send + Sync + 'static {
 
     /// Its own circuits.
     fn circuits(&self) -> Vec<Circuit>;
+
+    /// What else there is to be seen of the part in the overlay, once there is one.
+    fn part(&self) -> Option<Box<dyn Part>>;
 
     /// Fetches a .torrent file over HTTP, on the way of torrents of which so many hops are said. The address is a client's: it leads to
     /// nobody who is not in the open net, unless the daemon's user has allowed that.
@@ -123,7 +128,7 @@ pub struct OverlayFigures {
 pub struct Circuit {
     /// Its number on the first link.
     pub id: u32,
-    /// What it is for, as Tribler says it: `DATA`, `IP_SEEDER`, `RP_SEEDER` or `RP_DOWNLOADER`.
+    /// What it is for, as Tribler says it: `DATA`, `IP_SEEDER`, `RP_SEEDER`, `RP_DOWNLOADER` or `SPEED_TEST`.
     pub purpose: &'static str,
     /// Whether all hops have joined.
     pub is_ready: bool,
@@ -131,6 +136,10 @@ pub struct Circuit {
     pub goal: u8,
     /// The hops that have joined, first to last: the SHA-1 of the key of each, and its address, where that is known.
     pub hops: Vec<([u8; 20], Option<SocketAddr>)>,
+    /// The SHA-1 of the key of who is asked to join next.
+    pub asked: Option<[u8; 20]>,
+    /// What its last hop has to do for others, a bit each.
+    pub exit_flags: u16,
     /// Bytes of cells that went out and came in.
     pub bytes: [u64; 2],
     /// For how long there has been one.

@@ -188,7 +188,9 @@ fn places(path: &str) -> impl Iterator<Item = &str> {
 fn place(name: &str) -> Value {
     match name {
         "infohash" => json!({"type": "string", "pattern": "^[0-9a-fA-F]{40}([0-9a-fA-F]{24})?$"}),
-        "fileindex" => json!({"type": "integer", "minimum": 0}),
+        "key" | "mid" => json!({"type": "string", "pattern": "^[0-9a-fA-F]{40}$"}),
+        "prefix" => json!({"type": "string", "pattern": "^([01]{1,160}|all)$"}),
+        "circuit_id" | "fileindex" => json!({"type": "integer", "minimum": 0}),
         _ => text(),
     }
 }

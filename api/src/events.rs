@@ -34,6 +34,7 @@ pub(crate) fn routes() -> Vec<Served> {
 
 /// Words of the daemon's events that are told, in either version.
 const WORDS: &[&str] = &[
+    "circuit_closed",
     "error",
     "finished",
     "low_space",
@@ -219,6 +220,17 @@ fn event(
             "torrent_error",
             json!({"infohash": hash, "error": text("error")}),
         )),
+        "circuit_closed" if !old => {
+            let field = |name: &str| told.get(name).cloned().unwrap_or_default();
+            let gone = json!({
+                "circuit_id": field("circuit"),
+                "bytes_up": field("sent"),
+                "bytes_down": field("received"),
+                "uptime": field("seconds"),
+                "additional_info": field("reason"),
+            });
+            Some(("tunnel_remove", gone))
+        }
         "low_space" => {
             let kind = if old { "signal_low_space" } else { "low_space" };
             Some((kind, space(Path::new(text("dir")), told.get("free"))))
@@ -308,6 +320,17 @@ mod tests {
             event(Era::V70, "low_space", &low, "").unwrap().0,
             "signal_low_space"
         );
+        let gone = told(json!({
+            "circuit": 7, "purpose": "data", "hops": 2, "reason": "it is not needed any more",
+            "seconds": 1.5, "sent": 10, "received": 20,
+        }));
+        let due = json!({
+            "circuit_id": 7, "bytes_up": 10, "bytes_down": 20, "uptime": 1.5,
+            "additional_info": "it is not needed any more",
+        });
+        let now = event(Era::Now, "circuit_closed", &gone, "");
+        assert_eq!(now, Some(("tunnel_remove", due)));
+        assert_eq!(event(Era::V70, "circuit_closed", &gone, ""), None);
         let saved = told(json!({"error": null}));
         assert_eq!(event(Era::Now, "state_saved", &saved, ""), None);
         assert_eq!(

@@ -9,14 +9,15 @@
 //! No actors' addresses and no engine state. No arguments, no files of the daemon's, no outgoing connections: the daemon has those.
 //!
 //! # Map of modules
-//! - `daemon`: what stands behind the API, as a trait.
+//! - `daemon`, `part`: what stands behind the API, and the daemon's part in the overlay, as traits.
 //! - `server`, `patience`, `spoken`: connections, how long they are waited for, and what is said where there is no request yet.
 //! - `access`: who may ask: the key, the names of this machine, pages of other sites.
 //! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
 //! - `problem`, `asked`: errors, and what was asked: queries and bodies.
 //! - `describe`, `docs`: what each route is, the OpenAPI document of all, and a page that shows it.
 //! - `general`, `events`, `settings`, `statistics`, `downloads`, `stream`, `libtorrent`,
-//!   `debug`, `circuits`, `looking`, `making`, `health`, `torrents`, `figures`: handlers, one module a group of endpoints.
+//!   `debug`, `circuits`, `tunnels`, `communities`, `overlay_dht`, `drift`, `looking`, `making`, `health`, `torrents`, `figures`: handlers, one
+//!   module a group of endpoints.
 //!
 //! # Invariants
 //! - What a client sends ends in an answer, with a JSON error where it cannot be, and never in a panic.
@@ -32,11 +33,14 @@ mod absent;
 mod access;
 mod asked;
 mod circuits;
+mod clock;
+mod communities;
 mod daemon;
 mod debug;
 mod describe;
 mod docs;
 mod downloads;
+mod drift;
 mod events;
 mod figures;
 mod general;
@@ -44,6 +48,8 @@ mod health;
 mod libtorrent;
 mod looking;
 mod making;
+mod overlay_dht;
+mod part;
 mod patience;
 mod problem;
 #[cfg(test)]
@@ -58,7 +64,12 @@ mod stream;
 #[cfg(test)]
 mod testing;
 mod torrents;
+mod tunnels;
 
 pub use access::{Access, Key};
 pub use daemon::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
+pub use part::{
+    Bucket, BucketNode, Community, Dht, DhtPeer, DhtSearch, DhtStatus, DhtValue, Ending, KnownPeer,
+    Measured, Member, Part, Relayed, Speed, SpeedTest, Swarm, Tested, Unfound, Untested, Wire,
+};
 pub use server::{Bound, Limits, bind, serve};

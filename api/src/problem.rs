@@ -25,6 +25,15 @@ impl Problem {
         }
     }
 
+    /// The form of what concerns the overlay: `{"success":false,"error":"..."}`.
+    pub(crate) fn unsuccessful(status: StatusCode, why: impl Into<String>) -> Self {
+        Self {
+            status,
+            body: json!({"success": false, "error": why.into()}),
+            allow: None,
+        }
+    }
+
     /// What was asked cannot be.
     pub(crate) fn wrong(why: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, why)

@@ -10,8 +10,8 @@ use crate::asked::Era;
 use crate::describe::{self, About};
 use crate::shared::Shared;
 use crate::{
-    circuits, debug, docs, downloads, events, figures, general, health, libtorrent, looking,
-    making, settings, statistics, stream, torrents,
+    circuits, communities, debug, docs, downloads, drift, events, figures, general, health,
+    libtorrent, looking, making, overlay_dht, settings, statistics, stream, torrents, tunnels,
 };
 
 /// A method and a path; where it is served, by what.
@@ -76,6 +76,10 @@ fn served() -> Vec<Served> {
         libtorrent::routes(),
         debug::routes(),
         circuits::routes(),
+        tunnels::routes(),
+        communities::routes(),
+        overlay_dht::routes(),
+        drift::routes(),
         looking::routes(),
         making::routes(),
         health::routes(),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::downloads::{Ledger, Pieces};
+use crate::drift::Lateness;
 use crate::events::Board;
 use crate::health::Checks;
 use crate::stream::Watchers;
@@ -26,6 +27,8 @@ pub(crate) struct Inner {
     pub(crate) checks: Checks,
     /// What the API itself has to tell.
     pub(crate) board: Board,
+    /// How late the runtime is, while somebody wants to know.
+    pub(crate) lateness: Lateness,
     /// The description of the API.
     pub(crate) document: Value,
     /// Who reads files.
@@ -52,6 +55,7 @@ impl Shared {
             pieces: Pieces::default(),
             checks: Checks::default(),
             board: Board::default(),
+            lateness: Lateness::default(),
             document: routes::document(),
             watchers: Watchers::default(),
             port,

@@ -1,5 +1,6 @@
 //! A server over an engine that meets nobody, for tests.
 
+mod part;
 mod plain;
 
 use std::fmt::Write as _;
@@ -18,6 +19,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+pub(crate) use self::part::Show;
+use self::part::Shown;
 use self::plain::Plain;
 use crate::server::House;
 use crate::{Access, Circuit, Limits, News, bind, serve};
@@ -99,6 +102,12 @@ impl Scene {
     /// The daemon's circuits; while it has none, there is no part in the overlay.
     pub(crate) fn circuits(&self) -> &Mutex<Vec<Circuit>> {
         &self.daemon.circuits
+    }
+
+    /// Lets the daemon take part in the overlay, and says what is shown of that.
+    pub(crate) fn part(&self) -> Arc<Mutex<Show>> {
+        let mut part = self.daemon.part.lock();
+        Arc::clone(&part.get_or_insert_with(Shown::default).0)
     }
 
     /// Has the server end.

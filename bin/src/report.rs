@@ -70,7 +70,7 @@ pub(crate) struct Circuit {
     pub(crate) id: String,
     /// The community's wire: `today` or `tribler`.
     pub(crate) wire: String,
-    /// What it is for: `data`, `introduction` or `rendezvous`.
+    /// What it is for: `data`, `introduction`, `rendezvous` or `test`.
     pub(crate) purpose: String,
     /// How many hops it is to have.
     pub(crate) hops: u8,
@@ -308,6 +308,7 @@ const fn wire(dialect: Dialect) -> &'static str {
 const fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Data => "data",
+        Purpose::Test => "test",
         Purpose::Introduction => "introduction",
         Purpose::RendezvousSeeder | Purpose::RendezvousDownloader => "rendezvous",
     }

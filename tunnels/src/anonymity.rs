@@ -13,7 +13,9 @@ mod http;
 mod http_exit;
 mod known;
 mod lanes;
+mod probe;
 mod route;
+mod view;
 
 use std::fmt;
 use std::net::{SocketAddr, SocketAddrV4};
@@ -30,6 +32,9 @@ use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time;
+
+pub use probe::{Speed, SpeedTest, TestError};
+pub use view::{CommunityKind, CommunityView, MemberView};
 
 pub use config::{AnonymityConfig, AnonymityError, Communities, ExitPolicy, Roles};
 
@@ -136,6 +141,9 @@ impl Anonymity {
             let node = Node::new(now(), config_of, config.key.clone(), seed);
             let (network, pool) = (config.network.clone(), &config.pool);
             let (tunnels, events) = Tunnels::launch(node, endpoint.clone(), network, pool);
+            if let Some(closings) = &config.closings {
+                tunnels.tell_closed(closings.clone());
+            }
             nodes.push(tunnels);
             heard.push((dialect, events));
         }

@@ -1,6 +1,7 @@
 //! A circuit of our own: hops that have joined, and the one that is asked.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::alias::Alias;
 use crate::crypto::{Ephemeral, HEAD, OpenError, Session, TAG};
 use crate::hidden::Task;
 use crate::message::Message;
-use crate::node::Refusal;
+use crate::node::{Event, Refusal};
 use crate::{CircuitId, Dialect, Head};
 
 /// How long datagrams may have nothing in return before it is asked whether the circuit still stands.
@@ -30,12 +31,21 @@ const MAX_PINGS: usize = 16;
 pub enum Purpose {
     /// Datagrams that leave at its exit.
     Data,
+    /// To see how fast circuits are, and for nothing else.
+    Test,
     /// The way to an introduction point of ours, as a seeder.
     Introduction,
     /// The way to where we wait for a downloader, as a seeder.
     RendezvousSeeder,
     /// The way to where a seeder waits for us.
     RendezvousDownloader,
+}
+
+impl Purpose {
+    /// Whether nobody else can have us build such circuits: any exit that does what it is for is as good as another.
+    pub(crate) const fn is_our_wish(self) -> bool {
+        matches!(self, Self::Data | Self::Test)
+    }
 }
 
 /// Where a circuit stands.
@@ -65,6 +75,23 @@ pub enum Closed {
     Destroyed,
     /// We had no more use for it.
     Unneeded,
+    /// Our node has failed, and begins anew.
+    Failed,
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoHops => "no node could be found that joins",
+            Self::Slow => "it took too long to build",
+            Self::Silent => "nothing was heard for too long",
+            Self::Old => "it has lived as long as it may",
+            Self::Used => "it has carried as much as it may",
+            Self::Destroyed => "a hop ended it",
+            Self::Unneeded => "it is not needed any more",
+            Self::Failed => "our node has failed, and begins anew",
+        })
+    }
 }
 
 /// A node to build with.
@@ -89,6 +116,8 @@ pub struct CircuitInfo {
     pub goal: u8,
     /// The hops that have joined, first to last.
     pub hops: Vec<PublicKey>,
+    /// Who is asked to join next.
+    pub asked: Option<PublicKey>,
     /// The first hop.
     pub first: SocketAddr,
     /// When it was begun.
@@ -248,7 +277,8 @@ impl Circuit {
 
     /// Whether another one is built in its place where it comes to no end: see [`Circuit::ways`].
     pub(crate) fn goes_another_way(&self) -> bool {
-        self.ways > 0 && !matches!(self.purpose, Purpose::Data | Purpose::Introduction)
+        let fixed = self.purpose.is_our_wish() || self.purpose == Purpose::Introduction;
+        self.ways > 0 && !fixed
     }
 
     /// See [`CircuitInfo::is_silent`].
@@ -274,6 +304,7 @@ impl Circuit {
             state: self.state(),
             goal: self.goal,
             hops: self.hops.iter().map(|hop| hop.key.clone()).collect(),
+            asked: self.asked.as_ref().map(|asked| asked.key.clone()),
             first: self.first.addr,
             born: self.born,
             bytes: self.bytes,
@@ -282,6 +313,19 @@ impl Circuit {
             unanswered: self.unanswered,
             linked: self.linked,
             alias: self.alias,
+        }
+    }
+
+    /// What is told of it when it is gone.
+    pub(crate) const fn closed(&self, why: Closed) -> Event {
+        Event::Closed {
+            circuit: self.id,
+            purpose: self.purpose,
+            goal: self.goal,
+            why,
+            swarm: self.task.swarm(),
+            born: self.born,
+            bytes: [self.sent, self.bytes.saturating_sub(self.sent)],
         }
     }
 
@@ -323,7 +367,7 @@ impl Circuit {
     /// Whether datagrams may be sent through it.
     pub(crate) fn carries_data(&self) -> bool {
         let end_to_end = match self.purpose {
-            Purpose::Data | Purpose::Introduction => true,
+            Purpose::Data | Purpose::Introduction | Purpose::Test => true,
             Purpose::RendezvousSeeder => self.end_to_end.is_some(),
             Purpose::RendezvousDownloader => self.linked,
         };

@@ -21,7 +21,7 @@ use rand::seq::IteratorRandom;
 use crate::Flags;
 
 /// Members with which the walk contents itself.
-const ENOUGH: usize = 30;
+pub(crate) const ENOUGH: usize = 30;
 
 /// Members beyond which strangers are not noted.
 const MAX_MEMBERS: usize = 64;
@@ -146,6 +146,12 @@ impl TunnelCommunity {
         let mut members: Vec<_> = members.map(|(_, addr, flags)| (*addr, *flags)).collect();
         members.sort_by_key(|(_, flags)| !flags.contain(Flags::EXIT));
         members
+    }
+
+    /// All members that have told what they do for others.
+    pub fn all(&self) -> impl Iterator<Item = (&PublicKey, SocketAddrV4, Flags)> {
+        let members = self.members.values();
+        members.map(|(key, addr, flags)| (key, *addr, *flags))
     }
 
     fn count(&self, flags: Flags) -> usize {

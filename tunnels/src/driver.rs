@@ -13,6 +13,7 @@ mod outbox;
 mod ports;
 mod pump;
 mod socket;
+mod waiters;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,11 +27,11 @@ use overlay::endpoint::{Endpoint, Hook};
 use overlay::packet::Prefix;
 use overlay::wire::Address;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::time;
 
 use crate::node::{Event, HEADROOM, Node, TAILROOM};
-use crate::{CircuitId, Dialect, Pool, Status, pool};
+use crate::{CircuitId, ClosedCircuit, Dialect, Pool, Status, pool};
 use exits::Exits;
 use faults::Faults;
 use inbox::Blocks;
@@ -38,6 +39,7 @@ use outbox::Outbox;
 use ports::Ports;
 use pump::Pumped;
 use socket::CircuitSocket;
+use waiters::Waiters;
 
 /// Events that may wait to be taken; what comes beyond that is lost. Those that strangers bring about have no more than
 /// [`OF_STRANGERS`] of the places.
@@ -84,6 +86,9 @@ struct State {
     next_look: Option<Instant>,
     ports: Ports,
     events: mpsc::Sender<Event>,
+    /// Whom to tell of circuits of our own that are gone.
+    closings: Option<broadcast::Sender<ClosedCircuit>>,
+    waiters: Waiters,
     /// Whether somebody panicked who held it.
     out_of_order: bool,
     faults: Faults,
@@ -129,6 +134,8 @@ impl Tunnels {
                 next_look: None,
                 ports: Ports::default(),
                 events,
+                closings: None,
+                waiters: Waiters::default(),
                 out_of_order: false,
                 faults: Faults::default(),
                 #[cfg(test)]
@@ -243,6 +250,11 @@ impl Tunnels {
         }
     }
 
+    /// Tells of circuits of our own that are gone from now on; whoever listens too slowly misses some.
+    pub fn tell_closed(&self, to: broadcast::Sender<ClosedCircuit>) {
+        self.shared.lock().closings = Some(to);
+    }
+
     /// Ends all circuits, and tells the neighbours.
     pub fn shut_down(&self) {
         let now = now();
@@ -302,7 +314,9 @@ impl Shared {
             }
             if let Event::Closed { circuit, .. } = &event {
                 state.ports.end(*circuit);
+                state.tell_closed(now, &event);
             }
+            state.waiters.hear(now, &event);
             if event.is_of_strangers() && state.events.capacity() <= EVENTS - OF_STRANGERS {
                 continue;
             }
@@ -324,6 +338,17 @@ impl Shared {
         let mut state = self.lock();
         state.outbox.send(&self.endpoint);
         state.ports.wake();
+    }
+}
+
+impl State {
+    /// Tells of a circuit of our own that is gone, where an event says that.
+    fn tell_closed(&self, now: Instant, event: &Event) {
+        let closed = ClosedCircuit::of(self.node.config().dialect, now, event);
+        if let (Some(closed), Some(to)) = (closed, &self.closings) {
+            // There may be nobody who listens.
+            let _ = to.send(closed);
+        }
     }
 }
 

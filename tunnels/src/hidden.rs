@@ -35,6 +35,18 @@ pub(crate) enum Task {
     Link(Box<Link>),
 }
 
+impl Task {
+    /// The swarm that it is for.
+    pub(crate) const fn swarm(&self) -> Option<[u8; 20]> {
+        match self {
+            Self::Nothing => None,
+            Self::Introduce(info_hash, _) => Some(*info_hash),
+            Self::Meet(meet) => Some(meet.info_hash),
+            Self::Link(link) => Some(link.info_hash),
+        }
+    }
+}
+
 /// A downloader that a seeder waits for.
 #[derive(Debug)]
 pub(crate) struct Meet {

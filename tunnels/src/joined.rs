@@ -27,6 +27,8 @@ pub(crate) struct Joined {
     pub(crate) born: Instant,
     pub(crate) last: Instant,
     pub(crate) bytes: u64,
+    /// Those of them that went back to the originator.
+    pub(crate) returned: u64,
     /// The neighbours that were named to the originator, to be extended to without an address.
     pub(crate) offered: Vec<(PublicKey, SocketAddr)>,
     pub(crate) extending: Option<Extending>,
@@ -157,6 +159,7 @@ impl Joined {
             born: now,
             last: now,
             bytes: 0,
+            returned: 0,
             offered,
             extending: None,
             asked: 0,

@@ -32,6 +32,7 @@ mod anonymity;
 mod budget;
 mod cell;
 mod circuit;
+mod closed;
 mod community;
 mod config;
 pub mod crypto;
@@ -55,10 +56,12 @@ pub mod swarms;
 pub use alias::Alias;
 pub use anonymity::{
     Anonymity, AnonymityConfig, AnonymityCounters, AnonymityError, CircuitStatus, Communities,
-    ExitPolicy, NodeStatus, Roles,
+    CommunityKind, CommunityView, ExitPolicy, MemberView, NodeStatus, Roles, Speed, SpeedTest,
+    TestError,
 };
 pub use cell::{CircuitId, Head};
 pub use circuit::{CircuitInfo, Closed, Hop, Purpose, State};
+pub use closed::ClosedCircuit;
 pub use community::{Member, TunnelCommunity};
 pub use config::{Config, Flags, LIBRARY, TRIBLER_CLASSIC, TRIBLER_MODERN};
 pub use dialect::Dialect;
@@ -66,7 +69,8 @@ pub use driver::Tunnels;
 pub use exchange::Exchange;
 pub use hidden::lookup_info_hash;
 pub use node::{
-    Candidate, Counters, Event, HEADROOM, Handled, Node, Reason, Refusal, TAILROOM, Transmit,
+    Candidate, Counters, Ending, Event, HEADROOM, Handled, Node, Reason, Refusal, Relayed,
+    TAILROOM, Transmit,
 };
 pub use pool::{Pool, Protection, Status, Why};
 

@@ -9,6 +9,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "messages are handed over")]
 
 mod build;
+mod carried;
 mod doubt;
 mod event;
 mod exit;
@@ -29,6 +30,7 @@ use overlay::key::{PublicKey, SecretKey};
 use overlay::packet::Prefix;
 use rand::RngExt;
 
+pub use carried::{Ending, Relayed};
 pub use event::{Counters, Event, Handled, Reason, Refusal, Transmit};
 #[cfg(test)]
 pub(crate) use hidden::MAX_SWARMS;

@@ -142,6 +142,7 @@ pub(crate) fn exits(
 ) -> Vec<Hop> {
     let wanted: &[Flags] = match purpose {
         Purpose::Data => &[Flags::EXIT],
+        Purpose::Test => &[Flags::SPEED_TEST],
         Purpose::Introduction => &[Flags::EXIT, Flags::EXIT_IPV8, Flags::RELAY],
         Purpose::RendezvousSeeder | Purpose::RendezvousDownloader => &[Flags::RELAY, Flags::EXIT],
     };

@@ -97,6 +97,7 @@ impl Pool {
             purpose: Purpose::Data,
             goal,
             why,
+            ..
         } = event
         {
             self.flows.retain(|_, flow| flow.circuit != *circuit);

@@ -36,6 +36,8 @@ pub(crate) struct Relay {
     pub(crate) born: Instant,
     pub(crate) last: Instant,
     pub(crate) bytes: u64,
+    /// Those of them that went to the side of the exit.
+    pub(crate) onward: u64,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ impl Relay {
             born: now,
             last: now,
             bytes: 0,
+            onward: 0,
         }
     }
 
@@ -81,6 +84,11 @@ impl Relay {
             From::Back => &self.back,
             From::On => &self.on,
         }
+    }
+
+    /// Whether two circuits have met here, instead of one going on.
+    pub(crate) const fn joins_two(&self) -> bool {
+        matches!(self.crypt, Crypt::Meeting(_))
     }
 
     /// The session with the originator on one side, to answer it as its last hop.
@@ -146,7 +154,11 @@ impl Relay {
             self.early = self.early.saturating_add(1);
         }
         self.last = now;
-        self.bytes += moved.len() as u64;
+        let len = moved.len() as u64;
+        self.bytes += len;
+        if from == From::Back {
+            self.onward += len;
+        }
         let to = match from {
             From::Back => &self.on,
             From::On => &self.back,

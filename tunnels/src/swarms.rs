@@ -13,6 +13,7 @@ mod seeders;
 mod status;
 mod survey;
 mod swarm;
+mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddrV4;
@@ -26,6 +27,7 @@ use survey::Survey;
 use swarm::Swarm;
 
 pub use status::{SwarmState, SwarmStatus};
+pub use view::SwarmView;
 
 /// Ways to introduction points that are under way at once, for all swarms of a node together: who seeds many torrents is no
 /// burden to those who relay.
@@ -154,9 +156,12 @@ impl Swarms {
                 circuit,
                 purpose,
                 why,
+                swarm,
+                bytes,
                 ..
             } => {
                 let hung_up = *why == Closed::Destroyed;
+                self.count_past((*swarm, *purpose), *bytes);
                 self.closed(now, node, *circuit, (*purpose, hung_up));
                 None
             }
@@ -212,6 +217,16 @@ impl Swarms {
             }
             if room == 0 {
                 return;
+            }
+        }
+    }
+
+    /// Keeps what went through a circuit to a peer.
+    fn count_past(&mut self, (swarm, purpose): (Option<[u8; 20]>, Purpose), bytes: [u64; 2]) {
+        let swarm = swarm.and_then(|name| self.joined.get_mut(&name));
+        if let Some(swarm) = swarm.filter(|_| purpose != Purpose::Introduction) {
+            for (sum, more) in swarm.past.iter_mut().zip(bytes) {
+                *sum = sum.saturating_add(more);
             }
         }
     }

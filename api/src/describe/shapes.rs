@@ -83,7 +83,11 @@ pub(super) fn all() -> Value {
 
 fn error() -> Value {
     let long = object(&[("handled", flag()), ("code", text()), ("message", text())]);
-    object(&[("error", either(&[text(), long])), ("feature?", text())])
+    object(&[
+        ("error", either(&[text(), long])),
+        ("feature?", text()),
+        ("success?", flag()),
+    ])
 }
 
 fn file() -> Value {

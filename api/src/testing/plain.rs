@@ -14,6 +14,8 @@ use protocol::metainfo::{LoadLimits, Metainfo};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
+use super::part::Shown;
+use crate::part::Part;
 use crate::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
 
 /// A daemon that does of what is asked what an engine can.
@@ -25,6 +27,7 @@ pub(super) struct Plain {
     pub(super) made: Mutex<Option<Vec<u8>>>,
     pub(super) circuits: Mutex<Vec<Circuit>>,
     profiling: Mutex<bool>,
+    pub(super) part: Mutex<Option<Shown>>,
     pub(super) guests: Mutex<Vec<mpsc::Sender<News>>>,
     system: actix_rt::System,
     _pool: OwnedPool,
@@ -57,6 +60,7 @@ impl Plain {
             made: Mutex::default(),
             circuits: Mutex::default(),
             profiling: Mutex::default(),
+            part: Mutex::default(),
             guests: Mutex::default(),
             system,
             _pool: pool,
@@ -194,6 +198,11 @@ impl Daemon for Plain {
 
     fn circuits(&self) -> Vec<Circuit> {
         self.circuits.lock().clone()
+    }
+
+    fn part(&self) -> Option<Box<dyn Part>> {
+        let part = self.part.lock().clone()?;
+        Some(Box::new(part))
     }
 
     fn fetch<'a>(&'a self, url: &'a str, _: Option<u8>) -> Promise<'a, Result<Vec<u8>, Refusal>> {

@@ -26,7 +26,7 @@ use crate::daemon::desk::Desk;
 use crate::daemon::place::Place;
 use crate::daemon::rest::Rest;
 use crate::daemon::server::Server;
-use crate::daemon::{habits, inherited, kept, notify, pulse};
+use crate::daemon::{closings, habits, inherited, kept, notify, pulse};
 use crate::failure::{Failure, reason};
 use crate::log::Tail;
 use crate::metrics::{self, Metrics};
@@ -104,6 +104,8 @@ async fn serve(
     let reporting = bulletin.clone().report(session.engine.clone());
     let front = wire::front()?;
     let _reporting = front.pool().spawn(reporting);
+    let closings = closings::report(session.circuits.closings(), bulletin.clone());
+    let _closings = front.pool().spawn(closings);
     let _habits = habits::start(&desk, session.pool());
     let _resources =
         desk.resources()

@@ -235,6 +235,7 @@ pub(crate) const OWN: [&str; 7] = [
 fn is_word(word: &str) -> bool {
     let own = [
         &OWN[..],
+        &super::closings::WORDS,
         &super::habits::WORDS,
         &super::resources::WORDS,
         Event::WORDS,

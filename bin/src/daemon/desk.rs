@@ -7,6 +7,7 @@ mod habits;
 mod labels;
 mod looking;
 mod modes;
+mod part;
 mod reload;
 mod rest;
 

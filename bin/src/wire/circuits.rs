@@ -9,7 +9,8 @@ use actix_rt::ArbiterHandle;
 use engine::{Route, RouteError, Routes};
 use net::{Filter, Network, Pool};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
+use tunnels::{Anonymity, ClosedCircuit};
 
 use super::overlay::{Overlay, Part};
 use super::routes::CircuitRoutes;
@@ -20,6 +21,9 @@ use crate::cli::transfer::Transport;
 use crate::failure::Failure;
 use crate::report::Reporter;
 use crate::screen::Screen;
+
+/// Circuits that are gone and may wait to be told of.
+const CLOSINGS: usize = 1024;
 
 /// Circuits, or what they are made of when they are needed. Clones are the same.
 #[derive(Clone)]
@@ -34,6 +38,8 @@ struct Inner {
     screen: Screen,
     /// The thread of the system that they run in.
     home: ArbiterHandle,
+    /// Who is told of circuits that are gone.
+    closings: broadcast::Sender<ClosedCircuit>,
     open: Mutex<Option<Open>>,
 }
 
@@ -62,6 +68,7 @@ impl Circuits {
             pool: pool.clone(),
             screen: screen.clone(),
             home: actix_rt::System::current().arbiter().clone(),
+            closings: broadcast::Sender::new(CLOSINGS),
             open: Mutex::new(None),
         }))
     }
@@ -87,7 +94,11 @@ impl Circuits {
             return Err(Failure::Usage(why.to_owned()));
         }
         let (pool, screen) = (&inner.pool, &inner.screen);
-        let overlay = Overlay::start(&common.overlay, Part::default(), &outward, (pool, screen))?;
+        let part = Part {
+            closings: Some(inner.closings.clone()),
+            ..Part::default()
+        };
+        let overlay = Overlay::start(&common.overlay, part, &outward, (pool, screen))?;
         let socks = overlay.open_socks(pool)?;
         let routes = CircuitRoutes::new(common, &overlay.anonymity, inner.filter.clone(), pool);
         let (anonymity, key) = (&overlay.anonymity, &overlay.public_key);
@@ -128,6 +139,17 @@ impl Circuits {
             Some(filter) => network.filtered(filter),
             None => network,
         })
+    }
+
+    /// The circuits that are gone, from now on.
+    pub(crate) fn closings(&self) -> broadcast::Receiver<ClosedCircuit> {
+        self.0.closings.subscribe()
+    }
+
+    /// The part in the overlay, once there is one.
+    pub(crate) fn anonymity(&self) -> Option<Anonymity> {
+        let open = self.0.open.lock();
+        open.as_ref().map(|open| open.overlay.anonymity.clone())
     }
 
     /// What tells how the part in the overlay does, once there is one.

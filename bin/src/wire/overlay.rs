@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use net::{Network, Pool};
 use overlay::bootstrap::Bootstrap;
-use tunnels::{Anonymity, AnonymityConfig, AnonymityError, Communities, Dialect, Roles};
+use tokio::sync::broadcast;
+use tunnels::{
+    Anonymity, AnonymityConfig, AnonymityError, ClosedCircuit, Communities, Dialect, Roles,
+};
 
 use super::bootstrap::tell_unknown;
 use super::identity::{Identity, identity_of};
@@ -45,6 +48,8 @@ pub(crate) struct Part {
     pub(crate) only_local: bool,
     /// The folder of an identity that stays; none for a new one each time.
     pub(crate) state: Option<PathBuf>,
+    /// Who is told of circuits that are gone.
+    pub(crate) closings: Option<broadcast::Sender<ClosedCircuit>>,
 }
 
 impl Overlay {
@@ -76,6 +81,7 @@ impl Overlay {
             tell_unknown("--overlay-bootstrap", hosts, network, screen);
         }
         config.roles = part.roles;
+        config.closings = part.closings;
         if part.only_local {
             if let Some(public) = communities.iter().find(|it| it.is_public()) {
                 let why = format!(

@@ -5,6 +5,7 @@ mod channel;
 mod ending;
 mod feeds;
 mod figures;
+mod overlay;
 mod ports;
 mod resources;
 mod rest;

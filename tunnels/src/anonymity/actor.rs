@@ -415,7 +415,7 @@ fn note(tunnels: &Tunnels, event: Member) {
 }
 
 /// The DHT that nodes of a dialect speak.
-const fn dht_dialect(dialect: Dialect) -> overlay::dht::Dialect {
+pub(super) const fn dht_dialect(dialect: Dialect) -> overlay::dht::Dialect {
     match dialect {
         Dialect::Classic => overlay::dht::Dialect::Tribler75,
         Dialect::Modern => overlay::dht::Dialect::Current,

@@ -12,10 +12,11 @@ use overlay::packet::CommunityId;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use thiserror::Error;
+use tokio::sync::broadcast;
 
 use crate::budget::Budget;
 use crate::policy::{Rules, Traffic};
-use crate::{Config, Dialect, Flags, TRIBLER_CLASSIC, TRIBLER_MODERN};
+use crate::{ClosedCircuit, Config, Dialect, Flags, TRIBLER_CLASSIC, TRIBLER_MODERN};
 
 /// The port at which Tribler is.
 const PORT: u16 = 7759;
@@ -50,6 +51,8 @@ pub struct AnonymityConfig {
     pub known: Vec<SocketAddrV4>,
     /// Where it is kept who is known, for the next run; its folder must be there.
     pub known_file: Option<PathBuf>,
+    /// Whom to tell of circuits of our own that are gone; who listens too slowly misses some.
+    pub closings: Option<broadcast::Sender<ClosedCircuit>>,
     /// What all random choices come from; `None`, as it is outside of simulations: from the system.
     pub seed: Option<[u8; 32]>,
 }
@@ -198,6 +201,7 @@ impl AnonymityConfig {
             local_exits: false,
             known: Vec::new(),
             known_file: None,
+            closings: None,
             seed: None,
         }
     }

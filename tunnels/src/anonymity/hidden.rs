@@ -1,6 +1,7 @@
 //! Swarms of hidden peers for those who download and seed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::lanes::{Lane, Lanes};
 use super::now;
-use crate::swarms::{Reached, SwarmStatus, Swarms};
+use crate::swarms::{Reached, SwarmStatus, SwarmView, Swarms};
 use crate::{Dialect, Event, Tunnels, lookup_info_hash};
 
 /// Peers that may wait to be taken by who has joined a swarm.
@@ -70,6 +71,20 @@ impl Hidden {
         let name = lookup_info_hash(info_hash);
         let nodes = self.nodes.iter().map(|(_, swarms)| swarms.status(&name));
         nodes.fold(SwarmStatus::default(), SwarmStatus::and)
+    }
+
+    /// All swarms that were joined, by their names.
+    pub(super) fn view(&self) -> Vec<SwarmView> {
+        let mut all: BTreeMap<[u8; 20], SwarmView> = BTreeMap::new();
+        for (tunnels, swarms) in &self.nodes {
+            for (name, view) in tunnels.with(|node, _| swarms.view(node)) {
+                match all.entry(name) {
+                    Entry::Vacant(place) => drop(place.insert(view)),
+                    Entry::Occupied(mut known) => known.get_mut().add(&view),
+                }
+            }
+        }
+        all.into_values().collect()
     }
 
     /// Does what is due, and leaves swarms that nobody takes the peers of.

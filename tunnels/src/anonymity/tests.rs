@@ -23,6 +23,7 @@ mod deaths;
 mod hidden;
 mod http;
 mod programs;
+mod view;
 
 const PORT: u16 = 7759;
 

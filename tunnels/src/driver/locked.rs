@@ -10,7 +10,7 @@ use parking_lot::MutexGuard;
 
 use super::exits::Exits;
 use super::{Shared, State, now};
-use crate::Event;
+use crate::{Closed, Event};
 
 pub(super) struct Locked<'a>(MutexGuard<'a, State>);
 
@@ -52,7 +52,12 @@ impl State {
             return;
         }
         self.out_of_order = false;
-        self.node = self.node.renewed(now(), rand::random());
+        let now = now();
+        let gone = self.node.own_circuits();
+        for gone in gone.map(|circuit| circuit.closed(Closed::Failed)) {
+            self.tell_closed(now, &gone);
+        }
+        self.node = self.node.renewed(now, rand::random());
         self.frame = vec![0; super::frame_len()];
         self.exits = Exits::default();
         self.ports.forget_all();

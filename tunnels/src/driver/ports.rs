@@ -283,7 +283,7 @@ const fn lane_of(purpose: Purpose, goal: u8) -> Option<u8> {
     match purpose {
         Purpose::Data | Purpose::RendezvousSeeder => Some(goal),
         Purpose::RendezvousDownloader => Some(goal.saturating_sub(1)),
-        Purpose::Introduction => None,
+        Purpose::Introduction | Purpose::Test => None,
     }
 }
 

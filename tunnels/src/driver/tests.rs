@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::testing::virtual_time::{receive, simulate, until_echoed, utp};
-use crate::{Config, Flags, Head, LIBRARY, Protection, Refusal};
+use crate::{Closed, Config, Flags, Head, LIBRARY, Protection, Refusal};
 
 const PORT: u16 = 7759;
 
@@ -228,9 +228,18 @@ fn a_failure_of_a_node_costs_its_circuits_and_nothing_else() {
         let socket = ours.socket(2);
         until_echoed(&*socket, target).await;
         let before: Vec<_> = ours.with(|node, _| node.circuits().map(|it| it.id).collect());
+        let (closings, mut closed) = broadcast::channel(64);
+        ours.tell_closed(closings);
         ours.shared.lock().trip = true;
         let outage = until_echoed(&*socket, target).await;
         assert!(outage < Duration::from_secs(10), "{outage:?}");
+        let mut failed = Vec::new();
+        while let Ok(closed) = closed.try_recv() {
+            if closed.why == Closed::Failed {
+                failed.push(closed.circuit);
+            }
+        }
+        assert_eq!(failed, before, "they are told of");
         let after: Vec<_> = ours.with(|node, _| node.circuits().map(|it| it.id).collect());
         assert!(after.iter().all(|id| !before.contains(id)));
         assert_eq!(ours.with(|node, _| node.counters().failures), 1);

@@ -84,11 +84,11 @@ impl Node {
 
     /// Where circuits begin, if they are of those that others can have us build.
     pub(super) fn lasting_firsts(&mut self, purpose: Purpose) -> Option<BTreeSet<PublicKey>> {
-        if purpose == Purpose::Data {
+        if purpose.is_our_wish() {
             return None;
         }
         let circuits = self.circuits.values();
-        let circuits = circuits.filter(|circuit| circuit.purpose != Purpose::Data);
+        let circuits = circuits.filter(|circuit| !circuit.purpose.is_our_wish());
         let (circuits, rng) = (circuits.count() + 1, self.entropy.rng());
         Some(self.firsts.of(&self.candidates, circuits, rng))
     }
@@ -236,7 +236,7 @@ impl Node {
         };
         let is_first = circuit.hops.is_empty();
         // Where a hop has passed on what it was asked, and only the answer was lost, whatever else it is asked goes astray.
-        let most = if circuit.purpose == Purpose::Data {
+        let most = if circuit.purpose.is_our_wish() {
             MAX_ASKED.0
         } else {
             MAX_ASKED.1
@@ -444,13 +444,7 @@ impl Node {
             if let Some(alias) = circuit.alias {
                 self.aliases.remove(&alias);
             }
-            let (purpose, goal) = (circuit.purpose, circuit.goal);
-            self.emit(Event::Closed {
-                circuit: id,
-                purpose,
-                goal,
-                why,
-            });
+            self.emit(circuit.closed(why));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::time::Instant;
 
 use overlay::wire::Address;
 use thiserror::Error;
@@ -73,6 +74,12 @@ pub enum Event {
         goal: u8,
         /// Why.
         why: Closed,
+        /// The swarm that it was for, if it was for one.
+        swarm: Option<[u8; 20]>,
+        /// When it was begun.
+        born: Instant,
+        /// Bytes of cells that went out by it, and that came in.
+        bytes: [u64; 2],
     },
     /// A circuit of somebody else's that ended here is gone, and with it its socket.
     ExitClosed(CircuitId),

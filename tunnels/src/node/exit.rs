@@ -162,6 +162,7 @@ impl Node {
         joined.exit.answered(now, from);
         joined.last = now;
         joined.bytes += data.len() as u64;
+        joined.returned += data.len() as u64;
         let message = Message::Data {
             to: NO_ADDRESS.into(),
             from: from.into(),
@@ -195,6 +196,7 @@ impl Node {
             .inspect_err(|why| self.counters.refuse(*why))?;
         if let Some(joined) = self.joined.get_mut(&circuit) {
             joined.bytes += len as u64;
+            joined.returned += len as u64;
         }
         for (part, response) in response.chunks(HTTP_PART).enumerate() {
             let message = Message::HttpResponse {

@@ -50,8 +50,8 @@ impl Node {
         match (&circuit.exit, is_last) {
             (Some(exit), true) => {
                 wanted.push((exit.key.clone(), Some(exit.addr)));
-                if circuit.purpose == Purpose::Data {
-                    let exits = path::with_flags(&self.candidates, Flags::EXIT, &used);
+                if circuit.purpose.is_our_wish() {
+                    let exits = path::exits(&self.candidates, circuit.purpose, &used);
                     let others = exits.into_iter().filter(|hop| hop.key != exit.key);
                     let mut others: Vec<_> = others.collect();
                     others.shuffle(self.entropy.rng());

@@ -60,16 +60,8 @@ impl Node {
         self.swarms.remove(info_hash);
         self.contacts
             .retain(|_, contact| contact.info_hash != *info_hash);
-        let of_swarm = |task: &Task| match task {
-            Task::Nothing => false,
-            Task::Introduce(hash, _) => hash == info_hash,
-            Task::Meet(meet) => meet.info_hash == *info_hash,
-            Task::Link(link) => link.info_hash == *info_hash,
-        };
-        let circuits = self
-            .circuits
-            .values()
-            .filter(|circuit| of_swarm(&circuit.task));
+        let circuits = self.circuits.values();
+        let circuits = circuits.filter(|circuit| circuit.task.swarm() == Some(*info_hash));
         let circuits: Vec<CircuitId> = circuits.map(|circuit| circuit.id).collect();
         for id in circuits {
             self.end_circuit(id, Closed::Unneeded, Reason::Unneeded);
@@ -115,6 +107,30 @@ impl Node {
         point: Option<&IntroPoint>,
     ) -> Result<(), Refusal> {
         let circuit = self.circuit_of(&info_hash)?;
+        self.find_peers_by(now, circuit, info_hash, point)
+    }
+
+    /// As [`Node::find_peers`], whether the swarm was joined or not, by any circuit of `hops` hops.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] without a circuit; [`Refusal::Full`] when too many answers are waited for.
+    pub fn survey_peers(
+        &mut self,
+        now: Instant,
+        (info_hash, hops): ([u8; 20], u8),
+        point: Option<&IntroPoint>,
+    ) -> Result<(), Refusal> {
+        let circuit = self.circuit_with(hops)?;
+        self.find_peers_by(now, circuit, info_hash, point)
+    }
+
+    fn find_peers_by(
+        &mut self,
+        now: Instant,
+        circuit: CircuitId,
+        info_hash: [u8; 20],
+        point: Option<&IntroPoint>,
+    ) -> Result<(), Refusal> {
         if self.lookups.len() >= MAX_WAITING {
             return Err(Refusal::Full);
         }
@@ -259,8 +275,14 @@ impl Node {
 
     fn circuit_of(&mut self, info_hash: &[u8; 20]) -> Result<CircuitId, Refusal> {
         let swarm = self.swarms.get(info_hash).ok_or(Refusal::Unexpected)?;
+        let hops = swarm.hops;
+        self.circuit_with(hops)
+    }
+
+    /// A circuit for data of so many hops, one that answers if there is such a one.
+    fn circuit_with(&mut self, hops: u8) -> Result<CircuitId, Refusal> {
         let fit = self.circuits.values().filter(|circuit| {
-            let data = circuit.purpose == Purpose::Data && circuit.goal == swarm.hops;
+            let data = circuit.purpose == Purpose::Data && circuit.goal == hops;
             data && circuit.state() == State::Ready
         });
         let (answering, silent): (Vec<_>, Vec<_>) = fit

@@ -75,7 +75,7 @@ impl Node {
         let pinged = match circuit.purpose {
             Purpose::RendezvousSeeder => false,
             Purpose::RendezvousDownloader => circuit.linked,
-            Purpose::Data | Purpose::Introduction => true,
+            Purpose::Data | Purpose::Introduction | Purpose::Test => true,
         };
         // Who is suspected is asked twice with each tick, for one answer that was lost means nothing.
         let ready = circuit.state() == State::Ready;

@@ -38,6 +38,10 @@ pub(super) struct Swarm {
     pub(super) seeders: Seeders,
     pub(super) links: Links,
     next_lookup: Instant,
+    /// When seeders were asked for last.
+    pub(super) last_lookup: Option<Instant>,
+    /// Bytes of cells that went out and came in by circuits to peers that are gone.
+    pub(super) past: [u64; 2],
     pause: Duration,
     /// Circuits to introduction points.
     introductions: BTreeMap<CircuitId, Way>,
@@ -66,6 +70,8 @@ impl Swarm {
             seeders: Seeders::default(),
             links: Links::default(),
             next_lookup: now,
+            last_lookup: None,
+            past: [0; 2],
             pause: LOOK_UP.0,
             introductions: BTreeMap::new(),
             tried: None,
@@ -200,6 +206,7 @@ impl Swarm {
             self.next_lookup = now + NO_CIRCUIT;
             return;
         }
+        self.last_lookup = Some(now);
         let mut linked = self.links.seeders().into_iter();
         let calm = !self.links.are_silent() && linked.all(|key| self.seeders.has_ways(key));
         self.next_lookup = now + if calm { LOOK_UP.1 } else { self.pause };

@@ -191,7 +191,7 @@ mod tests {
     use engine::Event;
 
     use crate::daemon::bulletin::OWN;
-    use crate::daemon::{habits, resources};
+    use crate::daemon::{closings, habits, resources};
     use crate::json::page;
 
     #[test]
@@ -199,6 +199,7 @@ mod tests {
         let rows = page::rows("`daemon`");
         let own = OWN.into_iter().chain(["missed"]);
         let own = own.chain(habits::WORDS);
+        let own = own.chain(closings::WORDS);
         let own: Vec<&str> = own.chain(resources::WORDS).collect();
         for word in own.iter().chain(Event::WORDS) {
             let start = format!("| `{word}` |");

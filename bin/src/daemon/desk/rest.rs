@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use api::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
+use api::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Part, Promise};
 use control::{Ask, Code, Refusal};
 use engine::metrics::Exposition;
 use engine::{DhtDoor, EngineHandle, Settings};
@@ -18,9 +18,10 @@ use protocol::metainfo::Metainfo;
 use serde_json::{Map, Value};
 use state::Batch;
 use tokio::sync::oneshot;
-use tunnels::{CircuitStatus, Purpose, State};
+use tunnels::{CircuitStatus, Flags, Purpose, State};
 
 use super::Desk;
+use super::part::InOverlay;
 use crate::commands::create::given;
 use crate::daemon::bulletin::{self, Follower};
 use crate::daemon::kept;
@@ -74,6 +75,7 @@ impl Daemon for Desk {
                     id: info.id.0,
                     purpose: match info.purpose {
                         Purpose::Data => "DATA",
+                        Purpose::Test => "SPEED_TEST",
                         Purpose::Introduction => "IP_SEEDER",
                         Purpose::RendezvousSeeder => "RP_SEEDER",
                         Purpose::RendezvousDownloader => "RP_DOWNLOADER",
@@ -81,11 +83,24 @@ impl Daemon for Desk {
                     is_ready: info.state == State::Ready,
                     goal: info.goal,
                     hops: ids.zip(hops).collect(),
+                    asked: info.asked.as_ref().map(|key| key.mid().0),
+                    exit_flags: match info.purpose {
+                        Purpose::Data => Flags::EXIT.0,
+                        Purpose::Test => Flags::SPEED_TEST.0,
+                        Purpose::Introduction
+                        | Purpose::RendezvousSeeder
+                        | Purpose::RendezvousDownloader => 0,
+                    },
                     bytes: [info.sent, info.bytes - info.sent],
                     age: now.saturating_duration_since(info.born),
                 }
             });
         circuits.collect()
+    }
+
+    fn part(&self) -> Option<Box<dyn Part>> {
+        let part = InOverlay::new(self.circuits.anonymity()?, self.engine.clone());
+        Some(Box::new(part))
     }
 
     fn fetch<'a>(

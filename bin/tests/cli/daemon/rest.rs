@@ -14,13 +14,13 @@ use crate::running::until;
 use crate::support::{content, text};
 
 /// An API and its key.
-struct Api {
+pub(super) struct Api {
     at: String,
     key: String,
 }
 
 impl Api {
-    fn of(daemon: &mut Daemon) -> Self {
+    pub(super) fn of(daemon: &mut Daemon) -> Self {
         let at = daemon.running.event("api")["addr"]
             .as_str()
             .unwrap()
@@ -32,7 +32,7 @@ impl Api {
         }
     }
 
-    fn open(&self, method: &str, path: &str, body: &str) -> BufReader<TcpStream> {
+    pub(super) fn open(&self, method: &str, path: &str, body: &str) -> BufReader<TcpStream> {
         let Self { at, key } = self;
         let mut stream = TcpStream::connect(at).unwrap();
         stream
@@ -47,7 +47,7 @@ impl Api {
         BufReader::new(stream)
     }
 
-    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+    pub(super) fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
         let mut answer = String::new();
         self.open(method, path, body)
             .read_to_string(&mut answer)

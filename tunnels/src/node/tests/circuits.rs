@@ -101,10 +101,7 @@ fn without_anyone_who_joins_a_circuit_ends_and_says_why() {
         .create_circuit(world.now, Purpose::Data, 3, None)
         .unwrap();
     world.pass(Duration::from_secs(70));
-    let closed = world.events.iter().find_map(|(_, event)| match event {
-        Event::Closed { circuit, why, .. } if *circuit == id => Some(*why),
-        _ => None,
-    });
+    let closed = world.ended(id);
     assert!(
         matches!(closed, Some(Closed::NoHops | Closed::Slow)),
         "{closed:?}"
@@ -122,13 +119,7 @@ fn pings_keep_a_circuit_and_silence_ends_it() {
         let exit = *world.hops(id).last().unwrap();
         world.alive[exit] = false;
         world.pass(Duration::from_secs(31));
-        let end = Event::Closed {
-            circuit: id,
-            purpose: Purpose::Data,
-            goal: 3,
-            why: Closed::Silent,
-        };
-        assert!(world.events.contains(&(0, end)));
+        assert_eq!(world.ended(id), Some(Closed::Silent));
         world.pass(Duration::from_secs(21));
         for (at, node) in world.nodes.iter().enumerate() {
             if world.alive[at] {
@@ -159,13 +150,7 @@ fn an_exit_that_stops_ends_the_circuit_at_once() {
     let exit = *world.hops(id).last().unwrap();
     world.nodes[exit].shut_down();
     world.settle();
-    let end = Event::Closed {
-        circuit: id,
-        purpose: Purpose::Data,
-        goal: 3,
-        why: Closed::Destroyed,
-    };
-    assert!(world.events.contains(&(0, end)));
+    assert_eq!(world.ended(id), Some(Closed::Destroyed));
 }
 
 #[test]

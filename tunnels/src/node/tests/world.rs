@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 
 use crate::node::{Event, HEADROOM, Handled, Node, TAILROOM};
 use crate::testing::rng;
-use crate::{CircuitId, Config, Dialect, Flags, LIBRARY, Purpose};
+use crate::{CircuitId, Closed, Config, Dialect, Flags, LIBRARY, Purpose};
 
 /// What an exit has sent out.
 pub(crate) type Sent = (SocketAddr, CircuitId, Address, Vec<u8>);
@@ -166,6 +166,20 @@ impl World {
         }
         self.drain(at);
         handled
+    }
+
+    /// Why a circuit of the first node is gone, if it is.
+    pub(crate) fn ended(&self, id: CircuitId) -> Option<Closed> {
+        let mut events = self.events.iter();
+        events.find_map(|(at, event)| match event {
+            Event::Closed {
+                circuit,
+                purpose: Purpose::Data,
+                why,
+                ..
+            } if (*at, *circuit) == (0, id) => Some(*why),
+            _ => None,
+        })
     }
 
     /// Takes what a node has to say.
