@@ -136,6 +136,8 @@ fn the_manifest_names_every_folder_of_files() {
         let line = format!("[\"../target/package/{folder}/*\", \"{folder}/\", \"644\"]");
         assert!(deb.contains(&line), "{line}");
     }
+    // Without a folder of scripts none is made, also not of what services and users need.
+    assert!(deb.contains("\nmaintainer-scripts = \"debian/\"\n"));
     for name in ["daemon.toml", "tracker.toml"] {
         let conffile = format!("\"/etc/tribler-rs/{name}\"");
         assert!(deb.contains(&conffile), "{conffile}");
