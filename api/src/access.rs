@@ -132,7 +132,7 @@ fn comes_from_elsewhere(method: &Method, headers: &HeaderMap) -> bool {
 /// Whether a path is for everybody: the description of the API.
 fn is_free(method: &Method, path: &str) -> bool {
     let reads = *method == Method::GET || *method == Method::HEAD;
-    reads && (path == "/docs" || path.starts_with("/docs/"))
+    reads && (matches!(path, "/" | "/docs") || path.starts_with("/docs/"))
 }
 
 #[cfg(test)]
@@ -177,6 +177,7 @@ mod tests {
             get("/state?apikey=secret", &[("x-api-key", "wrong")]),
             Ok(())
         );
+        assert_eq!(get("/", &[]), Ok(()));
         assert_eq!(get("/docs", &[]), Ok(()));
         assert_eq!(get("/docs/index.html", &[]), Ok(()));
         assert_eq!(get("/docsx", &[]), Err(401));

@@ -195,11 +195,15 @@ fn place(name: &str) -> Value {
     }
 }
 
+/// Where people find the key.
+const KEY_IS: &str = "It is in the file `api.key` of the daemon's state folder, unless it was named by an option or a variable.";
+
 /// The document of routes that are served: each with its method, path and what it is.
 pub(crate) fn document<'a>(routes: impl Iterator<Item = (&'a str, String, &'a About)>) -> Value {
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (method, path, about) in routes {
-        let tag = path.split('/').nth(1).unwrap_or_default();
+        let tag = path.split('/').nth(1).filter(|tag| !tag.is_empty());
+        let tag = tag.unwrap_or("docs");
         let operation = about.operation(&path, tag);
         let of_path = paths.entry(path).or_default();
         of_path.insert(method.to_ascii_lowercase(), operation);
@@ -216,8 +220,8 @@ pub(crate) fn document<'a>(routes: impl Iterator<Item = (&'a str, String, &'a Ab
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-                "query": {"type": "apiKey", "in": "query", "name": "apikey"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": KEY_IS},
+                "query": {"type": "apiKey", "in": "query", "name": "apikey", "description": KEY_IS},
             },
             "schemas": shapes::all(),
         },

@@ -32,6 +32,8 @@ pub(crate) fn routes() -> Vec<Served> {
         .free()
         .answers(map(serde_json::json!({})));
     vec![
+        // Whoever types where the API is wants to see it.
+        route("GET", "/", get(lead), moved.clone()),
         route("GET", "/docs", get(lead), moved),
         route("GET", "/docs/", get(index), page("Shows this document")),
         route("GET", "/docs/swagger.json", get(description), document),
@@ -117,6 +119,11 @@ mod tests {
         let lead = scene.ask("GET", "/docs", b"").await;
         assert_eq!(
             (lead.status, lead.header("location")),
+            (308, Some("/docs/"))
+        );
+        let root = scene.ask("GET", "/", b"").await;
+        assert_eq!(
+            (root.status, root.header("location")),
             (308, Some("/docs/"))
         );
         let page = scene.ask("GET", "/docs/", b"").await;

@@ -15,7 +15,7 @@ use protocol::id::InfoHash;
 use serde_json::json;
 
 use self::adding::TORRENT;
-pub(crate) use self::adding::{hash_of, read_uri};
+pub(crate) use self::adding::{INVALID, hash_of, read_uri};
 pub(crate) use self::ledger::{Ledger, is_at_work};
 pub(crate) use self::pieces::Pieces;
 use crate::describe::About;

@@ -65,7 +65,7 @@ async fn look(State(shared): State<Shared>, request: Request) -> Result<Answer, 
     } else if starts("magnet:") {
         of_link(&shared, uri, hops, era).await?
     } else {
-        return Err(Problem::wrong("invalid uri"));
+        return Err(Problem::wrong(downloads::INVALID));
     };
     let shown = tokio::task::spawn_blocking(move || shown(&bytes)).await;
     let (metainfo, text) = shown.map_err(|error| Problem::failed(error.to_string()))??;

@@ -9,6 +9,7 @@ mod range;
 use std::collections::BTreeMap;
 use std::io::{self, SeekFrom};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -16,7 +17,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::get;
 use bytes::Bytes;
 use engine::{Category, EngineHandle, Events, FileError, FileReader, NoEvent, Priority, TorrentId};
-use futures_util::stream::unfold;
+use futures_util::StreamExt as _;
+use futures_util::stream::{iter, unfold};
 use mime_guess::Mime;
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -33,6 +35,9 @@ use crate::downloads::{self, is_at_work};
 use crate::problem::Problem;
 use crate::routes::{Served, route};
 use crate::shared::Shared;
+
+/// How long it is waited for the first bytes before the head goes out.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// Events that may wait for whoever waits for metadata; it is looked again where there were more.
 const EVENTS: usize = 16;
@@ -117,15 +122,21 @@ async fn stream(
     let mut reader = open(shared.engine(), id, index).await?;
     let sought = reader.seek(SeekFrom::Start(span.start)).await;
     sought.map_err(|error| Problem::failed(error.to_string()))?;
-    let reading = Reading {
+    let mut reading = Reading {
         reader,
         left: span.len(),
         _watching: shared.0.watchers.enter(id),
     };
-    let bytes = unfold(reading, |mut reading| async move {
+    // What cannot be read at all is said, for there are no words once the head has gone out; what is fetched is waited for behind it.
+    let first = match timeout(AT_ONCE, reading.next()).await {
+        Ok(read) => read.map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?,
+        Err(_) => None,
+    };
+    let rest = unfold(reading, |mut reading| async move {
         let next = reading.next().await.transpose()?;
         Some((next, reading))
     });
+    let bytes = iter(first.map(Ok)).chain(rest);
     answer.finish(status, Body::from_stream(bytes))
 }
 

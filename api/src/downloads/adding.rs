@@ -59,7 +59,16 @@ pub(super) async fn add(State(shared): State<Shared>, request: Request) -> Resul
     } else {
         let era = asked::era(&request);
         let bytes = asked::body(request, MOST_ENCODED).await?;
-        let said = asked::read(era, &bytes)?;
+        let said = asked::read(era, &bytes).map_err(|problem| {
+            // No JSON and no form begins so.
+            let is_torrent = matches!(bytes.get(..2), Some([b'd', b'0'..=b'9']));
+            if is_torrent {
+                let why =
+                    "the body is a .torrent file: say so by Content-Type: application/x-bittorrent";
+                return Problem::wrong(why);
+            }
+            problem
+        })?;
         must_be_safe(&said)?;
         (origin(&shared, &said).await?, said)
     };
@@ -126,8 +135,12 @@ async fn origin(shared: &Shared, said: &Object) -> Result<Origin, Problem> {
     if starts("file:") {
         return Ok(Origin::File(Blob(read_uri(uri).await?)));
     }
-    Err(Problem::wrong("invalid uri"))
+    Err(Problem::wrong(INVALID))
 }
+
+/// What is said of a text that names no torrent.
+pub(crate) const INVALID: &str =
+    "invalid uri: it is a magnet link, or begins with http://, https:// or file:/";
 
 /// A .torrent file, or a text with a magnet link in it: servers send either.
 fn of_bytes(bytes: Vec<u8>) -> Origin {

@@ -140,7 +140,10 @@ fn order(hash: &str, said: &Object) -> Result<Option<Ask>, Problem> {
                 cancel: false,
             })
         }
-        Some(_) => return Err(Problem::wrong("unknown state parameter")),
+        Some(_) => {
+            let why = "unknown state parameter: it is resume, stop, recheck or move_storage";
+            return Err(Problem::wrong(why));
+        }
     };
     Ok(Some(order))
 }

@@ -160,6 +160,12 @@ async fn downloads_are_added_by_links_files_and_bytes_and_what_cannot_be_is_name
         .ask("PUT", "/downloads", coded.to_string().as_bytes())
         .await;
     assert_eq!(reply.json, json!({"started": true, "infohash": hash}));
+    let unsaid = scene.ask("PUT", "/downloads", &torrent).await;
+    let why = unsaid.json["error"].as_str().unwrap();
+    assert!(
+        unsaid.status == 400 && why.contains("x-bittorrent"),
+        "{why}"
+    );
     let folder = scene.dir.path().display();
     for (body, status, why) in [
         (json!({}), 400, "uri parameter missing"),

@@ -125,3 +125,23 @@ async fn what_has_no_metadata_yet_or_stands_still_says_so() {
         (409, &json!("this download stands still: resume it"))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stopped_just_now_is_read_or_says_why_not() {
+    let scene = Scene::start().await;
+    let hash = scene.seed(&[("a.mp4", 50_000)]).await;
+    let (one, path) = (
+        format!("/downloads/{hash}"),
+        format!("/downloads/{hash}/stream/0"),
+    );
+    let stopped = scene.ask("PATCH", &one, br#"{"state":"stop"}"#).await;
+    assert_eq!(stopped.status, 200);
+    for _ in 0..20 {
+        let reply = scene.ask("GET", &path, b"").await;
+        match reply.status {
+            200 => assert_eq!(reply.body.len(), 50_000),
+            409 => assert!(reply.json["error"].is_string(), "{reply:?}"),
+            _ => panic!("{reply:?}"),
+        }
+    }
+}
