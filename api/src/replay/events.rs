@@ -23,6 +23,11 @@ async fn all_of_ours() -> (BTreeMap<String, Value>, Reply) {
     let dir = scene.dir.path().display().to_string();
     for (word, fields, name) in [
         ("finished", json!({"info_hash": hash}), "torrent_finished"),
+        (
+            "circuit_closed",
+            json!({"circuit": 7, "sent": 1, "received": 2, "seconds": 1.5, "reason": "over"}),
+            "tunnel_remove",
+        ),
         ("low_space", json!({"dir": dir, "free": 7}), "low_space"),
         ("state_saved", json!({"error": "full"}), "tribler_exception"),
         (
