@@ -119,7 +119,7 @@ pub(super) fn print(role: &str, output: Option<&Path>, screen: &Screen) -> Resul
 /// The units of the package, by the names of their files. Their commands are as users would give them, with settings in [`SETTINGS`].
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(super) fn packaged() -> Result<Vec<(String, String)>, Failure> {
     let own = format!("User={USER}\nStateDirectoryMode=0750\nUMask=0027\n");
     let config = |role| format!("--config={SETTINGS}/{role}.toml");
