@@ -68,6 +68,7 @@ impl Torrent {
         };
         let store = active.content.store.clone();
         let partial = active.partials();
+        self.opened_with = active.wanted.known();
         let forget = self.forgetting();
         self.setup.disk.short(forget);
         self.halt(Phase::Opening);

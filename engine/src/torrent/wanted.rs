@@ -29,7 +29,7 @@ use self::books::{by_files, granted, piece_priorities};
 /// Which files the store keeps as files, and what is under way to change that.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
-    /// By number of the file, as the store has it.
+    /// By number of the file, as the store has it, where that is known.
     applied: Vec<bool>,
     /// As it will have it when what is under way is done.
     under_way: Option<Vec<bool>>,
@@ -51,11 +51,20 @@ impl Notes {
 }
 
 impl Wanted {
-    /// A store that was opened so.
+    /// A store that was opened so; none are files of which that is not known.
     pub(super) const fn new(applied: Vec<bool>) -> Self {
         Self {
             applied,
             under_way: None,
+        }
+    }
+
+    /// As the store has it, to be gone on with later; of what it is being told just now nothing is known.
+    pub(super) fn known(&self) -> Vec<bool> {
+        if self.is_under_way() {
+            Vec::new()
+        } else {
+            self.applied.clone()
         }
     }
 
@@ -293,10 +302,10 @@ impl Torrent {
         if serve || active.wanted.is_under_way() || active.wanted.applied == wanted {
             return;
         }
-        let all = active.wanted.applied.iter().zip(&wanted).zip(0..);
-        let changes = all.filter(|((before, after), _)| before != after);
-        let changes: Vec<(usize, bool)> =
-            changes.map(|((_, after), file)| (file, *after)).collect();
+        let applied = &active.wanted.applied;
+        let all = wanted.iter().copied().enumerate();
+        let changes = all.filter(|(file, after)| applied.get(*file) != Some(after));
+        let changes: Vec<(usize, bool)> = changes.collect();
         active.wanted.under_way = Some(wanted);
         let store = active.content.store.clone();
         let run = active.run;

@@ -61,6 +61,23 @@ fn a_file_that_becomes_wanted_is_fetched_and_the_torrent_is_a_seed_again_after_i
 }
 
 #[test]
+fn a_file_that_becomes_wanted_during_a_check_has_its_own_place() {
+    simulate(async {
+        let scene = Scene::new(Version::V1, 12).await;
+        let fetcher = scene.fetch_with(|add| add.files = Some(vec![0])).await;
+        fetcher.finished().await;
+        let (checked, ()) = tokio::join!(fetcher.handle.recheck(fetcher.id), fetcher.choose(&[]));
+        checked.expect("checked");
+        fetcher.until(|status| status.done == status.size).await;
+        fetcher.finished().await;
+        scene.folder.assert_equal(&scene.content());
+        assert_eq!(scene.all_files(), ["t/0", "t/1", "t/2", "t/3", "t/4"]);
+        fetcher.stop().await;
+        scene.sim
+    });
+}
+
+#[test]
 fn a_file_that_is_not_wanted_any_more_is_not_fetched_and_the_torrent_is_done_without_it() {
     simulate(async {
         let scene = Scene::new(Version::V1, 2).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use engine::{Event, FileError, Priority, State};
-use state::TorrentKey;
+use state::{Hops, TorrentKey};
 use tokio::time::Instant;
 
 use crate::deeds::{Wish, usual};
@@ -38,7 +38,9 @@ pub(crate) fn look(world: &World, wishes: &mut [Option<Wish>]) {
         );
         let record = &records[&TorrentKey(wish.id.number())];
         let loose = wish.is_under_way();
-        wish.hops.see("the kept number of hops", record.hops, loose);
+        // What is kept beside the record counts as well: a torrent goes by the most of both when it wakes.
+        let kept = record.hops.max(noted(world, number));
+        wish.hops.see("the kept number of hops", kept, loose);
         wish.paused
             .see("that it is kept as paused", record.switches.paused, loose);
         let places = (0..PLACES).map(|place| world.dir(number, place));
@@ -102,6 +104,17 @@ fn routes(world: &World, wishes: &[Option<Wish>]) {
             "{whom} was dialled for {number}, which rests"
         );
     }
+}
+
+/// By how many hops it is kept to go, beside its record.
+fn noted(world: &World, number: usize) -> u8 {
+    let names = world.contents[number].folder.metainfo.hashes().names();
+    let noted = names.map(|name| world.session.keeper.hops(name.0).expect("read"));
+    let hops = noted.flatten().map(|noted| match noted {
+        Hops::Said(hops) => hops,
+        Hops::Unknown => panic!("it was said"),
+    });
+    hops.max().unwrap_or_default()
 }
 
 /// Asks a torrent for everything, and reads all that it says it has.
