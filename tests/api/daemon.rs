@@ -11,6 +11,9 @@ use support::{Lab, ours, wait};
 /// How long its start may take.
 const SOON: Duration = Duration::from_secs(20);
 
+/// The folder of the lab that content goes to.
+pub(crate) const DOWNLOADS: &str = "downloads";
+
 /// A daemon that meets whom it is told of.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -35,7 +38,7 @@ impl Daemon {
                 "127.0.0.1:0",
             ])
             .arg("--output")
-            .arg(lab.folder("downloads"))
+            .arg(lab.folder(DOWNLOADS))
             .arg("--state")
             .arg(home.join("state"))
             .args(more)

@@ -11,7 +11,7 @@ use support::payload::Payload;
 use support::process::Process;
 use support::torrent::Torrent;
 
-use crate::daemon::Daemon;
+use crate::daemon::{DOWNLOADS, Daemon};
 
 /// How many cases there are at least, and where they begin; `./soak schemathesis` sets both.
 const CASES: &str = "TRIBLER_API_CASES";
@@ -32,7 +32,8 @@ const NOT_LOOKED_AT: &str = "positive_data_acceptance,negative_data_rejection";
 pub(crate) fn whatever_it_says(lab: &Lab) {
     let number = |name: &str| std::env::var(name).ok()?.parse().ok();
     let (cases, seed): (u64, u64) = (number(CASES).unwrap_or(FEW), number(SEED).unwrap_or(USUAL));
-    let dir = lab.folder("content");
+    // Where the daemon puts what it is not told a place for: whatever becomes of the download, its content is there.
+    let dir = lab.folder(DOWNLOADS);
     fs::create_dir_all(dir.join("other")).expect("a folder");
     let payload = Payload::single("film.mp4", 300_000, seed);
     payload.write(&dir).expect("a film");
