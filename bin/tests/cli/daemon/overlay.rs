@@ -49,8 +49,11 @@ fn shows_who_is_there(api: &Api, circuit: &Value) {
         exit["flags"].as_array().unwrap().contains(&json!(2)),
         "{exit}"
     );
-    let (_, known) = api.ask("GET", "/ipv8/network", "");
-    assert!(known["peers"].as_object().unwrap().len() >= 2, "{known}");
+    // Who is met by and by.
+    until(|| {
+        let (_, known) = api.ask("GET", "/ipv8/network", "");
+        known["peers"].as_object().unwrap().len() >= 2
+    });
     // It carries nothing for others.
     for what in ["relays", "exits"] {
         assert!(list(api, &format!("/ipv8/tunnel/{what}"), what).is_empty());
