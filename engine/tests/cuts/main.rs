@@ -44,6 +44,8 @@ struct Plan {
     /// One change in so many, from this one on.
     one_in: usize,
     from: usize,
+    /// Instead: those that have this in their words.
+    named: Option<&'static str>,
     /// The rest is fetched after one cut in so many.
     fetch: usize,
 }
@@ -63,7 +65,11 @@ fn cut(plan: Plan) -> (usize, usize) {
         if k > 0 {
             power.advance(&played.moments[k - 1], moment);
         }
-        if !(k + plan.from).is_multiple_of(plan.one_in) {
+        let chosen = plan.named.map_or_else(
+            || (k + plan.from).is_multiple_of(plan.one_in),
+            |words| moment.what.contains(words),
+        );
+        if !chosen {
             continue;
         }
         let chance = plan.seed << 32 | k as u64;
@@ -210,6 +216,7 @@ const SPARSE: Plan = Plan {
     files: false,
     one_in: 29,
     from: 0,
+    named: None,
     fetch: 5,
 };
 
@@ -238,6 +245,16 @@ fn a_session_whose_power_failed_comes_back_with_all_that_the_disk_kept() {
         });
         assert!(changes > 500 && times > 10, "{times} of {changes}");
     }
+}
+
+#[test]
+fn power_may_fail_at_each_change_where_content_gets_other_names() {
+    let (_, times) = cut(Plan {
+        power: true,
+        named: Some("else/again/0"),
+        ..SPARSE
+    });
+    assert!(times > 30, "{times}");
 }
 
 #[test]

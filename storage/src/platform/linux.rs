@@ -267,9 +267,10 @@ impl Root {
     }
 
     /// Brings to the disk which names the folder of a path holds, and the folders on the way to it; those that are not there are
-    /// passed over.
+    /// passed over. What a folder holds is reached by the names on the way: these come to the disk before it.
     pub(crate) fn sync_folders(&self, path: &Path) -> Result<(), Cause> {
-        for folder in path.ancestors().skip(1) {
+        let folders: Vec<&Path> = path.ancestors().skip(1).collect();
+        for folder in folders.into_iter().rev() {
             self.sync_folder(folder)?;
         }
         Ok(())
