@@ -239,6 +239,11 @@ pub(crate) fn save_whole(path: &Path, bytes: &[u8], watch: &Watcher) -> io::Resu
     file.sync_data()?;
     watch.ask(Call::Rename, &new)?;
     std::fs::rename(&new, path)?;
+    sync_name(path, watch)
+}
+
+/// Brings to the disk what the name of a file leads to, or that it leads nowhere.
+pub(crate) fn sync_name(path: &Path, watch: &Watcher) -> io::Result<()> {
     match path.parent().filter(|parent| *parent != Path::new("")) {
         Some(parent) => {
             watch.ask(Call::Sync, parent)?;

@@ -78,6 +78,8 @@ impl Power {
             let come = Some((path.clone(), entry.clone()));
             changes.push(Naming { gone: from, come });
         }
+        // A name that leads to something else now was given in one step.
+        gone.retain(|(path, _)| !new.contains_key(*path));
         for (path, _) in gone.into_iter().rev() {
             let gone = Some(path.clone());
             changes.push(Naming { gone, come: None });

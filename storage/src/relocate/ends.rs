@@ -24,6 +24,16 @@ impl Relocation {
             Err(error) if self.is_nowhere(&error) => return Ok(()),
             other => other?,
         };
+        // A name may reach the disk before the folder that it is in, unless that is there already.
+        for (file, path) in self.moved() {
+            let made = match here.look(&path) {
+                Ok(None) => continue,
+                Ok(Some(_)) => there.make_parents(&path),
+                Err(cause) => Err(cause),
+            };
+            made.map_err(|cause| self.error(file, cause))?;
+        }
+        self.sync_folders(&there)?;
         for (file, path) in self.moved() {
             let renamed = match here.look(&path) {
                 Ok(None) => continue,

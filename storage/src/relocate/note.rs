@@ -13,7 +13,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::resume::{Reader, ResumeError, save_whole};
+use crate::resume::{Reader, ResumeError, save_whole, sync_name};
 use crate::watch::{Call, Watcher};
 
 #[cfg(test)]
@@ -133,13 +133,15 @@ impl MoveNote {
         }
     }
 
-    /// Removes a note, if there is one.
+    /// Removes a note, if there is one, so that it does not come back where power fails: it would speak of another torrent then that
+    /// has the same name.
     ///
     /// # Errors
     /// [`ResumeError::Io`].
     pub fn remove(path: &Path, watch: &Watcher) -> Result<(), ResumeError> {
         let asked = watch.ask(Call::Remove, path);
-        match asked.and_then(|()| fs::remove_file(path)) {
+        let removed = asked.and_then(|()| fs::remove_file(path));
+        match removed.and_then(|()| sync_name(path, watch)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path, error)),
             Ok(()) | Err(_) => Ok(()),
         }

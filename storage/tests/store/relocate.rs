@@ -1,5 +1,6 @@
 //! Content that is moved to another folder.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -32,6 +33,8 @@ struct Scene {
     partial: BTreeMap<u32, BlockBits>,
     /// The piece of which only some blocks are there.
     half: u32,
+    /// Where the content is, as whoever moves it keeps before the note goes.
+    kept: RefCell<Option<PathBuf>>,
 }
 
 impl Scene {
@@ -68,6 +71,7 @@ impl Scene {
             have,
             partial: BTreeMap::new(),
             half,
+            kept: RefCell::default(),
         };
         scene.filled()
     }
@@ -177,13 +181,15 @@ impl Scene {
             .save(&self.note(), watch)
             .map_err(unsaved)?;
         relocation.clean_up()?;
+        *self.kept.borrow_mut() = Some(relocation.note().to.clone());
         MoveNote::remove(&self.note(), watch).map_err(unsaved)
     }
 
     /// What a later run does: gives the folder that counts.
     fn recover(&self) -> PathBuf {
         let Some(note) = MoveNote::load(&self.note()).unwrap() else {
-            return self.path("from");
+            let kept = self.kept.borrow().clone();
+            return kept.unwrap_or_else(|| self.path("from"));
         };
         let store = self.store(&Watcher::default());
         let relocation = Relocation::after_restart(&store, note.clone());
