@@ -46,7 +46,7 @@ impl Source {
         match kind(text) {
             Kind::Url(url) => {
                 let bytes = fetch(url, network, Arc::new(Guard::USER)).await?;
-                Self::from_bytes(url, &bytes)
+                Self::from_bytes(&without_login(url), &bytes)
             }
             Kind::File(_) | Kind::Hash(_) | Kind::Magnet(_) | Kind::Stdin => Self::read_local(text),
         }
@@ -99,7 +99,10 @@ impl Source {
                     .map_err(|error| unreadable(text, path, &error))?;
                 Self::from_bytes(text, &bytes)
             }
-            Kind::Url(url) => Err(Failure::Failed(format!("{url} needs the network"))),
+            Kind::Url(url) => {
+                let url = without_login(url);
+                Err(Failure::Failed(format!("{url} needs the network")))
+            }
         }
     }
 
@@ -256,16 +259,29 @@ fn read_bounded(from: impl Read, len: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// An address as it is told: who logs in there and how is nobody else's business.
+pub(crate) fn without_login(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest.get(..end).and_then(|host| host.rfind('@')) {
+        Some(login) => format!("{scheme}://{}", rest.get(login + 1..).unwrap_or_default()),
+        None => address.to_owned(),
+    }
+}
+
 /// Fetches a torrent over HTTP, from where a policy allows.
 ///
 /// # Errors
-/// [`Failure::NotFound`] where there is none, [`Failure::Failed`] where it cannot be had; the text names the address.
+/// [`Failure::NotFound`] where there is none, [`Failure::Failed`] where it cannot be had; the text names the address without a login.
 pub(crate) async fn fetch(
     address: &str,
     network: &Network,
     policy: Arc<dyn Policy>,
 ) -> Result<Vec<u8>, Failure> {
-    let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("{address}: {why}"));
+    let told = without_login(address);
+    let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("{told}: {why}"));
     let url: Url = address.parse().map_err(|error| failed(&error))?;
     let agent = HeaderValue::from_static(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")));
     let mut request = Request::new(url);
@@ -276,7 +292,7 @@ pub(crate) async fn fetch(
     let response = response.map_err(|error| failed(&error))?;
     match response.status {
         200 => Ok(response.body.into()),
-        404 | 410 => Err(Failure::NotFound(format!("{address} does not exist"))),
+        404 | 410 => Err(Failure::NotFound(format!("{told} does not exist"))),
         status => Err(failed(&format_args!(
             "the server answered with status {status}"
         ))),
@@ -300,6 +316,37 @@ mod tests {
         assert_eq!(kind(&v2), Kind::Hash(InfoHashes::v2(v2.parse().unwrap())));
         assert_eq!(kind(&V1[1..]), Kind::File(Path::new(&V1[1..])));
         assert_eq!(kind("é"), Kind::File(Path::new("é")));
+    }
+
+    #[test]
+    fn who_logs_in_at_an_address_is_not_told() {
+        for (address, told) in [
+            ("http://me:secret@host/x?a=b@c#d", "http://host/x?a=b@c#d"),
+            ("https://secret@host", "https://host"),
+            ("HTTP://me:se@cret@host:7/", "HTTP://host:7/"),
+            ("http://host/me:word@x", "http://host/me:word@x"),
+            ("http://me:secret@", "http://"),
+            ("http://me:secret@bad host", "http://bad host"),
+            ("http://host", "http://host"),
+            ("file.torrent", "file.torrent"),
+        ] {
+            assert_eq!(without_login(address), told, "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_fetched_is_named_without_a_login() {
+        let at = "127.0.0.1:1";
+        for address in [
+            format!("http://me:secret@{at}/x"),
+            "http://me:secret@/x".to_owned(),
+        ] {
+            let fetched = fetch(&address, &Network::none(), Arc::new(Guard::USER)).await;
+            let told = fetched.unwrap_err().to_string();
+            assert!(!told.contains("secret") && told.contains("/x: "), "{told}");
+        }
+        let told = Source::read_local("http://me:secret@host/x").unwrap_err();
+        assert_eq!(told.to_string(), "http://host/x needs the network");
     }
 
     #[test]

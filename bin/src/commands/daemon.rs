@@ -102,7 +102,7 @@ async fn serve(
     let desk = Arc::new(desk.map_err(|error| failed(&error))?);
     let bulletin = desk.bulletin().clone();
     let reporting = bulletin.clone().report(session.engine.clone());
-    let (front, long) = (wire::front()?, wire::long()?);
+    let front = wire::front()?;
     let _reporting = front.pool().spawn(reporting);
     let closings = closings::report(session.circuits.closings(), bulletin.clone());
     let _closings = front.pool().spawn(closings);
@@ -110,8 +110,7 @@ async fn serve(
     let _resources =
         desk.resources()
             .watch(session.engine.clone(), bulletin.clone(), session.pool());
-    let pools = (front.pool(), long.pool());
-    let rest = Rest::start((&*args, place.dir()), inherited, &desk, pools).await?;
+    let rest = Rest::start((&*args, place.dir()), inherited, &desk, front.pool()).await?;
     let metrics = open_metrics(&args, &session, front.pool()).await?;
     let socket = place.listen()?;
     let serving = Server::start(socket, Arc::clone(&desk), front.pool());
@@ -143,7 +142,7 @@ async fn serve(
     };
     // Who waits for the end of its connection finds the state free.
     drop(place);
-    drop((serving, metrics, front, long, pool));
+    drop((serving, metrics, front, pool));
     ended
 }
 

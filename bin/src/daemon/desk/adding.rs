@@ -17,7 +17,7 @@ use super::looking::is_tracker;
 use super::{Desk, refused};
 use crate::failure::Failure;
 use crate::selection::Selection;
-use crate::source::{Source, shown_hash};
+use crate::source::{Source, shown_hash, without_login};
 
 /// Torrents that are added at a time, whoever adds them: each takes several times the memory that it has later, and a few of
 /// them together are enough to wait for the disk once.
@@ -182,6 +182,7 @@ impl Desk {
             Origin::Link(link) => Source::of_link(&link).map_err(wrong),
             Origin::Url(url) => {
                 if !Source::is_remote(&url) {
+                    let url = without_login(&url);
                     let why = format!("{url}: torrents are fetched by http and https only");
                     return Err(Refusal::new(Code::Wrong, why));
                 }

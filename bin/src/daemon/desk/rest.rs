@@ -122,6 +122,7 @@ impl Daemon for Desk {
                 if open.refused.load(Ordering::Relaxed) {
                     let why =
                         "this leads to no address of the open net; --api-local-urls allows others";
+                    let url = source::without_login(url);
                     return Refusal::new(Code::Wrong, format!("{url}: {why}"));
                 }
                 Refusal::new(code_of(&failure), failure.to_string())
