@@ -1,24 +1,14 @@
 //! What was asked: the query and the body of a request.
 
-use std::time::Duration;
+mod coming;
 
-use axum::body::{Body, HttpBody};
-use axum::http::{HeaderMap, Request, StatusCode, Uri, header};
-use bytes::{Bytes, BytesMut};
+use axum::body::Body;
+use axum::http::{Request, StatusCode, Uri};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::coming::long;
 use crate::problem::Problem;
-
-/// How long a body may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long a client may send nothing of its body.
-const SILENCE: Duration = Duration::from_secs(10);
-
-/// Bytes of a body that is not wanted which are taken all the same, and for how long.
-const DRAINED: usize = 64 << 20;
-const DRAINING: Duration = Duration::from_secs(2);
 
 /// Up to here every whole number has a fraction of its own: 2 to the power of 53.
 const MOST_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -35,7 +25,7 @@ pub(crate) enum Era {
 
 /// The query of a request, its texts decoded.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(pub(crate) Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn of(uri: &Uri) -> Self {
@@ -69,80 +59,19 @@ impl Query {
     }
 }
 
-/// The body of a request, of so many bytes at most.
-///
-/// # Errors
-/// 413 beyond that, 408 where it does not come.
-pub(crate) async fn body(request: Request<Body>, most: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let why =
-            format!("the body has more than {most} bytes, which are the most that are taken here");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why)
-    };
-    let said = length(request.headers());
-    // It sends nothing before it is told to (RFC 9110, section 10.1.1).
-    let waits = request.headers().contains_key(header::EXPECT);
-    let mut body = request.into_body();
-    if said.is_some_and(|len| len > most as u64) {
-        if !waits {
-            drain(&mut body).await;
-        }
-        return Err(too_large());
-    }
-    let mut bytes = BytesMut::new();
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let until = end.min(Instant::now() + SILENCE);
-        let data = match timeout_at(until, next(&mut body)).await {
-            Ok(Some(Ok(data))) => data,
-            Ok(Some(Err(error))) => return Err(Problem::wrong(format!("the body: {error}"))),
-            Ok(None) => return Ok(bytes.freeze()),
-            Err(_) => {
-                let why = "the body did not come in time";
-                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, why));
-            }
-        };
-        if bytes.len() + data.len() > most {
-            drain(&mut body).await;
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&data);
-    }
-}
-
-/// The next bytes of a body.
-async fn next(body: &mut Body) -> Option<Result<Bytes, axum::Error>> {
-    let frame = std::future::poll_fn(|cx| std::pin::Pin::new(&mut *body).poll_frame(cx)).await?;
-    Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
-}
-
-/// Lets go of a body that is not wanted, as far as it comes at once: who is cut off while it sends does not read why.
-async fn drain(body: &mut Body) {
-    let end = Instant::now() + DRAINING;
-    let mut left = DRAINED;
-    while let Ok(Some(Ok(data))) = timeout_at(end, next(body)).await {
-        left = left.saturating_sub(data.len());
-        if left == 0 {
-            return;
-        }
-    }
-}
-
-fn length(headers: &HeaderMap) -> Option<u64> {
-    let text = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
-    text.parse().ok()
-}
-
 /// Bytes of a body that is an object with a few words in it.
 pub(crate) const SMALL: usize = 1 << 20;
+
+/// Bytes of a pair of a form that is a long one.
+const LONG: usize = 4096;
 
 /// What a request says in its body: JSON, or a form in the older version.
 ///
 /// # Errors
-/// As [`body`], and 400 where it is no object.
+/// 400 where it is no object, 413 where it is too long, 408 where it does not come.
 pub(crate) async fn object(request: Request<Body>) -> Result<Object, Problem> {
     let era = era(&request);
-    let bytes = body(request, SMALL).await?;
+    let bytes = coming::small(request).await?;
     read(era, &bytes)
 }
 
@@ -151,12 +80,26 @@ pub(crate) fn era(request: &Request<Body>) -> Era {
     request.extensions().get().copied().unwrap_or_default()
 }
 
+/// Reads a body as an object.
+///
+/// # Errors
+/// 400 where it is none, 413 where there is more in it than texts are long.
 pub(crate) fn read(era: Era, bytes: &[u8]) -> Result<Object, Problem> {
     if bytes.is_empty() {
         return Ok(Object::default());
     }
+    let too_many = || {
+        let why = format!("the body has more than {SMALL} bytes beside its texts");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+    };
     if era == Era::V70 && bytes.first() != Some(&b'{') {
+        if bytes.len() > SMALL && in_short_pairs(bytes) > SMALL {
+            return Err(too_many());
+        }
         return Ok(Object(form(bytes)));
+    }
+    if bytes.len() > SMALL && beside_texts(bytes) > SMALL {
+        return Err(too_many());
     }
     let read: Result<Value, _> = serde_json::from_slice(bytes);
     match read {
@@ -168,6 +111,30 @@ pub(crate) fn read(era: Era, bytes: &[u8]) -> Result<Object, Problem> {
             Err(Problem::of_class(StatusCode::BAD_REQUEST, class, &why))
         }
     }
+}
+
+/// Bytes of JSON that are in no text. Each of them can come to a value, which takes many times as much memory.
+fn beside_texts(json: &[u8]) -> usize {
+    let (mut beside, mut in_text, mut is_escaped) = (0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => {
+                in_text = !in_text;
+                beside += 1;
+            }
+            _ if in_text => {}
+            _ => beside += 1,
+        }
+    }
+    beside
+}
+
+/// Bytes of a form that are in no long pair.
+fn in_short_pairs(form: &[u8]) -> usize {
+    let lens = form.split(|byte| *byte == b'&').map(<[u8]>::len);
+    lens.filter(|len| *len < LONG).map(|len| len + 1).sum()
 }
 
 /// A form as an object; what is named `name[]` is a list.
@@ -188,6 +155,12 @@ fn form(bytes: &[u8]) -> Map<String, Value> {
         }
     }
     map
+}
+
+/// 20 bytes, as 40 digits in hex.
+pub(crate) fn twenty_bytes(hex: &str) -> Option<[u8; 20]> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
 /// An object of a body. Numbers and flags may also be texts, as forms and queries have them.
@@ -287,52 +260,4 @@ fn wrong(name: &str, kind: &str, value: &Value) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn queries_are_decoded_and_flags_read() {
-        let query = Query::of(
-            &"/x?a=b%20c&get_peers=1&get_files=0&n=7&n=8&m=x"
-                .parse()
-                .unwrap(),
-        );
-        assert_eq!(query.get("a"), Some("b c"));
-        assert!(query.flag("get_peers") && !query.flag("get_files") && !query.flag("other"));
-        assert_eq!(query.number("n"), Ok(Some(7)));
-        assert_eq!(query.number("o"), Ok(None));
-        assert!(query.number("m").is_err());
-    }
-
-    #[test]
-    fn bodies_are_objects_of_json_or_forms_of_the_older_version() {
-        let now = read(
-            Era::Now,
-            br#"{"a":1,"b":[0,"2"],"c":null,"d":"x","e":7.0,"f":7.5}"#,
-        )
-        .unwrap();
-        assert_eq!(now.number("a"), Ok(Some(1)));
-        assert_eq!(now.number("e"), Ok(Some(7)));
-        assert!(now.number("f").is_err());
-        assert_eq!(now.flag("a"), Ok(Some(true)));
-        assert_eq!(now.numbers("b"), Ok(Some(vec![0, 2])));
-        assert_eq!(now.text("c"), Ok(None));
-        assert!(now.text("a").is_err() && now.flag("d").is_err() && now.numbers("d").is_err());
-        let old = read(
-            Era::V70,
-            b"state=stop&selected_files[]=1&selected_files[]=3&x=1",
-        )
-        .unwrap();
-        let expected = json!({"state": "stop", "selected_files": ["1", "3"], "x": "1"});
-        assert_eq!(Value::Object(old.0.clone()), expected);
-        assert_eq!(old.numbers("selected_files"), Ok(Some(vec![1, 3])));
-        assert_eq!(old.flag("x"), Ok(Some(true)));
-        assert_eq!(read(Era::Now, b""), Ok(Object::default()));
-        for bad in ["not json", "[1]", "7"] {
-            let problem = read(Era::Now, bad.as_bytes()).unwrap_err();
-            assert_eq!(problem.status(), StatusCode::BAD_REQUEST, "{bad}");
-        }
-    }
-}
+mod tests;

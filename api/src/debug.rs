@@ -79,8 +79,7 @@ pub(crate) fn routes() -> Vec<Served> {
 async fn look<T: Send + 'static>(
     at: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, Problem> {
-    let looked = tokio::task::spawn_blocking(at).await;
-    let looked = looked.map_err(|error| Problem::failed(error.to_string()))?;
+    let looked = Shared::apart(at).await?;
     looked.map_err(|error| Problem::failed(format!("/proc: {error}")))
 }
 

@@ -87,8 +87,7 @@ async fn shown(name: String) -> Result<Response<Body>, Problem> {
         let fits = !name.contains('/');
         archive::read(SWAGGER_UI_VENDORED, &format!("/dist/{name}")).filter(|_| fits)
     };
-    let bytes = tokio::task::spawn_blocking(read).await;
-    let bytes = bytes.map_err(|error| Problem::failed(error.to_string()))?;
+    let bytes = Shared::apart(read).await?;
     let bytes = bytes.ok_or_else(|| Problem::missing("the page has no such file"))?;
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();

@@ -1,6 +1,6 @@
 //! Downloads: the list, adding, changing, removing, their files and .torrent files.
 
-mod adding;
+pub(crate) mod adding;
 mod changing;
 mod content;
 mod ledger;
@@ -15,7 +15,7 @@ use protocol::id::InfoHash;
 use serde_json::json;
 
 use self::adding::TORRENT;
-pub(crate) use self::adding::{INVALID, hash_of, read_uri};
+pub(crate) use self::adding::hash_of;
 pub(crate) use self::ledger::{Ledger, is_at_work};
 pub(crate) use self::pieces::Pieces;
 use crate::describe::About;

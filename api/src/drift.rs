@@ -134,24 +134,20 @@ impl<T> Drop for Measuring<T> {
 }
 
 impl<T: Clone + Send + 'static> Measuring<T> {
-    /// Looks so often how late the runtime is, and keeps the last of what is made of it.
+    /// Looks so often how late the runtime is, and keeps the last of what is made of it behind what was found `before`.
     fn start(
         every: Duration,
-        kept: usize,
+        (before, kept): (Vec<T>, usize),
         of: impl Fn(Duration) -> Option<T> + Send + 'static,
     ) -> Self {
-        let found = Arc::new(Mutex::new(VecDeque::new()));
+        let found = Arc::new(Mutex::new(VecDeque::from(before)));
         let finds = Arc::clone(&found);
         let task = tokio::spawn(async move {
             loop {
                 let due = Instant::now() + every;
                 sleep_until(due).await;
                 if let Some(found) = of(due.elapsed()) {
-                    let mut finds = finds.lock();
-                    if finds.len() == kept {
-                        finds.pop_front();
-                    }
-                    finds.push_back(found);
+                    note(&mut finds.lock(), kept, found);
                 }
             }
         });
@@ -167,20 +163,23 @@ impl<T: Clone + Send + 'static> Measuring<T> {
     }
 }
 
+/// Notes what was found behind the rest, of which so much is kept.
+fn note<T>(finds: &mut VecDeque<T>, kept: usize, found: T) {
+    while finds.len() >= kept && finds.pop_front().is_some() {}
+    finds.push_back(found);
+}
+
 impl Watch {
     /// Begins anew with what counts as late now, and what was found so far.
     fn restart(&mut self) {
         let late = self.late;
-        let begun = Measuring::start(WATCHED, LINES, move |by| {
+        let lines = self.lines.as_ref().map(Measuring::found);
+        let before = (lines.unwrap_or_default(), LINES);
+        let begun = Measuring::start(WATCHED, before, move |by| {
             let (by, at) = (by.as_secs_f64(), clock::now());
             (by >= late.as_secs_f64()).then(|| format!("{at:.3}: the runtime was {by:.3} s late"))
         });
-        if let Some(before) = self.lines.replace(begun) {
-            let lines = before.found();
-            if let Some(now) = &self.lines {
-                now.found.lock().extend(lines);
-            }
-        }
+        self.lines = Some(begun);
     }
 }
 
@@ -206,7 +205,9 @@ async fn measure(State(shared): State<Shared>, request: Request) -> Result<Answe
     if !enable {
         *drift = None;
     } else if drift.is_none() {
-        let begun = Measuring::start(EVERY, KEPT, |by| Some((clock::now(), by.as_secs_f64())));
+        let begun = Measuring::start(EVERY, (Vec::new(), KEPT), |by| {
+            Some((clock::now(), by.as_secs_f64()))
+        });
         *drift = Some(begun);
     }
     Ok(Answer(json!({"success": true})))
@@ -304,6 +305,15 @@ async fn watch(State(shared): State<Shared>, request: Request) -> Result<Answer,
 mod tests {
     use super::*;
     use crate::testing::Scene;
+
+    #[test]
+    fn no_more_is_kept_than_may_be_however_much_there_was() {
+        let mut found = VecDeque::from([1, 2, 3, 4, 5]);
+        note(&mut found, 3, 6);
+        assert_eq!(found, [4, 5, 6]);
+        note(&mut found, 3, 7);
+        assert_eq!(found, [5, 6, 7]);
+    }
 
     async fn set(scene: &Scene, path: &str, body: Value) -> u16 {
         let reply = scene.ask("PUT", path, body.to_string().as_bytes()).await;

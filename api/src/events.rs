@@ -145,7 +145,10 @@ async fn line(shared: &Shared, era: Era, news: News) -> Option<Bytes> {
         Some(hash) if word == "finished" => name_of(shared, hash).await,
         _ => String::new(),
     };
-    let (kind, event) = event(era, word, &told, &name)?;
+    // Of room it is looked how much there is, for which the disk is waited for.
+    let (kind, event) = Shared::apart(move || event(era, word, &told, &name))
+        .await
+        .ok()??;
     Some(framed(era, kind, &event))
 }
 

@@ -107,7 +107,7 @@ fn turn(shared: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
     })
 }
 
-fn patience(said: Option<&str>) -> Result<Duration, Problem> {
+pub(crate) fn patience(said: Option<&str>) -> Result<Duration, Problem> {
     let Some(text) = said else {
         return Ok(Duration::from_secs_f64(PATIENCE));
     };

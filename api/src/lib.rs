@@ -10,11 +10,11 @@
 //!
 //! # Map of modules
 //! - `daemon`, `part`: what stands behind the API, and the daemon's part in the overlay, as traits.
-//! - `server`, `lanes`, `patience`, `spoken`: connections, which threads attend to them, how long they are waited for, and what is said where
-//!   there is no request yet.
+//! - `server`, `patience`, `spoken`: connections, how long they are waited for, and what is said where there is no request yet.
 //! - `access`: who may ask: the key, the names of this machine, pages of other sites.
 //! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
-//! - `problem`, `asked`: errors, and what was asked: queries and bodies.
+//! - `problem`, `asked`, `named`: errors, and what was asked: queries, bodies, and texts that name a torrent.
+//! - `parse`: what is read of requests, without a server, for fuzz targets.
 //! - `describe`, `docs`: what each route is, the OpenAPI document of all, and a page that shows it.
 //! - `general`, `events`, `settings`, `statistics`, `downloads`, `stream`, `libtorrent`,
 //!   `debug`, `circuits`, `tunnels`, `communities`, `overlay_dht`, `drift`, `looking`, `making`, `health`, `torrents`, `figures`: handlers, one
@@ -46,11 +46,13 @@ mod events;
 mod figures;
 mod general;
 mod health;
-mod lanes;
 mod libtorrent;
 mod looking;
 mod making;
+mod named;
 mod overlay_dht;
+#[doc(hidden)]
+pub mod parse;
 mod part;
 mod patience;
 mod problem;

@@ -1,13 +1,12 @@
 //! A look into a torrent that is not added.
 
-use std::sync::Arc;
-
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use control::Code;
 use data_encoding::HEXLOWER;
 use protocol::bencode::{self, Kind};
+use protocol::id::InfoHash;
 use protocol::magnet::Magnet;
 use protocol::metainfo::{LoadLimits, Metainfo};
 use serde_json::{Map, Value, json};
@@ -15,10 +14,10 @@ use serde_json::{Map, Value, json};
 use crate::asked::{self, Era, Query};
 use crate::describe::About;
 use crate::describe::shapes::{count, flag, object, or_null, text};
-use crate::downloads;
+use crate::named::{self, Named};
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
-use crate::shared::Shared;
+use crate::shared::{Shared, Turn, Whole};
 
 pub(crate) fn routes() -> Vec<Served> {
     let shape = object(&[("metainfo", text()), ("download_exists", or_null(flag()))]);
@@ -49,39 +48,39 @@ async fn look(State(shared): State<Shared>, request: Request) -> Result<Answer, 
     let uri = query
         .get("uri")
         .ok_or_else(|| Problem::wrong("uri parameter missing"))?;
-    let starts = |prefix: &str| {
-        let start = uri.get(..prefix.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
-    let bytes = if starts("file:") {
-        downloads::read_uri(uri).await?
-    } else if starts("http://") || starts("https://") {
-        let fetched = shared.daemon().fetch(uri, hops).await;
-        let fetched = fetched.map_err(Problem::of_fetch)?;
-        match link_in(&fetched) {
-            Some(link) => of_link(&shared, link, hops, era).await?,
-            None => fetched,
+    let named = Named::of(uri)?;
+    let (bytes, turn) = match named {
+        Named::File(uri) => {
+            let turn = shared.turn(Whole::Here).await?;
+            named::read_uri(uri, turn).await?
         }
-    } else if starts("magnet:") {
-        of_link(&shared, uri, hops, era).await?
-    } else {
-        return Err(Problem::wrong(downloads::INVALID));
+        Named::Address(url) => {
+            let turn = shared.turn(Whole::There).await?;
+            let fetched = shared.daemon().fetch(url, hops).await;
+            let fetched = fetched.map_err(Problem::of_fetch)?;
+            if let Some(link) = named::link_in(&fetched) {
+                // Who looks for peers holds nothing yet.
+                drop(turn);
+                of_link(&shared, link, hops, era).await?
+            } else {
+                (fetched, turn)
+            }
+        }
+        Named::Link(link) => of_link(&shared, link, hops, era).await?,
     };
-    let shown = tokio::task::spawn_blocking(move || shown(&bytes)).await;
-    let (metainfo, text) = shown.map_err(|error| Problem::failed(error.to_string()))??;
-    let known = shared.engine().find(metainfo.hashes().wire()).await?;
-    let text = match era {
-        Era::Now => HEXLOWER.encode(text.as_bytes()),
-        Era::V70 => text,
+    let read = move || {
+        let (hash, text) = shown(&bytes)?;
+        let text = match era {
+            Era::Now => HEXLOWER.encode(text.as_bytes()),
+            Era::V70 => text,
+        };
+        // Whoever asked may be gone: its turn is not over before this is.
+        Ok::<_, Problem>((hash, text, turn))
     };
+    let (hash, text, _turn) = Shared::apart(read).await??;
+    let known = shared.engine().find(hash).await?;
     let known = known.map(|_| true);
     Ok(Answer(json!({"metainfo": text, "download_exists": known})))
-}
-
-/// A link that a server has sent instead of a torrent.
-fn link_in(fetched: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(fetched).ok()?.trim();
-    text.starts_with("magnet:").then_some(text)
 }
 
 /// The torrent of a link: that of a download which has its metadata, or what peers say. What is a download is looked for by no fewer
@@ -91,7 +90,7 @@ async fn of_link(
     link: &str,
     hops: Option<u8>,
     era: Era,
-) -> Result<Vec<u8>, Problem> {
+) -> Result<(Vec<u8>, Turn), Problem> {
     let magnet = Magnet::parse(link).map_err(|error| Problem::wrong(error.to_string()))?;
     let hashes = magnet
         .hashes
@@ -113,17 +112,19 @@ async fn of_link(
             _ => Problem::of_fetch(refusal),
         })?
     };
+    let turn = shared.turn(Whole::Here).await?;
     let bytes = metainfo.to_bytes();
-    bytes.map_err(|error| Problem::failed(error.to_string()))
+    let bytes = bytes.map_err(|error| Problem::failed(error.to_string()))?;
+    Ok((bytes, turn))
 }
 
-/// A torrent, and the text that it looks like.
-fn shown(bytes: &[u8]) -> Result<(Arc<Metainfo>, String), Problem> {
+/// The info-hash of a torrent, and the text that it looks like.
+pub(crate) fn shown(bytes: &[u8]) -> Result<(InfoHash, String), Problem> {
     let limits = LoadLimits::default();
     let refused = |why: String| Problem::wrong(format!("error while decoding torrent file: {why}"));
     let metainfo = Metainfo::from_bytes(bytes, &limits).map_err(|it| refused(it.to_string()))?;
     let tree = bencode::decode(bytes, &limits.bencode).map_err(|it| refused(it.to_string()))?;
-    Ok((Arc::new(metainfo), value(tree, false).to_string()))
+    Ok((metainfo.hashes().wire(), value(tree, false).to_string()))
 }
 
 /// A value as JSON; what is no text is in hex. The nesting has a bound, which it was read with.
@@ -155,14 +156,6 @@ fn readable(bytes: &[u8], hex: bool) -> String {
 mod tests {
     use super::*;
     use crate::testing::{Scene, torrent_of};
-
-    #[test]
-    fn a_server_may_send_a_link_instead_of_a_torrent() {
-        let link = "magnet:?xt=urn:btih:x";
-        assert_eq!(link_in(format!(" {link}\n").as_bytes()), Some(link));
-        assert_eq!(link_in(b"d4:infod"), None);
-        assert_eq!(link_in(b"\xffmagnet:"), None);
-    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn links_are_those_of_downloads_or_looked_up_by_the_way_that_is_said() {

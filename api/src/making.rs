@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{Request, State};
 use axum::routing::post;
@@ -54,8 +55,7 @@ async fn make(State(shared): State<Shared>, request: Request) -> Result<Answer, 
     let made = shared.daemon().make(of).await?;
     if let Some(place) = place {
         let bytes = made.torrent.clone();
-        let written = tokio::task::spawn_blocking(move || write(&place, &bytes)).await;
-        written.map_err(|error| Problem::failed(error.to_string()))??;
+        Shared::apart(move || write(&place, &bytes)).await??;
     }
     let torrent = BASE64.encode(&made.torrent);
     if seeds {
@@ -84,7 +84,7 @@ fn texts(said: &Object, name: &str) -> Result<Option<Vec<String>>, Problem> {
 }
 
 /// Each tracker is a tier of its own.
-fn tiers(said: &Object) -> Result<Vec<Vec<String>>, Problem> {
+pub(crate) fn tiers(said: &Object) -> Result<Vec<Vec<String>>, Problem> {
     let trackers = match said.get("trackers") {
         Some(Value::String(none)) if none.is_empty() => Vec::new(),
         Some(Value::String(one)) => vec![one.clone()],
@@ -93,8 +93,8 @@ fn tiers(said: &Object) -> Result<Vec<Vec<String>>, Problem> {
     Ok(trackers.into_iter().map(|url| vec![url]).collect())
 }
 
-/// Where the torrent is written, if anywhere: a folder that is not there is none.
-fn place(said: &Object) -> Result<Option<PathBuf>, Problem> {
+/// Where the torrent is written, if anywhere.
+pub(crate) fn place(said: &Object) -> Result<Option<PathBuf>, Problem> {
     let name = said.text("name")?.unwrap_or(UNNAMED);
     let Some(dir) = said.text("export_dir")?.filter(|dir| !dir.is_empty()) else {
         return Ok(None);
@@ -111,11 +111,17 @@ fn place(said: &Object) -> Result<Option<PathBuf>, Problem> {
             "name: {name}: this is no name of a file"
         )));
     }
-    Ok(dir.is_dir().then(|| dir.join(format!("{name}.torrent"))))
+    Ok(Some(dir.join(format!("{name}.torrent"))))
 }
 
-/// Writes a file in one step, so that no half of it is ever seen.
+/// Files that were written in this process.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Writes a file in one step, so that no half of it is ever seen; nothing where its folder is not there.
 fn write(place: &Path, bytes: &[u8]) -> Result<(), Problem> {
+    let Some(dir) = place.parent().filter(|dir| dir.is_dir()) else {
+        return Ok(());
+    };
     let failed = |error: std::io::Error| {
         use std::io::ErrorKind as Kind;
         let why = format!("{}: {error}", place.display());
@@ -135,7 +141,9 @@ fn write(place: &Path, bytes: &[u8]) -> Result<(), Problem> {
             Problem::failed(why)
         }
     };
-    let beside = place.with_extension(format!("{}.tmp", std::process::id()));
+    // Nobody else has this name, not even who writes the same file now.
+    let (process, count) = (std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+    let beside = dir.join(format!(".tribler-{process}-{count}.tmp"));
     let mut new = std::fs::File::options();
     let file = new.write(true).create_new(true).open(&beside);
     let written = file
@@ -241,6 +249,14 @@ mod tests {
             .await;
         let error = reply.json["error"].as_str().unwrap();
         assert!(reply.status == 400 && error.contains("too long"), "{error}");
+        // The longest name that a file can have.
+        let name = "x".repeat(255 - ".torrent".len());
+        let longest = json!({"files": ["/a"], "export_dir": scene.dir.path(), "name": name});
+        let reply = scene
+            .ask("POST", "/createtorrent", longest.to_string().as_bytes())
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.json);
+        assert!(scene.dir.path().join(format!("{name}.torrent")).exists());
         let elsewhere = json!({"files": ["/a"], "export_dir": dir.join("gone")});
         let reply = scene
             .ask("POST", "/createtorrent", elsewhere.to_string().as_bytes())

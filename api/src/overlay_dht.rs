@@ -191,9 +191,8 @@ fn wrong(why: impl Into<String>) -> Problem {
 
 /// A key, or the name of a peer.
 fn place(name: &str, text: &str) -> Result<[u8; 20], Problem> {
-    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| wrong(format!("{name}: {text} has no 40 hex digits")))
+    let why = || wrong(format!("{name}: {text} has no 40 hex digits"));
+    asked::twenty_bytes(text).ok_or_else(why)
 }
 
 impl From<Unfound> for Problem {

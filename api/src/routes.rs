@@ -143,26 +143,14 @@ pub(crate) struct Row {
 }
 
 impl Table {
-    /// The table, and the router of those that are served.
-    pub(crate) fn with_router(shared: Shared) -> (Self, Router) {
-        let mut router = Router::new();
-        let mut rows = Vec::new();
-        for Served {
-            era,
-            method,
-            path,
-            by,
-            ..
-        } in served()
-        {
-            router = router.route(&whole(era, path), by);
-            rows.push(Row {
-                era,
-                method,
-                path,
-                standing: Standing::Served,
-            });
-        }
+    /// The table of these, and of what is not there yet.
+    fn of(served: &[Served]) -> Self {
+        let served = served.iter().map(|one| Row {
+            era: one.era,
+            method: one.method,
+            path: one.path,
+            standing: Standing::Served,
+        });
         let missing = |era, all: &'static [Missing]| {
             all.iter().flat_map(move |(feature, routes)| {
                 routes.iter().map(move |(method, path)| Row {
@@ -173,9 +161,26 @@ impl Table {
                 })
             })
         };
-        rows.extend(missing(Era::Now, absent::NOW));
-        rows.extend(missing(Era::V70, absent::V70));
-        (Self { rows }, router.with_state(shared))
+        let missing = missing(Era::Now, absent::NOW).chain(missing(Era::V70, absent::V70));
+        Self {
+            rows: served.chain(missing).collect(),
+        }
+    }
+
+    /// The table alone.
+    pub(crate) fn new() -> Self {
+        Self::of(&served())
+    }
+
+    /// The table, and the router of those that are served.
+    pub(crate) fn with_router(shared: Shared) -> (Self, Router) {
+        let served = served();
+        let table = Self::of(&served);
+        let mut router = Router::new();
+        for one in served {
+            router = router.route(&whole(one.era, one.path), one.by);
+        }
+        (table, router.with_state(shared))
     }
 
     /// The pattern of a route that is served.

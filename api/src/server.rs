@@ -18,21 +18,19 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use percent_encoding::percent_decode_str;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::access::Access;
 use crate::daemon::Daemon;
-use crate::lanes::Lane;
 use crate::patience::Patient;
 use crate::problem::Problem;
 use crate::routes::{self, Found, Table};
 use crate::shared::{Shared, ends};
-use crate::spoken::{Failed, Spoken};
+use crate::spoken::{Failed, Mixed, Spoken};
 
 /// What the server bounds.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +63,11 @@ impl Default for Limits {
 /// Bytes that wait in the system until they can be sent to a client, beside those that are under way to it: who reads slowly has no
 /// megabytes there, and who reads fast is given more in time.
 const UNSENT: u32 = 256 << 10;
+
+/// How long a connection may be quiet before the other end is asked whether it is there, how often, and how many times.
+const QUIET: Duration = Duration::from_secs(60);
+const PROBED: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
 
 /// Bytes of the head of a request.
 const HEAD: usize = 32 << 10;
@@ -114,9 +117,7 @@ pub async fn bind(at: SocketAddr, more: u16) -> io::Result<Bound> {
     }
 }
 
-/// Serves until `stopping` says so; then connections are closed when their requests are done, within [`Limits::farewell`]. Connections are
-/// attended to in the runtime that this runs in, and in that of `long` while they are sent something long: whoever asks for little is
-/// answered soon where that has threads of its own.
+/// Serves until `stopping` says so; then connections are closed when their requests are done, within [`Limits::farewell`].
 ///
 /// # Cancel safety
 /// Everything ends with the future, connections too.
@@ -125,7 +126,7 @@ pub async fn serve(
     daemon: Arc<dyn Daemon>,
     access: Access,
     limits: Limits,
-    (long, mut stopping): (Handle, watch::Receiver<bool>),
+    mut stopping: watch::Receiver<bool>,
 ) {
     let house = Arc::new(House::new(
         daemon,
@@ -150,9 +151,9 @@ pub async fn serve(
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (house, until) = (Arc::clone(&house), (long.clone(), stopping.clone()));
+        let (house, stopping) = (Arc::clone(&house), stopping.clone());
         guests.spawn(async move {
-            attend(stream, house, limits, until).await;
+            attend(stream, house, limits, stopping).await;
             drop(seat);
         });
     }
@@ -166,8 +167,11 @@ pub async fn serve(
 fn prepare(stream: &TcpStream) {
     // Without it events would wait for others.
     let _ = stream.set_nodelay(true);
-    let _ = rustix::net::sockopt::set_socket_keepalive(stream, true);
-    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+    let stream = SockRef::from(stream);
+    // Whoever is gone without a word, while it listens and nothing happens, gives its place back in time.
+    let alive = TcpKeepalive::new().with_time(QUIET).with_interval(PROBED);
+    let _ = stream.set_tcp_keepalive(&alive.with_retries(PROBES));
+    let _ = stream.set_tcp_notsent_lowat(UNSENT);
 }
 
 /// One connection.
@@ -175,16 +179,20 @@ async fn attend(
     stream: TcpStream,
     house: Arc<House>,
     limits: Limits,
-    (long, mut stopping): (Handle, watch::Receiver<bool>),
+    mut stopping: watch::Receiver<bool>,
 ) {
     prepare(&stream);
-    let stream = TokioIo::new(Spoken::new(Patient::new(stream, limits.unread)));
-    let lane = Lane::default();
-    let own = lane.clone();
+    let mixed = Mixed::default();
+    let stream = Spoken::new(Patient::new(stream, limits.unread), mixed.clone());
+    let stream = TokioIo::new(stream);
     let service = service_fn(move |request| {
-        let (house, lane) = (Arc::clone(&house), own.clone());
+        let (house, mixed) = (Arc::clone(&house), mixed.clone());
         // The connection is taken apart at its end, so that nothing in it may be pinned to its place.
-        Box::pin(async move { Ok::<_, Infallible>(lane.measure(house.answer(request).await)) })
+        Box::pin(async move {
+            let answer = house.answer(request).await;
+            mixed.note(&answer);
+            Ok::<_, Infallible>(answer)
+        })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -192,22 +200,17 @@ async fn attend(
         .max_header_size(HEAD)
         .max_buf_size(HEAD)
         .serve_connection(stream, service);
-    let talk = Box::pin(async move {
-        let ended = tokio::select! {
-            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
-            () = ends(&mut stopping) => None,
-        };
-        let ended = if let Some(ended) = ended {
-            ended
-        } else {
-            Pin::new(&mut connection).graceful_shutdown();
-            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
-        };
-        (connection.into_parts().io.into_inner(), ended)
-    });
-    let Some((stream, ended)) = lane.attend(talk, &long).await else {
-        return;
+    let ended = tokio::select! {
+        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+        () = ends(&mut stopping) => None,
     };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        Pin::new(&mut connection).graceful_shutdown();
+        poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+    };
+    let stream = connection.into_parts().io.into_inner();
     let failed = ended.err().map(|error| {
         tracing::debug!(%error, "a connection of the API");
         if error.is_timeout() {

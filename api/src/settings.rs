@@ -3,18 +3,19 @@
 //! Keys that stand for a setting of ours read and change that. All others are kept and shown as they were set, so that front ends
 //! find what they wrote, and the answer to a change names those that have no effect.
 
-mod proxy;
-mod tree;
+pub(crate) mod plan;
+pub(crate) mod proxy;
+pub(crate) mod tree;
 
+use self::plan::Plan;
 pub(crate) use self::proxy::ProxyParts;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::routing::{get, post};
-use control::{Ask, SettingsChange};
 use engine::settings::Value as Setting;
 use engine::units::Span;
 use engine::{EngineHandle, Settings};
@@ -117,139 +118,33 @@ fn shown(key: &Key, shared: &Shared, remembered: &Map<String, Value>) -> Value {
     }
 }
 
-/// What to do for a change.
-#[derive(Debug, Default)]
-struct Plan {
-    change: SettingsChange,
-    remember: Map<String, Value>,
-    idle: Vec<String>,
-}
-
 async fn change(State(shared): State<Shared>, request: Request) -> Result<Answer, Problem> {
     let said = asked::object(request).await?;
     let settings = shared.engine().settings();
     let remembered = shared.daemon().remembered();
-    let mut plan = Plan::default();
-    let mut way = proxy::Way::of(text_of(&settings, "network.proxy").as_deref());
-    let mut other_way = false;
-    for (section, keys) in &said.0 {
-        let Value::Object(keys) = keys else {
-            return Err(unknown("None", section));
-        };
-        for (name, value) in keys {
-            let key = tree::find(section, name).ok_or_else(|| unknown(section, name))?;
-            if *value == shown(key, &shared, &remembered) {
-                continue;
-            }
-            key.check(value)
-                .map_err(|why| Problem::wrong(format!("{}: {why}", key.path())))?;
-            if let Effect::Proxy(part) = key.effect {
-                way.set(part, value);
-                other_way = true;
-            } else {
-                plan.take(key, value.clone());
-            }
-        }
-    }
-    if other_way {
-        let url = way
-            .url()
-            .map_err(|why| Problem::wrong(format!("libtorrent.proxy_*: {why}")))?;
-        plan.change
-            .set
-            .insert("network.proxy".to_owned(), url.into());
-    }
+    let proxy = text_of(&settings, "network.proxy");
+    let now = |key: &Key| shown(key, &shared, &remembered);
+    let plan = Plan::of(&said, proxy.as_deref(), now)?;
     plan.carry_out(&shared).await
-}
-
-impl Plan {
-    fn take(&mut self, key: &Key, value: Value) {
-        let set = &mut self.change.set;
-        match key.effect {
-            Effect::Rate(direction) => {
-                set.insert(direction.path().to_owned(), value);
-            }
-            Effect::Minutes(path) => {
-                let seconds = value.as_f64().unwrap_or_default() * 60.0;
-                set.insert(
-                    path.to_owned(),
-                    format!("{}s", seconds.round() as u64).into(),
-                );
-            }
-            Effect::Seconds(path) => {
-                set.insert(path.to_owned(), format!("{value}s").into());
-            }
-            Effect::Unbounded(path) if value.as_i64().is_some_and(|most| most < 0) => {
-                self.change.reset.push(path.to_owned());
-            }
-            Effect::Setting(path) | Effect::Unbounded(path) => {
-                set.insert(path.to_owned(), value);
-            }
-            Effect::Both(paths) => {
-                for path in paths {
-                    set.insert(path.to_owned(), value.clone());
-                }
-            }
-            Effect::Content => {
-                self.remember
-                    .insert(format!("{PREFIX}{}", key.path()), value);
-            }
-            Effect::Proxy(_) => {}
-            Effect::None | Effect::Port | Effect::Always => {
-                self.idle.push(key.path());
-                if let Effect::None = key.effect {
-                    self.remember
-                        .insert(format!("{PREFIX}{}", key.path()), value);
-                }
-            }
-        }
-    }
-
-    /// All of it, or nothing where one value cannot be.
-    async fn carry_out(self, shared: &Shared) -> Result<Answer, Problem> {
-        let mut unsaved = None;
-        if !self.change.set.is_empty() || !self.change.reset.is_empty() {
-            let change = SettingsChange {
-                get: vec!["limits.down".to_owned()],
-                ..self.change
-            };
-            let done = shared.daemon().ask(Ask::Settings(change)).await?;
-            unsaved = done
-                .get("unsaved")
-                .and_then(Value::as_str)
-                .map(str::to_owned);
-        }
-        if !self.remember.is_empty() {
-            unsaved = unsaved.or(shared.daemon().remember(self.remember).await.err());
-        }
-        if let Some(why) = unsaved {
-            let why = format!("it holds until the daemon ends, for it cannot be saved: {why}");
-            return Err(Problem::failed(why));
-        }
-        let mut answer = json!({"modified": true});
-        if let (false, Value::Object(answer)) = (self.idle.is_empty(), &mut answer) {
-            answer.insert("without_effect".to_owned(), self.idle.into());
-        }
-        Ok(Answer(answer))
-    }
 }
 
 /// The folder that content goes to that is added by the API, where another was set than the daemon's.
 pub(crate) fn content_dir(shared: &Shared) -> Option<String> {
     let remembered = shared.daemon().remembered();
     let dir = remembered.get(&format!("{PREFIX}download_defaults.saveas"))?;
-    dir.as_str().map(str::to_owned)
+    let dir = dir.as_str().filter(|dir| is_folder(dir));
+    dir.map(str::to_owned)
+}
+
+/// Whether a text can be a folder that content goes to: it is named from the root.
+fn is_folder(text: &str) -> bool {
+    Path::new(text).is_absolute()
 }
 
 /// The bounds of all torrents together, in bytes a second; 0 is none.
 pub(crate) fn rates(engine: &EngineHandle) -> [u64; 2] {
     let limits = &engine.settings().limits;
     [limits.down, limits.up].map(Option::unwrap_or_default)
-}
-
-fn unknown(section: &str, name: &str) -> Problem {
-    let why = format!("Section {section} with option {name} does not exist");
-    Problem::of_class(StatusCode::BAD_REQUEST, (false, "ValueError"), &why)
 }
 
 fn setting(settings: &Settings, path: &str) -> Value {

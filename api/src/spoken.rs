@@ -2,10 +2,12 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{Response, StatusCode};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::timeout;
@@ -15,12 +17,30 @@ const BARE: usize = 256;
 
 /// How long it is waited for that the other end has read why it is let go, and bytes that are taken of it meanwhile.
 const PARTING: Duration = Duration::from_secs(2);
-const PARTED: u64 = 1 << 20;
+const PARTED: u64 = 64 << 20;
+
+/// Marks an answer that has the content of a download in it, whatever that looks like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Content;
+
+/// Whether content was sent by a connection: from then on nothing in it is taken for an answer without words. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mixed(Arc<AtomicBool>);
+
+impl Mixed {
+    /// Notes what is about to be sent.
+    pub(crate) fn note<B>(&self, answer: &Response<B>) {
+        if answer.extensions().get::<Content>().is_some() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 /// A stream of answers, of which those that have no words get some, as JSON.
 #[derive(Debug)]
 pub(crate) struct Spoken<S> {
     stream: S,
+    mixed: Mixed,
     /// Whether something was heard that was not answered yet.
     waits: bool,
     instead: Option<Instead>,
@@ -36,9 +56,10 @@ struct Instead {
 }
 
 impl<S> Spoken<S> {
-    pub(crate) const fn new(stream: S) -> Self {
+    pub(crate) const fn new(stream: S, mixed: Mixed) -> Self {
         Self {
             stream,
+            mixed,
             waits: false,
             instead: None,
         }
@@ -46,8 +67,8 @@ impl<S> Spoken<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Spoken<S> {
-    /// Lets go of the stream. Where it has `failed`, the other end may still send: it gets to read why, which is said here where a
-    /// request that was begun has come too slowly.
+    /// Lets go of the stream. The other end may still send, as the body of a request that was refused: it gets to read why, which is
+    /// said here where a request that was begun has come too slowly, and the stream has `failed` so.
     pub(crate) async fn let_go(mut self, failed: Option<Failed>) {
         let parting = async {
             if failed == Some(Failed::TooSlow) && self.waits {
@@ -55,11 +76,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Spoken<S> {
                 self.stream.write_all(&words).await?;
             }
             self.stream.shutdown().await?;
-            if failed.is_some() {
-                // Who is cut off while it sends does not read what it was told.
-                let mut rest = (&mut self.stream).take(PARTED);
-                tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
-            }
+            // Who is cut off while it sends does not read what it was told.
+            let mut rest = (&mut self.stream).take(PARTED);
+            tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
             io::Result::Ok(())
         };
         // Whoever does not go by itself is left.
@@ -143,7 +162,7 @@ impl<S: AsyncWrite + Unpin> Spoken<S> {
     /// Whether a whole answer is to be replaced; then it is being replaced from now on.
     fn replaces(&mut self, answer: &[u8]) -> bool {
         self.waits = false;
-        if self.instead.is_none() {
+        if self.instead.is_none() && !self.mixed.0.load(Ordering::Relaxed) {
             self.instead = bare(answer).map(|status| Instead {
                 bytes: refusal(status),
                 at: 0,
@@ -205,7 +224,7 @@ mod tests {
         let bare = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         for room in [1, 7, 4096] {
             let (near, mut far) = duplex(room);
-            let mut near = Spoken::new(near);
+            let mut near = Spoken::new(near, Mixed::default());
             let write = async {
                 near.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
                     .await?;
@@ -222,6 +241,22 @@ mod tests {
             let words = String::from_utf8(refusal(StatusCode::BAD_REQUEST)).unwrap();
             assert_eq!(rest, format!("{words}behind"), "{room}");
         }
+    }
+
+    #[tokio::test]
+    async fn content_is_sent_as_it_is_though_it_looks_like_a_refusal() {
+        let content = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        let (near, mut far) = duplex(4096);
+        let mixed = Mixed::default();
+        let mut near = Spoken::new(near, mixed.clone());
+        let mut answer = Response::new(());
+        answer.extensions_mut().insert(Content);
+        mixed.note(&answer);
+        near.write_all(content).await.unwrap();
+        near.shutdown().await.unwrap();
+        let mut told = Vec::new();
+        far.read_to_end(&mut told).await.unwrap();
+        assert_eq!(told, content);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::asked::{self, Era};
 use crate::describe::About;
 use crate::describe::shapes::{count, number, object};
-use crate::problem::Answer;
+use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 
@@ -27,7 +27,9 @@ pub(crate) fn routes() -> Vec<Served> {
             "GET",
             "/statistics/tribler",
             get(tribler),
-            About::new("What is kept").answers(object(&[("tribler_statistics", counts)])),
+            About::new("What is kept")
+                .answers(object(&[("tribler_statistics", counts)]))
+                .refuses(&[500]),
         ),
         route(
             "GET",
@@ -40,22 +42,22 @@ pub(crate) fn routes() -> Vec<Served> {
 }
 
 /// Channels and their torrents are not kept here.
-async fn tribler(State(shared): State<Shared>, request: Request) -> Answer {
-    let size = shared.daemon().state_size();
+async fn tribler(State(shared): State<Shared>, request: Request) -> Result<Answer, Problem> {
+    let size = Shared::apart(move || shared.daemon().state_size()).await?;
     if asked::era(&request) == Era::V70 {
         // Nor are torrents collected, and nothing stands in line for that.
-        return Answer(json!({"tribler_statistics": {
+        return Ok(Answer(json!({"tribler_statistics": {
             "torrents": {"num_collected": 0, "total_size": 0, "num_files": 0},
             "num_channels": 0,
             "database_size": size,
             "torrent_queue_stats": [],
             "torrent_queue_size_stats": [],
             "torrent_queue_bandwidth_stats": [],
-        }}));
+        }})));
     }
-    Answer(json!({
+    Ok(Answer(json!({
         "tribler_statistics": {"db_size": size, "num_channels": 0, "num_torrents": 0},
-    }))
+    })))
 }
 
 async fn ipv8(State(shared): State<Shared>) -> Answer {

@@ -3,8 +3,8 @@
 //! A reader has what it is about to read fetched before all else, and in memory only what fits into a few buffers: whoever reads slowly
 //! slows down nothing but itself.
 
-mod playlist;
-mod range;
+pub(crate) mod playlist;
+pub(crate) mod range;
 
 use std::collections::BTreeMap;
 use std::io::{self, SeekFrom};
@@ -32,10 +32,10 @@ use crate::asked::{self, Era};
 use crate::describe::About;
 use crate::describe::shapes::text;
 use crate::downloads::{self, is_at_work};
-use crate::lanes::{self, Long};
 use crate::problem::Problem;
 use crate::routes::{Served, route};
 use crate::shared::Shared;
+use crate::spoken::Content;
 
 /// How long it is waited for the first bytes before the head goes out.
 const AT_ONCE: Duration = Duration::from_millis(200);
@@ -87,14 +87,14 @@ async fn stream(
     let headers = request.headers();
     let old = asked::era(&request) == Era::V70;
     let mut answer = Head::new(name, &tag)?;
-    if same(headers, header::IF_NONE_MATCH, &tag) {
+    if is_known(headers, &tag) {
         return answer.finish(StatusCode::NOT_MODIFIED, Body::empty());
     }
-    let fresh = !headers.contains_key(header::IF_RANGE) || same(headers, header::IF_RANGE, &tag);
-    let asked = headers.get(header::RANGE).filter(|_| fresh);
-    let span = match range::asked_for(asked, file.len) {
-        Range::Whole => Span::whole(file.len),
-        Range::Part(span) => span,
+    let asked = headers.get(header::RANGE);
+    let asked = asked.filter(|_| is_meant(headers, &tag));
+    let (span, part) = match range::asked_for(asked, file.len) {
+        Range::Whole => (Span::whole(file.len), old),
+        Range::Part(span) => (span, true),
         Range::Unsatisfiable => {
             answer.set(header::CONTENT_RANGE, &format!("bytes */{}", file.len))?;
             answer.set(header::CONTENT_TYPE, "application/json")?;
@@ -102,7 +102,6 @@ async fn stream(
             return answer.finish(StatusCode::RANGE_NOT_SATISFIABLE, Body::from(error));
         }
     };
-    let part = old || matches!(range::asked_for(asked, file.len), Range::Part(_));
     if part {
         let content_range = if old {
             span.as_in_7_0(file.len)
@@ -138,11 +137,7 @@ async fn stream(
         Some((next, reading))
     });
     let bytes = iter(first.map(Ok)).chain(rest);
-    let mut response = answer.finish(status, Body::from_stream(bytes))?;
-    if span.len() > lanes::SHORT {
-        response.extensions_mut().insert(Long);
-    }
-    Ok(response)
+    answer.finish(status, Body::from_stream(bytes))
 }
 
 /// A part of a file that is read. It is told of as long as it is.
@@ -224,10 +219,20 @@ async fn open(engine: &EngineHandle, id: TorrentId, index: usize) -> Result<File
     }
 }
 
-/// Whether a header names this tag.
-fn same(headers: &HeaderMap, name: header::HeaderName, tag: &str) -> bool {
-    let said = headers.get(name).and_then(|said| said.to_str().ok());
-    said.is_some_and(|said| said.split(',').any(|one| one.trim() == tag))
+/// Whether the client has the file with this tag already (RFC 9110, section 13.1.2): somebody between may have weakened the tag.
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let lists = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut said = lists.filter_map(|list| list.to_str().ok());
+    said.any(|list| {
+        let mut tags = list.split(',').map(str::trim);
+        tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
+    })
+}
+
+/// Whether a range is meant of the file with this tag, and of no other (RFC 9110, section 13.1.5).
+fn is_meant(headers: &HeaderMap, tag: &str) -> bool {
+    let said = headers.get(header::IF_RANGE);
+    said.is_none_or(|said| said.as_bytes() == tag.as_bytes())
 }
 
 /// What a page of a file may do, where a browser is led to the file itself. What is in it is a stranger's: it runs nothing, and none but
@@ -240,11 +245,11 @@ fn policy(kind: &Mime) -> &'static str {
 }
 
 /// The head of an answer.
-struct Head(HeaderMap);
+pub(crate) struct Head(pub(crate) HeaderMap);
 
 impl Head {
     /// Of a file with this name.
-    fn new(name: &str, tag: &str) -> Result<Self, Problem> {
+    pub(crate) fn new(name: &str, tag: &str) -> Result<Self, Problem> {
         let mut head = Self(HeaderMap::new());
         let kind = mime_guess::from_path(name).first_or_octet_stream();
         let shown = utf8_percent_encode(name, NON_ALPHANUMERIC);
@@ -270,6 +275,7 @@ impl Head {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = self.0;
+        response.extensions_mut().insert(Content);
         Ok(response)
     }
 }

@@ -17,7 +17,6 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub(crate) use self::part::Show;
@@ -64,11 +63,6 @@ impl Scene {
     }
 
     pub(crate) async fn with(access: Access, limits: Limits) -> Self {
-        Self::on((access, limits), Handle::current()).await
-    }
-
-    /// Has what is long sent in a runtime of its own.
-    pub(crate) async fn on((access, limits): (Access, Limits), long: Handle) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let daemon = Arc::new(Plain::start(dir.path()));
         let (stopping, stops) = watch::channel(false);
@@ -76,7 +70,7 @@ impl Scene {
         let at = bound.at;
         let of = (at.port(), limits.metadata);
         let table = House::new(daemon.clone(), access.clone(), of, stops.clone());
-        let serving = tokio::spawn(serve(bound, daemon.clone(), access, limits, (long, stops)));
+        let serving = tokio::spawn(serve(bound, daemon.clone(), access, limits, stops));
         Self {
             at,
             dir,
@@ -269,14 +263,28 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
 
 /// Writes content of so many files below a folder, and makes the torrent of it. The torrent and its info-hash.
 pub(crate) fn torrent_of(dir: &Path, name: &str, files: &[(&str, usize)]) -> (Vec<u8>, String) {
+    let bytes = |len: usize| (0..len).map(|at| (at % 251) as u8).collect::<Vec<u8>>();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, len)| (*path, bytes(*len)))
+        .collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, bytes)| (*path, &bytes[..]))
+        .collect();
+    torrent_with(dir, name, &files)
+}
+
+/// Writes these files below a folder, and makes the torrent of them. The torrent and its info-hash.
+pub(crate) fn torrent_with(dir: &Path, name: &str, files: &[(&str, &[u8])]) -> (Vec<u8>, String) {
     let (mut content, mut list) = (Vec::new(), String::new());
-    for (path, len) in files {
-        let bytes: Vec<u8> = (0..*len).map(|at| (at % 251) as u8).collect();
+    for (path, bytes) in files {
         let file = dir.join(name).join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, &bytes).unwrap();
-        content.extend_from_slice(&bytes);
-        let _ = write!(list, "d6:lengthi{len}e4:pathl{}:{path}ee", path.len());
+        std::fs::write(file, bytes).unwrap();
+        content.extend_from_slice(bytes);
+        let (len, named) = (bytes.len(), path.len());
+        let _ = write!(list, "d6:lengthi{len}e4:pathl{named}:{path}ee");
     }
     let pieces: Vec<u8> = content.chunks(16384).flat_map(hash::sha1).collect();
     let mut info = format!(

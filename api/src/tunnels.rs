@@ -5,10 +5,10 @@ use std::time::Duration;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
-use crate::asked::Query;
+use crate::asked::{self, Query};
 use crate::circuits;
 use crate::clock;
 use crate::describe::About;
@@ -229,11 +229,8 @@ async fn swarm_size(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Answer, Problem> {
-    let decoded = HEXLOWER_PERMISSIVE.decode(name.as_bytes()).ok();
-    let decoded = decoded.and_then(|bytes| <[u8; 20]>::try_from(bytes).ok());
-    let Some(decoded) = decoded else {
-        return Err(Problem::wrong(format!("{name}: no 40 hex digits")));
-    };
+    let decoded = asked::twenty_bytes(&name);
+    let decoded = decoded.ok_or_else(|| Problem::wrong(format!("{name}: no 40 hex digits")))?;
     let hops = hops_of(&Query::of(request.uri()), "hops")?;
     let part = shared.daemon().part().ok_or_else(no_tunnels)?;
     let size = part.count_seeders(decoded, hops).await;

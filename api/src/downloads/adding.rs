@@ -1,24 +1,18 @@
 //! Downloads are added: from a file of this machine, a magnet link, an address, or bytes that come with the request.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use control::{Add, Added, Ask, Blob, Code, Origin};
 use data_encoding::BASE64;
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
-use crate::asked::{self, Object, Query};
+use crate::asked::{self, Era, Object, Query};
 use crate::describe::About;
 use crate::describe::shapes::{count, either, flag, list, object, text};
+use crate::named::{self, MOST, Named};
 use crate::problem::{Answer, Problem};
 use crate::settings;
-use crate::shared::Shared;
-
-/// Bytes of a .torrent file.
-const MOST: usize = 30 << 20;
+use crate::shared::{Shared, Turn, Whole};
 
 /// Bytes of a body that may have one in base64.
 const MOST_ENCODED: usize = MOST / 3 * 4 + asked::SMALL;
@@ -52,30 +46,65 @@ pub(super) async fn add(State(shared): State<Shared>, request: Request) -> Resul
         .split(';')
         .next()
         .is_some_and(|kind| kind.trim() == TORRENT);
-    let (origin, said) = if is_torrent {
-        let query = Query::of(request.uri());
-        let bytes = asked::body(request, MOST).await?;
-        (Origin::File(Blob(bytes.to_vec())), of_query(&query))
+    let (origin, wish, _turn) = if is_torrent {
+        let wish = Wish::of(&of_query(&Query::of(request.uri())))?;
+        let (bytes, turn) = asked::long(request, MOST, &shared).await?;
+        (Origin::File(Blob(bytes.to_vec())), wish, turn)
     } else {
         let era = asked::era(&request);
-        let bytes = asked::body(request, MOST_ENCODED).await?;
-        let said = asked::read(era, &bytes).map_err(|problem| {
-            // No JSON and no form begins so.
-            let is_torrent = matches!(bytes.get(..2), Some([b'd', b'0'..=b'9']));
-            if is_torrent {
-                let why =
-                    "the body is a .torrent file: say so by Content-Type: application/x-bittorrent";
-                return Problem::wrong(why);
-            }
-            problem
-        })?;
-        must_be_safe(&said)?;
-        (origin(&shared, &said).await?, said)
+        let (bytes, turn) = asked::long(request, MOST_ENCODED, &shared).await?;
+        let said = if bytes.len() > asked::SMALL {
+            Shared::apart(move || said(era, &bytes)).await??
+        } else {
+            said(era, &bytes)?
+        };
+        let (origin, turn) = origin(&shared, said.origin, said.wish.hops, turn).await?;
+        (origin, said.wish, turn)
     };
-    let add = wish(&shared, origin, &said)?;
+    let add = wish.add(&shared, origin);
     let answer = shared.daemon().ask(Ask::Add(add)).await?;
     let hash = hash_of(answer)?;
     Ok(Answer(json!({"started": true, "infohash": hash})))
+}
+
+/// What a body says.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) origin: Whence,
+    pub(crate) wish: Wish,
+}
+
+/// Where a torrent comes from.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Whence {
+    /// It is there.
+    Bytes(Vec<u8>),
+    /// A text names it.
+    Named(String),
+}
+
+/// Reads a body that is no .torrent file.
+pub(crate) fn said(era: Era, bytes: &[u8]) -> Result<Said, Problem> {
+    let said = asked::read(era, bytes).map_err(|problem| {
+        // No JSON and no form begins so.
+        let is_torrent = matches!(bytes.get(..2), Some([b'd', b'0'..=b'9']));
+        if is_torrent {
+            let why =
+                "the body is a .torrent file: say so by Content-Type: application/x-bittorrent";
+            return Problem::wrong(why);
+        }
+        problem
+    })?;
+    let wish = Wish::of(&said)?;
+    let origin = if let Some(encoded) = said.text("torrent")? {
+        let bytes = BASE64.decode(encoded.as_bytes());
+        Whence::Bytes(bytes.map_err(|error| Problem::wrong(format!("torrent: {error}")))?)
+    } else {
+        let uri = said.text("uri")?;
+        let uri = uri.ok_or_else(|| Problem::wrong("uri parameter missing"))?;
+        Whence::Named(uri.to_owned())
+    };
+    Ok(Said { origin, wish })
 }
 
 /// The info-hash of the only torrent that was added. What is there already is as it should be.
@@ -95,7 +124,7 @@ pub(crate) fn hash_of(mut answer: Value) -> Result<String, Problem> {
 }
 
 /// What is said in a query, as a body would say it.
-fn of_query(query: &Query) -> Object {
+pub(crate) fn of_query(query: &Query) -> Object {
     let mut map = Map::new();
     for name in ["anon_hops", "destination", "safe_seeding"] {
         if let Some(value) = query.get(name) {
@@ -109,156 +138,95 @@ fn of_query(query: &Query) -> Object {
     Object(map)
 }
 
-/// Where the torrent comes from.
-async fn origin(shared: &Shared, said: &Object) -> Result<Origin, Problem> {
-    if let Some(encoded) = said.text("torrent")? {
-        let bytes = BASE64.decode(encoded.as_bytes());
-        let bytes = bytes.map_err(|error| Problem::wrong(format!("torrent: {error}")))?;
-        return Ok(Origin::File(Blob(bytes)));
-    }
-    let uri = said.text("uri")?;
-    let uri = uri.ok_or_else(|| Problem::wrong("uri parameter missing"))?;
-    let starts = |prefix: &str| {
-        let start = uri.get(..prefix.len());
-        start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+/// The torrent, or its link. What is fetched or read has a turn.
+async fn origin(
+    shared: &Shared,
+    from: Whence,
+    hops: Option<u8>,
+    turn: Option<Turn>,
+) -> Result<(Origin, Option<Turn>), Problem> {
+    let uri = match from {
+        Whence::Bytes(bytes) => return Ok((Origin::File(Blob(bytes)), turn)),
+        Whence::Named(uri) => uri,
     };
-    if starts("magnet:") {
-        return Ok(Origin::Link(uri.to_owned()));
-    }
-    if starts("http://") || starts("https://") {
-        let hops = said
-            .number("anon_hops")?
-            .and_then(|hops| u8::try_from(hops).ok());
-        let fetched = shared.daemon().fetch(uri, hops).await;
-        return Ok(of_bytes(fetched.map_err(Problem::of_fetch)?));
-    }
-    if starts("file:") {
-        return Ok(Origin::File(Blob(read_uri(uri).await?)));
-    }
-    Err(Problem::wrong(INVALID))
-}
-
-/// What is said of a text that names no torrent.
-pub(crate) const INVALID: &str =
-    "invalid uri: it is a magnet link, or begins with http://, https:// or file:/";
-
-/// A .torrent file, or a text with a magnet link in it: servers send either.
-fn of_bytes(bytes: Vec<u8>) -> Origin {
-    let text = std::str::from_utf8(&bytes).ok().map(str::trim);
-    match text.filter(|text| text.starts_with("magnet:")) {
-        Some(link) => Origin::Link(link.to_owned()),
-        None => Origin::File(Blob(bytes)),
-    }
-}
-
-/// The bytes behind a `file:` address.
-pub(crate) async fn read_uri(uri: &str) -> Result<Vec<u8>, Problem> {
-    let path = file_path(uri)?;
-    let kind = path.extension();
-    if kind.is_some_and(|kind| kind == "mdblob" || kind == "lz4") {
-        return Err(Problem::not_there("channels"));
-    }
-    let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
-    read.map_err(|error| Problem::failed(error.to_string()))?
-}
-
-/// The path of a `file:` address, from the root.
-fn file_path(uri: &str) -> Result<PathBuf, Problem> {
-    let rest = uri.get(5..).unwrap_or_default();
-    let path = match rest.strip_prefix("//") {
-        // A host may stand there, and only this one.
-        Some(after) if after.starts_with('/') => after,
-        Some(after) => after.strip_prefix("localhost").unwrap_or(rest),
-        None => rest,
-    };
-    let path = percent_decode_str(path).decode_utf8().ok();
-    let absolute = path.filter(|path| path.starts_with('/') && !path.starts_with("//"));
-    let path = absolute.map(|path| PathBuf::from(path.into_owned()));
-    path.ok_or_else(|| Problem::wrong(format!("{uri}: a file is named from the root")))
-}
-
-/// Reads a .torrent file of this machine.
-fn read_file(path: &Path) -> Result<Vec<u8>, Problem> {
-    let shown = path.display();
-    let failed = |error: std::io::Error| {
-        let why = format!("{shown}: {error}");
-        if error.kind() == std::io::ErrorKind::NotFound {
-            return Problem::missing(why);
+    let (bytes, turn) = match Named::of(&uri)? {
+        Named::Link(_) => return Ok((Origin::Link(uri), turn)),
+        Named::Address(url) => {
+            let turn = shared.turn(Whole::There).await?;
+            let fetched = shared.daemon().fetch(url, hops).await;
+            (fetched.map_err(Problem::of_fetch)?, turn)
         }
-        Problem::wrong(why)
+        Named::File(uri) => {
+            let turn = match turn {
+                Some(turn) => turn,
+                None => shared.turn(Whole::Here).await?,
+            };
+            named::read_uri(uri, turn).await?
+        }
     };
-    let kind = std::fs::metadata(path).map_err(failed)?;
-    if !kind.is_file() {
-        return Err(Problem::wrong(format!("{shown}: this is no file")));
-    }
-    if kind.len() > MOST as u64 {
-        let why = format!("{shown}: this has more than {MOST} bytes and is no torrent");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why));
-    }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(MOST as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    Ok(bytes)
+    let link = named::link_in(&bytes).map(str::to_owned);
+    let origin = link.map_or_else(|| Origin::File(Blob(bytes)), Origin::Link);
+    Ok((origin, Some(turn)))
 }
 
-/// Whoever downloads through circuits seeds through them.
-fn must_be_safe(said: &Object) -> Result<(), Problem> {
-    let hidden = said.number("anon_hops")?.is_some_and(|hops| hops > 0);
-    if hidden && !said.flag("safe_seeding")?.unwrap_or_default() {
-        let why = "Cannot set anonymous download without safe seeding enabled";
-        return Err(Problem::wrong(why));
-    }
-    Ok(())
-}
-
-/// What is wanted of it.
-fn wish(shared: &Shared, origin: Origin, said: &Object) -> Result<Add, Problem> {
-    must_be_safe(said)?;
+/// The number of hops that a download is to have, where one is said.
+///
+/// # Errors
+/// 400 where there are none of so many.
+pub(super) fn hops(said: &Object) -> Result<Option<u8>, Problem> {
     let hops = said.number("anon_hops")?;
-    let hops = hops.map(|hops| u8::try_from(hops).unwrap_or(u8::MAX));
-    let dir = said.text("destination")?.filter(|dir| !dir.is_empty());
-    let dir = dir.map(str::to_owned);
-    let files = said.numbers("selected_files")?.unwrap_or_default();
-    let files = files.iter().map(u64::to_string).collect::<Vec<_>>();
-    let files = files.join(",");
-    let (origin, files) = match origin {
-        _ if files.is_empty() => (origin, Vec::new()),
-        // A link says itself which files are wanted, for nobody knows yet which there are (BEP 53).
-        Origin::Link(link) => (Origin::Link(format!("{link}&so={files}")), Vec::new()),
-        Origin::File(_) | Origin::Url(_) => (origin, vec![files]),
-    };
-    Ok(Add {
-        torrents: vec![origin],
-        dir: dir.or_else(|| settings::content_dir(shared)),
-        hops,
-        files,
-        ..Add::default()
-    })
+    let checked = hops.map(|hops| {
+        let hops = u8::try_from(hops).ok().filter(|hops| *hops <= 3);
+        hops.ok_or_else(|| Problem::wrong("anon_hops is 0 to 3"))
+    });
+    checked.transpose()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What is wanted of a download.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Wish {
+    pub(crate) hops: Option<u8>,
+    dir: Option<String>,
+    files: Vec<u64>,
+}
 
-    #[test]
-    fn addresses_of_files_are_paths_from_the_root_on_this_machine() {
-        for (uri, path) in [
-            ("file:/a/b.torrent", "/a/b.torrent"),
-            ("file:///a/b%20c.torrent", "/a/b c.torrent"),
-            ("file://localhost/a", "/a"),
-        ] {
-            assert_eq!(file_path(uri), Ok(PathBuf::from(path)), "{uri}");
+impl Wish {
+    /// Reads what is wanted.
+    ///
+    /// # Errors
+    /// 400 where something cannot be.
+    pub(crate) fn of(said: &Object) -> Result<Self, Problem> {
+        let hops = hops(said)?;
+        let is_safe = said.flag("safe_seeding")?.unwrap_or_default();
+        // Whoever downloads through circuits seeds through them.
+        if hops.is_some_and(|hops| hops > 0) && !is_safe {
+            let why = "Cannot set anonymous download without safe seeding enabled";
+            return Err(Problem::wrong(why));
         }
-        for uri in [
-            "file:",
-            "file:a",
-            "file://evil.example/a",
-            "file:../a",
-            "file:%00%ff",
-        ] {
-            assert!(file_path(uri).is_err(), "{uri}");
+        let dir = said.text("destination")?.filter(|dir| !dir.is_empty());
+        Ok(Self {
+            hops,
+            dir: dir.map(str::to_owned),
+            files: said.numbers("selected_files")?.unwrap_or_default(),
+        })
+    }
+
+    /// What the daemon is asked for.
+    fn add(self, shared: &Shared, origin: Origin) -> Add {
+        let files = self.files.iter().map(u64::to_string).collect::<Vec<_>>();
+        let files = files.join(",");
+        let (origin, files) = match origin {
+            _ if files.is_empty() => (origin, Vec::new()),
+            // A link says itself which files are wanted, for nobody knows yet which there are (BEP 53).
+            Origin::Link(link) => (Origin::Link(format!("{link}&so={files}")), Vec::new()),
+            Origin::File(_) | Origin::Url(_) => (origin, vec![files]),
+        };
+        Add {
+            torrents: vec![origin],
+            dir: self.dir.or_else(|| settings::content_dir(shared)),
+            hops: self.hops,
+            files,
+            ..Add::default()
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Downloads are changed and removed.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path as Place, Request, State};
 use control::{Ask, Existing, HopsOf, MoveOf, Removal, Which};
 use engine::{Category, EngineHandle, Events, NoEvent, Priority, TorrentId};
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::adding;
 use crate::asked::{self, Object};
 use crate::describe::About;
 use crate::describe::shapes::{count, flag, list, object, text};
@@ -46,7 +49,7 @@ const EVENTS: usize = 64;
 /// Removes a download.
 pub(super) async fn remove(
     State(shared): State<Shared>,
-    Path(hash): Path<String>,
+    Place(hash): Place<String>,
     request: Request,
 ) -> Result<Answer, Problem> {
     let said = asked::object(request).await?;
@@ -79,24 +82,25 @@ async fn gone(engine: &EngineHandle, id: TorrentId, mut events: Events) {
 /// Changes a download.
 pub(super) async fn change(
     State(shared): State<Shared>,
-    Path(hash): Path<String>,
+    Place(hash): Place<String>,
     request: Request,
 ) -> Result<Answer, Problem> {
     let (id, hash) = super::find(&shared, &hash).await?;
     let said = asked::object(request).await?;
-    let hops = said.number("anon_hops")?;
+    let hops = adding::hops(&said)?;
     if hops.is_some() && said.0.len() > 1 {
         let why = "anon_hops must be the only parameter in this request";
         return Err(Problem::wrong(why));
     }
     let hash = hash.to_string();
     let order = order(&hash, &said)?;
+    if let Some(Ask::Move(MoveOf { dir: Some(dir), .. })) = &order {
+        must_be_there(dir).await?;
+    }
     if let Some(chosen) = said.numbers("selected_files")? {
         choose(&shared, id, &chosen).await?;
     }
     if let Some(hops) = hops {
-        let hops = u8::try_from(hops).ok().filter(|hops| *hops <= 3);
-        let hops = hops.ok_or_else(|| Problem::wrong("anon_hops is 0 to 3"))?;
         let torrents = vec![hash.clone()];
         shared
             .daemon()
@@ -123,15 +127,10 @@ fn order(hash: &str, said: &Object) -> Result<Option<Ask>, Problem> {
         Some("move_storage") => {
             let dir = said.text("dest_dir")?;
             let dir = dir.ok_or_else(|| Problem::wrong("dest_dir parameter missing"))?;
-            let path = std::path::Path::new(dir);
-            if !path.is_absolute() {
+            if !Path::new(dir).is_absolute() {
                 return Err(Problem::wrong(format!(
                     "dest_dir: {dir}: a folder is named from the root"
                 )));
-            }
-            if !path.is_dir() {
-                let why = format!("Target directory ({dir}) does not exist");
-                return Err(Problem::wrong(why));
             }
             Ask::Move(MoveOf {
                 torrents: vec![hash.to_owned()],
@@ -148,6 +147,16 @@ fn order(hash: &str, said: &Object) -> Result<Option<Ask>, Problem> {
     Ok(Some(order))
 }
 
+/// Refuses a folder that is not there.
+async fn must_be_there(dir: &str) -> Result<(), Problem> {
+    let path = PathBuf::from(dir);
+    if Shared::apart(move || path.is_dir()).await? {
+        return Ok(());
+    }
+    let why = format!("Target directory ({dir}) does not exist");
+    Err(Problem::wrong(why))
+}
+
 /// Has these files wanted, and no others.
 async fn choose(shared: &Shared, id: TorrentId, chosen: &[u64]) -> Result<(), Problem> {
     let engine = shared.engine();
@@ -155,6 +164,7 @@ async fn choose(shared: &Shared, id: TorrentId, chosen: &[u64]) -> Result<(), Pr
         return Err(Problem::wrong("its files are not known yet"));
     };
     let files = metainfo.files();
+    let chosen: BTreeSet<u64> = chosen.iter().copied().collect();
     let is_file = |index: &u64| {
         let file = usize::try_from(*index).ok().and_then(|at| files.get(at));
         file.is_some_and(|file| !file.attr.pad)

@@ -200,6 +200,29 @@ async fn downloads_are_added_by_links_files_and_bytes_and_what_cannot_be_is_name
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_for_what_cannot_be() {
+    let scene = Scene::start().await;
+    for (more, why) in [
+        (json!({"anon_hops": 300}), "anon_hops is 0 to 3"),
+        (json!({"selected_files": "x"}), "selected_files is a list"),
+    ] {
+        let mut body = json!({"uri": "http://t.example/x", "safe_seeding": true});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let reply = scene
+            .ask("PUT", "/downloads", body.to_string().as_bytes())
+            .await;
+        let error = reply.json["error"].as_str().unwrap();
+        // What is fetched is refused here with the address.
+        assert!(
+            reply.status == 400 && error.contains(why),
+            "{body}: {error}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn downloads_are_changed_and_removed() {
     let scene = Scene::start().await;
     let hash = scene.seed(&[("a.txt", 100), ("b.txt", 100)]).await;

@@ -173,6 +173,19 @@ async fn the_older_version_tells_events_as_lines() {
 }
 
 #[tokio::test]
+async fn who_is_gone_without_a_word_is_asked_whether_it_is_there() {
+    let bound = bind("127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
+    let _client = TcpStream::connect(bound.at).await.unwrap();
+    let (stream, _) = bound.listener.accept().await.unwrap();
+    prepare(&stream);
+    let stream = SockRef::from(&stream);
+    assert!(stream.keepalive().unwrap());
+    assert_eq!(stream.tcp_keepalive_time().unwrap(), QUIET);
+    assert_eq!(stream.tcp_keepalive_interval().unwrap(), PROBED);
+    assert_eq!(stream.tcp_keepalive_retries().unwrap(), PROBES);
+}
+
+#[tokio::test]
 async fn little_waits_in_the_system_for_a_client_that_does_not_read() {
     let bound = bind("127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
     let client = TcpStream::connect(bound.at).await.unwrap();

@@ -6,7 +6,7 @@ use url::Url;
 
 /// One of the three keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// 0 none, 1 SOCKS4, 2 SOCKS5, 3 SOCKS5 with a password, 4 HTTP, 5 HTTP with a password.
     Kind,
     /// `host:port`.
@@ -17,19 +17,21 @@ pub(super) enum Part {
 
 /// The three keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Way {
+pub(crate) struct Way {
     kind: i64,
     server: String,
-    login: String,
+    user: String,
+    password: String,
 }
 
 impl Way {
     /// Those of an address.
-    pub(super) fn of(url: Option<&str>) -> Self {
+    pub(crate) fn of(url: Option<&str>) -> Self {
         let none = Self {
             kind: 0,
             server: ":".to_owned(),
-            login: ":".to_owned(),
+            user: String::new(),
+            password: String::new(),
         };
         let Some(url) = url.and_then(|url| Url::parse(url).ok()) else {
             return none;
@@ -50,7 +52,8 @@ impl Way {
         Self {
             kind,
             server: format!("{}:{port}", url.host_str().unwrap_or_default()),
-            login: format!("{user}:{password}"),
+            user,
+            password,
         }
     }
 
@@ -60,7 +63,11 @@ impl Way {
         match part {
             Part::Kind => self.kind = value.as_i64().unwrap_or(-1),
             Part::Server => self.server = text(),
-            Part::Login => self.login = text(),
+            Part::Login => {
+                let text = text();
+                let (user, password) = text.split_once(':').unwrap_or((&text, ""));
+                (self.user, self.password) = (user.to_owned(), password.to_owned());
+            }
         }
     }
 
@@ -68,7 +75,7 @@ impl Way {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub(super) fn url(&self) -> Result<String, String> {
+    pub(crate) fn url(&self) -> Result<String, String> {
         let scheme = match self.kind {
             0 => return Ok(String::new()),
             1 => "socks4",
@@ -77,14 +84,19 @@ impl Way {
             other => return Err(format!("proxy_type is 0 to 5, and not {other}")),
         };
         let server = &self.server;
-        let wrong = || format!("proxy_server is a host and a port, and not {server}");
+        let wrong = || "proxy_server is a host and a port".to_owned();
         let mut url = Url::parse(&format!("{scheme}://{server}")).map_err(|_| wrong())?;
-        if url.host_str().is_none_or(str::is_empty) {
+        let is_place = url.username().is_empty()
+            && url.password().is_none()
+            && matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none();
+        if !is_place || url.host_str().is_none_or(str::is_empty) {
             return Err(wrong());
         }
-        if let (3 | 5, Some((user, password))) = (self.kind, self.login.split_once(':')) {
-            url.set_username(user).map_err(|()| wrong())?;
-            let password = Some(password).filter(|password| !password.is_empty());
+        if let 3 | 5 = self.kind {
+            url.set_username(&self.user).map_err(|()| wrong())?;
+            let password = Some(self.password.as_str()).filter(|password| !password.is_empty());
             url.set_password(password).map_err(|()| wrong())?;
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
@@ -92,15 +104,12 @@ impl Way {
 }
 
 /// One of the keys of an address. The password is not shown.
-pub(super) fn shown(url: Option<&str>, part: Part) -> Value {
+pub(crate) fn shown(url: Option<&str>, part: Part) -> Value {
     let way = Way::of(url);
     match part {
         Part::Kind => way.kind.into(),
         Part::Server => way.server.into(),
-        Part::Login => {
-            let user = way.login.split_once(':').map_or("", |(user, _)| user);
-            format!("{user}:").into()
-        }
+        Part::Login => format!("{}:", way.user).into(),
     }
 }
 
@@ -119,12 +128,11 @@ impl ProxyParts {
     pub(crate) fn of(url: &str) -> Self {
         let way = Way::of(Some(url));
         let (host, port) = way.server.rsplit_once(':').unwrap_or_default();
-        let user = way.login.split_once(':').map_or("", |(user, _)| user);
         Self {
             kind: way.kind,
             host: host.trim_matches(['[', ']']).to_owned(),
             port: port.parse().unwrap_or_default(),
-            user: user.to_owned(),
+            user: way.user,
         }
     }
 }
@@ -141,12 +149,14 @@ mod tests {
             "socks4://proxy.example:1080",
             "http://me:pw@proxy.example:3128",
             "socks5://[::1]:1080",
+            "socks5://me%3Ayou:pw@proxy.example:1080",
         ] {
             assert_eq!(Way::of(Some(url)).url().as_deref(), Ok(url));
         }
         assert_eq!(Way::of(None).url().as_deref(), Ok(""));
         let way = Way::of(Some("socks5://me:pa%23ss@proxy.example:1080"));
-        assert_eq!((way.kind, way.login.as_str()), (3, "me:pa#ss"));
+        let login = (way.user.as_str(), way.password.as_str());
+        assert_eq!((way.kind, login), (3, ("me", "pa#ss")));
         assert_eq!(shown(Some("socks5://me:pw@h:1"), Part::Login), "me:");
         let parts = ProxyParts::of("socks5://me:pw@[::1]:1080");
         let (host, user) = (parts.host.as_str(), parts.user.as_str());
@@ -156,6 +166,18 @@ mod tests {
         let mut bad = Way::of(None);
         bad.set(Part::Kind, &Value::from(2));
         assert!(bad.url().unwrap_err().contains("proxy_server"));
+        for server in [
+            "",
+            ":1",
+            "me:pw@host:1",
+            "host:1/x",
+            "host:1?x",
+            "host:1#x",
+            "host:x",
+        ] {
+            bad.set(Part::Server, &Value::from(server));
+            assert!(bad.url().is_err(), "{server}");
+        }
         bad.set(Part::Kind, &Value::from(9));
         assert!(bad.url().unwrap_err().contains("proxy_type"));
     }

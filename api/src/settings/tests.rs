@@ -99,6 +99,14 @@ async fn what_cannot_be_is_named_and_nothing_of_the_request_is_done() {
             "limits.down",
         ),
         (r#"{"libtorrent":{"proxy_type":2}}"#, "proxy_server"),
+        (
+            r#"{"download_defaults":{"seeding_time":-5}}"#,
+            "a number of minutes from 0",
+        ),
+        (
+            r#"{"download_defaults":{"saveas":"Downloads"}}"#,
+            "named from the root",
+        ),
         ("not json", "not JSON"),
     ] {
         let reply = scene.ask("POST", "/settings", body.as_bytes()).await;
@@ -110,4 +118,17 @@ async fn what_cannot_be_is_named_and_nothing_of_the_request_is_done() {
         );
     }
     assert_eq!(scene.engine().settings().limits.up, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_folder_for_content_is_that_of_the_daemon() {
+    let scene = Scene::start().await;
+    let own = scene.dir.path().display().to_string();
+    for (said, shown) in [("/elsewhere", "/elsewhere"), ("", own.as_str())] {
+        let body = json!({"download_defaults": {"saveas": said}}).to_string();
+        let reply = scene.ask("POST", "/settings", body.as_bytes()).await;
+        assert_eq!(reply.json, json!({"modified": true}));
+        let now = scene.ask("GET", "/settings", b"").await.json;
+        assert_eq!(now["settings"]["download_defaults"]["saveas"], shown);
+    }
 }

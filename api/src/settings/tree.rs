@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
+use super::is_folder;
 use super::proxy::Part;
 
 /// A key.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
-    pub(super) section: &'static str,
-    pub(super) name: &'static str,
+pub(crate) struct Key {
+    pub(crate) section: &'static str,
+    pub(crate) name: &'static str,
     /// Its default, as JSON.
     default: &'static str,
     pub(super) effect: Effect,
@@ -62,7 +63,7 @@ impl Key {
         format!("{}.{}", self.section, self.name)
     }
 
-    pub(super) fn default(&self) -> Value {
+    pub(crate) fn default(&self) -> Value {
         serde_json::from_str(self.default).unwrap_or_default()
     }
 
@@ -89,11 +90,20 @@ impl Key {
             Value::Null => due == "a text or null",
             Value::Object(_) => false,
         };
-        if is {
-            Ok(())
-        } else {
-            Err(format!("this is {due}"))
+        if !is {
+            return Err(format!("this is {due}"));
         }
+        let is_before = value.as_f64().is_some_and(|number| number < 0.0);
+        let is_nowhere = value
+            .as_str()
+            .is_some_and(|dir| !dir.is_empty() && !is_folder(dir));
+        if matches!(self.effect, Effect::Minutes(_)) && is_before {
+            return Err("this is a number of minutes from 0".to_owned());
+        }
+        if matches!(self.effect, Effect::Content) && is_nowhere {
+            return Err("a folder is named from the root".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -106,7 +116,7 @@ pub(super) fn find(section: &str, name: &str) -> Option<&'static Key> {
 macro_rules! keys {
     ($($section:ident { $($name:ident = $default:literal $(=> $effect:expr)?;)* })*) => {
         /// All keys.
-        pub(super) const KEYS: &[Key] = &[$($(Key {
+        pub(crate) const KEYS: &[Key] = &[$($(Key {
             section: stringify!($section),
             name: stringify!($name),
             default: $default,

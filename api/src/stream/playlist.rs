@@ -32,7 +32,7 @@ pub(super) async fn playlist(
     Ok(response)
 }
 
-fn text(metainfo: &Metainfo, key: Option<&str>) -> String {
+pub(crate) fn text(metainfo: &Metainfo, key: Option<&str>) -> String {
     let key = key.map_or_else(String::new, |key| {
         format!("?apikey={}", utf8_percent_encode(key, NON_ALPHANUMERIC))
     });

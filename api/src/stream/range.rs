@@ -4,9 +4,9 @@ use axum::http::HeaderValue;
 
 /// Bytes of a file: the first one, and the one behind the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: u64,
-    pub(super) end: u64,
+pub(crate) struct Span {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
 }
 
 impl Span {
@@ -19,7 +19,7 @@ impl Span {
     }
 
     /// The value of `Content-Range`, of a file of so many bytes.
-    pub(super) fn content_range(self, len: u64) -> String {
+    pub(crate) fn content_range(self, len: u64) -> String {
         format!("bytes {}-{}/{len}", self.start, self.end.saturating_sub(1))
     }
 
@@ -31,7 +31,7 @@ impl Span {
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Range {
+pub(crate) enum Range {
     /// All of it: nothing else is said, or nothing that can be made sense of, or several ranges, which need not be heeded.
     Whole,
     Part(Span),
@@ -40,7 +40,7 @@ pub(super) enum Range {
 }
 
 /// What a request with this `Range` asks for, of a file of so many bytes.
-pub(super) fn asked_for(said: Option<&HeaderValue>, len: u64) -> Range {
+pub(crate) fn asked_for(said: Option<&HeaderValue>, len: u64) -> Range {
     let range = said.and_then(|said| said.to_str().ok());
     let Some((unit, range)) = range.and_then(|range| range.split_once('=')) else {
         return Range::Whole;

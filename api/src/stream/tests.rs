@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::testing::Scene;
+use crate::testing::{Scene, torrent_with};
 use crate::{Access, Limits};
 
 /// What [`crate::testing::torrent_of`] writes.
@@ -56,10 +56,22 @@ async fn files_are_read_whole_and_in_parts() {
         .await;
     assert_eq!((head.status, head.body.len()), (206, 0));
     assert_eq!(head.header("content-length"), Some("10"));
-    let again = format!("If-None-Match: {tag}\r\n");
-    assert_eq!(scene.ask_with("GET", &path, &again, b"").await.status, 304);
-    let other = "Range: bytes=0-9\r\nIf-Range: \"other\"\r\n";
+    for known in [tag.as_str(), &format!("\"x\", W/{tag}"), "*"] {
+        let again = format!("If-None-Match: {known}\r\n");
+        let reply = scene.ask_with("GET", &path, &again, b"").await;
+        assert_eq!(reply.status, 304, "{known}");
+    }
+    let other = "If-None-Match: \"other\"\r\n";
     assert_eq!(scene.ask_with("GET", &path, other, b"").await.status, 200);
+    for (meant, status) in [
+        (tag.as_str(), 206),
+        ("\"other\"", 200),
+        (&format!("W/{tag}"), 200),
+    ] {
+        let range = format!("Range: bytes=0-9\r\nIf-Range: {meant}\r\n");
+        let reply = scene.ask_with("GET", &path, &range, b"").await;
+        assert_eq!(reply.status, status, "{meant}");
+    }
     let old = scene
         .ask_with("GET", &format!("/v7.0{path}"), "Range: bytes=0-99\r\n", b"")
         .await;
@@ -143,5 +155,24 @@ async fn what_was_stopped_just_now_is_read_or_says_why_not() {
             409 => assert!(reply.json["error"].is_string(), "{reply:?}"),
             _ => panic!("{reply:?}"),
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_looks_like_a_refusal_is_read_as_it_is() {
+    let scene = Scene::start().await;
+    let text: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+    // What comes last of each of these comes alone.
+    for len in [1 << 18, 1 << 20] {
+        let mut content = vec![b'x'; len];
+        content.extend_from_slice(text);
+        let (torrent, hash) = torrent_with(scene.dir.path(), &len.to_string(), &[("a", &content)]);
+        let kind = "Content-Type: application/x-bittorrent\r\n";
+        scene.ask_with("PUT", "/downloads", kind, &torrent).await;
+        scene.until(&hash, "DLSTATUS_SEEDING").await;
+        let path = format!("/downloads/{hash}/stream/0");
+        let reply = scene.ask("GET", &path, b"").await;
+        assert_eq!(reply.body.len(), content.len());
+        assert!(reply.body == content, "other bytes");
     }
 }

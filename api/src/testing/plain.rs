@@ -291,7 +291,9 @@ impl Daemon for Plain {
     }
 
     fn remember(&self, values: Map<String, Value>) -> Promise<'_, Result<(), String>> {
-        self.kept.lock().extend(values);
+        let mut kept = self.kept.lock();
+        kept.extend(values);
+        kept.retain(|_, value| !value.is_null());
         Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -224,3 +224,33 @@ async fn who_asks_before_it_sends_too_much_need_not_send_it() {
     ];
     assert_eq!(only(&scene, &lines, "").await.status, 413);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_a_body_that_nobody_wants_reads_why() {
+    let access = Access {
+        key: Key::new("secret"),
+        names: Vec::new(),
+    };
+    let scene = Scene::with(access, Limits::default()).await;
+    let body = vec![b'x'; 8 << 20];
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(scene.at).await.unwrap();
+        let head = format!(
+            "PUT /downloads HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+            scene.at,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // All of it is sent before anything is read.
+        timeout(SOON, stream.write_all(&body))
+            .await
+            .unwrap()
+            .unwrap();
+        let mut told = Vec::new();
+        timeout(SOON, stream.read_to_end(&mut told))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(parsed(&told).status, 401);
+    }
+}
