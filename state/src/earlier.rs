@@ -1,6 +1,6 @@
-//! What earlier versions of this program have left in the state directory: files of one torrent each. They say what a torrent
-//! has on disk, and not where that is nor what it is called, so that they become what is kept loosely: a torrent that is added
-//! later takes it over.
+//! What earlier versions of this program, and commands for single torrents, have left in the state directory: files of one torrent
+//! each. They say what a torrent has on disk, and not what it is called, so that they become what is kept loosely: a torrent that
+//! is added later takes it over.
 //!
 //! # Format
 //! `HASH.resume`, where `HASH` is the info-hash in handshakes in hexadecimal. All numbers big-endian: `TRRS`, version
@@ -8,7 +8,10 @@
 //! bitfield; number of files `u32` and for each its length `u64` (all ones if it was not there) and time of change `i64` in
 //! ns since 1970; number of partial pieces `u32` and for each its index `u32`, number of blocks `u32` and their bits in
 //! bitfield order; length of what follows `u32`, the id of the machine's start, and the wanted files, each `u64`, or one of
-//! all ones for all files; SHA-1 `[u8; 20]` of everything before.
+//! all ones for all files; where the content was, which may be left out: the file system `u64` and the folder from the root, and
+//! the length of both `u32`, 0 where they cannot be told; SHA-1 `[u8; 20]` of everything before.
+//!
+//! The commands that run one torrent keep theirs in such files, too (`engine`).
 //!
 //! `HASH.torrent`: a .torrent file. `TARGET.item`: what a publisher has signed (BEP 46), by its place in the DHT. `NAME.hops`:
 //! `hops `, a number from 0 to 255, and a line feed.
@@ -47,6 +50,10 @@ const MAX_BLOCKS: u32 = MAX_PIECE_LEN / BLOCK_LEN;
 const DIGEST: usize = 20;
 /// The length of the id of the machine's start, its line feed counted.
 const BOOT_ID: usize = 37;
+/// Bytes of the number of a file.
+const FILE: usize = 8;
+/// Bytes of the number of a file system.
+const FILE_SYSTEM: usize = 8;
 
 /// Moves what earlier versions of this program have left in `dir` into the store. A file is removed once what it says is on
 /// the disk in its new place; interrupted, it is done again the next time.
@@ -218,12 +225,13 @@ pub fn decode_resume(bytes: &[u8]) -> Result<(InfoHash, Progress), RecordError> 
 
 /// The id of the machine's start, and which files were wanted.
 fn circumstances(extra: &[u8]) -> Option<(Vec<u8>, Option<Vec<u32>>)> {
+    let extra = without_place(extra);
     if extra.is_empty() {
         // The system told no id: nothing can be compared with it.
         return Some((b"unknown".to_vec(), None));
     }
     let (start, wanted) = extra.split_at_checked(BOOT_ID)?;
-    let (wanted, rest) = wanted.as_chunks::<8>();
+    let (wanted, rest) = wanted.as_chunks::<FILE>();
     if !rest.is_empty() {
         return None;
     }
@@ -242,6 +250,32 @@ fn circumstances(extra: &[u8]) -> Option<(Vec<u8>, Option<Vec<u32>>)> {
         )
     };
     Some((start.to_vec(), wanted))
+}
+
+/// The circumstances without where the content was. What ends in the number of a file may look like a length; a folder from the
+/// root tells them apart, for there the number of a file has zeros.
+fn without_place(extra: &[u8]) -> &[u8] {
+    let Some((body, len)) = extra.split_last_chunk() else {
+        return extra;
+    };
+    let len = u32::from_be_bytes(*len) as usize;
+    let Some((before, place)) = body
+        .len()
+        .checked_sub(len)
+        .and_then(|at| body.split_at_checked(at))
+    else {
+        return extra;
+    };
+    let whole = |bytes: &[u8]| {
+        let files = bytes.len().checked_sub(BOOT_ID);
+        bytes.is_empty() || files.is_some_and(|files| files.is_multiple_of(FILE))
+    };
+    let named = place.is_empty() || place.get(FILE_SYSTEM) == Some(&b'/');
+    if named && whole(before) {
+        before
+    } else {
+        extra
+    }
 }
 
 fn bits(reader: &mut Reader<'_>, most: u32) -> Result<Bitfield, RecordError> {

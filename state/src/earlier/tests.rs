@@ -77,6 +77,53 @@ fn records_of_a_seeder_and_of_a_download_that_was_killed_are_read() {
     assert_eq!(partial, [(0, 7)]);
 }
 
+/// A record of [`CLEAN`] that says of the circumstances this.
+fn circumstances_of(change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+    let bytes = fs::read(format!("{GOLDEN}/{CLEAN}.resume")).unwrap();
+    let body = &bytes[..bytes.len() - DIGEST];
+    let (before, extra) = body.split_at(body.len() - BOOT_ID - FILE);
+    let (before, len) = before.split_at(before.len() - 4);
+    assert_eq!(len, (extra.len() as u32).to_be_bytes());
+    let extra = change(extra.to_vec());
+    let len = (extra.len() as u32).to_be_bytes();
+    let body = [before, &len, &extra].concat();
+    let digest = sha1_smol::Sha1::from(&body).digest().bytes();
+    [&body[..], &digest].concat()
+}
+
+#[test]
+fn where_content_was_is_told_from_which_files_were_wanted() {
+    let read = |extra: &dyn Fn(Vec<u8>) -> Vec<u8>| decode_resume(&circumstances_of(extra));
+    let (_, before) = read(&|extra| extra).unwrap();
+    // Of every length, so that some are as numbers of files are.
+    for len in 1..40_u32 {
+        let dir = [b"/".as_slice(), &vec![b'd'; len as usize - 1]].concat();
+        let place = [&7_u64.to_be_bytes()[..], &dir, &(8 + len).to_be_bytes()].concat();
+        let (_, progress) = read(&|extra| [&extra[..], &place].concat()).unwrap();
+        assert_eq!(progress, before);
+        let (_, unknown) = read(&|_| place.clone()).unwrap();
+        assert_eq!(unknown.start, b"unknown");
+    }
+    let (_, progress) = read(&|extra| [&extra[..], &[0; 4]].concat()).unwrap();
+    assert_eq!(progress, before);
+    // The number of the last file may be as a length is.
+    for last in [0, 4, 8, 12, 20, 28] {
+        let files: Vec<u32> = (0..4).chain(last..=last).collect();
+        let files: Vec<u32> = files
+            .into_iter()
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let wanted: Vec<u8> = files
+            .iter()
+            .flat_map(|file| u64::from(*file).to_be_bytes())
+            .collect();
+        let (_, progress) = read(&|extra| [&extra[..BOOT_ID], &wanted].concat()).unwrap();
+        assert_eq!(progress.wanted, Some(files));
+    }
+    assert!(read(&|extra| [&extra[..], b"rest"].concat()).is_err());
+}
+
 #[test]
 fn everything_moves_into_the_store_and_a_torrent_that_is_added_takes_it_over() {
     let dir = state_dir();

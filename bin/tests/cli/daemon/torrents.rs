@@ -293,3 +293,57 @@ fn all_that_is_kept_goes_to_a_file() {
     let living = daemon.ctl(&["backup", text(&daemon.state.join("state.redb"))]);
     assert_eq!(living.code, 1, "{living:?}");
 }
+
+#[test]
+fn what_a_seed_has_left_in_its_state_is_taken_in_without_a_complaint() {
+    let dir = folder();
+    let (data, torrent) = (dir.path().join("data"), dir.path().join("film.torrent"));
+    write(&data.join("film"), &content(7, 300_000));
+    create(&data.join("film"), &torrent, &[]).ok();
+    let state = dir.path().join("state");
+    let mut seed = Running::start(&[
+        "seed",
+        text(&torrent),
+        "--data",
+        text(&data),
+        "--state",
+        text(&state),
+        "--listen",
+        "127.0.0.1:0",
+        "--no-dht",
+        "--no-lsd",
+        "--no-portmap",
+    ]);
+    seed.event("seeding");
+    seed.signal("TERM");
+    assert_eq!(seed.child.wait().unwrap().code(), Some(0));
+    let left = || {
+        let mut names = fs::read_dir(&state).unwrap();
+        names.any(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .extension()
+                .is_some_and(|end| end == "resume")
+        })
+    };
+    assert!(left());
+    let mut daemon = Daemon::start(dir.path());
+    assert!(!left());
+    daemon
+        .ctl(&["add", text(&torrent), "--data", text(&data), "--wait"])
+        .ok();
+    // It is believed: nothing was hashed again.
+    let checks = daemon.told(&[
+        "events",
+        "--since",
+        "0",
+        "--count",
+        "1",
+        "--only",
+        "state_changed",
+    ]);
+    assert_eq!(checks[0]["is"], "seeding", "{checks:?}");
+    daemon.ctl(&["shutdown"]).ok();
+    assert_eq!(daemon.running.errors(), "");
+}
