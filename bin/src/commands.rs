@@ -22,7 +22,7 @@ mod seed;
 mod testnet;
 mod tracker;
 mod transfer;
-mod unit;
+pub(crate) mod unit;
 
 use std::fs;
 use std::io::{self, ErrorKind};

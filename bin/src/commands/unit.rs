@@ -162,6 +162,11 @@ pub(super) fn socket(at: Option<SocketAddr>) -> String {
     )
 }
 
+/// The states of daemons that run as services: that of the package, and that of a unit which was printed.
+pub(crate) fn daemon_states() -> [PathBuf; 2] {
+    [USER, "tribler-daemon"].map(|name| Path::new(STATES).join(name))
+}
+
 /// Whether a service with a user of its own can read a file where it is.
 fn is_readable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o004 != 0)
@@ -186,12 +191,12 @@ fn is_reachable(path: &Path) -> bool {
     path.ancestors().skip(1).all(open) && !PRIVATE.iter().any(|folder| path.starts_with(folder))
 }
 
-/// Of services that say when they serve and read their settings again when they are told to.
-const TOLD: &str = "Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n";
+/// Of services that say when they serve and read their settings again when they are told to: by the shell, which every system has, as
+/// it has not a program `kill`.
+const TOLD: &str = "Type=notify\nExecReload=/bin/sh -c 'kill -HUP $MAINPID'\n";
 
 /// The same, and says all the time that it is alive.
-const DAEMON: &str =
-    "Type=notify\nExecReload=/bin/kill -HUP $MAINPID\nWatchdogSec=2min\nTimeoutStartSec=10min\n";
+const DAEMON: &str = "Type=notify\nExecReload=/bin/sh -c 'kill -HUP $MAINPID'\nWatchdogSec=2min\nTimeoutStartSec=10min\n";
 
 /// What a unit is made of.
 #[derive(Debug)]
@@ -361,7 +366,7 @@ mod tests {
         assert_eq!(lines(&unit, "Type"), ["Type=notify"]);
         assert_eq!(
             lines(&unit, "ExecReload"),
-            ["ExecReload=/bin/kill -HUP $MAINPID"]
+            ["ExecReload=/bin/sh -c 'kill -HUP $MAINPID'"]
         );
         assert_eq!(
             lines(&unit, "ExecStart"),

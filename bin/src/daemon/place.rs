@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use crate::commands::unit::daemon_states;
 use crate::failure::{Failure, reason};
 
 /// Whose lock says that a process has the folder; the number of the process is in it.
@@ -186,14 +187,25 @@ fn leave_note(socket: &Path) -> io::Result<PathBuf> {
     Ok(note)
 }
 
-/// Connects to the one daemon of this user that runs, wherever its state is.
+/// Connects to the one daemon of this user that runs, wherever its state is; the super-user has those that are services, too.
 ///
 /// # Errors
 /// [`Failure::Unreachable`] where none answers, [`Failure::Usage`] where several do.
 pub(crate) fn connect_to_any() -> Result<UnixStream, Failure> {
-    let mut found = Vec::new();
-    let usual = crate::wire::default_state_dir().map(|dir| dir.join(control::SOCKET));
-    for socket in usual.into_iter().chain(noted()) {
+    let usual = crate::wire::default_state_dir();
+    let services = rustix::process::geteuid().is_root().then(daemon_states);
+    let states = usual.into_iter().chain(services.into_iter().flatten());
+    let sockets = states.map(|dir| dir.join(control::SOCKET));
+    connect_to_one_of(sockets.chain(noted()))
+}
+
+/// Connects to the one daemon behind these sockets.
+///
+/// # Errors
+/// As [`connect_to_any`].
+fn connect_to_one_of(sockets: impl Iterator<Item = PathBuf>) -> Result<UnixStream, Failure> {
+    let mut found: Vec<(PathBuf, UnixStream)> = Vec::new();
+    for socket in sockets {
         let known = found.iter().any(|(path, _)| *path == socket);
         if known {
             continue;
@@ -288,6 +300,31 @@ mod tests {
         assert!(refused.to_string().contains(&pid), "{refused}");
         drop(first);
         drop(Place::take(dir.path()).unwrap());
+    }
+
+    #[test]
+    fn one_daemon_is_found_among_the_states_that_are_known_and_of_several_none_is_chosen() {
+        let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let ask = |which: &[usize]| {
+            let sockets = which
+                .iter()
+                .map(|at| dirs[*at].path().join(control::SOCKET));
+            connect_to_one_of(sockets.collect::<Vec<_>>().into_iter())
+        };
+        assert_eq!(ask(&[0, 1, 2]).unwrap_err().code(), 4);
+        let mut first = Place::take(dirs[1].path()).unwrap();
+        let _first = first.listen().unwrap();
+        ask(&[0, 1, 2, 1]).unwrap();
+        let mut second = Place::take(dirs[2].path()).unwrap();
+        let _second = second.listen().unwrap();
+        let several = ask(&[0, 1, 2]).unwrap_err();
+        assert_eq!(several.code(), 2);
+        let named = |at: usize| {
+            several
+                .to_string()
+                .contains(dirs[at].path().to_str().unwrap())
+        };
+        assert_eq!([0, 1, 2].map(named), [false, true, true]);
     }
 
     #[test]
