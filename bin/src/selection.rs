@@ -1,4 +1,4 @@
-//! `--files`: which files of a torrent to take.
+//! `--files` and `--choose`: which files of a torrent are meant.
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -6,27 +6,28 @@ use protocol::metainfo::Metainfo;
 
 use crate::failure::Failure;
 
-/// What `--files` asked for: numbers, ranges and patterns, any of which takes a file.
+/// What a flag such as `--files` asked for: numbers, ranges and patterns, any of which takes a file.
 ///
 /// Numbers count from 0 in the torrent's file list, padding included, as `info` shows them and as BEP 53 counts.
 /// Patterns match the whole path below the torrent's folder, or, where they hold no `/`, the file's own name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
+    flag: &'static str,
     ranges: Vec<(u32, u32)>,
     paths: GlobSet,
     names: GlobSet,
 }
 
 impl Selection {
-    /// Reads the values of `--files`; `None` where there are none, which takes everything.
+    /// Reads the values of a flag; `None` where there are none, which takes everything.
     ///
     /// # Errors
     /// [`Failure::Usage`] names the value that is neither a list of numbers nor a pattern.
-    pub(crate) fn parse(values: &[String]) -> Result<Option<Self>, Failure> {
+    pub(crate) fn parse(flag: &'static str, values: &[String]) -> Result<Option<Self>, Failure> {
         if values.is_empty() {
             return Ok(None);
         }
-        let wrong = |value: &str, why: &str| Failure::Usage(format!("--files {value}: {why}"));
+        let wrong = |value: &str, why: &str| Failure::Usage(format!("{flag} {value}: {why}"));
         let mut ranges = Vec::new();
         let (mut paths, mut names) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for value in values {
@@ -55,6 +56,7 @@ impl Selection {
         }
         let build = |set: GlobSetBuilder| set.build().map_err(Failure::failed);
         Ok(Some(Self {
+            flag,
             ranges,
             paths: build(paths)?,
             names: build(names)?,
@@ -79,11 +81,11 @@ impl Selection {
     /// # Errors
     /// [`Failure::NotFound`] where a number is too large or nothing is taken.
     pub(crate) fn of(&self, metainfo: &Metainfo) -> Result<Vec<usize>, Failure> {
-        let files = metainfo.files();
+        let (flag, files) = (self.flag, metainfo.files());
         let most = self.ranges.iter().map(|&(_, to)| to).max();
         if let Some(most) = most.filter(|most| *most as usize >= files.len()) {
             return Err(Failure::NotFound(format!(
-                "--files: there is no file number {most}; the last is {}",
+                "{flag}: there is no file number {most}; the last is {}",
                 files.len().saturating_sub(1)
             )));
         }
@@ -100,9 +102,9 @@ impl Selection {
             });
             return Err(Failure::NotFound(match pad {
                 Some((number, _)) => format!(
-                    "--files: number {number} is padding and no file; `tribler-rs info` lists the numbers"
+                    "{flag}: number {number} is padding and no file; `tribler-rs info` lists the numbers"
                 ),
-                None => "--files: no file of the torrent is named so".to_owned(),
+                None => format!("{flag}: no file of the torrent is named so"),
             }));
         }
         Ok(taken)
@@ -129,7 +131,9 @@ mod tests {
     use super::*;
 
     fn selection(value: &str) -> Selection {
-        Selection::parse(&[value.to_owned()]).unwrap().unwrap()
+        Selection::parse("--files", &[value.to_owned()])
+            .unwrap()
+            .unwrap()
     }
 
     fn path(text: &str) -> Vec<String> {
@@ -164,9 +168,9 @@ mod tests {
     #[test]
     fn what_is_neither_is_wrong_usage() {
         for value in ["", "3-", "7-3", ",", "1,,2", "[a"] {
-            let parsed = Selection::parse(&[value.to_owned()]);
+            let parsed = Selection::parse("--files", &[value.to_owned()]);
             assert_eq!(parsed.map(|_| ()).unwrap_err().code(), 2, "{value}");
         }
-        assert!(Selection::parse(&[]).unwrap().is_none());
+        assert!(Selection::parse("--files", &[]).unwrap().is_none());
     }
 }

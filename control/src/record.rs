@@ -34,6 +34,9 @@ pub struct Torrent {
     pub wanted: u64,
     /// Bytes of that which are there and verified.
     pub done: u64,
+    /// Bytes of all files that were looked at, while it is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked: Option<u64>,
     /// Bytes of payload received in this run.
     pub downloaded: u64,
     /// Bytes of payload sent in this run.

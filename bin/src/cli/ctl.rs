@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use engine::Sort;
 use engine::settings::Value;
@@ -15,6 +16,9 @@ use crate::units::Rate;
 const NAMING: &str =
     "TORRENT is an info-hash, the beginning of one, or a name, if only one torrent is called so.";
 
+/// Behind the flags of the command itself.
+const LAST: usize = 900;
+
 #[derive(Args, Debug)]
 #[command(
     after_help = format!("{NAMING}\n\nExamples:\n  tribler-rs ctl add debian.torrent\n  tribler-rs ctl list --sort down_rate --descending\n  \
@@ -22,7 +26,7 @@ const NAMING: &str =
 )]
 pub(crate) struct CtlArgs {
     /// Talk to the daemon with this --state [default: to the one that runs]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, display_order = LAST)]
     pub(crate) state: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true, help_heading = "Output")]
@@ -80,8 +84,8 @@ pub(crate) enum CtlCommand {
     Resources,
     /// Have torrents go through so many others, or the direct way with 0
     Hops(HopsArgs),
-    /// Hash what torrents have on disk again
-    Check(WhichArgs),
+    /// Hash what torrents have on disk again; those that are paused go on with that
+    Check(CheckArgs),
     /// Announce torrents as soon as that is allowed
     Reannounce(WhichArgs),
     /// Close the sockets of the network and open them anew
@@ -178,7 +182,7 @@ pub(crate) struct ListArgs {
     pub(crate) blocked: bool,
     /// What they are sorted by: added, downloaded, down_rate, hops, left, name, peers, progress, ratio, seeds, size, state,
     /// uploaded or up_rate [default: added]
-    #[arg(long, value_name = "WORD", value_parser = sort_word)]
+    #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(Sort::EACH.map(Sort::word)), hide_possible_values = true)]
     pub(crate) sort: Option<String>,
     /// The other way round
     #[arg(long)]
@@ -245,6 +249,16 @@ pub(crate) struct WhichArgs {
     /// All torrents
     #[arg(long, conflicts_with = "torrent")]
     pub(crate) all: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+    /// Show how far that is until it is done, and fail where anything wanted is wrong or missing; Ctrl-C ends the waiting, and not
+    /// the check
+    #[arg(long)]
+    pub(crate) wait: bool,
 }
 
 #[derive(Args, Debug)]
@@ -345,13 +359,4 @@ pub(crate) struct HopsArgs {
 pub(crate) struct BackupArgs {
     /// The file; one of that name is replaced once all is written
     pub(crate) file: PathBuf,
-}
-
-/// Reads what a list is sorted by.
-fn sort_word(word: &str) -> Result<String, String> {
-    let known = Sort::of_word(word);
-    known.map(|sort| sort.word().to_owned()).ok_or_else(|| {
-        let words = Sort::EACH.map(Sort::word).join(", ");
-        format!("use one of {words}")
-    })
 }

@@ -9,19 +9,19 @@ mod list;
 mod modes;
 mod settings;
 mod tables;
+mod tasks;
 mod waiting;
 
 use control::{
-    Ask, Backup, Code, Existing, File, FilesOf, HopsOf, LimitsOf, MoveOf, Nothing, Peer, Refusal,
-    Removal, Resources, Show, Stats, Torrent, Tracker, TrackersOf, Which,
+    Ask, Backup, Code, File, FilesOf, HopsOf, LimitsOf, Nothing, Peer, Refusal, Removal, Resources,
+    Show, Stats, Torrent, Tracker, TrackersOf, Which,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::client::Client;
-use self::waiting::{Goal, Wait};
 use crate::cli::CtlArgs;
-use crate::cli::ctl::{BackupArgs, CtlCommand, LimitsArgs, MoveArgs, TrackersArgs, WhichArgs};
+use crate::cli::ctl::{BackupArgs, CtlCommand, LimitsArgs, TrackersArgs, WhichArgs};
 use crate::failure::Failure;
 use crate::screen::Screen;
 use crate::text::printable;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
         }
         CtlCommand::Pause(which) => talk.done(connect()?.ask(Ask::Pause(which.into()))?),
         CtlCommand::Resume(which) => talk.done(connect()?.ask(Ask::Resume(which.into()))?),
-        CtlCommand::Check(which) => talk.done(connect()?.ask(Ask::Check(which.into()))?),
+        CtlCommand::Check(args) => tasks::check(args, connect, &talk),
         CtlCommand::Reannounce(which) => talk.done(connect()?.ask(Ask::Reannounce(which.into()))?),
         CtlCommand::Remove(remove) => {
             let which = Which::from(remove.which);
@@ -63,7 +63,7 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
             talk.done(connect()?.ask(Ask::Hops(of))?)
         }
         CtlCommand::Limits(limits) => limit(limits, &mut connect()?, &talk),
-        CtlCommand::Move(args) => relocate(args, connect, &talk),
+        CtlCommand::Move(args) => tasks::relocate(args, connect, &talk),
         CtlCommand::Files(of) => {
             let files = Ask::Files(FilesOf {
                 torrent: of.torrent,
@@ -113,6 +113,20 @@ struct Talk<'a> {
     json: bool,
 }
 
+/// What was done to torrents: to those that are named, each by its info-hash, and not to those that refused it.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+struct Outcome {
+    torrents: Vec<String>,
+    failed: Vec<Refused>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Refused {
+    info_hash: String,
+    error: Refusal,
+}
+
 impl From<WhichArgs> for Which {
     fn from(args: WhichArgs) -> Self {
         Self {
@@ -155,31 +169,24 @@ fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
 impl Talk<'_> {
     /// Tells to how many torrents something was done, and which refused.
     fn done(&self, answer: Value) -> Result<(), Failure> {
-        #[derive(serde::Deserialize)]
-        struct Refused {
-            info_hash: String,
-            error: Refusal,
-        }
-
-        #[derive(Default, serde::Deserialize)]
-        #[serde(default)]
-        struct Outcome {
-            torrents: Vec<String>,
-            failed: Vec<Refused>,
-        }
-
         if self.json {
             self.screen.json(&answer)?;
         }
         let outcome: Outcome = read(answer)?;
+        let refused = self.refused(&outcome);
+        let count = outcome.torrents.len();
+        let plural = if count == 1 { "" } else { "s" };
+        self.screen.say(format_args!("{count} torrent{plural}"))?;
+        refused
+    }
+
+    /// Tells which torrents refused.
+    fn refused(&self, outcome: &Outcome) -> Result<(), Failure> {
         for refused in &outcome.failed {
             let why = printable(&refused.error.message);
             self.screen
                 .warn("error", format_args!("{}: {why}", refused.info_hash));
         }
-        let count = outcome.torrents.len();
-        let plural = if count == 1 { "" } else { "s" };
-        self.screen.say(format_args!("{count} torrent{plural}"))?;
         if outcome.failed.is_empty() {
             Ok(())
         } else {
@@ -254,41 +261,6 @@ fn limit(args: LimitsArgs, client: &mut Client, talk: &Talk<'_>) -> Result<(), F
     } else {
         talk.done(answer)
     }
-}
-
-fn relocate(
-    args: MoveArgs,
-    connect: impl Fn() -> Result<Client, Failure>,
-    talk: &Talk<'_>,
-) -> Result<(), Failure> {
-    let wait = args.wait;
-    let of = relocation(args)?;
-    let mut client = connect()?;
-    if !wait {
-        return talk.done(client.ask(Ask::Move(of))?);
-    }
-    let wait = Wait::new(Goal::Move, connect()?)?;
-    let begun = client.ask(Ask::Move(of))?;
-    let hashes = begun.get("torrents").cloned().unwrap_or_default();
-    wait.until_done(read(hashes)?, &mut client, talk)
-}
-
-fn relocation(args: MoveArgs) -> Result<MoveOf, Failure> {
-    let dir = args.dir.map(|dir| {
-        let whole = std::path::absolute(&dir).map_err(|error| Failure::on_file(&dir, &error))?;
-        client::text_of(&whole)
-    });
-    let existing = match (args.no_adopt, args.overwrite) {
-        (true, _) => Existing::Fail,
-        (_, true) => Existing::Replace,
-        (false, false) => Existing::Adopt,
-    };
-    Ok(MoveOf {
-        torrents: vec![args.torrent],
-        dir: dir.transpose()?,
-        existing,
-        cancel: args.cancel,
-    })
 }
 
 fn reopen(client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {

@@ -85,6 +85,8 @@ async fn serve(
         Failure::Usage("there is no home to keep the state in: say --state".to_owned())
     })?;
     let mut place = Place::take(&state)?;
+    // Who connects from now on is answered once all is open.
+    let socket = place.listen()?;
     let output = output(&args, place.dir())?;
     let health = Arc::new(tokio::sync::watch::Sender::new(None));
     let keeper = open_state(place.dir(), &health, screen)?;
@@ -112,7 +114,6 @@ async fn serve(
             .watch(session.engine.clone(), bulletin.clone(), session.pool());
     let rest = Rest::start((&*args, place.dir()), inherited, &desk, front.pool()).await?;
     let metrics = open_metrics(&args, &session, front.pool()).await?;
-    let socket = place.listen()?;
     let serving = Server::start(socket, Arc::clone(&desk), front.pool());
     let serving = serving.map_err(|error| Failure::on_file(&place.socket(), &error))?;
     tell_socks(session.circuits.socks().into_iter(), screen)?;

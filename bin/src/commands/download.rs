@@ -27,7 +27,7 @@ pub(crate) fn run(args: &mut DownloadArgs, screen: &Screen) -> Result<(), Failur
 async fn download(args: &mut DownloadArgs, screen: &Screen) -> Result<(), Failure> {
     let mut shutdown = Shutdown::listen()?;
     crate::settings::settle(&mut args.common)?;
-    let selection = Selection::parse(&args.files)?;
+    let selection = Selection::parse("--files", &args.files)?;
     let read = read_local(args, screen)?;
     let args = &*args;
     let way = wire::way(&args.common, screen, &mut shutdown).await?;

@@ -33,6 +33,7 @@ use super::profiler::Profiler;
 use super::resources::Resources;
 use super::server::Guests;
 use crate::cli::DaemonArgs;
+use crate::failure::plain;
 use crate::log::Tail;
 use crate::wire::{Circuits, Session, Wires};
 
@@ -260,7 +261,7 @@ fn refused(error: &CommandError) -> Refusal {
         | CommandError::Unresolved(_)
         | _ => Code::Failed,
     };
-    Refusal::new(code, error.to_string())
+    Refusal::new(code, plain(&error.to_string()))
 }
 
 fn value(what: &impl Serialize) -> Result<Value, Refusal> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use engine::{EngineHandle, Event, TorrentId};
 use serde_json::{Map, Value, json};
 
+use crate::failure::plain;
 use crate::json::seconds;
 use crate::source::shown_hash;
 
@@ -20,6 +21,10 @@ pub(crate) fn fields(
     }
     if let Value::Object(more) = more(event) {
         line.extend(more);
+    }
+    // What the system says is for people, too.
+    if let Some(Value::String(error)) = line.get_mut("error") {
+        *error = plain(error);
     }
     line
 }

@@ -121,17 +121,24 @@ impl Outcome {
     }
 
     fn tell(&mut self, label: &str, added: Added, talk: &Talk<'_>) -> Result<(), Failure> {
-        let name = printable(added.name.as_deref().unwrap_or(label));
         let hash = added.info_hash.unwrap_or_default();
+        let name = added.name.as_deref().filter(|name| *name != hash);
         let is_there = added.error.as_ref();
         if is_there.is_none_or(|refusal| refusal.code == Code::Duplicate) && !hash.is_empty() {
             self.hashes.push(hash.clone());
         }
         let Some(refusal) = added.error else {
             self.added += 1;
-            return talk.screen.say(format_args!("{hash} {name}"));
+            let name = name.map(printable).unwrap_or_default();
+            return talk.screen.say(format!("{hash} {name}").trim_end());
         };
-        let told = format!("{}: {}", printable(label), printable(&refusal.message));
+        let (label, why) = (printable(label), printable(&refusal.message));
+        // What was to be fetched is named in the reason.
+        let told = if why.starts_with(&label) {
+            why
+        } else {
+            format!("{label}: {why}")
+        };
         if refusal.code == Code::Duplicate {
             self.there_already += 1;
             talk.screen.warn("warning", told);

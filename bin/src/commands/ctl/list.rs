@@ -81,7 +81,8 @@ pub(super) fn run(
                 .try_for_each(|torrent| talk.screen.json(torrent));
         }
         if !torrents.is_empty() || first {
-            talk.screen.write(&tables::list(torrents, first))?;
+            let columns = terminal().map(|(_, columns)| columns);
+            talk.screen.write(&tables::list(torrents, first, columns))?;
         }
         first = false;
         Ok(())
@@ -128,7 +129,7 @@ fn watch(
             let most = most.unwrap_or(usize::MAX).min(rows.saturating_sub(2));
             let mut text = String::from(CLEAR);
             pages(query.clone(), Some(most), &mut client, |torrents| {
-                for line in tables::list(torrents, text == CLEAR).lines() {
+                for line in tables::list(torrents, text == CLEAR, Some(columns)).lines() {
                     text.extend(line.chars().take(columns));
                     text.push('\n');
                 }
@@ -146,7 +147,7 @@ fn watch(
                     if talk.json {
                         talk.screen.json(torrent)?;
                     } else {
-                        let row = tables::list(std::slice::from_ref(torrent), first);
+                        let row = tables::list(std::slice::from_ref(torrent), first, None);
                         talk.screen.write(&row)?;
                         first = false;
                     }

@@ -9,8 +9,14 @@ use serde_json::Value;
 use crate::text::{printable, shorten};
 use crate::units::{Size, Span};
 
-/// Columns of a name.
+/// Columns of a name where there is room.
 const NAME: usize = 40;
+
+/// Columns of a name on a narrow terminal.
+const NARROW: usize = 8;
+
+/// Columns of a line of the list beside the name.
+const OTHERS: usize = 72;
 
 /// Digits of an info-hash that tell torrents apart.
 const HASH: usize = 10;
@@ -35,24 +41,32 @@ fn yes(is: bool) -> &'static str {
     if is { "yes" } else { "no" }
 }
 
-/// Torrents, a line each, under a line that says what is what where that is wanted.
-pub(super) fn list(torrents: &[Torrent], headed: bool) -> String {
+/// Torrents, a line each, under a line that says what is what where that is wanted. The names leave room for the rest where the
+/// terminal has so many columns.
+pub(super) fn list(torrents: &[Torrent], headed: bool, columns: Option<usize>) -> String {
+    let wide = columns.map_or(NAME, |columns| {
+        columns.saturating_sub(OTHERS).clamp(NARROW, NAME)
+    });
     let mut text = String::new();
     if headed {
         let _ = writeln!(
             text,
-            "{:<HASH$} {:<NAME$} {:<11} {:>6} {:>10} {:>12} {:>12} {:>5} {:>4}",
+            "{:<HASH$} {:<wide$} {:<11} {:>6} {:>8} {:>10} {:>10} {:>5} {:>4}",
             "info-hash", "name", "state", "done", "size", "down", "up", "peers", "hops"
         );
     }
     for torrent in torrents {
         let hash = torrent.info_hash.get(..HASH).unwrap_or(&torrent.info_hash);
+        let done = match torrent.checked {
+            Some(checked) => percent(checked, torrent.size),
+            None => percent(torrent.done, torrent.wanted),
+        };
         let _ = write!(
             text,
-            "{hash:<HASH$} {:<NAME$} {:<11} {:>6} {:>10} {:>12} {:>12} {:>5} {:>4}",
-            shorten(&torrent.name, NAME),
+            "{hash:<HASH$} {:<wide$} {:<11} {:>6} {:>8} {:>10} {:>10} {:>5} {:>4}",
+            shorten(&torrent.name, wide),
             torrent.state,
-            percent(torrent.done, torrent.wanted),
+            done,
             Size(torrent.size).to_string(),
             rate(torrent.down),
             rate(torrent.up),
@@ -94,7 +108,10 @@ pub(super) fn torrent(torrent: &Torrent, more: &Value) -> String {
         };
         lines.push(("moves to", format!("{}{far}", printable(to))));
     }
-    lines.push(("state", torrent.state.clone()));
+    let looked_at = torrent.checked.map_or_else(String::new, |checked| {
+        format!(", {} of {} looked at", Size(checked), Size(torrent.size))
+    });
+    lines.push(("state", format!("{}{looked_at}", torrent.state)));
     lines.extend(number("position").map(|at| ("queue", format!("place {at}"))));
     for (name, why) in [
         ("error", &torrent.error),
@@ -180,24 +197,25 @@ pub(super) fn resources(resources: &Resources) -> String {
         .map_or(0.0, |first| last.time - first.time);
     let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), |it| Size(it).to_string());
     let cpu: Vec<f64> = all().filter_map(|sample| sample.cpu).collect();
-    let mean = cpu.iter().sum::<f64>() / cpu.len().max(1) as f64;
+    let processor = match last.cpu {
+        // It takes two looks.
+        None if cpu.is_empty() => "-".to_owned(),
+        now => {
+            let now = now.map_or_else(|| "-".to_owned(), |it| format!("{it:.1} %"));
+            let mean = cpu.iter().sum::<f64>() / cpu.len() as f64;
+            format!("{now} of a core, {mean:.1} % on average")
+        }
+    };
+    let looks = match resources.samples.len() {
+        1 => "once".to_owned(),
+        looks => format!(
+            "{looks} times in {}",
+            Span(Duration::from_secs_f64(span.max(0.0).round()))
+        ),
+    };
     let mut lines = vec![
-        (
-            "looked at",
-            format!(
-                "{} times in {}",
-                resources.samples.len(),
-                Span(Duration::from_secs_f64(span.max(0.0).round()))
-            ),
-        ),
-        (
-            "processor",
-            format!(
-                "{} of a core, {mean:.1} % on average",
-                last.cpu
-                    .map_or_else(|| "-".to_owned(), |it| format!("{it:.1} %"))
-            ),
-        ),
+        ("looked at", looks),
+        ("processor", processor),
         (
             "memory",
             format!(
@@ -288,20 +306,21 @@ pub(super) fn files(files: &[File]) -> String {
 }
 
 pub(super) fn trackers(trackers: &[Tracker]) -> String {
-    trackers.iter().fold(String::new(), |mut text, tracker| {
+    let mut text = format!("{:>4} {:<4} {:<10}  address\n", "tier", "hash", "state");
+    for tracker in trackers {
         let url = printable(&tracker.url);
         let said = tracker.message.as_deref().map(printable);
         let said = said.map_or_else(String::new, |said| format!("  {said}"));
         // A torrent with two hashes is announced under both.
         let of = match tracker.info_hash.as_deref().map(str::len) {
-            Some(40) => " v1",
-            Some(_) => " v2",
-            None => "",
+            Some(40) => "v1",
+            Some(_) => "v2",
+            None => "-",
         };
         let (tier, state) = (tracker.tier, &tracker.state);
-        let _ = writeln!(text, "{tier}{of} {state:<10} {url}{said}");
-        text
-    })
+        let _ = writeln!(text, "{tier:>4} {of:<4} {state:<10}  {url}{said}");
+    }
+    text
 }
 
 pub(super) fn peers(peers: &[Peer]) -> String {
@@ -368,7 +387,33 @@ mod tests {
         let (v1, v2) = ("1".repeat(40), "2".repeat(64));
         assert_eq!(
             trackers(&[of(None), of(Some(&v1)), of(Some(&v2))]),
-            "0 working    udp://a\n0 v1 working    udp://a\n0 v2 working    udp://a\n"
+            "tier hash state       address\n   0 -    working     udp://a\n   0 v1   working     udp://a\n   0 v2   working     udp://a\n"
+        );
+    }
+
+    #[test]
+    fn what_was_looked_at_once_has_no_average() {
+        let sample = |time: f64, cpu: Option<f64>| control::Sample {
+            time,
+            cpu,
+            ..control::Sample::default()
+        };
+        let of = |samples: Vec<control::Sample>| {
+            resources(&Resources {
+                samples,
+                ..Resources::default()
+            })
+        };
+        let once = of(vec![sample(1.0, None)]);
+        assert!(once.contains("looked at  once\nprocessor  -\n"), "{once}");
+        let twice = of(vec![sample(1.0, None), sample(6.0, Some(2.0))]);
+        assert!(
+            twice.contains("2 times in 5.00s\n") || twice.contains("2 times in "),
+            "{twice}"
+        );
+        assert!(
+            twice.contains("2.0 % of a core, 2.0 % on average"),
+            "{twice}"
         );
     }
 
@@ -384,13 +429,49 @@ mod tests {
             error: Some("disk\nfull".to_owned()),
             ..Torrent::default()
         };
-        let text = list(std::slice::from_ref(&torrent), true);
+        let text = list(std::slice::from_ref(&torrent), true, None);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         assert!(!text.contains('\x1b'));
         for part in ["0123456789 ", "a?[31mb", "99.9%", "2.00 KiB", "disk?full"] {
             assert!(lines[1].contains(part), "{part}: {text}");
         }
+        for (columns, line) in [
+            (80, 80),
+            (100, 100),
+            (200, OTHERS + NAME),
+            (20, OTHERS + NARROW),
+        ] {
+            let head = list(&[], true, Some(columns));
+            assert_eq!(head.trim_end_matches('\n').len(), line, "{head}");
+        }
+        let widest = Torrent {
+            name: "n".repeat(100),
+            state: "downloading".to_owned(),
+            size: 1023 << 20,
+            wanted: 1,
+            done: 1,
+            down: 1023 << 20,
+            up: 1023 << 20,
+            peers: 99_999,
+            ..torrent.clone()
+        };
+        let row = list(&[widest], false, Some(80));
+        assert!(row.contains("99999"), "{row}");
+        assert_eq!(
+            row.find("  disk"),
+            row.char_indices().nth(80).map(|(at, _)| at)
+        );
+        let checking = Torrent {
+            state: "checking".to_owned(),
+            checked: Some(512),
+            error: None,
+            ..torrent
+        };
+        let row = list(std::slice::from_ref(&checking), false, None);
+        assert!(row.contains("checking     25.0%"), "{row}");
+        let shown = super::torrent(&checking, &Value::Null);
+        assert!(shown.contains("checking, 512 B of 2.00 KiB looked at"));
         assert_eq!(percent(u64::MAX - 1, u64::MAX), "100.0%");
         assert_eq!(percent(99_999, 100_000), "99.9%");
     }

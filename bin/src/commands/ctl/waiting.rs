@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) enum Goal {
     /// All that is wanted of torrents is there.
     Content,
+    /// All that is on disk was looked at.
+    Check,
     /// Content lies where it was to be moved.
     Move,
 }
@@ -53,6 +55,7 @@ impl Wait {
     pub(super) fn new(goal: Goal, mut events: Client) -> Result<Self, Failure> {
         let words = match goal {
             Goal::Content => &["finished", "error", "removed", "check_finished"][..],
+            Goal::Check => &["check_finished", "error", "removed", "state_changed"],
             Goal::Move => &["moved", "move_failed", "removed"],
         };
         events.ask(Ask::Events(Events {
@@ -78,7 +81,7 @@ impl Wait {
         talk: &Talk<'_>,
     ) -> Result<(), Failure> {
         let mut well = true;
-        // What moves have come to, by info-hash.
+        // What each has come to, by info-hash.
         let mut ends: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
         while !hashes.is_empty() {
             let (mut done, mut all, mut rate) = (0, 0, 0);
@@ -103,7 +106,10 @@ impl Wait {
                     name = printable(&torrent.name);
                 }
                 match stage(self.goal, &torrent, &shown, ends.get(&hash)) {
-                    Stage::Done => self.tell(&torrent, &shown, talk)?,
+                    Stage::Done => {
+                        self.tell(&torrent, &shown, talk)?;
+                        well &= self.goal != Goal::Check || torrent.done >= torrent.wanted;
+                    }
                     Stage::Failed(why) => {
                         well = false;
                         let name = printable(&torrent.name);
@@ -124,6 +130,7 @@ impl Wait {
             self.show(&name, (done, all, rate), talk)?;
             let news = self.events.within(LOOK)?;
             let of = |news: &Map<String, Value>| Some(news.get("info_hash")?.as_str()?.to_owned());
+            let news = news.filter(|news| is_an_end(self.goal, news));
             if let Some((hash, news)) = news.and_then(|news| Some((of(&news)?, news))) {
                 ends.insert(hash, news);
             }
@@ -142,6 +149,17 @@ impl Wait {
         let name = printable(&torrent.name);
         match self.goal {
             Goal::Content => talk.screen.say(format_args!("{name}: complete")),
+            Goal::Check if torrent.done >= torrent.wanted => {
+                let all = Size(torrent.wanted);
+                talk.screen
+                    .say(format_args!("{name}: checked, all {all} are there"))
+            }
+            Goal::Check => {
+                let (done, all) = (Size(torrent.done), Size(torrent.wanted));
+                talk.screen.say(format_args!(
+                    "{name}: checked, {done} of {all} are there; the rest is wrong or missing"
+                ))
+            }
             Goal::Move => {
                 let dir = shown.get("dir").and_then(Value::as_str);
                 let dir = printable(dir.unwrap_or_default());
@@ -162,7 +180,7 @@ impl Wait {
                 let left = eta(all.saturating_sub(done), rate);
                 format!("{}/s {left}", Size(rate))
             }
-            Goal::Move => String::new(),
+            Goal::Check | Goal::Move => String::new(),
         };
         match talk.screen.style() {
             Style::Bars => {
@@ -189,9 +207,16 @@ impl Wait {
     }
 }
 
+/// Whether an event says what has come of a torrent: that a check makes it do something else for a while says nothing of that.
+fn is_an_end(goal: Goal, news: &Map<String, Value>) -> bool {
+    let is = |name: &str, word: &str| news.get(name).and_then(Value::as_str) == Some(word);
+    goal != Goal::Check || !is("event", "state_changed") || is("is", "paused")
+}
+
 /// How far a torrent is, as it is shown and as the last event tells.
 fn stage(goal: Goal, torrent: &Torrent, shown: &Value, end: Option<&Map<String, Value>>) -> Stage {
     let number = |name: &str| shown.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let word = |name: &str| end?.get(name)?.as_str();
     match goal {
         Goal::Content => match torrent.state.as_str() {
             "error" => Stage::Failed(printable(torrent.error.as_deref().unwrap_or("it stopped"))),
@@ -199,8 +224,20 @@ fn stage(goal: Goal, torrent: &Torrent, shown: &Value, end: Option<&Map<String, 
             _ if torrent.done >= torrent.wanted && torrent.size > 0 => Stage::Done,
             _ => Stage::Under(torrent.done, torrent.wanted),
         },
+        // What is shown is as new as what was told, or newer.
+        Goal::Check => match (word("event"), torrent.state.as_str()) {
+            (Some("check_finished"), "checking") => Stage::Under(torrent.size, torrent.size),
+            (Some("check_finished"), _) => Stage::Done,
+            (Some("error"), _) => Stage::Failed(printable(word("error").unwrap_or("it stopped"))),
+            (Some("state_changed"), _) => {
+                Stage::Failed("it was paused before all of it was looked at".to_owned())
+            }
+            (_, "metadata") => {
+                Stage::Failed("its metadata is not there yet, and so nothing to check".to_owned())
+            }
+            (_, _) => Stage::Under(torrent.checked.unwrap_or_default(), torrent.size),
+        },
         Goal::Move => {
-            let word = |name: &str| end?.get(name)?.as_str();
             // What is shown may be a little behind what is told.
             let lies = shown.get("dir").and_then(Value::as_str) == word("dir");
             match word("event") {
@@ -245,6 +282,33 @@ mod tests {
         assert_eq!(of("checking", 10, 10), Stage::Under(10, 10));
         assert_eq!(of("metadata", 0, 0), Stage::Under(0, 0));
         assert_eq!(of("error", 10, 10), Stage::Failed("disk?".to_owned()));
+    }
+
+    #[test]
+    fn a_check_ends_as_its_event_says_and_not_before_what_it_found_is_shown() {
+        let of = |state: &str, told: &Value| {
+            let (torrent, all) = shown(state, 10, 3, &json!({"checked": 7}));
+            stage(Goal::Check, &torrent, &all, told.as_object())
+        };
+        let finished = json!({"event": "check_finished", "good": 1});
+        assert_eq!(of("seeding", &Value::Null), Stage::Under(7, 10));
+        assert_eq!(of("error", &Value::Null), Stage::Under(7, 10));
+        assert_eq!(of("checking", &finished), Stage::Under(10, 10));
+        assert_eq!(of("downloading", &finished), Stage::Done);
+        let changed = |is: &str| json!({"event": "state_changed", "is": is});
+        let is_an_end = |news: &Value| is_an_end(Goal::Check, news.as_object().unwrap());
+        assert_eq!(
+            ["checking", "downloading", "paused"].map(|is| is_an_end(&changed(is))),
+            [false, false, true]
+        );
+        assert!(is_an_end(&finished));
+        for ended in [
+            of("paused", &changed("paused")),
+            of("error", &json!({"event": "error", "error": "disk\u{1b}"})),
+            of("metadata", &Value::Null),
+        ] {
+            assert!(matches!(ended, Stage::Failed(_)), "{ended:?}");
+        }
     }
 
     #[test]

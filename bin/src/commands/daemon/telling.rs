@@ -175,7 +175,8 @@ pub(super) fn tell_reloaded(
         }
         Err(failure) => {
             let reason = failure.to_string();
-            tracing::error!(reason, "the settings stay what they were");
+            // The log has it as well, where it is shown.
+            tracing::info!(reason, "the settings stay what they were");
             screen.warn(
                 "warning",
                 format_args!("the settings stay what they were: {reason}"),

@@ -109,7 +109,7 @@ impl Desk {
         if let Some(hops) = add.hops.filter(|hops| *hops > 3) {
             return Err(wrong(format!("{hops} hops: there are 0 to 3")));
         }
-        let selection = Selection::parse(&add.files);
+        let selection = Selection::parse("--files", &add.files);
         Ok(Wish {
             dir,
             peers: peers.collect::<Result<_, _>>()?,

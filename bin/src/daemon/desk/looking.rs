@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use state::Health;
 
 use super::{Desk, refused, value};
+use crate::failure::plain;
 use crate::json::seconds;
 use crate::selection::Selection;
 use crate::source::shown_hash;
@@ -143,7 +144,8 @@ impl Desk {
         of: FilesOf,
     ) -> Result<(), Refusal> {
         let wrong = |why: String| Refusal::new(Code::Wrong, why);
-        let chosen = Selection::parse(&of.choose).map_err(|failure| wrong(failure.to_string()))?;
+        let chosen = Selection::parse("--choose", &of.choose)
+            .map_err(|failure| wrong(failure.to_string()))?;
         if chosen.is_some() != (of.priority.is_some() || of.rename.is_some()) {
             let why = "say which files, and how much they are wanted or where one shall lie";
             return Err(wrong(why.to_owned()));
@@ -320,6 +322,7 @@ fn torrent(status: &TorrentStatus) -> Torrent {
         size: status.size,
         wanted: status.wanted,
         done: status.done,
+        checked: checked(&status.state),
         downloaded: status.downloaded,
         uploaded: status.uploaded,
         down: status.down_rate,
@@ -361,9 +364,17 @@ fn peer(info: &PeerInfo) -> Peer {
     }
 }
 
+/// Bytes that a check has looked at, once it has begun.
+fn checked(state: &State) -> Option<u64> {
+    let State::Checking { done, total: 1.. } = state else {
+        return None;
+    };
+    Some(*done)
+}
+
 fn error_of(state: &State) -> Option<String> {
     let State::Error(error) = state else {
         return None;
     };
-    Some(error.to_string())
+    Some(plain(&error.to_string()))
 }

@@ -9,6 +9,7 @@ use net::http::{
     Client, Guard, HeaderMap, HeaderName, HeaderValue, Request, Response, Url, header,
 };
 
+use crate::failure::plain;
 use crate::source::MAX_FETCHED;
 
 /// Bytes of the largest feed.
@@ -68,7 +69,7 @@ pub(crate) async fn fetch_feed(
     put(header::IF_NONE_MATCH, etag);
     put(header::IF_MODIFIED_SINCE, modified);
     let response = client(network).get(&request).await;
-    let response = response.map_err(|error| failed(error.to_string()))?;
+    let response = response.map_err(|error| failed(plain(&error.to_string())))?;
     let status = response.status;
     if status != 200 && status != 304 {
         return Err(Unfetched {
@@ -129,7 +130,7 @@ pub(super) async fn fetch_torrent(
     }
     match led {
         Some(link) if link.scheme() == "magnet" => Ok(Found::Link(link.into())),
-        _ => Err(error.to_string()),
+        _ => Err(plain(&error.to_string())),
     }
 }
 

@@ -90,3 +90,27 @@ fn its_unit_says_when_it_is_ready() {
         .out;
     assert!(unit.contains("\nReadWritePaths=/srv/torrents\n"), "{unit}");
 }
+
+#[test]
+fn who_asks_a_daemon_that_still_opens_what_it_needs_is_answered_when_it_has() {
+    let dir = folder();
+    let (state, filter) = (dir.path().join("state"), dir.path().join("filter"));
+    let made = std::process::Command::new("mkfifo").arg(&filter).status();
+    assert!(made.unwrap().success());
+    // Nobody writes to it yet: it is read as long as that takes.
+    let more = ["--ip-filter", text(&filter)];
+    let mut daemon = command();
+    daemon
+        .args(flags(text(&state)))
+        .args(more)
+        .env("XDG_RUNTIME_DIR", dir.path());
+    let mut daemon = Running::of(&mut daemon);
+    crate::running::until(|| state.join("control.sock").exists());
+    let ask = ["ctl", "--state", text(&state), "list", "--count", "--json"];
+    let mut asks = Running::of(command().args(ask));
+    assert!(asks.child.try_wait().unwrap().is_none());
+    write(&filter, b"192.0.2.0/24\n");
+    daemon.event("serving");
+    assert_eq!(asks.line().unwrap()["all"], 0);
+    assert_eq!(asks.child.wait().unwrap().code(), Some(0));
+}

@@ -98,3 +98,32 @@ fn a_list_that_is_watched_has_what_has_changed_until_the_daemon_ends() {
         assert_eq!(watcher.child.wait().unwrap().code(), Some(4));
     }
 }
+
+#[test]
+fn a_check_is_waited_for_and_fails_where_something_is_wrong() {
+    let dir = folder();
+    let (torrent, data) = torrent(dir.path());
+    let daemon = Daemon::start(dir.path());
+    daemon
+        .ctl(&["add", text(&torrent), "--data", text(&data), "--wait"])
+        .ok();
+    let ran = daemon.ctl(&["check", "film", "--wait"]).ok();
+    assert_eq!(ran.out, "film: checked, all 293 KiB are there\n");
+    let mut spoilt = content(7, 300_000);
+    spoilt[299_999] ^= 1;
+    write(&data.join("film"), &spoilt);
+    let ran = daemon.ctl(&["check", "--all", "--wait"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.starts_with("film: checked, "), "{ran:?}");
+    assert!(ran.out.ends_with("is wrong or missing\n"), "{ran:?}");
+    let ran = daemon.ctl(&["check", "film", "--wait", "--json"]);
+    let shown = &ran.json_lines()[0];
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(shown["done"].as_u64() < shown["wanted"].as_u64(), "{shown}");
+    let nothing = format!("magnet:?xt=urn:btih:{}&dn=nothing", "ab".repeat(20));
+    daemon.ctl(&["add", &nothing]).ok();
+    let ran = daemon.ctl(&["check", "nothing", "--wait"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("its metadata is not there yet"), "{ran:?}");
+    assert_eq!(daemon.ctl(&["check", "nobody", "--wait"]).code, 3);
+}
