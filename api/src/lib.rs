@@ -11,6 +11,7 @@
 //! # Map of modules
 //! - `daemon`, `part`: what stands behind the API, and the daemon's part in the overlay, as traits.
 //! - `server`, `patience`, `spoken`: connections, how long they are waited for, and what is said where there is no request yet.
+//! - `works`: what is done to its end, though whoever asked may leave.
 //! - `access`: who may ask: the key, the names of this machine, pages of other sites.
 //! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
 //! - `problem`, `asked`, `named`: errors, and what was asked: queries, bodies, and texts that name a torrent.
@@ -69,6 +70,7 @@ mod stream;
 mod testing;
 mod torrents;
 mod tunnels;
+mod works;
 
 pub use access::{Access, Key};
 pub use daemon::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};

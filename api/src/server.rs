@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -31,6 +32,7 @@ use crate::problem::Problem;
 use crate::routes::{self, Found, Table};
 use crate::shared::{Shared, ends};
 use crate::spoken::{Failed, Mixed, Spoken};
+use crate::works::Works;
 
 /// What the server bounds.
 #[derive(Clone, Copy, Debug)]
@@ -227,8 +229,12 @@ pub(crate) struct House {
     pub(crate) table: Table,
     router: Router,
     access: Access,
+    works: Works,
     pub(crate) shared: Shared,
 }
+
+/// Requests at a time that change something: as many as there may be connections, with those whose clients have left.
+const CHANGING: usize = 512;
 
 impl House {
     pub(crate) fn new(
@@ -243,6 +249,7 @@ impl House {
             table,
             router,
             access,
+            works: Works::new(CHANGING),
             shared,
         }
     }
@@ -251,13 +258,7 @@ impl House {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let mut response = match self.admit(request.map(Body::new)) {
-            Ok(request) => match TowerToHyperService::new(self.router.clone())
-                .call(request)
-                .await
-            {
-                Ok(response) => response,
-                Err(never) => match never {},
-            },
+            Ok(request) => self.handle(request).await,
             Err(problem) => problem.into_response(),
         };
         tracing::debug!(%method, path, status = response.status().as_u16(), "API");
@@ -271,6 +272,22 @@ impl House {
             HeaderValue::from_static("nosniff"),
         );
         response
+    }
+
+    /// Has a request handled. A client that leaves meanwhile lets go of what it would have read, and of nothing that it has begun to
+    /// change.
+    async fn handle(&self, request: Request<Body>) -> Response<Body> {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let handled = TowerToHyperService::new(self.router.clone()).call(request);
+        let handled = handled.map(|handled| match handled {
+            Ok(response) => response,
+            Err(never) => match never {},
+        });
+        if reads {
+            return handled.await;
+        }
+        let done = self.works.finish(handled).await;
+        done.unwrap_or_else(|| Problem::failed("the request has failed").into_response())
     }
 
     /// What a request goes through before its handler.

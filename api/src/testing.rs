@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 pub(crate) use self::part::Show;
 use self::part::Shown;
-use self::plain::Plain;
+use self::plain::{Gate, Plain};
 use crate::server::House;
 use crate::{Access, Circuit, Limits, News, bind, serve};
 
@@ -97,6 +97,11 @@ impl Scene {
     /// What the daemon makes next, where a torrent is asked for.
     pub(crate) fn made(&self) -> &Mutex<Option<Vec<u8>>> {
         &self.daemon.made
+    }
+
+    /// Has the next change of settings wait.
+    pub(crate) fn hold_settings(&self, gate: Gate) {
+        *self.daemon.gate.lock() = Some(gate);
     }
 
     /// The daemon's circuits; while it has none, there is no part in the overlay.

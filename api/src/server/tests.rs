@@ -3,6 +3,7 @@ mod wire;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::*;
@@ -202,4 +203,38 @@ async fn little_waits_in_the_system_for_a_client_that_does_not_read() {
     }
     assert!(written > UNSENT as usize / 2, "{written}");
     drop(client);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_to_be_changed_is_changed_whole_though_the_client_leaves() {
+    let scene = Scene::start().await;
+    let (come, has_come) = oneshot::channel();
+    let (open, opens) = oneshot::channel();
+    scene.hold_settings((come, opens));
+    // What is only kept comes behind what the engine is told.
+    let body = json!({"libtorrent": {"max_upload_rate": 7000}, "general": {"log_dir": "kept"}});
+    let body = body.to_string();
+    let head = format!(
+        "POST /settings HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+        scene.at,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(scene.at).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    timeout(SOON, has_come).await.unwrap().unwrap();
+    drop(stream);
+    // Meanwhile the server has much time to hear of that.
+    for _ in 0..50 {
+        assert_eq!(scene.ask("GET", "/state", b"").await.status, 200);
+    }
+    open.send(()).expect("somebody who waits");
+    let changed = async {
+        loop {
+            let now = scene.ask("GET", "/settings", b"").await.json;
+            if now["settings"]["general"]["log_dir"] == "kept" {
+                return now["settings"]["libtorrent"]["max_upload_rate"].clone();
+            }
+        }
+    };
+    assert_eq!(timeout(SOON, changed).await.unwrap(), 7000);
 }

@@ -12,17 +12,22 @@ use protocol::id::InfoHash;
 use protocol::magnet::Magnet;
 use protocol::metainfo::{LoadLimits, Metainfo};
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::part::Shown;
 use crate::part::Part;
 use crate::{Circuit, Daemon, Follow, Made, Make, News, OverlayFigures, Promise};
+
+/// Where somebody waits who says that it has come.
+pub(crate) type Gate = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
 /// A daemon that does of what is asked what an engine can.
 pub(super) struct Plain {
     pub(super) engine: EngineHandle,
     dir: PathBuf,
     kept: Mutex<Map<String, Value>>,
+    /// What is asked for of settings waits for this, where there is one; who asks is told that it has come.
+    pub(super) gate: Mutex<Option<Gate>>,
     /// What is made next; else the words of what was asked for.
     pub(super) made: Mutex<Option<Vec<u8>>>,
     pub(super) circuits: Mutex<Vec<Circuit>>,
@@ -57,6 +62,7 @@ impl Plain {
             engine,
             dir: dir.to_owned(),
             kept: Mutex::default(),
+            gate: Mutex::default(),
             made: Mutex::default(),
             circuits: Mutex::default(),
             profiling: Mutex::default(),
@@ -166,7 +172,14 @@ impl Daemon for Plain {
         Box::pin(async move {
             match ask {
                 Ask::Add(add) => self.add(add).await,
-                Ask::Settings(change) => self.set(change).await,
+                Ask::Settings(change) => {
+                    let gate = self.gate.lock().take();
+                    if let Some((come, open)) = gate {
+                        come.send(()).unwrap();
+                        open.await.unwrap();
+                    }
+                    self.set(change).await
+                }
                 Ask::Resources(_) => Ok(json!({"samples": [
                     {"time": 1.5, "memory": 4096},
                     {"time": 6.5, "memory": 8192, "cpu": 12.5},
