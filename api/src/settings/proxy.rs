@@ -1,6 +1,6 @@
 //! The proxy, which is one address here and three keys there.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 use url::Url;
 
@@ -95,12 +95,25 @@ impl Way {
             return Err(wrong());
         }
         if let 3 | 5 = self.kind {
-            url.set_username(&self.user).map_err(|()| wrong())?;
-            let password = Some(self.password.as_str()).filter(|password| !password.is_empty());
+            let [user, password] = [&self.user, &self.password].map(|text| escaped(text));
+            url.set_username(&user).map_err(|()| wrong())?;
+            let password = Some(password.as_str()).filter(|password| !password.is_empty());
             url.set_password(password).map_err(|()| wrong())?;
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
     }
+}
+
+/// What stays as it is in a name or a password of an address.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A name or a password as an address has it.
+fn escaped(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
 }
 
 /// One of the keys of an address. The password is not shown.
@@ -150,6 +163,7 @@ mod tests {
             "http://me:pw@proxy.example:3128",
             "socks5://[::1]:1080",
             "socks5://me%3Ayou:pw@proxy.example:1080",
+            "socks5://me:100%2541@proxy.example:1080",
         ] {
             assert_eq!(Way::of(Some(url)).url().as_deref(), Ok(url));
         }
