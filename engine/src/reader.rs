@@ -175,6 +175,9 @@ impl FileReader {
         let at = self.span.0 + self.position;
         let shared = &self.source.shared;
         shared.at.store(at, Ordering::Relaxed);
+        if jump {
+            shared.jumped.store(true, Ordering::Release);
+        }
         let piece = content.and_then(|content| content.geometry.piece_at(at));
         if !jump && piece == self.told {
             return;

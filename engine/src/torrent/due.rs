@@ -96,27 +96,33 @@ impl Torrent {
         let all = named.chain(read);
         let missing = all.filter(|(_, piece)| !active.picker.have().get(*piece));
         let due: Vec<(Instant, PieceIndex)> = missing.collect();
+        active.picker.set_ahead(self.readers.ahead(&geometry));
         if due.is_empty() && !active.picker.has_due() {
             return;
         }
         let soon = now + SOON;
-        let urgent = due.iter().any(|(at, piece)| {
+        let news = due.iter().filter(|(at, piece)| {
             let already = active.picker.due_at(*piece);
-            *at <= soon && already.is_none_or(|before| before > soon)
+            let new = *at <= soon && already.is_none_or(|before| before > soon);
+            new && active.picker.is_to_be_asked_for(*piece)
         });
+        let next = news.map(|(at, _)| *at).min();
         active.picker.set_due(due);
         self.rate_peers();
-        if urgent {
-            self.make_room_for_due();
+        if let Some(next) = next {
+            self.make_room_for_due(next.saturating_duration_since(now));
         }
         self.feed_hungry();
     }
 
-    /// Takes back what peers were asked for and can wait.
-    fn make_room_for_due(&mut self) {
+    /// Takes back what peers were asked for and can wait, where what is due in so much time would be late for it.
+    fn make_room_for_due(&mut self, left: Duration) {
         let Phase::Active(active) = &self.phase else {
             return;
         };
+        if !active.picker.is_delayed(left) {
+            return;
+        }
         let begun = active.pieces.keys();
         let others = begun.filter(|piece| active.picker.due_at(**piece).is_none());
         let others: Arc<[PieceIndex]> = others.copied().collect();

@@ -13,6 +13,7 @@
 //! - A block that was handed out is in flight until it is written, returned, or its peer is gone; then it can be handed
 //!   out again.
 
+mod ahead;
 mod availability;
 mod choose;
 mod common;
@@ -33,6 +34,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use smallvec::SmallVec;
 
+pub use self::ahead::Ahead;
 pub use self::availability::PeerPieces;
 use self::due::Due;
 pub use self::due::{Hurry, MOST_DUE};
@@ -115,6 +117,7 @@ pub struct Picker {
     /// Web seeds that are counted as peers that have everything.
     web_seeds: u32,
     due: Due,
+    ahead: Vec<Ahead>,
     /// Who takes stretches, and the piece that the last one ended before.
     streams: BTreeMap<PeerKey, Option<PieceIndex>>,
     left: Left,
@@ -192,6 +195,7 @@ impl Picker {
             peers: BTreeMap::new(),
             web_seeds: 0,
             due: Due::default(),
+            ahead: Vec::new(),
             streams: BTreeMap::new(),
             left: Left::default(),
             padding: BTreeMap::new(),

@@ -15,7 +15,7 @@ use crate::peer::driver::now;
 use crate::reader::{FileReader, ReadAhead, ReadError, Source};
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::files::{FileError, Reply};
-use crate::torrent::picker::MOST_DUE;
+use crate::torrent::picker::{Ahead, MOST_DUE};
 
 /// Readers of one torrent at a time.
 const MOST_READERS: usize = 64;
@@ -26,8 +26,12 @@ const USUAL_RATE: u64 = 1 << 20;
 /// The least that a reader is taken to read in a second, so that nothing is due in the far future only.
 const LEAST_RATE: u64 = 16 << 10;
 
-/// After how much time the rate of a reader is taken anew.
+/// After how much time the rate of a reader is taken anew, and after how much where it has become more than twice what it was.
 const RATE_EVERY: Duration = Duration::from_secs(2);
+const RISE_AFTER: Duration = Duration::from_millis(100);
+
+/// What will be read in so much time is begun in its order.
+const AHEAD: Duration = Duration::from_secs(10);
 
 /// What a reader shares with its torrent.
 #[derive(Debug, Default)]
@@ -37,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) at: AtomicU64,
     /// The torrent was told of a move and has not heard of it yet.
     pub(crate) told: AtomicBool,
+    /// It did not come there by reading.
+    pub(crate) jumped: AtomicBool,
 }
 
 /// How it stands with the torrent.
@@ -114,13 +120,26 @@ impl Open {
         due
     }
 
+    /// What it will read before long behind the pieces that are due, as far as it can be told.
+    fn ahead(&self, geometry: &Geometry) -> Option<Ahead> {
+        let at = self.shared.at.load(Ordering::Relaxed);
+        let time = AHEAD.as_secs();
+        let until = at.saturating_add(self.rate.saturating_mul(time));
+        let last = until.min(self.span.1).checked_sub(1)?;
+        let from = geometry.piece_at(at)?;
+        let to = geometry.piece_at(last)?.get() + 1;
+        let farther = until > at.saturating_add(self.ahead.bytes);
+        (farther && from.get() < to).then_some(Ahead { from, to })
+    }
+
     /// Takes note that it has moved.
     fn moved(&mut self, now: Instant) {
         let at = self.shared.at.load(Ordering::Relaxed);
         let (from, since) = self.from;
+        let jumped = self.shared.jumped.swap(false, Ordering::AcqRel);
         let ahead = at
             .checked_sub(from)
-            .filter(|bytes| *bytes <= self.ahead.bytes);
+            .filter(|bytes| !jumped || *bytes <= self.ahead.bytes);
         let Some(bytes) = ahead else {
             // Elsewhere: the end was read, or is not what it wants.
             self.end_by = None;
@@ -128,9 +147,12 @@ impl Open {
             return;
         };
         let time = now.saturating_duration_since(since);
-        if time >= RATE_EVERY {
-            let rate = bytes as f64 / time.as_secs_f64();
-            self.rate = (rate as u64).clamp(LEAST_RATE, u64::MAX);
+        if time < RISE_AFTER {
+            return;
+        }
+        let rate = (bytes as f64 / time.as_secs_f64()) as u64;
+        if time >= RATE_EVERY || rate / 2 > self.rate {
+            self.rate = rate.max(LEAST_RATE);
             self.from = (at, now);
         }
     }
@@ -141,6 +163,12 @@ impl Readers {
     pub(super) fn due(&self, geometry: &Geometry, now: Instant) -> Vec<(Instant, PieceIndex)> {
         let open = self.0.values();
         open.flat_map(|reader| reader.due(geometry, now)).collect()
+    }
+
+    /// What they will read before long.
+    pub(super) fn ahead(&self, geometry: &Geometry) -> Vec<Ahead> {
+        let open = self.0.values();
+        open.filter_map(|reader| reader.ahead(geometry)).collect()
     }
 
     /// Lets them know that nothing can be read any more.
@@ -290,5 +318,68 @@ impl Handler<ReaderNews> for Torrent {
         }
         self.refresh_due(now);
         self.drive(ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIECE: u64 = 1 << 18;
+
+    /// A reader of a file of so many pieces.
+    fn open(pieces: u64, now: Instant) -> (Open, Geometry) {
+        let geometry = Geometry::new(pieces * PIECE, PIECE).unwrap();
+        let reader = Open {
+            shared: Arc::new(Shared::default()),
+            file: 0,
+            span: (0, pieces * PIECE),
+            ahead: ReadAhead::default(),
+            from: (0, now),
+            rate: USUAL_RATE,
+            end_by: None,
+        };
+        (reader, geometry)
+    }
+
+    fn go(reader: &mut Open, (at, jumped): (u64, bool), now: Instant) {
+        reader.shared.at.store(at, Ordering::Relaxed);
+        reader.shared.jumped.store(jumped, Ordering::Relaxed);
+        reader.moved(now);
+    }
+
+    #[test]
+    fn who_reads_fast_has_what_it_will_come_to_begun_in_order_and_who_reads_slowly_has_not() {
+        let begin = now();
+        let (mut reader, geometry) = open(100_000, begin);
+        let span = |reader: &Open| {
+            let ahead = reader.ahead(&geometry)?;
+            Some((u64::from(ahead.from.get()), u64::from(ahead.to)))
+        };
+        assert_eq!(span(&reader), None, "nothing is known of it");
+        // A hundred pieces in a tenth of a second, which is more than lies directly before a reader.
+        go(&mut reader, (100 * PIECE, false), begin + RISE_AFTER);
+        assert_eq!(reader.rate, 1000 * PIECE);
+        assert_eq!(span(&reader), Some((100, 100 + 1000 * AHEAD.as_secs())));
+        // Half as fast is not believed at once.
+        go(&mut reader, (150 * PIECE, false), begin + RISE_AFTER * 2);
+        assert_eq!(reader.rate, 1000 * PIECE);
+        // Somebody who jumps has not read what lies between.
+        go(&mut reader, (50_000 * PIECE, true), begin + RISE_AFTER * 3);
+        assert_eq!(reader.rate, 1000 * PIECE);
+        let later = begin + RISE_AFTER * 3 + RATE_EVERY;
+        go(&mut reader, (50_002 * PIECE, false), later);
+        assert_eq!(reader.rate, PIECE);
+        assert_eq!(span(&reader), None);
+        // At the end there is nothing left.
+        go(&mut reader, (99_000 * PIECE, true), later);
+        go(&mut reader, (99_500 * PIECE, false), later + RISE_AFTER);
+        assert_eq!(span(&reader), Some((99_500, 100_000)));
+        go(
+            &mut reader,
+            (100_000 * PIECE, false),
+            later + RISE_AFTER * 2,
+        );
+        assert_eq!(span(&reader), None);
     }
 }

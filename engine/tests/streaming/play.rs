@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::{Priority, ReadAhead};
 use protocol::metainfo::Version;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::common::sim::simulate;
 use crate::scene::Scene;
@@ -137,11 +137,59 @@ fn the_first_and_the_last_piece_come_first_and_a_reader_that_is_dropped_takes_it
         let before = had(&scene).await;
         assert!(before.contains(&0) && before.contains(&(pieces - 1)));
         // In order no more: after some time pieces from all over the file are there.
-        tokio::time::sleep(Duration::from_secs(15)).await;
+        sleep(Duration::from_secs(15)).await;
         let after = had(&scene).await;
         let late = after.iter().filter(|piece| **piece > pieces / 2);
         assert!(late.count() > 8, "{after:?}");
         scene.finished().await;
+        scene.sim
+    });
+}
+
+#[test]
+fn a_file_is_read_as_fast_as_it_comes_though_more_is_on_its_way_than_lies_directly_before_the_reader()
+ {
+    /// Bytes that are read before it is measured how long the rest takes.
+    const FIRST: usize = 8_000_000;
+    const REST: usize = 40_000_000;
+    simulate(async {
+        let (rate, lens) = (4_000_000, [80_000_000]);
+        let plain = Scene::new((Version::V1, 10), (&lens, PIECE), &[rate], |_| {}).await;
+        let there = async |bytes: usize| {
+            while had(&plain).await.len() * PIECE < bytes {
+                sleep(Duration::from_millis(10)).await;
+            }
+            Instant::now()
+        };
+        let alone = there(FIRST).await;
+        let alone = there(FIRST + REST).await - alone;
+        plain.finished().await;
+        let scene = Scene::new((Version::V1, 11), (&lens, PIECE), &[rate], |_| {}).await;
+        // A fifth of what comes in a second.
+        let ahead = ReadAhead {
+            bytes: rate / 5,
+            rate: None,
+            ends: false,
+        };
+        let mut reader = scene.reader(0, ahead).await;
+        scene.read(&mut reader, 0, FIRST).await;
+        let begun = Instant::now();
+        let mut unread = 0;
+        for _ in 0..40 {
+            scene.read(&mut reader, 0, REST / 40).await;
+            let there = had(&scene).await.len() * PIECE;
+            unread = unread.max(there.saturating_sub(reader.position() as usize));
+        }
+        let took = begun.elapsed();
+        drop(reader);
+        scene.finished().await;
+        let wasted = scene.handle.status(scene.id).expect("it is there").wasted;
+        println!("{took:?}, {alone:?} without a reader; {unread} bytes unread, {wasted} wasted");
+        // It lasts no longer than without a reader but for what a pause of one connection makes of it.
+        assert!(took < alone * 11 / 10, "{took:?} and {alone:?}");
+        // What comes is what is read next, and nothing was asked for twice.
+        assert!(unread < 4_000_000, "{unread}");
+        assert!(wasted < 1_000_000, "{wasted}");
         scene.sim
     });
 }

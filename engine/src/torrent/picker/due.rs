@@ -122,6 +122,21 @@ impl Picker {
         self.due.times.get(&piece.get()).copied()
     }
 
+    /// Whether there is anything in a piece that is neither there nor in flight.
+    pub fn is_to_be_asked_for(&self, piece: PieceIndex) -> bool {
+        match self.slot(piece) {
+            Some(slot) => self.partials[slot].missing() > 0,
+            None => self.lacking.get(piece) && !self.is_full(piece),
+        }
+    }
+
+    /// Whether what is due in so much time would be late if everything in flight that is not due came before it.
+    pub fn is_delayed(&self, left: Duration) -> bool {
+        let rate: u64 = self.due.rates.values().sum();
+        let bytes = self.can_wait() * u64::from(BLOCK_LEN);
+        bytes > 0 && (rate == 0 || bytes as f64 / rate as f64 > left.as_secs_f64())
+    }
+
     /// What each peer brings, in bytes per second; peers that are not named bring nothing yet.
     pub fn set_rates(&mut self, rates: impl IntoIterator<Item = (PeerKey, u64)>) {
         let rates = rates.into_iter().filter(|(_, rate)| *rate > 0);

@@ -41,7 +41,9 @@ impl Picker {
         if self.rarity.listed() == 0 {
             return None;
         }
-        let piece = if self.sequential {
+        let piece = if let Some(piece) = self.first_ahead(has) {
+            Some(piece)
+        } else if self.sequential {
             self.first_in_order(has)
         } else if self.have.count() < self.manners.random_first
             && let Some(piece) = self.random_fresh(has)

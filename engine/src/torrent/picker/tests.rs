@@ -1,5 +1,6 @@
 //! The picker against a naive model, and its preferences case by case.
 
+mod ahead;
 mod due;
 mod model;
 mod stretch;
