@@ -1,5 +1,8 @@
 //! Reading a file of a torrent while it is fetched.
 
+mod pace;
+
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -14,6 +17,7 @@ use protocol::geometry::PieceIndex;
 use tokio::io::{AsyncRead, AsyncSeek, ReadBuf, SeekFrom};
 use tokio::sync::oneshot;
 
+use self::pace::Pace;
 use crate::content::Content;
 use crate::disk::Disk;
 use crate::torrent::due::{Chunk, read};
@@ -90,11 +94,22 @@ pub(crate) struct Source {
     pub(crate) disk: Disk,
 }
 
+/// A chunk that is being read.
+#[derive(Debug)]
+struct Coming {
+    chunk: Chunk,
+    piece: PieceIndex,
+    len: u32,
+    /// It was begun before anybody waited for it, and nobody has yet.
+    in_time: bool,
+}
+
 /// A file of a torrent, to be read from anywhere whether or not it is there: a read waits until the piece that it needs has come
 /// and is verified. Made by [`EngineHandle::reader`](crate::EngineHandle::reader).
 ///
 /// What lies before it is fetched before everything else; after a seek, what lies there, and no longer what lay before. A
-/// file may have several readers. Dropping one lets the torrent go on as before. A reader has at most 512 KiB in memory.
+/// file may have several readers. Dropping one lets the torrent go on as before. A reader has at most 512 KiB in memory, and 1.25 MiB
+/// while it reads on and on as fast as the disk.
 ///
 /// # Errors
 /// Reads fail with [`ReadError`] inside an [`io::Error`]; seeks only before the start of the file.
@@ -111,8 +126,9 @@ pub struct FileReader {
     position: u64,
     /// What was read ahead, of which the first byte is at `position`.
     chunk: Bytes,
-    /// What is being read, behind `chunk`.
-    coming: Option<(Chunk, PieceIndex)>,
+    /// What is being read, behind `chunk`, in its order.
+    coming: VecDeque<Coming>,
+    pace: Pace,
     /// The piece that the torrent was told of last.
     told: Option<PieceIndex>,
     /// Where it waits for pieces.
@@ -127,7 +143,8 @@ impl FileReader {
             source,
             position: 0,
             chunk: Bytes::new(),
-            coming: None,
+            coming: VecDeque::new(),
+            pace: Pace::default(),
             told: None,
             waits: None,
         }
@@ -227,61 +244,89 @@ impl FileReader {
 
     /// Has what comes behind the chunk read, while that is taken, where it is there.
     fn read_ahead(&mut self) {
-        let at = self.span.0 + self.position + self.chunk.len() as u64;
-        if self.coming.is_some() || at >= self.span.1 {
+        let coming: u64 = self.coming.iter().map(|it| u64::from(it.len)).sum();
+        let mut at = self.span.0 + self.position + self.chunk.len() as u64 + coming;
+        if self.coming.len() >= self.pace.depth() || at >= self.span.1 {
             return;
         }
         let Some(content) = self.source.shared.state.lock().content.clone() else {
             return;
         };
-        if let Some(piece) = content.geometry.piece_at(at)
+        while self.coming.len() < self.pace.depth()
+            && at < self.span.1
+            && let Some(piece) = content.geometry.piece_at(at)
             && content.have.contains(piece)
         {
-            self.begin(content, piece, at);
+            at += u64::from(self.begin(&content, (piece, at), true));
         }
     }
 
-    /// Begins to read a chunk from a piece that is there.
-    fn begin(&mut self, content: Arc<Content>, piece: PieceIndex, at: u64) {
+    /// Begins to read a chunk from a piece that is there; says how many bytes it will have.
+    fn begin(
+        &mut self,
+        content: &Arc<Content>,
+        (piece, at): (PieceIndex, u64),
+        in_time: bool,
+    ) -> u32 {
         let geometry = &content.geometry;
         let end = geometry.offset_of(piece) + u64::from(geometry.len_of(piece));
         // A part of a chunk: it fits.
         let len = end.min(self.span.1).min(at + CHUNK).saturating_sub(at) as u32;
-        let (done, coming) = oneshot::channel();
-        self.coming = Some((coming, piece));
+        let (done, chunk) = oneshot::channel();
+        self.coming.push_back(Coming {
+            chunk,
+            piece,
+            len,
+            in_time,
+        });
+        let content = Arc::clone(content);
         self.source.disk.short(move || {
             // It may have been given up.
             let _ = done.send(read(&content, at, len));
         });
+        len
     }
 
     /// Has some of what is to be read next in memory.
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.chunk.is_empty() {
-            if let Some((coming, piece)) = &mut self.coming {
-                let piece = *piece;
-                let read = ready!(Pin::new(coming).poll(cx));
-                self.coming = None;
-                match read {
-                    Ok(Ok(bytes)) => {
-                        self.chunk = bytes;
-                        let content = self.source.shared.state.lock().content.clone();
-                        self.note(content.as_deref(), false);
-                        self.read_ahead();
-                    }
-                    Ok(Err(error)) => {
-                        let news = ReaderNews::Unreadable(self.number, piece);
-                        tell_recipient(&self.source.torrent, news);
-                        return Poll::Ready(Err(ReadError::Storage(error).into()));
-                    }
-                    Err(_) => return Poll::Ready(Err(ReadError::Stopped.into())),
-                }
+            let Some(first) = self.coming.front_mut() else {
+                let (content, piece) = ready!(self.poll_there(cx))?;
+                self.waits = None;
+                let at = self.span.0 + self.position;
+                self.begin(&content, (piece, at), false);
+                self.read_ahead();
                 continue;
+            };
+            let Poll::Ready(read) = Pin::new(&mut first.chunk).poll(cx) else {
+                if std::mem::take(&mut first.in_time) {
+                    self.pace.note(u64::from(first.len), false);
+                }
+                return Poll::Pending;
+            };
+            let (piece, in_time) = (first.piece, first.in_time);
+            self.coming.pop_front();
+            match read {
+                Ok(Ok(bytes)) => {
+                    if in_time {
+                        self.pace.note(bytes.len() as u64, true);
+                    }
+                    self.chunk = bytes;
+                    let content = self.source.shared.state.lock().content.clone();
+                    self.note(content.as_deref(), false);
+                    self.read_ahead();
+                }
+                Ok(Err(error)) => {
+                    self.coming.clear();
+                    let news = ReaderNews::Unreadable(self.number, piece);
+                    tell_recipient(&self.source.torrent, news);
+                    return Poll::Ready(Err(ReadError::Storage(error).into()));
+                }
+                Err(_) => {
+                    self.coming.clear();
+                    return Poll::Ready(Err(ReadError::Stopped.into()));
+                }
             }
-            let (content, piece) = ready!(self.poll_there(cx))?;
-            self.waits = None;
-            let at = self.span.0 + self.position;
-            self.begin(content, piece, at);
         }
         Poll::Ready(Ok(()))
     }
@@ -327,7 +372,8 @@ impl AsyncSeek for FileReader {
             reader.chunk.advance(ahead as usize);
         } else {
             reader.chunk.clear();
-            reader.coming = None;
+            reader.coming.clear();
+            reader.pace = Pace::default();
         }
         reader.position = to;
         if inside.is_none() {
