@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Map, Value, json};
 
-use crate::asked::{self, Object};
+use crate::asked;
 use crate::clock;
 use crate::describe::shapes::{count, either, flag, list, map, number, object, or_null, text};
 use crate::describe::{About, done};
@@ -189,17 +189,12 @@ fn not_running() -> Problem {
     Problem::unsuccessful(StatusCode::PRECONDITION_FAILED, "IPv8 is not running")
 }
 
-/// What a request says in its body.
-async fn said(request: Request) -> Result<Object, Problem> {
-    asked::object(request).await
-}
-
 fn wrong(why: impl Into<String>) -> Problem {
     Problem::unsuccessful(StatusCode::BAD_REQUEST, why)
 }
 
 async fn measure(State(shared): State<Shared>, request: Request) -> Result<Answer, Problem> {
-    let asked = said(request).await?;
+    let asked = asked::object(request).await?;
     let enable = asked.flag("enable")?;
     let enable = enable.ok_or_else(|| wrong("Parameter 'enable' is required"))?;
     let all = asked.flag("all")?.unwrap_or(false);
@@ -246,7 +241,7 @@ async fn network(State(shared): State<Shared>) -> Answer {
 }
 
 async fn isolation(State(shared): State<Shared>, request: Request) -> Result<Answer, Problem> {
-    let asked = said(request).await?;
+    let asked = asked::object(request).await?;
     let (Some(ip), Some(port)) = (asked.text("ip")?, asked.number("port")?) else {
         return Err(wrong("Parameters 'ip' and 'port' are required"));
     };

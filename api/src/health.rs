@@ -1,16 +1,13 @@
 //! How many peers a torrent has, as its trackers and the DHT say.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
 use axum::routing::get;
 use engine::{TorrentId, TorrentStatus, TrackerStatus};
 use futures_util::future::join;
 use protocol::id::InfoHash;
 use serde_json::{Map, Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::asked::Query;
@@ -20,14 +17,10 @@ use crate::downloads;
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
+use crate::turns::Turn;
 
 pub(crate) fn routes() -> Vec<Served> {
-    let counts = object(&[
-        ("seeders", count()),
-        ("leechers", count()),
-        ("infohash", text()),
-    ]);
-    let failed = object(&[("error", text())]);
+    let [counts, failed] = said_shapes();
     let told = object(&[("health", map(either(&[counts, failed])))]);
     let begun = object(&[("checking", text())]);
     let about = About::new("How many peers a torrent has, as its trackers and the DHT say")
@@ -47,25 +40,22 @@ pub(crate) fn routes() -> Vec<Served> {
     )]
 }
 
+/// What is told of one who was asked: what it said, or why it did not.
+pub(crate) fn said_shapes() -> [Value; 2] {
+    let counts = object(&[
+        ("seeders", count()),
+        ("leechers", count()),
+        ("infohash", text()),
+    ]);
+    [counts, object(&[("error", text())])]
+}
+
 /// Seconds that answers are waited for where nothing is said, and at most.
 const PATIENCE: f64 = 20.0;
 const MOST_PATIENCE: f64 = 300.0;
 
-/// Torrents that are checked at a time.
-const AT_A_TIME: usize = 32;
-
 /// What is said of the DHT.
 const DHT: &str = "DHT";
-
-/// Turns of checks. Clones are the same.
-#[derive(Clone, Debug)]
-pub(crate) struct Checks(Arc<Semaphore>);
-
-impl Default for Checks {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_A_TIME)))
-    }
-}
 
 /// Checks a torrent: answers with what was heard, or at once where that is to come as an event.
 async fn check(
@@ -77,7 +67,7 @@ async fn check(
     let query = Query::of(request.uri());
     if query.flag("nowait") {
         let patience = patience(query.get("timeout"))?;
-        let turn = turn(&shared)?;
+        let turn = shared.0.checks.now()?;
         tokio::spawn(tell(shared, hash, patience, turn));
         return Ok(Answer(json!({"checking": "1"})));
     }
@@ -95,16 +85,8 @@ pub(crate) async fn heard(
     seconds: Option<&str>,
 ) -> Result<Map<String, Value>, Problem> {
     let patience = patience(seconds)?;
-    let _turn = turn(shared)?;
+    let _turn = shared.0.checks.now()?;
     ask(shared, hash, patience).await
-}
-
-fn turn(shared: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
-    let turn = Arc::clone(&shared.0.checks.0).try_acquire_owned();
-    turn.map_err(|_| {
-        let why = format!("{AT_A_TIME} torrents are being checked already: ask again later");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
-    })
 }
 
 pub(crate) fn patience(said: Option<&str>) -> Result<Duration, Problem> {
@@ -118,7 +100,7 @@ pub(crate) fn patience(said: Option<&str>) -> Result<Duration, Problem> {
 }
 
 /// Checks a torrent, and tells it as an event.
-async fn tell(shared: Shared, hash: InfoHash, patience: Duration, turn: OwnedSemaphorePermit) {
+async fn tell(shared: Shared, hash: InfoHash, patience: Duration, turn: Turn) {
     let health = ask(&shared, hash, patience).await.unwrap_or_default();
     drop(turn);
     let most = |of: &str| {

@@ -11,11 +11,11 @@
 //! # Map of modules
 //! - `daemon`, `part`: what stands behind the API, and the daemon's part in the overlay, as traits.
 //! - `server`, `patience`, `spoken`: connections, how long they are waited for, and what is said where there is no request yet.
-//! - `works`: what is done to its end, though whoever asked may leave.
+//! - `turns`, `works`: what only so many may do at a time, and what is done to its end, though whoever asked may leave.
 //! - `access`: who may ask: the key, the names of this machine, pages of other sites.
 //! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
 //! - `problem`, `asked`, `named`: errors, and what was asked: queries, bodies, and texts that name a torrent.
-//! - `parse`: what is read of requests, without a server, for fuzz targets.
+//! - `parse`: what is read of requests, without a daemon behind it, for fuzz targets.
 //! - `describe`, `docs`: what each route is, the OpenAPI document of all, and a page that shows it.
 //! - `general`, `events`, `settings`, `statistics`, `downloads`, `stream`, `libtorrent`,
 //!   `debug`, `circuits`, `tunnels`, `communities`, `overlay_dht`, `drift`, `looking`, `making`, `health`, `torrents`, `figures`: handlers, one
@@ -70,6 +70,7 @@ mod stream;
 mod testing;
 mod torrents;
 mod tunnels;
+mod turns;
 mod works;
 
 pub use access::{Access, Key};

@@ -17,7 +17,8 @@ use crate::describe::shapes::{count, flag, object, or_null, text};
 use crate::named::{self, Named};
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
-use crate::shared::{Shared, Turn, Whole};
+use crate::shared::Shared;
+use crate::turns::Turn;
 
 pub(crate) fn routes() -> Vec<Served> {
     let shape = object(&[("metainfo", text()), ("download_exists", or_null(flag()))]);
@@ -51,11 +52,11 @@ async fn look(State(shared): State<Shared>, request: Request) -> Result<Answer, 
     let named = Named::of(uri)?;
     let (bytes, turn) = match named {
         Named::File(uri) => {
-            let turn = shared.turn(Whole::Here).await?;
+            let turn = shared.0.whole.wait().await?;
             named::read_uri(uri, turn).await?
         }
         Named::Address(url) => {
-            let turn = shared.turn(Whole::There).await?;
+            let turn = shared.0.fetched.wait().await?;
             let fetched = shared.daemon().fetch(url, hops).await;
             let fetched = fetched.map_err(Problem::of_fetch)?;
             if let Some(link) = named::link_in(&fetched) {
@@ -112,7 +113,7 @@ async fn of_link(
             _ => Problem::of_fetch(refusal),
         })?
     };
-    let turn = shared.turn(Whole::Here).await?;
+    let turn = shared.0.whole.wait().await?;
     let bytes = metainfo.to_bytes();
     let bytes = bytes.map_err(|error| Problem::failed(error.to_string()))?;
     Ok((bytes, turn))

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use percent_encoding::percent_decode_str;
 
 use crate::problem::Problem;
-use crate::shared::{Shared, Turn};
+use crate::shared::Shared;
+use crate::turns::Turn;
 
 /// Bytes of a .torrent file.
 pub(crate) const MOST: usize = 30 << 20;

@@ -374,7 +374,9 @@ async fn connect(
 ) -> Result<Answer, Problem> {
     let dht = there(&shared, &request)?;
     let mid = place("mid", &mid)?;
+    let turn = shared.0.looks.now()?;
     tokio::spawn(async move {
+        let _turn = turn;
         if let Err(why) = dht.connect(mid).await {
             tracing::debug!(?why, "a peer is not found in the overlay's DHT");
         }

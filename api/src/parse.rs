@@ -1,8 +1,10 @@
-//! What is read of requests, by itself and without a server: for fuzz targets, and for nobody else. Refusals are statuses here.
+//! What is read of requests, by itself and without a daemon behind it: for fuzz targets, and for nobody else. Refusals are statuses here.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
 use axum::response::IntoResponse as _;
@@ -10,8 +12,8 @@ use protocol::id::InfoHash;
 use protocol::metainfo::Metainfo;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+use tokio::sync::watch;
 
-use crate::Access;
 use crate::asked::{self, Era, Object, Query};
 use crate::downloads::{self, adding};
 use crate::problem::Problem;
@@ -22,6 +24,7 @@ use crate::settings::tree::Key;
 use crate::spoken::{Content, Mixed, Spoken};
 use crate::stream::range::{self, Range};
 use crate::stream::{Head, playlist};
+use crate::{Access, Daemon, Limits, bind, serve};
 use crate::{health, looking, making, named};
 
 static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
@@ -240,6 +243,18 @@ pub fn file_head(name: &str) -> Result<Vec<(String, String)>, u16> {
         (name.to_string(), value)
     });
     Ok(lines.collect())
+}
+
+/// Serves a daemon at a port of this machine until the process ends. Says where.
+pub async fn server(daemon: Arc<dyn Daemon>, access: Access) -> io::Result<SocketAddr> {
+    let bound = bind((Ipv4Addr::LOCALHOST, 0).into(), 0).await?;
+    let at = bound.at;
+    let (never, stopping) = watch::channel(false);
+    tokio::spawn(async move {
+        serve(bound, daemon, access, Limits::default(), stopping).await;
+        drop(never);
+    });
+    Ok(at)
 }
 
 /// What comes at the other end of a connection of what is written to it, in these pieces; `is_content` says that a download was read.

@@ -41,7 +41,7 @@ pub(crate) const fn route(
 }
 
 /// A row of [`served`] of the older version alone, its path without what says so.
-pub(crate) const fn old(
+pub(crate) fn old(
     method: &'static str,
     path: &'static str,
     by: MethodRouter<Shared>,
@@ -49,10 +49,7 @@ pub(crate) const fn old(
 ) -> Served {
     Served {
         era: Era::V70,
-        method,
-        path,
-        by,
-        about,
+        ..route(method, path, by, about)
     }
 }
 

@@ -3,38 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::sync::watch;
 
 use crate::downloads::{Ledger, Pieces};
 use crate::drift::Lateness;
 use crate::events::Board;
-use crate::health::Checks;
 use crate::problem::Problem;
 use crate::stream::Watchers;
+use crate::turns::Turns;
 use crate::{Daemon, routes};
-
-/// Torrents that are held whole at a time, which takes many times their length: of those that are here, and of those that other servers
-/// give, for which nobody else waits.
-const WHOLE: usize = 8;
-
-/// How long it is waited for a turn.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Where a torrent comes from that is held whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whole {
-    /// A client, or this machine.
-    Here,
-    /// Another server.
-    There,
-}
-
-/// The turn of whoever holds a torrent whole. It is over when this goes.
-#[derive(Debug)]
-pub(crate) struct Turn(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit);
 
 /// What all requests share. Clones are the same.
 #[derive(Clone)]
@@ -46,10 +24,14 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     /// What was written of the list.
     pub(crate) pieces: Pieces,
-    /// Turns of whoever holds a torrent whole.
-    whole: [Arc<Semaphore>; 2],
+    /// Turns of whoever holds a torrent whole, which takes many times its length: one of a client or of this machine, or one that another
+    /// server gives, for which nobody else waits.
+    pub(crate) whole: Turns,
+    pub(crate) fetched: Turns,
     /// Turns of checks of torrents.
-    pub(crate) checks: Checks,
+    pub(crate) checks: Turns,
+    /// Turns of looks for peers that nobody waits for.
+    pub(crate) looks: Turns,
     /// What the API itself has to tell.
     pub(crate) board: Board,
     /// How late the runtime is, while somebody wants to know.
@@ -78,8 +60,10 @@ impl Shared {
             daemon,
             ledger,
             pieces: Pieces::default(),
-            whole: [(); 2].map(|()| Arc::new(Semaphore::new(WHOLE))),
-            checks: Checks::default(),
+            whole: Turns::new(8, "8 torrents are being read"),
+            fetched: Turns::new(8, "8 torrents are being fetched"),
+            checks: Turns::new(32, "32 torrents are being checked"),
+            looks: Turns::new(32, "32 peers are being looked for"),
             board: Board::default(),
             lateness: Lateness::default(),
             document: routes::document(),
@@ -96,30 +80,6 @@ impl Shared {
 
     pub(crate) fn engine(&self) -> &engine::EngineHandle {
         self.0.daemon.engine()
-    }
-
-    /// Waits until a torrent may be held whole.
-    ///
-    /// # Errors
-    /// 503 where that is not in time.
-    ///
-    /// # Cancel safety
-    /// Whoever does not wait on has no turn, and comes last when it asks again.
-    pub(crate) async fn turn(&self, of: Whole) -> Result<Turn, Problem> {
-        let [here, there] = &self.0.whole;
-        let turns = match of {
-            Whole::Here => here,
-            Whole::There => there,
-        };
-        let turn = Arc::clone(turns).acquire_owned();
-        match timeout(PATIENCE, turn).await {
-            Ok(Ok(turn)) => Ok(Turn(turn)),
-            Ok(Err(_)) => Err(Problem::stopping()),
-            Err(_) => {
-                let why = format!("{WHOLE} torrents are being read already: ask again later");
-                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))
-            }
-        }
     }
 
     /// Does what may wait for the disk, which may stand still, where no other request waits for that.

@@ -14,12 +14,7 @@ use crate::shared::Shared;
 use crate::{downloads, health};
 
 pub(crate) fn routes() -> Vec<Served> {
-    let counts = object(&[
-        ("seeders", count()),
-        ("leechers", count()),
-        ("infohash", text()),
-    ]);
-    let failed = object(&[("error", text())]);
+    let [counts, failed] = health::said_shapes();
     let healths = object(&[("health", map(either(&[list(counts), failed])))]);
     let file = object(&[("path", text()), ("size", count())]);
     let torrent = object(&[

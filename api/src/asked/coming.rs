@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::SMALL;
 use crate::problem::Problem;
-use crate::shared::{Shared, Turn, Whole};
+use crate::shared::Shared;
+use crate::turns::Turn;
 
 /// How long a body may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,7 +95,7 @@ async fn gather(
 
 async fn turn(shared: Option<&Shared>) -> Result<Option<Turn>, Problem> {
     match shared {
-        Some(shared) => shared.turn(Whole::Here).await.map(Some),
+        Some(shared) => shared.0.whole.wait().await.map(Some),
         None => Ok(None),
     }
 }

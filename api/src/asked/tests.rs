@@ -3,7 +3,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::shared::Whole;
 use crate::testing::Scene;
 
 #[test]
@@ -56,8 +55,8 @@ async fn a_long_body_comes_when_it_is_its_turn() {
     let shared = scene.shared();
     let request = |len: usize| Request::new(Body::from(vec![b'x'; len]));
     let mut turns = Vec::new();
-    while let Some(turn) = shared.turn(Whole::Here).now_or_never() {
-        turns.push(turn.unwrap());
+    while let Ok(turn) = shared.0.whole.now() {
+        turns.push(turn);
     }
     assert_eq!(turns.len(), 8);
     let (short, turn) = long(request(SMALL), 2 * SMALL, shared).await.unwrap();
@@ -65,13 +64,13 @@ async fn a_long_body_comes_when_it_is_its_turn() {
     let mut waits = Box::pin(long(request(SMALL + 1), 2 * SMALL, shared));
     assert!((&mut waits).now_or_never().is_none());
     // Those that others give do not wait for these.
-    let _other = shared.turn(Whole::There).await.unwrap();
+    let _other = shared.0.fetched.now().unwrap();
     turns.pop();
     let (bytes, turn) = waits.await.unwrap();
     assert_eq!(bytes.len(), SMALL + 1);
-    assert!(shared.turn(Whole::Here).now_or_never().is_none());
+    assert!(shared.0.whole.now().is_err());
     drop(turn);
-    assert!(shared.turn(Whole::Here).now_or_never().is_some());
+    assert!(shared.0.whole.now().is_ok());
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::describe::shapes::{count, either, flag, list, object, text};
 use crate::named::{self, MOST, Named};
 use crate::problem::{Answer, Problem};
 use crate::settings;
-use crate::shared::{Shared, Turn, Whole};
+use crate::shared::Shared;
+use crate::turns::Turn;
 
 /// Bytes of a body that may have one in base64.
 const MOST_ENCODED: usize = MOST / 3 * 4 + asked::SMALL;
@@ -152,14 +153,14 @@ async fn origin(
     let (bytes, turn) = match Named::of(&uri)? {
         Named::Link(_) => return Ok((Origin::Link(uri), turn)),
         Named::Address(url) => {
-            let turn = shared.turn(Whole::There).await?;
+            let turn = shared.0.fetched.wait().await?;
             let fetched = shared.daemon().fetch(url, hops).await;
             (fetched.map_err(Problem::of_fetch)?, turn)
         }
         Named::File(uri) => {
             let turn = match turn {
                 Some(turn) => turn,
-                None => shared.turn(Whole::Here).await?,
+                None => shared.0.whole.wait().await?,
             };
             named::read_uri(uri, turn).await?
         }

@@ -224,3 +224,16 @@ async fn a_peer_is_looked_for_behind_the_answer() {
     }
     assert_eq!(get(&scene, "/ipv8/noblockdht/0b").await.0, 400);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_peers_are_looked_for_behind_answers() {
+    let scene = with_node().await;
+    scene.part().lock().seeks = true;
+    let path = format!("/ipv8/noblockdht/{}", "0b".repeat(20));
+    for _ in 0..32 {
+        assert_eq!(get(&scene, &path).await.0, 200);
+    }
+    let (status, told) = get(&scene, &path).await;
+    let why = told["error"].as_str().unwrap();
+    assert!(status == 503 && why.contains("32 peers"), "{status} {why}");
+}

@@ -32,6 +32,8 @@ pub(crate) struct Show {
     pub(crate) search: DhtSearch,
     pub(crate) unfound: Option<Unfound>,
     pub(crate) places: Vec<DhtPeer>,
+    /// Whether nobody is ever found, nor given up.
+    pub(crate) seeks: bool,
     pub(crate) buckets: Vec<Bucket>,
     /// What was asked, in words.
     pub(crate) asked: Vec<String>,
@@ -140,7 +142,12 @@ impl Dht for Shown {
 
     fn connect(&self, mid: [u8; 20]) -> Promise<'_, Result<Vec<DhtPeer>, Unfound>> {
         self.note(format!("connect {}", mid[0]));
-        let places = self.0.lock().places.clone();
+        let show = self.0.lock();
+        if show.seeks {
+            return Box::pin(std::future::pending());
+        }
+        let places = show.places.clone();
+        drop(show);
         self.found(places)
     }
 
