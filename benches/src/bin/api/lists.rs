@@ -15,8 +15,12 @@ use control::{Ask, Query, Which};
 use crate::http::{Times, get, head, open};
 use crate::{Options, Served, serve};
 
-/// Clients that ask at once.
+/// Clients that ask at once, and how often in a row.
 const CLIENTS: usize = 50;
+const CROWDS: usize = 10;
+
+/// For how long little things are asked for while nobody else asks for anything.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// Streams of events in which nothing happens.
 const STREAMS: usize = 200;
@@ -34,6 +38,7 @@ pub(crate) fn measure(options: &Options, dir: &Path) -> Result<(), Box<dyn Error
     head();
     alone(at, process, "GET /downloads, the first of all", 1)?;
     for _ in 0..options.rounds {
+        quiet(at);
         alone(at, process, "GET /downloads", 50)?;
         crowd(at, process, "nothing changes")?;
     }
@@ -154,39 +159,24 @@ pub(crate) fn small(at: SocketAddr, paths: &[&str], done: &AtomicBool) -> Vec<Ti
     times
 }
 
+/// Lists that so many ask for at once, a few times in a row, and little things beside them.
 fn crowd(at: SocketAddr, process: &Process, what: &str) -> Result<(), Box<dyn Error>> {
-    let (barrier, done) = (Arc::new(Barrier::new(CLIENTS + 1)), AtomicBool::new(false));
-    let cpu = process.cpu()?;
-    let paths = ["/state", "/settings"];
-    let (mut lasts, mut smalls) = thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| {
-                let barrier = Arc::clone(&barrier);
-                scope.spawn(move || {
-                    barrier.wait();
-                    get(at, "/downloads", ALL)
-                        .map(|reply| reply.last)
-                        .map_err(|it| it.to_string())
-                })
-            })
-            .collect();
+    let (cpu, paths) = (process.cpu()?, ["/state", "/settings"]);
+    let done = AtomicBool::new(false);
+    let (lasts, mut smalls) = thread::scope(|scope| {
         let others = scope.spawn(|| small(at, &paths, &done));
-        barrier.wait();
-        let lasts: Result<Vec<Duration>, String> = clients
-            .into_iter()
-            .map(|client| {
-                client
-                    .join()
-                    .map_err(|_| "a client has failed".to_owned())
-                    .flatten()
-            })
-            .collect();
+        let mut lasts = Ok(Times::default());
+        for _ in 0..CROWDS {
+            lasts = lasts.and_then(|mut all: Times| {
+                all.0.extend(at_once(at)?);
+                Ok::<_, String>(all)
+            });
+        }
         done.store(true, Ordering::Relaxed);
-        (lasts.map(Times), others.join().unwrap_or_default())
+        (lasts, others.join().unwrap_or_default())
     });
-    let cpu = process.cpu()?.saturating_sub(cpu).as_secs_f64() * 1e3;
-    let lasts = lasts.as_mut().map_err(|it| it.clone())?;
-    lasts.print(
+    let cpu = process.cpu()?.saturating_sub(cpu).as_secs_f64() * 1e3 / CROWDS as f64;
+    lasts?.print(
         &format!("{CLIENTS} at once, {what}"),
         &format!("CPU {cpu:.0} ms"),
     );
@@ -194,6 +184,42 @@ fn crowd(at: SocketAddr, process: &Process, what: &str) -> Result<(), Box<dyn Er
         times.print(&format!("  GET {path} meanwhile"), "");
     }
     Ok(())
+}
+
+/// One list for each of so many clients; how long each took.
+fn at_once(at: SocketAddr) -> Result<Vec<Duration>, String> {
+    let barrier = Arc::new(Barrier::new(CLIENTS));
+    let clients = (0..CLIENTS).map(|_| {
+        let barrier = Arc::clone(&barrier);
+        thread::spawn(move || {
+            barrier.wait();
+            get(at, "/downloads", ALL)
+                .map(|reply| reply.last)
+                .map_err(|it| it.to_string())
+        })
+    });
+    let clients: Vec<_> = clients.collect();
+    let lasts = clients.into_iter().map(|client| {
+        client
+            .join()
+            .map_err(|_| "a client has failed".to_owned())
+            .flatten()
+    });
+    lasts.collect()
+}
+
+/// Little things while nobody else asks for anything: what the machine makes of them at this hour.
+fn quiet(at: SocketAddr) {
+    let (done, paths) = (AtomicBool::new(false), ["/state", "/settings"]);
+    let mut all = thread::scope(|scope| {
+        let asking = scope.spawn(|| small(at, &paths, &done));
+        wait(QUIET);
+        done.store(true, Ordering::Relaxed);
+        asking.join().unwrap_or_default()
+    });
+    for (path, times) in paths.iter().zip(&mut all) {
+        times.print(&format!("GET {path}, and nobody asks for more"), "");
+    }
 }
 
 fn revision(at: SocketAddr) -> Result<u64, Box<dyn Error>> {
