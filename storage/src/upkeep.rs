@@ -1,13 +1,12 @@
 //! What a store is asked about its files as files: whether there are any, whether they can be written.
 
-use std::fs::{self, OpenOptions};
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io::IoSlice;
 use std::path::Path;
 
 use crate::error::Cause;
 use crate::layout::FileKind;
-use crate::platform;
+use crate::platform::{self, write_all_at};
 use crate::relocate::nearest;
 use crate::{Call, Op, Store, StoreError};
 
@@ -139,29 +138,21 @@ impl Store {
         self.0.layout.contains(offset, len) && self.0.check_files(offset, len).is_ok()
     }
 
-    /// Whether the folder takes a megabyte more: writes it to a hidden file, and removes that again.
+    /// Whether the folder takes a megabyte more: writes it to a file without a name, which is gone when it is closed.
     ///
     /// # Errors
     /// What is in the way, with the name of the folder.
     pub fn probe_room(&self) -> Result<(), StoreError> {
-        let chance = RandomState::new().build_hasher().finish();
-        let path = self.root().join(format!(".probe-{chance:016x}"));
-        let fail = |error: io::Error| StoreError::new(Op::Write, self.root(), error);
-        let watch = &self.0.options.watch;
+        let fail = |op| move |cause: Cause| StoreError::new(op, self.root(), cause);
         // Makes it, unless it was there and is gone.
-        let root = self.0.open_root(true);
-        root.map_err(|cause| StoreError::new(Op::Create, self.root(), cause))?;
-        let outcome = watch.ask(Call::Create, &path).and_then(|()| {
-            let mut options = OpenOptions::new();
-            let mut file = options.write(true).create_new(true).open(&path)?;
-            watch.ask(Call::Write, &path)?;
-            file.write_all(&vec![0; PROBE_LEN])
+        let root = self.0.open_root(true).map_err(fail(Op::Create))?;
+        let file = root.open_unnamed().map_err(fail(Op::Write))?;
+        let watch = &self.0.options.watch;
+        let written = watch.may(Call::Write, self.root()).and_then(|()| {
+            let zeros = vec![0; PROBE_LEN];
+            write_all_at(&file, &mut [IoSlice::new(&zeros)], 0)
         });
-        let removed = match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        };
-        outcome.and(removed).map_err(fail)
+        written.map_err(fail(Op::Write))
     }
 
     /// Whether files can be read to their end: looks at the last byte of each that `wanted` names by its index.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -149,6 +150,30 @@ impl Root {
             return Err(Cause::NotAFile);
         }
         Ok(file)
+    }
+
+    /// Opens a new file in the folder that has no name, to write, so that nothing of it stays when it is closed, however the
+    /// program ends. Where the file system has no such files, it has a name for a moment.
+    pub(crate) fn open_unnamed(&self) -> Result<File, Cause> {
+        self.may(Call::Create, Path::new(""))?;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        match fs::openat(&self.dir, ".", flags | OFlags::TMPFILE, mode) {
+            Ok(fd) => Ok(File::from(fd)),
+            // Kernels and file systems without them; the last two say that they took it for the folder itself.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::ISDIR) => self.open_forgotten(),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Makes a file, and removes its name at once.
+    fn open_forgotten(&self) -> Result<File, Cause> {
+        let chance = RandomState::new().build_hasher().finish();
+        let name = format!(".probe-{chance:016x}");
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = fs::openat(&self.dir, &name, flags, Mode::RUSR | Mode::WUSR)?;
+        fs::unlinkat(&self.dir, &name, AtFlags::empty())?;
+        Ok(File::from(file))
     }
 
     fn open_beneath(&self, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Cause> {

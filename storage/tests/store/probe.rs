@@ -1,9 +1,11 @@
 //! What a store is asked before it is used again.
 
 use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use storage::{ErrorKind, FileSpec, StoreOptions};
+use storage::{Call, ErrorKind, FileSpec, StoreOptions, Watcher};
 
 use crate::support::Torrent;
 
@@ -56,10 +58,43 @@ fn a_range_has_its_bytes_when_its_files_reach_to_its_end() {
 }
 
 #[test]
-fn probing_for_room_leaves_nothing_behind() {
+fn nothing_of_what_was_probed_for_room_stays_even_when_the_program_ends_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("new");
-    let store = torrent(&root).store(&StoreOptions::default());
-    store.probe_room().unwrap();
+    let calls = Arc::<Mutex<Vec<(Call, usize)>>>::default();
+    let (seen, folder) = (Arc::clone(&calls), root.clone());
+    let watch = Watcher::new(move |call, _: &Path| {
+        let there = fs::read_dir(&folder).map_or(0, Iterator::count);
+        seen.lock().unwrap().push((call, there));
+        Ok(())
+    });
+    let options = StoreOptions {
+        watch,
+        ..StoreOptions::default()
+    };
+    torrent(&root).store(&options).probe_room().unwrap();
     assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    let calls = calls.lock().unwrap();
+    assert!(calls.iter().all(|(_, there)| *there == 0), "{calls:?}");
+    assert!(calls.contains(&(Call::Write, 0)), "{calls:?}");
+}
+
+#[test]
+fn a_folder_that_takes_no_more_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for fails in [Call::Create, Call::Write] {
+        let watch = Watcher::new(move |call, _: &Path| {
+            let full = || io::Error::from_raw_os_error(28);
+            if call == fails { Err(full()) } else { Ok(()) }
+        });
+        let options = StoreOptions {
+            watch,
+            ..StoreOptions::default()
+        };
+        let error = torrent(dir.path()).store(&options).probe_room();
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+        let folder = dir.path().display().to_string();
+        assert!(error.to_string().contains(&folder), "{error}");
+    }
 }

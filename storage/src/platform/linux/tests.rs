@@ -123,3 +123,15 @@ fn links_are_followed_to_read_only_where_that_is_asked_for_and_never_to_write() 
         b"shared"
     );
 }
+
+#[test]
+fn a_file_without_a_name_is_made_with_and_without_the_help_of_the_file_system() {
+    let dir = tempfile::tempdir().unwrap();
+    for root in roots(dir.path()) {
+        for file in [root.open_unnamed().unwrap(), root.open_forgotten().unwrap()] {
+            write_all_at(&file, &mut [IoSlice::new(b"four")], 0).unwrap();
+            assert_eq!(file.metadata().unwrap().len(), 4);
+            assert_eq!(std_fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
+    }
+}
