@@ -6,13 +6,15 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::error::Cause;
 use crate::watch::{Call, Watcher};
 
 mod file;
+mod names;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,7 @@ pub(crate) use self::file::{
     Cached, copy_mtime, is_paged, is_same, next_data, preallocate, read_ahead, read_cached,
     read_exact_at, reserve, reserves_cheaply, write_all_at,
 };
+pub(crate) use self::standing::{Standing, StandingKind, Stat};
 pub(crate) use crate::map::{await_writeback, start_writeback};
 
 /// A folder below which files are opened; no path given to it leads outside, whatever stands on the disk, unless links are
@@ -45,36 +48,6 @@ pub(crate) enum Access {
     Write { executable: bool },
 }
 
-/// What stands at a path, whatever it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// Bytes.
-    pub(crate) len: u64,
-    /// Device and number.
-    pub(crate) id: (u64, u64),
-    /// What it is.
-    pub(crate) kind: StandingKind,
-}
-
-/// What may stand at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StandingKind {
-    File,
-    Link,
-    Other,
-}
-
-/// What stands at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stat {
-    /// Bytes.
-    pub(crate) len: u64,
-    /// Last change of the bytes, in ns since 1970.
-    pub(crate) mtime: i128,
-    /// Number of names; 0 once removed.
-    pub(crate) links: u64,
-}
-
 impl Root {
     /// Opens the folder, following symbolic links on the way to it (they are the user's choice); makes it first if
     /// told so.
@@ -83,7 +56,7 @@ impl Root {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = match fs::open(path, flags, Mode::empty()) {
             Err(Errno::NOENT) if create => {
-                make_folders(path, watch)?;
+                names::make_folders(path, watch)?;
                 fs::open(path, flags, Mode::empty())
             }
             other => other,
@@ -249,205 +222,10 @@ impl Root {
         })
     }
 
-    /// What stands at the path, if a plain file does.
-    pub(crate) fn stat(&self, path: &Path) -> Result<Stat, Cause> {
-        self.may(Call::Stat, path)?;
-        let stat = if self.follow {
-            must_be_plain(path)?;
-            fs::statat(&self.dir, path, AtFlags::empty())?
-        } else {
-            let (parent, name) = self.walk(path, false)?;
-            fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?
-        };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Cause::NotAFile);
-        }
-        Ok(Stat::new(&stat))
-    }
-
-    /// What stands at the path itself, be it a link; `None` where nothing does.
-    pub(crate) fn look(&self, path: &Path) -> Result<Option<Standing>, Cause> {
-        self.may(Call::Stat, path)?;
-        let found = match self.walk(path, false) {
-            Ok((parent, name)) => fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW),
-            Err(cause) if cause.is_not_found() => return Ok(None),
-            Err(cause) => return Err(cause),
-        };
-        match found {
-            Err(Errno::NOENT) => Ok(None),
-            other => Ok(Some(Standing::new(&other?))),
-        }
-    }
-
-    /// The folder that a path is in, as device and number; `None` where it is not there.
-    pub(crate) fn folder_of(&self, path: &Path) -> Result<Option<(u64, u64)>, Cause> {
-        match self.walk(path, false) {
-            Ok((parent, _)) => {
-                let stat = fs::fstat(&parent)?;
-                Ok(Some((stat.st_dev, stat.st_ino)))
-            }
-            Err(cause) if cause.is_not_found() => Ok(None),
-            Err(cause) => Err(cause),
-        }
-    }
-
-    /// Brings to the disk which names the folder of a path holds, and the folders on the way to it; those that are not there are
-    /// passed over. What a folder holds is reached by the names on the way: these come to the disk before it.
-    pub(crate) fn sync_folders(&self, path: &Path) -> Result<(), Cause> {
-        let folders: Vec<&Path> = path.ancestors().skip(1).collect();
-        for folder in folders.into_iter().rev() {
-            self.sync_folder(folder)?;
-        }
-        Ok(())
-    }
-
-    /// Brings to the disk which names a folder holds, be it this one (an empty path); one that is not there is passed over.
-    pub(crate) fn sync_folder(&self, folder: &Path) -> Result<(), Cause> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.may(Call::Sync, folder)?;
-        let opened = if folder == Path::new("") {
-            fs::openat(&self.dir, ".", flags, Mode::empty()).map_err(Cause::from)
-        } else {
-            self.open_beneath(folder, flags, Mode::empty())
-        };
-        match opened {
-            Err(cause) if cause.is_not_found() => Ok(()),
-            other => sync_names_of(other?),
-        }
-    }
-
     /// Bytes that its file system has left for us.
     pub(crate) fn room(&self) -> Result<u64, Cause> {
         let stat = fs::fstatvfs(&self.dir)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
-    }
-
-    /// Makes a symbolic link; one that stands there with the same text is as good.
-    pub(crate) fn symlink(&self, path: &Path, text: &Path) -> Result<(), Cause> {
-        let (parent, name) = self.walk(path, true)?;
-        self.may(Call::Link, path)?;
-        match fs::symlinkat(text, &parent, name) {
-            Err(Errno::EXIST) => match fs::readlinkat(&parent, name, Vec::new()) {
-                Ok(there) if there.as_bytes() == text.as_os_str().as_encoded_bytes() => Ok(()),
-                _ => Err(Cause::NotAFile),
-            },
-            other => Ok(other?),
-        }
-    }
-
-    /// Removes a file or link; nothing there is as good.
-    pub(crate) fn remove(&self, path: &Path) -> Result<(), Cause> {
-        let (parent, name) = match self.walk(path, false) {
-            Err(cause) if cause.is_not_found() => return Ok(()),
-            other => other?,
-        };
-        self.may(Call::Remove, path)?;
-        match fs::unlinkat(&parent, name, AtFlags::empty()) {
-            Err(Errno::NOENT) => Ok(()),
-            other => Ok(other?),
-        }
-    }
-
-    /// Gives a file a second name, whose folders are made; never that of something that is there already.
-    pub(crate) fn link(&self, path: &Path, also: &Path) -> Result<(), Cause> {
-        let (parent, name) = self.walk(path, false)?;
-        let (new_parent, new_name) = self.walk(also, true)?;
-        self.may(Call::Link, path)?;
-        Ok(fs::linkat(
-            &parent,
-            name,
-            &new_parent,
-            new_name,
-            AtFlags::empty(),
-        )?)
-    }
-
-    /// Gives a file another name, whose folders are made; never that of something that is there already.
-    pub(crate) fn rename(&self, path: &Path, to: &Path) -> Result<(), Cause> {
-        self.rename_to(path, self, to)
-    }
-
-    /// Gives a file or link another name below another folder; never that of something that is there already.
-    pub(crate) fn rename_to(&self, path: &Path, other: &Self, to: &Path) -> Result<(), Cause> {
-        let (parent, name) = self.walk(path, false)?;
-        let (new_parent, new_name) = other.walk(to, true)?;
-        self.may(Call::Rename, path)?;
-        let flags = RenameFlags::NOREPLACE;
-        match fs::renameat_with(&parent, name, &new_parent, new_name, flags) {
-            // Not every file system can tell by itself.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                if fs::statat(&new_parent, new_name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-                    return Err(Errno::EXIST.into());
-                }
-                Ok(fs::renameat(&parent, name, &new_parent, new_name)?)
-            }
-            other => Ok(other?),
-        }
-    }
-
-    /// Whether something stands at the path: a file, a folder, a link.
-    pub(crate) fn is_taken(&self, path: &Path) -> bool {
-        let stat = |(parent, name): (OwnedFd, &OsStr)| {
-            fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
-        };
-        self.walk(path, false).is_ok_and(stat)
-    }
-
-    /// Whether two names are of one file that has both.
-    pub(crate) fn is_linked(&self, one: &Path, other: &Path) -> bool {
-        let id = |path| {
-            let (parent, name) = self.walk(path, false).ok()?;
-            let stat = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-            Some((stat.st_dev, stat.st_ino, stat.st_nlink))
-        };
-        id(one).is_some_and(|first| first.2 > 1 && id(other) == Some(first))
-    }
-
-    /// Brings the names in the folder of `path` to the disk.
-    pub(crate) fn sync_names(&self, path: &Path) -> Result<(), Cause> {
-        let (parent, _) = self.walk(path, false)?;
-        self.may(Call::Sync, path.parent().unwrap_or(path))?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = fs::openat(&parent, ".", flags, Mode::empty())?;
-        sync_names_of(&folder)
-    }
-
-    /// Removes an empty folder; says whether it is gone.
-    pub(crate) fn remove_dir(&self, path: &Path) -> bool {
-        self.may(Call::RemoveFolder, path).is_ok()
-            && self
-                .walk(path, false)
-                .is_ok_and(|(parent, name)| fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).is_ok())
-    }
-}
-
-/// Makes a folder and those that lead to it, and brings to the disk that they are there: content that is found missing later is waited
-/// for, so that a folder must not vanish in a power cut.
-fn make_folders(path: &Path, watch: &Watcher) -> Result<(), Cause> {
-    let found = path.ancestors().position(Path::is_dir);
-    watch.may(Call::MakeFolder, path)?;
-    std::fs::create_dir_all(path)?;
-    for above in path.ancestors().take(found.unwrap_or(0) + 1).skip(1) {
-        watch.may(Call::Sync, above)?;
-        let above = if above == Path::new("") {
-            Path::new(".")
-        } else {
-            above
-        };
-        // A folder that cannot be read cannot be synced.
-        if let Ok(folder) = File::open(above) {
-            sync_names_of(&folder)?;
-        }
-    }
-    Ok(())
-}
-
-/// Brings the names in a folder to the disk.
-fn sync_names_of(folder: impl AsFd) -> Result<(), Cause> {
-    match fs::fsync(folder) {
-        // File systems that cannot do this to a folder keep its names by other means.
-        Ok(()) | Err(Errno::INVAL) => Ok(()),
-        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -458,40 +236,6 @@ fn must_be_plain(path: &Path) -> Result<(), Cause> {
         Ok(())
     } else {
         Err(Cause::BadComponent)
-    }
-}
-
-impl Standing {
-    fn new(stat: &fs::Stat) -> Self {
-        Self {
-            len: stat.st_size as u64,
-            id: (stat.st_dev, stat.st_ino),
-            kind: match FileType::from_raw_mode(stat.st_mode) {
-                FileType::RegularFile => StandingKind::File,
-                FileType::Symlink => StandingKind::Link,
-                FileType::BlockDevice
-                | FileType::CharacterDevice
-                | FileType::Directory
-                | FileType::Fifo
-                | FileType::Socket
-                | FileType::Unknown => StandingKind::Other,
-            },
-        }
-    }
-}
-
-impl Stat {
-    fn new(stat: &fs::Stat) -> Self {
-        Self {
-            len: stat.st_size as u64,
-            mtime: i128::from(stat.st_mtime) * 1_000_000_000 + stat.st_mtime_nsec as i128,
-            links: stat.st_nlink,
-        }
-    }
-
-    /// Of an open file.
-    pub(crate) fn of(file: &File) -> Result<Self, Cause> {
-        Ok(Self::new(&fs::fstat(file)?))
     }
 }
 
