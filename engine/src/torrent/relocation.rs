@@ -6,28 +6,30 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::{AsyncContext as _, Context};
 use actors::{tell, tell_recipient};
 use protocol::bitfield::Bitfield;
-use storage::{MoveError, MoveExisting, MoveWay, Relocation};
+use storage::{MoveError, MoveExisting, MoveWay};
 use tokio::sync::oneshot;
 
 use self::jobs::{Begun, Swapped};
-use crate::claims::Claim;
 use crate::peer::driver::now;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::{DiskReply, News};
-use crate::torrent::missing::Footing;
 use crate::torrent::resume::Known;
-use crate::{CommandError, Event, MoveStatus, TorrentError};
+use crate::{CommandError, TorrentError};
 
+mod ending;
 mod jobs;
+mod progress;
 mod recovery;
 
-pub(crate) use recovery::Found;
+pub(crate) use self::progress::Relocating;
+use self::progress::{Move, Shared, Stage};
+pub(crate) use self::recovery::Found;
 
 /// Bytes that are copied at a time; in between it is seen whether that is still wished.
 const STEP: u64 = 4 << 20;
@@ -72,60 +74,6 @@ pub enum MoveFailure {
     Unkept(Arc<str>),
 }
 
-/// The move of a torrent's content, where one is under way.
-#[derive(Debug, Default)]
-pub(crate) struct Relocating {
-    under_way: Option<Box<Move>>,
-    /// Number of the last one.
-    number: u64,
-    /// It is known that no move of an earlier run, or none that failed, is left to be dealt with.
-    pub(super) settled: bool,
-}
-
-#[derive(Debug)]
-struct Move {
-    to: PathBuf,
-    existing: MoveExisting,
-    stage: Stage,
-    shared: Arc<Shared>,
-    paused: bool,
-    /// When more is copied, at the earliest.
-    next: Option<Instant>,
-    /// The torrent goes on when the content is where it belongs.
-    goes_on: bool,
-    /// What is at the old folder, of a torrent that was not at work when that was looked at.
-    known: Option<Known>,
-    /// How it ended was told.
-    told: bool,
-    /// Its files at the new folder, kept from other torrents.
-    claim: Option<Claim>,
-}
-
-/// How far a move is.
-#[derive(Debug)]
-enum Stage {
-    /// The torrent is in the middle of something else.
-    Waiting,
-    /// Both folders are looked at.
-    Surveying,
-    /// Verified pieces are copied; those that are, while no job has them.
-    Copying(Relocation, Option<Bitfield>),
-    /// The torrent comes to rest.
-    Resting(Relocation, Bitfield),
-    /// What is left is done, which is not broken off.
-    Swapping,
-    /// It is taken back.
-    Undoing,
-}
-
-/// What the jobs of a move share with its torrent.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    cancelled: AtomicBool,
-    done: AtomicU64,
-    total: AtomicU64,
-}
-
 /// What the Disk has done of a move.
 #[derive(Debug)]
 pub(crate) enum MoveReply {
@@ -137,63 +85,6 @@ pub(crate) enum MoveReply {
     Swapped(Box<Swapped>),
     /// It was taken back; or, where that was not possible, it is tried again when the content is opened.
     Undone(bool),
-}
-
-impl Relocating {
-    /// Whether no move of an earlier run is left to be dealt with.
-    pub(super) const fn is_settled(&self) -> bool {
-        self.settled
-    }
-
-    /// Whether a move is under way.
-    pub(super) const fn is_under_way(&self) -> bool {
-        self.under_way.is_some()
-    }
-
-    /// Notes whether the torrent is to go on after the move; says whether that is for the move to see to.
-    pub(super) fn note_wish(&mut self, goes_on: bool) -> bool {
-        let held = self.under_way.as_mut();
-        let held = held.filter(|it| matches!(it.stage, Stage::Resting(..) | Stage::Swapping));
-        held.map(|it| it.goes_on = goes_on).is_some()
-    }
-
-    /// The torrent does not come to rest after all.
-    pub(super) fn keep_copying(&mut self) {
-        if let Some(it) = &mut self.under_way
-            && let Stage::Resting(relocation, done) =
-                std::mem::replace(&mut it.stage, Stage::Waiting)
-        {
-            it.stage = Stage::Copying(relocation, Some(done));
-        }
-    }
-
-    /// How far it has come.
-    pub(super) fn status(&self) -> Option<MoveStatus> {
-        let it = self.under_way.as_ref()?;
-        Some(MoveStatus {
-            dir: it.to.clone(),
-            done: it.shared.done.load(Ordering::Relaxed),
-            total: it.shared.total.load(Ordering::Relaxed),
-            paused: it.paused,
-        })
-    }
-}
-
-impl Shared {
-    fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
-    fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Jobs of a torrent that is gone end soon.
-impl Drop for Move {
-    fn drop(&mut self) {
-        self.shared.cancel();
-    }
 }
 
 impl Torrent {
@@ -507,141 +398,9 @@ impl Torrent {
         });
     }
 
-    fn on_swapped(&mut self, swapped: Swapped, ctx: &mut Context<Self>) {
-        let Swapped {
-            outcome,
-            undone,
-            known,
-            relocation,
-        } = swapped;
-        self.relocating.settled &= undone;
-        // A check that was asked for meanwhile is due yet.
-        self.known = (!self.saves.forgets).then_some(known);
-        match outcome {
-            Ok(()) => {
-                let note = self.move_note();
-                let turn = self.setup.turns.of(self.id);
-                let watch = self.setup.store_base.watch.clone();
-                self.end_move(Ok(()), ctx);
-                let (disk, kept) = (self.setup.disk.clone(), self.when_kept());
-                let clean_up = async move {
-                    // Where it cannot be kept where the content is, the note tells it.
-                    if kept.await.is_ok() {
-                        disk.long(move || {
-                            let _turn = turn.lock();
-                            jobs::clean_up(&relocation, note.as_deref(), &watch);
-                        });
-                    }
-                };
-                self.setup.pool.spawn(clean_up).detach();
-            }
-            Err(failure) => self.end_move(Err(failure), ctx),
-        }
-    }
-
-    /// An error in the middle: everything goes back.
-    fn give_up_move(&mut self, error: MoveError, ctx: &mut Context<Self>) {
-        self.undo_move(ctx);
-        self.tell_move(Err(error.into()));
-    }
-
-    fn undo_move(&mut self, ctx: &mut Context<Self>) {
-        let Some(it) = &mut self.relocating.under_way else {
-            return;
-        };
-        let stage = std::mem::replace(&mut it.stage, Stage::Undoing);
-        let (Stage::Copying(relocation, _) | Stage::Resting(relocation, _)) = stage else {
-            it.stage = stage;
-            return;
-        };
-        let note = self.move_note();
-        let turn = self.setup.turns.of(self.id);
-        let watch = self.setup.store_base.watch.clone();
-        let (me, number) = (ctx.address(), self.relocating.number);
-        self.setup.disk.long(move || {
-            let _turn = turn.lock();
-            let undone = jobs::undo(&relocation, note.as_deref(), &watch);
-            let reply = MoveReply::Undone(undone);
-            tell(&me, DiskReply::Move { number, reply });
-        });
-    }
-
-    fn tell_move(&mut self, outcome: Result<(), MoveFailure>) {
-        let it = self.relocating.under_way.as_mut();
-        let Some(it) = it.filter(|it| !it.told) else {
-            return;
-        };
-        it.told = true;
-        let dir = it.to.clone();
-        let event = match outcome {
-            Ok(()) => {
-                self.footing = Footing::default();
-                let from = std::mem::replace(&mut self.add.dir, dir.clone());
-                Event::Moved {
-                    id: self.id,
-                    from,
-                    dir,
-                }
-            }
-            Err(error) => Event::MoveFailed {
-                id: self.id,
-                dir,
-                error,
-            },
-        };
-        self.event(event);
-    }
-
-    /// The content is where it belongs from now on.
-    fn end_move(&mut self, outcome: Result<(), MoveFailure>, ctx: &mut Context<Self>) {
-        self.tell_move(outcome);
-        let Some(it) = self.relocating.under_way.take() else {
-            return;
-        };
-        if it.goes_on && matches!(self.phase, Phase::Paused) && self.settling.is_none() {
-            self.begin(ctx);
-        }
-        self.publish();
-    }
-
-    /// A torrent that ends takes its move back, where that can be done in time; else a later run does.
-    pub(super) fn leave_move(&mut self, ctx: &mut Context<Self>) {
-        let Some(it) = &mut self.relocating.under_way else {
-            return;
-        };
-        it.goes_on = false;
-        it.shared.cancel();
-        match &it.stage {
-            Stage::Copying(..) | Stage::Resting(..) => self.undo_move(ctx),
-            Stage::Waiting => self.relocating.under_way = None,
-            Stage::Surveying | Stage::Swapping | Stage::Undoing => {}
-        }
-    }
-
     /// Where it is kept that the content moves.
     pub(super) fn move_note(&self) -> Option<PathBuf> {
         self.setup.memory.note_of_move(self.hashes.wire())
-    }
-
-    /// A later run found the content elsewhere than it was told.
-    pub(super) fn on_found_elsewhere(&mut self, dir: PathBuf, ctx: &mut Context<Self>) {
-        self.footing = Footing::default();
-        let from = std::mem::replace(&mut self.add.dir, dir.clone());
-        let id = self.id;
-        self.event(Event::Moved { id, from, dir });
-        let me = ctx.address();
-        let kept = self.when_kept();
-        let open = async move {
-            let kept = kept.await.is_ok();
-            tell(&me, DiskReply::Reopen { kept });
-        };
-        self.setup.pool.spawn(open).detach();
-    }
-
-    /// Opens the content where it was found. Where that cannot be kept, the note goes on telling it.
-    pub(super) fn reopen(&mut self, kept: bool, ctx: &mut Context<Self>) {
-        self.relocating.settled |= !kept;
-        self.open(ctx);
     }
 
     /// When everything that the Supervisor was told is kept; ends without a word where that cannot be.

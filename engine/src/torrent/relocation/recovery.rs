@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use actix::{AsyncContext as _, Context};
+use actors::tell;
 use storage::{MoveNote, MoveStage, Relocation, Store, StoreError, StoreOptions, StoreSpec};
 
 use super::jobs;
-use crate::TorrentError;
 use crate::torrent::actor::Torrent;
+use crate::torrent::messages::DiskReply;
+use crate::torrent::missing::Footing;
 use crate::turns::Turn;
+use crate::{Event, TorrentError};
 
 /// Looks whether a move was under way, before the content is opened.
 #[derive(Debug)]
@@ -103,5 +107,28 @@ impl Recovery {
             self.run(spec, options)?;
         }
         Ok(())
+    }
+}
+
+impl Torrent {
+    /// A later run found the content elsewhere than it was told.
+    pub(in crate::torrent) fn on_found_elsewhere(&mut self, dir: PathBuf, ctx: &mut Context<Self>) {
+        self.footing = Footing::default();
+        let from = std::mem::replace(&mut self.add.dir, dir.clone());
+        let id = self.id;
+        self.event(Event::Moved { id, from, dir });
+        let me = ctx.address();
+        let kept = self.when_kept();
+        let open = async move {
+            let kept = kept.await.is_ok();
+            tell(&me, DiskReply::Reopen { kept });
+        };
+        self.setup.pool.spawn(open).detach();
+    }
+
+    /// Opens the content where it was found. Where that cannot be kept, the note goes on telling it.
+    pub(in crate::torrent) fn reopen(&mut self, kept: bool, ctx: &mut Context<Self>) {
+        self.relocating.settled |= !kept;
+        self.open(ctx);
     }
 }
