@@ -18,13 +18,12 @@ use tokio::sync::oneshot;
 
 pub use self::error::{CommandError, TorrentError};
 use crate::classes::ClassChange;
+use crate::history::Histories;
 use crate::reach::Reach;
 use crate::settings::{Patch, Settings};
 use crate::torrent::messages::Control;
 use crate::torrent::picker::Priority;
-use crate::{
-    Choices, Farewells, History, Labels, Limits, Metrics, Place, SeedingRule, SwarmCounts,
-};
+use crate::{Choices, Farewells, Labels, Limits, Metrics, Place, SeedingRule, SwarmCounts};
 
 /// A torrent's number in its engine; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -296,7 +295,8 @@ pub(crate) enum Command {
     /// The torrents of the queue, in order.
     Queue(oneshot::Sender<Result<Vec<TorrentId>, CommandError>>),
     Shift(TorrentId, Place, oneshot::Sender<Result<(), CommandError>>),
-    History(TorrentId, oneshot::Sender<Result<History, CommandError>>),
+    /// What each of these has done.
+    Histories(Vec<TorrentId>, oneshot::Sender<Histories>),
     Reach(u8, oneshot::Sender<Result<Reach, CommandError>>),
     Resume(TorrentId, oneshot::Sender<Result<(), CommandError>>),
     Reuse(TorrentId, Reuse, oneshot::Sender<Result<(), CommandError>>),

@@ -4,6 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use state::Traffic;
 
+use crate::CommandError;
+
+/// What each of several torrents has done, or why that is not known.
+pub(crate) type Histories = Result<Vec<Result<History, CommandError>>, CommandError>;
+
 /// What a torrent has done since it was added, in all runs of the engine as far as they were kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use protocol::id::InfoHash;
 use serde::Serialize;
 
-/// Questions that are under way at a time.
+/// Questions to torrents that are under way at a time.
 const AT_A_TIME: usize = 64;
 
 /// Events that may wait for the next look; where there are more, all is asked for anew.
@@ -76,41 +76,29 @@ impl Ledger {
         torrents: &[Arc<TorrentStatus>],
         awake: Option<TorrentId>,
     ) {
-        let lacking: Vec<(TorrentId, bool, bool)> = {
+        let (new, silent) = {
             let mut inner = self.0.lock();
             inner.take_events(engine);
-            let lacks = torrents.iter().filter_map(|status| {
-                let page = inner.pages.get(&status.id);
-                let asks = is_at_work(&status.state) || awake == Some(status.id);
-                let trackers = asks && page.is_none_or(|page| page.trackers.is_none());
-                (page.is_none() || trackers).then_some((status.id, page.is_none(), trackers))
-            });
-            lacks.collect()
+            inner.lacking(torrents, awake)
         };
-        let asked = stream::iter(lacking).map(|(id, before, trackers)| async move {
-            let before = if before {
-                earlier(engine, id).await
-            } else {
-                None
-            };
-            let trackers = if trackers {
-                engine.tracker_list(id).await.ok().map(rows)
-            } else {
-                None
-            };
-            (id, before, trackers)
+        let before = earlier(engine, &new).await;
+        let asked = stream::iter(silent).map(|id| async move {
+            let trackers = engine.tracker_list(id).await;
+            (id, trackers.ok().map(rows))
         });
-        let mut asked = asked.buffer_unordered(AT_A_TIME);
-        while let Some((id, before, trackers)) = asked.next().await {
-            let mut inner = self.0.lock();
-            let revision = inner.next_revision();
-            let page = inner.pages.entry(id).or_default();
-            page.revision = revision;
-            if let Some(before) = before {
-                page.before = before;
-            }
-            if let Some(trackers) = trackers {
-                page.trackers = Some(trackers);
+        let asked = asked.buffer_unordered(AT_A_TIME);
+        let trackers: Vec<_> = asked.collect().await;
+        if new.is_empty() && trackers.is_empty() {
+            return;
+        }
+        let mut inner = self.0.lock();
+        for id in new {
+            inner.page(id).before = before.get(&id).copied().unwrap_or_default();
+        }
+        for (id, rows) in trackers {
+            let page = inner.page(id);
+            if rows.is_some() {
+                page.trackers = rows;
             }
         }
     }
@@ -155,6 +143,34 @@ impl Inner {
     const fn next_revision(&mut self) -> u64 {
         self.revision += 1;
         self.revision
+    }
+
+    /// The torrents of which nothing is known, and those that are to be asked for their trackers.
+    fn lacking(
+        &self,
+        torrents: &[Arc<TorrentStatus>],
+        awake: Option<TorrentId>,
+    ) -> (Vec<TorrentId>, Vec<TorrentId>) {
+        let (mut new, mut silent) = (Vec::new(), Vec::new());
+        for status in torrents {
+            let page = self.pages.get(&status.id);
+            let asks = is_at_work(&status.state) || awake == Some(status.id);
+            if page.is_none() {
+                new.push(status.id);
+            }
+            if asks && page.is_none_or(|page| page.trackers.is_none()) {
+                silent.push(status.id);
+            }
+        }
+        (new, silent)
+    }
+
+    /// The page of a torrent, to be written anew.
+    fn page(&mut self, id: TorrentId) -> &mut Page {
+        let revision = self.next_revision();
+        let page = self.pages.entry(id).or_default();
+        page.revision = revision;
+        page
     }
 
     fn newest(&self, torrents: &[Arc<TorrentStatus>]) -> u64 {
@@ -219,23 +235,39 @@ pub(crate) const fn is_at_work(state: &State) -> bool {
     !matches!(state, State::Paused | State::Queued)
 }
 
-/// What a torrent moved in earlier runs.
-async fn earlier(engine: &EngineHandle, id: TorrentId) -> Option<[u64; 2]> {
-    let mut earlier = None;
+/// What torrents moved in earlier runs, where that is known.
+async fn earlier(engine: &EngineHandle, ids: &[TorrentId]) -> BTreeMap<TorrentId, [u64; 2]> {
+    let moved = |id: &TorrentId| {
+        let status = engine.status(*id)?;
+        Some([status.downloaded, status.uploaded])
+    };
+    let mut known = BTreeMap::new();
+    let mut asked = ids.to_vec();
     for _ in 0..LOOKS {
-        let before = engine.status(id)?;
-        let all = engine.history(id).await.ok()?;
-        let after = engine.status(id)?;
-        let now = [after.downloaded, after.uploaded];
-        earlier = Some([
-            all.downloaded.saturating_sub(now[0]),
-            all.uploaded.saturating_sub(now[1]),
-        ]);
-        if now == [before.downloaded, before.uploaded] {
+        let before: Vec<_> = asked.iter().map(moved).collect();
+        let Ok(histories) = engine.histories(asked.clone()).await else {
+            break;
+        };
+        let mut again = Vec::new();
+        for ((id, before), all) in asked.into_iter().zip(before).zip(histories) {
+            let (Some(now), Ok(all)) = (moved(&id), all) else {
+                continue;
+            };
+            let earlier = [
+                all.downloaded.saturating_sub(now[0]),
+                all.uploaded.saturating_sub(now[1]),
+            ];
+            known.insert(id, earlier);
+            if before != Some(now) {
+                again.push(id);
+            }
+        }
+        asked = again;
+        if asked.is_empty() {
             break;
         }
     }
-    earlier
+    known
 }
 
 /// A hybrid is announced under both of its hashes: its trackers are told once.

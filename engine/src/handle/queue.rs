@@ -34,6 +34,19 @@ impl EngineHandle {
     /// # Errors
     /// [`CommandError::Unreadable`], [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].
     pub async fn history(&self, id: TorrentId) -> Result<History, CommandError> {
-        self.ask(|reply| Command::History(id, reply)).await
+        let one = self.histories(vec![id]).await?.pop();
+        one.unwrap_or(Err(CommandError::NoSuchTorrent))
+    }
+
+    /// As [`history`](Self::history) for each of several torrents, in their order. Those at rest are read from the store together,
+    /// which takes little longer than one does.
+    ///
+    /// # Errors
+    /// [`CommandError::Stopped`]; for a torrent, as there.
+    pub async fn histories(
+        &self,
+        ids: Vec<TorrentId>,
+    ) -> Result<Vec<Result<History, CommandError>>, CommandError> {
+        self.ask(|reply| Command::Histories(ids, reply)).await
     }
 }

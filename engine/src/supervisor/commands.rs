@@ -68,7 +68,7 @@ impl StreamHandler<Command> for Supervisor {
                 self.halt(halted);
                 let _ = reply.send(Ok(()));
             }
-            Command::History(id, reply) => self.history(id, reply),
+            Command::Histories(ids, reply) => self.histories(&ids, reply),
             Command::Reach(hops, reply) => {
                 let reach = self.reach(hops, ctx).map_err(CommandError::Route);
                 let _ = reply.send(reach);

@@ -4,14 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use state::{StateError, TorrentKey};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::queue::Kind;
 use crate::seeding::{Bounds, Deeds};
 use crate::torrent::messages::Control;
-use crate::{CommandError, Event, History, State, TorrentId, TorrentStatus};
+use crate::{Event, State, TorrentId, TorrentStatus};
 
 use super::Supervisor;
 use super::child::Child;
@@ -200,30 +199,6 @@ impl Supervisor {
                 // A seed that nobody fetches from tells nothing, and gives its time all the same.
                 self.stand(first.1);
             }
-        }
-    }
-
-    /// Tells what a torrent has done since it was added.
-    pub(super) fn history(
-        &self,
-        id: TorrentId,
-        reply: oneshot::Sender<Result<History, CommandError>>,
-    ) {
-        let known = self.child(id).map(|child| {
-            let (awake, status) = (child.awake()?, child.status.as_deref()?);
-            Some(History::from(awake.traffic(status)))
-        });
-        match (known, self.config.memory.keeper().cloned()) {
-            (Err(error), _) => drop(reply.send(Err(error))),
-            (Ok(Some(known)), _) => drop(reply.send(Ok(known))),
-            (Ok(None), None) => drop(reply.send(Ok(History::default()))),
-            (Ok(None), Some(keeper)) => self.disk.apart(move || {
-                let traffic = keeper.traffic(TorrentKey(id.0));
-                let unreadable =
-                    |error: StateError| CommandError::Unreadable(error.to_string().into());
-                // Whoever asked may have gone.
-                let _ = reply.send(traffic.map(History::from).map_err(unreadable));
-            }),
         }
     }
 

@@ -1,9 +1,11 @@
 //! What torrents have moved, and for how long: it is counted as they tell it, and kept.
 
-use state::{Amount, Batch, TorrentKey, Traffic};
+use state::{Amount, Batch, Keeper, StateError, TorrentKey, Traffic};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::{State, TorrentId, TorrentStatus};
+use crate::history::Histories;
+use crate::{CommandError, History, State, TorrentId, TorrentStatus};
 
 use super::Supervisor;
 use super::child::Awake;
@@ -33,6 +35,31 @@ impl Supervisor {
         let child = self.torrents.get(&id)?;
         let (awake, status) = (child.awake()?, child.status.as_ref()?);
         Some(awake.traffic(status))
+    }
+
+    /// Tells what torrents have done since they were added.
+    pub(super) fn histories(&self, ids: &[TorrentId], reply: oneshot::Sender<Histories>) {
+        let keeper = self.config.memory.keeper().cloned();
+        let mut all = Vec::with_capacity(ids.len());
+        let mut at_rest = Vec::new();
+        for (place, id) in ids.iter().enumerate() {
+            let known = self.child(*id).map(|child| {
+                let (awake, status) = (child.awake()?, child.status.as_deref()?);
+                Some(History::from(awake.traffic(status)))
+            });
+            if keeper.is_some() && matches!(known, Ok(None)) {
+                at_rest.push((place, TorrentKey(id.0)));
+            }
+            all.push(known.map(Option::unwrap_or_default));
+        }
+        match keeper {
+            Some(keeper) if !at_rest.is_empty() => self.disk.apart(move || {
+                read_histories(&keeper, &at_rest, &mut all);
+                // Whoever asked may have gone.
+                let _ = reply.send(Ok(all));
+            }),
+            _ => drop(reply.send(Ok(all))),
+        }
     }
 
     /// Keeps what torrents have done since the last time.
@@ -86,6 +113,29 @@ impl Awake {
         if let Some(last) = last {
             self.before = self.traffic(last);
             self.clock = Clock::default();
+        }
+    }
+}
+
+/// Puts what torrents at rest have done into their places.
+fn read_histories(
+    keeper: &Keeper,
+    at_rest: &[(usize, TorrentKey)],
+    all: &mut [Result<History, CommandError>],
+) {
+    let unreadable = |error: StateError| CommandError::Unreadable(error.to_string().into());
+    let keys: Vec<TorrentKey> = at_rest.iter().map(|(_, key)| *key).collect();
+    let mut read = keeper
+        .traffics(&keys)
+        .map(Vec::into_iter)
+        .map_err(unreadable);
+    for (place, _) in at_rest {
+        let of = match &mut read {
+            Ok(read) => read.next().map(|one| one.map_err(unreadable)),
+            Err(error) => Some(Err(error.clone())),
+        };
+        if let (Some(of), Some(slot)) = (of, all.get_mut(*place)) {
+            *slot = of.map(History::from);
         }
     }
 }

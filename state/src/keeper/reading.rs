@@ -102,6 +102,39 @@ impl Keeper {
         Ok(traffic.unwrap_or_default())
     }
 
+    /// As [`Store::traffics`], with what is on its way to the disk.
+    ///
+    /// # Errors
+    /// As there, and [`StateError::Closed`] while the store is closed by a failure.
+    pub fn traffics(
+        &self,
+        keys: &[TorrentKey],
+    ) -> Result<Vec<Result<Traffic, StateError>>, StateError> {
+        let (coming, store) = {
+            let inner = self.shared.inner.lock();
+            let coming = keys
+                .iter()
+                .map(|key| inner.coming(*key, |slot| slot.traffic));
+            let coming: Vec<Coming<Traffic>> = coming.collect();
+            (coming, self.store(&inner))
+        };
+        let absent = keys.iter().zip(&coming);
+        let absent = absent.filter(|(_, coming)| matches!(coming, Coming::Nothing));
+        let absent: Vec<TorrentKey> = absent.map(|(key, _)| *key).collect();
+        let mut read = if absent.is_empty() {
+            Vec::new()
+        } else {
+            store?.traffics(&absent)?
+        }
+        .into_iter();
+        let all = coming.into_iter().map(|coming| match coming {
+            Coming::Removed => Ok(Traffic::default()),
+            Coming::There(traffic) => Ok(traffic),
+            Coming::Nothing => read.next().unwrap_or_else(|| Ok(Traffic::default())),
+        });
+        Ok(all.collect())
+    }
+
     /// As [`Store::hops`], with what is on its way to the disk.
     ///
     /// # Errors
@@ -158,23 +191,7 @@ impl Keeper {
     ) -> Result<Option<T>, StateError> {
         let (found, store) = {
             let inner = self.shared.inner.lock();
-            let flying = inner
-                .flying
-                .as_ref()
-                .and_then(|batch| batch.slots.get(&key));
-            let slots = [inner.waiting.slots.get(&key), flying];
-            let mut found = Coming::Nothing;
-            for slot in slots.into_iter().flatten() {
-                if slot.removed {
-                    found = Coming::Removed;
-                    break;
-                }
-                if let Some(value) = coming(slot) {
-                    found = Coming::There(value);
-                    break;
-                }
-            }
-            (found, self.store(&inner))
+            (inner.coming(key, coming), self.store(&inner))
         };
         match found {
             Coming::Removed => Ok(None),
@@ -187,5 +204,22 @@ impl Keeper {
         inner.store.clone().ok_or_else(|| StateError::Closed {
             path: self.shared.medium.path(FILE),
         })
+    }
+}
+
+impl super::Inner {
+    /// What is on its way to the disk of a part of a torrent.
+    fn coming<T>(&self, key: TorrentKey, part: impl Fn(&Slot) -> Option<T>) -> Coming<T> {
+        let flying = self.flying.as_ref();
+        let flying = flying.and_then(|batch| batch.slots.get(&key));
+        for slot in [self.waiting.slots.get(&key), flying].into_iter().flatten() {
+            if slot.removed {
+                return Coming::Removed;
+            }
+            if let Some(value) = part(slot) {
+                return Coming::There(value);
+            }
+        }
+        Coming::Nothing
     }
 }

@@ -91,6 +91,28 @@ impl Store {
         Ok(self.row(tables::TRAFFIC, key)?.unwrap_or_default())
     }
 
+    /// What each of these torrents has done so far, in their order; where a record is damaged, the others are read nevertheless.
+    ///
+    /// # Errors
+    /// [`StateError`]: nothing could be read.
+    pub fn traffics(
+        &self,
+        keys: &[TorrentKey],
+    ) -> Result<Vec<Result<Traffic, StateError>>, StateError> {
+        let read = || -> Result<Vec<Option<Bytes>>, redb::Error> {
+            let table = self.db.begin_read()?.open_table(tables::TRAFFIC)?;
+            let rows = keys.iter().map(|key| {
+                let value = table.get(key.0)?;
+                Ok(value.map(|bytes| Bytes::copy_from_slice(bytes.value())))
+            });
+            rows.collect()
+        };
+        let rows = self.guard(read)?.into_iter();
+        let decode = |bytes: Bytes| self.decode::<Traffic>(&bytes);
+        let rows = rows.map(|bytes| bytes.map_or_else(|| Ok(Traffic::default()), decode));
+        Ok(rows.collect())
+    }
+
     /// What a torrent that is not in the store has on disk; `None` if that is not known.
     ///
     /// # Errors

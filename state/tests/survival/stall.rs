@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use state::{Batch, Hops, Keeper, KeeperOptions, OfferError, StateError};
+use state::{Batch, Hops, Keeper, KeeperOptions, OfferError, StateError, Traffic};
 
 use crate::cuts::{Cut, Cuts};
 use crate::model::{dump, key, metainfo, open, progress, torrent};
@@ -73,6 +73,44 @@ fn commands_and_reads_go_on_while_the_disk_stalls_and_see_what_is_not_there_yet(
     let (store, _) = open(&disk).unwrap();
     assert_eq!(store.progress(key(0)).unwrap(), Some(progress(1999 % 20)));
     assert_eq!(store.torrent(key(1)).unwrap(), None);
+}
+
+#[test]
+fn what_many_torrents_have_done_is_read_together_with_what_is_not_there_yet() {
+    let disk = SimDisk::default();
+    let keeper = keep(&disk, quick());
+    let moved = |downloaded: u64| Traffic {
+        downloaded,
+        ..Traffic::default()
+    };
+    let mut batch = Batch::new();
+    for number in 0..4 {
+        batch.torrent(key(number), torrent(number));
+        batch.traffic(key(number), moved(u64::from(number) + 1));
+    }
+    keeper.offer(batch).unwrap();
+    let (done, flushed) = mpsc::channel();
+    keeper.flush(move |result| done.send(result).unwrap());
+    flushed.recv().unwrap().unwrap();
+    disk.stall(true);
+    let mut batch = Batch::new();
+    batch.traffic(key(1), moved(20)).remove(key(2));
+    keeper.offer(batch).unwrap();
+    disk.await_stall();
+    let mut batch = Batch::new();
+    batch.traffic(key(3), moved(40));
+    keeper.offer(batch).unwrap();
+    let read = |numbers: &[u8]| -> Vec<u64> {
+        let keys: Vec<_> = numbers.iter().map(|number| key(*number)).collect();
+        let all = keeper.traffics(&keys).unwrap().into_iter();
+        all.map(|one| one.unwrap().downloaded).collect()
+    };
+    // From the store, on its way, removed, behind that, and never there.
+    assert_eq!(read(&[3, 0, 1, 2, 9, 0]), [40, 1, 20, 0, 0, 1]);
+    assert_eq!(read(&[1]), [20]);
+    assert_eq!(read(&[]), [0; 0]);
+    disk.stall(false);
+    keeper.close(Duration::from_secs(60)).unwrap();
 }
 
 #[test]

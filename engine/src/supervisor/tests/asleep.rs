@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::scene::{Actor as Engine, Scene, addr, play, timers};
 use crate::supervisor::Supervisor;
 use crate::torrent::rest::SLEEPS_AFTER;
-use crate::{Limits, Memory, State, TorrentId};
+use crate::{CommandError, Limits, Memory, State, TorrentId};
 
 /// Asks whether a torrent has an actor.
 #[derive(Message)]
@@ -58,6 +58,16 @@ async fn half(scene: &Scene, records: &TempDir) -> (Engine, Engine) {
     (seeder, engine)
 }
 
+/// What a torrent has fetched since it was added, where that is asked of another in the same breath, and what comes of that one.
+async fn moved(engine: &Engine) -> (u64, CommandError) {
+    let other = TorrentId(999);
+    let all = engine.handle.histories(vec![other, engine.id]).await;
+    let [other, own] = &all.unwrap()[..] else {
+        panic!("two were asked about");
+    };
+    (own.clone().unwrap().downloaded, other.clone().unwrap_err())
+}
+
 const REST: Duration = SLEEPS_AFTER.saturating_add(Duration::from_secs(10));
 
 #[test]
@@ -73,6 +83,12 @@ fn a_torrent_that_is_paused_sleeps_after_a_while_and_goes_on_where_it_was() {
         assert!(!is_awake(&engine).await);
         let before = engine.status();
         assert!(before.done > 200_000 && before.downloaded > 200_000);
+        // What it has done is in the store.
+        assert_eq!(
+            moved(&engine).await,
+            (before.downloaded, CommandError::NoSuchTorrent)
+        );
+        assert!(!is_awake(&engine).await);
         // A question wakes it for a while.
         assert_eq!(engine.handle.peers(engine.id).await, Ok(Vec::new()));
         assert!(is_awake(&engine).await);
@@ -83,6 +99,10 @@ fn a_torrent_that_is_paused_sleeps_after_a_while_and_goes_on_where_it_was() {
             (status.state.clone(), status.wanted, status.done, moved)
         };
         assert_eq!(shown(&asked), shown(&before));
+        assert_eq!(
+            moved(&engine).await,
+            (before.downloaded, CommandError::NoSuchTorrent)
+        );
         sleep(REST).await;
         assert!(!is_awake(&engine).await);
         engine.handle.resume(engine.id).await.unwrap();
