@@ -10,7 +10,8 @@
 //!
 //! # Map of modules
 //! - `daemon`, `part`: what stands behind the API, and the daemon's part in the overlay, as traits.
-//! - `server`, `patience`, `spoken`: connections, how long they are waited for, and what is said where there is no request yet.
+//! - `server`, `lanes`, `patience`, `spoken`: connections, which threads attend to them, how long they are waited for, and what is said where
+//!   there is no request yet.
 //! - `turns`, `works`: what only so many may do at a time, and what is done to its end, though whoever asked may leave.
 //! - `access`: who may ask: the key, the names of this machine, pages of other sites.
 //! - `routes`, `absent`: which method and path is whose; what is not there yet, and why.
@@ -47,6 +48,7 @@ mod events;
 mod figures;
 mod general;
 mod health;
+mod lanes;
 mod libtorrent;
 mod looking;
 mod making;

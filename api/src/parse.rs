@@ -251,7 +251,8 @@ pub async fn server(daemon: Arc<dyn Daemon>, access: Access) -> io::Result<Socke
     let at = bound.at;
     let (never, stopping) = watch::channel(false);
     tokio::spawn(async move {
-        serve(bound, daemon, access, Limits::default(), stopping).await;
+        let long = tokio::runtime::Handle::current();
+        serve(bound, daemon, access, Limits::default(), (long, stopping)).await;
         drop(never);
     });
     Ok(at)

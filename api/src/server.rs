@@ -21,12 +21,14 @@ use hyper_util::service::TowerToHyperService;
 use percent_encoding::percent_decode_str;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::access::Access;
 use crate::daemon::Daemon;
+use crate::lanes::Lane;
 use crate::patience::Patient;
 use crate::problem::Problem;
 use crate::routes::{self, Found, Table};
@@ -119,7 +121,9 @@ pub async fn bind(at: SocketAddr, more: u16) -> io::Result<Bound> {
     }
 }
 
-/// Serves until `stopping` says so; then connections are closed when their requests are done, within [`Limits::farewell`].
+/// Serves until `stopping` says so; then connections are closed when their requests are done, within [`Limits::farewell`]. Connections are
+/// attended to in the runtime that this runs in, and in that of `long` while they are sent something long: whoever asks for little is
+/// answered soon where that has threads of its own.
 ///
 /// # Cancel safety
 /// Everything ends with the future, connections too.
@@ -128,7 +132,7 @@ pub async fn serve(
     daemon: Arc<dyn Daemon>,
     access: Access,
     limits: Limits,
-    mut stopping: watch::Receiver<bool>,
+    (long, mut stopping): (Handle, watch::Receiver<bool>),
 ) {
     let house = Arc::new(House::new(
         daemon,
@@ -153,9 +157,9 @@ pub async fn serve(
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (house, stopping) = (Arc::clone(&house), stopping.clone());
+        let (house, until) = (Arc::clone(&house), (long.clone(), stopping.clone()));
         guests.spawn(async move {
-            attend(stream, house, limits, stopping).await;
+            attend(stream, house, limits, until).await;
             drop(seat);
         });
     }
@@ -181,19 +185,21 @@ async fn attend(
     stream: TcpStream,
     house: Arc<House>,
     limits: Limits,
-    mut stopping: watch::Receiver<bool>,
+    (long, mut stopping): (Handle, watch::Receiver<bool>),
 ) {
     prepare(&stream);
     let mixed = Mixed::default();
     let stream = Spoken::new(Patient::new(stream, limits.unread), mixed.clone());
     let stream = TokioIo::new(stream);
+    let lane = Lane::default();
+    let own = lane.clone();
     let service = service_fn(move |request| {
-        let (house, mixed) = (Arc::clone(&house), mixed.clone());
+        let (house, mixed, lane) = (Arc::clone(&house), mixed.clone(), own.clone());
         // The connection is taken apart at its end, so that nothing in it may be pinned to its place.
         Box::pin(async move {
             let answer = house.answer(request).await;
             mixed.note(&answer);
-            Ok::<_, Infallible>(answer)
+            Ok::<_, Infallible>(lane.measure(answer))
         })
     });
     let mut connection = http1::Builder::new()
@@ -202,17 +208,22 @@ async fn attend(
         .max_header_size(HEAD)
         .max_buf_size(HEAD)
         .serve_connection(stream, service);
-    let ended = tokio::select! {
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
-        () = ends(&mut stopping) => None,
+    let talk = Box::pin(async move {
+        let ended = tokio::select! {
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
+            () = ends(&mut stopping) => None,
+        };
+        let ended = if let Some(ended) = ended {
+            ended
+        } else {
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+        };
+        (connection.into_parts().io.into_inner(), ended)
+    });
+    let Some((stream, ended)) = lane.attend(talk, &long).await else {
+        return;
     };
-    let ended = if let Some(ended) = ended {
-        ended
-    } else {
-        Pin::new(&mut connection).graceful_shutdown();
-        poll_fn(|cx| connection.poll_without_shutdown(cx)).await
-    };
-    let stream = connection.into_parts().io.into_inner();
     let failed = ended.err().map(|error| {
         tracing::debug!(%error, "a connection of the API");
         if error.is_timeout() {

@@ -32,6 +32,7 @@ use crate::asked::{self, Era};
 use crate::describe::About;
 use crate::describe::shapes::text;
 use crate::downloads::{self, is_at_work};
+use crate::lanes::{self, Long};
 use crate::problem::Problem;
 use crate::routes::{Served, route};
 use crate::shared::Shared;
@@ -137,7 +138,11 @@ async fn stream(
         Some((next, reading))
     });
     let bytes = iter(first.map(Ok)).chain(rest);
-    answer.finish(status, Body::from_stream(bytes))
+    let mut response = answer.finish(status, Body::from_stream(bytes))?;
+    if span.len() > lanes::SHORT {
+        response.extensions_mut().insert(Long);
+    }
+    Ok(response)
 }
 
 /// A part of a file that is read. It is told of as long as it is.

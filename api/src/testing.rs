@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub(crate) use self::part::Show;
@@ -63,6 +64,11 @@ impl Scene {
     }
 
     pub(crate) async fn with(access: Access, limits: Limits) -> Self {
+        Self::on((access, limits), Handle::current()).await
+    }
+
+    /// Has what is long sent in a runtime of its own.
+    pub(crate) async fn on((access, limits): (Access, Limits), long: Handle) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let daemon = Arc::new(Plain::start(dir.path()));
         let (stopping, stops) = watch::channel(false);
@@ -70,7 +76,7 @@ impl Scene {
         let at = bound.at;
         let of = (at.port(), limits.metadata);
         let table = House::new(daemon.clone(), access.clone(), of, stops.clone());
-        let serving = tokio::spawn(serve(bound, daemon.clone(), access, limits, stops));
+        let serving = tokio::spawn(serve(bound, daemon.clone(), access, limits, (long, stops)));
         Self {
             at,
             dir,

@@ -314,6 +314,15 @@ pub(crate) fn front() -> Result<OwnedPool, Failure> {
         .map_err(|error| Failure::Failed(format!("cannot start threads: {}", reason(&error))))
 }
 
+/// Threads that send what is long to those who ask, so that those of [`front`] have time for everyone.
+///
+/// # Errors
+/// [`Failure::Failed`] where the system gives none.
+pub(crate) fn long() -> Result<OwnedPool, Failure> {
+    OwnedPool::start("long", cores().min(MAX_FRONT_THREADS))
+        .map_err(|error| Failure::Failed(format!("cannot start threads: {}", reason(&error))))
+}
+
 /// Cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

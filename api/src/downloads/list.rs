@@ -15,6 +15,7 @@ use super::peers::Peer;
 use super::pieces::{Edition, Piece};
 use super::shown::{Common, Download, More};
 use crate::asked::Query;
+use crate::lanes::Long;
 use crate::problem::Problem;
 use crate::shared::Shared;
 
@@ -60,6 +61,7 @@ pub(super) async fn list(
     let outline = shared.engine().outline(since.unwrap_or_default());
     let end = since.map_or_else(|| b"]}".to_vec(), |_| end(&shared, &outline));
     let since = if outline.whole { None } else { since };
+    let is_long = since.is_none() && shared.engine().snapshot().torrents.len() > PIECE;
     let writer = Writer {
         common: Common::of(shared.engine()),
         rest: outline.last.map(|through| StretchOf {
@@ -81,6 +83,9 @@ pub(super) async fn list(
     let mut response = Response::new(Body::from_stream(body));
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if is_long {
+        response.extensions_mut().insert(Long);
+    }
     Ok(response)
 }
 

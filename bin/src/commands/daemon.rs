@@ -104,7 +104,7 @@ async fn serve(
     let desk = Arc::new(desk.map_err(|error| failed(&error))?);
     let bulletin = desk.bulletin().clone();
     let reporting = bulletin.clone().report(session.engine.clone());
-    let front = wire::front()?;
+    let (front, long) = (wire::front()?, wire::long()?);
     let _reporting = front.pool().spawn(reporting);
     let closings = closings::report(session.circuits.closings(), bulletin.clone());
     let _closings = front.pool().spawn(closings);
@@ -112,7 +112,8 @@ async fn serve(
     let _resources =
         desk.resources()
             .watch(session.engine.clone(), bulletin.clone(), session.pool());
-    let rest = Rest::start((&*args, place.dir()), inherited, &desk, front.pool()).await?;
+    let pools = (front.pool(), long.pool());
+    let rest = Rest::start((&*args, place.dir()), inherited, &desk, pools).await?;
     let metrics = open_metrics(&args, &session, front.pool()).await?;
     let serving = Server::start(socket, Arc::clone(&desk), front.pool());
     let serving = serving.map_err(|error| Failure::on_file(&place.socket(), &error))?;
@@ -143,7 +144,7 @@ async fn serve(
     };
     // Who waits for the end of its connection finds the state free.
     drop(place);
-    drop((serving, metrics, front, pool));
+    drop((serving, metrics, front, long, pool));
     ended
 }
 

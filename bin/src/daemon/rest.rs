@@ -37,7 +37,8 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// Serves on the socket that was `inherited`, or opens the port, where one is asked for.
+    /// Serves on the socket that was `inherited`, or opens the port, where one is asked for: by the threads of a pool, but for `long`
+    /// answers, which have a pool of their own.
     ///
     /// # Errors
     /// [`Failure`] where it cannot be opened, or there is no key.
@@ -45,7 +46,7 @@ impl Rest {
         (args, state): (&DaemonArgs, &Path),
         inherited: Option<TcpListener>,
         desk: &Arc<Desk>,
-        pool: &Pool,
+        (pool, long): (&Pool, &Pool),
     ) -> Result<Option<Self>, Failure> {
         let there = inherited.as_ref().map(TcpListener::local_addr);
         let Some(at) = there.transpose().map_err(Failure::failed)?.or(args.api) else {
@@ -55,6 +56,7 @@ impl Rest {
         let (stopping, stops) = watch::channel(false);
         let (told, opened) = oneshot::channel();
         let (desk, more) = (Arc::clone(desk), args.api_port_tries);
+        let long = long.handle().clone();
         let serving = pool.spawn(async move {
             let bound = match inherited {
                 Some(socket) => Bound::of(socket),
@@ -65,7 +67,7 @@ impl Rest {
                 Err(error) => return drop(told.send(Err(error))),
             };
             if told.send(Ok(bound.at)).is_ok() {
-                api::serve(bound, desk, access, Limits::default(), stops).await;
+                api::serve(bound, desk, access, Limits::default(), (long, stops)).await;
             }
         });
         let open = opened.await.map_err(io::Error::other).flatten();
