@@ -13,6 +13,7 @@ use crate::failure::Failure;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     flag: &'static str,
+    /// Ascending, with something between any two.
     ranges: Vec<(u32, u32)>,
     paths: GlobSet,
     names: GlobSet,
@@ -57,7 +58,7 @@ impl Selection {
         let build = |set: GlobSetBuilder| set.build().map_err(Failure::failed);
         Ok(Some(Self {
             flag,
-            ranges,
+            ranges: merged(ranges),
             paths: build(paths)?,
             names: build(names)?,
         }))
@@ -68,9 +69,9 @@ impl Selection {
     fn takes(&self, index: u32, path: &[String]) -> bool {
         let below = if path.len() > 1 { &path[1..] } else { path };
         let name = path.last().map_or("", String::as_str);
-        self.ranges
-            .iter()
-            .any(|&(from, to)| (from..=to).contains(&index))
+        let before = self.ranges.partition_point(|&(from, _)| from <= index);
+        let nearest = before.checked_sub(1).and_then(|at| self.ranges.get(at));
+        nearest.is_some_and(|&(_, to)| index <= to)
             || self.names.is_match(name)
             || self.paths.is_match(below.join("/"))
             || self.paths.is_match(path.join("/"))
@@ -120,6 +121,19 @@ pub(crate) fn glob(text: &str) -> Result<Glob, String> {
     built.map_err(|error| error.kind().to_string())
 }
 
+/// The same numbers in order, each once: a program may name as many as there are files.
+fn merged(mut ranges: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, kept| {
+        let joins = next.0 <= kept.1.saturating_add(1);
+        if joins {
+            kept.1 = kept.1.max(next.1);
+        }
+        joins
+    });
+    ranges
+}
+
 fn range(text: &str) -> Option<(u32, u32)> {
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     let (from, to) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
@@ -145,6 +159,29 @@ mod tests {
         let some = selection("0,3-7");
         let taken: Vec<u32> = (0..10).filter(|&i| some.takes(i, &path("t/f"))).collect();
         assert_eq!(taken, [0, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn ranges_in_any_order_take_what_any_of_them_takes() {
+        for (text, due) in [
+            ("7,1-3,2-4,9", vec![1, 2, 3, 4, 7, 9]),
+            ("5,4,3", vec![3, 4, 5]),
+            ("1-8,2-3", (1..9).collect()),
+            ("0,4294967295", vec![0]),
+            ("3,3", vec![3]),
+        ] {
+            let some = selection(text);
+            let taken = (0..12).filter(|&i| some.takes(i, &path("t/f")));
+            assert_eq!(taken.collect::<Vec<u32>>(), due, "{text}");
+        }
+        assert_eq!(
+            merged(vec![(5, 6), (0, 1), (2, 2), (9, 9)]),
+            [(0, 2), (5, 6), (9, 9)]
+        );
+        assert_eq!(
+            merged(vec![(0, u32::MAX), (u32::MAX, u32::MAX)]),
+            [(0, u32::MAX)]
+        );
     }
 
     #[test]
