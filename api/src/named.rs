@@ -13,6 +13,9 @@ use crate::turns::Turn;
 /// Bytes of a .torrent file.
 pub(crate) const MOST: usize = 30 << 20;
 
+/// Bytes of a text that names one.
+const LONGEST: usize = 64 << 10;
+
 /// What is said of a text that names no torrent.
 const INVALID: &str =
     "invalid uri: it is a magnet link, or begins with http://, https:// or file:/";
@@ -32,8 +35,12 @@ impl<'a> Named<'a> {
     /// Tells what a text names by how it begins.
     ///
     /// # Errors
-    /// 400 where it is nothing of this.
+    /// 400 where it is nothing of this, or too long for it.
     pub(crate) fn of(text: &'a str) -> Result<Self, Problem> {
+        if text.len() > LONGEST {
+            let why = format!("uri has more than {LONGEST} bytes");
+            return Err(Problem::wrong(why));
+        }
         let starts = |prefix: &str| {
             let start = text.get(..prefix.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -120,8 +127,9 @@ mod tests {
         assert_eq!(Named::of("MAGNET:?x"), Ok(Named::Link("MAGNET:?x")));
         assert_eq!(Named::of("Https://x"), Ok(Named::Address("Https://x")));
         assert_eq!(Named::of("file:x"), Ok(Named::File("file:x")));
-        for none in ["", "é", "http:/x", "ftp://x", "magnet", " magnet:"] {
-            assert!(Named::of(none).is_err(), "{none}");
+        let long = format!("magnet:{}", "x".repeat(LONGEST));
+        for none in [&long, "", "é", "http:/x", "ftp://x", "magnet", " magnet:"] {
+            assert!(Named::of(none).is_err(), "{}", none.len());
         }
     }
 

@@ -58,9 +58,11 @@ fn descriptors() -> io::Result<Vec<(u32, PathBuf)>> {
 
 /// Files that are open, devices left out.
 pub(super) fn open_files() -> io::Result<Vec<OpenFile>> {
-    let is_file = |path: &PathBuf| fs::metadata(path).is_ok_and(|it| it.is_file());
+    // What is open is looked at, and not what has its name now, if anything has.
+    let is_file =
+        |fd: u32| fs::metadata(format!("/proc/self/fd/{fd}")).is_ok_and(|it| it.is_file());
     let all = descriptors()?.into_iter();
-    let files = all.filter(|(_, path)| path.is_absolute() && is_file(path));
+    let files = all.filter(|(fd, path)| path.is_absolute() && is_file(*fd));
     let files = files.map(|(fd, path)| OpenFile {
         path: path.display().to_string(),
         fd,
@@ -198,6 +200,23 @@ pub(super) fn threads() -> io::Result<Vec<Thread>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_open_though_it_has_no_name_any_more() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let (open, named) = file.into_parts();
+        let told = |end: &str| {
+            let all = open_files().unwrap().into_iter();
+            let due = format!("{}{end}", path.display());
+            all.filter(|file| file.path == due).count()
+        };
+        assert_eq!((told(""), told(" (deleted)")), (1, 0));
+        drop(named);
+        assert_eq!((told(""), told(" (deleted)")), (0, 1));
+        drop(open);
+        assert_eq!((told(""), told(" (deleted)")), (0, 0));
+    }
 
     #[test]
     #[cfg(target_endian = "little")]
