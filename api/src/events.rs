@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Map, Value, json};
 use tokio::sync::{broadcast, watch};
+use tokio::time::sleep;
 
 use crate::asked::{self, Era};
 use crate::daemon::{Follow, News};
@@ -43,6 +44,10 @@ const WORDS: &[&str] = &[
     "watch_failed",
 ];
 
+/// How long nothing may be said to a client: what is said then tells whether it is still there, for somebody who has left without a word
+/// cannot always be seen.
+const QUIET: Duration = Duration::from_secs(300);
+
 /// Events of the API itself that may wait for a client.
 const WAITING: usize = 256;
 
@@ -68,15 +73,8 @@ const LAST_WORDS: &str = "Checkpointing Downloads...";
 
 async fn events(State(shared): State<Shared>, request: Request) -> Response<Body> {
     let era = asked::era(&request);
-    let listener = Listener {
-        era,
-        follow: shared.daemon().follow(),
-        own: shared.0.board.0.subscribe(),
-        stopping: shared.0.stopping.clone(),
-        waiting: VecDeque::from([begin(era)]),
-        ended: *request.method() == Method::HEAD,
-        shared,
-    };
+    let mut listener = Listener::new(shared, era);
+    listener.ended = *request.method() == Method::HEAD;
     let told = stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
         Some((Ok::<_, std::convert::Infallible>(next), listener))
@@ -105,6 +103,18 @@ struct Listener {
 }
 
 impl Listener {
+    fn new(shared: Shared, era: Era) -> Self {
+        Self {
+            era,
+            follow: shared.daemon().follow(),
+            own: shared.0.board.0.subscribe(),
+            stopping: shared.0.stopping.clone(),
+            waiting: VecDeque::from([begin(era)]),
+            ended: false,
+            shared,
+        }
+    }
+
     /// What is sent next; nothing when the stream ends.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
@@ -122,6 +132,10 @@ impl Listener {
                     continue;
                 }
                 () = ends(&mut self.stopping) => News::Told("stopping", Map::new()),
+                // The older version has no words that mean nothing.
+                () = sleep(QUIET), if self.era == Era::Now => {
+                    return Some(Bytes::from_static(b": \n\n"));
+                }
             };
             if let News::Told("stopping", _) = news {
                 self.ended = true;
@@ -277,6 +291,8 @@ fn space(dir: &Path, free: Option<&Value>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::{Instant, timeout};
+
     use super::*;
 
     fn told(fields: Value) -> Map<String, Value> {
@@ -340,6 +356,25 @@ mod tests {
             event(Era::Now, "stopping", &Map::new(), ""),
             Some(("tribler_shutdown_state", LAST_WORDS.into()))
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_hears_nothing_for_long_is_told_that_there_is_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (stopping, shared) = crate::testing::shared(dir.path());
+        let mut listener = Listener::new(shared.clone(), Era::Now);
+        assert_eq!(listener.next().await, Some(begin(Era::Now)));
+        for _ in 0..2 {
+            let begun = Instant::now();
+            assert_eq!(listener.next().await.as_deref(), Some(&b": \n\n"[..]));
+            assert_eq!(begun.elapsed(), QUIET);
+        }
+        let mut old = Listener::new(shared, Era::V70);
+        assert_eq!(old.next().await, Some(begin(Era::V70)));
+        assert!(timeout(10 * QUIET, old.next()).await.is_err());
+        stopping.send_replace(true);
+        let last = old.next().await.unwrap();
+        assert!(last.ends_with(b"\n") && !last.starts_with(b":"));
     }
 
     #[test]

@@ -231,6 +231,14 @@ impl Scene {
     }
 }
 
+/// What requests share, without a server, and what ends it.
+pub(crate) fn shared(dir: &Path) -> (watch::Sender<bool>, crate::shared::Shared) {
+    let daemon = Arc::new(Plain::start(dir));
+    let (stopping, stops) = watch::channel(false);
+    let shared = crate::shared::Shared::new(daemon, 1, PATIENCE, stops);
+    (stopping, shared)
+}
+
 /// Reads until something was told.
 pub(crate) async fn until(stream: &mut TcpStream, told: &mut Vec<u8>, word: &str) {
     let read = async {
