@@ -424,7 +424,7 @@ pub enum Event {
         /// Which torrent.
         id: TorrentId,
     },
-    /// A torrent was removed.
+    /// A torrent was removed. Its trackers may be told of that yet.
     Removed {
         /// Which.
         id: TorrentId,

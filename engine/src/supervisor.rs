@@ -370,6 +370,7 @@ impl Handler<News> for Supervisor {
                 }
             }
             News::Tired(id, tired) => self.put_to_sleep(id, tired),
+            News::Parts(id) => self.part(id),
             News::Gone(id) => self.forget(id),
             News::Hashes(id, hashes) => self.learn_names(id, hashes, ctx),
         }

@@ -63,7 +63,7 @@ pub(super) async fn remove(
         ..Removal::default()
     };
     shared.daemon().ask(Ask::Remove(removal)).await?;
-    // It first tells its trackers that it leaves, and may have much to delete: that goes on.
+    // There may be much to delete: that goes on.
     let _ = timeout(WAIT, gone(shared.engine(), id, events)).await;
     Ok(Answer(
         json!({"removed": true, "infohash": hash.to_string()}),

@@ -50,6 +50,8 @@ pub(super) struct Child {
 pub(super) enum Leaving {
     /// It is removed.
     Removed,
+    /// It is removed and nowhere shown any more, and only tells its trackers.
+    Parting,
     /// The engine stops.
     Stopped,
 }
@@ -153,6 +155,16 @@ impl Child {
             Life::Awake(awake) => Some(awake),
             Life::Asleep(_) | Life::Waking(_) => None,
         }
+    }
+
+    /// Whether it is removed, as whoever adds it again has to wait for.
+    pub(super) const fn is_removed(&self) -> bool {
+        matches!(self.leaving, Some(Leaving::Removed | Leaving::Parting))
+    }
+
+    /// Whether it is told of to nobody any more.
+    pub(super) const fn is_parting(&self) -> bool {
+        matches!(self.leaving, Some(Leaving::Parting))
     }
 
     /// Whether it is about to go.

@@ -13,7 +13,7 @@ use crate::memory::Trouble;
 use crate::memory::hops::{self, Names, Settled};
 use crate::{AddTorrent, Choices, CommandError, Event, TorrentId};
 
-use super::{Child, Leaving, Supervisor};
+use super::{Child, Supervisor};
 
 /// Something that waits for its turn.
 pub(super) enum Errand {
@@ -108,7 +108,7 @@ impl Supervisor {
             return Some(errand);
         };
         let child = self.torrents.get_mut(&id);
-        let Some(child) = child.filter(|child| child.leaving == Some(Leaving::Removed)) else {
+        let Some(child) = child.filter(|child| child.is_removed()) else {
             return Some(errand);
         };
         let (done, gone) = oneshot::channel();

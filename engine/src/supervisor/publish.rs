@@ -50,6 +50,7 @@ impl Supervisor {
         let torrents = self
             .torrents
             .values()
+            .filter(|child| !child.is_parting())
             .filter_map(|child| child.status.clone())
             .collect();
         let direct = self.routes.direct();

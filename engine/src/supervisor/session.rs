@@ -19,7 +19,7 @@ use crate::memory::records::{Kept, file_of, metainfo_of};
 use crate::{AddTorrent, CommandError, Event, Memory, Source, TorrentId};
 
 use super::asleep::status_of;
-use super::child::{Awake, Child, Leaving, Life, Start};
+use super::child::{Awake, Child, Life, Start};
 use super::{StartError, Supervisor};
 
 /// How often is offered what torrents have done.
@@ -308,7 +308,7 @@ impl Supervisor {
     /// Keeps what commands have changed of a torrent, unless it is removed: what is kept of one that is gone brings it back.
     pub(super) fn keep_changes(&mut self, id: TorrentId, change: impl FnOnce(&mut Kept)) {
         let child = self.torrents.get_mut(&id);
-        let Some(child) = child.filter(|child| child.leaving != Some(Leaving::Removed)) else {
+        let Some(child) = child.filter(|child| !child.is_removed()) else {
             return;
         };
         let hops = child.hops;

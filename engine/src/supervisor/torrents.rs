@@ -141,6 +141,13 @@ impl Supervisor {
         let Some(child) = self.torrents.get_mut(&status.id) else {
             return false;
         };
+        if child.is_parting() {
+            // What it has moved to the last counts.
+            if let Some(old) = child.status.replace(Arc::clone(&status)) {
+                self.count(&old, &status);
+            }
+            return false;
+        }
         self.dirty = true;
         let queue = self.line.places.of(status.id);
         if status.queue != queue {
@@ -335,6 +342,29 @@ impl Supervisor {
         self.shares.rests(id);
     }
 
+    /// Shows a torrent no more that was removed and is done with its content; its trackers may take long to be told.
+    pub(super) fn part(&mut self, id: TorrentId) {
+        let child = self.torrents.get_mut(&id);
+        let Some(child) = child.filter(|child| child.leaving == Some(Leaving::Removed)) else {
+            return;
+        };
+        child.leaving = Some(Leaving::Parting);
+        let hashes = child.hashes;
+        self.keep_no_more(id);
+        self.tell_removed(id, hashes);
+    }
+
+    /// Takes a torrent off the list, and says so.
+    fn tell_removed(&mut self, id: TorrentId, hashes: InfoHashes) {
+        self.board.remove(id);
+        self.dirty = true;
+        if !self.stopping {
+            // Thousands may go at once when the engine stops; the last snapshot comes when all have.
+            self.publish_before_event();
+        }
+        self.event(&Event::Removed { id, hashes });
+    }
+
     /// Drops a torrent whose actor is gone.
     pub(super) fn forget(&mut self, id: TorrentId) {
         self.keep_traffic();
@@ -353,15 +383,10 @@ impl Supervisor {
             if child.leaving == Some(Leaving::Removed) {
                 self.keep_no_more(id);
             }
-            self.board.remove(id);
             self.close_idle_routes();
-            self.dirty = true;
-            if !self.stopping {
-                // Thousands may go at once when the engine stops; the last snapshot comes when all have.
-                self.publish_before_event();
+            if !child.is_parting() {
+                self.tell_removed(id, child.hashes);
             }
-            let hashes = child.hashes;
-            self.event(&Event::Removed { id, hashes });
         }
         self.manage();
     }

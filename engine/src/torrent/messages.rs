@@ -272,6 +272,8 @@ pub(crate) enum News {
     Ready(TorrentId),
     /// It was paused, and does nothing any more.
     Tired(TorrentId, Tired),
+    /// It was removed, is done with its content, and only tells its trackers.
+    Parts(TorrentId),
     /// It stopped as told.
     Gone(TorrentId),
     /// Its metadata came, and showed all of its info-hashes.

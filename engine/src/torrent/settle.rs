@@ -293,8 +293,12 @@ impl Handler<Stop> for Torrent {
         let before = self.moves.said();
         let id = self.id;
         let supervisor = self.setup.supervisor.clone();
+        let parts = stop.removed.then(|| supervisor.clone());
         let all = async move {
             let _ = quiet.await;
+            if let Some(supervisor) = parts {
+                actors::tell_recipient(&supervisor, News::Parts(id));
+            }
             let _ = heard.await;
             if let Some(before) = before {
                 let _ = before.await;

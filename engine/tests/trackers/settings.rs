@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::settings::{Patch, Value};
+use engine::{Category, Event};
 use protocol::tracker::AnnounceEvent;
 use tokio::time::Instant;
 
@@ -239,6 +240,52 @@ fn farewells_take_no_longer_than_is_set() {
             "{:?}",
             before.elapsed()
         );
+    });
+}
+
+#[test]
+fn what_is_removed_is_gone_before_its_trackers_have_answered_and_they_are_told_all_the_same() {
+    simulate(async {
+        let scene = Scene::new(|_| {});
+        let heard = scene.tracker("60.0.0.1", Behaviour::default());
+        let silent = Behaviour {
+            silent: true,
+            ..Behaviour::default()
+        };
+        let _silent = scene.tracker("60.0.0.2", silent);
+        let urls = ["http://60.0.0.1/announce", "http://60.0.0.2/announce"];
+        set(&scene, "trackers.mode", "trackers").await;
+        let id = scene.add(1, &urls).await;
+        sleep(3).await;
+        let mut events = scene.engine.events(Category::Status.into(), 64);
+        let before = Instant::now();
+        scene.engine.remove(id, false).await.expect("it is there");
+        while !matches!(events.recv().await, Ok(Event::Removed { .. })) {}
+        assert!(before.elapsed() < Duration::from_secs(1));
+        assert!(scene.engine.status(id).is_none());
+        assert!(scene.engine.snapshot().torrents.is_empty());
+        assert!(scene.engine.pause(id).await.is_err());
+        // One that is added again is told of behind what is told of the first.
+        let again = scene.add(1, &urls).await;
+        assert_ne!(again, id);
+        assert!(before.elapsed() > Duration::from_secs(1));
+        sleep(3).await;
+        scene
+            .engine
+            .remove(again, false)
+            .await
+            .expect("it is there");
+        while !matches!(events.recv().await, Ok(Event::Removed { .. })) {}
+        // The end of the engine waits for what is still to be told.
+        scene.engine.shutdown(Duration::from_secs(60)).await;
+        let told = heard.announces();
+        let told: Vec<AnnounceEvent> = told.iter().map(|seen| seen.announce.event).collect();
+        let once = [AnnounceEvent::Started, AnnounceEvent::Stopped];
+        assert_eq!(told, [once, once].concat());
+        let more =
+            async { while !matches!(events.recv().await, Ok(Event::Removed { .. }) | Err(_)) {} };
+        more.await;
+        assert!(events.recv().await.is_err(), "each is told of once");
     });
 }
 

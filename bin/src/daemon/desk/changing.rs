@@ -52,8 +52,7 @@ impl Desk {
         Ok(removed)
     }
 
-    /// Waits a second at most until torrents that are removed are off the list: what they still tell trackers, and content that
-    /// is deleted, may take longer.
+    /// Waits a second at most until torrents that are removed are off the list: where there is content to delete, it may take longer.
     async fn are_unlisted(&self, torrents: &[TorrentId]) {
         for _ in 0..LOOKS {
             if torrents.iter().all(|id| self.engine.status(*id).is_none()) {
