@@ -213,6 +213,9 @@ pub(crate) fn document<'a>(routes: impl Iterator<Item = (&'a str, String, &'a Ab
         "info": {
             "title": "The REST API of Tribler, by tribler-rs",
             "version": env!("CARGO_PKG_VERSION"),
+            "description": format!(
+                "Everything but this page wants a key. {KEY_IS} `Authorize` takes it, for all that is tried here."
+            ),
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/"}],
