@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Vec<Served> {
         )
         .asks("hops", count(), "By how many hops it is fetched, 0 to 3")
         .answers(shape)
-        .refuses(&[400, 404, 408, 500, 502]);
+        .refuses(&[400, 404, 408, 413, 500, 501, 502]);
     vec![route("GET", "/torrentinfo", get(look), about)]
 }
 
@@ -213,6 +213,11 @@ mod tests {
             json!([{"length": 20_000, "path": ["a"]}])
         );
         assert_eq!(shown["info"]["pieces"].as_str().unwrap().len(), 80);
+        let long = scene.dir.path().join("long");
+        std::fs::File::create(&long)
+            .unwrap()
+            .set_len(named::MOST as u64 + 1)
+            .unwrap();
         let bad = scene.dir.path().join("bad");
         std::fs::write(&bad, b"d4:info").unwrap();
         for (query, status, why) in [
@@ -231,6 +236,12 @@ mod tests {
                 "metainfo error: None",
             ),
             ("?uri=file:/nofile".to_owned(), 404, "/nofile: No such file"),
+            ("?uri=file:/x.mdblob".to_owned(), 501, "no channels"),
+            (
+                format!("?uri=file:{}", long.display()),
+                413,
+                "more than 31457280 bytes",
+            ),
             (
                 format!("?uri=file:{}", bad.display()),
                 400,
