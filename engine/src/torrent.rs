@@ -52,6 +52,7 @@ mod settle;
 pub(crate) mod setup;
 mod share;
 pub mod smart_ban;
+mod starts;
 mod stock;
 mod super_seed;
 mod swarms;

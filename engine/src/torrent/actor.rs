@@ -133,6 +133,8 @@ pub(crate) struct Torrent {
     pub(crate) phase: Phase,
     /// Which files were wanted when the store was opened.
     pub(crate) opened_with: Vec<bool>,
+    /// Questions that the Disk was asked to come to work.
+    pub(super) questions: u64,
     /// How often the content was at work.
     pub(crate) runs: u64,
     pub(crate) peers: Peers,
@@ -255,15 +257,15 @@ impl Torrent {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
             Source::Magnet(_) => known,
         };
-        let span = tracing::info_span!("torrent", id = id.0, hash = %hashes.wire());
         Self {
             id,
-            span,
+            span: tracing::info_span!("torrent", id = id.0, hash = %hashes.wire()),
             hashes,
             peer_id: setup.reach.peer_id(&setup.settings.get(), &mut rng),
             metainfo,
             phase: Phase::Paused,
             opened_with: Vec::new(),
+            questions: 0,
             runs: 0,
             peers: Peers::default(),
             web_seeds: WebSeeds::default(),

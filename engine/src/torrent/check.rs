@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use actix::{Addr, AsyncContext, Context, Handler};
-use actors::tell;
+use actix::{AsyncContext, Context, Handler};
 use storage::{RecheckOptions, Store};
 
 use crate::Existing;
 use crate::checks::{Check, MayCheck};
 use crate::torrent::actor::{Phase, Torrent};
-use crate::torrent::messages::{DiskReply, Opened};
+use crate::torrent::messages::Opened;
 use crate::torrent::missing::Footing;
 use crate::torrent::resume::{Known, Partials};
+use crate::torrent::starts::{Asker, StartReply};
 
 /// How far a check has come; written by the Disk, read by the torrent.
 #[derive(Debug, Default)]
@@ -75,14 +75,15 @@ impl Torrent {
         self.check(store, partial, ctx);
     }
 
-    /// Hashes what the store holds, on the Disk; [`DiskReply::Checked`] comes back.
+    /// Hashes what the store holds, on the Disk; [`StartReply::Checked`] comes back.
     pub(super) fn check(&mut self, store: Store, partial: Partials, ctx: &mut Context<Self>) {
         let progress = Arc::new(CheckProgress::default());
         self.phase = Phase::Checking(Arc::clone(&progress));
         self.to_check = None;
         let me = ctx.address();
+        let asker = self.ask_to_start(ctx);
         match self.setup.checks.ask(self.id, || me.recipient()) {
-            Some(turn) => self.run_check(turn, (store, partial, progress), ctx),
+            Some(turn) => self.run_check(turn, (store, partial, progress), asker),
             None => self.to_check = Some((store, partial)),
         }
     }
@@ -91,10 +92,9 @@ impl Torrent {
         &self,
         turn: Check,
         (store, partial, progress): (Store, Partials, Arc<CheckProgress>),
-        ctx: &Context<Self>,
+        asker: Asker,
     ) {
         let size = self.size();
-        let me: Addr<Self> = ctx.address();
         let existing = self.add.existing;
         let first = self.runs == 0 && !self.saves.ours;
         let (id, claims, dir) = (self.id, self.setup.claims.clone(), self.add.dir.clone());
@@ -114,8 +114,7 @@ impl Torrent {
             let none = outcome.as_ref().is_ok_and(|have| have.count() == 0);
             let foreign = none && first && existing == Existing::Complete && claim.is_ok();
             if let Some((at, _)) = odd.first().filter(|_| foreign) {
-                tell(&me, DiskReply::Foreign(store.path_of(*at)));
-                return;
+                return asker.tell(StartReply::Foreign(store.path_of(*at)));
             }
             if existing != Existing::Serve
                 && claim.is_ok()
@@ -133,7 +132,7 @@ impl Torrent {
                         ..Known::default()
                     },
                 });
-                tell(&me, DiskReply::Checked(opened, claim));
+                asker.tell(StartReply::Checked(opened, claim));
             }
         });
     }
@@ -149,7 +148,8 @@ impl Handler<MayCheck> for Torrent {
             && let Some((store, partial)) = self.to_check.take()
         {
             let progress = Arc::clone(progress);
-            self.run_check(may.0, (store, partial, progress), ctx);
+            let asker = self.ask_to_start(ctx);
+            self.run_check(may.0, (store, partial, progress), asker);
         }
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use actix::{AsyncContext, Context};
-use actors::tell;
+use actix::Context;
 use protocol::bitfield::Bitfield;
 use protocol::geometry::PieceIndex;
 use protocol::metainfo::Metainfo;
@@ -14,9 +13,10 @@ use storage::{Donor, Store};
 
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::check::CheckProgress;
-use crate::torrent::messages::{DiskReply, Opened};
+use crate::torrent::messages::Opened;
 use crate::torrent::picker::{Picker, Priority};
 use crate::torrent::resume::{Known, Partials};
+use crate::torrent::starts::StartReply;
 use crate::{Event, Existing, LocalFile, Reuse, TorrentId};
 
 /// How often a torrent looks whether others have files that it lacks, where they have come to have more.
@@ -69,7 +69,7 @@ impl Torrent {
             .extend(from.iter().map(|file| file.torrent));
         let progress = Arc::new(CheckProgress::default());
         self.phase = Phase::Checking(Arc::clone(&progress));
-        let (me, size) = (ctx.address(), self.size());
+        let (asker, size) = (self.ask_to_start(ctx), self.size());
         let (mut have, mut partial) = (have, partial);
         self.setup.disk.long(move || {
             let cancel = progress.cancelled();
@@ -96,7 +96,7 @@ impl Torrent {
                     };
                     (Opened { store, known }, adopted)
                 });
-                tell(&me, DiskReply::Adopted(opened));
+                asker.tell(StartReply::Adopted(opened));
             }
         });
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +14,6 @@ use protocol::metainfo::Metainfo;
 use storage::{OpenFileStatus, Store, StoreError, Verdict};
 use tokio::sync::oneshot;
 
-use crate::claims::Claim;
 use crate::mixed::Flow;
 use crate::queue::Voices;
 use crate::reach::Reach;
@@ -28,10 +26,11 @@ use crate::torrent::renames;
 use crate::torrent::rest::Tired;
 use crate::torrent::resume::Known;
 use crate::torrent::smart_ban::Digest;
+use crate::torrent::starts::StartReply;
 use crate::torrent::tracker_list::TrackerStatus;
 use crate::{
     Choices, CommandError, Event, Labels, Limits, Modes, PeerInfo, Reuse, SeedingRule, SwarmCounts,
-    TorrentError, TorrentId, TorrentStatus, Wire,
+    TorrentId, TorrentStatus, Wire,
 };
 
 /// A command of a person or program: Supervisor to Torrent.
@@ -168,21 +167,13 @@ pub(crate) struct Stop {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum DiskReply {
-    /// The store is open.
-    Opened(Result<Opened, StoreError>),
-    /// The check has ended; nothing is known where it was cancelled. Files that it cut off are claimed.
-    Checked(Result<Opened, StoreError>, Option<Claim>),
-    /// What lies elsewhere was taken over.
-    Adopted(Result<(Opened, storage::Adopted), StoreError>),
-    /// The content is at this folder: it was being moved when an earlier run ended.
-    Elsewhere(PathBuf),
-    /// Where the content was found is kept, or cannot be: it is to be opened there.
-    Reopen {
-        /// Whether it is kept.
-        kept: bool,
+    /// What was asked to bring the content to work.
+    Start {
+        /// Which question, see [`Torrent::ask_to_start`](super::actor::Torrent::ask_to_start).
+        number: u64,
+        /// The answer.
+        reply: StartReply,
     },
-    /// It is not known where the content is, or a move cannot be taken back now.
-    Stuck(TorrentError),
     /// A move has come further.
     Move {
         /// Which one.
@@ -190,8 +181,6 @@ pub(crate) enum DiskReply {
         /// How far.
         reply: MoveReply,
     },
-    /// The check found nothing but a file of another kind.
-    Foreign(PathBuf),
     /// What was written could not be brought to the disk.
     Unsynced {
         /// For which time at work.
@@ -215,8 +204,6 @@ pub(crate) enum DiskReply {
     },
     /// Requests for Merkle hashes were looked up.
     Hashes(Vec<HashAnswer>),
-    /// Metadata of a magnet link that was kept from an earlier run.
-    Recalled(Option<Arc<Metainfo>>),
     /// The store keeps as files what is wanted, or could not.
     Wanted {
         /// For which time at work.

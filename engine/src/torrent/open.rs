@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{AsyncContext, Context, Handler};
-use actors::{tell, tell_recipient};
+use actix::{Context, Handler};
+use actors::tell_recipient;
 use protocol::bitfield::Bitfield;
 use protocol::metainfo::Metainfo;
 use storage::{MissingPieceLayers, Store, StoreError, StoreOptions, StoreSpec};
@@ -25,6 +25,7 @@ use crate::torrent::picker::Picker;
 use crate::torrent::relocation::Found;
 use crate::torrent::resume::{self, Known, Ledger, Partials, Vouched};
 use crate::torrent::smart_ban::SmartBan;
+use crate::torrent::starts::StartReply;
 use crate::torrent::wanted::{self, Wanted};
 use crate::trees::Trees;
 use crate::{Event, Existing, TorrentError};
@@ -39,16 +40,16 @@ const GATHER_BYTES: u64 = 64 << 20;
 const FORGOTTEN_WITHIN: Duration = Duration::from_secs(30);
 
 impl Torrent {
-    /// Opens the content on the Disk; [`DiskReply::Opened`] comes back. While files are being renamed, that waits: they are looked
+    /// Opens the content on the Disk; [`StartReply::Opened`] comes back. While files are being renamed, that waits: they are looked
     /// for by their new names.
     pub(crate) fn open(&mut self, ctx: &mut Context<Self>) {
         let Some(spec) = self.spec() else { return };
         self.phase = Phase::Opening;
+        let asker = self.ask_to_start(ctx);
         if self.renames.then_open() {
             return;
         }
         self.opened_with = self.are_wanted();
-        let me = ctx.address();
         // What is only served is read where the user has it, be it behind links of theirs.
         let options = StoreOptions {
             follow_links: self.add.existing == Existing::Serve,
@@ -70,13 +71,9 @@ impl Torrent {
             match recovery.run(&spec, &options) {
                 Ok(Found::Here) => {}
                 Ok(Found::At(dir)) => {
-                    tell(&me, DiskReply::Elsewhere(dir));
-                    return;
+                    return asker.tell(StartReply::Elsewhere(dir));
                 }
-                Err(error) => {
-                    tell(&me, DiskReply::Stuck(error));
-                    return;
-                }
+                Err(error) => return asker.tell(StartReply::Stuck(error)),
             }
             let opened = open_store(
                 spec,
@@ -85,7 +82,7 @@ impl Torrent {
                 (trust, existing),
                 (known, footing),
             );
-            tell(&me, DiskReply::Opened(opened));
+            asker.tell(StartReply::Opened(opened));
         });
     }
 
@@ -283,7 +280,7 @@ impl Torrent {
 
 impl Torrent {
     /// Goes to work on a store that is open, or checks what it holds.
-    fn on_opened(&mut self, Opened { store, known }: Opened, ctx: &mut Context<Self>) {
+    pub(super) fn on_opened(&mut self, Opened { store, known }: Opened, ctx: &mut Context<Self>) {
         self.note_known(&known);
         let Some(have) = known.have else {
             if let Some(why) = known.rejected {
@@ -303,45 +300,9 @@ impl Handler<DiskReply> for Torrent {
         let _in = self.span.clone().entered();
         let phase = std::mem::discriminant(&self.phase);
         match reply {
-            DiskReply::Opened(outcome) if matches!(self.phase, Phase::Opening) => {
-                self.relocating.settled = true;
-                match outcome {
-                    Ok(opened) => self.on_opened(opened, ctx),
-                    Err(error) => self.fail_storage(&error),
-                }
-            }
-            DiskReply::Checked(outcome, claim) if matches!(self.phase, Phase::Checking(_)) => {
-                match outcome {
-                    Ok(Opened { store, known }) => match known.have {
-                        Some(have) => {
-                            self.event(Event::CheckFinished {
-                                id: self.id,
-                                good: have.count(),
-                            });
-                            self.take_up(store, (have, known.partial), ctx);
-                        }
-                        None => self.phase = Phase::Paused,
-                    },
-                    Err(error) => self.fail_storage(&error),
-                }
-                // What is written to is claimed anew by now.
-                drop(claim);
-            }
-            DiskReply::Foreign(path) if matches!(self.phase, Phase::Checking(_)) => {
-                self.fail(TorrentError::Foreign(path));
-            }
-            DiskReply::Elsewhere(dir) if matches!(self.phase, Phase::Opening) => {
-                self.on_found_elsewhere(dir, ctx);
-            }
-            DiskReply::Reopen { kept } if matches!(self.phase, Phase::Opening) => {
-                self.reopen(kept, ctx);
-            }
-            DiskReply::Stuck(error) if matches!(self.phase, Phase::Opening) => self.fail(error),
+            DiskReply::Start { number, reply } => self.on_start_reply(number, reply, ctx),
             DiskReply::Move { number, reply } => self.on_move_reply(number, reply, ctx),
             DiskReply::Hashes(answers) => self.on_hash_answers(answers, ctx),
-            DiskReply::Recalled(found) if matches!(self.phase, Phase::Opening) => {
-                self.on_recalled(found, ctx);
-            }
             DiskReply::Probed(outcome) => {
                 if matches!(self.phase, Phase::Failed(..)) {
                     match outcome {
@@ -356,21 +317,6 @@ impl Handler<DiskReply> for Torrent {
             DiskReply::Unsynced { run, error } => self.on_unsynced(run, &error),
             DiskReply::Rested { number, known } => self.on_rested(number, known, ctx),
             DiskReply::Verified { run, verified } => self.on_verified(run, verified, ctx),
-            DiskReply::Adopted(outcome) if matches!(self.phase, Phase::Checking(_)) => {
-                match outcome {
-                    Ok((opened, adopted)) => self.on_adopted(opened, adopted, ctx),
-                    Err(error) => self.fail_storage(&error),
-                }
-            }
-            // Answers to questions that a command has overtaken.
-            DiskReply::Adopted(_)
-            | DiskReply::Opened(_)
-            | DiskReply::Checked(..)
-            | DiskReply::Elsewhere(_)
-            | DiskReply::Reopen { .. }
-            | DiskReply::Stuck(_)
-            | DiskReply::Foreign(_)
-            | DiskReply::Recalled(_) => {}
         }
         if std::mem::discriminant(&self.phase) != phase {
             self.publish();

@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use actix::{AsyncContext as _, Context};
-use actors::{tell, tell_recipient};
+use actix::Context;
+use actors::tell_recipient;
 use bytes::Bytes;
 use protocol::metainfo::Metainfo;
 use state::{Batch, Keeper, TorrentKey};
@@ -17,7 +17,8 @@ use storage::Watcher;
 use crate::memory::Trouble;
 use crate::memory::records::metainfo_of;
 use crate::torrent::actor::{Phase, Torrent};
-use crate::torrent::messages::{DiskReply, News};
+use crate::torrent::messages::News;
+use crate::torrent::starts::StartReply;
 use crate::{Event, Memory, Source, state_file};
 
 /// Where the metadata of a torrent is kept.
@@ -74,17 +75,17 @@ impl Torrent {
         });
     }
 
-    /// Looks for metadata that was kept; [`DiskReply::Recalled`] comes back. Says whether there is a place to look at.
+    /// Looks for metadata that was kept; [`StartReply::Recalled`] comes back. Says whether there is a place to look at.
     pub(super) fn recall_metadata(&mut self, ctx: &mut Context<Self>) -> bool {
         let Some(place) = self.metadata_place() else {
             return false;
         };
         self.phase = Phase::Opening;
-        let (me, hashes) = (ctx.address(), self.hashes);
+        let (asker, hashes) = (self.ask_to_start(ctx), self.hashes);
         self.setup.disk.short(move || {
             let bytes = place.load();
             let metainfo = bytes.and_then(|bytes| metainfo_of(&bytes, &hashes));
-            tell(&me, DiskReply::Recalled(metainfo.map(Arc::new)));
+            asker.tell(StartReply::Recalled(metainfo.map(Arc::new)));
         });
         true
     }

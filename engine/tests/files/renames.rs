@@ -233,3 +233,31 @@ fn a_process_that_is_killed_between_the_names_loses_nothing() {
         });
     }
 }
+
+#[test]
+fn a_file_that_is_renamed_while_an_opening_that_was_broken_off_is_under_way_is_read_where_it_is() {
+    simulate(async {
+        let scene = Scene::new(Version::V1, 9).await;
+        let fetcher = scene.fetch().await;
+        fetcher.finished().await;
+        let (handle, id) = (&fetcher.handle, fetcher.id);
+        handle.pause(id).await.expect("paused");
+        fetcher.until(|status| status.state == State::Paused).await;
+        // Nobody waits for an answer before the next is said.
+        let (.., renamed, resumed) = tokio::join!(
+            handle.resume(id),
+            handle.pause(id),
+            rename(&fetcher, 1, "t/a"),
+            handle.resume(id),
+        );
+        assert_eq!((renamed, resumed), (Ok(()), Ok(())));
+        fetcher.finished().await;
+        scene.assert_equal(&[(1, "t/a")]);
+        for piece in 0..scene.folder.metainfo.geometry().pieces() {
+            let read = handle.read_piece(id, piece).await;
+            assert!(read.is_ok(), "piece {piece}: {read:?}");
+        }
+        fetcher.stop().await;
+        scene.sim
+    });
+}

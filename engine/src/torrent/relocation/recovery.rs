@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use actix::{AsyncContext as _, Context};
-use actors::tell;
+use actix::Context;
 use storage::{MoveNote, MoveStage, Relocation, Store, StoreError, StoreOptions, StoreSpec};
 
 use super::jobs;
 use crate::torrent::actor::Torrent;
-use crate::torrent::messages::DiskReply;
 use crate::torrent::missing::Footing;
+use crate::torrent::starts::StartReply;
 use crate::turns::Turn;
 use crate::{Event, TorrentError};
 
@@ -117,11 +116,11 @@ impl Torrent {
         let from = std::mem::replace(&mut self.add.dir, dir.clone());
         let id = self.id;
         self.event(Event::Moved { id, from, dir });
-        let me = ctx.address();
+        let asker = self.ask_to_start(ctx);
         let kept = self.when_kept();
         let open = async move {
             let kept = kept.await.is_ok();
-            tell(&me, DiskReply::Reopen { kept });
+            asker.tell(StartReply::Reopen { kept });
         };
         self.setup.pool.spawn(open).detach();
     }
