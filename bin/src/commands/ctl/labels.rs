@@ -12,6 +12,10 @@ use crate::text::printable;
 
 pub(super) fn tag(args: TagArgs, client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {
     let category = args.category.or_else(|| args.no_category.then(String::new));
+    if category.is_none() && args.add.is_empty() && args.remove.is_empty() {
+        let why = "say what to change: --category, --no-category, --add or --remove";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     let of = LabelsOf {
         torrents: args.which.torrent,
         all: args.which.all,

@@ -12,6 +12,10 @@ use crate::text::printable;
 
 pub(super) fn set(args: SetArgs, client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {
     let seeding = args.seeding();
+    if args.on.is_empty() && args.off.is_empty() && seeding.is_none() {
+        let why = "say what to change: --on, --off, --seed-ratio, --seed-time, --seed-idle, --seed-forever or --seed-default";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     let which = Which::from(args.which);
     let ask = Ask::Set(ModesOf {
         torrents: which.torrents,

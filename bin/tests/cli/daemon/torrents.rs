@@ -231,6 +231,8 @@ fn what_names_no_torrent_or_several_and_what_cannot_be_has_an_exit_code() {
         (&["list", "--only", "lazy"], 2, "--only lazy"),
         (&["events", "--only", "nonsense"], 2, "nonsense"),
         (&["limits", "f00001"], 2, "--down"),
+        (&["set", "f00001"], 2, "--seed-ratio"),
+        (&["tag", "f00001"], 2, "--no-category"),
     ] {
         let ran = daemon.ctl(args);
         assert_eq!(ran.code, code, "{args:?}: {ran:?}");
