@@ -242,9 +242,11 @@ fn parted(told: &[u8]) -> (u16, String, Vec<u8>) {
     let head = std::str::from_utf8(&told[..end])
         .expect("text")
         .to_ascii_lowercase();
-    let status = head.strip_prefix("http/1.1 ").expect("HTTP")[..3]
-        .parse()
-        .expect("a number");
+    // Who speaks the older version is answered in it.
+    let rest = head
+        .strip_prefix("http/1.1 ")
+        .or(head.strip_prefix("http/1.0 "));
+    let status = rest.expect("HTTP")[..3].parse().expect("a number");
     (status, head, told[end..].to_vec())
 }
 
