@@ -1,6 +1,8 @@
-//! What earlier versions of this program, and commands for single torrents, have left in the state directory: files of one torrent
-//! each. They say what a torrent has on disk, and not what it is called, so that they become what is kept loosely: a torrent that
-//! is added later takes it over.
+//! What earlier versions of this program have left in the state directory: files of one torrent each. They say what a torrent
+//! has on disk, and not where that is nor what it is called, so that they become what is kept loosely: a torrent that is added
+//! later takes it over.
+//!
+//! A record that says where the content is belongs to a command for single torrents, which may run: it is left to that.
 //!
 //! # Format
 //! `HASH.resume`, where `HASH` is the info-hash in handshakes in hexadecimal. All numbers big-endian: `TRRS`, version
@@ -11,7 +13,7 @@
 //! all ones for all files; where the content was, which may be left out: the file system `u64` and the folder from the root, and
 //! the length of both `u32`, 0 where they cannot be told; SHA-1 `[u8; 20]` of everything before.
 //!
-//! The commands that run one torrent keep theirs in such files, too (`engine`).
+//! Those who say where it was are commands for single torrents (`engine`).
 //!
 //! `HASH.torrent`: a .torrent file. `TARGET.item`: what a publisher has signed (BEP 46), by its place in the DHT. `NAME.hops`:
 //! `hops `, a number from 0 to 255, and a line feed.
@@ -77,8 +79,9 @@ pub fn move_in(store: &Store, dir: &Path) -> Result<Moved, StateError> {
             continue;
         };
         match read(&path).map(|bytes| take_in(&mut batch, name, kind, bytes)) {
-            Ok(true) => done.moved.push(path),
-            Ok(false) => {
+            Ok(Taken::Moved) => done.moved.push(path),
+            Ok(Taken::Left) => {}
+            Ok(Taken::Unreadable) => {
                 if kind == Kind::Hops {
                     batch.hops(name.0, Some(Hops::Unknown));
                 }
@@ -128,32 +131,38 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Says whether the bytes are what they should be.
-fn take_in(batch: &mut Batch, name: InfoHash, kind: Kind, bytes: Vec<u8>) -> bool {
+/// What becomes of a file.
+enum Taken {
+    Moved,
+    /// It is another command's.
+    Left,
+    Unreadable,
+}
+
+/// Takes in what the bytes say, where they are what they should be.
+fn take_in(batch: &mut Batch, name: InfoHash, kind: Kind, bytes: Vec<u8>) -> Taken {
     match kind {
-        Kind::Resume => match decode_resume(&bytes) {
-            Ok((hash, progress)) if hash == name => {
+        Kind::Resume => match decode(&bytes) {
+            Ok((hash, _, true)) if hash == name => return Taken::Left,
+            Ok((hash, progress, false)) if hash == name => {
                 batch.loose_progress(name, Some(progress));
-                true
             }
-            Ok(_) | Err(_) => false,
+            Ok(_) | Err(_) => return Taken::Unreadable,
         },
         Kind::Torrent => {
             batch.loose_metainfo(name, Some(bytes.into()));
-            true
         }
         Kind::Item => {
             batch.item(name.0, Some(Bytes::from(bytes)));
-            true
         }
         Kind::Hops => match decode_hops(&bytes) {
             Some(hops) => {
                 batch.hops(name.0, Some(Hops::Said(hops)));
-                true
             }
-            None => false,
+            None => return Taken::Unreadable,
         },
     }
+    Taken::Moved
 }
 
 fn decode_hops(bytes: &[u8]) -> Option<u8> {
@@ -167,6 +176,11 @@ fn decode_hops(bytes: &[u8]) -> Option<u8> {
 /// # Errors
 /// [`RecordError`]; nothing of a damaged record is believed.
 pub fn decode_resume(bytes: &[u8]) -> Result<(InfoHash, Progress), RecordError> {
+    decode(bytes).map(|(hash, progress, _)| (hash, progress))
+}
+
+/// The same, and whether it says where the content was.
+fn decode(bytes: &[u8]) -> Result<(InfoHash, Progress, bool), RecordError> {
     let Some((body, digest)) = bytes.split_last_chunk::<DIGEST>() else {
         return Err(RecordError::Damaged(bytes.len()));
     };
@@ -212,6 +226,7 @@ pub fn decode_resume(bytes: &[u8]) -> Result<(InfoHash, Progress), RecordError> 
         return Err(reader.damaged());
     }
     let (start, wanted) = circumstances(extra).ok_or(damaged)?;
+    let placed = without_place(extra).len() < extra.len();
     let progress = Progress {
         have,
         partial,
@@ -220,7 +235,7 @@ pub fn decode_resume(bytes: &[u8]) -> Result<(InfoHash, Progress), RecordError> 
         start,
         wanted,
     };
-    Ok((hash, progress))
+    Ok((hash, progress, placed))
 }
 
 /// The id of the machine's start, and which files were wanted.

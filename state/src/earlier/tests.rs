@@ -195,6 +195,22 @@ fn a_record_under_the_name_of_another_torrent_is_not_believed() {
     assert_eq!(move_in(&store, dir.path()).unwrap().unreadable, [other]);
 }
 
+#[test]
+fn a_record_that_says_where_content_is_stays_with_whom_it_belongs_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let path = dir.path().join(format!("{CLEAN}.resume"));
+    let place = [&7_u64.to_be_bytes()[..], b"/data", &13_u32.to_be_bytes()].concat();
+    fs::write(
+        &path,
+        circumstances_of(|extra| [&extra[..], &place].concat()),
+    )
+    .unwrap();
+    assert_eq!(move_in(&store, dir.path()).unwrap(), Moved::default());
+    assert!(path.exists());
+    assert_eq!(store.loose_progress(hash(CLEAN)).unwrap(), None);
+}
+
 proptest! {
     #[test]
     fn a_record_with_any_bit_flipped_is_refused(at in any::<prop::sample::Index>(), bit in 0_u8..8) {

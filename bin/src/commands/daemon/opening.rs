@@ -8,7 +8,7 @@ use state::{Folder, Health, Keeper, KeeperOptions, Opening, StateError, Store, e
 use crate::failure::Failure;
 use crate::screen::Screen;
 
-/// Opens what is kept, and takes in what one-shot commands have left in the folder.
+/// Opens what is kept, and takes in what earlier versions have left in the folder.
 pub(super) fn open_state(
     dir: &Path,
     health: &Arc<tokio::sync::watch::Sender<Option<String>>>,
