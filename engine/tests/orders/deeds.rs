@@ -1,5 +1,6 @@
 //! What can be said to a torrent, and what it is to be like after that.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use tokio::time::Instant;
 
 use crate::said::Said;
 use crate::world::{Content, LENS, PLACES, ROUTES, TRACKERS};
+
+/// How old a verified piece may be that is forgotten where the process is killed.
+const FORGIVEN: Duration = Duration::from_secs(5);
 
 /// One command, with files by their numbers in the world.
 #[derive(Clone, Debug)]
@@ -61,8 +65,10 @@ pub(crate) struct Wish {
     pub(crate) told: Instant,
     /// Until when commands may be under way whose answers nobody waits for.
     pub(crate) under_way: Instant,
-    /// Pieces that were there.
-    pub(crate) have: Bitfield,
+    /// Pieces that were there and may not be missing, and since when they are known.
+    pub(crate) have: BTreeMap<u32, Instant>,
+    /// A process was killed since it was added.
+    pub(crate) killed: bool,
     /// By how many hops it went, and until when at least.
     pub(crate) went: Vec<(u8, Instant)>,
 }
@@ -74,7 +80,7 @@ pub(crate) fn usual(file: usize) -> String {
 
 impl Wish {
     /// Of a torrent that is added at a place.
-    pub(crate) fn new(id: TorrentId, content: &Content, place: usize, hops: u8) -> Self {
+    pub(crate) fn new(id: TorrentId, place: usize, hops: u8) -> Self {
         Self {
             id,
             paused: Said::new(false),
@@ -87,7 +93,8 @@ impl Wish {
             limit: Said::new(None),
             told: Instant::now(),
             under_way: Instant::now(),
-            have: Bitfield::new(content.folder.metainfo.geometry().pieces()),
+            have: BTreeMap::new(),
+            killed: false,
             went: Vec::new(),
         }
     }
@@ -161,6 +168,21 @@ impl Wish {
             | Deed::Reannounce
             | Deed::Sequential(_) => {}
         }
+    }
+
+    /// These pieces are there.
+    pub(crate) fn saw(&mut self, have: &Bitfield) {
+        let now = Instant::now();
+        for piece in have.ones() {
+            self.have.entry(piece).or_insert(now);
+        }
+    }
+
+    /// The process is killed: what it has had for a moment only may be forgotten.
+    pub(crate) fn killed(&mut self) {
+        self.killed = true;
+        let now = Instant::now();
+        self.have.retain(|_, since| *since + FORGIVEN <= now);
     }
 
     /// Whether something may change yet that was said before.

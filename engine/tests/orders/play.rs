@@ -114,7 +114,7 @@ impl Game {
         let paused = add.paused;
         self.tell(|| format!("add {number} at {place} by {hops} hops, paused {paused}"));
         let id = self.world.session.handle.add(add).await.expect("added");
-        let mut wish = Wish::new(id, &self.world.contents[number], place, hops);
+        let mut wish = Wish::new(id, place, hops);
         wish.paused.set(paused);
         wish.went.clone_from(&self.went[number]);
         self.wishes[number] = Some(wish);
@@ -178,6 +178,9 @@ impl Game {
 
     async fn kill(&mut self) {
         self.tell(|| "kill".to_owned());
+        for wish in self.wishes.iter_mut().flatten() {
+            wish.killed();
+        }
         self.world.kill().await;
         self.begun();
     }
