@@ -6,6 +6,8 @@ mod common;
 mod deadlines;
 #[path = "streaming/ends.rs"]
 mod ends;
+#[path = "streaming/jumps.rs"]
+mod jumps;
 #[path = "streaming/play.rs"]
 mod play;
 #[path = "streaming/scene.rs"]

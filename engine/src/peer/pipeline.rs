@@ -22,7 +22,7 @@ const DEFAULT_REQQ: u32 = 250;
 const SLACK: u32 = 4;
 
 /// How much of the peer's time is in flight where what is asked for next is waited for, if two round trips are not longer.
-const HASTE: Duration = Duration::from_millis(700);
+const HASTE: Duration = Duration::from_millis(300);
 
 /// On a link with no latency to speak of, requests must cover the pauses of both programs.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -15,6 +15,7 @@ use crate::peer::key::PeerKey;
 use crate::peer::messages::Order;
 use crate::torrent::actor::{Active, Phase, Torrent};
 use crate::torrent::files::{FileError, Reply};
+use crate::torrent::peers::PeerEntry;
 use crate::torrent::picker::{Hurry, MOST_DUE, PeerPieces, Run};
 use crate::{Category, Event};
 
@@ -104,7 +105,8 @@ impl Torrent {
         let news = due.iter().filter(|(at, piece)| {
             let already = active.picker.due_at(*piece);
             let new = *at <= soon && already.is_none_or(|before| before > soon);
-            new && active.picker.is_to_be_asked_for(*piece)
+            // What is waited for now may have been asked for long ago, behind much else.
+            new && (*at <= now || active.picker.is_to_be_asked_for(*piece))
         });
         let next = news.map(|(at, _)| *at).min();
         active.picker.set_due(due);
@@ -149,8 +151,9 @@ impl Torrent {
         if !hasty {
             return;
         }
+        let (now, sampled) = (now(), self.last_tick);
         let peers = self.peers.iter();
-        let rates = peers.map(|(key, peer)| (key, peer.down.bytes_per_s));
+        let rates = peers.map(|(key, peer)| (key, peer.brings(now, sampled)));
         active.picker.set_rates(rates.chain(self.web_seeds.rates()));
     }
 
@@ -195,6 +198,14 @@ pub(crate) fn read(content: &Content, at: u64, len: u32) -> Result<Bytes, FileEr
 pub(crate) type Chunk = oneshot::Receiver<Result<Bytes, FileError>>;
 
 impl Active {
+    /// Tells the picker how fast a peer is that brought its first blocks since peers were rated last: until then nobody knows what
+    /// it could bring in time.
+    pub(super) fn rate_newcomer(&mut self, key: PeerKey, peer: &PeerEntry, sampled: Instant) {
+        if self.picker.has_due() && !self.picker.knows_rate_of(key) {
+            self.picker.set_rate(key, peer.brings(now(), sampled));
+        }
+    }
+
     /// Has the picker choose for a peer: what is due first, if the peer brings it in time, then as usual, then what is due
     /// in any case.
     pub(super) fn choose(

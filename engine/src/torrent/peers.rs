@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::Addr;
 use actors::tell;
@@ -137,6 +137,9 @@ impl Rate {
     }
 }
 
+/// What came in less time than this is taken to have come in this much: a burst says little of a link.
+const LEAST_SAMPLE: Duration = Duration::from_millis(20);
+
 /// Samples without a byte after which a peer does not count as one that transfers: what comes by uTP in a crowded queue comes
 /// in drops.
 const QUIET: u8 = 5;
@@ -158,6 +161,17 @@ impl PeerEntry {
             Some(Holdings::Some(set)) => set.is_full(),
             None => false,
         }
+    }
+
+    /// Bytes a second that it brings: by the samples, the last of which was at `sampled`; before the first that saw anything move by
+    /// what has come since.
+    pub(crate) fn brings(&self, now: Instant, sampled: Instant) -> u64 {
+        let Some(met) = self.since.filter(|_| self.down.bytes_per_s == 0) else {
+            return self.down.bytes_per_s;
+        };
+        let time = now.saturating_duration_since(met.max(sampled));
+        let moved = Traffic::get(&self.traffic.down).saturating_sub(self.down.counter);
+        (moved as f64 / time.max(LEAST_SAMPLE).as_secs_f64()) as u64
     }
 
     /// Whether it has everything that it wants.

@@ -277,6 +277,7 @@ impl Torrent {
         if !self.may_ask() {
             return;
         }
+        let sampled = self.last_tick;
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
@@ -286,6 +287,7 @@ impl Torrent {
         if peer.hungry == 0 || active.finished {
             return;
         }
+        active.rate_newcomer(key, peer, sampled);
         let mut runs = Vec::new();
         active.choose((key, peer.pieces()), peer.hungry, &mut runs);
         if runs.is_empty() {

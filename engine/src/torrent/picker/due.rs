@@ -137,6 +137,19 @@ impl Picker {
         bytes > 0 && (rate == 0 || bytes as f64 / rate as f64 > left.as_secs_f64())
     }
 
+    /// Whether it is known what a peer brings.
+    pub fn knows_rate_of(&self, peer: PeerKey) -> bool {
+        self.due.rates.contains_key(&peer)
+    }
+
+    /// What one peer brings, in bytes per second, if it brings anything.
+    pub fn set_rate(&mut self, peer: PeerKey, rate: u64) {
+        if rate > 0 {
+            self.due.rates.insert(peer, rate);
+            self.due.best = self.due.best.max(rate);
+        }
+    }
+
     /// What each peer brings, in bytes per second; peers that are not named bring nothing yet.
     pub fn set_rates(&mut self, rates: impl IntoIterator<Item = (PeerKey, u64)>) {
         let rates = rates.into_iter().filter(|(_, rate)| *rate > 0);

@@ -81,6 +81,25 @@ fn a_slow_peer_is_given_what_it_can_bring_in_time() {
 }
 
 #[test]
+fn a_peer_that_turns_out_to_be_fast_is_given_whole_pieces_one_after_the_other() {
+    let mut picker = picker(6, 8);
+    picker.peer_joined_full();
+    due(&mut picker, &[(0, 0), (0, 1), (0, 2)]);
+    // Nobody knows: some of each.
+    assert!(!picker.knows_rate_of(A));
+    let runs = pick_due(&mut picker, A, 6, Hurry::InTime);
+    assert_eq!(runs, [(0, 0, 4, true, false), (1, 0, 2, true, false)]);
+    picker.set_rate(A, 0);
+    assert!(!picker.knows_rate_of(A), "nothing has come");
+    picker.set_rate(A, blocks(9));
+    assert!(picker.knows_rate_of(A));
+    let runs = pick_due(&mut picker, A, 9, Hurry::InTime);
+    assert_eq!(runs, [(0, 4, 8, false, false), (1, 2, 7, false, false)]);
+    // Whoever is not known yet is tried with what has time, and nothing has.
+    assert_eq!(pick_due(&mut picker, B, 9, Hurry::InTime), []);
+}
+
+#[test]
 fn blocks_that_would_be_late_are_asked_from_a_fast_peer_as_well() {
     let mut picker = picker(6, 4);
     picker.peer_joined_full();
