@@ -86,6 +86,15 @@ impl HaveBoard {
         }
     }
 
+    /// Wakes those of these numbers that wait now, before the next ring.
+    pub(crate) fn wake(&self, numbers: impl Iterator<Item = u32>) {
+        let woken: Vec<Waker> = {
+            let mut waiting = self.waiting.lock();
+            numbers.filter_map(|it| waiting.remove(&it)).collect()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
     /// How often the bell has rung, in a manner of speaking: another number each time.
     pub(crate) fn rung(&self) -> usize {
         self.rung.load(Ordering::Acquire)

@@ -115,6 +115,11 @@ impl Gather {
         self.waiting.len()
     }
 
+    /// The pieces that wait.
+    pub fn pieces(&self) -> impl Iterator<Item = PieceIndex> + '_ {
+        self.waiting.iter().map(|waiting| waiting.piece)
+    }
+
     /// Whether no piece waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()

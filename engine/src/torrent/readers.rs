@@ -78,6 +78,11 @@ impl Readers {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Their numbers.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.keys().copied()
+    }
 }
 
 #[derive(Debug)]
@@ -245,6 +250,16 @@ impl Torrent {
             disk: self.setup.disk.clone(),
         };
         Ok(FileReader::new(number, span, source))
+    }
+
+    /// Has those who wait for pieces look at once whether these are theirs, where there are any.
+    pub(super) fn wake_readers(&self, new: &[PieceIndex]) {
+        if let Phase::Active(active) = &self.phase
+            && !new.is_empty()
+            && !self.readers.is_empty()
+        {
+            active.content.have.wake(self.readers.numbers());
+        }
     }
 
     /// Lets readers know how it stands.

@@ -44,7 +44,8 @@ impl Torrent {
         if active.ring_due && now.saturating_duration_since(active.last_ring) >= RING_EVERY {
             active.ring(now);
         }
-        let more_coming = active.picker.active_pieces() > 0 && !settling;
+        // Nobody who waits for one of them waits for others to go with it.
+        let more_coming = active.picker.active_pieces() > 0 && !settling && !active.is_awaited(now);
         if active.batches > threads {
             return;
         }
@@ -168,6 +169,7 @@ impl Torrent {
 
     fn tell_verdicts(&mut self, good: &[PieceIndex], failed: &[PieceIndex]) {
         self.due_arrived(good);
+        self.wake_readers(good);
         let whole = self.active().map(|active| active.completed_by(good));
         if let Some(files) = whole.filter(|files| !files.is_empty()) {
             let files = files.into();
@@ -253,6 +255,12 @@ impl Active {
         blocks
             .map(|block| u64::from(geometry.block_len(block)))
             .sum()
+    }
+
+    /// Whether somebody waits for one of the pieces that are to be hashed, who must not wait for others to go with it.
+    fn is_awaited(&self, now: Instant) -> bool {
+        let due = |piece| self.picker.due_at(piece).is_some_and(|at| at <= now);
+        self.gather.pieces().any(due)
     }
 
     fn ring(&mut self, now: Instant) {

@@ -62,3 +62,24 @@ fn a_jump_to_what_was_asked_for_already_does_not_wait_for_all_that_was_asked_for
         scene.sim
     });
 }
+
+#[test]
+fn who_waits_for_a_piece_does_not_wait_for_those_that_would_be_hashed_along_with_it() {
+    simulate(async {
+        let (rate, piece, len) = (50_000_000, 256 << 10, 100_000_000_usize);
+        let near = Duration::from_micros(100);
+        let (content, files) = ((Version::V1, 22), (&[len][..], piece));
+        let scene = Scene::at_a_distance(near, content, files, &[rate], |_| {}).await;
+        let mut reader = scene.reader(0, ReadAhead::default()).await;
+        let mut took = Vec::new();
+        for number in 0..20 {
+            let to = (number * 7 % 20) * len / 20 + len / 40;
+            took.push(jump(&scene, &mut reader, to as u64).await);
+        }
+        println!("{took:?}");
+        took.sort();
+        // A piece takes 5 ms, and some of what was asked for before comes first.
+        assert!(took[10] < Duration::from_millis(28), "{took:?}");
+        scene.sim
+    });
+}

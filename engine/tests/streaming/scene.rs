@@ -30,6 +30,17 @@ pub(crate) struct Scene {
 impl Scene {
     /// Seeds that send so many bytes a second each, and a torrent of files of these lengths that is added with changes.
     pub(crate) async fn new(
+        content: (Version, u64),
+        files: (&[usize], usize),
+        rates: &[u64],
+        change: impl FnOnce(&mut AddTorrent),
+    ) -> Self {
+        Self::at_a_distance(LATENCY, content, files, rates, change).await
+    }
+
+    /// The same, where each host is so far from the middle of the network.
+    pub(crate) async fn at_a_distance(
+        latency: Duration,
         (version, seed): (Version, u64),
         (lens, piece): (&[usize], usize),
         rates: &[u64],
@@ -40,7 +51,7 @@ impl Scene {
         let mut seeds = Vec::new();
         for (number, rate) in (1..).zip(rates) {
             let options = HostOptions {
-                link: Link::with_latency(LATENCY).with_rates(Some(*rate), None),
+                link: Link::with_latency(latency).with_rates(Some(*rate), None),
                 ..HostOptions::at(ip(number))
             };
             let host = sim.host(options);
@@ -55,7 +66,7 @@ impl Scene {
             seeds.push((handle, dir));
         }
         let options = HostOptions {
-            link: Link::with_latency(LATENCY),
+            link: Link::with_latency(latency),
             ..HostOptions::at(ip(0))
         };
         let host = sim.host(options);
