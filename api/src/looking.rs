@@ -49,8 +49,8 @@ async fn look(State(shared): State<Shared>, request: Request) -> Result<Answer, 
     let uri = query
         .get("uri")
         .ok_or_else(|| Problem::wrong("uri parameter missing"))?;
-    let named = Named::of(uri)?;
-    let (bytes, turn) = match named {
+    let uri = named::decoded(uri);
+    let (bytes, turn) = match Named::of(&uri)? {
         Named::File(uri) => {
             let turn = shared.0.whole.wait().await?;
             named::read_uri(uri, turn).await?

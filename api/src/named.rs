@@ -1,6 +1,9 @@
 //! Texts that name a torrent: magnet links, addresses, and files of this machine.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::Read as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use axum::http::StatusCode;
@@ -57,6 +60,20 @@ impl<'a> Named<'a> {
     }
 }
 
+/// A text as it was before it was encoded as in a query: Tribler takes such texts too, and programs send them.
+pub(crate) fn decoded(text: &str) -> Cow<'_, str> {
+    const LINK: &str = "magnet:%3f";
+    let start = text.get(..LINK.len());
+    let is_link = start.is_some_and(|start| start.eq_ignore_ascii_case(LINK));
+    if !is_link && Named::of(text).is_ok() {
+        return text.into();
+    }
+    let spaced = text.replace('+', " ");
+    let plain = percent_decode_str(&spaced).decode_utf8().ok();
+    let named = plain.filter(|plain| Named::of(plain).is_ok());
+    named.map_or(Cow::Borrowed(text), |plain| plain.into_owned().into())
+}
+
 /// A link that a server has sent instead of a torrent: they send either.
 pub(crate) fn link_in(fetched: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(fetched).ok()?.trim();
@@ -86,10 +103,13 @@ pub(crate) fn file_path(uri: &str) -> Result<PathBuf, Problem> {
         Some(after) => after.strip_prefix("localhost").unwrap_or(rest),
         None => rest,
     };
-    let path = percent_decode_str(path).decode_utf8().ok();
-    let absolute = path.filter(|path| path.starts_with('/') && !path.starts_with("//"));
-    let path = absolute.map(|path| PathBuf::from(path.into_owned()));
-    path.ok_or_else(|| Problem::wrong(format!("{uri}: a file is named from the root")))
+    // The names of files are bytes, which need not be text.
+    let path: Vec<u8> = percent_decode_str(path).collect();
+    if !path.starts_with(b"/") || path.starts_with(b"//") {
+        let why = format!("{uri}: a file is named from the root");
+        return Err(Problem::wrong(why));
+    }
+    Ok(PathBuf::from(OsString::from_vec(path)))
 }
 
 /// Reads a .torrent file of this machine.
@@ -134,6 +154,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_encoded_as_in_a_query_is_read_and_what_is_not_stays_as_it_is() {
+        let link = "magnet:?xt=urn:btih:x&dn=a+b%2525";
+        for (text, plain) in [
+            (link, link),
+            ("file:/a%20b+c", "file:/a%20b+c"),
+            ("http://x/?y=%2f", "http://x/?y=%2f"),
+            ("magnet%3A%3Fxt%3Durn%3Abtih%3Ax%26dn%3Da%2Bb%252525", link),
+            ("magnet:%3Fxt=urn:btih:x&dn=a%2Bb%252525", link),
+            ("https%3a%2f%2fx%2fa+b", "https://x/a b"),
+            ("file%3A/a", "file:/a"),
+            ("%6dagnet%ff", "%6dagnet%ff"),
+            ("ftp%3A%2F%2Fx", "ftp%3A%2F%2Fx"),
+        ] {
+            assert_eq!(decoded(text), plain, "{text}");
+        }
+    }
+
+    #[test]
     fn a_server_may_send_a_link_instead_of_a_torrent() {
         let link = "magnet:?xt=urn:btih:x";
         assert_eq!(link_in(format!(" {link}\n").as_bytes()), Some(link));
@@ -150,6 +188,8 @@ mod tests {
         ] {
             assert_eq!(file_path(uri), Ok(PathBuf::from(path)), "{uri}");
         }
+        let bytes = PathBuf::from(OsString::from_vec(b"/a/\xff.torrent".to_vec()));
+        assert_eq!(file_path("file:/a/%ff.torrent"), Ok(bytes));
         for uri in [
             "file:",
             "file:a",

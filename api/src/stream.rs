@@ -50,7 +50,7 @@ pub(crate) fn routes() -> Vec<Served> {
         .answers_as(200, "*/*", bytes())
         .answers_as(206, "*/*", bytes())
         .answers_as(304, "*/*", bytes())
-        .refuses(&[400, 404, 409, 416, 500]);
+        .refuses(&[400, 404, 409, 412, 416, 500]);
     let playlist_about = About::new("A playlist of the files that players can play")
         .answers_as(200, playlist::KIND, text())
         .refuses(&[400, 404, 409]);
@@ -88,11 +88,17 @@ async fn stream(
     let headers = request.headers();
     let old = asked::era(&request) == Era::V70;
     let mut answer = Head::new(name, &tag)?;
+    if is_of_another(headers, &tag) {
+        let why = "If-Match: this file has another tag, or it was weakened on the way";
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, why));
+    }
     if is_known(headers, &tag) {
         return answer.finish(StatusCode::NOT_MODIFIED, Body::empty());
     }
     let asked = headers.get(header::RANGE);
-    let asked = asked.filter(|_| is_meant(headers, &tag));
+    // Of other methods than GET it is not heeded (RFC 9110, section 14.2).
+    let is_get = *request.method() == Method::GET;
+    let asked = asked.filter(|_| is_get && is_meant(headers, &tag));
     let (span, part) = match range::asked_for(asked, file.len) {
         Range::Whole => (Span::whole(file.len), old),
         Range::Part(span) => (span, true),
@@ -224,14 +230,23 @@ async fn open(engine: &EngineHandle, id: TorrentId, index: usize) -> Result<File
     }
 }
 
+/// The tags of a header, which may be there several times.
+fn tags(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
+    let lists = headers.get_all(name).into_iter();
+    let said = lists.filter_map(|list| list.to_str().ok());
+    said.flat_map(|list| list.split(',').map(str::trim))
+}
+
+/// Whether the client means another file than that with this tag (RFC 9110, section 13.1.1): a weakened tag is as good as none.
+fn is_of_another(headers: &HeaderMap, tag: &str) -> bool {
+    let mut said = tags(headers, header::IF_MATCH);
+    headers.contains_key(header::IF_MATCH) && !said.any(|one| one == "*" || one == tag)
+}
+
 /// Whether the client has the file with this tag already (RFC 9110, section 13.1.2): somebody between may have weakened the tag.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let lists = headers.get_all(header::IF_NONE_MATCH).iter();
-    let mut said = lists.filter_map(|list| list.to_str().ok());
-    said.any(|list| {
-        let mut tags = list.split(',').map(str::trim);
-        tags.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
-    })
+    let mut said = tags(headers, header::IF_NONE_MATCH);
+    said.any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
 /// Whether a range is meant of the file with this tag, and of no other (RFC 9110, section 13.1.5).

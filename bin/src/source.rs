@@ -274,7 +274,8 @@ pub(crate) fn without_login(address: &str) -> String {
 /// Fetches a torrent over HTTP, from where a policy allows.
 ///
 /// # Errors
-/// [`Failure::NotFound`] where there is none, [`Failure::Failed`] where it cannot be had; the text names the address without a login.
+/// [`Failure::NotFound`] where there is none, [`Failure::Usage`] where that is no address, [`Failure::Failed`] where it cannot be had;
+/// the text names the address without a login.
 pub(crate) async fn fetch(
     address: &str,
     network: &Network,
@@ -282,7 +283,8 @@ pub(crate) async fn fetch(
 ) -> Result<Vec<u8>, Failure> {
     let told = without_login(address);
     let failed = |why: &dyn std::fmt::Display| Failure::failed(format_args!("{told}: {why}"));
-    let url: Url = address.parse().map_err(|error| failed(&error))?;
+    let url = address.parse();
+    let url: Url = url.map_err(|error| Failure::Usage(format!("{told}: {error}")))?;
     let agent = HeaderValue::from_static(concat!("tribler-rs/", env!("CARGO_PKG_VERSION")));
     let mut request = Request::new(url);
     request.limits.body = MAX_FETCHED;
@@ -347,6 +349,16 @@ mod tests {
         }
         let told = Source::read_local("http://me:secret@host/x").unwrap_err();
         assert_eq!(told.to_string(), "http://host/x needs the network");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_not_the_fault_of_a_server() {
+        for address in ["http://", "http://[::1", "https://:7/x"] {
+            let fetched = fetch(address, &Network::none(), Arc::new(Guard::USER)).await;
+            let refused = fetched.unwrap_err();
+            assert_eq!(refused.code(), 2, "{refused}");
+            assert!(refused.to_string().starts_with(address), "{refused}");
+        }
     }
 
     #[test]

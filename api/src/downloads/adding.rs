@@ -46,7 +46,7 @@ pub(super) async fn add(State(shared): State<Shared>, request: Request) -> Resul
     let is_torrent = kind
         .split(';')
         .next()
-        .is_some_and(|kind| kind.trim() == TORRENT);
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case(TORRENT));
     let (origin, wish, _turn) = if is_torrent {
         let wish = Wish::of(&of_query(&Query::of(request.uri())))?;
         let (bytes, turn) = asked::long(request, MOST, &shared).await?;
@@ -101,9 +101,9 @@ pub(crate) fn said(era: Era, bytes: &[u8]) -> Result<Said, Problem> {
         let bytes = BASE64.decode(encoded.as_bytes());
         Whence::Bytes(bytes.map_err(|error| Problem::wrong(format!("torrent: {error}")))?)
     } else {
-        let uri = said.text("uri")?;
+        let uri = said.text("uri")?.filter(|uri| !uri.is_empty());
         let uri = uri.ok_or_else(|| Problem::wrong("uri parameter missing"))?;
-        Whence::Named(uri.to_owned())
+        Whence::Named(named::decoded(uri).into_owned())
     };
     Ok(Said { origin, wish })
 }

@@ -157,7 +157,7 @@ async fn must_be_there(dir: &str) -> Result<(), Problem> {
     Err(Problem::wrong(why))
 }
 
-/// Has these files wanted, and no others.
+/// Has these files wanted, and no others; all where none is named, as when it is added.
 async fn choose(shared: &Shared, id: TorrentId, chosen: &[u64]) -> Result<(), Problem> {
     let engine = shared.engine();
     let Some(metainfo) = engine.metainfo(id).await? else {
@@ -174,7 +174,7 @@ async fn choose(shared: &Shared, id: TorrentId, chosen: &[u64]) -> Result<(), Pr
     }
     let mut priorities = engine.file_priorities(id).await?;
     for (index, of) in (0..).zip(&mut priorities) {
-        if !chosen.contains(&index) {
+        if !chosen.is_empty() && !chosen.contains(&index) {
             *of = Priority::SKIP;
         } else if !of.is_wanted() {
             *of = Priority::NORMAL;

@@ -50,7 +50,7 @@ impl Peer {
             ip: addr.ip().to_string(),
             port: addr.port(),
             optimistic: false,
-            direction: if info.outgoing { "R" } else { "L" },
+            direction: begun_by(info.outgoing),
             uprate: info.up_rate,
             uinterested: info.interested,
             uchoked: !info.served,
@@ -71,6 +71,11 @@ impl Peer {
     }
 }
 
+/// Which end has dialled: `L` is this one, `R` the other.
+const fn begun_by(us: bool) -> &'static str {
+    if us { "L" } else { "R" }
+}
+
 /// The program that an id names, as BEP 20 has it: two letters and four signs between dashes.
 fn program(id: &PeerId) -> String {
     let [b'-', name @ .., b'-'] = id.0.get(..8).unwrap_or_default() else {
@@ -85,6 +90,11 @@ fn program(id: &PeerId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_is_local_where_it_was_begun_here() {
+        assert_eq!([true, false].map(begun_by), ["L", "R"]);
+    }
 
     #[test]
     fn programs_are_read_from_ids_that_name_them() {

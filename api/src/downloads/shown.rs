@@ -131,11 +131,7 @@ impl<'a> Download<'a> {
             num_connected_seeds: status.seeds,
             total_up,
             total_down,
-            ratio: if total_down == 0 {
-                0.0
-            } else {
-                total_up as f64 / total_down as f64
-            },
+            ratio: ratio(total_up, status.done),
             trackers: Trackers {
                 own: page.trackers.as_deref(),
                 dht: common.dht && status.modes.has(Mode::Dht),
@@ -166,6 +162,14 @@ impl<'a> Download<'a> {
             files: more.files,
         }
     }
+}
+
+/// What went to others for each byte that is there, wherever that came from: by this it is decided how long a torrent is seeded.
+fn ratio(uploaded: u64, there: u64) -> f64 {
+    if there == 0 {
+        return 0.0;
+    }
+    uploaded as f64 / there as f64
 }
 
 /// The share that is there of what is wanted; while it is checked, of what is to be checked.
@@ -236,5 +240,17 @@ impl Serialize for Trackers<'_> {
             })?;
         }
         list.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_here_from_the_start_has_a_ratio_too() {
+        for (up, there, percent) in [(0, 0, 0), (7, 0, 0), (50, 100, 50), (300, 100, 300)] {
+            assert_eq!((ratio(up, there) * 100.0).round() as u64, percent);
+        }
     }
 }

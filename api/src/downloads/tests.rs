@@ -139,7 +139,7 @@ async fn downloads_are_added_by_links_files_and_bytes_and_what_cannot_be_is_name
         (&json!("Some name"), &json!(0))
     );
     let (torrent, hash) = torrent_of(scene.dir.path(), "sent", &[("a", 100), ("b", 100)]);
-    let kind = "Content-Type: application/x-bittorrent\r\n";
+    let kind = "Content-Type: Application/X-BitTorrent; x=y\r\n";
     let path = "/downloads?selected_files=1";
     let reply = scene.ask_with("PUT", path, kind, &torrent).await;
     assert_eq!(reply.json, json!({"started": true, "infohash": hash}));
@@ -169,6 +169,7 @@ async fn downloads_are_added_by_links_files_and_bytes_and_what_cannot_be_is_name
     let folder = scene.dir.path().display();
     for (body, status, why) in [
         (json!({}), 400, "uri parameter missing"),
+        (json!({"uri": ""}), 400, "uri parameter missing"),
         (json!({"uri": "abc"}), 400, "invalid uri"),
         (json!({"uri": 7}), 400, "uri is a text, and not 7"),
         (
@@ -238,6 +239,11 @@ async fn downloads_are_changed_and_removed() {
     assert_eq!(patch(json!({"selected_files": [1]})).await.json, done);
     let files = scene.ask("GET", &format!("{path}/files"), b"").await.json;
     assert_eq!(files["files"][0]["included"], false);
+    assert_eq!(patch(json!({"selected_files": []})).await.json, done);
+    let files = scene.ask("GET", &format!("{path}/files"), b"").await.json;
+    for file in files["files"].as_array().unwrap() {
+        assert_eq!(file["included"], true, "{file}");
+    }
     let there = scene.dir.path().join("there");
     std::fs::create_dir(&there).unwrap();
     let moves = json!({"state": "move_storage", "dest_dir": there});

@@ -5,7 +5,7 @@ use control::{Ask, SettingsChange};
 use serde_json::{Map, Value, json};
 
 use super::PREFIX;
-use super::proxy::Way;
+use super::proxy::{Part, Way};
 use super::tree::{self, Effect, Key};
 use crate::asked::Object;
 use crate::problem::{Answer, Problem};
@@ -32,7 +32,8 @@ impl Plan {
     ) -> Result<Self, Problem> {
         let mut plan = Self::default();
         let mut way = Way::of(proxy);
-        let mut other_way = false;
+        // The parts of the proxy that are said.
+        let mut parts = Vec::new();
         for (section, keys) in &said.0 {
             let Value::Object(keys) = keys else {
                 return Err(unknown("None", section));
@@ -46,16 +47,21 @@ impl Plan {
                     .map_err(|why| Problem::wrong(format!("{}: {why}", key.path())))?;
                 if let Effect::Proxy(part) = key.effect {
                     way.set(part, value);
-                    other_way = true;
+                    parts.push((part, key.path()));
                 } else {
                     plan.take(key, value.clone());
                 }
             }
         }
-        if other_way {
+        if !parts.is_empty() {
             let url = way
                 .url()
                 .map_err(|why| Problem::wrong(format!("libtorrent.proxy_*: {why}")))?;
+            if url.is_empty() {
+                // Of where no proxy is, nothing is kept.
+                let lost = parts.iter().filter(|(part, _)| *part != Part::Kind);
+                plan.idle.extend(lost.map(|(_, path)| path.clone()));
+            }
             let set = &mut plan.change.set;
             set.insert("network.proxy".to_owned(), url.into());
         }

@@ -121,6 +121,35 @@ async fn what_cannot_be_is_named_and_nothing_of_the_request_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_of_a_proxy_that_is_none_is_named() {
+    let scene = Scene::start().await;
+    for (said, idle) in [
+        (
+            json!({"proxy_server": "box:1"}),
+            json!(["libtorrent.proxy_server"]),
+        ),
+        (
+            json!({"proxy_type": 0, "proxy_auth": "me:pw", "proxy_server": "box:1"}),
+            json!(["libtorrent.proxy_auth", "libtorrent.proxy_server"]),
+        ),
+        (
+            json!({"proxy_type": 0, "proxy_auth": ":", "proxy_server": ":"}),
+            Value::Null,
+        ),
+    ] {
+        let body = json!({"libtorrent": said}).to_string();
+        let reply = scene.ask("POST", "/settings", body.as_bytes()).await;
+        assert_eq!(
+            (reply.status, &reply.json["without_effect"]),
+            (200, &idle),
+            "{body}"
+        );
+        let now = scene.ask("GET", "/settings", b"").await.json;
+        assert_eq!(now["settings"]["libtorrent"]["proxy_type"], 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_folder_for_content_is_that_of_the_daemon() {
     let scene = Scene::start().await;
     let own = scene.dir.path().display().to_string();

@@ -32,7 +32,6 @@ async fn files_are_read_whole_and_in_parts() {
         .await;
     let policy = film.header("content-security-policy");
     assert_eq!(policy, Some("sandbox allow-same-origin"));
-    let tag = whole.header("etag").unwrap().to_owned();
     let part = scene
         .ask_with("GET", &path, "Range: bytes=300-16999\r\n", b"")
         .await;
@@ -54,24 +53,9 @@ async fn files_are_read_whole_and_in_parts() {
     let head = scene
         .ask_with("HEAD", &path, "Range: bytes=0-9\r\n", b"")
         .await;
-    assert_eq!((head.status, head.body.len()), (206, 0));
-    assert_eq!(head.header("content-length"), Some("10"));
-    for known in [tag.as_str(), &format!("\"x\", W/{tag}"), "*"] {
-        let again = format!("If-None-Match: {known}\r\n");
-        let reply = scene.ask_with("GET", &path, &again, b"").await;
-        assert_eq!(reply.status, 304, "{known}");
-    }
-    let other = "If-None-Match: \"other\"\r\n";
-    assert_eq!(scene.ask_with("GET", &path, other, b"").await.status, 200);
-    for (meant, status) in [
-        (tag.as_str(), 206),
-        ("\"other\"", 200),
-        (&format!("W/{tag}"), 200),
-    ] {
-        let range = format!("Range: bytes=0-9\r\nIf-Range: {meant}\r\n");
-        let reply = scene.ask_with("GET", &path, &range, b"").await;
-        assert_eq!(reply.status, status, "{meant}");
-    }
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), Some("70000"));
+    assert_eq!(head.header("content-range"), None);
     let old = scene
         .ask_with("GET", &format!("/v7.0{path}"), "Range: bytes=0-99\r\n", b"")
         .await;
@@ -91,6 +75,41 @@ async fn files_are_read_whole_and_in_parts() {
         .ask("GET", &format!("/downloads/{hash}/playlist.m3u8"), b"")
         .await;
     assert_eq!(list.body, b"#EXTM3U\n#EXTINF:-1,a.mp4\nstream/0\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_tag_is_answered_by_it() {
+    let scene = Scene::start().await;
+    let hash = scene.seed(&[("a.mp4", 50_000)]).await;
+    let path = format!("/downloads/{hash}/stream/0");
+    let whole = scene.ask("GET", &path, b"").await;
+    let tag = whole.header("etag").unwrap().to_owned();
+    for known in [tag.as_str(), &format!("\"x\", W/{tag}"), "*"] {
+        let again = format!("If-None-Match: {known}\r\n");
+        let reply = scene.ask_with("GET", &path, &again, b"").await;
+        assert_eq!(reply.status, 304, "{known}");
+    }
+    for (meant, status) in [
+        (format!("\"x\", {tag}"), 200),
+        ("*".to_owned(), 200),
+        ("\"other\"".to_owned(), 412),
+        (format!("W/{tag}"), 412),
+    ] {
+        let only = format!("If-Match: {meant}\r\n");
+        let reply = scene.ask_with("GET", &path, &only, b"").await;
+        assert_eq!(reply.status, status, "{meant}");
+    }
+    let other = "If-None-Match: \"other\"\r\n";
+    assert_eq!(scene.ask_with("GET", &path, other, b"").await.status, 200);
+    for (meant, status) in [
+        (tag.as_str(), 206),
+        ("\"other\"", 200),
+        (&format!("W/{tag}"), 200),
+    ] {
+        let range = format!("Range: bytes=0-9\r\nIf-Range: {meant}\r\n");
+        let reply = scene.ask_with("GET", &path, &range, b"").await;
+        assert_eq!(reply.status, status, "{meant}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,12 +98,12 @@ fn top(paths: &[PathBuf]) -> Result<PathBuf, Failure> {
 fn files(paths: &[PathBuf], top: &Path) -> Result<Vec<Found>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        let tree = walk::walk(path, &mut Exclude::default())?;
+        let tree = walk::walk(path, &mut Exclude::default()).map_err(of_whom)?;
         if let Some((link, _)) = tree.followed.first() {
             return Err(unshareable(link, "is a link that leads out of the folder"));
         }
         if let Some(obstacle) = tree.obstacles.into_iter().next() {
-            return Err(Failure::Failed(obstacle));
+            return Err(of_whom(Failure::Failed(obstacle)));
         }
         let parts = path.strip_prefix(top).unwrap_or(path).components();
         let parts = parts.map(|part| part.as_os_str().to_str().filter(|name| fits(name)));
@@ -123,6 +123,14 @@ fn files(paths: &[PathBuf], top: &Path) -> Result<Vec<Found>, Failure> {
     Ok(files)
 }
 
+/// What stands in the way where it is only looked which files there are is a matter of what was named.
+fn of_whom(failure: Failure) -> Failure {
+    if let Failure::Failed(why) = failure {
+        return Failure::Usage(why);
+    }
+    failure
+}
+
 fn fits(name: &str) -> bool {
     !name.chars().any(char::is_control)
 }
@@ -133,6 +141,8 @@ fn unshareable(path: &Path, why: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use protocol::metainfo::{LoadLimits, Metainfo};
 
     use super::*;
@@ -170,6 +180,15 @@ mod tests {
         assert_eq!(names(&some), ["top/a", "top/b/1", "top/b/2"]);
         let (whole, _) = made(std::slice::from_ref(&top)).unwrap();
         assert_eq!(names(&whole).len(), 4);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_the_fault_of_whoever_named_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = std::ffi::OsString::from_vec(b"\xff".to_vec());
+        std::fs::write(dir.path().join(name), "x").unwrap();
+        let failure = made(&[dir.path().to_owned()]).unwrap_err();
+        assert_eq!(failure.code(), 2, "{failure}");
     }
 
     #[test]

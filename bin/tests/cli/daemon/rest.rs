@@ -171,6 +171,10 @@ fn torrents_are_made_by_the_api_and_seeded_from_where_they_are() {
         status == 400 && why.contains("--api-local-urls"),
         "{status} {why}"
     );
+    for none in ["http://", "http://[::1"] {
+        let (status, refused) = api.ask("PUT", "/downloads", &json!({"uri": none}).to_string());
+        assert_eq!(status, 400, "{none}: {refused}");
+    }
     let (_, health) = api.ask(
         "GET",
         &format!(

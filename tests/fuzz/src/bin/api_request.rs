@@ -278,8 +278,9 @@ fn words(steps: &mut Steps<'_>) {
     }
     for uri in [word.clone(), format!("file:{word}")] {
         if let Ok(path) = parse::file_path(&uri) {
-            let path = path.to_str().expect("text");
-            assert!(path.starts_with('/') && !path.starts_with("//"), "{path}");
+            let bytes = path.as_os_str().as_encoded_bytes();
+            let rooted = bytes.starts_with(b"/") && !bytes.starts_with(b"//");
+            assert!(rooted, "{}", path.display());
         }
     }
     proxies(&word);
