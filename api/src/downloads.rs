@@ -3,6 +3,8 @@
 pub(crate) mod adding;
 mod changing;
 mod content;
+mod inventory;
+mod kept;
 mod ledger;
 mod list;
 mod peers;
@@ -16,6 +18,7 @@ use serde_json::json;
 
 use self::adding::TORRENT;
 pub(crate) use self::adding::hash_of;
+pub(crate) use self::inventory::Inventories;
 pub(crate) use self::ledger::{Ledger, is_at_work};
 pub(crate) use self::pieces::Pieces;
 use crate::describe::About;

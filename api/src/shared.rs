@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::downloads::{Ledger, Pieces};
+use crate::downloads::{Inventories, Ledger, Pieces};
 use crate::drift::Lateness;
 use crate::events::Board;
 use crate::problem::Problem;
@@ -24,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     /// What was written of the list.
     pub(crate) pieces: Pieces,
+    /// What is known of files of torrents that are told slice by slice.
+    pub(crate) inventories: Inventories,
     /// Turns of whoever holds a torrent whole, which takes many times its length: one of a client or of this machine, or one that another
     /// server gives, for which nobody else waits.
     pub(crate) whole: Turns,
@@ -60,6 +62,7 @@ impl Shared {
             daemon,
             ledger,
             pieces: Pieces::default(),
+            inventories: Inventories::default(),
             whole: Turns::new(8, "8 torrents are being read"),
             fetched: Turns::new(8, "8 torrents are being fetched"),
             checks: Turns::new(32, "32 torrents are being checked"),

@@ -3,55 +3,52 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, Response, header};
-use engine::{EngineHandle, TorrentId};
-use serde_json::json;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
 
-use super::shown::File;
-use crate::problem::{Answer, Problem};
+use super::inventory::Reading;
+use crate::problem::Problem;
 use crate::shared::Shared;
 
-/// The files of a download.
+/// The files of a download: those of the first slice at once, and others as they are read.
 pub(super) async fn files(
     State(shared): State<Shared>,
     Path(hash): Path<String>,
-) -> Result<Answer, Problem> {
+) -> Result<Response<Body>, Problem> {
     let (id, _) = super::find(&shared, &hash).await?;
-    let files = files_of(shared.engine(), id).await?;
-    Ok(Answer(json!({"files": files})))
+    let mut reading = Reading::of(id);
+    let mut first = b"{\"files\":[".to_vec();
+    let body = if reading.slice(&shared, &mut first).await? {
+        let rest = stream::unfold(Some((shared, reading)), |reading| async {
+            let (shared, mut reading) = reading?;
+            let mut slice = Vec::new();
+            match reading.slice(&shared, &mut slice).await {
+                Ok(true) => Some((Ok(slice.into()), Some((shared, reading)))),
+                Ok(false) => {
+                    slice.extend_from_slice(END);
+                    Some((Ok(slice.into()), None))
+                }
+                // The answer breaks off, for what is there is not all.
+                Err(_) => Some((Err(GONE), None)),
+            }
+        });
+        let first = stream::once(async { Ok::<Bytes, &str>(first.into()) });
+        Body::from_stream(first.chain(rest))
+    } else {
+        first.extend_from_slice(END);
+        Body::from(first)
+    };
+    let mut response = Response::new(body);
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
 }
 
-/// The files of a torrent; none while its metadata is not there.
-pub(super) async fn files_of(engine: &EngineHandle, id: TorrentId) -> Result<Vec<File>, Problem> {
-    let Some(metainfo) = engine.metainfo(id).await? else {
-        return Ok(Vec::new());
-    };
-    let priorities = engine.file_priorities(id).await?;
-    let progress = engine.file_progress(id).await?;
-    let status = engine.status(id).ok_or_else(Problem::no_download)?;
-    // Of one that is not at work only this is known.
-    let whole = status.size > 0 && status.done >= status.size;
-    // The name of a torrent of several files is the folder that they are in.
-    let skip = usize::from(!metainfo.is_single_file());
-    let files = metainfo.files().iter().enumerate();
-    let files = files.filter(|(_, file)| !file.attr.pad);
-    let files = files.map(|(index, file)| {
-        let done = progress.get(index).copied();
-        let done = done.unwrap_or(if whole { file.len } else { 0 });
-        let path = file.path.get(skip..).unwrap_or_default();
-        File {
-            index,
-            name: path.join("/"),
-            size: file.len,
-            included: priorities.get(index).is_none_or(|of| of.get() > 0),
-            progress: if file.len == 0 {
-                1.0
-            } else {
-                (done as f64 / file.len as f64).min(1.0)
-            },
-        }
-    });
-    Ok(files.collect())
-}
+/// What is written behind the files.
+const END: &[u8] = b"]}";
+
+/// Why an answer breaks off.
+const GONE: &str = "the download has gone while its files were told";
 
 /// The .torrent file of a download.
 pub(super) async fn torrent(

@@ -1,17 +1,16 @@
 //! The list of downloads, written piece by piece: it is as long as there are torrents, and nobody waits for all of it.
 
-use std::sync::Arc;
+mod more;
 
 use axum::body::Body;
 use axum::extract::{Request, State as Of};
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
-use engine::{EngineHandle, Outline, Stretch, StretchOf, TorrentId, TorrentStatus};
+use engine::{Outline, Stretch, StretchOf};
 use futures_util::stream::{self, StreamExt as _};
 
-use super::content;
-use super::ledger::is_at_work;
-use super::peers::Peer;
+use self::more::{AT_A_TIME, Seen, Wish, fitting, has_files_apart};
+use super::inventory::Reading;
 use super::pieces::{Edition, Piece};
 use super::shown::{Common, Download, More};
 use crate::asked::Query;
@@ -22,25 +21,8 @@ use crate::shared::Shared;
 /// Downloads that are written at a time.
 const PIECE: usize = 128;
 
-/// Torrents that are asked for more at a time.
-const AT_A_TIME: usize = 16;
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug)]
-struct Wish {
-    peers: bool,
-    pieces: bool,
-    files: bool,
-    /// The only torrent that these are for.
-    of: Option<TorrentId>,
-}
-
-impl Wish {
-    /// Whether anything is asked for that not everybody is told.
-    const fn is_any(self) -> bool {
-        self.peers || self.pieces || self.files || self.of.is_some()
-    }
-}
+/// What is written behind the files of a download, which come last of all that is told of it.
+const END_OF_FILES: &[u8] = b"]}";
 
 pub(super) async fn list(
     Of(shared): Of<Shared>,
@@ -74,6 +56,8 @@ pub(super) async fn list(
         is_first: true,
         end: Some(end.into()),
         wish,
+        ahead: AT_A_TIME,
+        files: None,
         shared,
     };
     let body = stream::unfold(writer, |mut writer| async move {
@@ -108,6 +92,10 @@ struct Writer {
     is_first: bool,
     end: Option<Bytes>,
     wish: Wish,
+    /// Torrents that are looked at next, where more is told of them than the usual.
+    ahead: usize,
+    /// The place among the files of the last torrent, where these are long and not all told yet.
+    files: Option<Reading>,
 }
 
 impl Writer {
@@ -115,6 +103,9 @@ impl Writer {
         if !self.is_begun {
             self.is_begun = true;
             return Some(Bytes::from_static(b"{\"downloads\":["));
+        }
+        if let Some(files) = self.files.take() {
+            return Some(self.slice(files).await);
         }
         let Some(piece) = self.piece().await else {
             return self.end.take();
@@ -128,15 +119,20 @@ impl Writer {
     }
 
     /// The next piece, where there is one.
-    async fn piece(&self) -> Option<Piece> {
+    async fn piece(&mut self) -> Option<Piece> {
         let rest = self.rest?;
-        if rest.since > 0 || self.wish.is_any() {
-            return self.write(self.shared.engine().stretch(&rest)).await;
+        if self.wish.is_any() {
+            return self.full_piece(rest).await;
+        }
+        if rest.since > 0 {
+            return self
+                .write(self.shared.engine().stretch(&rest), Vec::new())
+                .await;
         }
         // Twice as many as there can be of this length.
         let most = self.shared.engine().snapshot().torrents.len() / (PIECE / 2) + 2;
         let place = self.shared.0.pieces.place(rest.after, most);
-        let mut kept = place.piece.lock().await;
+        let mut kept = place.what.lock().await;
         // Looked at behind the request, and with nobody else at work on it.
         let stretch = self.shared.engine().stretch(&rest);
         let ledger = &self.shared.0.ledger;
@@ -148,8 +144,47 @@ impl Writer {
         {
             return Some(kept.clone());
         }
-        *kept = self.write(stretch).await;
+        *kept = self.write(stretch, Vec::new()).await;
         kept.clone()
+    }
+
+    /// The next piece of torrents of which more is told than the usual: of as many as are not too long together. The files of a torrent
+    /// that is too long by itself are told after it.
+    async fn full_piece(&mut self, rest: StretchOf) -> Option<Piece> {
+        let (engine, wish) = (self.shared.engine(), self.wish);
+        let most = if wish.of.is_some() { PIECE } else { self.ahead };
+        let mut stretch = engine.stretch(&StretchOf { most, ..rest });
+        let looks = stretch.torrents.clone().into_iter();
+        let looks = looks.map(|status| async move { wish.look(engine, &status).await });
+        let looks = stream::iter(looks).buffered(AT_A_TIME);
+        let mut seen: Vec<Seen> = looks.collect().await;
+        let fitting = fitting(&seen);
+        self.ahead = (2 * fitting).clamp(1, AT_A_TIME);
+        stretch.torrents.truncate(fitting);
+        seen.truncate(fitting);
+        let id = stretch.torrents.first()?.id;
+        let apart = has_files_apart(&seen);
+        let told = stretch.torrents.clone().into_iter().zip(seen);
+        let told =
+            told.map(|(status, seen)| async move { wish.more(engine, &status, seen, apart).await });
+        let more = stream::iter(told).buffered(AT_A_TIME).collect().await;
+        let mut piece = self.write(stretch, more).await?;
+        if apart && piece.bytes.ends_with(END_OF_FILES) {
+            piece.bytes.truncate(piece.bytes.len() - END_OF_FILES.len());
+            self.files = Some(Reading::of(id));
+        }
+        Some(piece)
+    }
+
+    /// The next files of a torrent that are told apart from it. Where it is gone they end.
+    async fn slice(&mut self, mut files: Reading) -> Bytes {
+        let mut slice = Vec::new();
+        if let Ok(true) = files.slice(&self.shared, &mut slice).await {
+            self.files = Some(files);
+        } else {
+            slice.extend_from_slice(END_OF_FILES);
+        }
+        slice.into()
     }
 
     /// What decides what a piece of these says.
@@ -169,8 +204,8 @@ impl Writer {
         }
     }
 
-    /// Writes a piece of these, where there are any.
-    async fn write(&self, stretch: Stretch) -> Option<Piece> {
+    /// Writes a piece of these, where there are any, with what is told of them beside the usual.
+    async fn write(&self, stretch: Stretch, more: Vec<More>) -> Option<Piece> {
         let torrents = stretch.torrents.as_slice();
         let last = torrents.last()?.id;
         let ledger = &self.shared.0.ledger;
@@ -180,7 +215,9 @@ impl Writer {
         ledger.note(torrents);
         let (pages, revision) = ledger.pages(torrents);
         let edition = self.edition_with(&stretch, revision);
-        let more = self.more(torrents).await;
+        let more = more
+            .into_iter()
+            .chain(std::iter::repeat_with(More::default));
         let mut out = Vec::with_capacity(torrents.len() * 1024);
         for ((status, page), more) in torrents.iter().zip(&pages).zip(more) {
             out.push(b',');
@@ -197,78 +234,6 @@ impl Writer {
             last,
         })
     }
-
-    /// What is told of torrents beside the usual.
-    async fn more(&self, torrents: &[Arc<TorrentStatus>]) -> Vec<More> {
-        let (engine, wish) = (self.shared.engine(), self.wish);
-        if !wish.is_any() {
-            return torrents.iter().map(|_| More::default()).collect();
-        }
-        let asked = torrents.iter().cloned().map(|status| async move {
-            if wish.of.is_some_and(|id| id != status.id) {
-                return More::default();
-            }
-            more(engine, &status, wish).await
-        });
-        stream::iter(asked).buffered(AT_A_TIME).collect().await
-    }
-}
-
-/// What is told of one beside the usual. Of those at rest that is nothing for which they would have to be woken, unless they are
-/// asked for by their names.
-async fn more(engine: &EngineHandle, status: &TorrentStatus, wish: Wish) -> More {
-    let id = status.id;
-    let asks = is_at_work(&status.state);
-    let mut more = More::default();
-    if wish.peers {
-        let peers = if asks {
-            engine.peers(id).await.unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        let peers = peers.iter().map(|peer| Peer::of(peer, status.pieces));
-        more.peers = Some(peers.collect());
-        if asks {
-            more.copies = engine.availability(id).await.ok().map(|of| copies(&of));
-        }
-    }
-    if wish.pieces {
-        let pieces = if asks {
-            engine.pieces(id).await.ok()
-        } else {
-            None
-        };
-        let bytes = pieces.map(|pieces| pieces.as_bytes().to_vec());
-        let bytes = bytes.filter(|bytes| !bytes.is_empty());
-        let bytes = bytes.unwrap_or_else(|| at_rest(status));
-        more.pieces = Some(data_encoding::BASE64.encode(&bytes));
-    }
-    if wish.files {
-        let files = content::files_of(engine, id).await;
-        more.files = Some(files.unwrap_or_default());
-    }
-    more
-}
-
-/// The bit field of a torrent at rest: of one that has everything, all pieces; of another, which it has is not known.
-fn at_rest(status: &TorrentStatus) -> Vec<u8> {
-    if status.size > 0 && status.done >= status.size {
-        return protocol::bitfield::Bitfield::full(status.pieces)
-            .as_bytes()
-            .to_vec();
-    }
-    protocol::bitfield::Bitfield::new(status.pieces)
-        .as_bytes()
-        .to_vec()
-}
-
-/// How many copies there are, by how many have each piece: whole ones, and the share of pieces of which there is one more.
-fn copies(of: &[u32]) -> f64 {
-    let Some(least) = of.iter().copied().min() else {
-        return 0.0;
-    };
-    let more = of.iter().filter(|count| **count > least).count();
-    f64::from(least) + more as f64 / of.len() as f64
 }
 
 #[cfg(test)]
