@@ -10,7 +10,7 @@ use crate::downloads::{Inventories, Ledger, Pieces};
 use crate::drift::Lateness;
 use crate::events::Board;
 use crate::problem::Problem;
-use crate::stream::Watchers;
+use crate::stream::watching::Watchers;
 use crate::turns::Turns;
 use crate::{Daemon, routes};
 

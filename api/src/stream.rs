@@ -5,8 +5,8 @@
 
 pub(crate) mod playlist;
 pub(crate) mod range;
+pub(crate) mod watching;
 
-use std::collections::BTreeMap;
 use std::io::{self, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,12 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::get;
 use bytes::Bytes;
-use engine::{Category, EngineHandle, Events, FileError, FileReader, NoEvent, Priority, TorrentId};
+use engine::{
+    Category, EngineHandle, Events, FileError, FileReader, NoEvent, Priority, ReadAhead, TorrentId,
+};
 use futures_util::StreamExt as _;
 use futures_util::stream::{iter, unfold};
 use mime_guess::Mime;
-use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use protocol::metainfo::Metainfo;
 use serde_json::json;
@@ -28,6 +29,7 @@ use tokio::io::AsyncSeekExt as _;
 use tokio::time::timeout;
 
 use self::range::{Range, Span};
+use self::watching::Watcher;
 use crate::asked::{self, Era};
 use crate::describe::About;
 use crate::describe::shapes::text;
@@ -126,13 +128,13 @@ async fn stream(
     if *request.method() == Method::HEAD || span.len() == 0 {
         return answer.finish(status, Body::empty());
     }
-    let mut reader = open(shared.engine(), id, index).await?;
+    let mut reader = open(shared.engine(), id, index, ReadAhead::default()).await?;
     let sought = reader.seek(SeekFrom::Start(span.start)).await;
     sought.map_err(|error| Problem::failed(error.to_string()))?;
     let mut reading = Reading {
         reader,
         left: span.len(),
-        _watching: shared.0.watchers.enter(id),
+        _watching: shared.0.watchers.enter(id, index),
     };
     // What cannot be read at all is said, for there are no words once the head has gone out; what is fetched is waited for behind it.
     let first = match timeout(AT_ONCE, reading.next()).await {
@@ -215,12 +217,17 @@ async fn known(
 }
 
 /// A reader of a file, which is wanted from then on.
-async fn open(engine: &EngineHandle, id: TorrentId, index: usize) -> Result<FileReader, Problem> {
-    match engine.reader(id, index).await {
+async fn open(
+    engine: &EngineHandle,
+    id: TorrentId,
+    index: usize,
+    ahead: ReadAhead,
+) -> Result<FileReader, Problem> {
+    match engine.reader_with(id, index, ahead).await {
         Err(FileError::NotWanted) => {
             let wanted = engine.set_file_priority(id, index, Priority::NORMAL);
             wanted.await?;
-            Ok(engine.reader(id, index).await?)
+            Ok(engine.reader_with(id, index, ahead).await?)
         }
         Err(FileError::TooMany) => {
             let why = "there are too many readers of this download";
@@ -297,41 +304,6 @@ impl Head {
         *response.headers_mut() = self.0;
         response.extensions_mut().insert(Content);
         Ok(response)
-    }
-}
-
-/// Who reads files of which torrent now.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Watchers(Arc<Mutex<BTreeMap<TorrentId, usize>>>);
-
-impl Watchers {
-    pub(crate) fn enter(&self, id: TorrentId) -> Watcher {
-        *self.0.lock().entry(id).or_default() += 1;
-        Watcher(self.clone(), id)
-    }
-
-    /// Those among these of which somebody reads a file.
-    pub(crate) fn among(&self, ids: impl Iterator<Item = TorrentId>) -> Vec<TorrentId> {
-        let all = self.0.lock();
-        if all.is_empty() {
-            return Vec::new();
-        }
-        ids.filter(|id| all.contains_key(id)).collect()
-    }
-}
-
-/// Somebody who reads.
-pub(crate) struct Watcher(Watchers, TorrentId);
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        let mut all = self.0.0.lock();
-        if let Some(count) = all.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.1);
-            }
-        }
     }
 }
 

@@ -32,12 +32,14 @@ pub(super) fn change_about() -> About {
         ("dest_dir?", text()),
         ("selected_files?", list(count())),
         ("anon_hops?", count()),
+        ("vod_mode?", flag()),
+        ("fileindex?", count()),
     ]);
-    About::new("Resumes, stops, checks or moves a download, or chooses its files or hops")
+    About::new("Resumes, stops, checks or moves a download, or chooses its files, its hops or what is watched")
         .takes(said)
         .such_as(json!({"state": "resume"}))
         .answers(object(&[("modified", flag()), ("infohash", text())]))
-        .refuses(&[404, 500])
+        .refuses(&[404, 409, 500])
 }
 
 /// How long it is waited for that a download is no longer in the list.
@@ -65,6 +67,7 @@ pub(super) async fn remove(
     shared.daemon().ask(Ask::Remove(removal)).await?;
     // There may be much to delete: that goes on.
     let _ = timeout(WAIT, gone(shared.engine(), id, events)).await;
+    shared.0.watchers.let_go(id);
     Ok(Answer(
         json!({"removed": true, "infohash": hash.to_string()}),
     ))
@@ -94,6 +97,7 @@ pub(super) async fn change(
     }
     let hash = hash.to_string();
     let order = order(&hash, &said)?;
+    let watch = watch(&said)?;
     if let Some(Ask::Move(MoveOf { dir: Some(dir), .. })) = &order {
         must_be_there(dir).await?;
     }
@@ -110,7 +114,35 @@ pub(super) async fn change(
     if let Some(order) = order {
         shared.daemon().ask(order).await?;
     }
+    match watch {
+        Some(Watch::File(file)) => shared.0.watchers.choose(&shared, id, file).await?,
+        Some(Watch::Nothing) => shared.0.watchers.let_go(id),
+        None => {}
+    }
     Ok(Answer(json!({"modified": true, "infohash": hash})))
+}
+
+/// What `vod_mode` stands for.
+enum Watch {
+    /// This file is to come before all else.
+    File(usize),
+    /// None is any more.
+    Nothing,
+}
+
+/// What was said of `vod_mode`.
+fn watch(said: &Object) -> Result<Option<Watch>, Problem> {
+    let file = said.number("fileindex")?;
+    match said.flag("vod_mode")? {
+        None => Ok(None),
+        Some(false) => Ok(Some(Watch::Nothing)),
+        Some(true) => {
+            let file = file.ok_or_else(|| Problem::wrong("fileindex parameter missing"))?;
+            // No torrent has so many files as a number that is none here.
+            let file = usize::try_from(file).unwrap_or(usize::MAX);
+            Ok(Some(Watch::File(file)))
+        }
+    }
 }
 
 /// What `state` stands for.

@@ -2,11 +2,14 @@
 
 mod more;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Request, State as Of};
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
-use engine::{Outline, Stretch, StretchOf};
+use engine::{Outline, Stretch, StretchOf, TorrentId, TorrentStatus};
 use futures_util::stream::{self, StreamExt as _};
 
 use self::more::{AT_A_TIME, Seen, Wish, fitting, has_files_apart};
@@ -17,6 +20,7 @@ use crate::asked::Query;
 use crate::lanes::Long;
 use crate::problem::Problem;
 use crate::shared::Shared;
+use crate::stream::watching::Begun;
 
 /// Downloads that are written at a time.
 const PIECE: usize = 128;
@@ -218,11 +222,15 @@ impl Writer {
         let more = more
             .into_iter()
             .chain(std::iter::repeat_with(More::default));
+        let begun = self.begun(torrents, &edition.watched).await;
         let mut out = Vec::with_capacity(torrents.len() * 1024);
         for ((status, page), more) in torrents.iter().zip(&pages).zip(more) {
             out.push(b',');
-            let watched = edition.watched.contains(&status.id);
-            let download = Download::new(status, page, more, (&self.common, watched));
+            let more = More {
+                begun: begun.get(&status.id).copied(),
+                ..more
+            };
+            let download = Download::new(status, page, more, &self.common);
             // There is nothing in it that JSON cannot say.
             let _ = serde_json::to_writer(&mut out, &download);
         }
@@ -233,6 +241,21 @@ impl Writer {
             bytes: out.into(),
             last,
         })
+    }
+
+    /// How much of what players begin with is there, of those torrents that are watched.
+    async fn begun(
+        &self,
+        torrents: &[Arc<TorrentStatus>],
+        watched: &[(TorrentId, usize)],
+    ) -> BTreeMap<TorrentId, Begun> {
+        let mut begun = BTreeMap::new();
+        for (id, file) in watched {
+            if let Some(status) = torrents.iter().find(|status| status.id == *id) {
+                begun.insert(*id, Begun::of(self.shared.engine(), status, *file).await);
+            }
+        }
+        begun
     }
 }
 

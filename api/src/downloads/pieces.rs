@@ -21,8 +21,8 @@ pub(super) struct Edition {
     pub(super) torrents: usize,
     /// Of what the ledger knows of them.
     pub(super) pages: u64,
-    /// Those of them whose files are read.
-    pub(super) watched: Vec<TorrentId>,
+    /// Those of them of which a file is watched, and which.
+    pub(super) watched: Vec<(TorrentId, usize)>,
     pub(super) common: Common,
 }
 

@@ -9,6 +9,7 @@ use serde::ser::{SerializeSeq as _, Serializer};
 use super::ledger::{Page, TrackerRow};
 use super::peers::Peer;
 use crate::settings;
+use crate::stream::watching::Begun;
 
 /// A download.
 #[derive(Debug, Serialize)]
@@ -74,6 +75,8 @@ pub(super) struct More {
     pub(super) files: Option<Vec<File>>,
     /// How many copies of it the connected peers have between them.
     pub(super) copies: Option<f64>,
+    /// Of one that is watched: how much of what a player begins with is there.
+    pub(super) begun: Option<Begun>,
 }
 
 /// What all downloads have in common.
@@ -105,7 +108,7 @@ impl<'a> Download<'a> {
         status: &'a TorrentStatus,
         page: &'a Page,
         more: More,
-        (common, watched): (&Common, bool),
+        common: &Common,
     ) -> Self {
         let [total_down, total_up] = [
             page.before[0].saturating_add(status.downloaded),
@@ -115,6 +118,7 @@ impl<'a> Download<'a> {
         let progress = progress(status);
         let speed = (status.down_rate as f64).max(1e-6);
         let left = status.wanted.saturating_sub(status.done) as f64;
+        let begun = |of: fn(Begun) -> f64| more.begun.map_or(0.0, of);
         let heard = |heard: Option<u32>, met: usize| heard.map_or(met as u64, u64::from);
         Self {
             name: &status.name,
@@ -145,11 +149,11 @@ impl<'a> Download<'a> {
             destination: status.dir.to_string_lossy(),
             availability: more.copies.unwrap_or(status.seeds as f64),
             total_pieces: status.pieces,
-            vod_mode: watched,
-            vod_prebuffering_progress: 0.0,
-            vod_prebuffering_progress_consec: 0.0,
-            vod_header_progress: 0.0,
-            vod_footer_progress: 0.0,
+            vod_mode: more.begun.is_some(),
+            vod_prebuffering_progress: begun(|it| it.before),
+            vod_prebuffering_progress_consec: begun(|it| it.in_row),
+            vod_header_progress: begun(|it| it.header),
+            vod_footer_progress: begun(|it| it.footer),
             error: if let State::Error(error) = &status.state {
                 error.to_string()
             } else {

@@ -126,7 +126,7 @@ async fn a_list_is_never_older_than_what_was_done_before_it_was_asked_for() {
         .collect();
     assert_eq!(bounds, ["4242".to_owned()].into());
     // Whether somebody reads a file is told at once, too.
-    let watching = scene.shared().0.watchers.enter(ids[3]);
+    let watching = scene.shared().0.watchers.enter(ids[3], 0);
     let watched = |all: Vec<Value>| -> Vec<usize> {
         let all = all.iter().enumerate();
         all.filter(|(_, one)| one["vod_mode"] == true)
