@@ -1,5 +1,6 @@
 //! The operating system's sockets, on tokio.
 
+mod asked;
 mod bound;
 mod multicast;
 mod platform;

@@ -347,6 +347,12 @@ pub(super) fn is_too_large(_: &io::Error) -> bool {
     false
 }
 
+/// Whether an address may be bound: all of 127.0.0.0/8, and whatever else the routes call local, may be without standing
+/// on an interface.
+pub(super) fn is_local(ip: IpAddr) -> bool {
+    !ip.is_unspecified() && std::net::UdpSocket::bind((ip, 0)).is_ok()
+}
+
 /// Lets the network take apart what a socket sends, or not.
 #[cfg(target_os = "linux")]
 pub(super) fn set_fragments(socket: &tokio::net::UdpSocket, may: bool) {

@@ -1,10 +1,13 @@
+use std::future::poll_fn;
 use std::io::IoSlice;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::Network;
+use crate::datagram::Batch;
+use crate::{DatagramSocket, Network};
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -220,6 +223,56 @@ async fn datagrams_pass_between_families_of_a_dual_stack_socket() {
     wide.try_send_to(b"pong", from).unwrap();
     let (n, from) = v4.recv_from(&mut buf).await.unwrap();
     assert_eq!((&buf[..n], from), (&b"pong"[..], to));
+}
+
+/// Waits for datagrams of others; says from where the last came.
+async fn batch(socket: &dyn DatagramSocket) -> SocketAddr {
+    let mut batch = Batch::default();
+    poll_fn(|cx| socket.poll_recv_batch(cx, &mut batch))
+        .await
+        .unwrap();
+    let last = batch.iter().last();
+    last.expect("a datagram").1
+}
+
+/// Asks a socket that stands everywhere at an address of loopback, and says from which address the answers to three come: to one that is
+/// sent by itself, to two that are sent in segments.
+#[cfg(target_os = "linux")]
+async fn answered_from(wide: &dyn DatagramSocket, at: Ipv4Addr) -> Vec<IpAddr> {
+    let to = SocketAddr::from((at, wide.local_addr().port()));
+    let asker = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    asker.set_broadcast(true).unwrap();
+    let patience = Some(Duration::from_secs(10));
+    asker.set_read_timeout(patience).unwrap();
+    asker.send_to(b"ping", to).unwrap();
+    let from = batch(wide).await;
+    assert_eq!(from, asker.local_addr().unwrap());
+    wide.try_send_to(b"pong", from).unwrap();
+    poll_fn(|cx| wide.poll_send_ready(cx)).await.unwrap();
+    assert_eq!(wide.try_send_segments(b"onetwo", 3, from).unwrap(), 6);
+    let mut buf = [0; 100];
+    let answers = [&b"pong"[..], b"one", b"two"].map(|expected| {
+        let (n, from) = asker.recv_from(&mut buf).unwrap();
+        assert_eq!(&buf[..n], expected);
+        assert_eq!(from.port(), to.port());
+        from.ip()
+    });
+    answers.to_vec()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_socket_at_all_addresses_answers_from_the_one_that_was_asked() {
+    for at in ["0.0.0.0:0", "[::]:0"] {
+        let wide = real().datagram(addr(at)).unwrap();
+        for asked in [[127, 0, 0, 2], [127, 1, 2, 3], [127, 0, 0, 1]].map(Ipv4Addr::from) {
+            let from = answered_from(&*wide, asked).await;
+            assert_eq!(from, [IpAddr::from(asked); 3], "{at}");
+        }
+        // Nobody can send from the address of all.
+        let from = answered_from(&*wide, Ipv4Addr::new(127, 255, 255, 255)).await;
+        assert_eq!(from, [IpAddr::from(Ipv4Addr::LOCALHOST); 3], "{at}");
+    }
 }
 
 #[tokio::test]

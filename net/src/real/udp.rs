@@ -1,16 +1,18 @@
 //! UDP sockets.
 
 use std::io::{self, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::OnceLock;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use arc_swap::ArcSwapOption;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
 use socket2::{Protocol, SockRef, Socket, Type};
 use tokio::io::{Interest, ReadBuf};
 
 use super::SocketTuning;
+use super::asked::Asked;
 use super::platform::{self, Fit};
 use super::tcp::UNSPECIFIED_V6;
 use crate::DatagramSocket;
@@ -22,7 +24,9 @@ pub(super) struct UdpSocket {
     socket: tokio::net::UdpSocket,
     local: SocketAddr,
     /// How to send and receive many datagrams with one call; set up by the first use.
-    batched: OnceLock<UdpSocketState>,
+    batched: ArcSwapOption<UdpSocketState>,
+    /// Where others wrote to, if that may be one of several addresses.
+    asked: Option<Asked>,
     /// Large datagrams may be taken apart.
     fragments: AtomicBool,
     tuning: SocketTuning,
@@ -44,6 +48,10 @@ impl UdpSocket {
         };
         let mut socket = Self::adopt(socket)?;
         socket.tuning = fit.tuning;
+        if fit.device.is_some() {
+            // What is tied to a network says nothing of addresses that the host has in others, though it may be asked at them.
+            socket.asked = None;
+        }
         Ok(socket)
     }
 
@@ -54,18 +62,19 @@ impl UdpSocket {
         Ok(Self {
             socket,
             local,
-            batched: OnceLock::new(),
+            batched: ArcSwapOption::empty(),
+            asked: local.ip().is_unspecified().then(Asked::default),
             fragments: AtomicBool::new(false),
             tuning: SocketTuning::default(),
         })
     }
 
-    fn batched(&self) -> io::Result<&UdpSocketState> {
-        if let Some(state) = self.batched.get() {
+    fn batched(&self) -> io::Result<Arc<UdpSocketState>> {
+        if let Some(state) = self.batched.load_full() {
             return Ok(state);
         }
         let socket = || (&self.socket).into();
-        let state = UdpSocketState::new(socket())?;
+        let state = Arc::new(UdpSocketState::new(socket())?);
         // The system gives as much of it as its administrator allows.
         if self.tuning.receive_buffer.is_none() {
             let _ = state.set_recv_buffer_size(socket(), BUFFER);
@@ -73,7 +82,45 @@ impl UdpSocket {
         if self.tuning.send_buffer.is_none() {
             let _ = state.set_send_buffer_size(socket(), BUFFER);
         }
-        Ok(self.batched.get_or_init(|| state))
+        self.batched.store(Some(Arc::clone(&state)));
+        Ok(state)
+    }
+
+    /// Sends datagrams from where their target wrote to last, or as the system has it.
+    fn transmit(
+        &self,
+        state: &UdpSocketState,
+        contents: &[u8],
+        segment: Option<usize>,
+        to: SocketAddr,
+    ) -> io::Result<()> {
+        let transmit = |state: &UdpSocketState, src_ip: Option<IpAddr>| {
+            let transmit = Transmit {
+                destination: self.target(to),
+                ecn: None,
+                contents,
+                segment_size: segment,
+                src_ip,
+            };
+            state.try_send((&self.socket).into(), &transmit)
+        };
+        let from = self.asked.as_ref().and_then(|asked| asked.at(to));
+        match (transmit(state, from), from, &self.asked) {
+            (Err(error), Some(from), Some(asked)) if may_be_for_its_source(&error) => {
+                if platform::is_local(from) {
+                    // One that nobody can send from, or something else is wrong with these datagrams.
+                    asked.forget(to);
+                    return transmit(state, None);
+                }
+                asked.gone(from);
+                // What failed is taken for a system that cannot send in segments: the next one is asked anew.
+                self.batched.store(None);
+                let state = self.batched()?;
+                platform::set_fragments(&self.socket, self.fragments.load(Ordering::Relaxed));
+                transmit(&state, None)
+            }
+            (outcome, ..) => outcome,
+        }
     }
 
     /// The target in the family of this socket.
@@ -90,6 +137,16 @@ impl UdpSocket {
 /// Whether a datagram was refused for its size: with EMSGSIZE, and segments with EINVAL, too.
 fn is_too_large(error: &io::Error) -> bool {
     platform::is_too_large(error) || error.kind() == io::ErrorKind::InvalidInput
+}
+
+/// Whether a datagram may have been refused because it was to be sent from where nobody can, or not any more: with ENETUNREACH by IPv4,
+/// with EINVAL by IPv6.
+fn may_be_for_its_source(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, InvalidInput, NetworkUnreachable};
+    matches!(
+        error.kind(),
+        InvalidInput | NetworkUnreachable | AddrNotAvailable
+    )
 }
 
 impl DatagramSocket for UdpSocket {
@@ -114,6 +171,12 @@ impl DatagramSocket for UdpSocket {
     fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
         // Past the runtime, which takes a socket to be busy until it has waited for it once: the first datagram would be
         // lost.
+        if let Some(asked) = &self.asked
+            && asked.at(to).is_some()
+            && let Some(state) = self.batched.load_full()
+        {
+            return self.transmit(&state, datagram, None, to);
+        }
         SockRef::from(&self.socket).send_to(datagram, &self.target(to).into())?;
         Ok(())
     }
@@ -132,7 +195,11 @@ impl DatagramSocket for UdpSocket {
             match received {
                 Ok(count) => {
                     for meta in meta.iter().take(count) {
-                        batch.filled(canonical(meta.addr), meta.len, meta.stride);
+                        let from = canonical(meta.addr);
+                        if let (Some(asked), Some(at)) = (&self.asked, meta.dst_ip) {
+                            asked.note(from, at);
+                        }
+                        batch.filled(from, meta.len, meta.stride);
                     }
                     return Poll::Ready(Ok(()));
                 }
@@ -153,16 +220,10 @@ impl DatagramSocket for UdpSocket {
         let run = segment.saturating_mul(state.max_gso_segments());
         let mut sent = 0;
         for run in datagrams.chunks(run) {
-            let transmit = Transmit {
-                destination: self.target(to),
-                ecn: None,
-                contents: run,
-                segment_size: (run.len() > segment).then_some(segment),
-                src_ip: None,
-            };
-            let outcome = self.socket.try_io(Interest::WRITABLE, || {
-                state.try_send((&self.socket).into(), &transmit)
-            });
+            let size = (run.len() > segment).then_some(segment);
+            let outcome = self
+                .socket
+                .try_io(Interest::WRITABLE, || self.transmit(&state, run, size, to));
             match outcome {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if sent == 0 {
@@ -214,5 +275,45 @@ impl DatagramSocket for UdpSocket {
         let _ = self.batched();
         self.fragments.store(true, Ordering::Relaxed);
         platform::set_fragments(&self.socket, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_wrote_to_an_address_that_is_gone_is_answered_all_the_same() {
+        for (everywhere, gone, here) in [
+            ("0.0.0.0:0", "192.0.2.77", "127.0.0.1:0"),
+            ("[::]:0", "192.0.2.77", "127.0.0.1:0"),
+            ("[::]:0", "2001:db8::77", "[::1]:0"),
+        ] {
+            let Ok(asker) = std::net::UdpSocket::bind(here) else {
+                continue; // This host has no IPv6.
+            };
+            let patience = Some(Duration::from_secs(10));
+            asker.set_read_timeout(patience).unwrap();
+            let socket = UdpSocket::bind(everywhere.parse().unwrap(), Fit::default()).unwrap();
+            let segments = socket.batched().unwrap().max_gso_segments();
+            let asked = socket.asked.as_ref().unwrap();
+            let [who, other] = [
+                asker.local_addr().unwrap(),
+                "203.0.113.5:1".parse().unwrap(),
+            ];
+            let gone: IpAddr = gone.parse().unwrap();
+            asked.note(other, gone);
+            asked.note(who, gone);
+            socket.try_send_to(b"pong", who).unwrap();
+            let mut buf = [0; 9];
+            let (len, from) = asker.recv_from(&mut buf).unwrap();
+            assert_eq!(&buf[..len], b"pong");
+            assert_eq!(from.port(), socket.local_addr().port());
+            assert_eq!((asked.at(who), asked.at(other)), (None, None));
+            // The socket sends as many with one call as before.
+            assert_eq!(socket.batched().unwrap().max_gso_segments(), segments);
+        }
     }
 }

@@ -232,7 +232,7 @@ async fn watch(gate: Weak<Gate>) {
 /// The place as it is now; none where it is not there. What is `tied` to an interface never stands without one.
 fn find(bind: &Bind, tied: bool) -> io::Result<Option<Place>> {
     // Asked first: an address that comes up between the two questions is found on its interface.
-    let local = !tied && matches!(bind, Bind::Address(ip) if is_local(*ip));
+    let local = !tied && matches!(bind, Bind::Address(ip) if platform::is_local(*ip));
     let mut all = platform::interfaces(true)?;
     all.extend(platform::interfaces(false)?);
     Ok(choose(bind, local, &all))
@@ -265,12 +265,6 @@ fn choose(bind: &Bind, local: bool, all: &[Interface]) -> Option<Place> {
         ips: found.map(|interface| interface.ip).collect(),
         exact,
     })
-}
-
-/// Whether an address may be bound: all of 127.0.0.0/8, and whatever else the routes call local, may be without standing
-/// on an interface.
-fn is_local(ip: IpAddr) -> bool {
-    !ip.is_unspecified() && std::net::UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok()
 }
 
 impl Place {
