@@ -171,6 +171,10 @@ pub trait DatagramSocket: Send + Sync {
     /// Lets the network take apart, from now on, what is too large for the path, sent in segments or not: for protocols that
     /// do not look for the largest size that a path takes. Sockets that cannot tell the system take no notice.
     fn allow_fragments(&self) {}
+
+    /// Has the socket send to whoever wrote to it from where they wrote to, from now on, where it stands at all addresses of its host: for
+    /// sockets that strangers write to. It takes note of what is received in batches; 52 KB once somebody wrote.
+    fn answer_where_asked(&self) {}
 }
 
 /// Room for datagrams that are received together.

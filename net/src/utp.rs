@@ -124,6 +124,7 @@ pub fn start(
     let (foreign, queues) = others::channels();
     let connections = options.connections.unwrap_or(CONNECTIONS);
     let budget = Budget::new(options.windows.unwrap_or(WINDOWS));
+    socket.answer_where_asked();
     let shared = Arc::new(
         Shared::new(socket, budget, Table::new(connections, rng)).waiting(options.patience),
     );

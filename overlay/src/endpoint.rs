@@ -152,6 +152,7 @@ impl Endpoint {
         let (commands, heard) = mpsc::channel(1);
         // Cells grow with each layer, and nobody looks for the size that a path takes.
         config.socket.allow_fragments();
+        config.socket.answer_where_asked();
         let shared = Arc::new(Shared {
             socket: config.socket,
             routes: ArcSwap::default(),

@@ -129,4 +129,8 @@ impl DatagramSocket for CutSocket {
     fn allow_fragments(&self) {
         let _ = self.with(|socket| socket.allow_fragments());
     }
+
+    fn answer_where_asked(&self) {
+        let _ = self.with(|socket| socket.answer_where_asked());
+    }
 }

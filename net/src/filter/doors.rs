@@ -232,4 +232,8 @@ impl DatagramSocket for FilterSocket {
     fn allow_fragments(&self) {
         self.inner.allow_fragments();
     }
+
+    fn answer_where_asked(&self) {
+        self.inner.answer_where_asked();
+    }
 }

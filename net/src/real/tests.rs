@@ -265,6 +265,10 @@ async fn answered_from(wide: &dyn DatagramSocket, at: Ipv4Addr) -> Vec<IpAddr> {
 async fn a_socket_at_all_addresses_answers_from_the_one_that_was_asked() {
     for at in ["0.0.0.0:0", "[::]:0"] {
         let wide = real().datagram(addr(at)).unwrap();
+        // Not before it is to.
+        let from = answered_from(&*wide, Ipv4Addr::new(127, 0, 0, 2)).await;
+        assert_eq!(from, [IpAddr::from(Ipv4Addr::LOCALHOST); 3], "{at}");
+        wide.answer_where_asked();
         for asked in [[127, 0, 0, 2], [127, 1, 2, 3], [127, 0, 0, 1]].map(Ipv4Addr::from) {
             let from = answered_from(&*wide, asked).await;
             assert_eq!(from, [IpAddr::from(asked); 3], "{at}");

@@ -25,8 +25,9 @@ pub(super) struct UdpSocket {
     local: SocketAddr,
     /// How to send and receive many datagrams with one call; set up by the first use.
     batched: ArcSwapOption<UdpSocketState>,
-    /// Where others wrote to, if that may be one of several addresses.
+    /// Where others wrote to, if that may be one of several addresses; noted from when on they are to be answered from there.
     asked: Option<Asked>,
+    notes: AtomicBool,
     /// Large datagrams may be taken apart.
     fragments: AtomicBool,
     tuning: SocketTuning,
@@ -64,6 +65,7 @@ impl UdpSocket {
             local,
             batched: ArcSwapOption::empty(),
             asked: local.ip().is_unspecified().then(Asked::default),
+            notes: AtomicBool::new(false),
             fragments: AtomicBool::new(false),
             tuning: SocketTuning::default(),
         })
@@ -186,6 +188,8 @@ impl DatagramSocket for UdpSocket {
         batch.clear();
         loop {
             ready!(self.socket.poll_recv_ready(cx))?;
+            let notes = self.notes.load(Ordering::Relaxed);
+            let asked = self.asked.as_ref().filter(|_| notes);
             let mut meta = [RecvMeta::default(); BATCH_SIZE];
             let received = self.socket.try_io(Interest::READABLE, || {
                 let mut slots: Vec<IoSliceMut<'_>> =
@@ -196,7 +200,7 @@ impl DatagramSocket for UdpSocket {
                 Ok(count) => {
                     for meta in meta.iter().take(count) {
                         let from = canonical(meta.addr);
-                        if let (Some(asked), Some(at)) = (&self.asked, meta.dst_ip) {
+                        if let (Some(asked), Some(at)) = (asked, meta.dst_ip) {
                             asked.note(from, at);
                         }
                         batch.filled(from, meta.len, meta.stride);
@@ -268,6 +272,10 @@ impl DatagramSocket for UdpSocket {
 
     fn keep_whole(&self) {
         platform::set_fragments(&self.socket, false);
+    }
+
+    fn answer_where_asked(&self) {
+        self.notes.store(true, Ordering::Relaxed);
     }
 
     fn allow_fragments(&self) {

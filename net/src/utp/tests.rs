@@ -333,6 +333,27 @@ async fn random_packets_leave_nothing_behind() {
     exchange(ours, theirs, 10_000, 10_000).await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_stream_goes_to_whichever_address_of_a_host_with_several() {
+    let network = Network::real(RealOptions::default());
+    let a = node(&network, "127.0.0.1:0", 1);
+    for wide in ["0.0.0.0:0", "[::]:0"] {
+        let mut b = node(&network, wide, 2);
+        for host in [[127, 0, 0, 2], [127, 9, 9, 9], [127, 0, 0, 1]] {
+            b.addr = SocketAddr::from((host, b.addr.port()));
+            let (mut ours, mut theirs) = timeout(Duration::from_secs(30), pair(&a, &mut b))
+                .await
+                .unwrap_or_else(|_| panic!("{} is not heard", b.addr));
+            theirs.write_all(&vec![7; 100_000]).await.unwrap();
+            theirs.flush().await.unwrap();
+            let mut heard = vec![0; 100_000];
+            ours.read_exact(&mut heard).await.unwrap();
+            assert!(heard.iter().all(|byte| *byte == 7));
+        }
+    }
+}
+
 #[tokio::test]
 async fn real_sockets_carry_streams_and_other_datagrams() {
     let network = Network::real(RealOptions::default());
