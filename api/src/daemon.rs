@@ -61,7 +61,7 @@ pub trait Daemon: Send + Sync + 'static {
     /// Counts the peers of a torrent in the DHT, by the direct way: those that have everything, and the others.
     fn count_in_dht(&self, hash: InfoHash) -> Promise<'_, Result<[u64; 2], String>>;
 
-    /// Makes a torrent of files and folders of this machine.
+    /// Makes a torrent of files and folders of this machine. Where the promise is dropped, that is broken off.
     fn make(&self, of: Make) -> Promise<'_, Result<Made, Refusal>>;
 
     /// So many of the last lines that were logged, oldest first.

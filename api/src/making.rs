@@ -17,6 +17,7 @@ use crate::describe::shapes::{either, list, object, text};
 use crate::problem::{Answer, Problem};
 use crate::routes::{Served, route};
 use crate::shared::Shared;
+use crate::works::Presence;
 
 pub(crate) fn routes() -> Vec<Served> {
     let said = object(&[
@@ -38,9 +39,11 @@ pub(crate) fn routes() -> Vec<Served> {
 /// The name of the file that is written where nothing is said.
 const UNNAMED: &str = "unknown";
 
-/// Makes a torrent; with `download=1` it is seeded from where its content is.
-async fn make(State(shared): State<Shared>, request: Request) -> Result<Answer, Problem> {
+/// Makes a torrent; with `download=1` it is seeded from where its content is. Without, nothing has changed before it is made, and it
+/// is broken off where whoever asked for it leaves.
+async fn make(State(shared): State<Shared>, mut request: Request) -> Result<Answer, Problem> {
     let seeds = Query::of(request.uri()).flag("download");
+    let asker = request.extensions_mut().remove::<Presence>();
     let said = asked::object(request).await?;
     let place = place(&said)?;
     let of = Make {
@@ -52,7 +55,14 @@ async fn make(State(shared): State<Shared>, request: Request) -> Result<Answer, 
         comment: said.text("description")?.map(str::to_owned),
         trackers: tiers(&said)?,
     };
-    let made = shared.daemon().make(of).await?;
+    let made = shared.daemon().make(of);
+    let made = match asker.filter(|_| !seeds) {
+        Some(asker) => tokio::select! {
+            made = made => made?,
+            () = asker.left() => return Err(Problem::failed("nobody waits for it any more")),
+        },
+        None => made.await?,
+    };
     if let Some(place) = place {
         let bytes = made.torrent.clone();
         Shared::apart(move || write(&place, &bytes)).await??;
@@ -159,8 +169,17 @@ fn write(place: &Path, bytes: &[u8]) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
     use super::*;
     use crate::testing::Scene;
+
+    const SOON: Duration = Duration::from_secs(60);
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_torrent_is_made_written_and_seeded_as_it_is_asked_for() {
@@ -264,5 +283,41 @@ mod tests {
         assert_eq!(reply.status, 200);
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
         assert!(!scene.dir.path().join("x.torrent").exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_nobody_waits_for_is_broken_off_but_what_is_to_be_seeded_is_made() {
+        let scene = Scene::start().await;
+        let (content, hash) = crate::testing::torrent_of(scene.dir.path(), "x", &[("a", 20_000)]);
+        *scene.made().lock() = Some(content);
+        let body = json!({"files": [scene.dir.path().join("x")]}).to_string();
+        for (path, seeds) in [
+            ("/createtorrent", false),
+            ("/createtorrent?download=1", true),
+        ] {
+            let ((come, has_come), (mut open, opens)) = (oneshot::channel(), oneshot::channel());
+            scene.hold_making((come, opens));
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n{body}",
+                scene.at,
+                body.len()
+            );
+            let mut stream = TcpStream::connect(scene.at).await.unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            timeout(SOON, has_come).await.unwrap().unwrap();
+            assert!(!open.is_closed(), "its client is there");
+            drop(stream);
+            if !seeds {
+                let broken_off = timeout(SOON, open.closed()).await;
+                broken_off.expect("it is broken off");
+                continue;
+            }
+            // Meanwhile the server has much time to hear that the client is gone.
+            for _ in 0..50 {
+                assert_eq!(scene.ask("GET", "/state", b"").await.status, 200);
+            }
+            open.send(()).expect("somebody who makes it");
+            scene.until(&hash, "DLSTATUS_SEEDING").await;
+        }
     }
 }

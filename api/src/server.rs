@@ -34,7 +34,7 @@ use crate::problem::Problem;
 use crate::routes::{self, Found, Table};
 use crate::shared::{Shared, ends};
 use crate::spoken::{Failed, Mixed, Spoken};
-use crate::works::Works;
+use crate::works::{Asker, Works};
 
 /// What the server bounds.
 #[derive(Clone, Copy, Debug)]
@@ -286,9 +286,11 @@ impl House {
     }
 
     /// Has a request handled. A client that leaves meanwhile lets go of what it would have read, and of nothing that it has begun to
-    /// change.
-    async fn handle(&self, request: Request<Body>) -> Response<Body> {
+    /// change; what changes nothing before it is done may look at whether somebody is there.
+    async fn handle(&self, mut request: Request<Body>) -> Response<Body> {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let (asker, presence) = Asker::new();
+        request.extensions_mut().insert(presence);
         let handled = TowerToHyperService::new(self.router.clone()).call(request);
         let handled = handled.map(|handled| match handled {
             Ok(response) => response,
@@ -298,6 +300,7 @@ impl House {
             return handled.await;
         }
         let done = self.works.finish(handled).await;
+        drop(asker);
         done.unwrap_or_else(|| Problem::failed("the request has failed").into_response())
     }
 

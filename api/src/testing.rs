@@ -105,6 +105,11 @@ impl Scene {
         &self.daemon.made
     }
 
+    /// Has what is made next wait.
+    pub(crate) fn hold_making(&self, gate: Gate) {
+        *self.daemon.gate_of_made.lock() = Some(gate);
+    }
+
     /// Has the next change of settings wait.
     pub(crate) fn hold_settings(&self, gate: Gate) {
         *self.daemon.gate.lock() = Some(gate);

@@ -4,8 +4,34 @@ use std::future::Future;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+
+/// Whoever asks for a work. It stands for as long as that waits.
+#[derive(Debug)]
+pub(crate) struct Asker(#[expect(dead_code, reason = "it is held")] watch::Sender<()>);
+
+/// What a work knows of whoever asks for it. Clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Presence(watch::Receiver<()>);
+
+impl Asker {
+    /// Somebody, and what is known of that.
+    pub(crate) fn new() -> (Self, Presence) {
+        let (here, seen) = watch::channel(());
+        (Self(here), Presence(seen))
+    }
+}
+
+impl Presence {
+    /// Waits until whoever asked has left.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(crate) async fn left(mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}
 
 /// Works that are under way. They end with this value.
 #[derive(Debug)]

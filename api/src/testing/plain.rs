@@ -30,6 +30,8 @@ pub(super) struct Plain {
     pub(super) gate: Mutex<Option<Gate>>,
     /// What is made next; else the words of what was asked for.
     pub(super) made: Mutex<Option<Vec<u8>>>,
+    /// What is made next waits for this, where there is one.
+    pub(super) gate_of_made: Mutex<Option<Gate>>,
     pub(super) circuits: Mutex<Vec<Circuit>>,
     profiling: Mutex<bool>,
     pub(super) part: Mutex<Option<Shown>>,
@@ -64,6 +66,7 @@ impl Plain {
             kept: Mutex::default(),
             gate: Mutex::default(),
             made: Mutex::default(),
+            gate_of_made: Mutex::default(),
             circuits: Mutex::default(),
             profiling: Mutex::default(),
             part: Mutex::default(),
@@ -264,7 +267,14 @@ impl Daemon for Plain {
             torrent: made.unwrap_or_else(|| format!("{of:?}").into_bytes()),
             dir: self.dir.clone(),
         };
-        Box::pin(std::future::ready(Ok(made)))
+        let gate = self.gate_of_made.lock().take();
+        Box::pin(async move {
+            if let Some((come, opens)) = gate {
+                come.send(()).unwrap();
+                opens.await.unwrap();
+            }
+            Ok(made)
+        })
     }
 
     fn log(&self, lines: usize) -> String {

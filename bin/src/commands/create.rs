@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -55,6 +55,9 @@ const PIECE_LENS: std::ops::RangeInclusive<u64> = 16 << 10..=256 << 20;
 
 /// What torrents say of who made them.
 const CREATED_BY: &str = concat!("tribler-rs/", env!("CARGO_PKG_VERSION"));
+
+/// A command is broken off by its end.
+static ON: AtomicBool = AtomicBool::new(false);
 
 /// What is asked for, checked.
 struct Wish<'a> {
@@ -111,6 +114,7 @@ impl<'a> Wish<'a> {
             layout: &layout,
             v1: self.args.format != Format::V2,
             v2: self.args.format != Format::V1,
+            stop: &ON,
         };
         let digests = hash(&work, self, screen)?;
         if let Some(file) = tree.files.iter().find(|file| !file.is_unchanged()) {

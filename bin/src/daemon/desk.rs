@@ -28,6 +28,7 @@ pub(crate) use self::reload::Reloaded;
 use super::bulletin::Bulletin;
 use super::categories::Categories;
 use super::habits::{Feeding, Watching};
+use super::making::Making;
 use super::metadata;
 use super::profiler::Profiler;
 use super::resources::Resources;
@@ -55,8 +56,7 @@ pub(crate) struct Desk {
     watches: Watching,
     /// Turns of torrents that are added.
     adding: Semaphore,
-    /// The turn of who makes a torrent.
-    making: Arc<Semaphore>,
+    making: Making,
     /// Turns of links whose metadata is looked for.
     looks: Arc<Semaphore>,
     /// Connections of looks.
@@ -98,7 +98,7 @@ impl Desk {
             args: Arc::clone(args),
             output,
             adding: Semaphore::new(adding::AT_A_TIME),
-            making: Arc::new(Semaphore::new(1)),
+            making: Making::default(),
             looks: Arc::new(Semaphore::new(metadata::AT_A_TIME)),
             pool: session.pool().clone(),
             home: actix_rt::System::current().arbiter().clone(),

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use super::Wish;
 use super::exclude::Exclude;
 use super::flags::parent_of;
 use super::walk::{self, Found, Tree};
+use super::{ON, Wish};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
@@ -23,7 +23,7 @@ impl Wish<'_> {
             self.must_be_replaceable(screen)?;
         }
         let mut exclude = Exclude::parse(&self.args.exclude)?;
-        let mut tree = walk::walk(&self.args.path, &mut exclude)?;
+        let mut tree = walk::walk(&self.args.path, &mut exclude, &ON)?;
         self.must_be_passable(&mut tree, screen)?;
         tell_what_is_left_out(&tree, &exclude, screen);
         if let Ok(output) = fs::canonicalize(output) {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::{Made, Make};
@@ -18,17 +18,17 @@ use crate::failure::Failure;
 use crate::wire;
 
 /// Reads and hashes everything, on half of the cores. What every client reads comes of it (BEP 3), without files between files, so
-/// that their numbers are those of the list.
+/// that their numbers are those of the list. `stop` turns true when nobody wants it any more.
 ///
 /// # Errors
 /// [`Failure`] names the file that is not there or cannot be shared, or the tracker that is none.
-pub(crate) fn make(given: &Make) -> Result<Made, Failure> {
+pub(crate) fn make(given: &Make, stop: &AtomicBool) -> Result<Made, Failure> {
     for url in given.trackers.iter().flatten() {
         super::flags::check_url("trackers", url, &["http", "https", "udp", "ws", "wss"])?;
     }
     let paths = outermost(&given.paths);
     let top = top(&paths)?;
-    let files = files(&paths, &top)?;
+    let files = files(&paths, &top, stop)?;
     let layout = match files.as_slice() {
         [file] if file.path.is_empty() => build::Layout::SingleFile,
         _ => build::Layout::Directory,
@@ -44,6 +44,7 @@ pub(crate) fn make(given: &Make) -> Result<Made, Failure> {
         layout: &layout,
         v1: true,
         v2: false,
+        stop,
     };
     let digests = hashing::hash_all(&work, wire::cores().div_ceil(2), &AtomicU64::new(0))?;
     if let Some(file) = files.iter().find(|file| !file.is_unchanged()) {
@@ -95,10 +96,10 @@ fn top(paths: &[PathBuf]) -> Result<PathBuf, Failure> {
 }
 
 /// All files, in the order in which the torrent names them.
-fn files(paths: &[PathBuf], top: &Path) -> Result<Vec<Found>, Failure> {
+fn files(paths: &[PathBuf], top: &Path, stop: &AtomicBool) -> Result<Vec<Found>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        let tree = walk::walk(path, &mut Exclude::default()).map_err(of_whom)?;
+        let tree = walk::walk(path, &mut Exclude::default(), stop).map_err(of_whom)?;
         if let Some((link, _)) = tree.followed.first() {
             return Err(unshareable(link, "is a link that leads out of the folder"));
         }
@@ -152,7 +153,7 @@ mod tests {
             paths: paths.to_vec(),
             ..Make::default()
         };
-        let made = make(&given)?;
+        let made = make(&given, &AtomicBool::new(false))?;
         let metainfo = Metainfo::from_bytes(&made.torrent, &LoadLimits::default());
         Ok((metainfo.unwrap(), made.dir))
     }
@@ -215,7 +216,28 @@ mod tests {
             trackers: vec![vec!["gopher://x".to_owned()]],
             ..Make::default()
         };
-        let failure = make(&given).unwrap_err().to_string();
+        let failure = make(&given, &AtomicBool::new(false))
+            .unwrap_err()
+            .to_string();
         assert!(failure.contains("gopher://x"), "{failure}");
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_neither_looked_for_nor_hashed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        std::fs::write(&file, "content").unwrap();
+        let stop = AtomicBool::new(true);
+        // A file needs no looking for.
+        for path in [dir.path().to_owned(), file] {
+            let given = Make {
+                paths: vec![path.clone()],
+                ..Make::default()
+            };
+            let failure = make(&given, &stop).unwrap_err().to_string();
+            assert!(failure.contains("broken off"), "{path:?}: {failure}");
+        }
+        let failure = walk::walk(dir.path(), &mut Exclude::default(), &stop).unwrap_err();
+        assert!(failure.to_string().contains("broken off"), "{failure}");
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Work<'a> {
     pub(crate) v1: bool,
     /// Whether to make SHA-256 trees of files (BEP 52); the layout is aligned then.
     pub(crate) v2: bool,
+    /// Turns true when nobody wants it any more.
+    pub(crate) stop: &'a AtomicBool,
 }
 
 /// The digests of all pieces.
@@ -62,7 +64,7 @@ struct Done {
 /// Hashes everything with this many threads. `progress` counts the bytes that are done.
 ///
 /// # Errors
-/// [`Failure::Failed`] names the first file that could not be read.
+/// [`Failure::Failed`] names the first file that could not be read, or says that it was broken off.
 pub(crate) fn hash_all(
     work: &Work<'_>,
     threads: usize,
@@ -71,12 +73,12 @@ pub(crate) fn hash_all(
     let pieces = work.layout.pieces();
     let per_job = job_pieces(pieces, work.layout.piece_len(), threads as u64);
     let next = AtomicU64::new(0);
-    let stop = AtomicBool::new(false);
+    let failed = AtomicBool::new(false);
     let results = Mutex::new(Vec::new());
     let options = reading_options(per_job * work.layout.piece_len(), threads as u64);
     let worker = || {
         let mut reader = Reader::new(work.files, options.clone());
-        while !stop.load(Ordering::Relaxed) {
+        while !failed.load(Ordering::Relaxed) && !work.stop.load(Ordering::Relaxed) {
             let first = next.fetch_add(per_job, Ordering::Relaxed);
             if first >= pieces {
                 break;
@@ -89,7 +91,7 @@ pub(crate) fn hash_all(
                 progress,
             );
             if outcome.is_err() {
-                stop.store(true, Ordering::Relaxed);
+                failed.store(true, Ordering::Relaxed);
             }
             results
                 .lock()
@@ -104,6 +106,9 @@ pub(crate) fn hash_all(
         worker();
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if work.stop.load(Ordering::Relaxed) {
+        return Err(broken_off());
+    }
     let mut done = results.into_iter().collect::<Result<Vec<_>, _>>()?;
     done.sort_unstable_by_key(|job| job.first);
     let mut all = Digests::default();
@@ -112,6 +117,11 @@ pub(crate) fn hash_all(
         all.v2.extend(job.digests.v2);
     }
     Ok(all)
+}
+
+/// Why there is nothing where nobody wants it any more.
+pub(super) fn broken_off() -> Failure {
+    Failure::Failed("it was broken off: nobody waits for it any more".to_owned())
 }
 
 /// How many pieces a job takes: whole lanes, but no fewer jobs than threads.

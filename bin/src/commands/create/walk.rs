@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use super::exclude::Exclude;
+use super::hashing::broken_off;
 use crate::failure::{Failure, reason};
 use crate::text::printable;
 
@@ -48,8 +50,10 @@ pub(crate) struct Tree {
 }
 
 /// Where a walk is.
-#[derive(Debug, Default)]
-struct Place {
+#[derive(Debug)]
+struct Place<'a> {
+    /// Turns true when nobody wants it any more.
+    stop: &'a AtomicBool,
     /// Below the start, by component.
     path: Vec<String>,
     /// The folders on the way here, so that a link back to one is noticed.
@@ -59,16 +63,21 @@ struct Place {
 /// Lists the files at and below `start`, in the order in which a torrent names them.
 ///
 /// Symbolic links are followed; hidden files are taken like any other; empty folders are counted. What `exclude` takes is not
-/// looked at.
+/// looked at. `stop` turns true when nobody wants it any more.
 ///
 /// # Errors
-/// [`Failure::NotFound`] where `start` is not there; [`Failure::Failed`] where a folder cannot be read.
-pub(crate) fn walk(start: &Path, exclude: &mut Exclude) -> Result<Tree, Failure> {
+/// [`Failure::NotFound`] where `start` is not there; [`Failure::Failed`] where a folder cannot be read, or it was broken off.
+pub(crate) fn walk(
+    start: &Path,
+    exclude: &mut Exclude,
+    stop: &AtomicBool,
+) -> Result<Tree, Failure> {
     let meta = fs::metadata(start).map_err(|error| Failure::on_file(start, &error))?;
     let mut tree = Tree::default();
     if meta.is_dir() {
         tree.root = fs::canonicalize(start).map_err(|error| Failure::on_file(start, &error))?;
         let mut place = Place {
+            stop,
             path: Vec::new(),
             above: vec![(meta.dev(), meta.ino())],
         };
@@ -85,7 +94,7 @@ impl Tree {
     fn enter(
         &mut self,
         folder: &Path,
-        place: &mut Place,
+        place: &mut Place<'_>,
         exclude: &mut Exclude,
     ) -> Result<bool, Failure> {
         if place.path.len() >= MAX_DEPTH {
@@ -100,6 +109,9 @@ impl Tree {
         let mut any = false;
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
+            if place.stop.load(Ordering::Relaxed) {
+                return Err(broken_off());
+            }
             let name = entry.file_name();
             let below: PathBuf = place.path.iter().collect();
             if exclude.takes(&below.join(&name), &name) {
@@ -134,7 +146,7 @@ impl Tree {
         &mut self,
         at: PathBuf,
         name: OsString,
-        place: &mut Place,
+        place: &mut Place<'_>,
     ) -> Result<(PathBuf, Metadata), String> {
         let Ok(name) = name.into_string() else {
             return Err(unfit(&at, "is not valid UTF-8"));
@@ -224,7 +236,7 @@ mod tests {
     }
 
     fn walk(start: &Path) -> Result<Tree, Failure> {
-        super::walk(start, &mut Exclude::default())
+        super::walk(start, &mut Exclude::default(), &AtomicBool::new(false))
     }
 
     fn paths(tree: &Tree) -> Vec<String> {
@@ -269,7 +281,7 @@ mod tests {
         let dir = tree_of(&["full/file", "cut/a.tmp"]);
         fs::create_dir_all(dir.path().join("empty/too")).unwrap();
         let mut exclude = Exclude::parse(&["*.tmp".to_owned()]).unwrap();
-        let tree = super::walk(dir.path(), &mut exclude).unwrap();
+        let tree = super::walk(dir.path(), &mut exclude, &AtomicBool::new(false)).unwrap();
         assert_eq!(paths(&tree), ["full/file"]);
         assert_eq!((tree.empty, tree.excluded), (2, 1));
     }
@@ -279,7 +291,7 @@ mod tests {
         let dir = tree_of(&["good", "bad\n1", "sub/bad\t2", "left/bad\t3"]);
         symlink("nowhere", dir.path().join("sub/link")).unwrap();
         let mut exclude = Exclude::parse(&["left".to_owned()]).unwrap();
-        let tree = super::walk(dir.path(), &mut exclude).unwrap();
+        let tree = super::walk(dir.path(), &mut exclude, &AtomicBool::new(false)).unwrap();
         assert_eq!(tree.obstacles.len(), 3, "{:?}", tree.obstacles);
         assert_eq!(paths(&tree), ["good"]);
     }

@@ -178,16 +178,7 @@ impl Daemon for Desk {
 
     fn make(&self, of: Make) -> Promise<'_, Result<Made, Refusal>> {
         Box::pin(async move {
-            // One at a time is as much as disks and processors should have to do besides.
-            let turn = Arc::clone(&self.making).acquire_owned().await;
-            let made = tokio::task::spawn_blocking(move || {
-                // Whoever asked may be gone: it is made all the same, and until then nothing else is.
-                let _turn = turn;
-                given::make(&of)
-            });
-            let made = made
-                .await
-                .unwrap_or_else(|error| Err(Failure::failed(error)));
+            let made = self.making.make(move |stop| given::make(&of, stop)).await;
             made.map_err(|failure| Refusal::new(code_of(&failure), failure.to_string()))
         })
     }
