@@ -13,9 +13,10 @@ use tokio::time::timeout;
 use super::adding;
 use crate::asked::{self, Object};
 use crate::describe::About;
-use crate::describe::shapes::{count, flag, list, object, text};
+use crate::describe::shapes::{count, flag, list, number, object, text};
 use crate::problem::{Answer, Problem};
 use crate::shared::Shared;
+use crate::stream::watching::Begun;
 
 /// What [`remove`] is.
 pub(super) fn remove_about() -> About {
@@ -35,12 +36,26 @@ pub(super) fn change_about() -> About {
         ("vod_mode?", flag()),
         ("fileindex?", count()),
     ]);
+    let mut changed = vec![
+        ("modified", flag()),
+        ("infohash", text()),
+        ("vod_mode?", flag()),
+    ];
+    changed.extend(VOD.map(|name| (name, number())));
     About::new("Resumes, stops, checks or moves a download, or chooses its files, its hops or what is watched")
         .takes(said)
         .such_as(json!({"state": "resume"}))
-        .answers(object(&[("modified", flag()), ("infohash", text())]))
+        .answers(object(&changed))
         .refuses(&[404, 409, 500])
 }
+
+/// How much is there of what players begin with, where `vod_mode` was said.
+const VOD: [&str; 4] = [
+    "vod_prebuffering_progress?",
+    "vod_prebuffering_progress_consec?",
+    "vod_header_progress?",
+    "vod_footer_progress?",
+];
 
 /// How long it is waited for that a download is no longer in the list.
 const WAIT: Duration = Duration::from_secs(5);
@@ -114,10 +129,13 @@ pub(super) async fn change(
     if let Some(order) = order {
         shared.daemon().ask(order).await?;
     }
-    match watch {
-        Some(Watch::File(file)) => shared.0.watchers.choose(&shared, id, file).await?,
-        Some(Watch::Nothing) => shared.0.watchers.let_go(id),
-        None => {}
+    if let Some(watch) = watch {
+        let modified = match watch {
+            Watch::File(file) => shared.0.watchers.choose(&shared, id, file).await?,
+            Watch::Nothing => shared.0.watchers.let_go(id),
+        };
+        let answer = Begun::answer(&shared, (id, &hash), modified).await;
+        return answer.map(Answer);
     }
     Ok(Answer(json!({"modified": true, "infohash": hash})))
 }
@@ -133,11 +151,13 @@ enum Watch {
 /// What was said of `vod_mode`.
 fn watch(said: &Object) -> Result<Option<Watch>, Problem> {
     let file = said.number("fileindex")?;
-    match said.flag("vod_mode")? {
+    let on = said.flag("vod_mode");
+    match on.map_err(|_| Problem::wrong("vod_mode must be bool flag"))? {
         None => Ok(None),
         Some(false) => Ok(Some(Watch::Nothing)),
         Some(true) => {
-            let file = file.ok_or_else(|| Problem::wrong("fileindex parameter missing"))?;
+            let file =
+                file.ok_or_else(|| Problem::wrong("fileindex is necessary to enable vod_mode"))?;
             // No torrent has so many files as a number that is none here.
             let file = usize::try_from(file).unwrap_or(usize::MAX);
             Ok(Some(Watch::File(file)))

@@ -2,12 +2,15 @@
 //! of what a player begins with is there.
 
 use std::collections::BTreeMap;
+use std::io::SeekFrom;
 use std::sync::Arc;
 
 use engine::{EngineHandle, FileReader, ReadAhead, TorrentId, TorrentStatus};
 use parking_lot::Mutex;
 use protocol::bitfield::Bitfield;
 use protocol::metainfo::Metainfo;
+use serde_json::{Value, json};
+use tokio::io::AsyncSeekExt as _;
 
 use super::{metainfo, open};
 use crate::downloads::is_at_work;
@@ -32,8 +35,8 @@ pub(crate) struct Watchers(Arc<Mutex<BTreeMap<TorrentId, Watched>>>);
 struct Watched {
     /// The file of each who reads, in the order in which they came.
     readers: Vec<usize>,
-    /// The file that comes before all else, and what has it do so.
-    chosen: Option<(usize, FileReader)>,
+    /// The file that comes before all else, and what has its beginning and its end do so.
+    chosen: Option<(usize, Vec<FileReader>)>,
 }
 
 impl Watched {
@@ -66,7 +69,7 @@ impl Watchers {
     }
 
     /// Has a file of a download come before all else, what players begin with first: its beginning and its end. It is wanted from then
-    /// on, and no other file of the download is chosen so any more.
+    /// on, and no other file of the download is chosen so any more. Whether it was not chosen before.
     ///
     /// # Errors
     /// 404 where there is no such file, 409 where its metadata does not come, or where the download stands still.
@@ -75,25 +78,36 @@ impl Watchers {
         shared: &Shared,
         id: TorrentId,
         file: usize,
-    ) -> Result<(), Problem> {
+    ) -> Result<bool, Problem> {
         let metainfo = metainfo(shared, id).await?;
         let entry = metainfo.files().get(file).filter(|file| !file.attr.pad);
         let entry = entry.ok_or_else(|| Problem::missing("Selected file out of range"))?;
-        let ahead = ReadAhead {
-            bytes: before(entry.len),
-            ..ReadAhead::default()
-        };
-        let reader = open(shared.engine(), id, file, ahead).await?;
+        let mut readers = Vec::new();
+        for (at, bytes) in [
+            (0, before(entry.len)),
+            (entry.len.saturating_sub(FOOTER), FOOTER),
+        ] {
+            let ahead = ReadAhead {
+                bytes,
+                ..ReadAhead::default()
+            };
+            let mut reader = open(shared.engine(), id, file, ahead).await?;
+            let sought = reader.seek(SeekFrom::Start(at)).await;
+            sought.map_err(|error| Problem::failed(error.to_string()))?;
+            readers.push(reader);
+        }
         let mut all = self.0.lock();
         // Torrents that were removed in any other way than through the API.
         all.retain(|id, of| !of.readers.is_empty() || shared.engine().status(*id).is_some());
-        all.entry(id).or_default().chosen = Some((file, reader));
-        Ok(())
+        let before = all.entry(id).or_default().chosen.replace((file, readers));
+        Ok(before.is_none_or(|(before, _)| before != file))
     }
 
-    /// No file of this download is chosen any more.
-    pub(crate) fn let_go(&self, id: TorrentId) {
-        self.change(id, |of| of.chosen = None);
+    /// No file of this download is chosen any more. Whether one was.
+    pub(crate) fn let_go(&self, id: TorrentId) -> bool {
+        let mut was = false;
+        self.change(id, |of| was = of.chosen.take().is_some());
+        was
     }
 
     /// Changes what is watched of a torrent, and forgets it where that is nothing any more.
@@ -146,6 +160,30 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
+    /// How a change of what is watched is answered.
+    pub(crate) async fn answer(
+        shared: &Shared,
+        (id, hash): (TorrentId, &str),
+        modified: bool,
+    ) -> Result<Value, Problem> {
+        let engine = shared.engine();
+        let status = engine.status(id).ok_or_else(Problem::no_download)?;
+        let watched = shared.0.watchers.among(std::iter::once(id));
+        let begun = match watched.first() {
+            Some((_, file)) => Self::of(engine, &status, *file).await,
+            None => Self::NOTHING,
+        };
+        Ok(json!({
+            "vod_prebuffering_progress": begun.before,
+            "vod_prebuffering_progress_consec": begun.in_row,
+            "vod_header_progress": begun.header,
+            "vod_footer_progress": begun.footer,
+            "vod_mode": !watched.is_empty(),
+            "infohash": hash,
+            "modified": modified,
+        }))
+    }
+
     const NOTHING: Self = Self::all(0.0);
     const WHOLE: Self = Self::all(1.0);
 

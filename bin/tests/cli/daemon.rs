@@ -6,6 +6,7 @@ mod ending;
 mod feeds;
 mod figures;
 mod overlay;
+mod playing;
 mod ports;
 mod resources;
 mod rest;

@@ -101,22 +101,32 @@ async fn a_file_that_is_to_be_watched_is_wanted_and_how_much_of_it_is_there_is_t
     assert_eq!(before["files"][1]["included"], false);
 
     let watched = change(&scene, &hash, json!({"vod_mode": true, "fileindex": 1})).await;
-    let modified = json!({"modified": true, "infohash": hash});
-    assert_eq!((watched.status, watched.json), (200, modified.clone()));
+    let told = |answer: &Reply, modified: bool| {
+        let json = &answer.json;
+        assert_eq!(
+            (answer.status, &json["infohash"]),
+            (200, &json!(hash)),
+            "{json}"
+        );
+        assert_eq!(json["modified"], modified, "{json}");
+        (json["vod_mode"].as_bool(), begun(json))
+    };
+    assert_eq!(told(&watched, true).0, Some(true));
     let one = scene.until(&hash, "DLSTATUS_DOWNLOADING").await;
     assert_eq!(one["vod_mode"], true);
-    let begun_now = begun(&one);
     let missing = PIECE as f64 / (5 * MIB) as f64;
-    for (is, due) in begun_now
-        .iter()
-        .zip([1.0 - missing, missing, 1.0 - missing, 1.0])
-    {
-        assert!(near(*is, due), "{begun_now:?}");
+    let due = [1.0 - missing, missing, 1.0 - missing, 1.0];
+    let again = change(&scene, &hash, json!({"vod_mode": true, "fileindex": 1})).await;
+    for begun_now in [begun(&one), told(&again, false).1] {
+        let as_due = begun_now.iter().zip(due).all(|(is, due)| near(*is, due));
+        assert!(as_due, "{begun_now:?}");
     }
     assert_eq!(listed(&scene, &hash).await["files"][1]["included"], true);
 
-    let over = change(&scene, &hash, json!({"vod_mode": false})).await;
-    assert_eq!((over.status, over.json), (200, modified));
+    for modified in [true, false] {
+        let over = change(&scene, &hash, json!({"vod_mode": false})).await;
+        assert_eq!(told(&over, modified), (Some(false), [0.0; 4]));
+    }
     let after = listed(&scene, &hash).await;
     assert_eq!(
         (&after["vod_mode"], begun(&after)),
@@ -132,8 +142,9 @@ async fn what_cannot_be_watched_is_refused_with_the_reason() {
         (
             json!({"vod_mode": true}),
             400,
-            "fileindex parameter missing",
+            "fileindex is necessary to enable vod_mode",
         ),
+        (json!({"vod_mode": "x"}), 400, "vod_mode must be bool flag"),
         (
             json!({"vod_mode": true, "fileindex": 2}),
             404,
