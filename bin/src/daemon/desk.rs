@@ -29,10 +29,11 @@ use super::bulletin::Bulletin;
 use super::categories::Categories;
 use super::habits::{Feeding, Watching};
 use super::making::Making;
-use super::metadata;
 use super::profiler::Profiler;
+use super::remembered::Remembered;
 use super::resources::Resources;
 use super::server::Guests;
+use super::{kept, metadata};
 use crate::cli::DaemonArgs;
 use crate::failure::plain;
 use crate::log::Tail;
@@ -57,6 +58,10 @@ pub(crate) struct Desk {
     /// Turns of torrents that are added.
     adding: Semaphore,
     making: Making,
+    /// What the API has kept.
+    of_api: Remembered,
+    /// Settings that were changed while it ran.
+    changed: Remembered,
     /// Turns of links whose metadata is looked for.
     looks: Arc<Semaphore>,
     /// Connections of looks.
@@ -99,6 +104,8 @@ impl Desk {
             output,
             adding: Semaphore::new(adding::AT_A_TIME),
             making: Making::default(),
+            of_api: Remembered::load(keeper, rest::PREFIX)?,
+            changed: Remembered::load(keeper, kept::PREFIX)?,
             looks: Arc::new(Semaphore::new(metadata::AT_A_TIME)),
             pool: session.pool().clone(),
             home: actix_rt::System::current().arbiter().clone(),

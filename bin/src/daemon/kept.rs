@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use engine::Settings;
 use engine::settings::{Patch, Value};
-use state::{Batch, Keeper, StateError};
+use state::{Keeper, StateError};
 use tokio::sync::oneshot;
 
 use crate::screen::Screen;
 
 /// What names of settings begin with in the store.
-const PREFIX: &str = "engine.";
+pub(super) const PREFIX: &str = "engine.";
 
 /// How long it is waited for the disk before it is said that it takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -80,19 +80,6 @@ fn read(key: &str, kept: &[u8]) -> Result<Value, String> {
     fits.map(|_| value).map_err(|error| error.to_string())
 }
 
-/// The batch that keeps settings, and forgets others.
-pub(crate) fn batch(set: &Patch, reset: &[String]) -> Batch {
-    let mut batch = Batch::new();
-    for key in reset {
-        batch.setting(&format!("{PREFIX}{key}"), None);
-    }
-    for (key, value) in set.iter() {
-        let value = serde_json::to_vec(value).unwrap_or_default();
-        batch.setting(&format!("{PREFIX}{key}"), Some(value.into()));
-    }
-    batch
-}
-
 /// Waits until all that was taken before is on the disk.
 ///
 /// # Errors
@@ -115,15 +102,9 @@ pub(crate) fn now() -> i64 {
     since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0))
 }
 
-/// The keys of settings among all that is kept under a name.
-pub(crate) fn keys<T>(named: Vec<(String, T)>) -> impl Iterator<Item = String> {
-    let keys = named.into_iter();
-    keys.filter_map(|(name, _)| name.strip_prefix(PREFIX).map(str::to_owned))
-}
-
 #[cfg(test)]
 mod tests {
-    use state::{Folder, KeeperOptions};
+    use state::{Batch, Folder, KeeperOptions};
 
     use super::*;
 

@@ -8,7 +8,6 @@ use engine::{CommandError, Limits, Settings, TorrentId};
 use serde_json::{Value, json};
 
 use super::{Desk, refused};
-use crate::daemon::kept;
 
 impl Desk {
     /// Changes settings, keeps that, and tells what they are.
@@ -71,15 +70,17 @@ impl Desk {
     }
 
     async fn keep(&self, set: &Patch, reset: &[String]) -> Result<(), String> {
-        let offered = self.keeper.offer(kept::batch(set, reset));
-        offered.map_err(|error| error.to_string())?;
-        kept::on_disk(&self.keeper).await
+        let reset = reset.iter().map(|key| (key.clone(), None));
+        let set = set.iter().map(|(key, value)| {
+            let value = serde_json::to_vec(value).unwrap_or_default();
+            (key.to_owned(), Some(value))
+        });
+        self.changed.keep(reset.chain(set)).await
     }
 
     /// The keys whose values are kept.
     pub(super) fn kept_keys(&self) -> BTreeSet<String> {
-        let kept = self.keeper.with_store(state::Store::settings);
-        kept::keys(kept.unwrap_or_default()).collect()
+        self.changed.all().into_keys().collect()
     }
 
     /// Bounds what torrents move, or all of them together.

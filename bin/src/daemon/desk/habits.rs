@@ -29,7 +29,7 @@ impl Desk {
         let changes = of.set.is_some() || of.remove.is_some();
         if let Some(watch) = of.set {
             check(&watch.add)?;
-            self.watches.set(watch)?;
+            self.watches.set(watch).await?;
         }
         if let Some(dir) = &of.remove {
             self.watches.remove(dir)?;

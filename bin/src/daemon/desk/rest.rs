@@ -16,7 +16,6 @@ use protocol::id::InfoHash;
 use protocol::magnet::Magnet;
 use protocol::metainfo::Metainfo;
 use serde_json::{Map, Value};
-use state::Batch;
 use tokio::sync::oneshot;
 use tunnels::{CircuitStatus, Flags, Purpose, State};
 
@@ -24,14 +23,13 @@ use super::Desk;
 use super::part::InOverlay;
 use crate::commands::create::given;
 use crate::daemon::bulletin::{self, Follower};
-use crate::daemon::kept;
 use crate::daemon::metadata::{self, AT_A_TIME, Outfit, PATIENCE};
 use crate::failure::Failure;
 use crate::metrics::{self, Source as _};
 use crate::source;
 
 /// What names begin with in the store of what the API has kept.
-const PREFIX: &str = "api.";
+pub(super) const PREFIX: &str = "api.";
 
 impl Daemon for Desk {
     fn engine(&self) -> &EngineHandle {
@@ -212,25 +210,20 @@ impl Daemon for Desk {
     }
 
     fn remembered(&self) -> Map<String, Value> {
-        let kept = self.keeper.with_store(state::Store::settings);
-        let kept = kept.unwrap_or_default().into_iter();
-        let kept = kept.filter_map(|(name, value)| {
-            let name = name.strip_prefix(PREFIX)?.to_owned();
-            Some((name, serde_json::from_slice(&value).ok()?))
-        });
-        kept.collect()
+        let all = self.of_api.all().into_iter();
+        let all =
+            all.filter_map(|(name, value)| Some((name, serde_json::from_slice(&value).ok()?)));
+        all.collect()
     }
 
     fn remember(&self, values: Map<String, Value>) -> Promise<'_, Result<(), String>> {
         Box::pin(async move {
-            let mut batch = Batch::new();
-            for (name, value) in values {
-                let value = (!value.is_null()).then(|| value.to_string().into_bytes().into());
-                batch.setting(&format!("{PREFIX}{name}"), value);
-            }
-            let offered = self.keeper.offer(batch);
-            offered.map_err(|error| error.to_string())?;
-            kept::on_disk(&self.keeper).await
+            let bytes = |value: Value| value.to_string().into_bytes();
+            let changes = values.into_iter().map(|(name, value)| {
+                let value = (!value.is_null()).then(|| bytes(value));
+                (name, value)
+            });
+            self.of_api.keep(changes).await
         })
     }
 }

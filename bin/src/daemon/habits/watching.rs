@@ -94,14 +94,17 @@ impl Watching {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub(crate) fn set(&self, mut watch: Watch) -> Result<(), Refusal> {
+    pub(crate) async fn set(&self, mut watch: Watch) -> Result<(), Refusal> {
         let dir = plain(&watch.dir);
         watch.dir = dir.display().to_string();
         if !dir.is_absolute() {
             let why = "a folder is named from the root";
             return Err(Refusal::new(Code::Wrong, why));
         }
-        if !dir.is_dir() {
+        // The disk that it is on may stand still.
+        let looked_at = dir.clone();
+        let is_dir = tokio::task::spawn_blocking(move || looked_at.is_dir()).await;
+        if !is_dir.unwrap_or(false) {
             let why = format!("{}: there is no such folder", dir.display());
             return Err(Refusal::new(Code::NotFound, why));
         }
