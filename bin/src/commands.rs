@@ -79,11 +79,13 @@ fn must_be_writable(path: &Path) -> Result<(), Failure> {
     }
     must_be_folder(there)?;
     rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|errno| unwritable(path, there, &errno.into()))?;
+        .map_err(|errno| unwritable(path, there, &errno.into(), is_service()))?;
     // Without room what is there already can be served, and room may come.
     let no_room = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
     match try_folder(there) {
-        Err(error) if !no_room.contains(&error.kind()) => Err(unwritable(path, there, &error)),
+        Err(error) if !no_room.contains(&error.kind()) => {
+            Err(unwritable(path, there, &error, is_service()))
+        }
         _ => Ok(()),
     }
 }
@@ -98,10 +100,25 @@ fn try_folder(there: &Path) -> io::Result<()> {
     }
 }
 
-fn unwritable(path: &Path, there: &Path, why: &io::Error) -> Failure {
+/// Whether systemd runs this process as a service.
+fn is_service() -> bool {
+    std::env::var_os("INVOCATION_ID").is_some()
+}
+
+/// What is said of a folder in which nothing can be written. What the unit of a service does not name is read-only for it alone, which
+/// nobody sees who looks at the folder.
+fn unwritable(path: &Path, there: &Path, why: &io::Error, is_service: bool) -> Failure {
+    let what = if is_service && why.kind() == ErrorKind::ReadOnlyFilesystem {
+        format!(
+            "let the service write there, by `systemctl edit` and the lines `[Service]` and `ReadWritePaths={}`",
+            path.display()
+        )
+    } else {
+        "let this user write there".to_owned()
+    };
     let (path, there, why) = (path.display(), there.display(), failure::reason(why));
     Failure::Failed(format!(
-        "{path}: nothing can be written in {there} ({why}): name another folder, or let this user write there"
+        "{path}: nothing can be written in {there} ({why}): name another folder, or {what}"
     ))
 }
 
@@ -115,5 +132,28 @@ fn must_be_folder(path: &Path) -> Result<(), Failure> {
             "{} is not a folder",
             path.display()
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_told_what_its_unit_keeps_from_it() {
+        let told = |kind, is_service| {
+            let (path, why) = (Path::new("/srv/films"), io::Error::from(kind));
+            unwritable(path, Path::new("/srv"), &why, is_service).to_string()
+        };
+        let unit = "ReadWritePaths=/srv/films";
+        assert!(told(ErrorKind::ReadOnlyFilesystem, true).contains(unit));
+        for (kind, is_service) in [
+            (ErrorKind::ReadOnlyFilesystem, false),
+            (ErrorKind::PermissionDenied, true),
+        ] {
+            let told = told(kind, is_service);
+            assert!(told.ends_with("let this user write there"), "{told}");
+            assert!(!told.contains(unit), "{told}");
+        }
     }
 }

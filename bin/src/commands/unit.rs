@@ -41,6 +41,7 @@ const OWN_USER: &str = "DynamicUser=yes\nStateDirectoryMode=0700\nUMask=0077\n";
 const SANDBOX: &str = "\
 Restart=on-failure
 RestartSec=10
+RestartPreventExitStatus=2
 LimitNOFILE=65536
 CapabilityBoundingSet=
 DevicePolicy=closed

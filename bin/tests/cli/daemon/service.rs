@@ -273,6 +273,7 @@ fn its_units_are_made_for_each_other() {
     for line in [
         "Type=notify",
         "WatchdogSec=2min",
+        "RestartPreventExitStatus=2",
         "ExecReload=/bin/sh -c 'kill -HUP $MAINPID'",
     ] {
         assert!(unit.lines().any(|it| it == line), "{line}: {unit}");
