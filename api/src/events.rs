@@ -25,7 +25,7 @@ use crate::routes::{Served, route};
 use crate::shared::{Shared, ends};
 
 pub(crate) fn routes() -> Vec<Served> {
-    let about = About::new("What happens, as it happens: Server-Sent Events").answers_as(
+    let about = About::new("What happens, as it happens: Server-Sent Events. This page shows them once they end, `curl -N` at once").answers_as(
         200,
         "text/event-stream",
         text(),

@@ -147,7 +147,9 @@ fn download() -> Value {
             "anon_download",
             "safe_seeding",
             "vod_mode",
-            "channel_download",
+            // As later versions tell, and as the older one does.
+            "channel_download?",
+            "credit_mining?",
         ],
         &flag(),
     ));

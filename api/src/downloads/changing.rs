@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::adding;
-use crate::asked::{self, Object};
+use crate::asked::{self, Era, Object};
 use crate::describe::About;
 use crate::describe::shapes::{count, flag, list, number, object, text};
 use crate::problem::{Answer, Problem};
@@ -104,6 +104,7 @@ pub(super) async fn change(
     request: Request,
 ) -> Result<Answer, Problem> {
     let (id, hash) = super::find(&shared, &hash).await?;
+    let era = asked::era(&request);
     let said = asked::object(request).await?;
     let hops = adding::hops(&said)?;
     if hops.is_some() && said.0.len() > 1 {
@@ -117,7 +118,7 @@ pub(super) async fn change(
         must_be_there(dir).await?;
     }
     if let Some(chosen) = said.numbers("selected_files")? {
-        choose(&shared, id, &chosen).await?;
+        choose(&shared, id, &chosen, era).await?;
     }
     if let Some(hops) = hops {
         let torrents = vec![hash.clone()];
@@ -210,7 +211,7 @@ async fn must_be_there(dir: &str) -> Result<(), Problem> {
 }
 
 /// Has these files wanted, and no others; all where none is named, as when it is added.
-async fn choose(shared: &Shared, id: TorrentId, chosen: &[u64]) -> Result<(), Problem> {
+async fn choose(shared: &Shared, id: TorrentId, chosen: &[u64], era: Era) -> Result<(), Problem> {
     let engine = shared.engine();
     let Some(metainfo) = engine.metainfo(id).await? else {
         return Err(Problem::wrong("its files are not known yet"));
@@ -221,8 +222,12 @@ async fn choose(shared: &Shared, id: TorrentId, chosen: &[u64]) -> Result<(), Pr
         let file = usize::try_from(*index).ok().and_then(|at| files.get(at));
         file.is_some_and(|file| !file.attr.pad)
     };
-    if !chosen.iter().all(is_file) {
-        return Err(Problem::wrong("index out of range"));
+    if let Some(none) = chosen.iter().find(|index| !is_file(index)) {
+        let why = match era {
+            Era::Now => "index out of range".to_owned(),
+            Era::V70 => format!("index {none} out of range"),
+        };
+        return Err(Problem::wrong(why));
     }
     let mut priorities = engine.file_priorities(id).await?;
     for (index, of) in (0..).zip(&mut priorities) {

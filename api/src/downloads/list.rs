@@ -16,7 +16,7 @@ use self::more::{AT_A_TIME, Seen, Wish, fitting, has_files_apart};
 use super::inventory::Reading;
 use super::pieces::{Edition, Piece};
 use super::shown::{Common, Download, More};
-use crate::asked::Query;
+use crate::asked::{self, Query};
 use crate::lanes::Long;
 use crate::problem::Problem;
 use crate::shared::Shared;
@@ -49,7 +49,7 @@ pub(super) async fn list(
     let since = if outline.whole { None } else { since };
     let is_long = since.is_none() && shared.engine().snapshot().torrents.len() > PIECE;
     let writer = Writer {
-        common: Common::of(shared.engine()),
+        common: Common::of(shared.engine(), asked::era(&request)),
         rest: outline.last.map(|through| StretchOf {
             after: None,
             through,

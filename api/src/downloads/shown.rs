@@ -8,12 +8,12 @@ use serde::ser::{SerializeSeq as _, Serializer};
 
 use super::ledger::{Page, TrackerRow};
 use super::peers::Peer;
+use crate::asked::Era;
 use crate::settings;
 use crate::stream::watching::Begun;
 
 /// A download.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "as front ends expect them")]
 pub(super) struct Download<'a> {
     name: &'a str,
     progress: f64,
@@ -47,8 +47,11 @@ pub(super) struct Download<'a> {
     vod_footer_progress: f64,
     error: String,
     time_added: i64,
-    #[serde(rename = "channel_download")]
-    of_channel: bool,
+    /// Whether it is the content of a channel; the older version tells whether it is there to earn credit. None is either.
+    #[serde(rename = "channel_download", skip_serializing_if = "Option::is_none")]
+    of_channel: Option<bool>,
+    #[serde(rename = "credit_mining", skip_serializing_if = "Option::is_none")]
+    for_credit: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peers: Option<Vec<Peer>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,10 +89,12 @@ pub(super) struct Common {
     rates: [u64; 2],
     dht: bool,
     exchange: bool,
+    era: Era,
 }
 
 impl Common {
-    pub(super) fn of(engine: &EngineHandle) -> Self {
+    /// For the version that is asked for.
+    pub(super) fn of(engine: &EngineHandle, era: Era) -> Self {
         let settings = engine.settings();
         let on = |path| {
             let value = Settings::key(path).map(|key| key.of(&settings));
@@ -99,6 +104,7 @@ impl Common {
             rates: settings::rates(engine),
             dht: on("dht.enabled"),
             exchange: on("peers.exchange"),
+            era,
         }
     }
 }
@@ -160,7 +166,8 @@ impl<'a> Download<'a> {
                 String::new()
             },
             time_added: status.added,
-            of_channel: false,
+            of_channel: (common.era == Era::Now).then_some(false),
+            for_credit: (common.era == Era::V70).then_some(false),
             peers: more.peers,
             pieces: more.pieces,
             files: more.files,

@@ -291,6 +291,30 @@ async fn downloads_are_changed_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_older_version_tells_what_is_there_to_earn_credit_and_which_file_there_is_not() {
+    let scene = Scene::start().await;
+    let hash = scene.seed(&[("a.txt", 100), ("b.txt", 100)]).await;
+    // Each is asked for after the other, so that no piece of a list is taken for one of the other version.
+    for _ in 0..2 {
+        for (path, own, other) in [
+            ("/downloads", "channel_download", "credit_mining"),
+            ("/v7.0/downloads", "credit_mining", "channel_download"),
+        ] {
+            let list = scene.ask("GET", path, b"").await.json;
+            let one = list["downloads"][0].as_object().unwrap();
+            assert_eq!(one.get(own), Some(&json!(false)), "{path}");
+            assert!(!one.contains_key(other), "{path}");
+            assert_eq!(one.len(), KEYS.len(), "{path}");
+        }
+    }
+    let path = format!("/v7.0/downloads/{hash}");
+    let chosen = b"selected_files[]=0&selected_files[]=7";
+    let reply = scene.ask("PATCH", &path, chosen).await;
+    let why = json!({"error": "index 7 out of range"});
+    assert_eq!((reply.status, reply.json), (400, why));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_what_has_changed_since_is_told_and_what_is_gone() {
     let scene = Scene::start().await;
     for byte in ["aa", "bb"] {
