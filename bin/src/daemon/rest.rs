@@ -95,6 +95,10 @@ fn access(args: &DaemonArgs, state: &Path, at: SocketAddr) -> Result<Access, Fai
             let why = "without a key the API is for this machine only: use a loopback address with --api, or a key";
             return Err(Failure::Usage(why.to_owned()));
         }
+        Some(key) if !is_sendable(key) => {
+            let why = "--api-key, CORE_API_KEY: a key has printable letters and no spaces, or no header could have it";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         Some(key) => Key::new(key),
         None => {
             let default = state.join(KEY_FILE);
@@ -106,6 +110,11 @@ fn access(args: &DaemonArgs, state: &Path, at: SocketAddr) -> Result<Access, Fai
     let mut names = args.api_name.clone();
     names.extend(own_name());
     Ok(Access { key, names })
+}
+
+/// Whether clients can send such a key in a header.
+fn is_sendable(key: &str) -> bool {
+    key.len() as u64 <= LONGEST && key.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The key of a file, which is made where it is not there.
@@ -134,8 +143,7 @@ fn kept_key(file: &Path) -> io::Result<Key> {
         Err(error) => return Err(error),
     }
     let key = text.trim();
-    let fits = key.len() as u64 <= LONGEST && key.bytes().all(|byte| byte.is_ascii_graphic());
-    let key = Key::new(key).filter(|_| fits);
+    let key = Key::new(key).filter(|_| is_sendable(key));
     key.ok_or_else(|| io::Error::other("there is no key in it: one line of printable letters"))
 }
 

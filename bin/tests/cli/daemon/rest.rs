@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Daemon, folder, many};
+use super::{Daemon, flags, folder, many};
 use crate::running::until;
-use crate::support::{content, text};
+use crate::support::{content, run, text};
 
 /// An API and its key.
 pub(super) struct Api {
@@ -346,4 +346,19 @@ fn what_is_in_a_link_is_shown_before_it_is_added_and_looks_into_the_process_are_
     let log = log["content"].as_str().unwrap();
     assert!(log.contains(" INFO ") && log.contains("Serving"), "{log}");
     assert!(!log.contains(&api.key), "{log}");
+}
+
+#[test]
+fn a_key_that_no_header_can_have_is_refused() {
+    let dir = folder();
+    let state = dir.path().join("state");
+    // A daemon that took the key would end as well, for its port is taken.
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = door.local_addr().unwrap().to_string();
+    for key in ["two words", "line\n", "schl\u{fc}ssel", &"x".repeat(2000)] {
+        let more = ["--api", &at, "--api-key", key];
+        let ran = run([flags(text(&state)), more.to_vec()].concat());
+        assert_eq!(ran.code, 2, "{key}: {ran:?}");
+        assert!(ran.err.contains("CORE_API_KEY"), "{ran:?}");
+    }
 }
