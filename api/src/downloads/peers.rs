@@ -1,7 +1,7 @@
 //! What a connected peer looks like.
 
 use engine::PeerInfo;
-use protocol::id::PeerId;
+use protocol::id::identify;
 use serde::Serialize;
 
 /// A connected peer. `u` is what goes to it, `d` what comes from it.
@@ -46,7 +46,7 @@ impl Peer {
         let addr = info.listens.unwrap_or(info.addr);
         Self {
             id,
-            extended_version: info.id.as_ref().map(program).unwrap_or_default(),
+            extended_version: info.id.as_ref().map(identify).unwrap_or_default(),
             ip: addr.ip().to_string(),
             port: addr.port(),
             optimistic: false,
@@ -76,17 +76,6 @@ const fn begun_by(us: bool) -> &'static str {
     if us { "L" } else { "R" }
 }
 
-/// The program that an id names, as BEP 20 has it: two letters and four signs between dashes.
-fn program(id: &PeerId) -> String {
-    let [b'-', name @ .., b'-'] = id.0.get(..8).unwrap_or_default() else {
-        return String::new();
-    };
-    if !name.iter().all(u8::is_ascii_graphic) {
-        return String::new();
-    }
-    String::from_utf8_lossy(name).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,13 +83,5 @@ mod tests {
     #[test]
     fn a_connection_is_local_where_it_was_begun_here() {
         assert_eq!([true, false].map(begun_by), ["L", "R"]);
-    }
-
-    #[test]
-    fn programs_are_read_from_ids_that_name_them() {
-        let id = |text: &[u8; 20]| program(&PeerId(*text));
-        assert_eq!(id(b"-qB4500-abcdefghijkl"), "qB4500");
-        assert_eq!(id(b"M7-0-0--abcdefghijkl"), "");
-        assert_eq!(id(b"-q\x004500-abcdefghijkl"), "");
     }
 }

@@ -52,6 +52,15 @@ fn what_players_need_first_of_a_file_comes_first_where_it_is_said_that_it_will_b
         .into_iter()
         .all(there)
     });
+    let (_, list) = api.ask("GET", "/downloads?get_peers=1", "");
+    let other = &list["downloads"][0]["peers"][0];
+    let name = other["extended_version"].as_str().unwrap();
+    assert!(name.starts_with("tribler-rs "), "{other}");
+    assert_eq!(
+        (&other["direction"], &other["seed"]),
+        (&json!("L"), &json!(true)),
+        "{other}"
+    );
     // All of it comes in no order: what is needed first would be there with the rest.
     assert!(one["progress"].as_f64().unwrap() < 0.7, "{one}");
     assert_eq!(
