@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -12,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Response, header};
 use axum::routing::get;
 use bytes::Bytes;
+use engine::TorrentStatus;
 use futures_util::stream;
 use serde_json::{Map, Value, json};
 use tokio::sync::{broadcast, watch};
@@ -155,10 +157,17 @@ async fn line(shared: &Shared, era: Era, news: News) -> Option<Bytes> {
         }
         News::Missed(_) => return None,
     };
-    let name = match told.get("info_hash").and_then(Value::as_str) {
-        Some(hash) if word == "finished" => name_of(shared, hash).await,
-        _ => String::new(),
-    };
+    let mut name = String::new();
+    if let Some(hash) = told.get("info_hash").and_then(Value::as_str)
+        && word == "finished"
+        && let Some(status) = status_of(shared, hash).await
+    {
+        // A check that finds all of it there finishes no download.
+        if status.downloaded == 0 {
+            return None;
+        }
+        name.clone_from(&status.name);
+    }
     // Of room it is looked how much there is, for which the disk is waited for.
     let (kind, event) = Shared::apart(move || event(era, word, &told, &name))
         .await
@@ -181,15 +190,12 @@ fn own_line(
     }
 }
 
-async fn name_of(shared: &Shared, hash: &str) -> String {
-    let hash = hash.get(..40).and_then(|hash| hash.parse().ok());
-    let Some(hash) = hash else {
-        return String::new();
-    };
+/// How the torrent stands that an event is about, where it is still there.
+async fn status_of(shared: &Shared, hash: &str) -> Option<Arc<TorrentStatus>> {
+    let hash = hash.get(..40)?.parse().ok()?;
     let engine = shared.engine();
-    let id = engine.find(hash).await.ok().flatten();
-    let status = id.and_then(|id| engine.status(id));
-    status.map(|status| status.name.clone()).unwrap_or_default()
+    let id = engine.find(hash).await.ok()??;
+    engine.status(id)
 }
 
 /// The first word of a stream.

@@ -156,8 +156,13 @@ impl Scene {
 
     /// A client that listens to events, and what it was told so far.
     pub(crate) async fn listen(&self) -> (TcpStream, Vec<u8>) {
+        self.listen_at("/events").await
+    }
+
+    /// The same, of the version that the path is of.
+    pub(crate) async fn listen_at(&self, path: &str) -> (TcpStream, Vec<u8>) {
         let mut stream = TcpStream::connect(self.at).await.unwrap();
-        let head = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", self.at);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.at);
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut told = Vec::new();
         until(&mut stream, &mut told, "\"events_start\"").await;

@@ -136,6 +136,22 @@ async fn the_port_behind_one_that_is_taken_is_used_where_that_is_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_there_already_finishes_no_download() {
+    let scene = Scene::start().await;
+    let hash = scene.seed(&[("a", 100)]).await;
+    let other = "ab".repeat(20);
+    for path in ["/events", "/v7.0/events"] {
+        let (mut follow, mut told) = scene.listen_at(path).await;
+        scene.tell("finished", json!({"info_hash": hash}));
+        scene.tell("finished", json!({"info_hash": other}));
+        until(&mut follow, &mut told, &other).await;
+        let text = String::from_utf8_lossy(&told);
+        assert_eq!(text.matches("torrent_finished").count(), 1, "{text}");
+        assert!(!text.contains(&hash), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_are_told_as_they_happen_and_the_end_closes_the_stream() {
     let scene = Scene::start().await;
     let (mut follow, mut told) = scene.listen().await;
