@@ -114,14 +114,21 @@ async fn attend(mut guest: TcpStream, source: &impl Source, own: Option<&str>) -
             let body = "the figures are at /metrics\n".to_owned();
             ("404 Not Found", plain, body)
         }
-        Asked::Wrong => ("405 Method Not Allowed", plain, "ask with GET\n".to_owned()),
+        Asked::Wrong => (
+            "405 Method Not Allowed\r\nAllow: GET, HEAD",
+            plain,
+            "ask with GET\n".to_owned(),
+        ),
     };
+    let is_head = head.starts_with(b"HEAD ");
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     guest.write_all(head.as_bytes()).await?;
-    guest.write_all(body.as_bytes()).await?;
+    if !is_head {
+        guest.write_all(body.as_bytes()).await?;
+    }
     guest.shutdown().await
 }
 
@@ -151,7 +158,7 @@ fn asked(head: &[u8], own: Option<&str>) -> Asked {
     }
     let mut words = line.split_whitespace();
     match (words.next(), words.next()) {
-        (Some("GET"), Some(path)) => match path.split('?').next() {
+        (Some("GET" | "HEAD"), Some(path)) => match path.split('?').next() {
             Some("/metrics") => Asked::Figures,
             _ => Asked::Other,
         },
@@ -225,6 +232,10 @@ mod tests {
         assert_eq!(asked_here(b"GET /metrics HTTP/1.1\r\n\r\n"), Asked::Figures);
         assert_eq!(
             asked_here(b"GET /metrics?x=1 HTTP/1.0\r\n\r\n"),
+            Asked::Figures
+        );
+        assert_eq!(
+            asked_here(b"HEAD /metrics HTTP/1.1\r\n\r\n"),
             Asked::Figures
         );
         assert_eq!(asked_here(b"GET / HTTP/1.1\r\n\r\n"), Asked::Other);

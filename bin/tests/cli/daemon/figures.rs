@@ -10,13 +10,19 @@ use crate::openmetrics;
 
 /// The status and the body of an answer.
 fn ask(at: &str, request: &str) -> (String, String) {
+    let (head, body) = told(at, request);
+    let status = head.split(' ').nth(1).unwrap().to_owned();
+    (status, body)
+}
+
+/// The head and the body of an answer.
+fn told(at: &str, request: &str) -> (String, String) {
     let mut stream = TcpStream::connect(at).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().to_owned();
-    (status, body.to_owned())
+    (head.to_owned(), body.to_owned())
 }
 
 #[test]
@@ -41,8 +47,17 @@ fn a_daemon_serves_all_its_figures_to_a_strict_reader_and_to_nobody_who_asks_for
     assert_eq!((status.as_str(), body.contains("tribler_")), ("421", false));
     let (status, _) = ask(&at, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(status, "404");
-    let (status, _) = ask(&at, "POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_eq!(status, "405");
+    let (head, _) = told(&at, "POST /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(
+        head.contains(" 405 ") && head.contains("\r\nAllow: GET, HEAD\r\n"),
+        "{head}"
+    );
+    let (head, body) = told(&at, "HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(
+        head.contains(" 200 ") && !head.contains("Content-Length: 0\r\n"),
+        "{head}"
+    );
+    assert_eq!(body, "");
     daemon.ctl(&["shutdown"]).ok();
     assert!(daemon.running.child.wait().unwrap().success());
 }
