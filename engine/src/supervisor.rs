@@ -392,7 +392,7 @@ impl Handler<Exited<TorrentId>> for Supervisor {
             return;
         }
         let again = leaving.is_none() && awake.restarts.failed(Instant::now());
-        self.unlist(&hashes);
+        self.unlist(exited.id, &hashes);
         if leaving.is_some() {
             self.forget(exited.id);
             return;

@@ -1,5 +1,7 @@
 //! Engines and trackers on the simulated network, in virtual time.
 
+#[path = "trackers/again.rs"]
+mod again;
 #[path = "trackers/answers.rs"]
 mod answers;
 #[path = "trackers/choice.rs"]
@@ -83,13 +85,21 @@ impl Scene {
     }
 
     async fn add(&self, number: u64, trackers: &[&str]) -> TorrentId {
+        self.add_as(number, trackers, false).await
+    }
+
+    /// One that stands still.
+    async fn add_paused(&self, number: u64, trackers: &[&str]) -> TorrentId {
+        self.add_as(number, trackers, true).await
+    }
+
+    async fn add_as(&self, number: u64, trackers: &[&str], paused: bool) -> TorrentId {
         let mut magnet = Magnet::new(InfoHashes::v1(hash(number)));
         magnet.trackers = trackers.iter().map(ToString::to_string).collect();
         let source = Source::Magnet(Box::new(magnet));
-        self.engine
-            .add(AddTorrent::new(source, "/nowhere".into()))
-            .await
-            .expect("added")
+        let mut add = AddTorrent::new(source, "/nowhere".into());
+        add.paused = paused;
+        self.engine.add(add).await.expect("added")
     }
 
     /// What a tracker said next: the number of peers, or the reason.

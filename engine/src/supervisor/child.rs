@@ -43,6 +43,8 @@ pub(super) struct Child {
     pub(super) leaving: Option<Leaving>,
     /// Dropped with the torrent, which tells those who wait for its end.
     pub(super) waiters: Vec<oneshot::Sender<()>>,
+    /// Dropped when nothing of its content is in use any more, which tells those who add it again.
+    pub(super) adders: Vec<oneshot::Sender<()>>,
 }
 
 /// What a torrent that was told to end does so for.
@@ -140,6 +142,7 @@ impl Child {
             status: None,
             leaving: None,
             waiters: Vec::new(),
+            adders: Vec::new(),
         }
     }
 
@@ -157,7 +160,7 @@ impl Child {
         }
     }
 
-    /// Whether it is removed, as whoever adds it again has to wait for.
+    /// Whether it is removed.
     pub(super) const fn is_removed(&self) -> bool {
         matches!(self.leaving, Some(Leaving::Removed | Leaving::Parting))
     }

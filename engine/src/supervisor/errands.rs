@@ -13,7 +13,7 @@ use crate::memory::Trouble;
 use crate::memory::hops::{self, Names, Settled};
 use crate::{AddTorrent, Choices, CommandError, Event, TorrentId};
 
-use super::{Child, Supervisor};
+use super::{Child, Leaving, Supervisor};
 
 /// Something that waits for its turn.
 pub(super) enum Errand {
@@ -98,8 +98,8 @@ impl Supervisor {
         }
     }
 
-    /// Has a torrent wait that is added again while it is being removed, until it is gone: its trackers may still have to be told,
-    /// and its content deleted.
+    /// Has a torrent wait that is added again while it is being removed, until nothing is written to its content or deleted of it any more.
+    /// That its trackers hear of its end is waited for by nobody.
     fn unless_it_leaves(&mut self, errand: Errand, ctx: &mut Context<Self>) -> Option<Errand> {
         let Errand::Add(add, _) = &errand else {
             return Some(errand);
@@ -108,11 +108,11 @@ impl Supervisor {
             return Some(errand);
         };
         let child = self.torrents.get_mut(&id);
-        let Some(child) = child.filter(|child| child.is_removed()) else {
+        let Some(child) = child.filter(|child| child.leaving == Some(Leaving::Removed)) else {
             return Some(errand);
         };
         let (done, gone) = oneshot::channel();
-        child.waiters.push(done);
+        child.adders.push(done);
         let then = actix::fut::wrap_future(gone).map(
             move |_, supervisor: &mut Self, ctx: &mut Context<Self>| {
                 supervisor.run_errand(errand, ctx);

@@ -199,6 +199,9 @@ impl Supervisor {
         let names = names_of(&add, &hashes);
         let key = keeper.next_key();
         let id = TorrentId(key.0);
+        if !add.paused {
+            self.hush(&hashes, hops);
+        }
         // Nobody else adds it meanwhile.
         for name in hashes.names() {
             self.by_hash.insert(name, id);
@@ -299,6 +302,7 @@ impl Supervisor {
             status: None,
             leaving: None,
             waiters: Vec::new(),
+            adders: Vec::new(),
         };
         self.torrents.insert(id, child);
         self.answer_to_all(id, &hashes);

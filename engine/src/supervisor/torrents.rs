@@ -12,7 +12,7 @@ use crate::lookups::Unseek;
 use crate::lsd::Unwatch;
 use crate::reach::Reach;
 use crate::torrent::actor::Torrent;
-use crate::torrent::messages::{Control, Stop};
+use crate::torrent::messages::{Control, Hush, Stop};
 use crate::torrent::setup::Setup;
 use crate::{
     AddTorrent, Category, CommandError, Event, Source, State, TorrentError, TorrentId,
@@ -45,10 +45,28 @@ impl Supervisor {
         {
             return Err(CommandError::NoSuchFile(*missing));
         }
-        if let Some(id) = hashes.names().find_map(|name| self.by_hash.get(&name)) {
-            return Err(CommandError::Duplicate(*id));
+        if let Some(id) = hashes.names().find_map(|name| self.named(name)) {
+            return Err(CommandError::Duplicate(id));
         }
         Ok(hashes)
+    }
+
+    /// The torrent that has a name, unless it is nowhere shown any more.
+    fn named(&self, name: InfoHash) -> Option<TorrentId> {
+        let id = self.by_hash.get(&name).copied();
+        let parts = |id: &TorrentId| self.torrents.get(id).is_some_and(Child::is_parting);
+        id.filter(|id| !parts(id))
+    }
+
+    /// A torrent is added that was removed a short while ago, by as many hops: trackers that have not heard of its end are not told
+    /// any more, for they would take it for that of the new one.
+    pub(super) fn hush(&self, hashes: &InfoHashes, hops: u8) {
+        for name in hashes.names() {
+            let child = self.by_hash.get(&name).and_then(|id| self.torrents.get(id));
+            if let Some(child) = child.filter(|child| child.is_parting() && child.hops == hops) {
+                child.tell(Hush);
+            }
+        }
     }
 
     /// Adds a torrent that goes by so many hops, as it did before if that is only `kept`.
@@ -64,6 +82,9 @@ impl Supervisor {
         } else {
             self.reach(hops, ctx).map_err(CommandError::Route)?
         };
+        if !add.paused {
+            self.hush(&hashes, hops);
+        }
         let id = TorrentId(self.next_id);
         self.next_id += 1;
         self.place(id, None, false);
@@ -80,6 +101,7 @@ impl Supervisor {
             status: None,
             leaving: None,
             waiters: Vec::new(),
+            adders: Vec::new(),
         };
         self.torrents.insert(id, child);
         self.answer_to_all(id, &hashes);
@@ -215,9 +237,7 @@ impl Supervisor {
         let names = child.names();
         self.keep_changes(id, |kept| kept.torrent.hashes = hashes);
         self.run_errand(Errand::Named(id, names), ctx);
-        let others = hashes
-            .names()
-            .filter_map(|name| self.by_hash.get(&name).copied());
+        let others = hashes.names().filter_map(|name| self.named(name));
         let all: BTreeSet<TorrentId> = others.chain([id]).collect();
         let oldest = all.first().copied().unwrap_or(id);
         for name in hashes.names() {
@@ -232,9 +252,10 @@ impl Supervisor {
     }
 
     /// Takes a torrent out of the DHT and the local network whose actor is gone and did not do so itself.
-    pub(super) fn unlist(&self, hashes: &InfoHashes) {
+    pub(super) fn unlist(&self, id: TorrentId, hashes: &InfoHashes) {
+        let others = |name: &InfoHash| self.named(*name).is_some_and(|other| other != id);
         for reach in self.routes.iter().map(|route| &route.reach) {
-            for name in hashes.names() {
+            for name in hashes.names().filter(|name| !others(name)) {
                 if let Some(lookups) = &reach.lookups {
                     tell(lookups, Unseek(name));
                 }
@@ -349,6 +370,7 @@ impl Supervisor {
             return;
         };
         child.leaving = Some(Leaving::Parting);
+        child.adders.clear();
         let hashes = child.hashes;
         self.keep_no_more(id);
         self.tell_removed(id, hashes);

@@ -163,6 +163,11 @@ pub(crate) struct Stop {
     pub(crate) deadline: Instant,
 }
 
+/// Say nothing more to trackers: Supervisor to a Torrent that was told to [`Stop`], when it is added again.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Hush;
+
 /// What the Disk found: Disk to Torrent, one for each job.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -11,7 +11,7 @@ use crate::announce::farewells::Weight;
 use crate::announce::messages::Announce;
 use crate::peer::driver::now;
 use crate::torrent::actor::{Phase, Torrent};
-use crate::torrent::messages::{DiskReply, News, Stop};
+use crate::torrent::messages::{DiskReply, Hush, News, Stop};
 use crate::torrent::resume::Known;
 
 /// How long a torrent that is paused may take to come to rest, and to tell its trackers.
@@ -265,6 +265,14 @@ impl Torrent {
             let _ = done.send(());
         };
         self.setup.pool.spawn(all).detach();
+    }
+}
+
+impl Handler<Hush> for Torrent {
+    type Result = ();
+
+    fn handle(&mut self, _: Hush, _: &mut Context<Self>) {
+        self.announcers.hush();
     }
 }
 

@@ -78,31 +78,43 @@ impl Scrapes {
 /// The Announcers of a torrent, one for each of its hashes. Those that it has not said farewell through end with it, even
 /// where it panicked: it may go on by another route, and nothing is told by the old one then.
 #[derive(Debug, Default)]
-pub(crate) struct Announcers(BTreeMap<InfoHash, Addr<Announcer>>);
+pub(crate) struct Announcers {
+    at_work: BTreeMap<InfoHash, Addr<Announcer>>,
+    /// Those that said farewell last, and may be at it still.
+    parting: Vec<Addr<Announcer>>,
+}
 
 impl Announcers {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.at_work.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Addr<Announcer>> {
-        self.0.values()
+        self.at_work.values()
     }
 
     /// Each with the hash that it announces.
     pub(crate) fn by_hash(&self) -> impl Iterator<Item = (&InfoHash, &Addr<Announcer>)> {
-        self.0.iter()
+        self.at_work.iter()
     }
 
     /// Gives them up to whoever lets them say farewell.
     pub(crate) fn take(&mut self) -> impl ExactSizeIterator<Item = Addr<Announcer>> + use<> {
-        std::mem::take(&mut self.0).into_values()
+        self.parting = std::mem::take(&mut self.at_work).into_values().collect();
+        self.parting.clone().into_iter()
+    }
+
+    /// Has those say no more that are saying farewell.
+    pub(super) fn hush(&mut self) {
+        for announcer in self.parting.drain(..) {
+            actors::tell(&announcer, Announce::Abandon);
+        }
     }
 }
 
 impl Drop for Announcers {
     fn drop(&mut self) {
-        for announcer in self.0.values() {
+        for announcer in self.at_work.values() {
             actors::tell(announcer, Announce::Abandon);
         }
     }
@@ -180,7 +192,7 @@ impl Torrent {
         self.seek(ctx);
         self.tend_hidden(now(), ctx);
         let mut new: Vec<InfoHash> = self.hashes.names().collect();
-        new.retain(|hash| !self.announcers.0.contains_key(hash));
+        new.retain(|hash| !self.announcers.at_work.contains_key(hash));
         let may = self.add.use_trackers && self.voices.has(Voice::Trackers);
         if new.is_empty() || !may {
             return;
@@ -207,7 +219,7 @@ impl Torrent {
                 events: (self.setup.events.clone(), self.id),
             };
             let announcer = Announcer::launch(setup, ctx.address().recipient());
-            self.announcers.0.insert(hash, announcer);
+            self.announcers.at_work.insert(hash, announcer);
         }
     }
 

@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 use protocol::tracker::http::server::{parse_announce_query, parse_scrape_query};
 use protocol::tracker::http::{PeerForm, encode_announce, encode_failure, encode_scrape};
 use protocol::tracker::udp::{Request, Response};
-use protocol::tracker::{Announce, AnnounceReply, RetryIn, ScrapeEntry, TrackerPeer};
+use protocol::tracker::{
+    Announce, AnnounceEvent, AnnounceReply, RetryIn, ScrapeEntry, TrackerPeer,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -38,6 +40,8 @@ pub(crate) struct Behaviour {
     pub(crate) single_scrape: bool,
     /// Never answers.
     pub(crate) silent: bool,
+    /// Never answers who leaves.
+    pub(crate) holds_leavers: bool,
     /// Sends a body without end: so many KiB at a time, or with 0 a byte a second.
     pub(crate) endless: Option<usize>,
 }
@@ -250,6 +254,7 @@ impl State {
         announce: Announce,
         told_ip: Option<IpAddr>,
     ) {
+        let leaves = announce.event == AnnounceEvent::Stopped;
         {
             let mut seen = self.seen.lock();
             seen.announces.push(Seen {
@@ -264,6 +269,9 @@ impl State {
         }
         tokio::time::sleep(WORK).await;
         self.seen.lock().at_once -= 1;
+        if leaves && self.behaviour.holds_leavers {
+            std::future::pending::<()>().await;
+        }
     }
 
     fn entry(&self) -> ScrapeEntry {
