@@ -71,8 +71,7 @@ impl Rest {
             }
         });
         let open = opened.await.map_err(io::Error::other).flatten();
-        let at =
-            open.map_err(|error| Failure::Failed(format!("--api {at}: {}", reason(&error))))?;
+        let at = open.map_err(|error| unopened(at, &error))?;
         Ok(Some(Self {
             at,
             stopping,
@@ -152,6 +151,16 @@ fn own_name() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// What is said where the port cannot be opened.
+fn unopened(at: SocketAddr, why: &io::Error) -> Failure {
+    let advice = if why.kind() == io::ErrorKind::AddrInUse {
+        ": another program has it; name another address, or have the next ports tried with --api-port-tries"
+    } else {
+        ""
+    };
+    Failure::Failed(format!("--api {at}: {}{advice}", reason(why)))
 }
 
 #[cfg(test)]

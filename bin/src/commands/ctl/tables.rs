@@ -324,14 +324,17 @@ pub(super) fn trackers(trackers: &[Tracker]) -> String {
 }
 
 pub(super) fn peers(peers: &[Peer]) -> String {
+    // Addresses of IPv4 leave room for the rest in the usual 80 columns.
+    let wide = peers.iter().map(|peer| peer.addr.len()).max();
+    let wide = wide.unwrap_or_default().max("address".len());
     let mut text = format!(
-        "{:<40} {:<4} {:<4} {:>12} {:>12} {:<6} {:<6}  client\n",
+        "{:<wide$} {:<4} {:<4} {:>12} {:>12} {:<6} {:<6}  client\n",
         "address", "wire", "RC4", "down", "up", "serves", "served"
     );
     for peer in peers {
         let _ = writeln!(
             text,
-            "{:<40} {:<4} {:<4} {:>12} {:>12} {:<6} {:<6}  {}",
+            "{:<wide$} {:<4} {:<4} {:>12} {:>12} {:<6} {:<6}  {}",
             peer.addr,
             if peer.utp { "uTP" } else { "TCP" },
             yes(peer.encrypted),
@@ -348,6 +351,27 @@ pub(super) fn peers(peers: &[Peer]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn peers_fit_a_terminal_where_their_addresses_are_short() {
+        let peer = |addr: &str| Peer {
+            addr: addr.to_owned(),
+            down: 1 << 20,
+            id: Some("qBittorrent/5".to_owned()),
+            ..Peer::default()
+        };
+        let short = peers(&[peer("192.168.100.200:51413"), peer("10.0.0.1:1")]);
+        let wide = |text: &str| {
+            let lines = text.lines().map(|line| line.find("TCP").unwrap_or(0));
+            lines.skip(1).collect::<Vec<_>>()
+        };
+        assert_eq!(wide(&short), [22, 22], "{short}");
+        let head = short.lines().next().unwrap();
+        assert!(head.len() <= 80 && head.find("wire") == Some(22), "{short}");
+        let long = peers(&[peer("[2001:db8:1111:2222:3333:4444:5555:6666]:51413")]);
+        assert_eq!(wide(&long), [47], "{long}");
+        assert!(peers(&[]).starts_with("address wire"));
+    }
 
     #[test]
     fn a_torrent_is_shown_with_where_it_lies_what_bounds_it_and_until_when_it_is_seeded() {

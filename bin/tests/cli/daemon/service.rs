@@ -268,6 +268,22 @@ fn folders_in_which_nothing_can_be_written_are_refused_at_the_start() {
 }
 
 #[test]
+fn who_finds_the_port_of_the_api_taken_is_told_what_to_do() {
+    let dir = folder();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap().to_string();
+    let state = dir.path().join("state");
+    let args = [&flags(text(&state))[..], &["--api", &at]].concat();
+    let ran = run(args);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let said = format!("--api {at}: Address already in use: another program has it; ");
+    assert!(
+        ran.err.contains(&said) && ran.err.contains("--api-port-tries"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn its_units_are_made_for_each_other() {
     let unit = run(["daemon", "--print-unit"]).ok().out;
     for line in [
