@@ -324,7 +324,7 @@ impl EngineHandle {
         self.ask(|reply| Command::Resume(id, reply)).await
     }
 
-    /// Hashes all that is on disk again.
+    /// Hashes all that is on disk again. A torrent that is paused, or waits for its turn, does so all the same, and stays so.
     ///
     /// # Errors
     /// [`CommandError::NoSuchTorrent`] or [`CommandError::Stopped`].

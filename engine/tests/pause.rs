@@ -191,3 +191,63 @@ fn a_pause_that_is_taken_back_at_once_changes_nothing() {
         scene.sim.clone()
     });
 }
+
+#[test]
+fn a_torrent_that_is_paused_stays_so_when_it_is_checked() {
+    for state in [true, false] {
+        simulate(async {
+            let scene = Scene::new(5).await;
+            let dir = TempDir::new().expect("a folder");
+            let mut engine = scene.download(1, dir.path(), state).await;
+            let before = engine.pause_half_way().await;
+            let done = engine.handle.snapshot().torrents[0].done;
+            // A byte of a piece that is there is another now.
+            let path = dir.path().join("payload");
+            let mut bytes = fs::read(&path).expect("the content");
+            let there = bytes.chunks(PIECE).zip(scene.payload.bytes().chunks(PIECE));
+            let there = there.enumerate().find(|(_, (got, due))| got == due);
+            let (piece, _) = there.expect("a piece that is there");
+            bytes[piece * PIECE] ^= 1;
+            fs::write(&path, bytes).expect("written");
+            while engine.events.try_recv().is_ok() {}
+            engine.handle.recheck(engine.id).await.expect("it is there");
+            let mut told = Vec::new();
+            while !matches!(told.last(), Some(Event::CheckFinished { .. })) {
+                let event = timeout(Duration::from_secs(60), engine.events.recv()).await;
+                told.push(event.expect("it is checked").expect("it runs"));
+            }
+            engine.until(|status| status.state == State::Paused).await;
+            sleep(Duration::from_secs(60)).await;
+            told.extend(std::iter::from_fn(|| engine.events.try_recv().ok()));
+            let status = engine.handle.status(engine.id).expect("it is there");
+            assert_eq!(status.state, State::Paused);
+            assert_eq!((status.peers, status.downloaded), (0, before));
+            assert!(status.done < done, "{} of {done} are there", status.done);
+            let goes_on = |event: &Event| {
+                matches!(event, Event::Resumed { .. } | Event::PeerConnected { .. })
+            };
+            assert!(!told.iter().any(goes_on), "{told:?}");
+            engine.handle.resume(engine.id).await.expect("it is there");
+            engine.finished().await;
+            assert!(!engine.was_checked(), "it is known what is there");
+            let got = fs::read(&path).expect("the content");
+            assert!(got == scene.payload.bytes());
+            scene.sim.clone()
+        });
+    }
+}
+
+#[test]
+fn a_torrent_that_is_resumed_while_it_is_checked_goes_on_then() {
+    simulate(async {
+        let scene = Scene::new(6).await;
+        let dir = TempDir::new().expect("a folder");
+        let mut engine = scene.download(1, dir.path(), true).await;
+        engine.pause_half_way().await;
+        engine.handle.recheck(engine.id).await.expect("it is there");
+        engine.handle.resume(engine.id).await.expect("it is there");
+        engine.finished().await;
+        assert!(engine.was_checked());
+        scene.sim.clone()
+    });
+}

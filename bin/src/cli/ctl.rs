@@ -84,7 +84,7 @@ pub(crate) enum CtlCommand {
     Resources,
     /// Have torrents go through so many others, or the direct way with 0
     Hops(HopsArgs),
-    /// Hash what torrents have on disk again; those that are paused go on with that
+    /// Hash what torrents have on disk again; those that are paused stay so
     Check(CheckArgs),
     /// Announce torrents as soon as that is allowed
     Reannounce(WhichArgs),

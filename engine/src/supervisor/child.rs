@@ -254,10 +254,7 @@ impl Awake {
             }
             Control::Limit(limits) => add.limits = *limits,
             Control::Pause => add.paused = true,
-            Control::Recheck => {
-                add.paused = false;
-                add.trust_data = false;
-            }
+            Control::Recheck => add.trust_data = false,
             Control::Resume => add.paused = false,
             Control::Reuse(reuse) => add.reuse = reuse.clone(),
             Control::Move(_) => add.forget_peers(),

@@ -32,7 +32,7 @@ pub struct Pause(pub TorrentId);
 #[rtype(result = "Result<(), CommandError>")]
 pub struct Resume(pub TorrentId);
 
-/// Hashes a torrent's content again.
+/// Hashes a torrent's content again; see [`EngineHandle::recheck`](crate::EngineHandle::recheck).
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<(), CommandError>")]
 pub struct Recheck(pub TorrentId);

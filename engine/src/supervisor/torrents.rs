@@ -188,6 +188,7 @@ impl Supervisor {
             State::Checking { .. } | State::Error(_) | State::Paused | State::Queued => {}
         }
         self.board.put(&mut status);
+        let paused = child.awake().is_some_and(|awake| awake.add.paused);
         let (id, is, blocked) = (status.id, status.state.clone(), status.blocked.clone());
         let Some(old) = child.status.replace(Arc::clone(&status)) else {
             self.note_deeds(id, &status);
@@ -200,7 +201,7 @@ impl Supervisor {
         }
         let was = &old.state;
         if was.word() != is.word() {
-            self.tell_state(id, was, &is);
+            self.tell_state((id, paused), was, &is);
         }
         self.note_deeds(id, &status);
         self.stand(id);
@@ -208,7 +209,7 @@ impl Supervisor {
         (was, &old.blocked) != (&is, &blocked)
     }
 
-    fn tell_state(&self, id: TorrentId, was: &State, is: &State) {
+    fn tell_state(&self, (id, paused): (TorrentId, bool), was: &State, is: &State) {
         self.events
             .tell_of(Category::Status, || Event::StateChanged {
                 id,
@@ -217,7 +218,8 @@ impl Supervisor {
             });
         match (was, is) {
             (_, State::Paused) => self.event(&Event::Paused { id }),
-            (State::Paused, _) => self.event(&Event::Resumed { id }),
+            // One that is only checked stays paused.
+            (State::Paused, _) if !paused => self.event(&Event::Resumed { id }),
             _ => {}
         }
     }

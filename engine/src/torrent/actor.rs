@@ -354,8 +354,18 @@ impl Torrent {
         }
     }
 
+    /// Whether it was paused, or the queue has it wait, whatever it does at this moment.
+    pub(super) const fn stands_still(&self) -> bool {
+        self.add.paused || self.held
+    }
+
     /// Fetches the metadata from peers.
     pub(crate) fn seek_metadata(&mut self, ctx: &mut Context<Self>) {
+        if self.stands_still() {
+            // It was only to be checked, and there is nothing to check.
+            self.phase = Phase::Paused;
+            return;
+        }
         self.phase = Phase::Metadata(Box::new(MetadataFetch::new(self.hashes)));
         self.go_online(ctx);
     }
@@ -505,8 +515,9 @@ impl Handler<Control> for Torrent {
             Control::Voices(voices) => self.speak(voices, ctx),
             Control::Seeding(rule) => self.add.seeding = rule,
             Control::Recheck => {
-                self.add.paused = false;
-                self.go_on(ctx);
+                if !self.stands_still() {
+                    self.go_on(ctx);
+                }
                 self.recheck(ctx);
             }
             Control::Resume => self.resume(ctx),

@@ -50,7 +50,7 @@ impl CheckProgress {
 }
 
 impl Torrent {
-    /// Hashes everything on disk, from whatever phase that has the metadata.
+    /// Hashes everything on disk, from whatever phase that has the metadata. One that stands still does so again then.
     pub(crate) fn recheck(&mut self, ctx: &mut Context<Self>) {
         self.take_back_pause();
         self.known = None;

@@ -55,6 +55,8 @@ impl Torrent {
         let now = now();
         let due = |metainfo: &Arc<Metainfo>| Layers::due(metainfo, by_v2, now);
         match self.metainfo.as_ref().and_then(due) {
+            // There is nothing to check it by.
+            Some(_) if self.stands_still() => self.phase = Phase::Paused,
             Some(layers) => {
                 self.phase = Phase::Layers(Box::new(layers));
                 self.go_online(ctx);

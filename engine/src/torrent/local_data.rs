@@ -49,7 +49,8 @@ impl Torrent {
         let picker = self.picker(&metainfo, &have);
         let found = self.found_elsewhere(&metainfo, &picker, &have);
         let Reuse { torrents, dirs } = self.add.reuse.clone();
-        let missing = self.add.existing != Existing::Serve && !picker.is_finished();
+        let takes = self.add.existing != Existing::Serve && !self.stands_still();
+        let missing = takes && !picker.is_finished();
         let search = missing && !dirs.is_empty() && !self.local.searched;
         let take = missing && torrents && !found.is_empty();
         if !search && !take {

@@ -153,7 +153,7 @@ impl Torrent {
         self.count_holdings();
         self.refresh_due(now());
         self.save_at_work();
-        let stops = self.add.stop_when_ready || self.held;
+        let stops = self.add.stop_when_ready || self.stands_still();
         if self.add.stop_when_ready {
             self.stop_as_ready();
         } else if !stops {

@@ -116,7 +116,7 @@ impl Wish {
             Deed::Limit(limit) => self.limit.asked(*limit),
             Deed::Move(place, _) => self.place.asked(*place),
             Deed::Pause => self.paused.asked(true),
-            Deed::Recheck | Deed::Resume => self.paused.asked(false),
+            Deed::Resume => self.paused.asked(false),
             Deed::Rename(file, name) => {
                 self.names[*file].asked(name.clone());
                 self.ever.push((*file, name.clone()));
@@ -130,6 +130,7 @@ impl Wish {
             | Deed::Peer
             | Deed::Piece(..)
             | Deed::Reannounce
+            | Deed::Recheck
             | Deed::Sequential(_) => {}
         }
     }
@@ -153,7 +154,7 @@ impl Wish {
             }
             Deed::Limit(limit) => self.limit.set(*limit),
             Deed::Pause => self.paused.set(true),
-            Deed::Recheck | Deed::Resume => self.paused.set(false),
+            Deed::Resume => self.paused.set(false),
             Deed::Rename(file, name) => self.names[*file].set(name.clone()),
             Deed::Trackers(trackers) => self.trackers.set(trackers.clone()),
             // That a move begins is not that it ends.
@@ -166,6 +167,7 @@ impl Wish {
             | Deed::Peer
             | Deed::Piece(..)
             | Deed::Reannounce
+            | Deed::Recheck
             | Deed::Sequential(_) => {}
         }
     }

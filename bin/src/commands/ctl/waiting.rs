@@ -130,8 +130,10 @@ impl Wait {
             self.show(&name, (done, all, rate), talk)?;
             let news = self.events.within(LOOK)?;
             let of = |news: &Map<String, Value>| Some(news.get("info_hash")?.as_str()?.to_owned());
-            let news = news.filter(|news| is_an_end(self.goal, news));
-            if let Some((hash, news)) = news.and_then(|news| Some((of(&news)?, news))) {
+            let news = news.and_then(|news| Some((of(&news)?, news)));
+            if let Some((hash, news)) = news
+                && is_an_end(self.goal, ends.get(&hash), &news)
+            {
                 ends.insert(hash, news);
             }
         }
@@ -207,10 +209,12 @@ impl Wait {
     }
 }
 
-/// Whether an event says what has come of a torrent: that a check makes it do something else for a while says nothing of that.
-fn is_an_end(goal: Goal, news: &Map<String, Value>) -> bool {
+/// Whether an event says what has come of a torrent, of which another may have said so before: that a check makes it do something else
+/// for a while says nothing of that, nor that it stands still as before when that is over.
+fn is_an_end(goal: Goal, before: Option<&Map<String, Value>>, news: &Map<String, Value>) -> bool {
     let is = |name: &str, word: &str| news.get(name).and_then(Value::as_str) == Some(word);
-    goal != Goal::Check || !is("event", "state_changed") || is("is", "paused")
+    let checks = goal == Goal::Check && is("event", "state_changed");
+    !checks || before.is_none() && is("is", "paused")
 }
 
 /// How far a torrent is, as it is shown and as the last event tells.
@@ -232,6 +236,9 @@ fn stage(goal: Goal, torrent: &Torrent, shown: &Value, end: Option<&Map<String, 
             (Some("state_changed"), _) => {
                 Stage::Failed("it was paused before all of it was looked at".to_owned())
             }
+            (_, "paused") if torrent.size == 0 => Stage::Failed(
+                "it is paused without its metadata, and so nothing to check".to_owned(),
+            ),
             (_, "metadata") => {
                 Stage::Failed("its metadata is not there yet, and so nothing to check".to_owned())
             }
@@ -296,16 +303,29 @@ mod tests {
         assert_eq!(of("checking", &finished), Stage::Under(10, 10));
         assert_eq!(of("downloading", &finished), Stage::Done);
         let changed = |is: &str| json!({"event": "state_changed", "is": is});
-        let is_an_end = |news: &Value| is_an_end(Goal::Check, news.as_object().unwrap());
+        let is_an_end = |news: &Value| is_an_end(Goal::Check, None, news.as_object().unwrap());
         assert_eq!(
             ["checking", "downloading", "paused"].map(|is| is_an_end(&changed(is))),
             [false, false, true]
         );
         assert!(is_an_end(&finished));
+        // One that was paused before is paused again.
+        let again = changed("paused");
+        let (before, again) = (finished.as_object(), again.as_object().unwrap());
+        assert!(!super::is_an_end(Goal::Check, before, again));
         for ended in [
             of("paused", &changed("paused")),
             of("error", &json!({"event": "error", "error": "disk\u{1b}"})),
             of("metadata", &Value::Null),
+            stage(
+                Goal::Check,
+                &Torrent {
+                    size: 0,
+                    ..shown("paused", 0, 0, &Value::Null).0
+                },
+                &Value::Null,
+                None,
+            ),
         ] {
             assert!(matches!(ended, Stage::Failed(_)), "{ended:?}");
         }
