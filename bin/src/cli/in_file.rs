@@ -195,12 +195,17 @@ fn arg(name: &str) -> Option<Arg> {
     args.find(|arg| arg.get_id() == name).cloned()
 }
 
+/// What a value is called.
+fn called(arg: &Arg) -> String {
+    let value = arg.get_value_names().and_then(|names| names.first());
+    value.map(ToString::to_string).unwrap_or_default()
+}
+
 /// Each key with what it takes and what it is.
 fn keys() -> impl Iterator<Item = (&'static str, Kind, String, String)> {
     TABLE.keys.iter().filter_map(|name| {
         let arg = arg(name)?;
-        let value = arg.get_value_names().and_then(|names| names.first());
-        let value = value.map(ToString::to_string).unwrap_or_default();
+        let value = called(&arg);
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         Some((*name, Kind::of(&arg), value, help))
@@ -224,16 +229,37 @@ pub(crate) fn commented() -> String {
         name = TABLE.name
     );
     for (name, kind, value, help) in keys() {
-        let (takes, example) = (takes(kind, &value), example(kind, &value));
+        let takes = takes(kind, &value);
+        let example = arg(name).map_or_else(String::new, |arg| example(&arg));
         let _ = write!(text, "\n# {help}\n# {takes}.\n#{name} = {example}\n");
     }
     text
 }
 
-/// A value as TOML has it.
-fn example(kind: Kind, value: &str) -> String {
-    match kind {
+/// A value that the flag of a key takes, as TOML has it: the one that it has without the key, where it has any.
+fn example(arg: &Arg) -> String {
+    let usual = arg.get_default_values().first();
+    let usual = usual.map(|value| value.to_string_lossy().into_owned());
+    let choice = || {
+        let choices = arg.get_possible_values();
+        choices.first().map(|choice| choice.get_name().to_owned())
+    };
+    let value = usual
+        .or_else(choice)
+        .unwrap_or_else(|| match called(arg).as_str() {
+            "DIR" => "/srv/torrents".to_owned(),
+            "FILE" => "/etc/tribler-rs/file".to_owned(),
+            "ADDR:PORT" => "127.0.0.1:8085".to_owned(),
+            "N" => "1".to_owned(),
+            "IP[:PORT]" => "9.9.9.9".to_owned(),
+            "HOST:PORT" => "node.example:7759".to_owned(),
+            "NAME|HEX" => "tribler".to_owned(),
+            "NAME" => "nas.example".to_owned(),
+            other => other.to_owned(),
+        });
+    match Kind::of(arg) {
         Kind::Switch | Kind::Usual => "true".to_owned(),
+        Kind::One if value.parse::<i64>().is_ok() => value,
         Kind::One => format!("\"{value}\""),
         Kind::Many => format!("[\"{value}\"]"),
     }

@@ -110,6 +110,36 @@ fn keys_stand_for_flags_and_flags_of_the_command_line_stand_for_keys() {
 }
 
 #[test]
+fn each_line_of_the_commented_file_can_be_uncommented_as_it_is() {
+    let lines = commented();
+    let lines: Vec<&str> = lines
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .collect();
+    let samples = lines.iter().filter(|line| line.contains(" = "));
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for sample in samples {
+        let name = sample.split(' ').next().unwrap();
+        if !TABLE.keys.contains(&name) {
+            continue;
+        }
+        // Some flags stand beside others.
+        let beside = match name {
+            "skip_bad_lines" => "ip_filter = \"/f\"\n",
+            "socks_login" => "socks = \"127.0.0.1:1080\"\n",
+            _ if name.starts_with("api_") => "api = true\n",
+            _ => "",
+        };
+        let text = format!("[daemon]\n{beside}{sample}\n");
+        let read = read(&text, &[]);
+        wrong.extend(read.err().map(|error| format!("{sample}: {error:?}")));
+        seen += 1;
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(seen, TABLE.keys.len());
+}
+
+#[test]
 fn what_a_flag_cannot_have_is_refused_with_its_line() {
     for (text, told) in [
         (
