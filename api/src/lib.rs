@@ -62,6 +62,7 @@ mod problem;
 #[cfg(test)]
 mod replay;
 mod routes;
+mod seats;
 mod server;
 mod settings;
 mod shared;

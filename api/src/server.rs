@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use percent_encoding::percent_decode_str;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -32,6 +33,7 @@ use crate::lanes::Lane;
 use crate::patience::Patient;
 use crate::problem::Problem;
 use crate::routes::{self, Found, Table};
+use crate::seats::{Seat, Seats};
 use crate::shared::{Shared, ends};
 use crate::spoken::{Failed, Mixed, Spoken};
 use crate::works::{Asker, Works};
@@ -39,7 +41,7 @@ use crate::works::{Asker, Works};
 /// What the server bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; more wait.
+    /// Connections at a time. For more, those give way that have asked for nothing for the longest time; while all are answered, they wait.
     pub connections: usize,
     /// How long the head of a request may take, and a connection may be idle.
     pub head: Duration,
@@ -72,6 +74,9 @@ const UNSENT: u32 = 256 << 10;
 const QUIET: Duration = Duration::from_secs(60);
 const PROBED: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
+
+/// How long whoever has given its seat away is sent the rest of its last answer.
+const LEAVES: Duration = Duration::from_secs(1);
 
 /// Bytes of the head of a request.
 const HEAD: usize = 32 << 10;
@@ -140,28 +145,25 @@ pub async fn serve(
         (bound.at.port(), limits.metadata),
         stopping.clone(),
     ));
-    let seats = Arc::new(Semaphore::new(limits.connections));
+    let seats = Seats::new(limits.connections);
     let mut guests = JoinSet::new();
     loop {
         while guests.try_join_next().is_some() {}
         let next = async {
-            let seat = Arc::clone(&seats).acquire_owned().await;
-            (seat, bound.listener.accept().await)
+            let (stream, _) = bound.listener.accept().await?;
+            Ok::<_, io::Error>((stream, seats.take().await))
         };
         let next = tokio::select! {
             next = next => next,
             () = ends(&mut stopping) => break,
         };
-        let (Ok(seat), Ok((stream, _))) = next else {
+        let Ok((stream, seat)) = next else {
             // There may be no descriptor left, which another end gives back.
             sleep(Duration::from_millis(100)).await;
             continue;
         };
         let (house, until) = (Arc::clone(&house), (long.clone(), stopping.clone()));
-        guests.spawn(async move {
-            attend(stream, house, limits, until).await;
-            drop(seat);
-        });
+        guests.spawn(attend((stream, seat), house, limits, until));
     }
     drop(bound);
     let all = async { while guests.join_next().await.is_some() {} };
@@ -180,26 +182,29 @@ fn prepare(stream: &TcpStream) {
     let _ = stream.set_tcp_notsent_lowat(UNSENT);
 }
 
-/// One connection.
+/// One connection, in its seat.
 async fn attend(
-    stream: TcpStream,
+    (stream, seat): (TcpStream, Arc<Seat>),
     house: Arc<House>,
     limits: Limits,
     (long, mut stopping): (Handle, watch::Receiver<bool>),
 ) {
     prepare(&stream);
+    // It is the connection's until the system has it.
+    let _place = Arc::clone(&seat);
     let mixed = Mixed::default();
     let stream = Spoken::new(Patient::new(stream, limits.unread), mixed.clone());
     let stream = TokioIo::new(stream);
     let lane = Lane::default();
-    let own = lane.clone();
+    let (own, taken) = (lane.clone(), Arc::clone(&seat));
     let service = service_fn(move |request| {
         let (house, mixed, lane) = (Arc::clone(&house), mixed.clone(), own.clone());
+        let busy = taken.busy();
         // The connection is taken apart at its end, so that nothing in it may be pinned to its place.
         Box::pin(async move {
             let answer = house.answer(request).await;
             mixed.note(&answer);
-            Ok::<_, Infallible>(lane.measure(answer))
+            Ok::<_, Infallible>(busy.until_sent(lane.measure(answer)))
         })
     });
     let mut connection = http1::Builder::new()
@@ -210,14 +215,21 @@ async fn attend(
         .serve_connection(stream, service);
     let talk = Box::pin(async move {
         let ended = tokio::select! {
-            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
-            () = ends(&mut stopping) => None,
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => ControlFlow::Break(ended),
+            () = ends(&mut stopping) => ControlFlow::Continue(None),
+            () = seat.given_away() => ControlFlow::Continue(Some(LEAVES)),
         };
-        let ended = if let Some(ended) = ended {
-            ended
-        } else {
-            Pin::new(&mut connection).graceful_shutdown();
-            poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+        let ended = match ended {
+            ControlFlow::Break(ended) => ended,
+            ControlFlow::Continue(within) => {
+                Pin::new(&mut connection).graceful_shutdown();
+                let last = poll_fn(|cx| connection.poll_without_shutdown(cx));
+                match within {
+                    None => last.await,
+                    // Half a request says no more than none.
+                    Some(within) => timeout(within, last).await.unwrap_or(Ok(())),
+                }
+            }
         };
         (connection.into_parts().io.into_inner(), ended)
     });

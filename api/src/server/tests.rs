@@ -127,6 +127,72 @@ async fn who_does_not_finish_its_head_is_let_go_and_its_place_is_free() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn silent_clients_keep_nobody_out_and_those_who_are_answered_keep_their_places() {
+    let limits = Limits {
+        connections: 3,
+        head: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let scene = Scene::with(Access::default(), limits).await;
+    let mut events = TcpStream::connect(scene.at).await.unwrap();
+    let wish = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", scene.at);
+    events.write_all(wish.as_bytes()).await.unwrap();
+    let mut begun = [0; 15];
+    events.read_exact(&mut begun).await.unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200 OK");
+    // Nothing, half a request, and one that was answered.
+    let mut silent = Vec::new();
+    for (number, said) in [
+        "",
+        "GET /state HTTP/1.1\r\nHo",
+        &wish.replace("events", "state"),
+    ]
+    .into_iter()
+    .cycle()
+    .take(9)
+    .enumerate()
+    {
+        let mut client = TcpStream::connect(scene.at).await.unwrap();
+        client.write_all(said.as_bytes()).await.unwrap();
+        if number % 3 == 2 {
+            timeout(SOON, client.read_exact(&mut begun))
+                .await
+                .unwrap()
+                .unwrap();
+        }
+        silent.push(client);
+    }
+    let asked = timeout(SOON, scene.ask("GET", "/state", b"")).await;
+    assert_eq!(asked.expect("an answer").status, 200);
+    // Those before the last are closed, and the events go on.
+    for client in &mut silent[..6] {
+        let mut rest = Vec::new();
+        let _ = timeout(SOON, client.read_to_end(&mut rest)).await.unwrap();
+    }
+    let mut line = [0; 1];
+    timeout(SOON, events.read_exact(&mut line))
+        .await
+        .unwrap()
+        .unwrap();
+    // While all places are taken by answers, whoever comes waits.
+    let mut more = Vec::new();
+    for _ in 0..2 {
+        let mut client = TcpStream::connect(scene.at).await.unwrap();
+        client.write_all(wish.as_bytes()).await.unwrap();
+        timeout(SOON, client.read_exact(&mut begun))
+            .await
+            .unwrap()
+            .unwrap();
+        more.push(client);
+    }
+    let mut last = Box::pin(scene.ask("GET", "/state", b""));
+    assert!((&mut last).now_or_never().is_none());
+    more.pop();
+    let asked = timeout(SOON, last).await;
+    assert_eq!(asked.expect("an answer").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_port_behind_one_that_is_taken_is_used_where_that_is_allowed() {
     let first = bind("127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
     let taken = bind(first.at, 0).await.unwrap_err();
