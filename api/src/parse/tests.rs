@@ -135,7 +135,9 @@ proptest! {
         let default_port = url.starts_with("http:") && port == 80;
         prop_assert_eq!((shown, server), (json!(kind), json!(format!("proxy.example:{port}"))));
         prop_assert!(default_port || back.as_deref() == Ok(url));
-        let has_login = matches!(kind, 3 | 5);
+        // SOCKS4 knows a name alone.
+        let has_login = matches!(kind, 1 | 3 | 5);
+        prop_assert_eq!(Url::parse(url).unwrap().password().is_some(), matches!(kind, 3 | 5));
         prop_assert_eq!(login, if has_login { json!(format!("{user}:")) } else { json!(":") });
     }
 

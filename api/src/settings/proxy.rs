@@ -94,9 +94,13 @@ impl Way {
         if !is_place || url.host_str().is_none_or(str::is_empty) {
             return Err(wrong());
         }
-        if let 3 | 5 = self.kind {
-            let [user, password] = [&self.user, &self.password].map(|text| escaped(text));
+        // SOCKS4 knows who asks by a name alone.
+        if let 1 | 3 | 5 = self.kind {
+            let user = escaped(&self.user);
             url.set_username(&user).map_err(|()| wrong())?;
+        }
+        if let 3 | 5 = self.kind {
+            let password = escaped(&self.password);
             let password = Some(password.as_str()).filter(|password| !password.is_empty());
             url.set_password(password).map_err(|()| wrong())?;
         }
@@ -160,6 +164,7 @@ mod tests {
             "socks5://127.0.0.1:9050",
             "socks5://me:pa%23ss@proxy.example:1080",
             "socks4://proxy.example:1080",
+            "socks4://me@proxy.example:1080",
             "http://me:pw@proxy.example:3128",
             "socks5://[::1]:1080",
             "socks5://me%3Ayou:pw@proxy.example:1080",
