@@ -22,6 +22,8 @@ import time
 
 import libtorrent as lt
 
+from lt_alerts import Session
+
 
 # Others take whom they stored something for into their tables, and would wait for a node that is gone.
 STAYS = ("serve", "announce", "put", "put-mutable")
@@ -37,7 +39,7 @@ def endpoint(text):
 
 
 def session(listen, nodes, read_only=False):
-    return lt.session({
+    return Session({
         "listen_interfaces": listen,
         "enable_dht": True, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "dht_bootstrap_nodes": ",".join(nodes),
@@ -58,8 +60,7 @@ def figure(ses, name):
     ses.post_session_stats()
     until = time.time() + 3
     while time.time() < until:
-        ses.wait_for_alert(200)
-        for alert in ses.pop_alerts():
+        for alert in ses.alerts(0.2):
             if isinstance(alert, lt.session_stats_alert):
                 return alert.values[name]
     return 0
@@ -82,8 +83,7 @@ def answers(ses, kind, again=None):
         if again and time.time() - asked > 5:
             again()
             asked = time.time()
-        ses.wait_for_alert(100)
-        for alert in ses.pop_alerts():
+        for alert in ses.alerts(0.1):
             if isinstance(alert, kind):
                 yield alert
 
@@ -184,8 +184,7 @@ def look_up(ses, wanted):
     ses.dht_get_peers(lt.sha1_hash(wanted))
     # How a lookup goes on behind its first peer is not told either.
     while time.time() < (first or begin + 3.5) + 1.5:
-        ses.wait_for_alert(50)
-        for alert in ses.pop_alerts():
+        for alert in ses.alerts(0.05):
             if isinstance(alert, lt.dht_get_peers_reply_alert) and alert.num_peers() > 0 and not first:
                 first = time.time()
     return {"found": first is not None, "queries": figure(ses, "dht.dht_get_peers_out") - before,

@@ -15,6 +15,8 @@ import time
 
 import libtorrent as lt
 
+from lt_alerts import Session
+
 
 def say(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
@@ -31,7 +33,7 @@ def session(listen, dht=None, utp=False, tcp=True, encryption="usual", proxy=Non
         host, port = proxy.rsplit(":", 1)
         way_out = {"proxy_type": int(lt.proxy_type_t.socks5), "proxy_hostname": host, "proxy_port": int(port),
                    "proxy_peer_connections": True, "proxy_hostnames": True}
-    return lt.session({
+    return Session({
         **way_out,
         "in_enc_policy": policy, "out_enc_policy": policy, "allowed_enc_level": level,
         "listen_interfaces": listen,
@@ -65,11 +67,11 @@ def get(args):
     seeding = False
     announced = 0
     while True:
-        ses.wait_for_alert(50)
+        alerts = ses.alerts(0.05)
         if args.dht and time.monotonic() > announced + 2:
             announced = time.monotonic()
             handle.force_dht_announce()     # else a quarter of an hour may pass
-        for alert in ses.pop_alerts():
+        for alert in alerts:
             if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert, lt.listen_failed_alert)):
                 say("error", message=alert.message())
             elif isinstance(alert, lt.metadata_received_alert):
@@ -108,8 +110,7 @@ def scrape(args):
         if time.monotonic() > asked + 2:        # the first may go out before there is a socket
             asked = time.monotonic()
             handle.scrape_tracker()
-        ses.wait_for_alert(100)
-        for alert in ses.pop_alerts():
+        for alert in ses.alerts(0.1):
             if isinstance(alert, lt.scrape_reply_alert):
                 return say("scraped", complete=alert.complete, incomplete=alert.incomplete)
             if isinstance(alert, lt.scrape_failed_alert):

@@ -1,6 +1,7 @@
 //! libtorrent through its Python binding: `tests/interop/lt_peer.py` is the program.
 
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,7 +59,14 @@ impl Libtorrent {
 impl Running for Libtorrent {
     fn stage(&mut self) -> Stage {
         let output = self.process.output();
-        let failed = output.contains("\"event\": \"error\"") || self.process.ended().is_some();
+        if let Some(status) = self.process.ended() {
+            let end = status.signal().map_or_else(
+                || status.to_string(),
+                |signal| format!("ended by signal {signal}"),
+            );
+            panic!("libtorrent: {end}\n{}", self.process.last_words());
+        }
+        let failed = output.contains("\"event\": \"error\"");
         assert!(!failed, "libtorrent failed\n{}", self.process.last_words());
         if output.contains("\"event\": \"seeding\"") {
             Stage::Done
