@@ -42,7 +42,10 @@ const ANYWHERE: [(u16, &str); 8] = [
     (414, "The address is too long."),
     (421, "It names another machine."),
     (431, "Its head is too long."),
-    (503, "The daemon ends, or has too much to do."),
+    (
+        503,
+        "The daemon ends, or has too much to do. `Retry-After` says where it is worth asking again, in seconds.",
+    ),
 ];
 
 /// What may become of a request with a body.

@@ -23,8 +23,10 @@ use crate::asked::{self, Era};
 use crate::daemon::{Follow, News};
 use crate::describe::About;
 use crate::describe::shapes::text;
+use crate::problem::Problem;
 use crate::routes::{Served, route};
 use crate::shared::{Shared, ends};
+use crate::turns::Turn;
 
 pub(crate) fn routes() -> Vec<Served> {
     let about = About::new("What happens, as it happens: Server-Sent Events. This page shows them once they end, `curl -N` at once").answers_as(
@@ -73,9 +75,10 @@ impl Board {
 /// What is said when the end has begun.
 const LAST_WORDS: &str = "Checkpointing Downloads...";
 
-async fn events(State(shared): State<Shared>, request: Request) -> Response<Body> {
+async fn events(State(shared): State<Shared>, request: Request) -> Result<Response<Body>, Problem> {
+    let place = shared.0.followers.now()?;
     let era = asked::era(&request);
-    let mut listener = Listener::new(shared, era);
+    let mut listener = Listener::new(shared, era, place);
     listener.ended = *request.method() == Method::HEAD;
     let told = stream::unfold(listener, |mut listener| async move {
         let next = listener.next().await?;
@@ -90,7 +93,7 @@ async fn events(State(shared): State<Shared>, request: Request) -> Response<Body
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let no_cache = HeaderValue::from_static("no-cache");
     headers.insert(header::CACHE_CONTROL, no_cache);
-    response
+    Ok(response)
 }
 
 /// A client that listens.
@@ -102,10 +105,11 @@ struct Listener {
     waiting: VecDeque<Bytes>,
     ended: bool,
     shared: Shared,
+    _place: Turn,
 }
 
 impl Listener {
-    fn new(shared: Shared, era: Era) -> Self {
+    fn new(shared: Shared, era: Era, place: Turn) -> Self {
         Self {
             era,
             follow: shared.daemon().follow(),
@@ -114,6 +118,7 @@ impl Listener {
             waiting: VecDeque::from([begin(era)]),
             ended: false,
             shared,
+            _place: place,
         }
     }
 
@@ -368,14 +373,15 @@ mod tests {
     async fn who_hears_nothing_for_long_is_told_that_there_is_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let (stopping, shared) = crate::testing::shared(dir.path());
-        let mut listener = Listener::new(shared.clone(), Era::Now);
+        let place = || shared.0.followers.now().unwrap();
+        let mut listener = Listener::new(shared.clone(), Era::Now, place());
         assert_eq!(listener.next().await, Some(begin(Era::Now)));
         for _ in 0..2 {
             let begun = Instant::now();
             assert_eq!(listener.next().await.as_deref(), Some(&b": \n\n"[..]));
             assert_eq!(begun.elapsed(), QUIET);
         }
-        let mut old = Listener::new(shared, Era::V70);
+        let mut old = Listener::new(shared.clone(), Era::V70, place());
         assert_eq!(old.next().await, Some(begin(Era::V70)));
         assert!(timeout(10 * QUIET, old.next()).await.is_err());
         stopping.send_replace(true);

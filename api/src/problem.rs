@@ -1,7 +1,7 @@
 //! Errors, as JSON.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use control::{Code, Refusal};
 use engine::{CommandError, FileError};
@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 pub(crate) struct Problem {
     status: StatusCode,
     body: Value,
-    allow: Option<String>,
+    /// A header that goes with it.
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -21,7 +22,7 @@ impl Problem {
         Self {
             status,
             body: json!({"error": why.into()}),
-            allow: None,
+            header: None,
         }
     }
 
@@ -30,7 +31,7 @@ impl Problem {
         Self {
             status,
             body: json!({"success": false, "error": why.into()}),
-            allow: None,
+            header: None,
         }
     }
 
@@ -54,7 +55,7 @@ impl Problem {
         Self {
             status,
             body: json!({"error": {"handled": handled, "code": class, "message": why}}),
-            allow: None,
+            header: None,
         }
     }
 
@@ -65,10 +66,11 @@ impl Problem {
 
     /// The path has other methods.
     pub(crate) fn no_method(allowed: String) -> Self {
+        let allowed = HeaderValue::try_from(allowed);
         let class = (false, "HTTPMethodNotAllowed");
         let why = "Method Not Allowed";
         Self {
-            allow: Some(allowed),
+            header: allowed.ok().map(|allowed| (header::ALLOW, allowed)),
             ..Self::of_class(StatusCode::METHOD_NOT_ALLOWED, class, why)
         }
     }
@@ -79,7 +81,7 @@ impl Problem {
         Self {
             status: StatusCode::NOT_IMPLEMENTED,
             body: json!({"error": why, "feature": feature}),
-            allow: None,
+            header: None,
         }
     }
 
@@ -89,6 +91,14 @@ impl Problem {
             return Self::new(StatusCode::BAD_GATEWAY, refusal.message);
         }
         refusal.into()
+    }
+
+    /// There is no room for it now, as there may be when so many seconds have passed.
+    pub(crate) fn later(why: impl Into<String>, seconds: u16) -> Self {
+        Self {
+            header: Some((header::RETRY_AFTER, HeaderValue::from(seconds))),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
     }
 
     /// There is no such download.
@@ -152,9 +162,8 @@ impl From<FileError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
         let mut response = json_response(self.status, &self.body);
-        let allow = self.allow.and_then(|it| HeaderValue::from_str(&it).ok());
-        if let Some(allow) = allow {
-            response.headers_mut().insert(header::ALLOW, allow);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
         }
         response
     }

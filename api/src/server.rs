@@ -41,7 +41,7 @@ use crate::works::{Asker, Works};
 /// What the server bounds.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time. For more, those give way that have asked for nothing for the longest time; while all are answered, they wait.
+    /// Connections at a time; half of them may follow events, a quarter may read files of downloads. For more, those give way that have asked for nothing for the longest time; while all are answered, they wait.
     pub connections: usize,
     /// How long the head of a request may take, and a connection may be idle.
     pub head: Duration,
@@ -51,6 +51,18 @@ pub struct Limits {
     pub metadata: Duration,
     /// How long requests may take that are under way when the server ends.
     pub farewell: Duration,
+}
+
+impl Limits {
+    /// How many may follow events at a time. What they are sent never ends, and others have connections as well.
+    pub(crate) fn followers(&self) -> usize {
+        (self.connections / 2).max(1)
+    }
+
+    /// How many may read files of downloads at a time, which may end as little.
+    pub(crate) fn readers(&self) -> usize {
+        (self.connections / 4).max(1)
+    }
 }
 
 /// 512 connections, 30 seconds, 5 minutes, 30 seconds, 2 seconds.
@@ -142,7 +154,7 @@ pub async fn serve(
     let house = Arc::new(House::new(
         daemon,
         access,
-        (bound.at.port(), limits.metadata),
+        (bound.at.port(), &limits),
         stopping.clone(),
     ));
     let seats = Seats::new(limits.connections);
@@ -263,10 +275,10 @@ impl House {
     pub(crate) fn new(
         daemon: Arc<dyn Daemon>,
         access: Access,
-        (port, patience): (u16, Duration),
+        (port, limits): (u16, &Limits),
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let shared = Shared::new(daemon, port, patience, stopping);
+        let shared = Shared::new(daemon, port, limits, stopping);
         let (table, router) = Table::with_router(shared.clone());
         Self {
             table,

@@ -12,7 +12,7 @@ use crate::events::Board;
 use crate::problem::Problem;
 use crate::stream::watching::Watchers;
 use crate::turns::Turns;
-use crate::{Daemon, routes};
+use crate::{Daemon, Limits, routes};
 
 /// What all requests share. Clones are the same.
 #[derive(Clone)]
@@ -34,6 +34,9 @@ pub(crate) struct Inner {
     pub(crate) checks: Turns,
     /// Turns of looks for peers that nobody waits for.
     pub(crate) looks: Turns,
+    /// Connections of those who are sent what may never end, so that some are left for others: events, and files that are still fetched.
+    pub(crate) followers: Turns,
+    pub(crate) readers: Turns,
     /// What the API itself has to tell.
     pub(crate) board: Board,
     /// How late the runtime is, while somebody wants to know.
@@ -54,9 +57,14 @@ impl Shared {
     pub(crate) fn new(
         daemon: Arc<dyn Daemon>,
         port: u16,
-        patience: Duration,
+        limits: &Limits,
         stopping: watch::Receiver<bool>,
     ) -> Self {
+        let (followers, readers) = (limits.followers(), limits.readers());
+        let busy = |what, most| {
+            let all = limits.connections;
+            format!("of {all} connections {most} may {what}, and so many do")
+        };
         let ledger = Ledger::new(daemon.engine());
         Self(Arc::new(Inner {
             daemon,
@@ -67,12 +75,14 @@ impl Shared {
             fetched: Turns::new(8, "8 torrents are being fetched"),
             checks: Turns::new(32, "32 torrents are being checked"),
             looks: Turns::new(32, "32 peers are being looked for"),
+            followers: Turns::new(followers, busy("follow events", followers)),
+            readers: Turns::new(readers, busy("read files", readers)),
             board: Board::default(),
             lateness: Lateness::default(),
             document: routes::document(),
             watchers: Watchers::default(),
             port,
-            patience,
+            patience: limits.metadata,
             stopping,
         }))
     }

@@ -39,6 +39,7 @@ use crate::problem::Problem;
 use crate::routes::{Served, route};
 use crate::shared::Shared;
 use crate::spoken::Content;
+use crate::turns::Turn;
 
 /// How long it is waited for the first bytes before the head goes out.
 const AT_ONCE: Duration = Duration::from_millis(200);
@@ -128,12 +129,14 @@ async fn stream(
     if *request.method() == Method::HEAD || span.len() == 0 {
         return answer.finish(status, Body::empty());
     }
+    let place = shared.0.readers.now()?;
     let mut reader = open(shared.engine(), id, index, ReadAhead::default()).await?;
     let sought = reader.seek(SeekFrom::Start(span.start)).await;
     sought.map_err(|error| Problem::failed(error.to_string()))?;
     let mut reading = Reading {
         reader,
         left: span.len(),
+        _place: place,
         _watching: shared.0.watchers.enter(id, index),
     };
     // What cannot be read at all is said, for there are no words once the head has gone out; what is fetched is waited for behind it.
@@ -158,6 +161,7 @@ struct Reading {
     reader: FileReader,
     /// Bytes.
     left: u64,
+    _place: Turn,
     _watching: Watcher,
 }
 

@@ -74,7 +74,7 @@ impl Scene {
         let (stopping, stops) = watch::channel(false);
         let bound = bind("127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
         let at = bound.at;
-        let of = (at.port(), limits.metadata);
+        let of = (at.port(), &limits);
         let table = House::new(daemon.clone(), access.clone(), of, stops.clone());
         let serving = tokio::spawn(serve(bound, daemon.clone(), access, limits, (long, stops)));
         Self {
@@ -245,7 +245,11 @@ impl Scene {
 pub(crate) fn shared(dir: &Path) -> (watch::Sender<bool>, crate::shared::Shared) {
     let daemon = Arc::new(Plain::start(dir));
     let (stopping, stops) = watch::channel(false);
-    let shared = crate::shared::Shared::new(daemon, 1, PATIENCE, stops);
+    let limits = Limits {
+        metadata: PATIENCE,
+        ..Limits::default()
+    };
+    let shared = crate::shared::Shared::new(daemon, 1, &limits, stops);
     (stopping, shared)
 }
 

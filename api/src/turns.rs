@@ -1,9 +1,9 @@
 //! Turns of those who do what only so many may do at a time.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -12,12 +12,15 @@ use crate::problem::Problem;
 /// How long it is waited for a turn.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Seconds after which it is worth asking again.
+const LATER: u16 = 30;
+
 /// Turns of one kind. Clones are the same.
 #[derive(Clone, Debug)]
 pub(crate) struct Turns {
     free: Arc<Semaphore>,
     /// What is done already where there is none, for a person to read.
-    busy: &'static str,
+    busy: Cow<'static, str>,
 }
 
 /// A turn. It is over when this goes.
@@ -26,10 +29,10 @@ pub(crate) struct Turn(#[expect(dead_code, reason = "it is held")] OwnedSemaphor
 
 impl Turns {
     /// So many, which are all in use while what `busy` says is so.
-    pub(crate) fn new(most: usize, busy: &'static str) -> Self {
+    pub(crate) fn new(most: usize, busy: impl Into<Cow<'static, str>>) -> Self {
         Self {
             free: Arc::new(Semaphore::new(most)),
-            busy,
+            busy: busy.into(),
         }
     }
 
@@ -57,12 +60,14 @@ impl Turns {
 
     fn none(&self) -> Problem {
         let why = format!("{} already: ask again later", self.busy);
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+        Problem::later(why, LATER)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -174,15 +174,20 @@ async fn silent_clients_keep_nobody_out_and_those_who_are_answered_keep_their_pl
         .await
         .unwrap()
         .unwrap();
-    // While all places are taken by answers, whoever comes waits.
+    // While all places are taken by requests, whoever comes waits.
     let mut more = Vec::new();
+    let slow = format!(
+        "POST /settings HTTP/1.1\r\nHost: {}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n",
+        scene.at
+    );
     for _ in 0..2 {
         let mut client = TcpStream::connect(scene.at).await.unwrap();
-        client.write_all(wish.as_bytes()).await.unwrap();
+        client.write_all(slow.as_bytes()).await.unwrap();
         timeout(SOON, client.read_exact(&mut begun))
             .await
             .unwrap()
             .unwrap();
+        assert_eq!(&begun, b"HTTP/1.1 100 Co");
         more.push(client);
     }
     let mut last = Box::pin(scene.ask("GET", "/state", b""));
@@ -190,6 +195,36 @@ async fn silent_clients_keep_nobody_out_and_those_who_are_answered_keep_their_pl
     more.pop();
     let asked = timeout(SOON, last).await;
     assert_eq!(asked.expect("an answer").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_follow_events_leave_places_for_others() {
+    let limits = Limits {
+        connections: 4,
+        ..Limits::default()
+    };
+    let scene = Scene::with(Access::default(), limits).await;
+    let (first, _) = scene.listen().await;
+    let second = scene.listen_at("/v7.0/events").await;
+    for path in ["/events", "/v7.0/events"] {
+        let refused = timeout(SOON, scene.ask("GET", path, b"")).await;
+        let refused = refused.expect("an answer that ends");
+        let why = "of 4 connections 2 may follow events, and so many do already: ask again later";
+        assert_eq!((refused.status, &refused.json["error"]), (503, &json!(why)));
+        assert_eq!(refused.header("retry-after"), Some("30"));
+    }
+    assert_eq!(scene.ask("GET", "/state", b"").await.status, 200);
+    drop(first);
+    let freed = async {
+        while scene.ask("HEAD", "/events", b"").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, freed)
+        .await
+        .expect("the place of who is gone");
+    let _third = scene.listen().await;
+    drop(second);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
-use crate::testing::{Scene, torrent_with};
+use crate::testing::{Scene, torrent_with, until};
 use crate::{Access, Limits};
 
 /// What [`crate::testing::torrent_of`] writes.
@@ -175,6 +177,31 @@ async fn what_was_stopped_just_now_is_read_or_says_why_not() {
             _ => panic!("{reply:?}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_files_leave_places_for_others() {
+    let limits = Limits {
+        connections: 4,
+        ..Limits::default()
+    };
+    let scene = Scene::with(Access::default(), limits).await;
+    let (torrent, hash) = crate::testing::torrent_of(scene.dir.path(), "gone", &[("a", 100)]);
+    std::fs::remove_dir_all(scene.dir.path().join("gone")).unwrap();
+    let kind = "Content-Type: application/x-bittorrent\r\n";
+    scene.ask_with("PUT", "/downloads", kind, &torrent).await;
+    scene.until(&hash, "DLSTATUS_DOWNLOADING").await;
+    let path = format!("/downloads/{hash}/stream/0");
+    let mut first = TcpStream::connect(scene.at).await.unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", scene.at);
+    first.write_all(head.as_bytes()).await.unwrap();
+    until(&mut first, &mut Vec::new(), "200 OK").await;
+    let refused = scene.ask("GET", &path, b"").await;
+    let why = "of 4 connections 1 may read files, and so many do already: ask again later";
+    assert_eq!((refused.status, &refused.json["error"]), (503, &json!(why)));
+    // What has an end is not refused, nor are events.
+    assert_eq!(scene.ask("HEAD", &path, b"").await.status, 200);
+    let _events = scene.listen().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
