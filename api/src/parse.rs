@@ -80,7 +80,8 @@ impl Asked {
 
     /// What stands behind the path: the status of a refusal, or the path by which the router finds who answers.
     pub fn route(&self) -> Result<String, u16> {
-        let (era, path) = routes::era(self.uri.path());
+        let uri = routes::with_normal_path(&self.uri).map_err(status)?;
+        let (era, path) = routes::era(uri.path());
         match TABLE.find(era, &self.method, path) {
             Found::Served(of) => Ok(routes::whole(of, path)),
             Found::Absent(feature) => Err(status(Problem::not_there(feature))),

@@ -1,13 +1,16 @@
 //! Which method and path is whose: the one table of all routes, those that are served and those that are not there yet.
 
+use std::borrow::Cow;
+
 use axum::Router;
-use axum::http::Method;
+use axum::http::{Method, Uri};
 use axum::routing::MethodRouter;
 use serde_json::Value;
 
 use crate::absent::{self, Missing};
 use crate::asked::Era;
 use crate::describe::{self, About};
+use crate::problem::Problem;
 use crate::shared::Shared;
 use crate::{
     circuits, communities, debug, docs, downloads, drift, events, figures, general, health,
@@ -105,6 +108,58 @@ pub(crate) fn era(path: &str) -> (Era, &str) {
         Some(rest) if rest.starts_with('/') => (Era::V70, rest),
         _ => (Era::Now, path),
     }
+}
+
+/// A path with those of its characters written out that need no percent sign (RFC 3986, section 6.2.2.2), which are the same path. All
+/// other escapes stay as they are, those of `/` and `%` above all, so that each element is decoded once, by whoever reads it. A path
+/// with an escape that is none stays as it is: what is written out could make one of it.
+pub(crate) fn normal(path: &str) -> Cow<'_, str> {
+    let mut parts = path.split('%');
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    let mut changed = false;
+    for part in parts {
+        let Some(byte) = escaped_by(part) else {
+            return Cow::Borrowed(path);
+        };
+        if is_unreserved(byte) {
+            changed = true;
+            written.push(char::from(byte));
+            written.push_str(part.get(2..).unwrap_or_default());
+        } else {
+            written.push('%');
+            written.push_str(part);
+        }
+    }
+    if changed {
+        Cow::Owned(written)
+    } else {
+        Cow::Borrowed(path)
+    }
+}
+
+/// What the two digits stand for that come first.
+fn escaped_by(part: &str) -> Option<u8> {
+    let mut digits = part.chars().map(|digit| digit.to_digit(16));
+    let byte = digits.next()?? * 16 + digits.next()??;
+    u8::try_from(byte).ok()
+}
+
+/// RFC 3986, section 2.3.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// An address with its path as [`normal`] has it.
+pub(crate) fn with_normal_path(uri: &Uri) -> Result<Uri, Problem> {
+    let path = match normal(uri.path()) {
+        Cow::Borrowed(_) => return Ok(uri.clone()),
+        Cow::Owned(path) => path,
+    };
+    let query = uri.query().map_or_else(String::new, |it| format!("?{it}"));
+    let mut parts = uri.clone().into_parts();
+    let whole = format!("{path}{query}").parse();
+    parts.path_and_query = Some(whole.map_err(|_| Problem::no_path())?);
+    Uri::from_parts(parts).map_err(|_| Problem::no_path())
 }
 
 /// What stands behind a method and a path.

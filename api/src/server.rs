@@ -337,8 +337,9 @@ impl House {
             let why = format!("the address has more than {LONGEST_URL} bytes");
             return Err(Problem::new(StatusCode::URI_TOO_LONG, why));
         }
+        let uri = routes::with_normal_path(uri)?;
         self.access
-            .check(request.method(), uri, request.headers())?;
+            .check(request.method(), &uri, request.headers())?;
         if self.shared.is_stopping() {
             return Err(Problem::stopping());
         }

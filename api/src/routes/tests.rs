@@ -130,3 +130,23 @@ async fn the_router_has_a_handler_for_each_route_that_is_served_and_the_others_s
     }
     assert!(served > 10);
 }
+
+#[test]
+fn a_path_is_written_out_once_and_only_where_that_says_the_same() {
+    for (path, due) in [
+        ("/state", "/state"),
+        ("/%73%7E%2d%5f%2E", "/s~-_."),
+        ("/%2f%25%3F%C3%bC%00", "/%2f%25%3F%C3%bC%00"),
+        ("/%2573", "/%2573"),
+        ("/%25%37%33", "/%2573"),
+        ("/%%373", "/%%373"),
+        ("/%7%333", "/%7%333"),
+        ("/%73%", "/%73%"),
+        ("/%73%4", "/%73%4"),
+        ("/%+3", "/%+3"),
+        ("/%\u{fc}", "/%\u{fc}"),
+        ("", ""),
+    ] {
+        assert_eq!(normal(path), due, "{path}");
+    }
+}

@@ -71,6 +71,36 @@ async fn what_is_wrong_with_a_request_is_told_as_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn characters_that_need_no_percent_sign_may_have_one() {
+    let access = Access {
+        key: Key::new("secret"),
+        names: Vec::new(),
+    };
+    let scene = Scene::with(access, Limits::default()).await;
+    let key = "X-Api-Key: secret\r\n";
+    for (path, status) in [
+        ("/%73tate", 200),
+        ("/%73%74%61%74%65?a=%73", 200),
+        ("/v7%2e0/%73tate", 200),
+        ("/docs%2F", 404),
+        ("/%2573tate", 404),
+        ("/%%373tate", 404),
+        ("/sta%", 404),
+        ("/%2e%2e/state", 404),
+        ("/docs/%2e%2e/state", 404),
+        ("/docs/%2e%2e", 404),
+        ("/docs/%2e%2e%2fstate", 404),
+        ("/docs/%252e%252e%252fstate", 404),
+    ] {
+        let reply = scene.ask_with("GET", path, key, b"").await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.json);
+    }
+    // Who may ask without a key is told by the same path.
+    assert_eq!(scene.ask("GET", "/%64ocs/", b"").await.status, 200);
+    assert_eq!(scene.ask("GET", "/%73tate", b"").await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_led_here_from_elsewhere_gets_nothing() {
     let scene = Scene::start().await;
     let mut stream = TcpStream::connect(scene.at).await.unwrap();
