@@ -145,6 +145,10 @@ pub struct PeerInfo {
     pub we_are_interested: bool,
     /// Whether it serves us.
     pub serves_us: bool,
+    /// Whether it is served by chance, to see what it gives.
+    pub by_chance: bool,
+    /// Whether it serves us and has sent nothing for a minute, though we want something of it.
+    pub snubs: bool,
     /// Bytes of payload that came from it.
     pub downloaded: u64,
     /// Bytes of payload that it was sent.

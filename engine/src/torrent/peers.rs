@@ -84,6 +84,18 @@ pub(crate) struct PeerEntry {
     pub(crate) unchoked_since: Option<Instant>,
 }
 
+/// How long a peer that serves us may send nothing of what we want, before it counts as one that lets us wait.
+const SNUBS: Duration = Duration::from_secs(60);
+
+impl PeerEntry {
+    /// Whether it serves us and has sent nothing for a minute, though we want something of it.
+    pub(crate) fn snubs(&self, now: Instant) -> bool {
+        self.unchoked_us
+            && self.we_are_interested
+            && now.saturating_duration_since(self.last_payload) > SNUBS
+    }
+}
+
 /// A rate from a counter that is sampled now and then.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rate {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::PeerInfo;
 use crate::announce::messages::Announce;
 use crate::content::Traffic;
+use crate::peer::driver::now;
 use crate::peer::messages::Holdings;
 use crate::torrent::actor::{Phase, Torrent};
 use crate::torrent::messages::Question;
@@ -45,9 +46,15 @@ impl Torrent {
                 let _ = reply.send(self.pieces());
             }
             Question::Peers(reply) => {
-                let open = self.peers.iter().map(|(_, peer)| peer);
-                let open = open.filter(|peer| peer.since.is_some());
-                let _ = reply.send(open.map(info).collect());
+                let open = self.peers.iter();
+                let open = open.filter(|(_, peer)| peer.since.is_some());
+                let now = now();
+                let open = open.map(|(key, peer)| PeerInfo {
+                    by_chance: peer.unchoked && self.choker.is_optimistic(key),
+                    snubs: peer.snubs(now),
+                    ..info(peer)
+                });
+                let _ = reply.send(open.collect());
             }
         }
     }
@@ -147,6 +154,8 @@ fn info(peer: &PeerEntry) -> PeerInfo {
         served: peer.unchoked,
         we_are_interested: peer.we_are_interested,
         serves_us: peer.unchoked_us,
+        by_chance: false,
+        snubs: false,
         downloaded,
         uploaded,
         down_rate: peer.down.bytes_per_s,

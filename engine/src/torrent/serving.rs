@@ -1,6 +1,6 @@
 //! Whom a torrent serves: what its choker decides is done.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::peer::driver::now;
 use crate::peer::key::PeerKey;
@@ -35,8 +35,7 @@ impl Torrent {
                 down_rate: peer.down.bytes_per_s,
                 up_rate: peer.up.bytes_per_s,
                 connected_at: peer.since.unwrap_or(now),
-                snubbed: peer.unchoked_us
-                    && now.saturating_duration_since(peer.last_payload) > Duration::from_secs(60),
+                snubbed: peer.snubs(now),
                 is_seed: peer.wants_nothing(),
                 unchoked_since: peer.unchoked_since,
             })

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use protocol::id::PeerId;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::scene::{Scene, addr, message, play, say};
+use crate::torrent::choker::SeedMode;
 use crate::{
     BegunPiece, CommandError, GetAvailability, GetFileProgress, GetPeers, GetPieces, Mode, Modes,
-    PeerStatus, Reannounce, Remove, ReplaceTrackers, SetMaxPeers, SetModes, SetSequential,
-    SetUploadSlots, TorrentId, TrackerStatus,
+    PeerInfo, PeerStatus, Reannounce, Remove, ReplaceTrackers, SetMaxPeers, SetModes,
+    SetSequential, SetUploadSlots, TorrentId, TrackerStatus,
 };
 
 const PIECE: usize = 16 * 1024;
@@ -75,6 +76,54 @@ fn peers_pieces_and_files_are_told_as_they_stand_by_either_door() {
             .await
             .unwrap();
         assert!(seen.unwrap().iter().all(|count| *count <= 1));
+    });
+}
+
+#[test]
+fn a_peer_snubs_us_that_has_sent_nothing_for_a_minute() {
+    play(async {
+        let scene = Scene::new(5, 20 * PIECE, PIECE);
+        let stingy = |config: &mut crate::EngineConfig| config.settings.limits.up = Some(1);
+        let _seed = scene.engine_with(0, true, &[], stingy).await;
+        let leecher = scene.engine(1, false, &[addr(0)]).await;
+        let mut served = 0;
+        let mut first = None;
+        for second in 0..200 {
+            sleep(Duration::from_secs(1)).await;
+            let peers = leecher.handle.peers(leecher.id).await.unwrap();
+            for peer in peers.iter().filter(|peer| peer.serves_us) {
+                served += 1;
+                assert_eq!(peer.downloaded, 0, "at {second} s");
+                first = first.or_else(|| peer.snubs.then_some(served));
+            }
+        }
+        let first = first.expect("it lets us wait");
+        assert!((60..=63).contains(&first), "after {first} s");
+    });
+}
+
+#[test]
+fn a_peer_is_served_by_chance_while_another_is_for_what_it_gives() {
+    play(async {
+        let scene = Scene::new(6, 400 * PIECE, PIECE);
+        let two = |config: &mut crate::EngineConfig| {
+            config.settings.limits.up = Some(40_000);
+            config.settings.choking.slots = 2;
+            config.settings.choking.seed_mode = SeedMode::FastestUpload;
+        };
+        let seed = scene.engine_with(0, true, &[], two).await;
+        let mut leechers = Vec::new();
+        for number in 1..5 {
+            leechers.push(scene.engine(number, false, &[addr(0)]).await);
+        }
+        sleep(Duration::from_secs(35)).await;
+        let peers = seed.handle.peers(seed.id).await.unwrap();
+        let count = |is: fn(&PeerInfo) -> bool| peers.iter().filter(|peer| is(peer)).count();
+        assert_eq!(count(|_| true), 4, "{peers:?}");
+        assert_eq!(count(|peer| peer.served), 2, "{peers:?}");
+        assert_eq!(count(|peer| peer.served && peer.by_chance), 1, "{peers:?}");
+        assert_eq!(count(|peer| peer.by_chance), 1, "{peers:?}");
+        assert_eq!(count(|peer| peer.snubs), 0, "{peers:?}");
     });
 }
 
@@ -227,7 +276,7 @@ fn programs_on_actix_change_trackers_and_switches_and_remove_content_too() {
         removed.unwrap().unwrap();
         let gone = async {
             while file.exists() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                sleep(Duration::from_millis(10)).await;
             }
         };
         timeout(Duration::from_secs(60), gone).await.unwrap();
