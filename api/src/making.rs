@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::routing::post;
 use control::{Add, Ask, Blob, Origin};
 use data_encoding::BASE64;
@@ -32,7 +33,7 @@ pub(crate) fn routes() -> Vec<Served> {
         .takes(said)
         .such_as(json!({"files": ["/home/me/film.mp4"], "trackers": ["udp://tracker.example:6969/announce"]}))
         .answers(object(&[("torrent", text())]))
-        .refuses(&[404, 500]);
+        .refuses(&[404, 500, 507]);
     vec![route("POST", "/createtorrent", post(make), about)]
 }
 
@@ -144,9 +145,12 @@ fn write(place: &Path, bytes: &[u8]) -> Result<(), Problem> {
                 | Kind::PermissionDenied
                 | Kind::ReadOnlyFilesystem
         );
+        let is_full = matches!(error.kind(), Kind::QuotaExceeded | Kind::StorageFull);
         if is_of_place {
             // Whoever names another place is served.
             Problem::wrong(why)
+        } else if is_full {
+            Problem::new(StatusCode::INSUFFICIENT_STORAGE, why)
         } else {
             Problem::failed(why)
         }

@@ -129,6 +129,7 @@ impl From<Refusal> for Problem {
             Code::NotFound => StatusCode::NOT_FOUND,
             Code::Ambiguous | Code::Duplicate => StatusCode::CONFLICT,
             Code::Busy | Code::Stopped | Code::NoRoute => StatusCode::SERVICE_UNAVAILABLE,
+            Code::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
             Code::Failed | Code::Other => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, refusal.message)
@@ -142,6 +143,9 @@ impl From<CommandError> for Problem {
         }
         if let CommandError::Stopped = error {
             return Self::stopping();
+        }
+        if let CommandError::NoRoom(_) = error {
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string());
         }
         Self::failed(error.to_string())
     }

@@ -49,6 +49,8 @@ pub enum Code {
     Duplicate,
     /// It was tried, and failed.
     Failed,
+    /// A disk has no room for what is to be kept.
+    NoRoom,
     /// The way that was asked for cannot be had: there are no circuits, or it is not known by how many hops it went.
     NoRoute,
     /// There is no such torrent.

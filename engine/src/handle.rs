@@ -70,7 +70,8 @@ impl EngineHandle {
     /// [resolved](Self::resolve) first. One that is being removed is added when it is gone.
     ///
     /// # Errors
-    /// [`CommandError::Duplicate`], [`CommandError::NoSuchFile`], [`CommandError::Route`], [`CommandError::SslTorrent`],
+    /// [`CommandError::Duplicate`], [`CommandError::NoRoom`], [`CommandError::NoSuchFile`], [`CommandError::NotKept`],
+    /// [`CommandError::Route`], [`CommandError::SslTorrent`],
     /// [`CommandError::UnknownHops`], [`CommandError::Unresolved`] or [`CommandError::Stopped`].
     pub async fn add(&self, mut torrent: AddTorrent) -> Result<TorrentId, CommandError> {
         if let Source::Magnet(magnet) = &mut torrent.source

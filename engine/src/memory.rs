@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use protocol::id::InfoHash;
-use state::Keeper;
+use state::{Health, Keeper};
 
 /// What the names of notes of moves end with.
 const MOVE: &str = "move";
@@ -69,6 +69,14 @@ impl Memory {
         match self {
             Self::Store(keeper) => Some(keeper),
             Self::None | Self::Files(_) => None,
+        }
+    }
+
+    /// The folder of a store that is not written, for its disk has no room.
+    pub(crate) fn full(&self) -> Option<PathBuf> {
+        match self.keeper()?.health() {
+            Health::Failing(error) => error.full().map(Path::to_owned),
+            Health::Well | _ => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What can go wrong with a store.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::codec::RecordError;
 
@@ -88,6 +88,22 @@ impl StateError {
     /// Whether the file itself is at fault, so that trying again is of no use.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
+    }
+
+    /// The folder on whose disk there is no room, or no more for this user, where that is why.
+    pub fn full(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, source } => {
+                let kinds = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+                path.parent().filter(|_| kinds.contains(&source.kind()))
+            }
+            Self::Absent { .. }
+            | Self::Closed { .. }
+            | Self::Damaged { .. }
+            | Self::InUse { .. }
+            | Self::Living { .. }
+            | Self::Newer { .. } => None,
+        }
     }
 }
 

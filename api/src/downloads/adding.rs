@@ -36,7 +36,7 @@ pub(super) fn about() -> About {
         .such_as(json!({"uri": "magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567"}))
         .takes_as(TORRENT, json!({"type": "string", "format": "binary"}))
         .answers(object(&[("started", flag()), ("infohash", text())]))
-        .refuses(&[404, 500, 501, 502])
+        .refuses(&[404, 500, 501, 502, 507])
 }
 
 /// Adds a download.

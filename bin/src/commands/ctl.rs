@@ -157,7 +157,7 @@ fn failure(refusal: &Refusal) -> Failure {
         Code::Ambiguous | Code::Wrong | Code::Unknown => Failure::Usage(message),
         Code::NoRoute => Failure::Anonymity(message),
         Code::Busy | Code::Stopped => Failure::Unreachable(message),
-        Code::Duplicate | Code::Failed | Code::Other => Failure::Failed(message),
+        Code::Duplicate | Code::Failed | Code::NoRoom | Code::Other => Failure::Failed(message),
     }
 }
 

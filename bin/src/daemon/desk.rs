@@ -254,6 +254,7 @@ fn refused(error: &CommandError) -> Refusal {
         CommandError::Stopped => Code::Stopped,
         CommandError::Duplicate(_) => Code::Duplicate,
         CommandError::NoSuchTorrent => Code::NotFound,
+        CommandError::NoRoom(_) => Code::NoRoom,
         CommandError::Route(_) | CommandError::UnknownHops(_) => Code::NoRoute,
         CommandError::Settings(_)
         | CommandError::Class(_)

@@ -76,6 +76,12 @@ pub enum CommandError {
     /// The torrent could not be kept in the engine's store, for this reason, and is not added.
     #[error("the torrent cannot be kept, and is not added: {0}")]
     NotKept(Arc<str>),
+    /// The session is kept in this folder, on a disk without room: nothing can be added.
+    #[error(
+        "there is no room on the disk of {dir}, where the session is kept: make room there, and try again",
+        dir = .0.display()
+    )]
+    NoRoom(PathBuf),
     /// The files to fetch name one that does not exist.
     #[error("the torrent has no file number {0}")]
     NoSuchFile(usize),

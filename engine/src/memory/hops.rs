@@ -1,8 +1,10 @@
 //! By how many hops something goes: what was said of it, or what was kept.
 
+use std::sync::mpsc;
+
 use protocol::id::InfoHashes;
 use protocol::krpc::item::mutable_target;
-use state::{Batch, Hops, Keeper};
+use state::{Batch, Health, Hops, Keeper};
 use storage::Watcher;
 use storage::hops::{self as notes, NoteError};
 
@@ -79,10 +81,24 @@ pub(crate) fn settle(
             if let Some(hops) = said {
                 return Ok(Settled::new(hops, false));
             }
+            write_again(keeper);
             let kept = load(keeper, names)?;
             Ok(Settled::new(kept.unwrap_or_default(), kept.is_some()))
         }
     }
+}
+
+/// A store that was closed by a failure is opened again here, as soon as that can be, for somebody waits for it.
+fn write_again(keeper: &Keeper) {
+    if matches!(keeper.health(), Health::Well) {
+        return;
+    }
+    let (done, told) = mpsc::channel();
+    keeper.flush(move |_| {
+        let _ = done.send(());
+    });
+    // Whether it was of use shows when it is read.
+    let _ = told.recv();
 }
 
 /// What a store has of these names; where it says different things of them, the most.

@@ -203,7 +203,9 @@ impl Supervisor {
         let settled = match settled {
             Ok(settled) => settled,
             Err(error) => {
-                return errand.refuse(CommandError::UnknownHops(error.to_string().into()));
+                let full = self.config.memory.full().map(CommandError::NoRoom);
+                let unknown = || CommandError::UnknownHops(error.to_string().into());
+                return errand.refuse(full.unwrap_or_else(unknown));
             }
         };
         let hops = settled.hops;

@@ -250,7 +250,9 @@ impl Supervisor {
                     }
                     Err(why) => {
                         supervisor.give_back(id, &hashes);
-                        Err(CommandError::NotKept(why.into()))
+                        let full = supervisor.config.memory.full();
+                        let full = full.map(CommandError::NoRoom);
+                        Err(full.unwrap_or_else(|| CommandError::NotKept(why.into())))
                     }
                 };
                 // Whoever asked may have gone.

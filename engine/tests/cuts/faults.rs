@@ -176,6 +176,7 @@ impl Scene {
                 Ok(id) => return id,
                 // It can be neither written nor read by how many hops it goes.
                 Err(CommandError::NotKept(_) | CommandError::UnknownHops(_)) => {}
+                Err(CommandError::NoRoom(_)) if failing.kind == FaultKind::Enospc => {}
                 Err(error) => panic!("{failing:?}: {error}"),
             }
             assert!(self.handle.snapshot().torrents.is_empty());
@@ -319,4 +320,35 @@ pub(crate) fn everywhere(whose: Whose, one_in: usize) -> usize {
         }
     }
     runs
+}
+
+/// Where the store's disk is full, that is what whoever adds a torrent is told; it is taken as soon as there is room.
+#[test]
+fn a_full_disk_of_the_session_is_named_and_nothing_is_added_until_there_is_room() {
+    let failing = Failing {
+        whose: Whose::Store,
+        kind: FaultKind::Enospc,
+        after: 0,
+        lasting: true,
+    };
+    simulate(async move {
+        let scene = Scene::new(failing).await;
+        let source = Source::Metainfo(Arc::clone(&scene.folders[0].metainfo));
+        let add = AddTorrent::new(source, scene.dir());
+        let full = scene.root.path().join("state");
+        // The first finds it so, the others know of it, with hops that are said and without.
+        for hops in [None, None, Some(0), None] {
+            let mut add = add.clone();
+            add.hops = hops;
+            let refused = scene.handle.add(add).await;
+            let named = matches!(&refused, Err(CommandError::NoRoom(dir)) if *dir == full);
+            assert!(named, "{hops:?}: {refused:?}");
+            assert!(scene.handle.snapshot().torrents.is_empty());
+        }
+        scene.sick.cure();
+        let added = scene.handle.add(add).await;
+        added.expect("there is room");
+        scene.handle.shutdown(Duration::from_secs(5)).await;
+        scene.sim
+    });
 }

@@ -323,6 +323,7 @@ async fn taken_from(
             | Code::Busy
             | Code::Duplicate
             | Code::Failed
+            | Code::NoRoom
             | Code::NoRoute
             | Code::Other
             | Code::Stopped
