@@ -1,8 +1,9 @@
 //! Torrents of files and folders that a program names.
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::{Made, Make};
@@ -21,7 +22,7 @@ use crate::wire;
 /// that their numbers are those of the list. `stop` turns true when nobody wants it any more.
 ///
 /// # Errors
-/// [`Failure`] names the file that is not there or cannot be shared, or the tracker that is none.
+/// [`Failure`] names the file that is not there, cannot be read or cannot be shared, or the tracker that is none.
 pub(crate) fn make(given: &Make, stop: &AtomicBool) -> Result<Made, Failure> {
     for url in given.trackers.iter().flatten() {
         super::flags::check_url("trackers", url, &["http", "https", "udp", "ws", "wss"])?;
@@ -46,9 +47,14 @@ pub(crate) fn make(given: &Make, stop: &AtomicBool) -> Result<Made, Failure> {
         v2: false,
         stop,
     };
-    let digests = hashing::hash_all(&work, wire::cores().div_ceil(2), &AtomicU64::new(0))?;
+    let threads = wire::cores().div_ceil(2);
+    let digests = hashing::hash_all(&work, threads, &AtomicU64::new(0));
+    if stop.load(Ordering::Relaxed) {
+        return Err(hashing::broken_off());
+    }
+    let digests = digests.map_err(|failure| unreadable(&files).unwrap_or(failure))?;
     if let Some(file) = files.iter().find(|file| !file.is_unchanged()) {
-        return Err(Failure::Failed(read::changed(file)));
+        return Err(gone_or_changed(file));
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     let extras = Extras {
@@ -132,6 +138,25 @@ fn of_whom(failure: Failure) -> Failure {
     failure
 }
 
+/// The first file that is not what it was when it was found, or that cannot be opened: what was named is at fault, and not this program.
+fn unreadable(files: &[Found]) -> Option<Failure> {
+    files.iter().find_map(|file| {
+        // Only what is a file still is opened, which waits for nobody.
+        if !file.is_unchanged() {
+            return Some(gone_or_changed(file));
+        }
+        let error = File::open(&file.at).err()?;
+        Some(of_whom(Failure::on_file(&file.at, &error)))
+    })
+}
+
+fn gone_or_changed(file: &Found) -> Failure {
+    match fs::metadata(&file.at) {
+        Err(error) => of_whom(Failure::on_file(&file.at, &error)),
+        Ok(_) => Failure::Usage(read::changed(file)),
+    }
+}
+
 fn fits(name: &str) -> bool {
     !name.chars().any(char::is_control)
 }
@@ -143,8 +168,10 @@ fn unshareable(path: &Path, why: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStringExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use protocol::metainfo::{LoadLimits, Metainfo};
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
     use super::*;
 
@@ -169,8 +196,8 @@ mod tests {
         let top = dir.path().join("top");
         for file in ["b/2", "b/1", "a", "left"] {
             let at = top.join(file);
-            std::fs::create_dir_all(at.parent().unwrap()).unwrap();
-            std::fs::write(at, file).unwrap();
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            fs::write(at, file).unwrap();
         }
         let (one, at) = made(&[top.join("a")]).unwrap();
         assert_eq!((one.name(), &at), ("a", &top));
@@ -187,9 +214,71 @@ mod tests {
     fn what_stands_in_the_way_is_the_fault_of_whoever_named_it() {
         let dir = tempfile::tempdir().unwrap();
         let name = std::ffi::OsString::from_vec(b"\xff".to_vec());
-        std::fs::write(dir.path().join(name), "x").unwrap();
+        fs::write(dir.path().join(name), "x").unwrap();
         let failure = made(&[dir.path().to_owned()]).unwrap_err();
         assert_eq!(failure.code(), 2, "{failure}");
+    }
+
+    /// Runs as a user who may not read what is another's, in this thread and those that it starts.
+    fn without_privileges<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+        let none = CapabilitySets {
+            effective: CapabilitySet::empty(),
+            permitted: CapabilitySet::empty(),
+            inheritable: CapabilitySet::empty(),
+        };
+        let work = move || {
+            set_capabilities(None, none).unwrap();
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_while_it_is_hashed_is_named_and_the_fault_of_whoever_named_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "content").unwrap();
+        // What is short is read, and what is long is mapped.
+        for len in [7, 1 << 20] {
+            let locked = dir.path().join("locked");
+            fs::write(&locked, vec![7; len]).unwrap();
+            let mode = fs::Permissions::from_mode(0o000);
+            fs::set_permissions(&locked, mode).unwrap();
+            let failure = without_privileges(|| made(&[dir.path().to_owned()]).unwrap_err());
+            let why = failure.to_string();
+            assert_eq!(failure.code(), 2, "{why}");
+            assert!(why.ends_with("locked: Permission denied"), "{why}");
+            fs::remove_file(locked).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_goes_or_changes_meanwhile_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["a", "b"] {
+            fs::write(dir.path().join(file), "content").unwrap();
+        }
+        let path = dir.path().to_owned();
+        let files = files(std::slice::from_ref(&path), &path, &AtomicBool::new(false)).unwrap();
+        assert!(unreadable(&files).is_none());
+        fs::write(path.join("b"), "other content").unwrap();
+        let changed = unreadable(&files).unwrap();
+        assert_eq!(changed.code(), 2);
+        assert!(changed.to_string().contains("b changed while"), "{changed}");
+        fs::remove_file(path.join("a")).unwrap();
+        let gone = unreadable(&files).unwrap();
+        assert_eq!(gone.code(), 3);
+        assert!(gone.to_string().contains("a does not exist"), "{gone}");
+        // Nobody writes into it, and it is not waited for.
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path.join("a"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        let other = unreadable(&files).unwrap();
+        assert_eq!(other.code(), 2, "{other}");
     }
 
     #[test]
@@ -226,7 +315,7 @@ mod tests {
     fn what_nobody_wants_any_more_is_neither_looked_for_nor_hashed() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a");
-        std::fs::write(&file, "content").unwrap();
+        fs::write(&file, "content").unwrap();
         let stop = AtomicBool::new(true);
         // A file needs no looking for.
         for path in [dir.path().to_owned(), file] {
