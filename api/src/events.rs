@@ -163,15 +163,16 @@ async fn line(shared: &Shared, era: Era, news: News) -> Option<Bytes> {
         News::Missed(_) => return None,
     };
     let mut name = String::new();
-    if let Some(hash) = told.get("info_hash").and_then(Value::as_str)
-        && word == "finished"
-        && let Some(status) = status_of(shared, hash).await
-    {
-        // A check that finds all of it there finishes no download.
-        if status.downloaded == 0 {
+    if word == "finished" {
+        // What is there already, when it is opened or checked, finishes no download.
+        if told.get("fetched").and_then(Value::as_bool) != Some(true) {
             return None;
         }
-        name.clone_from(&status.name);
+        if let Some(hash) = told.get("info_hash").and_then(Value::as_str)
+            && let Some(status) = status_of(shared, hash).await
+        {
+            name.clone_from(&status.name);
+        }
     }
     // Of room it is looked how much there is, for which the disk is waited for.
     let (kind, event) = Shared::apart(move || event(era, word, &told, &name))

@@ -37,7 +37,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let id = downloader.add(add).await?;
 
     loop {
-        if let Event::Finished { id: done, after } = events.recv().await?
+        if let Event::Finished {
+            id: done, after, ..
+        } = events.recv().await?
             && done == id
         {
             println!("finished after {after:?}");

@@ -213,6 +213,9 @@ pub enum Event {
         id: TorrentId,
         /// Time since it was added.
         after: Duration,
+        /// Whether pieces came from others since it was finished last, or since the engine began; not where it is merely opened
+        /// or checked again.
+        fetched: bool,
     },
     /// Somebody connected to us, and has named a torrent. Whether it is let in is not decided yet.
     Incoming {

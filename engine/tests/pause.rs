@@ -104,6 +104,20 @@ impl Engine {
         self.until(|status| status.state == State::Seeding).await;
     }
 
+    /// Waits until it is finished; whether that is said to be by what came from others.
+    async fn was_finished_by_fetching(&mut self) -> bool {
+        let wait = async {
+            loop {
+                let told = self.events.recv().await.expect("it runs");
+                if let Event::Finished { fetched, .. } = told {
+                    return fetched;
+                }
+            }
+        };
+        let waited = timeout(Duration::from_secs(600), wait).await;
+        waited.expect("it finishes")
+    }
+
     /// Whether anything was hashed that had been verified before.
     fn was_checked(&mut self) -> bool {
         std::iter::from_fn(|| self.events.try_recv().ok())
@@ -248,6 +262,32 @@ fn a_torrent_that_is_resumed_while_it_is_checked_goes_on_then() {
         engine.handle.resume(engine.id).await.expect("it is there");
         engine.finished().await;
         assert!(engine.was_checked());
+        scene.sim.clone()
+    });
+}
+
+#[test]
+fn a_download_is_finished_by_what_is_fetched_once_however_often_it_is_opened_and_checked() {
+    simulate(async {
+        let scene = Scene::new(7).await;
+        let dir = TempDir::new().expect("a folder");
+        let mut engine = scene.download(1, dir.path(), true).await;
+        engine.pause_half_way().await;
+        engine.handle.resume(engine.id).await.expect("it is there");
+        assert!(engine.was_finished_by_fetching().await);
+        engine.handle.pause(engine.id).await.expect("it is there");
+        engine.until(|status| status.state == State::Paused).await;
+        engine.handle.resume(engine.id).await.expect("it is there");
+        assert!(!engine.was_finished_by_fetching().await, "resumed");
+        engine.handle.recheck(engine.id).await.expect("it is there");
+        assert!(!engine.was_finished_by_fetching().await, "checked");
+        // What a check finds wrong is fetched, which finishes it once more.
+        let path = dir.path().join("payload");
+        let mut bytes = fs::read(&path).expect("the content");
+        bytes[0] ^= 1;
+        fs::write(&path, bytes).expect("written");
+        engine.handle.recheck(engine.id).await.expect("it is there");
+        assert!(engine.was_finished_by_fetching().await);
         scene.sim.clone()
     });
 }

@@ -23,7 +23,11 @@ async fn all_of_ours() -> (BTreeMap<String, Value>, Reply) {
     until(&mut stream, &mut told, "\"channel_entity_updated\"").await;
     let dir = scene.dir.path().display().to_string();
     for (word, fields, name) in [
-        ("finished", json!({"info_hash": hash}), "torrent_finished"),
+        (
+            "finished",
+            json!({"info_hash": hash, "fetched": true}),
+            "torrent_finished",
+        ),
         (
             "circuit_closed",
             json!({"circuit": 7, "sent": 1, "received": 2, "seconds": 1.5, "reason": "over"}),

@@ -273,8 +273,9 @@ async fn what_was_there_already_finishes_no_download() {
     let other = "ab".repeat(20);
     for path in ["/events", "/v7.0/events"] {
         let (mut follow, mut told) = scene.listen_at(path).await;
-        scene.tell("finished", json!({"info_hash": hash}));
-        scene.tell("finished", json!({"info_hash": other}));
+        for (hash, fetched) in [(&hash, false), (&other, true)] {
+            scene.tell("finished", json!({"info_hash": hash, "fetched": fetched}));
+        }
         until(&mut follow, &mut told, &other).await;
         let text = String::from_utf8_lossy(&told);
         assert_eq!(text.matches("torrent_finished").count(), 1, "{text}");
@@ -287,7 +288,8 @@ async fn events_are_told_as_they_happen_and_the_end_closes_the_stream() {
     let scene = Scene::start().await;
     let (mut follow, mut told) = scene.listen().await;
     scene.tell("unknown", json!({}));
-    scene.tell("finished", json!({"info_hash": "ab".repeat(20)}));
+    let fetched = json!({"info_hash": "ab".repeat(20), "fetched": true});
+    scene.tell("finished", fetched);
     until(&mut follow, &mut told, "\"torrent_finished\"").await;
     scene.stop();
     timeout(SOON, follow.read_to_end(&mut told))

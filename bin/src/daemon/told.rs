@@ -123,7 +123,9 @@ fn more(event: &Event) -> Value {
             let files = files.map(|(index, path)| json!({"index": index, "path": shown(path)}));
             json!({"files": files.collect::<Vec<_>>()})
         }
-        Event::Finished { after, .. } => json!({"seconds": seconds(*after)}),
+        Event::Finished { after, fetched, .. } => {
+            json!({"seconds": seconds(*after), "fetched": fetched})
+        }
         Event::LocalData { files, .. } => json!({
             "files": files.len(),
             "bytes": files.iter().map(|file| file.len).sum::<u64>(),

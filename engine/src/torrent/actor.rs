@@ -68,6 +68,7 @@ use crate::torrent::swarms::Swarms;
 use crate::torrent::syncs::Syncs;
 use crate::torrent::trackerless::Trackerless;
 use crate::torrent::trackers::{Announcers, Scrapes, Trackers};
+use crate::torrent::verification::Completion;
 use crate::torrent::wanted::{Notes, Wanted};
 use crate::torrent::web_seeds::WebSeeds;
 use crate::{AddTorrent, Event, Source, TorrentError, TorrentId};
@@ -221,7 +222,7 @@ pub(crate) struct Torrent {
     pub(crate) reachable: bool,
     /// Whether there is room where its content goes.
     pub(crate) room: Room,
-    pub(crate) reported_complete: bool,
+    pub(crate) completion: Completion,
     /// What it does not do any more.
     pub(crate) rest: Rest,
     pub(crate) exit: ExitGuard<TorrentId>,
@@ -324,7 +325,7 @@ impl Torrent {
             sharing: Sharing::default(),
             reachable: false,
             room: Room::Enough,
-            reported_complete: false,
+            completion: Completion::default(),
             add,
             setup,
             rest: Rest::default(),

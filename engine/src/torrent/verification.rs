@@ -20,6 +20,15 @@ use crate::torrent::messages::{DiskReply, Verified};
 use crate::torrent::smart_ban::{Digest, Sent};
 use crate::{Category, Event, TorrentError};
 
+/// What became of a torrent's content, as far as others are told of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Completion {
+    /// All of it was there once.
+    reported: bool,
+    /// Pieces came from others since it was finished last.
+    fetched: bool,
+}
+
 impl Torrent {
     /// Hashes a piece once more that could not be sent; the store says what is wrong with it.
     pub(super) fn look_again(&mut self, piece: PieceIndex, ctx: &mut Context<Self>) {
@@ -168,6 +177,7 @@ impl Torrent {
     }
 
     fn tell_verdicts(&mut self, good: &[PieceIndex], failed: &[PieceIndex]) {
+        self.completion.fetched |= !good.is_empty();
         self.due_arrived(good);
         self.wake_readers(good);
         let whole = self.active().map(|active| active.completed_by(good));
@@ -195,18 +205,20 @@ impl Torrent {
         let whole = self
             .active()
             .is_some_and(|active| active.picker.have().is_full());
-        if downloaded && whole && !self.reported_complete {
+        if downloaded && whole && !self.completion.reported {
             for announcer in self.announcers.iter() {
                 tell(announcer, Announce::Completed);
             }
         }
-        self.reported_complete |= whole;
+        self.completion.reported |= whole;
         self.save_finished();
         self.setup.shelf.tell();
         self.publish();
+        let fetched = std::mem::take(&mut self.completion.fetched);
         self.event(Event::Finished {
             id: self.id,
             after: now.saturating_duration_since(self.added_at),
+            fetched,
         });
         if self.is_upload_only() {
             for (_, peer) in self.peers.iter() {

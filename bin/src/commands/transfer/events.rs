@@ -20,7 +20,7 @@ impl Transfer {
         match event {
             Event::CheckFinished { id, good } => self.checked(id, good),
             Event::Error { id, error } => self.failed(id, &error)?,
-            Event::Finished { id, after } => self.finished(id, after)?,
+            Event::Finished { id, after, .. } => self.finished(id, after)?,
             Event::LocalData { id, files } => self.local_data(id, &files)?,
             Event::MetadataReceived { id, metainfo } => self.metadata(id, metainfo).await?,
             Event::Newer { id, published } => self.newer(id, published)?,
