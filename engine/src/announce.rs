@@ -8,6 +8,7 @@ mod exchange;
 mod families;
 pub(crate) mod farewells;
 pub(crate) mod messages;
+mod parting;
 mod preferences;
 mod queue;
 pub(crate) mod scrape;

@@ -23,6 +23,7 @@ use crate::announce::desk::Desk;
 use crate::announce::exchange::AnnounceError;
 use crate::announce::farewells::Weight;
 use crate::announce::messages::{Announce, Announced, Heard, Progress};
+use crate::announce::parting::make_way;
 use crate::announce::queue::Urgency;
 use crate::announce::settings::AnnounceMode;
 use crate::announce::tiers::{Announce as Due, Event as Stage, Manners, Retry, Tiers, TrackerKey};
@@ -66,26 +67,30 @@ pub(crate) struct AnnouncerSetup {
     pub(crate) seed: u64,
     /// Where is told of announces, of which torrent.
     pub(crate) events: (Hub, TorrentId),
+    /// Those of the same torrent that say farewell, which nothing overtakes.
+    pub(crate) parting: Vec<Addr<Announcer>>,
 }
 
 /// Announces one torrent.
 pub(crate) struct Announcer {
-    tiers: Tiers,
+    pub(super) tiers: Tiers,
     setup: AnnouncerSetup,
     key: u32,
     torrent: Recipient<Announced>,
     timer: OneTimer,
     /// By tracker, farewells apart: one may go out while another announce to the same tracker is still to be answered.
-    under_way: BTreeMap<(TrackerKey, bool), UnderWay>,
+    pub(super) under_way: BTreeMap<(TrackerKey, bool), UnderWay>,
     tracker_ids: BTreeMap<TrackerKey, Vec<u8>>,
     rng: StdRng,
-    leaving: Option<oneshot::Sender<()>>,
+    pub(super) leaving: Option<oneshot::Sender<()>>,
     /// Of its farewells.
     weight: Weight,
+    /// Who waits until it has told a tracker farewell.
+    pub(super) ways: Vec<(TrackerKey, oneshot::Sender<()>)>,
 }
 
 /// An announce that is made, or waits for its turn.
-struct UnderWay {
+pub(super) struct UnderWay {
     _task: Task<()>,
     /// Whether its turn came.
     begun: Arc<AtomicBool>,
@@ -120,15 +125,22 @@ impl Announcer {
             rng,
             leaving: None,
             weight: Weight::new(true, 0),
+            ways: Vec::new(),
         };
         announcer.start()
     }
 
-    fn drive(&mut self, ctx: &mut Context<Self>) {
+    /// What trackers know the torrent and us by.
+    pub(super) const fn name(&self) -> (InfoHash, PeerId) {
+        (self.setup.hash, self.setup.peer_id)
+    }
+
+    pub(super) fn drive(&mut self, ctx: &mut Context<Self>) {
         let now = now();
         while let Some(due) = self.tiers.next(now) {
             self.announce(due, ctx);
         }
+        self.open_ways();
         if self.tiers.is_done()
             && let Some(done) = self.leaving.take()
         {
@@ -176,7 +188,10 @@ impl Announcer {
         };
         let (me, desk) = (ctx.address(), self.setup.desk.clone());
         let parsed = Tracker::parse(&url);
+        self.setup.parting.retain(Addr::connected);
+        let (parting, name) = (self.setup.parting.clone(), self.name());
         let task = self.setup.pool.spawn(async move {
+            make_way(&parting, &url, name).await;
             let outcome = match parsed {
                 Some(parsed) => desk.announce(&parsed, urgency, question).await,
                 None => Err(AnnounceError::Unusable("not an http, https or udp address")),
@@ -339,6 +354,7 @@ impl Handler<Announce> for Announcer {
                 let _ = reply.send(self.tiers.statuses());
                 return;
             }
+            Announce::MakeWay(ask) => self.make_way(ask, ctx),
             Announce::WantPeers => self.tiers.want_more_peers(now),
             Announce::Farewell {
                 weight,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use actix::Message;
-use protocol::id::InfoHash;
+use protocol::id::{InfoHash, PeerId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -50,6 +50,8 @@ pub(crate) enum Announce {
     Hurry,
     /// Say how each tracker stands.
     Standing(oneshot::Sender<Vec<TrackerStatus>>),
+    /// The torrent is announced to a tracker again: its farewell there is to be over before.
+    MakeWay(MakeWay),
     /// Peers are few: ask as soon as the trackers allow.
     WantPeers,
     /// Tell every tracker that heard of us that we stop, then end.
@@ -61,6 +63,18 @@ pub(crate) enum Announce {
         /// Told at the end.
         done: oneshot::Sender<()>,
     },
+}
+
+/// A torrent is announced to a tracker again: Announcer to one of the same torrent that says farewell, one for each announce
+/// while that is there.
+#[derive(Debug)]
+pub(crate) struct MakeWay {
+    /// The tracker.
+    pub(crate) url: Arc<str>,
+    /// Who announces; a client of another name is another to the tracker, which hears of its end all the same.
+    pub(crate) name: (InfoHash, PeerId),
+    /// Dropped when nothing more is said to the tracker.
+    pub(crate) way: oneshot::Sender<()>,
 }
 
 /// What a tracker said, or that it said nothing: Announcer to Torrent, one for each announce.

@@ -236,6 +236,34 @@ impl Tiers {
         self.settle(tracker);
     }
 
+    /// The tracker of an address.
+    pub fn key_of(&self, url: &str) -> Option<TrackerKey> {
+        let at = self
+            .trackers
+            .iter()
+            .position(|tracker| &*tracker.url == url)?;
+        Some(TrackerKey(at))
+    }
+
+    /// Whether a tracker is being told that we leave, or will be, as far as it is known.
+    pub fn has_farewell(&self, tracker: TrackerKey) -> bool {
+        let Some(farewells) = &self.farewells else {
+            return false;
+        };
+        let mut lanes = self.lanes.iter().filter_map(|lane| lane.in_flight);
+        farewells.contains(&tracker)
+            || self.leaving.contains(&tracker)
+            || lanes.any(|(busy, _)| busy == tracker)
+    }
+
+    /// A tracker is not told that we leave, whatever was under way to it.
+    pub fn spare(&mut self, tracker: TrackerKey) {
+        if let Some(farewells) = &mut self.farewells {
+            farewells.remove(&tracker);
+        }
+        while self.settle(tracker).is_some() {}
+    }
+
     /// Something happened that a tracker should hear of. [`Event::Completed`] is told once, at once.
     /// [`Event::Stopped`] goes to every tracker that knows us, and ends everything else; what is in flight should still
     /// be answered, and a completion that was not told yet is told first. [`Event::Started`] begins anew after that.

@@ -80,7 +80,7 @@ impl Scrapes {
 #[derive(Debug, Default)]
 pub(crate) struct Announcers {
     at_work: BTreeMap<InfoHash, Addr<Announcer>>,
-    /// Those that said farewell last, and may be at it still.
+    /// Those that said farewell, and may be at it still.
     parting: Vec<Addr<Announcer>>,
 }
 
@@ -100,8 +100,11 @@ impl Announcers {
 
     /// Gives them up to whoever lets them say farewell.
     pub(crate) fn take(&mut self) -> impl ExactSizeIterator<Item = Addr<Announcer>> + use<> {
-        self.parting = std::mem::take(&mut self.at_work).into_values().collect();
-        self.parting.clone().into_iter()
+        let leaving = std::mem::take(&mut self.at_work).into_values();
+        let leaving: Vec<Addr<Announcer>> = leaving.collect();
+        self.parting.retain(Addr::connected);
+        self.parting.extend_from_slice(&leaving);
+        leaving.into_iter()
     }
 
     /// Has those say no more that are saying farewell.
@@ -217,6 +220,7 @@ impl Torrent {
                 time: self.moves.times,
                 seed: self.seed() ^ if first { 1 << 62 } else { 1 << 63 },
                 events: (self.setup.events.clone(), self.id),
+                parting: self.announcers.parting.clone(),
             };
             let announcer = Announcer::launch(setup, ctx.address().recipient());
             self.announcers.at_work.insert(hash, announcer);

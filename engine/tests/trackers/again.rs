@@ -1,4 +1,4 @@
-//! Torrents that are added again while trackers are told that they were removed.
+//! Torrents that are added or resumed again while trackers are told that they were removed or paused.
 
 use std::time::Duration;
 
@@ -104,4 +104,65 @@ fn one_that_is_added_again_to_stand_still_leaves_farewells_alone() {
         assert!(begun.elapsed() < SOON);
         assert_eq!(announcing(&scene).await, 1);
     });
+}
+
+/// Pauses a torrent and resumes it at once, `times`. What its tracker took note of, in this order, and how long after the end
+/// it was told last.
+async fn paused_and_resumed(
+    url: &str,
+    behaviour: Behaviour,
+    times: u32,
+) -> (Vec<AnnounceEvent>, Duration) {
+    let mut scene = Scene::new(|_| {});
+    let tracker = scene.tracker("60.0.0.1", behaviour);
+    let id = scene.add(1, &[url]).await;
+    scene.said().await.expect("an answer");
+    for _ in 0..times {
+        scene.engine.pause(id).await.expect("paused");
+        // The farewell is under way.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        scene.engine.resume(id).await.expect("resumed");
+    }
+    let end = Instant::now();
+    sleep(60).await;
+    assert_eq!(announcing(&scene).await, 0);
+    let last = tracker.announces().last().map(|seen| seen.at);
+    let last = last.expect("it was told").saturating_duration_since(end);
+    (events(&tracker), last)
+}
+
+#[test]
+fn a_torrent_that_is_resumed_announces_after_its_farewell_has_been_heard() {
+    for url in [TRACKER, "udp://60.0.0.1:80"] {
+        for times in [1, 3] {
+            simulate(async {
+                let behaviour = Behaviour {
+                    ponders_leavers: Duration::from_secs(1),
+                    ..Behaviour::default()
+                };
+                let (told, _) = paused_and_resumed(url, behaviour, times).await;
+                let due = [
+                    AnnounceEvent::Started,
+                    AnnounceEvent::Stopped,
+                    AnnounceEvent::Started,
+                ];
+                assert_eq!(told, due, "{url}, {times} times");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_farewell_that_is_never_answered_holds_a_resumed_torrent_up_for_seconds_only() {
+    for url in [TRACKER, "udp://60.0.0.1:80"] {
+        simulate(async {
+            let behaviour = Behaviour {
+                holds_leavers: true,
+                ..Behaviour::default()
+            };
+            let (told, last) = paused_and_resumed(url, behaviour, 1).await;
+            assert_eq!(told.last(), Some(&AnnounceEvent::Started), "{told:?}");
+            assert!(last < Duration::from_secs(3), "{url}: after {last:?}");
+        });
+    }
 }

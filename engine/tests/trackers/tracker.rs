@@ -42,6 +42,8 @@ pub(crate) struct Behaviour {
     pub(crate) silent: bool,
     /// Never answers who leaves.
     pub(crate) holds_leavers: bool,
+    /// Takes note of who leaves so much later.
+    pub(crate) ponders_leavers: Duration,
     /// Sends a body without end: so many KiB at a time, or with 0 a byte a second.
     pub(crate) endless: Option<usize>,
 }
@@ -255,6 +257,9 @@ impl State {
         told_ip: Option<IpAddr>,
     ) {
         let leaves = announce.event == AnnounceEvent::Stopped;
+        if leaves && !self.behaviour.ponders_leavers.is_zero() {
+            tokio::time::sleep(self.behaviour.ponders_leavers).await;
+        }
         {
             let mut seen = self.seen.lock();
             seen.announces.push(Seen {
