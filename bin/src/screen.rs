@@ -213,6 +213,21 @@ fn bar_columns(columns: usize, name: usize) -> usize {
     }
 }
 
+/// Rows and columns of the terminal that standard output is, if it is one.
+pub(crate) fn terminal() -> Option<(usize, usize)> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    let (rows, columns) = (usize::from(size.ws_row), usize::from(size.ws_col));
+    // What does not tell is as terminals were once.
+    Some(if rows == 0 || columns == 0 {
+        (24, 80)
+    } else {
+        (rows, columns)
+    })
+}
+
 /// Columns of the terminal; 80 where it does not tell.
 fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stderr());

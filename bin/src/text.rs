@@ -44,6 +44,35 @@ pub(crate) fn shorten(name: &str, width: usize) -> String {
     front.iter().chain(&['…']).chain(back).collect()
 }
 
+/// Lines that are wider than `columns` are broken at spaces, and go on under the text that begins at the column `hang`. A word that
+/// does not fit by itself stays whole, so that it can be copied.
+pub(crate) fn wrapped(text: &str, columns: usize, hang: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut rest: Vec<char> = line.chars().collect();
+        // What stands in front of the text is not broken.
+        let mut from = hang;
+        while rest.len() > columns {
+            let is_gap = |at: &usize| rest[*at] == ' ' && rest[at - 1] != ' ';
+            let fits = (from + 1..=columns).rev().find(is_gap);
+            let Some(at) = fits.or_else(|| (columns.max(from) + 1..rest.len()).find(is_gap)) else {
+                break;
+            };
+            let next = rest.split_off(at);
+            let next: String = next.into_iter().collect();
+            out.extend(rest);
+            out.push('\n');
+            rest = format!("{:hang$}{}", "", next.trim_start())
+                .chars()
+                .collect();
+            from = hang;
+        }
+        out.extend(rest);
+        out.push('\n');
+    }
+    out
+}
+
 /// Text from a torrent made safe for a terminal: control characters become `?`.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
@@ -77,6 +106,29 @@ mod tests {
     #[test]
     fn names_cannot_drive_the_terminal() {
         assert_eq!(printable("a\x1b[31mb\n\u{202e}c"), "a?[31mb??c");
+    }
+
+    #[test]
+    fn wide_lines_are_broken_at_spaces_and_words_stay_whole() {
+        let text = "does    one, two, three\nat      /a/long/path and more\nshort   1\n";
+        assert_eq!(
+            wrapped(text, 17, 8),
+            "does    one, two,\n        three\nat      /a/long/path\n        and more\nshort   1\n"
+        );
+        assert_eq!(wrapped(text, 80, 8), text);
+        // Gaps between columns stay as they are, and whatever the width is, nothing is lost.
+        assert_eq!(wrapped("a    b  é é\n", 9, 2), "a    b  é\n  é\n");
+        for columns in 0..30 {
+            for hang in 0..12 {
+                let words = |text: &str| {
+                    text.split_whitespace()
+                        .map(str::to_owned)
+                        .collect::<Vec<_>>()
+                };
+                let got = wrapped(text, columns, hang);
+                assert_eq!(words(&got), words(text), "{columns}, {hang}: {got}");
+            }
+        }
     }
 
     #[test]

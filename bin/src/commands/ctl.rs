@@ -23,8 +23,8 @@ use self::client::Client;
 use crate::cli::CtlArgs;
 use crate::cli::ctl::{BackupArgs, CtlCommand, LimitsArgs, TrackersArgs, WhichArgs};
 use crate::failure::Failure;
-use crate::screen::Screen;
-use crate::text::printable;
+use crate::screen::{Screen, terminal};
+use crate::text::{printable, wrapped};
 use crate::units::Rate;
 
 pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
@@ -72,18 +72,20 @@ pub(crate) fn run(args: CtlArgs, screen: &Screen) -> Result<(), Failure> {
                 rename: of.rename,
             });
             let files = connect()?.ask(files)?;
-            talk.table::<File>(&files, "files", tables::files)
+            talk.table::<File>(&files, "files", tables::files, tables::PATH)
         }
         CtlCommand::Peers(one) => {
             let peers = Ask::Peers(Show {
                 torrent: one.torrent,
             });
             let peers = connect()?.ask(peers)?;
-            talk.table::<Peer>(&peers, "peers", tables::peers)
+            let columns = terminal().map(|(_, columns)| columns);
+            let text = |peers: &[Peer]| tables::peers(peers, columns);
+            talk.table(&peers, "peers", text, 0)
         }
         CtlCommand::Trackers(of) => {
             let trackers = connect()?.ask(Ask::Trackers(of.into()))?;
-            talk.table::<Tracker>(&trackers, "trackers", tables::trackers)
+            talk.table::<Tracker>(&trackers, "trackers", tables::trackers, tables::ADDRESS)
         }
         CtlCommand::Watch(args) => habits::watch(args, &mut connect()?, &talk),
         CtlCommand::Feeds(args) => habits::feeds(args, &mut connect()?, &talk),
@@ -194,12 +196,22 @@ impl Talk<'_> {
         }
     }
 
-    /// Shows rows of an answer.
+    /// Shows what people read: no wider than the terminal, where it goes to one, and otherwise as it is. What does not fit in a
+    /// line goes on at the column `hang`.
+    fn write(&self, text: &str, hang: usize) -> Result<(), Failure> {
+        match terminal() {
+            Some((_, columns)) => self.screen.write(&wrapped(text, columns, hang)),
+            None => self.screen.write(text),
+        }
+    }
+
+    /// Shows rows of an answer, as [`Self::write`] does.
     fn table<T: DeserializeOwned>(
         &self,
         answer: &Value,
         rows: &str,
-        text: fn(&[T]) -> String,
+        text: impl FnOnce(&[T]) -> String,
+        hang: usize,
     ) -> Result<(), Failure> {
         let rows = answer.get(rows).cloned().unwrap_or_default();
         if self.json {
@@ -208,7 +220,7 @@ impl Talk<'_> {
             }
             return Ok(());
         }
-        self.screen.write(&text(&read::<Vec<T>>(rows)?))
+        self.write(&text(&read::<Vec<T>>(rows)?), hang)
     }
 
     fn show(&self, answer: Value) -> Result<(), Failure> {
@@ -217,7 +229,7 @@ impl Talk<'_> {
         }
         let more = answer.clone();
         let torrent: Torrent = read(answer)?;
-        self.screen.write(&tables::torrent(&torrent, &more))
+        self.write(&tables::torrent(&torrent, &more), tables::BEHIND_NAME)
     }
 
     fn resources(&self, answer: Value) -> Result<(), Failure> {
@@ -225,7 +237,7 @@ impl Talk<'_> {
             return self.screen.json(&answer);
         }
         let resources: Resources = read(answer)?;
-        self.screen.write(&tables::resources(&resources))
+        self.write(&tables::resources(&resources), tables::BEHIND_NAME)
     }
 
     fn stats(&self, answer: Value) -> Result<(), Failure> {
@@ -233,7 +245,7 @@ impl Talk<'_> {
             return self.screen.json(&answer);
         }
         let stats: Stats = read(answer)?;
-        self.screen.write(&tables::stats(&stats))
+        self.write(&tables::stats(&stats), tables::BEHIND_NAME)
     }
 }
 

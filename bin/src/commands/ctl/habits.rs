@@ -38,7 +38,7 @@ pub(super) fn watch(args: WatchArgs, client: &mut Client, talk: &Talk<'_>) -> Re
         Some(WatchCommand::Remove { dir }) => of.remove = Some(absolute(&dir)?),
     }
     let answer = client.ask(Ask::Watches(of))?;
-    talk.table::<Watched>(&answer, "watches", watches)
+    talk.table::<Watched>(&answer, "watches", watches, 14)
 }
 
 pub(super) fn feeds(args: FeedsArgs, client: &mut Client, talk: &Talk<'_>) -> Result<(), Failure> {
@@ -65,7 +65,7 @@ pub(super) fn feeds(args: FeedsArgs, client: &mut Client, talk: &Talk<'_>) -> Re
                 of.set = Some(ruled(name, rule, wished(wish)?));
             }
             let answer = client.ask(Ask::Rules(of))?;
-            return talk.table::<FeedState>(&answer, "feeds", feed_list);
+            return talk.table::<FeedState>(&answer, "feeds", feed_list, 6);
         }
         Some(FeedsCommand::Preview { feed, hops, rule }) => {
             let rule = ruled("this one".to_owned(), rule, Wish::default());
@@ -79,11 +79,11 @@ pub(super) fn feeds(args: FeedsArgs, client: &mut Client, talk: &Talk<'_>) -> Re
                 hops,
             };
             let answer = client.ask(Ask::Preview(of))?;
-            return talk.table::<FeedItem>(&answer, "items", items);
+            return talk.table::<FeedItem>(&answer, "items", items, 19);
         }
     }
     let answer = client.ask(Ask::Feeds(of))?;
-    talk.table::<FeedState>(&answer, "feeds", feed_list)
+    talk.table::<FeedState>(&answer, "feeds", feed_list, 6)
 }
 
 /// What flags say that is wanted of torrents.

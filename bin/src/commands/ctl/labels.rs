@@ -41,7 +41,7 @@ pub(super) fn categories(
         Some(CategoriesCommand::Remove { name }) => of.remove = Some(name),
     }
     let answer = client.ask(Ask::Categories(of))?;
-    talk.table::<Category>(&answer, "categories", table)
+    talk.table::<Category>(&answer, "categories", table, 41)
 }
 
 /// A path from the root, as JSON has it.

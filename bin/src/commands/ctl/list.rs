@@ -1,7 +1,6 @@
 //! `ctl list`: as many pages as there are, once or again and again.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use control::{Ask, Events, Page, Query, Torrent};
@@ -10,6 +9,7 @@ use super::client::Client;
 use super::{Talk, read, tables};
 use crate::cli::ctl::ListArgs;
 use crate::failure::Failure;
+use crate::screen::terminal;
 
 /// The words of states.
 const STATES: [&str; 7] = [
@@ -82,7 +82,7 @@ pub(super) fn run(
         }
         if !torrents.is_empty() || first {
             let columns = terminal().map(|(_, columns)| columns);
-            talk.screen.write(&tables::list(torrents, first, columns))?;
+            talk.write(&tables::list(torrents, first, columns), tables::BEHIND_HASH)?;
         }
         first = false;
         Ok(())
@@ -161,19 +161,4 @@ fn watch(
         }
         events.within(LOOK)?;
     }
-}
-
-/// Rows and columns of the terminal that standard output is, if it is one.
-fn terminal() -> Option<(usize, usize)> {
-    if !io::stdout().is_terminal() {
-        return None;
-    }
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    let (rows, columns) = (usize::from(size.ws_row), usize::from(size.ws_col));
-    // What does not tell is as terminals were once.
-    Some(if rows == 0 || columns == 0 {
-        (24, 80)
-    } else {
-        (rows, columns)
-    })
 }

@@ -41,7 +41,7 @@ pub(super) fn queue(args: QueueArgs, client: &mut Client, talk: &Talk<'_>) -> Re
         Some(QueueCommand::To { position, which }) => to(&position.to_string(), which),
     };
     let answer = client.ask(Ask::Queue(of))?;
-    talk.table::<Queued>(&answer, "queue", rows)
+    talk.table::<Queued>(&answer, "queue", rows, 20)
 }
 
 pub(super) fn web_seeds(
@@ -54,12 +54,13 @@ pub(super) fn web_seeds(
         add: args.add,
         remove: args.remove,
     }))?;
-    talk.table::<String>(&answer, "web_seeds", |urls| {
+    let text = |urls: &[String]| {
         urls.iter().fold(String::new(), |mut text, url| {
             let _ = writeln!(text, "{}", printable(url));
             text
         })
-    })
+    };
+    talk.table(&answer, "web_seeds", text, 0)
 }
 
 fn rows(queue: &[Queued]) -> String {

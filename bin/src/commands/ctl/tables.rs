@@ -21,6 +21,18 @@ const OTHERS: usize = 72;
 /// Digits of an info-hash that tell torrents apart.
 const HASH: usize = 10;
 
+/// Where the text begins behind what a line is about.
+pub(super) const BEHIND_NAME: usize = 11;
+
+/// Where the text begins behind the digits of an info-hash.
+pub(super) const BEHIND_HASH: usize = HASH + 1;
+
+/// Where the paths of files begin.
+pub(super) const PATH: usize = 35;
+
+/// Where the addresses of trackers begin.
+pub(super) const ADDRESS: usize = 22;
+
 fn rate(bytes: u64) -> String {
     if bytes == 0 {
         return "-".to_owned();
@@ -323,18 +335,23 @@ pub(super) fn trackers(trackers: &[Tracker]) -> String {
     text
 }
 
-pub(super) fn peers(peers: &[Peer]) -> String {
+/// Connections, a line each; what their clients are called is cut where the terminal has so many columns.
+pub(super) fn peers(peers: &[Peer], columns: Option<usize>) -> String {
     // Addresses of IPv4 leave room for the rest in the usual 80 columns.
     let wide = peers.iter().map(|peer| peer.addr.len()).max();
     let wide = wide.unwrap_or_default().max("address".len());
     let mut text = format!(
-        "{:<wide$} {:<4} {:<4} {:>12} {:>12} {:<6} {:<6}  client\n",
+        "{:<wide$} {:<4} {:<4} {:>10} {:>10} {:<6} {:<6}  client\n",
         "address", "wire", "RC4", "down", "up", "serves", "served"
     );
+    let before = text.trim_end().len() - "client".len();
+    let room = columns.map_or(usize::MAX, |columns| {
+        columns.saturating_sub(before).max(NARROW)
+    });
     for peer in peers {
         let _ = writeln!(
             text,
-            "{:<wide$} {:<4} {:<4} {:>12} {:>12} {:<6} {:<6}  {}",
+            "{:<wide$} {:<4} {:<4} {:>10} {:>10} {:<6} {:<6}  {}",
             peer.addr,
             if peer.utp { "uTP" } else { "TCP" },
             yes(peer.encrypted),
@@ -342,7 +359,7 @@ pub(super) fn peers(peers: &[Peer]) -> String {
             rate(peer.up),
             yes(peer.serves_us),
             yes(peer.served),
-            printable(peer.id.as_deref().unwrap_or_default()),
+            shorten(peer.id.as_deref().unwrap_or_default(), room),
         );
     }
     text
@@ -357,10 +374,11 @@ mod tests {
         let peer = |addr: &str| Peer {
             addr: addr.to_owned(),
             down: 1 << 20,
-            id: Some("qBittorrent/5".to_owned()),
+            id: Some("qBittorrent/5.0.1 of a kind".to_owned()),
             ..Peer::default()
         };
-        let short = peers(&[peer("192.168.100.200:51413"), peer("10.0.0.1:1")]);
+        let two = [peer("192.168.100.200:51413"), peer("10.0.0.1:1")];
+        let short = peers(&two, None);
         let wide = |text: &str| {
             let lines = text.lines().map(|line| line.find("TCP").unwrap_or(0));
             lines.skip(1).collect::<Vec<_>>()
@@ -368,9 +386,17 @@ mod tests {
         assert_eq!(wide(&short), [22, 22], "{short}");
         let head = short.lines().next().unwrap();
         assert!(head.len() <= 80 && head.find("wire") == Some(22), "{short}");
-        let long = peers(&[peer("[2001:db8:1111:2222:3333:4444:5555:6666]:51413")]);
+        assert!(short.contains("qBittorrent/5.0.1 of a kind"), "{short}");
+        let cut = peers(&two, Some(80));
+        assert!(cut.contains("qBitto"), "{cut}");
+        let widest = cut.lines().map(|line| line.chars().count()).max();
+        assert_eq!(widest, Some(80), "{cut}");
+        let long = peers(
+            &[peer("[2001:db8:1111:2222:3333:4444:5555:6666]:51413")],
+            None,
+        );
         assert_eq!(wide(&long), [47], "{long}");
-        assert!(peers(&[]).starts_with("address wire"));
+        assert!(peers(&[], None).starts_with("address wire"));
     }
 
     #[test]
@@ -398,6 +424,18 @@ mod tests {
         ] {
             assert!(text.lines().any(|one| one == line), "{line}: {text}");
         }
+        let modes: Vec<&str> = ["managed", "sequential", "super_seeding", "stop_when_ready"]
+            .into_iter()
+            .cycle()
+            .take(9)
+            .collect();
+        let wide = torrent(&shown, &serde_json::json!({"modes": modes}));
+        assert!(wide.lines().any(|line| line.len() > 100), "{wide}");
+        let fits = crate::text::wrapped(&wide, 80, BEHIND_NAME);
+        assert!(fits.lines().all(|line| line.len() <= 80), "{fits}");
+        let does = fits.lines().skip_while(|line| !line.starts_with("does"));
+        let under = does.clone().nth(1).map(|line| line.find(|c| c != ' '));
+        assert_eq!(under, Some(Some(BEHIND_NAME)), "{fits}");
         let bare = torrent(&Torrent::default(), &Value::Null);
         for word in ["folder", "moves to", "queue", "seeded", "does"] {
             assert!(!bare.contains(word), "{word}: {bare}");
@@ -409,6 +447,13 @@ mod tests {
             ..Tracker::default()
         };
         let (v1, v2) = ("1".repeat(40), "2".repeat(64));
+        let heads = [
+            (files(&[]), PATH, "path"),
+            (trackers(&[]), ADDRESS, "address"),
+        ];
+        for (head, at, word) in heads {
+            assert_eq!(head.find(word), Some(at), "{head}");
+        }
         assert_eq!(
             trackers(&[of(None), of(Some(&v1)), of(Some(&v2))]),
             "tier hash state       address\n   0 -    working     udp://a\n   0 v1   working     udp://a\n   0 v2   working     udp://a\n"
