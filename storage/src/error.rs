@@ -243,6 +243,11 @@ impl fmt::Display for Op {
     }
 }
 
+/// What to do about a file system that is read-only. For a service it is where its unit does not say otherwise, which nobody
+/// sees who looks at the folder.
+const LET_WRITE: &str = "name another folder, or have this one mounted for writing; a service of systemd writes only where its unit lets it: \
+    `systemctl edit` with the lines `[Service]` and `ReadWritePaths=` and the folder, then `systemctl restart`";
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -251,7 +256,11 @@ impl fmt::Display for StoreError {
             self.0.op,
             self.0.path.display(),
             self.0.cause
-        )
+        )?;
+        if self.kind() == ErrorKind::ReadOnly {
+            write!(f, "; {LET_WRITE}")?;
+        }
+        Ok(())
     }
 }
 
@@ -266,3 +275,26 @@ impl fmt::Debug for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_only_is_told_with_what_to_do_about_it() {
+        let told =
+            |errno| StoreError::new(Op::Create, Path::new("/srv/a"), Cause::Os(errno)).to_string();
+        let read_only = told(libc::EROFS);
+        for part in [
+            "can't create /srv/a: Read-only",
+            "name another folder",
+            "`ReadWritePaths=`",
+            "systemctl edit",
+        ] {
+            assert!(read_only.contains(part), "{part}: {read_only}");
+        }
+        for errno in [libc::EACCES, libc::ENOSPC, libc::ENOENT] {
+            assert!(!told(errno).contains("systemctl"), "{}", told(errno));
+        }
+    }
+}
