@@ -24,6 +24,9 @@ pub const KEY_LEN: usize = 96;
 /// Bytes of a private key: what is customary, between 128 and 180 bits.
 pub(super) const PRIVATE_LEN: usize = 20;
 
+/// What a handshake in the clear begins with (BEP 3): the length of the name of the protocol.
+const FIRST_IN_THE_CLEAR: u8 = 19;
+
 /// A private key and the public key that belongs to it.
 pub(super) struct KeyPair {
     private: U192,
@@ -35,11 +38,17 @@ pub(super) struct KeyPair {
 pub(super) struct Secret(pub(super) [u8; KEY_LEN]);
 
 impl KeyPair {
-    /// A new pair. One exponentiation.
+    /// A new pair. One exponentiation, seldom two: no public key begins with 19. With that byte begins a handshake in the clear,
+    /// and some (Transmission 3.00) look no further and take the key for one.
     pub(super) fn random(rng: &mut impl Rng) -> Self {
-        let mut private = [0; PRIVATE_LEN];
-        rng.fill_bytes(&mut private);
-        Self::new(private)
+        loop {
+            let mut private = [0; PRIVATE_LEN];
+            rng.fill_bytes(&mut private);
+            let pair = Self::new(private);
+            if pair.public[0] != FIRST_IN_THE_CLEAR {
+                return pair;
+            }
+        }
     }
 
     /// The pair of a private key. One exponentiation.

@@ -23,7 +23,8 @@ pub struct Transmission {
 }
 
 impl Transmission {
-    /// Starts it and hands it the torrent.
+    /// Starts it and hands it the torrent. Who is to download does so when this returns: until then it ends what is dialled to it,
+    /// and a second connection may be of another kind.
     ///
     /// # Panics
     /// When it does not take the torrent within twenty seconds.
@@ -53,6 +54,9 @@ impl Transmission {
             "transmission takes no torrent\n{}",
             this.process.last_words()
         );
+        let at_work = || (job.seed || matches!(this.status(), Some(4 | 6))).then_some(());
+        let runs = wait::until(Duration::from_secs(20), at_work);
+        assert!(runs.is_some(), "{}", this.process.last_words());
         this
     }
 
@@ -71,9 +75,13 @@ impl Transmission {
 
     /// Whether it is about to verify what it has, or at it.
     fn verifies(&mut self) -> bool {
+        matches!(self.status(), Some(1 | 2))
+    }
+
+    /// The number of what it does: 1 and 2 for verifying, 4 for downloading, 6 for seeding.
+    fn status(&mut self) -> Option<u64> {
         let reply = self.call("torrent-get", &json!({"fields": ["status"]}));
-        let status = reply.and_then(|reply| reply["torrents"][0]["status"].as_u64());
-        matches!(status, Some(1 | 2))
+        reply.and_then(|reply| reply["torrents"][0]["status"].as_u64())
     }
 
     /// One RPC; `None` while the daemon does not answer, or refuses.

@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::id::InfoHash;
+use crate::mse::dh::{KeyPair, PRIVATE_LEN};
 use crate::mse::{
     Acceptor, Choice, Established, Initiator, MOST_INITIAL, Method, Methods, MseError, Step, Tag,
 };
@@ -85,6 +86,18 @@ fn choices() -> impl Strategy<Value = (Methods, Choice)> {
     let preferred = prop::sample::select(vec![Method::Plain, Method::Rc4]);
     (methods(), methods(), preferred)
         .prop_map(|(offered, allowed, preferred)| (offered, Choice { allowed, preferred }))
+}
+
+#[test]
+fn no_key_begins_as_a_handshake_in_the_clear_does() {
+    let begins_so = |seed: &u64| {
+        let mut private = [0; PRIVATE_LEN];
+        StdRng::seed_from_u64(*seed).fill_bytes(&mut private);
+        KeyPair::new(private).public()[0] == 19
+    };
+    let seed = (0..10_000).find(begins_so).expect("one of 256");
+    let pair = KeyPair::random(&mut StdRng::seed_from_u64(seed));
+    assert_ne!(pair.public()[0], 19, "seed {seed}");
 }
 
 proptest! {
