@@ -88,7 +88,8 @@ pub(crate) fn routes() -> Vec<Served> {
             get(refresh),
             about("Looks into a bucket")
                 .answers(done("success"))
-                .refuses(&[400, 502]),
+                // Where the prefix is "." or "..", clients write another path.
+                .refuses(&[400, 404, 502]),
         ),
         route(
             "GET",
