@@ -8,15 +8,11 @@ use super::folder;
 use crate::running::Running;
 use crate::support::{command, text};
 
-/// Two ports next to each other that others have.
+/// Two ports next to each other that others have, outside of those that the system gives away by itself.
 fn taken() -> (u16, [TcpListener; 2]) {
-    for _ in 0..100 {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        let Some(next) = port.checked_add(1).filter(|port| *port < 65_000) else {
-            continue;
-        };
-        if let Ok(second) = TcpListener::bind(("127.0.0.1", next)) {
+    for port in (20_000..30_000).step_by(40) {
+        let both = [port, port + 1].map(|port| TcpListener::bind(("127.0.0.1", port)));
+        if let [Ok(first), Ok(second)] = both {
             return (port, [first, second]);
         }
     }

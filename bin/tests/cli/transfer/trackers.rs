@@ -1,6 +1,7 @@
 //! Trackers, and what people hear of them.
 
 use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,17 +9,34 @@ use super::http::tracker;
 use super::{PATIENCE, Running, Shared, alone, downloading, seeding, signal};
 use crate::support::{command, create, text};
 
+/// A UDP tracker that refuses everybody (BEP 15).
+fn refusing() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut asked = [0; 2048];
+        while let Ok((len, from)) = socket.recv_from(&mut asked) {
+            if let Some(transaction) = asked[..len].get(12..16) {
+                let error = [&[0, 0, 0, 3], transaction, b"go away"].concat();
+                let _ = socket.send_to(&error, from);
+            }
+        }
+    });
+    at
+}
+
 #[test]
 fn passkeys_of_trackers_stay_out_of_the_log_and_their_warnings_are_passed_on() {
     const KEY: &str = "5ec4e75ec4e75ec4e7";
     let (good, asked) = tracker(b"d8:intervali1800e5:peers0:15:warning message12:mind the gape");
     let (bad, _) = tracker(b"this is not bencode");
+    let refusing = refusing();
     let shared = Shared::new("v1");
     let (data, torrent) = (shared.path("seed/data"), shared.path("private.torrent"));
     let trackers = [
         format!("http://{bad}/announce?passkey={KEY}"),
         format!("http://user:{KEY}@{bad}/announce"),
-        format!("udp://127.0.0.1:9/{KEY}"),
+        format!("udp://{refusing}/{KEY}"),
         format!("wss://127.0.0.1:9/{KEY}"),
         format!("http://{good}/announce/{KEY}"),
     ];
