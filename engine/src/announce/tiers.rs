@@ -2,7 +2,8 @@
 //!
 //! Trackers stand in tiers; within a tier in random order, until one works and moves to the front. An announce goes to
 //! the first tracker that has not failed of late, so a later tier is reached only when every tracker before it failed.
-//! A tracker that fails is left alone for a time that doubles with each failure. Every announce that [`Tiers::next`]
+//! A tracker that fails is left alone for a time that doubles with each failure; while none works, those that failed least
+//! are asked first, so that all are asked once before one is asked twice. Every announce that [`Tiers::next`]
 //! gives must be answered by [`Tiers::succeeded`] or [`Tiers::failed`].
 
 mod lane;

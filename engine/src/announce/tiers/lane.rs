@@ -40,12 +40,24 @@ impl Lane {
         self.in_flight
     }
 
-    /// The tracker to announce to at a time: the first that is not passed over.
+    /// The trackers that have not been given up, in the order in which they come into question: as they stand while one of
+    /// them works; before those that failed less often, for else the first ones, while they take long to fail, are back in
+    /// line before the last ones were asked at all.
+    fn in_line(&self, trackers: &[Tracker]) -> Vec<TrackerKey> {
+        let state = |key: &TrackerKey| trackers.get(key.0).filter(|tracker| !tracker.given_up);
+        let mut line: Vec<TrackerKey> = self.keys().filter(|key| state(key).is_some()).collect();
+        let works = |key: &TrackerKey| state(key).is_some_and(|it| it.knows_us && it.failures == 0);
+        if !line.iter().any(works) {
+            line.sort_by_key(|key| state(key).map(|tracker| tracker.failures));
+        }
+        line
+    }
+
+    /// The tracker to announce to at a time: the first in line that is not passed over.
     fn first(&self, trackers: &[Tracker], at: Instant) -> Option<TrackerKey> {
-        self.keys().find(|key| {
-            trackers.get(key.0).is_some_and(|tracker| {
-                !tracker.given_up && tracker.failed_until.is_none_or(|until| until <= at)
-            })
+        self.in_line(trackers).into_iter().find(|key| {
+            let failed_until = trackers.get(key.0).and_then(|tracker| tracker.failed_until);
+            failed_until.is_none_or(|until| until <= at)
         })
     }
 
@@ -60,8 +72,8 @@ impl Lane {
         let mut ready: Option<Instant> = None;
         // From then on a tracker before this one is back in line.
         let mut taken: Option<Instant> = None;
-        for key in self.keys() {
-            let Some(tracker) = trackers.get(key.0).filter(|tracker| !tracker.given_up) else {
+        for key in self.in_line(trackers) {
+            let Some(tracker) = trackers.get(key.0) else {
                 continue;
             };
             let not_before = tracker.not_before.filter(|_| !self.completed);

@@ -71,7 +71,11 @@ proptest! {
                     completed = true;
                 }
                 Op::Next => {
-                    let first = order.iter().flatten().copied().find(|key| {
+                    let mut line: Vec<TrackerKey> = order.iter().flatten().copied().collect();
+                    if notes.iter().all(|note| note.failures > 0 || !note.knows_us) {
+                        line.sort_by_key(|key| notes[key.0].failures);
+                    }
+                    let first = line.into_iter().find(|key| {
                         notes[key.0].failed_until.is_none_or(|until| until <= now)
                     });
                     let expected = first.filter(|key| {
