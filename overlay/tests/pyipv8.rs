@@ -253,22 +253,31 @@ async fn values_are_found_both_ways(pythons: Vec<PathBuf>, dialect: Dialect) {
         stored.ok().filter(|nodes| nodes.len() >= 3)
     })
     .await;
-    for (key, data) in [(plain, "706c61696e"), (signed, "7369676e6564")] {
-        let seeker = Theirs::start(python, at, &["--find", &key.to_string()]);
-        let found = seeker.says("found").await;
-        assert_eq!(found["values"][0][0], data, "{found}");
-        assert_eq!(found["values"][0][1].is_null(), key == plain);
-    }
-    // Theirs store, ours find.
-    for sign in [false, true] {
+    until("where we are", async || ours.dht.store_peer().await.ok()).await;
+    // More of theirs, all at a time: each has to meet the others first.
+    let started = |words: &[&str]| Theirs::start(python, at, words);
+    let finders = [plain, signed].map(|key| started(&["--find", &key.to_string()]));
+    let stored = [false, true].map(|sign| {
         let key = NodeId([0x33 + u8::from(sign); 20]);
         let text = key.to_string();
         let mut words = vec!["--store", &text, "0102030405"];
         words.extend(sign.then_some("--sign"));
-        let storer = Theirs::start(python, at, &words);
+        (sign, key, started(&words))
+    });
+    let seeker = started(&["--connect", &ours.mid.to_string()]);
+    for (finder, (key, data)) in finders
+        .iter()
+        .zip([(plain, "706c61696e"), (signed, "7369676e6564")])
+    {
+        let found = finder.says("found").await;
+        assert_eq!(found["values"][0][0], data, "{found}");
+        assert_eq!(found["values"][0][1].is_null(), key == plain);
+    }
+    // Theirs store, ours find.
+    for (sign, key, storer) in &stored {
         storer.says("stored").await;
         let found = until("a value", async || {
-            let found = ours.dht.find_values(key).await.ok();
+            let found = ours.dht.find_values(*key).await.ok();
             found.filter(|found| !found.is_empty())
         });
         let mut found = found.await;
@@ -280,9 +289,7 @@ async fn values_are_found_both_ways(pythons: Vec<PathBuf>, dialect: Dialect) {
         let signer = signer.map(|key| Value::from(key.mid().to_string()));
         assert_eq!(signer, sign.then_some(mid));
     }
-    // Where peers are, by their names: ours through theirs, theirs through ours and theirs.
-    until("where we are", async || ours.dht.store_peer().await.ok()).await;
-    let seeker = Theirs::start(python, at, &["--connect", &ours.mid.to_string()]);
+    // Where peers are, by their names.
     let connected = seeker.says("connected").await;
     assert_eq!(connected["nodes"][0][0], Value::from(ours.mid.to_string()));
     let at = ours.endpoint.local_addr().to_string();
