@@ -18,7 +18,7 @@ const CASES: &str = "TRIBLER_API_CASES";
 const SEED: &str = "TRIBLER_TESTS_SEED";
 
 /// Cases where nothing is said, and the seed.
-const FEW: u64 = 1_000;
+const FEW: u64 = 480;
 const USUAL: u64 = 8;
 
 /// Routes that are not asked at random: one never ends, and the other ends the daemon. Tests of their own ask them.
