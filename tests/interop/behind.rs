@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use support::Lab;
+use support::cases::side_by_side;
 use support::clients::proxy::{Kind, Proxy};
 use support::clients::{Client, Orders, Transport, finish, home};
 use support::content::Content;
@@ -21,14 +22,23 @@ pub(crate) enum Through {
     Ours,
 }
 
+/// Exchanges files with each of `clients` by TCP and by uTP, both ways.
+pub(crate) fn every_exchange(lab: &Lab, through: Through, clients: &[Client]) {
+    let ways = [
+        (Transport::Tcp, true),
+        (Transport::Tcp, false),
+        (Transport::Utp, true),
+        (Transport::Utp, false),
+    ];
+    let with = |&client: &Client| ways.map(|(transport, we_seed)| (client, transport, we_seed));
+    let cases: Vec<_> = clients.iter().flat_map(with).collect();
+    side_by_side(4, &cases, |&(client, transport, we_seed)| {
+        exchange(lab, through, client, transport, we_seed);
+    });
+}
+
 /// Exchanges a file with `client`, which dials through a proxy, and compares the bytes.
-pub(crate) fn exchange(
-    lab: &Lab,
-    through: Through,
-    client: Client,
-    transport: Transport,
-    we_seed: bool,
-) {
+fn exchange(lab: &Lab, through: Through, client: Client, transport: Transport, we_seed: bool) {
     let content = Content::new(lab, Payload::single("behind.bin", 8_000_001, 61));
     let (at, from, ours_at) = (lab.address(), lab.address().ip(), lab.address());
     let own = lab.folder(&format!("proxy {}", at.port()));

@@ -16,7 +16,14 @@ use support::{Lab, wait};
 const READY: Duration = Duration::from_secs(30);
 const DONE: Duration = Duration::from_secs(90);
 const CONTENT: &str = "bound.bin";
-const LEN: u64 = 40_000_001;
+const LEN: u64 = 24_000_001;
+
+/// What our side is bound to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum To {
+    Interface,
+    Address,
+}
 
 /// How long the interface is away.
 fn away() -> Duration {
@@ -26,16 +33,14 @@ fn away() -> Duration {
 }
 
 /// Downloads while the cable is pulled out and laid again; another way out is open all the time.
-pub(crate) fn survives(
-    lab: &Lab,
-    number: u8,
-    transport: Transport,
-    bind: impl Fn(&Host) -> String,
-) {
+pub(crate) fn survives(lab: &Lab, number: u8, transport: Transport, to: To) {
     let host = Host::new(number);
     host.plug_in_second();
     let elsewhere = host.capture("eth1", &lab.folder(&format!("capture {number}")));
-    let bind = bind(&host);
+    let bind = match to {
+        To::Interface => "eth0".to_owned(),
+        To::Address => host.ip().to_string(),
+    };
     let swarm = Swarm::new(lab, transport);
     let mut leech = swarm.start_ours(&host, &bind, transport);
     let begun = wait::until(READY, || (done(&leech) > 4_000_000).then_some(()));
@@ -126,7 +131,11 @@ impl<'a> Swarm<'a> {
         let payload = Payload::single(CONTENT, LEN, 31);
         let content = Content::described(lab, payload, 64 * 1024, &urls);
         let hashes = [content.torrent.info_hash];
-        let tracker = Opentracker::start(tracker_at, &hashes, &lab.folder("tracker"));
+        let tracker = Opentracker::start(
+            tracker_at,
+            &hashes,
+            &lab.folder(&format!("tracker {}", tracker_at.port())),
+        );
         let IpAddr::V4(tracker_ip) = tracker_at.ip() else {
             unreachable!("the lab speaks IPv4");
         };

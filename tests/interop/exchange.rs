@@ -1,13 +1,10 @@
 //! One run: a seeder, a downloader, perhaps a tracker, and the comparison of what arrived.
 
-use std::any::Any;
-use std::collections::VecDeque;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use support::cases::{attempt, outcomes};
 use support::clients::opentracker::Opentracker;
 use support::clients::{Client, Job, Transport, finish, home, libtorrent, listens};
 use support::content::Content;
@@ -49,8 +46,7 @@ impl Run {
     fn exchange_in_the_end(&self, lab: &Lab) -> Result<(), String> {
         let mut last = Ok(());
         for _ in 0..self.tries() {
-            let result = catch_unwind(AssertUnwindSafe(|| self.exchange(lab)));
-            last = result.map_err(|panic| words(&*panic));
+            last = attempt(|| self.exchange(lab));
             if !matches!(&last, Err(words) if THEIR_OWN.iter().any(|own| words.contains(own))) {
                 break;
             }
@@ -193,43 +189,32 @@ fn hold_to(transport: Transport, at: SocketAddr) {
 }
 
 /// Does all runs, several at a time, reports them as a table, and fails if one of them did.
-pub(crate) fn run_all(lab: &Lab, runs: Vec<Run>) {
-    let queue = Mutex::new(VecDeque::from(runs));
-    let rows = Mutex::new(Vec::new());
-    let failures = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                loop {
-                    let Some(run) = queue.lock().expect("no panic inside").pop_front() else {
-                        break;
-                    };
-                    let begin = Instant::now();
-                    let result = run.exchange_in_the_end(lab);
-                    let outcome = if result.is_ok() { "equal" } else { "FAILED" };
-                    let row = format!(
-                        "| {:<18} | {:<18} | {:<35} | {outcome} | {:5.1} s |",
-                        run.seeder.name(),
-                        run.leecher.name(),
-                        run.case.name,
-                        begin.elapsed().as_secs_f64()
-                    );
-                    if let Err(words) = result {
-                        let mut failures = failures.lock().expect("no panic inside");
-                        failures.push(format!("{row}\n{words}"));
-                    }
-                    rows.lock().expect("no panic inside").push(row);
-                }
-            });
+pub(crate) fn run_all(lab: &Lab, runs: &[Run]) {
+    let timed = |run: &Run| {
+        let begin = Instant::now();
+        (run.exchange_in_the_end(lab), begin.elapsed())
+    };
+    let (mut rows, mut failures) = (Vec::new(), Vec::new());
+    for (run, ended) in runs.iter().zip(outcomes(at_once(runs), runs, timed)) {
+        let (result, took) = ended.unwrap_or_else(|words| (Err(words), Duration::ZERO));
+        let outcome = if result.is_ok() { "equal" } else { "FAILED" };
+        let row = format!(
+            "| {:<18} | {:<18} | {:<35} | {outcome} | {:5.1} s |",
+            run.seeder.name(),
+            run.leecher.name(),
+            run.case.name,
+            took.as_secs_f64()
+        );
+        if let Err(words) = result {
+            failures.push(format!("{row}\n{words}"));
         }
-    });
-    let mut rows = rows.into_inner().expect("no panic inside");
+        rows.push(row);
+    }
     rows.sort();
     lab.report("| seeder             | downloader         | exchange                            | bytes |    time |");
     for row in &rows {
         lab.report(row);
     }
-    let failures = failures.into_inner().expect("no panic inside");
     assert!(
         failures.is_empty(),
         "{} of {} runs failed\n{}",
@@ -239,10 +224,11 @@ pub(crate) fn run_all(lab: &Lab, runs: Vec<Run>) {
     );
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()))
-        .unwrap_or_default()
+/// How many runs bear each other: most of a run is waiting for the clocks of other programs, and with Transmission, which
+/// looks every ten seconds whom to serve and whom to ask, nearly all of it.
+fn at_once(runs: &[Run]) -> usize {
+    let with = |run: &Run| [run.seeder, run.leecher].contains(&Client::Transmission);
+    if runs.iter().all(with) { 16 } else { 10 }
 }
 
 /// How it reads that qBittorrent has stopped a torrent, and that libtorrent died.
@@ -250,5 +236,3 @@ const THEIR_OWN: [&str; 2] = ["qbittorrent: error", "libtorrent: ended by signal
 /// Checks are instant with these payloads; Transmission looks at its queue every ten seconds.
 const READY: Duration = Duration::from_secs(45);
 const COMPLETE: Duration = Duration::from_secs(75);
-/// Most of a run is waiting for the clocks of other programs.
-const AT_ONCE: usize = 10;

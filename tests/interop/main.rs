@@ -24,6 +24,7 @@ mod web;
 use behind::Through;
 use cases::Case;
 use exchange::{Run, run_all};
+use support::cases::side_by_side;
 use support::clients::Client::{self, Aria2, Libtorrent, Ours, Qbittorrent, Transmission};
 use support::clients::Transport::{Both, Tcp, Utp};
 use support::{Lab, Need, isolated_test};
@@ -39,7 +40,7 @@ isolated_test! {
         let ring = [Aria2, Libtorrent("2.0.11"), Transmission, Libtorrent("2.1.1"), Aria2, Qbittorrent];
         let cases = [Case::nested(), Case::tracker("http"), Case::tracker("udp"), Case::magnet(), Case::by(Tcp, true)];
         let runs = ring.windows(2).zip(cases).map(|(pair, case)| Run::new(pair[0], pair[1], case));
-        run_all(lab, runs.collect());
+        run_all(lab, &runs.collect::<Vec<_>>());
     }
 }
 
@@ -84,7 +85,8 @@ isolated_test! {
 isolated_test! {
     fn ours_and_ours_exchange_every_kind_of_torrent_in_every_way(lab, limit = 240, needs = [Need::Ours, TRACKER, NFT]) {
         let cases = Case::kinds(Ours).into_iter().chain(Case::ways(Ours));
-        run_all(lab, cases.map(|case| Run::new(Ours, Ours, case)).collect());
+        let runs: Vec<Run> = cases.map(|case| Run::new(Ours, Ours, case)).collect();
+        run_all(lab, &runs);
     }
 }
 
@@ -131,10 +133,13 @@ isolated_test! {
         lab, limit = 180,
         needs = [Need::Ours, Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need()]
     ) {
-        for between in [Ours, Libtorrent("2.0.11"), Libtorrent("2.1.1")] {
-            meeting::through(lab, between, Ours);
-        }
-        meeting::through(lab, Ours, Libtorrent("2.1.1"));
+        let pairs = [
+            (Ours, Ours),
+            (Libtorrent("2.0.11"), Ours),
+            (Libtorrent("2.1.1"), Ours),
+            (Ours, Libtorrent("2.1.1")),
+        ];
+        side_by_side(pairs.len(), &pairs, |&(between, other)| meeting::through(lab, between, other));
     }
 }
 
@@ -195,16 +200,7 @@ isolated_test! {
             Transmission.need(), Aria2.need(),
         ]
     ) {
-        for client in [Ours, Libtorrent("2.1.1"), Qbittorrent, Transmission, Aria2] {
-            web::with_ranges(lab, client);
-        }
-        // libtorrent and Transmission take nothing from a server that has no ranges.
-        for client in [Ours, Aria2] {
-            web::without_ranges(lab, client);
-        }
-        for client in [Ours, Libtorrent("2.1.1"), Qbittorrent] {
-            web::named_by_ours(lab, client);
-        }
+        web::every_exchange(lab);
     }
 }
 
@@ -235,11 +231,14 @@ isolated_test! {
         ]
     ) {
         let theirs = Libtorrent("2.1.1");
-        super_seed::exchange(lab, Ours, [theirs, theirs, theirs]);
-        super_seed::exchange(lab, theirs, [Ours, Ours, Ours]);
-        super_seed::exchange(lab, Ours, [Ours, theirs, Ours]);
-        super_seed::exchange(lab, Qbittorrent, [Ours, Ours, Ours]);
-        super_seed::exchange(lab, Ours, [Aria2, Qbittorrent, Transmission]);
+        let swarms = [
+            (Ours, [Aria2, Qbittorrent, Transmission]),
+            (Ours, [theirs, theirs, theirs]),
+            (theirs, [Ours, Ours, Ours]),
+            (Ours, [Ours, theirs, Ours]),
+            (Qbittorrent, [Ours, Ours, Ours]),
+        ];
+        side_by_side(swarms.len(), &swarms, |&(seeder, leechers)| super_seed::exchange(lab, seeder, leechers));
     }
 }
 
@@ -288,19 +287,18 @@ const NFT: Need = Need::Program("nft");
 const TRACKER: Need = Need::Program("opentracker");
 
 fn at_our_tracker(lab: &Lab, client: Client) {
-    std::thread::scope(|scope| {
-        for by in tracker::ways(client) {
-            scope.spawn(move || tracker::completes_a_swarm(lab, client, by));
-        }
+    let ways = tracker::ways(client);
+    side_by_side(ways.len(), &ways, |by| {
+        tracker::completes_a_swarm(lab, client, *by);
     });
 }
 
 fn every_kind(lab: &Lab, other: Client) {
-    run_all(lab, both_ways(other, Case::kinds(other)));
+    run_all(lab, &both_ways(other, Case::kinds(other)));
 }
 
 fn every_way(lab: &Lab, other: Client) {
-    run_all(lab, both_ways(other, Case::ways(other)));
+    run_all(lab, &both_ways(other, Case::ways(other)));
 }
 
 fn both_ways(other: Client, cases: Vec<Case>) -> Vec<Run> {
@@ -337,12 +335,8 @@ isolated_test! {
             Need::Ours, Libtorrent("2.1.1").need(), Qbittorrent.need(), Need::Program("danted"), NFT,
         ]
     ) {
-        for client in [Libtorrent("2.1.1"), Qbittorrent] {
-            for transport in [Tcp, Utp] {
-                behind::exchange(lab, Through::Dante, client, transport, true);
-                behind::exchange(lab, Through::Dante, client, transport, false);
-            }
-        }
+        let clients = [Libtorrent("2.1.1"), Qbittorrent];
+        behind::every_exchange(lab, Through::Dante, &clients);
     }
 }
 
@@ -352,12 +346,8 @@ isolated_test! {
             Need::Ours, Libtorrent("2.0.11").need(), Libtorrent("2.1.1").need(), Qbittorrent.need(), NFT,
         ]
     ) {
-        for client in [Libtorrent("2.0.11"), Libtorrent("2.1.1"), Qbittorrent] {
-            for transport in [Tcp, Utp] {
-                behind::exchange(lab, Through::Ours, client, transport, true);
-                behind::exchange(lab, Through::Ours, client, transport, false);
-            }
-        }
+        let clients = [Libtorrent("2.0.11"), Libtorrent("2.1.1"), Qbittorrent];
+        behind::every_exchange(lab, Through::Ours, &clients);
     }
 }
 
@@ -431,8 +421,7 @@ isolated_test! {
             Need::Ours, Libtorrent("2.1.1").need(), TRACKER, Need::Program("tcpdump"),
         ]
     ) {
-        bound::survives(lab, 1, Tcp, |_| "eth0".to_owned());
-        bound::survives(lab, 2, Utp, |_| "eth0".to_owned());
-        bound::survives(lab, 3, Tcp, |host| host.ip().to_string());
+        let cases = [(1, Tcp, bound::To::Interface), (2, Utp, bound::To::Interface), (3, Tcp, bound::To::Address)];
+        side_by_side(cases.len(), &cases, |&(number, transport, to)| bound::survives(lab, number, transport, to));
     }
 }

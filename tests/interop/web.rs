@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use support::cases::side_by_side;
 use support::clients::libtorrent::Libtorrent;
 use support::clients::web::{Kind, Web};
 use support::clients::{Client, Job, Running as _, finish, home};
@@ -75,8 +76,50 @@ fn download(lab: &Lab, client: Client, content: &Content, source: &str) {
     content.assert_arrived(&dir);
 }
 
+/// What is got, and from what server.
+#[derive(Clone, Copy, Debug)]
+enum Case {
+    FileWithRanges,
+    FolderWithRanges,
+    FileWithoutRanges,
+    FolderWithoutRanges,
+    NamedByOurs,
+}
+
+/// Has everyone get what they can from servers of both kinds. Transmission, which waits most, comes first.
+pub(crate) fn every_exchange(lab: &Lab) {
+    use Case::{
+        FileWithRanges, FileWithoutRanges, FolderWithRanges, FolderWithoutRanges, NamedByOurs,
+    };
+    use Client::{Aria2, Ours, Qbittorrent, Transmission};
+    let theirs = Client::Libtorrent("2.1.1");
+    let with_ranges = [FileWithRanges, FolderWithRanges];
+    // libtorrent and Transmission take nothing from a server that has no ranges.
+    let without = [FileWithoutRanges, FolderWithoutRanges];
+    let mut cases = Vec::new();
+    for client in [Transmission, Ours, theirs, Qbittorrent, Aria2] {
+        cases.extend(with_ranges.map(|case| (client, case)));
+    }
+    for client in [Ours, Aria2] {
+        cases.extend(without.map(|case| (client, case)));
+    }
+    cases.extend([Ours, theirs, Qbittorrent].map(|client| (client, NamedByOurs)));
+    side_by_side(4, &cases, |&(client, case)| exchange(lab, client, case));
+}
+
+/// Has `client` get something from a web server.
+fn exchange(lab: &Lab, client: Client, case: Case) {
+    match case {
+        Case::FileWithRanges => file_with_ranges(lab, client),
+        Case::FolderWithRanges => _ = through(lab, Kind::Nginx, client, folder()),
+        Case::FileWithoutRanges => file_without_ranges(lab, client),
+        Case::FolderWithoutRanges => _ = through(lab, Kind::Python, client, folder()),
+        Case::NamedByOurs => named_by_ours(lab, client),
+    }
+}
+
 /// nginx: ranges over kept connections.
-pub(crate) fn with_ranges(lab: &Lab, client: Client) {
+fn file_with_ranges(lab: &Lab, client: Client) {
     let requests = through(lab, Kind::Nginx, client, file());
     if client == Client::Ours {
         assert!(
@@ -90,20 +133,18 @@ pub(crate) fn with_ranges(lab: &Lab, client: Client) {
             .collect();
         assert!(connections.len() <= 4, "{} connections", connections.len());
     }
-    through(lab, Kind::Nginx, client, folder());
 }
 
 /// Python's: whole files, and a connection for each.
-pub(crate) fn without_ranges(lab: &Lab, client: Client) {
+fn file_without_ranges(lab: &Lab, client: Client) {
     let requests = through(lab, Kind::Python, client, file());
     if client == Client::Ours {
         assert_eq!(requests.len(), 1, "{requests:?}");
     }
-    through(lab, Kind::Python, client, folder());
 }
 
 /// A torrent that our command makes with a web seed leads others there too.
-pub(crate) fn named_by_ours(lab: &Lab, client: Client) {
+fn named_by_ours(lab: &Lab, client: Client) {
     let (content, web) = served(lab, Kind::Nginx, folder());
     let torrent = content.dir.join("ours.torrent");
     let made = Command::new(ours::binary())

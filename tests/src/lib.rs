@@ -12,6 +12,7 @@
 //! # Map of modules
 //! - [`browser`]: Chromium, driven by its DevTools protocol.
 //! - [`sandbox`]: the namespaces, time limits, and what is needed or skipped.
+//! - [`cases`]: cases of one test side by side.
 //! - [`host`]: a second host, on a cable of its own, and who hears what it sends.
 //! - [`names`]: a name server.
 //! - [`payload`]: reproducible files, compared by SHA-256.
@@ -25,6 +26,7 @@
 //! - [`wire`]: a peer that says whatever a test wants over a plain socket.
 
 pub mod browser;
+pub mod cases;
 pub mod clients;
 pub mod content;
 pub mod host;
