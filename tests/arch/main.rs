@@ -34,6 +34,7 @@ const ARROWS: &[(&str, Option<&[&str]>)] = &[
     ("bin", None),
     ("benches", None),
     ("tests", None),
+    ("targets", None),
 ];
 
 /// Crates that a room must not reach, not even through others.
@@ -116,7 +117,7 @@ struct House {
     names: BTreeMap<String, String>,
     /// Package id to the ids it depends on.
     edges: BTreeMap<String, Vec<String>>,
-    /// Folder at the root of the workspace to (package id, manifest path).
+    /// Name of a crate's folder to (package id, manifest path).
     rooms: BTreeMap<String, (String, String)>,
 }
 

@@ -1,13 +1,4 @@
-//! Messages of `ut_holepunch`: what is read means the same once written again.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-use protocol::peer::HolepunchMessage;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let Ok(Some(message)) = HolepunchMessage::parse(data) else {
-        return;
-    };
-    let written = message.encode();
-    assert!(matches!(written.len(), 12 | 24));
-    assert_eq!(HolepunchMessage::parse(&written), Ok(Some(message)));
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::holepunch::run(data));

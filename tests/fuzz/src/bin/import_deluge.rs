@@ -1,18 +1,4 @@
-//! The file in which Deluge has the resume data of all torrents.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-use fuzz::imported::check;
-use state::import::deluge::{parse, split};
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let Ok(entries) = split(data) else {
-        return;
-    };
-    for (name, range) in entries.into_iter().take(8) {
-        assert_eq!(name.len(), 40);
-        let bytes = data.get(range).expect("a part of the file");
-        if let Ok(it) = parse(bytes, None, Some(0)) {
-            check(it);
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::import_deluge::run(data));

@@ -1,15 +1,4 @@
-//! Resume data of libtorrent and qBittorrent, with metadata in it and beside it.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-use fuzz::imported::{check, torrent};
-use state::import::libtorrent::parse;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    for beside in [None, Some(torrent())] {
-        for written in [None, Some(0)] {
-            if let Ok(it) = parse(data, beside.as_deref(), written) {
-                check(it);
-            }
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::import_libtorrent::run(data));

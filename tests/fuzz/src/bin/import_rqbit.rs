@@ -1,23 +1,4 @@
-//! Sessions of rqbit, with and without metadata and bitfields beside them.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-use fuzz::imported::{check, torrent};
-use state::import::rqbit::session;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let Ok(entries) = session(data) else {
-        return;
-    };
-    let torrent = torrent();
-    for entry in entries.into_iter().take(8) {
-        for (file, bits) in [
-            (None, None),
-            (Some(&*torrent), None),
-            (Some(&*torrent), Some(&b"\xf8"[..])),
-        ] {
-            if let Ok(it) = entry.parse(file, bits, Some(0)) {
-                check(it);
-            }
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::import_rqbit::run(data));

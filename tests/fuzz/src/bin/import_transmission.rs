@@ -1,24 +1,4 @@
-//! Resume files of Transmission, and the .torrent files and links beside them.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-use fuzz::imported::{check, torrent};
-use state::import::transmission::{Origin, parse};
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let (file, link) = (
-        torrent(),
-        b"magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567",
-    );
-    let bare = b"d11:destination4:/tmp8:progressd6:blocks3:allee";
-    let cases = [
-        (data, Origin::File(&file)),
-        (data, Origin::Link(link)),
-        (bare, Origin::File(data)),
-        (bare, Origin::Link(data)),
-    ];
-    for (record, origin) in cases {
-        if let Ok(it) = parse(record, origin) {
-            check(it);
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::import_transmission::run(data));

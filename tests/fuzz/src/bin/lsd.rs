@@ -1,23 +1,4 @@
-//! Local service discovery: what is accepted names a port and torrents, and means the same once written again.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-use protocol::lsd::{Announcement, GROUP_V4, MOST_BYTES, write};
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let Ok(announcement) = Announcement::parse(data) else {
-        return;
-    };
-    assert!(announcement.port > 0 && !announcement.hashes.is_empty());
-    let mut out = Vec::new();
-    let written = write(
-        &mut out,
-        GROUP_V4,
-        announcement.port,
-        &announcement.hashes,
-        "cookie",
-    );
-    assert!(written > 0 && out.len() <= MOST_BYTES);
-    let again = Announcement::parse(&out).expect("an announcement of ours");
-    assert_eq!(again.port, announcement.port);
-    assert_eq!(again.hashes[..], announcement.hashes[..written]);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::lsd::run(data));

@@ -1,26 +1,4 @@
-//! Magnet links: what is accepted names a torrent and means the same once written again.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-use protocol::magnet::Magnet;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let Ok(text) = std::str::from_utf8(data) else {
-        return;
-    };
-    let Ok(magnet) = Magnet::parse(text) else {
-        return;
-    };
-    assert!(magnet.hashes.is_some() || magnet.mutable.is_some());
-    assert!(magnet.peers.iter().all(|peer| peer.port() > 0));
-    assert!(
-        magnet
-            .nodes
-            .iter()
-            .all(|(host, port)| !host.is_empty() && *port > 0)
-    );
-    let link = magnet.to_string();
-    assert!(link.is_ascii() && !link.contains(char::is_whitespace));
-    let again = Magnet::parse(&link).expect("a link of ours");
-    assert_eq!(again, magnet);
-    assert_eq!(again.to_string(), link);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::magnet::run(data));

@@ -1,16 +1,4 @@
-//! Resume records of versions before the store: whatever the bytes, reading them ends well, and what is read can be kept.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-use state::{Progress, Record, earlier};
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let _ = earlier::decode_resume(data);
-    // The digest at the end would stop the fuzzer at the door.
-    let digest = sha1_smol::Sha1::from(data).digest().bytes();
-    let sealed = [data, &digest].concat();
-    if let Ok((_, progress)) = earlier::decode_resume(&sealed) {
-        assert_eq!(Progress::decode(&progress.encode()), Ok(progress));
-        // Those who wrote such records read them as well.
-        assert!(storage::resume::Record::decode(&sealed).is_ok());
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::state_earlier::run(data));

@@ -1,16 +1,4 @@
-//! Sequences of operations on the piece store, against its model in memory.
+//! The target of this name in `tests/targets`, under libFuzzer.
 #![no_main]
 
-#[path = "../../../../storage/tests/store/model.rs"]
-mod model;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    // In memory where the machine has such a folder: the disk is not what is tested.
-    let memory = std::path::Path::new("/dev/shm");
-    let dir = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
-    model::run(data, dir.expect("a folder for temporary files").path());
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::store_ops::run(data));

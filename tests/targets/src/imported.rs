@@ -6,7 +6,7 @@ use state::import::{Imported, Standing};
 use state::{Details, FileStamp, Progress, Record, Torrent, Traffic};
 
 /// A v1 torrent of the folder `top` with the files `a`, of a piece of 32 KiB and a byte, `b`, empty, and `c`, of three pieces.
-pub fn torrent() -> Vec<u8> {
+pub(crate) fn torrent() -> Vec<u8> {
     let mut bytes = b"d4:infod5:filesl".to_vec();
     for (name, len) in [("a", 32_769), ("b", 0), ("c", 98_304)] {
         bytes.extend(format!("d6:lengthi{len}e4:pathl1:{name}ee").bytes());
@@ -18,7 +18,7 @@ pub fn torrent() -> Vec<u8> {
 }
 
 /// Whatever was read can be kept, has names that lead nowhere else, and is believed only where nothing is to doubt.
-pub fn check(mut it: Imported) {
+pub(crate) fn check(mut it: Imported) {
     for name in it.paths().iter().flatten() {
         assert!(!matches!(&**name, "" | "." | "..") && !name.contains(['/', '\\', '\0']));
     }
