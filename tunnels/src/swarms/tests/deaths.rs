@@ -95,9 +95,9 @@ fn death_on_a_link(seed: u64, age: Duration, links: (Duration, f64)) -> Duration
     scene.until(|scene| scene.arrives(b"after"))
 }
 
-/// For links of each age in each of many worlds, 500 if `TRIBLER_DEATHS` does not say otherwise: how long it takes, the longest first.
+/// For links of each age in each of many worlds, 100 if `TRIBLER_DEATHS` does not say otherwise: how long it takes, the longest first.
 fn times_on(links: (Duration, f64)) -> Vec<Duration> {
-    let wanted = std::env::var("TRIBLER_DEATHS").unwrap_or_else(|_| "500@300".to_owned());
+    let wanted = std::env::var("TRIBLER_DEATHS").unwrap_or_else(|_| "100@300".to_owned());
     let (count, first) = wanted.split_once('@').expect("COUNT@FIRST");
     let [count, first]: [u64; 2] = [count, first].map(|number| number.parse().expect("a number"));
     let deaths = (first..first + count).flat_map(|seed| AGES.map(|age| (seed, age)));
