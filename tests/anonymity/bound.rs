@@ -16,7 +16,7 @@ use support::{Lab, wait};
 
 const READY: Duration = Duration::from_secs(60);
 const DONE: Duration = Duration::from_secs(90);
-const LEN: u64 = 16_000_001;
+const LEN: u64 = 6_000_001;
 
 /// How long the interface is away.
 const AWAY: Duration = Duration::from_secs(8);
@@ -43,7 +43,7 @@ pub(crate) fn survives(lab: &Lab) {
     let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let job = content.download(&dir, anywhere, vec![seed_at]);
     let mut leech = Ours::start_on(&host, &job, &lab.folder("home"), &more);
-    let begun = wait::until(READY, || (done(&leech) > 2_000_000).then_some(()));
+    let begun = wait::until(READY, || (done(&leech) > 1_000_000).then_some(()));
     assert!(
         begun.is_some(),
         "nothing comes\n{}",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{
-    AddTorrent, EngineConfig, EngineHandle, Event, Route, RouteError, RoutePolicy, Routes, Source,
-    State, Supervisor, TorrentId, TorrentStatus,
+    AddTorrent, EngineConfig, EngineHandle, Event, Limits, Route, RouteError, RoutePolicy, Routes,
+    Source, State, Supervisor, TorrentId, TorrentStatus,
 };
 use net::ports::{self, Transports};
 use net::utp::UtpOptions;
@@ -27,9 +27,9 @@ use support::payload::Payload;
 use tunnels::{Anonymity, AnonymityConfig, Communities};
 
 const NODES: usize = 8;
-/// Bytes of the torrent for each change, and what the seed sends a second: it is not done before the changes are.
-const LEN: u64 = 6_000_001;
-const RATE: &str = "3MiB/s";
+/// Bytes of the torrent for each change, and how many are taken a second till the changes are over: it is not done before.
+const LEN: u64 = 2_000_001;
+const RATE: u64 = 1 << 20;
 const READY: Duration = Duration::from_secs(30);
 /// How long bytes may take to flow after a change: the old way is left, circuits are built, the seed is dialled.
 const FLOWS: Duration = Duration::from_secs(30);
@@ -126,8 +126,7 @@ pub(crate) fn run(lab: &Lab, changes: u32) {
     let len = LEN * u64::from(changes);
     let content = Content::new(lab, Payload::single("changes.bin", len, 74));
     let seed_at = lab.address();
-    let (job, limit) = (content.seed(seed_at), ["--max-up", RATE]);
-    let mut seed = Ours::start_with(&job, &lab.folder("seed"), &limit);
+    let mut seed = Ours::start(&content.seed(seed_at), &lab.folder("seed"));
     finish(&mut seed, READY, "the seed");
     let (dir, at) = home(lab, "leech");
     let file = std::fs::read(content.source()).expect("the torrent");
@@ -137,6 +136,11 @@ pub(crate) fn run(lab: &Lab, changes: u32) {
         let anonymity = join(&net.flags(), pool.pool());
         let engine = engine(at.ip(), pool.pool(), &anonymity);
         let mut events = engine.events(engine::Categories::USUAL, 1024);
+        let slow = Limits {
+            down: Some(RATE),
+            up: None,
+        };
+        engine.set_limits(None, slow).await.expect("slower");
         let source = Source::Metainfo(Arc::new(metainfo));
         let mut add = AddTorrent::new(source, dir.clone());
         add.peers = vec![seed_at];
@@ -157,6 +161,8 @@ pub(crate) fn run(lab: &Lab, changes: u32) {
             lab.report(&format!("| change {change} | {hops} hops | {took:.1} s |"));
             assert_eq!(status.state, State::Downloading, "it is done too early");
         }
+        let fast = Limits::default();
+        engine.set_limits(None, fast).await.expect("faster");
         let rest = Duration::from_secs(len / 1_000_000) + FLOWS;
         let whole = |status: &TorrentStatus| status.state == State::Seeding;
         let status = until((&engine, id), rest, whole).await;

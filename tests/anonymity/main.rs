@@ -46,7 +46,7 @@ isolated_test! {
 }
 
 isolated_test! {
-    fn who_downloads_in_hiding_goes_on_when_nodes_die(lab, limit = 240, needs = [Need::Ours]) {
+    fn a_download_in_hiding_goes_on_when_nodes_die(lab, limit = 240, needs = [Need::Ours]) {
         through::hidden_with_deaths(lab);
     }
 }

@@ -49,7 +49,8 @@ pub(crate) fn download(lab: &Lab) {
     content.assert_arrived(&dir);
     assert_eq!(fence.leaked(), 0, "something was to leave past the proxy");
     let packets = fence.allowed();
-    assert!(packets > 1000, "the counters miss something: {packets}");
+    // Mostly acknowledgements, of which a busy machine needs the fewer the more comes at once.
+    assert!(packets > 100, "the counters miss something: {packets}");
     // It would have counted something.
     let sent = format!("echo > /dev/udp/{}/{}", seed_at.ip(), seed_at.port());
     let sent = host.command(Path::new("bash")).args(["-c", &sent]).status();

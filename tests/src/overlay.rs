@@ -144,7 +144,8 @@ impl Nodes {
     /// # Panics
     /// When it does not say where it is.
     pub fn none(lab: &Lab, community: &'static str) -> Self {
-        let (dir, at) = (lab.folder("overlay"), lab.address());
+        let at = lab.address();
+        let dir = lab.folder(&format!("overlay {}", at.port()));
         let mut command = Command::new(binary());
         command.args(["bootstrap-server", "--json", "--listen", &at.to_string()]);
         let mut server = Process::start(command, &dir, "server");

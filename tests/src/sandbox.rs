@@ -91,7 +91,10 @@ impl Lab {
             .create(true)
             .open(self.dir.join(REPORT))
             .expect("the report of the lab");
-        writeln!(file, "{line}").expect("a line in the report");
+        // At once, whoever else reports.
+        let line = format!("{line}\n");
+        file.write_all(line.as_bytes())
+            .expect("a line in the report");
     }
 }
 
