@@ -91,7 +91,13 @@ struct Scene {
 }
 
 impl Scene {
+    /// The seed's address is the user's.
     async fn new(fault: &Fault) -> Self {
+        Self::with(fault, false).await
+    }
+
+    /// The seed is found on the local network, or its address is the user's.
+    async fn with(fault: &Fault, found: bool) -> Self {
         let sim = Sim::new(1);
         let folder = Folder::new(Version::V1, 1, &LENS, PIECE);
         let root = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new());
@@ -100,7 +106,9 @@ impl Scene {
         folder.put(&seed);
         let source = || Source::Metainfo(Arc::clone(&folder.metainfo));
         let host = sim.host(HostOptions::at(ip(0)));
-        let (_, seeder) = Supervisor::launch(sim::config(&host, 0)).expect("an engine");
+        let mut config = sim::config(&host, 0);
+        config.local_discovery = found;
+        let (_, seeder) = Supervisor::launch(config).expect("an engine");
         seeder
             .add(AddTorrent::new(source(), seed))
             .await
@@ -108,12 +116,15 @@ impl Scene {
         let host = sim.host(HostOptions::at(ip(1)));
         let mut config = sim::config(&host, 1);
         config.memory = engine::Memory::Files(root.path().join("state"));
+        config.local_discovery = found;
         config.storage.watch = fault.watcher();
         config.storage.read = ReadMode::Pread;
         let (_, engine) = Supervisor::launch(config).expect("an engine");
         let events = engine.events(Categories::ALL, 1 << 14);
         let mut add = AddTorrent::new(source(), root.path().join("data"));
-        add.peers = vec![addr(0)];
+        if !found {
+            add.peers = vec![addr(0)];
+        }
         let id = engine.add(add).await.expect("added");
         Self {
             sim,
@@ -297,4 +308,23 @@ fn removal_fails(after: usize) -> bool {
 fn content_that_cannot_be_deleted_is_told_of_and_the_rest_goes() {
     let calls = at_every_call(removal_fails);
     assert!(calls > 5, "{calls} calls");
+}
+
+/// Peers that only the disk has parted us from are there again as soon as it goes on, wherever their addresses came from.
+#[test]
+fn peers_that_were_found_are_dialled_as_soon_as_the_disk_is_cured() {
+    simulate(async {
+        let fault = Fault::new(12, ENOSPC, true);
+        let scene = Scene::with(&fault, true).await;
+        let stands = |status: &TorrentStatus| matches!(status.state, State::Error(_));
+        assert!(scene.reaches(60, stands).await, "{:?}", scene.status());
+        // What is written has come from a peer.
+        let met = fault.met().expect("it stands for that");
+        assert!(met.starts_with("Write"), "{met}");
+        fault.cure();
+        // The first try comes after two seconds.
+        assert!(scene.finishes(8).await, "{:?}", scene.status());
+        scene.assert_whole();
+        scene.sim
+    });
 }

@@ -125,11 +125,15 @@ impl Torrent {
 
     /// Whether the torrent wants connections at all.
     pub(super) fn is_online(&self) -> bool {
-        let at_work = matches!(
+        self.settling.is_none() && self.is_at_work() && self.may_go_out()
+    }
+
+    /// Whether it is in a phase in which it has peers.
+    pub(super) fn is_at_work(&self) -> bool {
+        matches!(
             self.phase,
             Phase::Active(_) | Phase::Layers(_) | Phase::Metadata(_)
-        );
-        self.settling.is_none() && at_work && self.may_go_out()
+        )
     }
 
     /// Whether its route can be used: it is open, has not been of no use for a while, and is not being left.

@@ -66,10 +66,20 @@ impl Torrent {
         self.guest_gone(key);
         self.hash_desk.gone(key);
         if let Some(addr) = entry.also_at {
-            self.candidates.twin_ended(addr, now);
+            let how = if self.is_let_go(ended) {
+                candidates::Ended::Renewed
+            } else {
+                candidates::Ended::Normal
+            };
+            self.candidates.twin_ended(addr, now, how);
         }
         self.look_after_trials(now, Some(key));
         self.feed_hungry();
+    }
+
+    /// Whether a peer was let go because the torrent stands still: when that goes on, it is wanted at once.
+    fn is_let_go(&self, ended: &Ended) -> bool {
+        *ended == Ended::Dismissed && !self.is_at_work()
     }
 
     fn tell_ended(&self, entry: &PeerEntry, ended: &Ended) {
@@ -145,6 +155,7 @@ impl Torrent {
         if was_open {
             let how = match ended {
                 Ended::Banned => candidates::Ended::Banned,
+                _ if self.is_let_go(ended) => candidates::Ended::Renewed,
                 // Nothing is known about the peer: whether there is another way there, the next dial finds out.
                 Ended::Unreachable(DialFailure::Offline) | Ended::Renewed => {
                     candidates::Ended::Renewed

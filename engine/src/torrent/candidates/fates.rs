@@ -101,11 +101,15 @@ impl Candidates {
     }
 
     /// The other connection to the peer behind the address has ended, the one for which the connection to this address
-    /// was given up: it is as if that had ended now, normally.
-    pub fn twin_ended(&mut self, addr: SocketAddr, now: Instant) {
+    /// was given up: it is as if that had ended so now, after a good while.
+    pub fn twin_ended(&mut self, addr: SocketAddr, now: Instant, ended: Ended) {
         self.index.update(canonical(addr), |candidate| {
             if let State::Waiting(due) = candidate.state {
-                let pause = backoff::after_end(candidate.source, 0, Ended::Normal);
+                let pause = if ended == Ended::Renewed {
+                    Duration::ZERO
+                } else {
+                    backoff::after_end(candidate.source, 0, ended)
+                };
                 candidate.state = State::Waiting(due.min(now + pause));
             }
         });
