@@ -79,7 +79,9 @@ pub(crate) fn hidden(lab: &Lab, seed_hops: u8, leech_hops: u8) {
 /// Downloads in hiding from who seeds in hiding, while nodes die that both go through.
 pub(crate) fn hidden_with_deaths(lab: &Lab) {
     const DEATHS: u64 = 2;
-    const LEN: u64 = 6_000_001;
+    const LEN: u64 = 12_000_001;
+    // By then there is again what stands by for a link that dies.
+    const APART: Duration = Duration::from_secs(15);
     // Seconds on a quiet machine; one try more, where a node does not answer in time on a busy one.
     const STANDSTILL: Duration = Duration::from_secs(30);
     let net = Testnet::start(lab, NODES);
@@ -95,12 +97,13 @@ pub(crate) fn hidden_with_deaths(lab: &Lab) {
     let mut leech = Ours::start_with(&job, &state, &flags);
     let mut flow = None;
     for death in 1..=DEATHS {
-        let far = LEN * death / (DEATHS + 2);
+        let far = LEN * death / (3 * DEATHS);
         let come = wait::until(DONE, || (done(&leech) > far).then_some(()));
         assert!(come.is_some(), "{}", leech.process().last_words());
         let ways = leaks::through(&state.join("state"), "rendezvous");
         let dead = ways.iter().find(|at| net.kill(**at));
         let dead = *dead.unwrap_or_else(|| panic!("{ways:?}"));
+        let killed = Instant::now();
         let flow = flow.get_or_insert_with(|| Flow::new(&leech));
         // What was on its way comes all the same: bytes count from when the link through the dead node is left.
         let mut left = false;
@@ -113,6 +116,12 @@ pub(crate) fn hidden_with_deaths(lab: &Lab) {
             None
         });
         assert!(again.is_some(), "{}", leech.process().last_words());
+        if death < DEATHS {
+            wait::at_most(APART.saturating_sub(killed.elapsed()), || {
+                flow.look(&leech);
+                None::<()>
+            });
+        }
     }
     let mut flow = flow.expect("deaths");
     let whole = wait::until(DONE, || {
