@@ -13,7 +13,7 @@ use engine::{
     AddTorrent, CommandError, EngineHandle, Limits, Memory, Source, State, TorrentId, TorrentStatus,
 };
 use state::{Folder, Keeper, KeeperOptions};
-use storage::{Call, MoveExisting, ReadMode, Watcher};
+use storage::{Call, MoveExisting, MoveNote, MoveStage, ReadMode, Watcher};
 
 /// How long a call takes while the disk stalls.
 const STALL: Duration = Duration::from_secs(30);
@@ -232,6 +232,57 @@ fn so_many_are_checked_at_a_time_and_the_others_after_them() {
         for id in &ids {
             node.until(*id, |it| it.state == State::Seeding).await;
         }
+        node.stop().await;
+    });
+}
+
+#[test]
+fn content_that_is_deleted_right_after_it_moved_goes_from_both_folders() {
+    in_system(async {
+        let elsewhere = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+        let (state, to) = (tempfile::tempdir().unwrap(), elsewhere.path().join("there"));
+        let payload = Payload::new(30, 90_000, 16_384);
+        let hash = payload.metainfo().hashes().wire();
+        let note = state.path().join(format!("{hash}.move"));
+        let gate = Gate::default();
+        gate.close();
+        let (held, noted) = (gate.watcher(), note.clone());
+        let node = Node::start_with(|config| {
+            config.memory = Memory::Files(state.path().to_owned());
+            config.disk_threads = 4;
+            // What is left at the old folder is looked at and removed when the note says that the content is at the new one.
+            config.storage.watch = Watcher::new(move |call, path| {
+                let moved = MoveNote::load(&noted).ok().flatten();
+                match moved.filter(|note| note.stage == MoveStage::Done) {
+                    Some(note) if path.starts_with(&note.from) => held.ask(call, path),
+                    _ => Ok(()),
+                }
+            });
+        })
+        .await;
+        let _releasing = Releasing(&gate);
+        let id = node.seed(&payload).await;
+        let (old, new) = (node.dir().join("payload"), to.join("payload"));
+        let moved = node.handle.move_storage(id, to, MoveExisting::Fail).await;
+        moved.expect("it begins");
+        let begun = Instant::now();
+        while gate.waiting.load(Ordering::SeqCst) == 0 {
+            assert!(begun.elapsed() < STALL, "nothing is removed");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(new.exists());
+        node.handle.remove(id, true).await.expect("removed");
+        // Who does not wait for the rest of the move deletes what is at the new folder meanwhile.
+        let begun = Instant::now();
+        while new.exists() && begun.elapsed() < PROMPT / 10 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        gate.release();
+        while !node.handle.snapshot().torrents.is_empty() || note.exists() {
+            assert!(begun.elapsed() < STALL, "{}", note.exists());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!old.exists() && !new.exists());
         node.stop().await;
     });
 }

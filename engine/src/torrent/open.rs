@@ -215,7 +215,7 @@ impl Torrent {
         // Nothing was written yet where the hashes of pieces are not known.
         let spec = self.layout().and_then(Result::ok);
         let options = self.setup.storage();
-        let recovery = self.recovery();
+        let recovery = self.recovery_to_delete();
         let (id, supervisor) = (self.id, self.setup.supervisor.clone());
         let (kept, forgotten) = oneshot::channel();
         let tell_kept = supervisor.clone();

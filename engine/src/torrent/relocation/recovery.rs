@@ -41,6 +41,17 @@ impl Torrent {
     }
 }
 
+impl Torrent {
+    /// What looks whether a move was under way before the content is deleted: also for one of this run, which may not have
+    /// removed yet what is left at the old folder.
+    pub(crate) fn recovery_to_delete(&self) -> Recovery {
+        Recovery {
+            note: self.move_note(),
+            ..self.recovery()
+        }
+    }
+}
+
 impl Recovery {
     /// Takes back what was under way, or finishes what was done; says where the content is.
     ///
