@@ -61,14 +61,12 @@ pub(crate) fn all_parts(lab: &Lab, client: Client) {
 /// It brings two peers together, each by where the other is connected from, and says why where it cannot.
 fn relay(players: Vec<Player>, mute: &mut Player) {
     let [mut asker, mut other] = <[Player; 2]>::try_from(players).expect("two");
-    asker.say(RENDEZVOUS, other.addr);
-    assert_eq!(asker.hears(ANSWER), (CONNECT, other.addr, 0));
+    assert_eq!(asker.asks_for(other.addr), (CONNECT, other.addr, 0));
     assert_eq!(other.hears(ANSWER), (CONNECT, asker.addr, 0));
     let nobody = SocketAddr::from((Ipv4Addr::new(10, 99, 250, 1), 4000));
     asker.say(RENDEZVOUS, nobody);
     assert_eq!(asker.hears(ANSWER), (ERROR, nobody, NOT_CONNECTED));
-    asker.say(RENDEZVOUS, mute.addr);
-    assert_eq!(asker.hears(ANSWER), (ERROR, mute.addr, NO_SUPPORT));
+    assert_eq!(asker.asks_for(mute.addr), (ERROR, mute.addr, NO_SUPPORT));
 }
 
 /// Told to connect, it sends a uTP SYN from the port where it listens.
@@ -145,6 +143,16 @@ impl Player {
         payload.extend(compact(about));
         payload.extend([0; 4]);
         self.peer.say(id::EXTENDED, &payload).expect("said");
+    }
+
+    /// Asks for a meeting with another player until the program knows of that one: it says hello before it has heard theirs.
+    fn asks_for(&mut self, about: SocketAddr) -> (u8, SocketAddr, u32) {
+        let answer = || {
+            self.say(RENDEZVOUS, about);
+            let answer = self.hears(ANSWER);
+            (answer != (ERROR, about, NOT_CONNECTED)).then_some(answer)
+        };
+        wait::until(ANSWER, answer).expect("it knows of everybody")
     }
 
     /// Tells of a peer that speaks uTP and `ut_holepunch`.
