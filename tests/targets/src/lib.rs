@@ -11,6 +11,7 @@
 //!
 //! # Map of modules
 //! - `steps`: reading a sequence of operations out of an input.
+//! - `members`: whom members of communities hear, and how answers begin.
 //! - `imported`: what must hold of what was read from records of other programs.
 //! - All others are targets, and say themselves of what.
 //!
@@ -34,6 +35,7 @@ pub mod ip_filter;
 pub mod krpc;
 pub mod lsd;
 pub mod magnet;
+mod members;
 pub mod merkle;
 pub mod metainfo;
 pub mod mse;

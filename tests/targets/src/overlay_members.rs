@@ -3,6 +3,7 @@
 use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
+use crate::members::{addr, answer};
 use crate::steps::Steps;
 use overlay::community::Community;
 use overlay::dht::{Dht, Dialect};
@@ -62,20 +63,6 @@ pub fn run(data: &[u8]) {
             _ => run(&mut server, &mut last),
         }
     }
-}
-
-fn addr(host: u8) -> SocketAddrV4 {
-    SocketAddrV4::new([8, 8, 8, host].into(), 100 + u16::from(host))
-}
-
-/// A body that begins as the one that was sent last.
-fn answer(last: &[u8], change: &[u8]) -> Vec<u8> {
-    let sent = Packet::parse(last)
-        .and_then(|packet| packet.open().map(|signed| signed.body().rest().to_vec()));
-    let mut body = sent.unwrap_or_default();
-    body.truncate(12);
-    body.extend_from_slice(change);
-    body
 }
 
 trait Machine {

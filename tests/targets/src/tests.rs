@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 
 /// Modules of this crate that are no targets.
-const SHARED: [&str; 4] = ["imported", "lib", "steps", "tests"];
+const SHARED: [&str; 5] = ["imported", "lib", "members", "steps", "tests"];
 
 /// A test for each target, and their names.
 macro_rules! targets {

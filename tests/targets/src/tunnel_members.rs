@@ -1,8 +1,8 @@
 //! A community of the tunnels that hears whatever comes: packets of others, and time. What it keeps is bounded.
 
-use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
+use crate::members::{addr, answer};
 use crate::steps::Steps;
 use overlay::community::Community;
 use overlay::introducer::Settings;
@@ -54,18 +54,4 @@ pub fn run(data: &[u8]) {
         }
         assert!(members.members().len() <= 80);
     }
-}
-
-fn addr(host: u8) -> SocketAddrV4 {
-    SocketAddrV4::new([8, 8, 8, host].into(), 100 + u16::from(host))
-}
-
-/// A body that begins as the one that was sent last.
-fn answer(last: &[u8], change: &[u8]) -> Vec<u8> {
-    let sent = Packet::parse(last)
-        .and_then(|packet| packet.open().map(|signed| signed.body().rest().to_vec()));
-    let mut body = sent.unwrap_or_default();
-    body.truncate(12);
-    body.extend_from_slice(change);
-    body
 }
