@@ -2,7 +2,8 @@
 //!
 //! For each number of hops that is wanted the pool keeps as many circuits as asked for and some to spare. One that does not
 //! answer, or will soon be too old or used up, is replaced while it still stands, and what went through it goes through
-//! another. Flows stay on their circuit as long as it lives, for peers know them by its exit.
+//! another. Flows stay on their circuit as long as it lives, for peers know them by its exit; and one that had to leave it
+//! does not come back soon, for peers that did not notice take the same address for the same stream.
 
 mod flows;
 mod lane;
@@ -26,11 +27,17 @@ pub(crate) const NOBODY: u64 = u64::MAX;
 /// How long a flow is remembered that nothing goes through.
 const FLOW_TIME: Duration = Duration::from_secs(300);
 
+/// For so long a flow that was let go does not return to its circuit, should that answer again: who knows us by it may take a stream
+/// that has ended here for a live one, and refuse others from the same address. libtorrent does so for a minute.
+const LEFT_TIME: Duration = Duration::from_secs(120);
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Pool {
     lanes: BTreeMap<u8, Lane>,
     flows: Flows,
+    /// Flows that were let go, and what had carried them.
+    left: Flows,
 }
 
 impl Pool {
@@ -39,6 +46,7 @@ impl Pool {
         Self {
             lanes: BTreeMap::new(),
             flows: Flows::new(),
+            left: Flows::new(),
         }
     }
 
@@ -69,7 +77,9 @@ impl Pool {
 
     /// Forgets the flows of a user.
     pub fn forget_user(&mut self, user: u64) {
-        self.flows.retain(|(_, _, of), _| *of != user);
+        for flows in [&mut self.flows, &mut self.left] {
+            flows.retain(|(_, _, of), _| *of != user);
+        }
     }
 
     /// Begins circuits where there is not even one under way, however often that failed.
@@ -81,7 +91,9 @@ impl Pool {
 
     /// Forgets what goes through circuits of `hops` hops, so that they end when they are not wanted.
     pub fn forget_flows(&mut self, hops: u8) {
-        self.flows.retain(|(of, _, _), _| *of != hops);
+        for flows in [&mut self.flows, &mut self.left] {
+            flows.retain(|(of, _, _), _| *of != hops);
+        }
     }
 
     /// Takes note of what happened to a circuit.
@@ -100,7 +112,9 @@ impl Pool {
             ..
         } = event
         {
-            self.flows.retain(|_, flow| flow.circuit != *circuit);
+            for flows in [&mut self.flows, &mut self.left] {
+                flows.retain(|_, flow| flow.circuit != *circuit);
+            }
             if matches!(why, Closed::NoHops | Closed::Slow)
                 && let Some(lane) = self.lanes.get_mut(goal)
             {
@@ -113,6 +127,7 @@ impl Pool {
     /// Looks after all circuits; to be called every half second or so.
     pub fn handle_timeout(&mut self, now: Instant, node: &mut Node) {
         self.flows.retain(|_, flow| now < flow.last + FLOW_TIME);
+        self.left.retain(|_, flow| now < flow.last + LEFT_TIME);
         for lane in self.lanes.values() {
             lane.doubt_silent(now, node);
         }
@@ -132,7 +147,10 @@ impl Pool {
             let circuit = node.circuit(*id);
             circuit.is_none_or(|circuit| !is_sound(now, &circuit))
         });
-        self.flows.retain(|_, flow| !used.contains(&flow.circuit));
+        let gone = self.flows.retain(|_, flow| !used.contains(&flow.circuit));
+        for (key, circuit) in gone {
+            self.left.insert(now, key, circuit);
+        }
         used
     }
 
@@ -152,8 +170,9 @@ impl Pool {
         })
     }
 
-    /// The circuit for a user's flow to `to` over `hops` hops: the one it had if that still stands, else one by which no other user
-    /// writes to the same address, of these the one with the fewest flows, and of these the fastest. `None` while there is none.
+    /// The circuit for a user's flow to `to` over `hops` hops: the one it had if that still stands, else one that it has not just
+    /// left and by which no other user writes to the same address, of these the one with the fewest flows, and of these the
+    /// fastest. `None` while there is none.
     pub fn pick(
         &mut self,
         now: Instant,
@@ -164,6 +183,8 @@ impl Pool {
         if let Some(circuit) = self.flow(now, node, (hops, user), to) {
             return Some(circuit);
         }
+        let key = (hops, to.clone(), user);
+        let left = self.left.get(&key).map(|flow| flow.circuit);
         let others = self.flows.circuits_to(hops, to);
         let sound = lane::circuits(node, hops)
             .into_iter()
@@ -171,6 +192,7 @@ impl Pool {
         let best = sound.min_by_key(|circuit| {
             let retires = retires(now, node, circuit);
             (
+                left == Some(circuit.id),
                 retires,
                 others.contains(&circuit.id),
                 self.flows.carried_by(circuit.id),
@@ -178,7 +200,7 @@ impl Pool {
                 circuit.id,
             )
         })?;
-        self.flows.insert(now, (hops, to.clone(), user), best.id);
+        self.flows.insert(now, key, best.id);
         Some(best.id)
     }
 

@@ -50,6 +50,10 @@ impl Flows {
         self.known.len() >= MAX_FLOWS
     }
 
+    pub(super) fn get(&self, key: &Key) -> Option<&Flow> {
+        self.known.get(key)
+    }
+
     pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Flow> {
         self.known.get_mut(key)
     }
@@ -92,23 +96,17 @@ impl Flows {
         *self.carried.entry(circuit).or_default() += 1;
     }
 
-    /// Forgets all flows but some.
-    pub(super) fn retain(&mut self, keep: impl Fn(&Key, &Flow) -> bool) {
-        let mut gone = Vec::new();
-        self.known.retain(|key, flow| {
-            let stays = keep(key, flow);
-            if !stays {
-                gone.push(flow.circuit);
-            }
-            stays
-        });
-        if gone.is_empty() {
-            return;
+    /// Forgets all flows but some, and says which these were and what carried them.
+    pub(super) fn retain(&mut self, keep: impl Fn(&Key, &Flow) -> bool) -> Vec<(Key, CircuitId)> {
+        let gone = self.known.extract_if(.., |key, flow| !keep(key, flow));
+        let gone: Vec<_> = gone.map(|(key, flow)| (key, flow.circuit)).collect();
+        if !gone.is_empty() {
+            self.turns.retain(|key| self.known.contains_key(key));
         }
-        self.turns.retain(|key| self.known.contains_key(key));
-        for circuit in gone {
-            self.uncount(circuit);
+        for (_, circuit) in &gone {
+            self.uncount(*circuit);
         }
+        gone
     }
 
     /// Forgets the flow whose turn it is; those used since their last turn have another one.

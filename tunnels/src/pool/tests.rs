@@ -296,3 +296,42 @@ fn flows_are_let_go_of_within_seconds_where_their_circuit_falls_silent_and_no_ot
         assert_eq!(after == *circuit, !silent.contains(circuit), "{to}");
     }
 }
+
+#[test]
+fn a_flow_does_not_return_to_a_circuit_that_answers_again_after_it_was_let_go() {
+    let mut scene = Scene::new(Dialect::Modern, 6, 3, 901);
+    let now = scene.world.now;
+    scene.pool.want(now, 2, 3, 1);
+    scene.run(Duration::from_secs(5));
+    let before = scene.pick(2, TARGET).unwrap();
+    // All others carry more, so that it would be chosen again.
+    for n in 1..=20 {
+        scene.pick(2, &format!("93.184.217.{n}:6881")).unwrap();
+    }
+    let hops = scene.world.hops(before);
+    let gone = *hops.last().unwrap();
+    scene.world.alive[gone] = false;
+    let (mut silent, mut waited) = (BTreeSet::new(), 0);
+    while !silent.contains(&before) {
+        scene.step();
+        silent.extend(scene.pool.let_go(scene.world.now, &scene.world.nodes[0]));
+        waited += 1;
+        assert!(waited < 20, "it never falls silent");
+    }
+    scene.world.alive[gone] = true;
+    let answers = |scene: &Scene| {
+        let circuit = scene.world.nodes[0].circuit(before);
+        circuit.is_some_and(|circuit| is_sound(scene.world.now, &circuit))
+    };
+    while !answers(&scene) {
+        scene.step();
+        waited += 1;
+        assert!(waited < 40, "it never answers again");
+    }
+    let other = scene.pick(2, TARGET).unwrap();
+    assert_ne!(other, before);
+    // Whoever has not left it may use it.
+    let new = (1..=20).map(|n| format!("93.184.218.{n}:6881"));
+    let new: BTreeSet<CircuitId> = new.map(|to| scene.pick(2, &to).unwrap()).collect();
+    assert!(new.contains(&before));
+}
