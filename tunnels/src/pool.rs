@@ -36,7 +36,7 @@ const LEFT_TIME: Duration = Duration::from_secs(120);
 pub struct Pool {
     lanes: BTreeMap<u8, Lane>,
     flows: Flows,
-    /// Flows that were let go, and what had carried them.
+    /// Flows that were let go: when, and what had carried them.
     left: Flows,
 }
 

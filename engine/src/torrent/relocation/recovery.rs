@@ -39,9 +39,7 @@ impl Torrent {
             keeps: self.setup.memory.keeper().is_some(),
         }
     }
-}
 
-impl Torrent {
     /// What looks whether a move was under way before the content is deleted: also for one of this run, which may not have
     /// removed yet what is left at the old folder.
     pub(crate) fn recovery_to_delete(&self) -> Recovery {
